@@ -1,0 +1,4 @@
+//! Cryptography for batches of packets: kernels over lanes, and the registry of schemes.
+
+pub mod random;
+pub mod schemes;

@@ -1,0 +1,88 @@
+//! Schemes by the names that configuration files use (sphinx.md 10 to 13). Look-up is case-insensitive; `name` is the
+//! canonical spelling that enters hashes, PEM headers and the link protocol's name.
+
+pub mod kem;
+pub mod nike;
+pub mod signature;
+
+pub use kem::{Kem, KemDecapsulationKey};
+pub use nike::{Nike, NikePrivateKey};
+pub use signature::{Signature, SignatureSigningKey};
+
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+/// Why a name gives no scheme.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LookupError {
+    /// No scheme of this kind has that name.
+    #[error("unknown {kind} scheme {name:?}; known are: {known}")]
+    Unknown {
+        /// "NIKE", "KEM" or "signature".
+        kind: &'static str,
+        /// What was asked for.
+        name: String,
+        /// The registered names, comma separated.
+        known: String,
+    },
+    /// The name is registered, its sizes are known, the code is not in this build.
+    #[error("{kind} scheme {name:?} is not built in yet; built in are: {built_in}")]
+    NotBuiltIn {
+        /// "NIKE", "KEM" or "signature".
+        kind: &'static str,
+        /// The canonical name.
+        name: &'static str,
+        /// The names that are built in, comma separated.
+        built_in: String,
+    },
+}
+
+/// Why an operation on keys or ciphertexts failed. Low-order points and all-zero secrets are ordinary errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SchemeError {
+    /// Input of the wrong length.
+    #[error("wrong length")]
+    Length,
+    /// Not the encoding of a key, ciphertext or signature.
+    #[error("malformed encoding")]
+    Malformed,
+    /// A low-order or otherwise degenerate point: the shared secret would be all zero.
+    #[error("degenerate public key")]
+    Degenerate,
+    /// A signature that does not verify.
+    #[error("signature does not verify")]
+    BadSignature,
+    /// The scheme cannot do this (for example deterministic derivation of SPHINCS+ keys).
+    #[error("not supported by this scheme")]
+    Unsupported,
+}
+
+/// The longest shared secret of any registered scheme, in bytes (`CTIDH2048-X448`).
+pub const SHARED_SECRET_BYTES_MAX: usize = 312;
+
+/// A shared secret of up to [`SHARED_SECRET_BYTES_MAX`] bytes, wiped when dropped.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct SharedSecret {
+    bytes: [u8; SHARED_SECRET_BYTES_MAX],
+    len: usize,
+}
+
+impl Default for SharedSecret {
+    fn default() -> Self {
+        Self { bytes: [0; SHARED_SECRET_BYTES_MAX], len: 0 }
+    }
+}
+
+impl SharedSecret {
+    /// The secret's bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
+    /// Sets the length and gives the bytes to be written (at most [`SHARED_SECRET_BYTES_MAX`]).
+    pub fn reset(&mut self, len: usize) -> &mut [u8] {
+        self.bytes.zeroize();
+        self.len = len.min(SHARED_SECRET_BYTES_MAX);
+        &mut self.bytes[..self.len]
+    }
+}

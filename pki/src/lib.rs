@@ -1,0 +1,2 @@
+//! pki
+#![forbid(unsafe_code)]

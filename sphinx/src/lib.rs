@@ -1,0 +1,2 @@
+//! sphinx
+#![forbid(unsafe_code)]
