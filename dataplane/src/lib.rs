@@ -7,9 +7,15 @@
 //! |---|---|
 //! | [`time`] | monotonic time as a number |
 //! | [`io`] | the trait between shard and driver; the simulated network |
+//! | [`packet`] | slots for packets and what happens to the packets in them |
+//! | [`delay`] | the wheel in which packets wait until they are due |
+//! | [`random`] | a shard's random numbers |
 //! | [`shard`] | the round: what one core does, in which order and how much of it at once |
 
+pub mod delay;
 pub mod io;
+pub mod packet;
+pub mod random;
 pub mod shard;
 pub mod time;
 
