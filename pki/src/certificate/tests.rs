@@ -24,7 +24,8 @@ fn keys_and_certificates_of_the_reference() {
             assert_eq!(key.id()[..], hex(&case["blake2b256_of_public"]));
             let private = [&seed[..], key.bytes()].concat();
             for (block, bytes) in [("PUBLIC", key.bytes()), ("PRIVATE", &private)] {
-                let text = crypto_simd::pem::encode(&format!("ED25519 {block} KEY"), bytes).map_err(|e| e.to_string())?;
+                let text =
+                    crypto_simd::pem::encode(&format!("ED25519 {block} KEY"), bytes).map_err(|e| e.to_string())?;
                 assert_eq!(case[format!("{}_pem", block.to_lowercase())], text);
             }
             keys.push((signer, key));
@@ -124,10 +125,7 @@ fn checks_come_before_every_use() {
     assert_eq!(other.verify(&key(1), Epoch(1)), Err(CertificateError::BadSignature));
     assert_eq!(good.verify(&key(2), Epoch(1)), Err(CertificateError::NotSigned));
     let mut lower = Certificate::new("ed25519", b"payload".to_vec(), Epoch(10));
-    assert!(matches!(
-        lower.sign(&*signer(1), Epoch(1), &mut random()),
-        Err(CertificateError::OtherScheme { .. })
-    ));
+    assert!(matches!(lower.sign(&*signer(1), Epoch(1), &mut random()), Err(CertificateError::OtherScheme { .. })));
 }
 
 #[test]

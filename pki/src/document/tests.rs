@@ -87,11 +87,17 @@ fn a_consensus_needs_signatures_time_epoch_and_geometry() {
     let raw = signed(&good(), &[1, 3]);
     let consensus = verify_raw(raw.clone(), EPOCH, EPOCH).unwrap();
     assert_eq!(consensus.signers().bad, [id(2)]);
-    assert_eq!(consensus.node(&id(12)).map(|(layer, node)| (layer, node.name.clone())), Some((Layer::Mix(1), "node12".into())));
+    assert_eq!(
+        consensus.node(&id(12)).map(|(layer, node)| (layer, node.name.clone())),
+        Some((Layer::Mix(1), "node12".into()))
+    );
     assert_eq!(consensus.node(&id(100)).map(|(layer, _)| layer.number()), Some(255));
     assert_eq!(consensus.node(&id(99)).map(|(layer, _)| layer), None);
     assert!(verify_raw(raw.clone(), EPOCH, EPOCH.after(4)).is_ok());
-    assert!(matches!(verify_raw(raw.clone(), EPOCH, EPOCH.after(5)), Err(DocumentError::Certificate(CertificateError::Expired { .. }))));
+    assert!(matches!(
+        verify_raw(raw.clone(), EPOCH, EPOCH.after(5)),
+        Err(DocumentError::Certificate(CertificateError::Expired { .. }))
+    ));
     let error = verify_raw(raw, EPOCH.after(1), EPOCH).unwrap_err();
     assert_eq!(error, DocumentError::WrongEpoch { found: EPOCH, wanted: EPOCH.after(1) });
     let error = verify_raw(signed(&good(), &[1, 4]), EPOCH, EPOCH).unwrap_err();
