@@ -14,11 +14,9 @@
 mod tests;
 
 use crate::time::Instant;
-
-const NODE_ID_BYTES: usize = 32;
-const COMMAND_HEADER_BYTES: usize = 6;
-const FRAME_BODY_TAG_BYTES: usize = 16;
-const FRAME_HEADER_BYTES: usize = 20;
+use sphinx::NODE_ID_BYTES;
+use wire::command::COMMAND_HEADER_BYTES;
+use wire::{FRAME_BODY_TAG_BYTES, FRAME_HEADER_BYTES};
 
 /// Bytes around a packet in its slot and on the wire.
 pub const FRAME_OVERHEAD_BYTES: usize = FRAME_HEADER_BYTES + COMMAND_HEADER_BYTES + FRAME_BODY_TAG_BYTES;
