@@ -1,4 +1,22 @@
 //! Cryptography for batches of packets: kernels over lanes, and the registry of schemes.
+//!
+//! It never reads a clock or a file, never makes keys without a [`random::Random`] from its caller, and never chooses a
+//! kernel by the input's value.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`random`] | randomness as an argument: the operating system's, or a seeded stream |
+//! | [`schemes`] | NIKE, KEM and signature schemes by the names of configuration files |
+//! | [`symmetric`] | hashes, MACs, key derivation, stream cipher and AEAD of Sphinx and of the link protocol |
+//! | [`aez`] | AEZ v5, the wide-block cipher of packet payloads |
+//! | [`cpu`] | levels of CPU and the kernels chosen for this one |
+//! | [`pem`] | the PEM encoding of keys |
 
+pub mod aez;
+pub mod cpu;
+pub mod pem;
 pub mod random;
 pub mod schemes;
+pub mod symmetric;
+
+mod keccak;

@@ -5,6 +5,13 @@ pub mod kem;
 pub mod nike;
 pub mod signature;
 
+mod adapter;
+mod combiner;
+mod ed25519;
+mod mlkem;
+mod x25519;
+mod xwing;
+
 pub use kem::{Kem, KemDecapsulationKey};
 pub use nike::{Nike, NikePrivateKey};
 pub use signature::{Signature, SignatureSigningKey};
@@ -69,11 +76,14 @@ pub struct SharedSecret {
 
 impl Default for SharedSecret {
     fn default() -> Self {
-        Self { bytes: [0; SHARED_SECRET_BYTES_MAX], len: 0 }
+        Self::EMPTY
     }
 }
 
 impl SharedSecret {
+    /// A secret of no bytes.
+    pub const EMPTY: Self = Self { bytes: [0; SHARED_SECRET_BYTES_MAX], len: 0 };
+
     /// The secret's bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
@@ -86,3 +96,44 @@ impl SharedSecret {
         &mut self.bytes[..self.len]
     }
 }
+
+/// The index among the built-in names of the scheme that an operator calls `name`.
+fn look_up(
+    kind: &'static str,
+    name: &str,
+    mut registered: impl Iterator<Item = &'static str> + Clone,
+    mut built_in: impl Iterator<Item = &'static str> + Clone,
+) -> Result<usize, LookupError> {
+    let list = |names: &mut dyn Iterator<Item = &'static str>| names.collect::<Vec<_>>().join(", ");
+    if let Some(index) = built_in.clone().position(|known| known.eq_ignore_ascii_case(name)) {
+        return Ok(index);
+    }
+    match registered.clone().find(|known| known.eq_ignore_ascii_case(name)) {
+        Some(name) => Err(LookupError::NotBuiltIn { kind, name, built_in: list(&mut built_in) }),
+        None => Err(LookupError::Unknown { kind, name: name.into(), known: list(&mut registered) }),
+    }
+}
+
+/// Whether two names are the same, for use in constants.
+const fn same(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut index = 0;
+    while index < a.len() {
+        if a[index] != b[index] {
+            return false;
+        }
+        index += 1;
+    }
+    true
+}
+
+/// `bytes` as an array, or the error for the wrong length.
+fn array<const N: usize>(bytes: &[u8]) -> Result<&[u8; N], SchemeError> {
+    bytes.try_into().map_err(|_| SchemeError::Length)
+}
+
+#[cfg(test)]
+mod tests;

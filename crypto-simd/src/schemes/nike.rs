@@ -1,6 +1,7 @@
 //! Non-interactive key exchanges (sphinx.md 10): Diffie-Hellman with blinding.
 
-use super::{LookupError, SchemeError, SharedSecret};
+use super::x25519::X25519;
+use super::{LookupError, SchemeError, SharedSecret, look_up, same};
 use crate::random::Random;
 use zeroize::Zeroizing;
 
@@ -73,12 +74,53 @@ pub trait NikePrivateKey: Send + Sync {
     }
 }
 
+/// Every registered NIKE: name, then bytes of public key, private key and shared secret (sphinx.md 10.1).
+const REGISTERED: &[NikeInfo] = &[
+    row("x25519", 32, 32, 32),
+    row("x448", 56, 56, 56),
+    row("ctidh511", 64, 74, 64),
+    row("ctidh512", 64, 74, 64),
+    row("ctidh1024", 128, 130, 128),
+    row("ctidh2048", 256, 231, 256),
+    row("CTIDH512-X25519", 96, 106, 96),
+    row("CTIDH512-X448", 120, 130, 120),
+    row("CTIDH1024-X25519", 160, 162, 160),
+    row("X25519-CTIDH1024", 160, 162, 160),
+    row("CTIDH1024-X448", 184, 186, 184),
+    row("CTIDH2048-X448", 312, 287, 312),
+];
+
+const fn row(
+    name: &'static str,
+    public_key_bytes: usize,
+    private_key_bytes: usize,
+    shared_secret_bytes: usize,
+) -> NikeInfo {
+    NikeInfo { name, public_key_bytes, private_key_bytes, shared_secret_bytes }
+}
+
+/// The schemes that have code.
+static BUILT_IN: &[&dyn Nike] = &[&X25519];
+
+/// The row of a built-in scheme, found when compiling.
+pub(super) const fn info(name: &str) -> &'static NikeInfo {
+    let mut index = 0;
+    while !same(REGISTERED[index].name, name) {
+        index += 1;
+    }
+    &REGISTERED[index]
+}
+
 /// The sizes of every registered NIKE (sphinx.md 10.1), built in or not.
 pub fn registered() -> &'static [NikeInfo] {
-    &[]
+    REGISTERED
 }
 
 /// The NIKE of that name.
 pub fn by_name(name: &str) -> Result<&'static dyn Nike, LookupError> {
-    Err(LookupError::Unknown { kind: "NIKE", name: name.into(), known: String::new() })
+    let built_in = BUILT_IN.iter().map(|scheme| scheme.info().name);
+    match look_up("NIKE", name, REGISTERED.iter().map(|info| info.name), built_in) {
+        Ok(index) => Ok(BUILT_IN[index]),
+        Err(error) => Err(error),
+    }
 }

@@ -1,6 +1,7 @@
 //! Signature schemes of the directory (sphinx.md 12).
 
-use super::{LookupError, SchemeError};
+use super::ed25519::Ed25519;
+use super::{LookupError, SchemeError, look_up, same};
 use crate::random::Random;
 use zeroize::Zeroizing;
 
@@ -47,12 +48,61 @@ pub trait SignatureSigningKey: Send + Sync {
     fn sign(&self, message: &[u8], random: &mut dyn Random) -> Vec<u8>;
 }
 
+/// Every registered scheme: name, then bytes of public key, private key and signature (sphinx.md 12.1).
+const REGISTERED: &[SignatureInfo] = &[
+    row("Ed25519", 32, 64, 64),
+    row("Ed448", 57, 114, 114),
+    row("Sphincs+", 64, 128, 49856),
+    row("Ed25519-Sphincs+", 96, 192, 49920),
+    row("Ed25519 Sphincs+", 96, 192, 49920),
+    row("Ed448-Sphincs+", 121, 242, 49970),
+    row("Ed25519-Dilithium2", 1344, 2560, 2484),
+    row("Ed448-Dilithium3", 2009, 4057, 3407),
+    row("Falcon-padded-512", 897, 1281, 666),
+    row("Falcon-padded-1024", 1793, 2305, 1280),
+    row("Falcon-padded-512-Ed25519", 929, 1345, 730),
+    row("Falcon-padded-1024-Ed25519", 1825, 2369, 1344),
+    row("ML-DSA-44", 1312, 32, 2420),
+    row("ML-DSA-65", 1952, 32, 3309),
+    row("ML-DSA-87", 2592, 32, 4627),
+    row("ML-DSA-44-Ed25519", 1344, 96, 2484),
+    row("ML-DSA-65-Ed25519", 1984, 96, 3373),
+    row("ML-DSA-87-Ed25519", 2624, 96, 4691),
+    row("SQIsign-lvl1", 65, 353, 148),
+    row("SQIsign-lvl1-Ed25519", 97, 417, 212),
+];
+
+const fn row(
+    name: &'static str,
+    public_key_bytes: usize,
+    private_key_bytes: usize,
+    signature_bytes: usize,
+) -> SignatureInfo {
+    SignatureInfo { name, public_key_bytes, private_key_bytes, signature_bytes }
+}
+
+/// The schemes that have code.
+static BUILT_IN: &[&dyn Signature] = &[&Ed25519];
+
+/// The row of a built-in scheme, found when compiling.
+pub(super) const fn info(name: &str) -> &'static SignatureInfo {
+    let mut index = 0;
+    while !same(REGISTERED[index].name, name) {
+        index += 1;
+    }
+    &REGISTERED[index]
+}
+
 /// The sizes of every registered scheme (sphinx.md 12.1), built in or not.
 pub fn registered() -> &'static [SignatureInfo] {
-    &[]
+    REGISTERED
 }
 
 /// The scheme of that name.
 pub fn by_name(name: &str) -> Result<&'static dyn Signature, LookupError> {
-    Err(LookupError::Unknown { kind: "signature", name: name.into(), known: String::new() })
+    let built_in = BUILT_IN.iter().map(|scheme| scheme.info().name);
+    match look_up("signature", name, REGISTERED.iter().map(|info| info.name), built_in) {
+        Ok(index) => Ok(BUILT_IN[index]),
+        Err(error) => Err(error),
+    }
 }

@@ -1,0 +1,146 @@
+//! AEZ v5 (sphinx.md 2.5): the wide-block cipher of packet payloads, in place and without allocation.
+//!
+//! The algorithm stands once, in `cipher`, over vectors of AES blocks (`blocks`); each level of CPU brings its vectors:
+//! AES-NI, VAES with 256 or 512 bits, or a bit-sliced AES that is constant time everywhere.
+//!
+//! Sphinx uses a 48-byte key, a 16-byte nonce, no associated data and no authenticator ([`encipher_in_place`],
+//! [`decipher_in_place`]); the general forms serve the recorded vectors.
+
+mod blocks;
+mod cipher;
+mod soft;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+use crate::cpu::kernels;
+use crate::symmetric::OpenError;
+use zeroize::{Zeroize, Zeroizing};
+
+/// Bytes of a key that is used as it is.
+pub const KEY_BYTES: usize = 48;
+/// Bytes of the nonce that Sphinx uses.
+pub const IV_BYTES: usize = 16;
+
+/// Whether a message is enciphered or deciphered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Encipher,
+    Decipher,
+}
+
+/// What is hashed into the offset of a message: authenticator length, nonce, associated data.
+#[derive(Clone, Copy)]
+pub(crate) struct Tweak<'a> {
+    tau_bits: u128,
+    nonce: &'a [u8],
+    ad: &'a [&'a [u8]],
+}
+
+/// The entry points of one level of CPU.
+#[derive(Clone, Copy)]
+pub(crate) struct Kernel {
+    cipher: fn(&[u8; KEY_BYTES], &Tweak<'_>, &mut [u8], Direction),
+    hash: fn(&[u8; KEY_BYTES], &Tweak<'_>) -> [u8; 16],
+    prf: fn(&[u8; KEY_BYTES], &[u8; 16], &mut [u8]),
+}
+
+pub(crate) use soft::KERNEL as SOFT;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86::{aes_ni, vaes_256, vaes_512};
+
+/// Enciphers a payload: no associated data, no authenticator; the length stays. An empty message stays empty.
+pub fn encipher_in_place(key: &[u8; KEY_BYTES], iv: &[u8; IV_BYTES], data: &mut [u8]) {
+    let tweak = Tweak { tau_bits: 0, nonce: iv, ad: &[] };
+    (kernels().aez.cipher)(key, &tweak, data, Direction::Encipher);
+}
+
+/// The inverse of [`encipher_in_place`]; every text deciphers to something.
+pub fn decipher_in_place(key: &[u8; KEY_BYTES], iv: &[u8; IV_BYTES], data: &mut [u8]) {
+    let tweak = Tweak { tau_bits: 0, nonce: iv, ad: &[] };
+    (kernels().aez.cipher)(key, &tweak, data, Direction::Decipher);
+}
+
+/// Encrypts in place with associated data and an authenticator of `tau_bytes`: `buffer` holds the message, then
+/// `tau_bytes` of room that are overwritten.
+///
+/// # Panics
+/// When the buffer is shorter than the authenticator: the caller makes room for it.
+pub fn encrypt_in_place(key: &[u8; KEY_BYTES], nonce: &[u8], ad: &[&[u8]], tau_bytes: usize, buffer: &mut [u8]) {
+    kernels().aez.encrypt(key, nonce, ad, tau_bytes, buffer);
+}
+
+/// The inverse of [`encrypt_in_place`]: the message stands in front of `tau_bytes` of zeros. When the authenticator is
+/// wrong, or the buffer shorter than it, the buffer is wiped.
+pub fn decrypt_in_place(
+    key: &[u8; KEY_BYTES],
+    nonce: &[u8],
+    ad: &[&[u8]],
+    tau_bytes: usize,
+    buffer: &mut [u8],
+) -> Result<(), OpenError> {
+    kernels().aez.decrypt(key, nonce, ad, tau_bytes, buffer)
+}
+
+/// The 48-byte key of a key of any length: itself, or its BLAKE2b-384 hash.
+pub fn extract_key(key: &[u8]) -> Zeroizing<[u8; KEY_BYTES]> {
+    let mut extracted = Zeroizing::new([0; KEY_BYTES]);
+    if key.len() == KEY_BYTES {
+        extracted.copy_from_slice(key);
+    } else {
+        extracted.copy_from_slice(blake2b_simd::Params::new().hash_length(KEY_BYTES).hash(key).as_bytes());
+    }
+    extracted
+}
+
+impl Kernel {
+    fn encrypt(&self, key: &[u8; KEY_BYTES], nonce: &[u8], ad: &[&[u8]], tau_bytes: usize, buffer: &mut [u8]) {
+        assert!(tau_bytes <= buffer.len(), "the buffer has room for the authenticator");
+        let tweak = Tweak { tau_bits: 8 * tau_bytes as u128, nonce, ad };
+        let (message, room) = buffer.split_at_mut(buffer.len() - tau_bytes);
+        if message.is_empty() {
+            (self.prf)(key, &(self.hash)(key, &tweak), room);
+        } else {
+            room.fill(0);
+            (self.cipher)(key, &tweak, buffer, Direction::Encipher);
+        }
+    }
+
+    fn decrypt(
+        &self,
+        key: &[u8; KEY_BYTES],
+        nonce: &[u8],
+        ad: &[&[u8]],
+        tau_bytes: usize,
+        buffer: &mut [u8],
+    ) -> Result<(), OpenError> {
+        let tweak = Tweak { tau_bits: 8 * tau_bytes as u128, nonce, ad };
+        let Some(message_bytes) = buffer.len().checked_sub(tau_bytes) else {
+            buffer.zeroize();
+            return Err(OpenError);
+        };
+        let mut difference = 0;
+        if message_bytes == 0 {
+            let delta = (self.hash)(key, &tweak);
+            // One block at a time, so that nothing is allocated whatever the authenticator's length.
+            for (index, chunk) in buffer.chunks_mut(16).enumerate() {
+                let mut expected = [0; 16];
+                let counter = u128::from_be_bytes(delta) ^ index as u128;
+                (self.prf)(key, &counter.to_be_bytes(), &mut expected[..chunk.len()]);
+                difference |= chunk.iter().zip(expected).fold(0, |all, (byte, expected)| all | (*byte ^ expected));
+            }
+            buffer.zeroize();
+        } else {
+            (self.cipher)(key, &tweak, buffer, Direction::Decipher);
+            difference = buffer[message_bytes..].iter().fold(0, |all, byte| all | byte);
+        }
+        if difference == 0 {
+            Ok(())
+        } else {
+            buffer.zeroize();
+            Err(OpenError)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,177 @@
+//! ML-KEM-768 (FIPS 203; sphinx.md 11.4) over libcrux's unpacked interface: the expanded key with its matrix is kept
+//! in the loaded key.
+
+use super::kem::{self, Kem, KemDecapsulationKey, KemInfo};
+use super::{SchemeError, SharedSecret, array};
+use crate::random::Random;
+#[cfg(target_arch = "x86_64")]
+use libcrux_ml_kem::mlkem768::avx2;
+use libcrux_ml_kem::mlkem768::{self, MlKem768Ciphertext, MlKem768PublicKey, portable};
+use zeroize::Zeroizing;
+
+pub(super) const PUBLIC_KEY_BYTES: usize = 1184;
+pub(super) const CIPHERTEXT_BYTES: usize = 1088;
+pub(super) const SEED_BYTES: usize = 64;
+pub(super) const COINS_BYTES: usize = 32;
+pub(super) const SECRET_BYTES: usize = 32;
+
+/// The scheme.
+pub(super) struct MlKem768;
+
+/// `MLKEM768` of the registry.
+pub(super) static MLKEM768: MlKem768 = MlKem768;
+
+impl Kem for MlKem768 {
+    fn info(&self) -> &'static KemInfo {
+        const INFO: &KemInfo = kem::info("MLKEM768");
+        INFO
+    }
+
+    fn derive_private_key(&self, seed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SchemeError> {
+        let seed: &[u8; SEED_BYTES] = array(seed)?;
+        Ok(serialise(ExpandedKey::new(seed).public_key(), seed))
+    }
+
+    fn generate(&self, random: &mut dyn Random) -> Zeroizing<Vec<u8>> {
+        let mut seed = Zeroizing::new([0; SEED_BYTES]);
+        random.fill(&mut *seed);
+        serialise(ExpandedKey::new(&seed).public_key(), &seed)
+    }
+
+    /// Checks the length only, as the reference does: keys with coefficients that are not reduced are refused when
+    /// somebody encapsulates to them.
+    fn check_public_key(&self, public: &[u8]) -> Result<(), SchemeError> {
+        array::<PUBLIC_KEY_BYTES>(public).map(|_| ())
+    }
+
+    fn load(&self, private: &[u8]) -> Result<Box<dyn KemDecapsulationKey>, SchemeError> {
+        if private.len() != self.info().private_key_bytes {
+            return Err(SchemeError::Length);
+        }
+        let expanded = ExpandedKey::new(array(&private[PUBLIC_KEY_BYTES..])?);
+        Ok(Box::new(DecapsulationKey { public: Box::new(expanded.public_key()), expanded }))
+    }
+
+    fn encapsulate(
+        &self,
+        public: &[u8],
+        random: &mut dyn Random,
+        ciphertext: &mut [u8],
+        secret: &mut SharedSecret,
+    ) -> Result<(), SchemeError> {
+        let ciphertext: &mut [u8; CIPHERTEXT_BYTES] = ciphertext.try_into().map_err(|_| SchemeError::Length)?;
+        let mut coins = Zeroizing::new([0; COINS_BYTES]);
+        random.fill(&mut *coins);
+        let shared = encapsulate(array(public)?, &coins, ciphertext)?;
+        secret.reset(SECRET_BYTES).copy_from_slice(&*shared);
+        Ok(())
+    }
+}
+
+/// The private key's encoding: encapsulation key, then the seed `d || z`.
+fn serialise(public: [u8; PUBLIC_KEY_BYTES], seed: &[u8; SEED_BYTES]) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new([&public[..], seed].concat())
+}
+
+struct DecapsulationKey {
+    public: Box<[u8; PUBLIC_KEY_BYTES]>,
+    expanded: ExpandedKey,
+}
+
+impl KemDecapsulationKey for DecapsulationKey {
+    fn scheme(&self) -> &'static dyn Kem {
+        &MLKEM768
+    }
+
+    fn public_key(&self) -> &[u8] {
+        &*self.public
+    }
+
+    fn decapsulate_batch(
+        &self,
+        ciphertexts: &[&[u8]],
+        secrets: &mut [SharedSecret],
+        results: &mut [Result<(), SchemeError>],
+    ) {
+        for ((ciphertext, secret), result) in ciphertexts.iter().zip(secrets).zip(results) {
+            *result = array(ciphertext).map(|ciphertext| {
+                secret.reset(SECRET_BYTES).copy_from_slice(&*self.expanded.decapsulate(ciphertext));
+            });
+        }
+    }
+}
+
+/// Encapsulates with given coins `m`.
+pub(super) fn encapsulate(
+    public: &[u8; PUBLIC_KEY_BYTES],
+    coins: &[u8; COINS_BYTES],
+    ciphertext: &mut [u8; CIPHERTEXT_BYTES],
+) -> Result<Zeroizing<[u8; SECRET_BYTES]>, SchemeError> {
+    let public = MlKem768PublicKey::from(public);
+    if !mlkem768::validate_public_key(&public) {
+        return Err(SchemeError::Malformed);
+    }
+    let (encapsulated, secret) = mlkem768::encapsulate(&public, *coins);
+    ciphertext.copy_from_slice(encapsulated.as_slice());
+    Ok(Zeroizing::new(secret))
+}
+
+/// The key of a seed in the form in which the CPU's best code wants it.
+pub(super) enum ExpandedKey {
+    Portable(Box<portable::unpacked::MlKem768KeyPairUnpacked>),
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Box<avx2::unpacked::MlKem768KeyPairUnpacked>),
+}
+
+impl ExpandedKey {
+    /// Expands the seed `d || z`.
+    pub(super) fn new(seed: &[u8; SEED_BYTES]) -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if std::arch::is_x86_feature_detected!("avx2") {
+            let mut key = Box::new(avx2::unpacked::init_key_pair());
+            avx2::unpacked::generate_key_pair_mut(*seed, &mut key);
+            return Self::Avx2(key);
+        }
+        Self::portable(seed)
+    }
+
+    /// The form that every CPU can use.
+    fn portable(seed: &[u8; SEED_BYTES]) -> Self {
+        let mut key = Box::new(portable::unpacked::init_key_pair());
+        portable::unpacked::generate_key_pair_mut(*seed, &mut key);
+        Self::Portable(key)
+    }
+
+    /// The encapsulation key.
+    pub(super) fn public_key(&self) -> [u8; PUBLIC_KEY_BYTES] {
+        match self {
+            Self::Portable(key) => portable::unpacked::key_pair_serialized_public_key(key).into(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(key) => avx2::unpacked::key_pair_serialized_public_key(key).into(),
+        }
+    }
+
+    /// The secret of a ciphertext; a wrong ciphertext gives a secret that nobody knows.
+    pub(super) fn decapsulate(&self, ciphertext: &[u8; CIPHERTEXT_BYTES]) -> Zeroizing<[u8; SECRET_BYTES]> {
+        let ciphertext = MlKem768Ciphertext::from(ciphertext);
+        Zeroizing::new(match self {
+            Self::Portable(key) => portable::unpacked::decapsulate(key, &ciphertext),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(key) => avx2::unpacked::decapsulate(key, &ciphertext),
+        })
+    }
+}
+
+impl Drop for ExpandedKey {
+    fn drop(&mut self) {
+        // SAFETY: both forms are arrays of integers or of vectors of integers without pointers or padding that
+        // matters, so that all-zero bytes are a valid value; nothing reads them after this.
+        unsafe {
+            match self {
+                Self::Portable(key) => zeroize::zeroize_flat_type(&raw mut **key),
+                #[cfg(target_arch = "x86_64")]
+                Self::Avx2(key) => zeroize::zeroize_flat_type(&raw mut **key),
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+use super::*;
+use crate::random::{Random, SeededRandom};
+
+/// A stream that gives recorded bytes, for schemes that draw what a vector records.
+pub(super) struct Recorded(pub Vec<u8>);
+
+impl Random for Recorded {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        let rest = self.0.split_off(bytes.len());
+        bytes.copy_from_slice(&self.0);
+        self.0 = rest;
+    }
+}
+
+#[test]
+fn names_are_found_whatever_their_case() {
+    assert_eq!(kem::by_name("xwing").unwrap().info().name, "XWING");
+    assert_eq!(nike::by_name("X25519").unwrap().info().name, "x25519");
+    assert_eq!(signature::by_name("ed25519").unwrap().info().name, "Ed25519");
+    assert_eq!(kem::registered().len(), 44);
+    assert_eq!(nike::registered().len(), 12);
+    assert_eq!(signature::registered().len(), 20);
+}
+
+#[test]
+fn names_without_code_are_told_from_unknown_ones() {
+    let Err(LookupError::NotBuiltIn { name, built_in, .. }) = nike::by_name("ctidh1024-x25519") else { panic!() };
+    assert_eq!(name, "CTIDH1024-X25519");
+    assert!(built_in.contains("x25519"));
+    let Err(LookupError::Unknown { known, .. }) = kem::by_name("MLKEM512") else { panic!() };
+    assert!(known.contains("mceliece6688128f-X25519"));
+}
+
+#[test]
+fn every_kem_agrees_with_itself() {
+    for info in kem::registered() {
+        let Ok(scheme) = kem::by_name(info.name) else { continue };
+        let mut random = SeededRandom::new(&[3; 32]);
+        let private = scheme.derive_private_key(&vec![5; info.seed_bytes]).unwrap();
+        let key = scheme.load(&private).unwrap();
+        assert_eq!(private.len(), info.private_key_bytes);
+        assert_eq!(key.public_key().len(), info.public_key_bytes);
+        assert_eq!(key.scheme().info(), info);
+        let mut ciphertext = vec![0; info.ciphertext_bytes];
+        let mut secret = SharedSecret::default();
+        scheme.encapsulate(key.public_key(), &mut random, &mut ciphertext, &mut secret).unwrap();
+        assert_eq!(secret.as_bytes().len(), info.shared_secret_bytes);
+        assert_eq!(key.decapsulate(&ciphertext).unwrap().as_bytes(), secret.as_bytes());
+        assert_eq!(key.decapsulate(&ciphertext[1..]).map(|_| ()), Err(SchemeError::Length));
+        assert!(scheme.load(&private[1..]).is_err());
+        assert!(scheme.check_public_key(key.public_key()).is_ok());
+        assert!(scheme.check_public_key(&key.public_key()[1..]).is_err());
+        let generated = scheme.generate(&mut random);
+        assert_eq!(generated.len(), info.private_key_bytes);
+    }
+}
+
+#[test]
+fn every_nike_agrees_with_itself() {
+    for info in nike::registered() {
+        let Ok(scheme) = nike::by_name(info.name) else { continue };
+        let mut random = SeededRandom::new(&[4; 32]);
+        let (a, b, factor) = (scheme.generate(&mut random), scheme.generate(&mut random), scheme.generate(&mut random));
+        let (a, b) = (scheme.load(&a).unwrap(), scheme.load(&b).unwrap());
+        assert_eq!(a.public_key().len(), info.public_key_bytes);
+        let secret = a.derive(b.public_key()).unwrap();
+        assert_eq!(secret.as_bytes(), b.derive(a.public_key()).unwrap().as_bytes());
+        assert_eq!(secret.as_bytes().len(), info.shared_secret_bytes);
+        let blinded = scheme.blind(&factor, a.public_key()).unwrap();
+        assert_eq!(
+            b.derive(&blinded).unwrap().as_bytes(),
+            scheme.blind(&factor, a.derive(b.public_key()).unwrap().as_bytes()).unwrap()
+        );
+        let zero = vec![0; info.public_key_bytes];
+        assert_eq!(a.derive(&zero).map(|_| ()), Err(SchemeError::Degenerate));
+        assert_eq!(scheme.blind(&factor, &zero), Err(SchemeError::Degenerate));
+        assert_eq!(scheme.blind(&factor, &zero[1..]), Err(SchemeError::Length));
+    }
+}
+
+#[test]
+fn every_signature_scheme_agrees_with_itself() {
+    for info in signature::registered() {
+        let Ok(scheme) = signature::by_name(info.name) else { continue };
+        let mut random = SeededRandom::new(&[5; 32]);
+        let private = scheme.generate(&mut random);
+        assert_eq!(private.len(), info.private_key_bytes);
+        let key = scheme.load(&private).unwrap();
+        assert_eq!(key.public_key().len(), info.public_key_bytes);
+        assert!(scheme.check_public_key(key.public_key()).is_ok());
+        let mut signature = key.sign(b"message", &mut random);
+        assert_eq!(signature.len(), info.signature_bytes);
+        assert_eq!(scheme.verify(key.public_key(), b"message", &signature), Ok(()));
+        assert_eq!(scheme.verify(key.public_key(), b"massage", &signature), Err(SchemeError::BadSignature));
+        assert_eq!(scheme.verify(key.public_key(), b"message", &signature[1..]), Err(SchemeError::Length));
+        for index in [0, info.signature_bytes / 2, info.signature_bytes - 1] {
+            signature[index] ^= 1;
+            assert_eq!(scheme.verify(key.public_key(), b"message", &signature), Err(SchemeError::BadSignature));
+            signature[index] ^= 1;
+        }
+    }
+}

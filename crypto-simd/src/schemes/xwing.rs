@@ -1,0 +1,140 @@
+//! X-Wing (draft-connolly-cfrg-xwing-kem-07; sphinx.md 11.5), with all-zero X25519 results rejected on both sides.
+
+use super::kem::{self, Kem, KemDecapsulationKey, KemInfo};
+use super::mlkem::{self, ExpandedKey};
+use super::{SchemeError, SharedSecret, array, x25519};
+use crate::keccak;
+use crate::random::Random;
+use zeroize::Zeroizing;
+
+const LABEL: &[u8] = br"\.//^\";
+const SEED_BYTES: usize = 32;
+const PUBLIC_KEY_BYTES: usize = mlkem::PUBLIC_KEY_BYTES + x25519::BYTES;
+const CIPHERTEXT_BYTES: usize = mlkem::CIPHERTEXT_BYTES + x25519::BYTES;
+const SECRET_BYTES: usize = 32;
+
+/// The scheme.
+pub(super) struct XWing;
+
+/// `XWING` of the registry.
+pub(super) static XWING: XWing = XWing;
+
+impl Kem for XWing {
+    fn info(&self) -> &'static KemInfo {
+        const INFO: &KemInfo = kem::info("XWING");
+        INFO
+    }
+
+    fn derive_private_key(&self, seed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SchemeError> {
+        let seed: &[u8; SEED_BYTES] = array(seed)?;
+        Ok(serialise(seed))
+    }
+
+    fn generate(&self, random: &mut dyn Random) -> Zeroizing<Vec<u8>> {
+        let mut seed = Zeroizing::new([0; SEED_BYTES]);
+        random.fill(&mut *seed);
+        serialise(&seed)
+    }
+
+    /// Checks the length only; see `MLKEM768`.
+    fn check_public_key(&self, public: &[u8]) -> Result<(), SchemeError> {
+        array::<PUBLIC_KEY_BYTES>(public).map(|_| ())
+    }
+
+    fn load(&self, private: &[u8]) -> Result<Box<dyn KemDecapsulationKey>, SchemeError> {
+        if private.len() != self.info().private_key_bytes {
+            return Err(SchemeError::Length);
+        }
+        Ok(Box::new(DecapsulationKey::new(array(&private[PUBLIC_KEY_BYTES..])?)))
+    }
+
+    fn encapsulate(
+        &self,
+        public: &[u8],
+        random: &mut dyn Random,
+        ciphertext: &mut [u8],
+        secret: &mut SharedSecret,
+    ) -> Result<(), SchemeError> {
+        let public: &[u8; PUBLIC_KEY_BYTES] = array(public)?;
+        let ciphertext: &mut [u8; CIPHERTEXT_BYTES] = ciphertext.try_into().map_err(|_| SchemeError::Length)?;
+        let (public_m, public_x) = public.split_at(mlkem::PUBLIC_KEY_BYTES);
+        let (ciphertext_m, ciphertext_x) = ciphertext.split_at_mut(mlkem::CIPHERTEXT_BYTES);
+        let ciphertext_m = ciphertext_m.try_into().map_err(|_| SchemeError::Length)?;
+
+        let mut coins = Zeroizing::new([0; mlkem::COINS_BYTES]);
+        random.fill(&mut *coins);
+        let mut ephemeral = Zeroizing::new([0; x25519::BYTES]);
+        random.fill(&mut *ephemeral);
+
+        let secret_m = mlkem::encapsulate(array(public_m)?, &coins, ciphertext_m)?;
+        let mut secret_x = Zeroizing::new([0; x25519::BYTES]);
+        x25519::multiply(&ephemeral, array(public_x)?, &mut secret_x)?;
+        ciphertext_x.copy_from_slice(&x25519::multiply_base(&ephemeral));
+        combine(secret, &secret_m, &secret_x, ciphertext_x, public_x);
+        Ok(())
+    }
+}
+
+/// The private key's encoding: public key, then seed.
+fn serialise(seed: &[u8; SEED_BYTES]) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new([&DecapsulationKey::new(seed).public[..], seed].concat())
+}
+
+struct DecapsulationKey {
+    public: Box<[u8; PUBLIC_KEY_BYTES]>,
+    private_m: ExpandedKey,
+    private_x: Zeroizing<[u8; x25519::BYTES]>,
+}
+
+impl DecapsulationKey {
+    fn new(seed: &[u8; SEED_BYTES]) -> Self {
+        let mut seed_m = Zeroizing::new([0; mlkem::SEED_BYTES]);
+        let mut private_x = Zeroizing::new([0; x25519::BYTES]);
+        let mut expanded = Zeroizing::new([0; mlkem::SEED_BYTES + x25519::BYTES]);
+        keccak::shake256(&[seed], &mut *expanded);
+        seed_m.copy_from_slice(&expanded[..mlkem::SEED_BYTES]);
+        private_x.copy_from_slice(&expanded[mlkem::SEED_BYTES..]);
+
+        let private_m = ExpandedKey::new(&seed_m);
+        let mut public = Box::new([0; PUBLIC_KEY_BYTES]);
+        public[..mlkem::PUBLIC_KEY_BYTES].copy_from_slice(&private_m.public_key());
+        public[mlkem::PUBLIC_KEY_BYTES..].copy_from_slice(&x25519::multiply_base(&private_x));
+        Self { public, private_m, private_x }
+    }
+
+    fn decapsulate_one(&self, ciphertext: &[u8], secret: &mut SharedSecret) -> Result<(), SchemeError> {
+        let ciphertext: &[u8; CIPHERTEXT_BYTES] = array(ciphertext)?;
+        let (ciphertext_m, ciphertext_x) = ciphertext.split_at(mlkem::CIPHERTEXT_BYTES);
+        let mut secret_x = Zeroizing::new([0; x25519::BYTES]);
+        x25519::multiply(&self.private_x, array(ciphertext_x)?, &mut secret_x)?;
+        let secret_m = self.private_m.decapsulate(array(ciphertext_m)?);
+        combine(secret, &secret_m, &secret_x, ciphertext_x, &self.public[mlkem::PUBLIC_KEY_BYTES..]);
+        Ok(())
+    }
+}
+
+impl KemDecapsulationKey for DecapsulationKey {
+    fn scheme(&self) -> &'static dyn Kem {
+        &XWING
+    }
+
+    fn public_key(&self) -> &[u8] {
+        &*self.public
+    }
+
+    fn decapsulate_batch(
+        &self,
+        ciphertexts: &[&[u8]],
+        secrets: &mut [SharedSecret],
+        results: &mut [Result<(), SchemeError>],
+    ) {
+        for ((ciphertext, secret), result) in ciphertexts.iter().zip(secrets).zip(results) {
+            *result = self.decapsulate_one(ciphertext, secret);
+        }
+    }
+}
+
+fn combine(secret: &mut SharedSecret, secret_m: &[u8; 32], secret_x: &[u8; 32], ciphertext_x: &[u8], public_x: &[u8]) {
+    let digest = Zeroizing::new(keccak::sha3_256(&[secret_m, secret_x, ciphertext_x, public_x, LABEL]));
+    secret.reset(SECRET_BYTES).copy_from_slice(&*digest);
+}

@@ -1,0 +1,77 @@
+//! SHA-512/256 for replay tags; HMAC-SHA-256 and HKDF-Expand for packet keys (sphinx.md 2.2, 2.3).
+
+use ::sha2::{Digest, Sha256, Sha512_256};
+use zeroize::Zeroize;
+
+const BLOCK_BYTES: usize = 64;
+const DIGEST_BYTES: usize = 32;
+
+/// SHA-512/256 (FIPS 180-4), which is not a truncated SHA-512.
+pub fn sha512_256(bytes: &[u8]) -> [u8; 32] {
+    Sha512_256::digest(bytes).into()
+}
+
+/// SHA-512/256 of each input; both slices have the same length.
+pub fn sha512_256_batch(inputs: &[&[u8]], digests: &mut [[u8; 32]]) {
+    for (input, digest) in inputs.iter().zip(digests) {
+        *digest = sha512_256(input);
+    }
+}
+
+/// An HMAC-SHA-256 key with the padded key blocks already hashed.
+#[derive(Clone)]
+pub struct HmacSha256Key {
+    inner: Sha256,
+    outer: Sha256,
+}
+
+impl HmacSha256Key {
+    /// A key of any length; one longer than a block is hashed first.
+    pub fn new(key: &[u8]) -> Self {
+        let mut block = [0; BLOCK_BYTES];
+        if key.len() > BLOCK_BYTES {
+            block[..DIGEST_BYTES].copy_from_slice(&Sha256::digest(key));
+        } else {
+            block[..key.len()].copy_from_slice(key);
+        }
+        let mut padded = block.map(|byte| byte ^ 0x36);
+        let inner = Sha256::new_with_prefix(padded);
+        padded.copy_from_slice(&block.map(|byte| byte ^ 0x5c));
+        let outer = Sha256::new_with_prefix(padded);
+        block.zeroize();
+        padded.zeroize();
+        Self { inner, outer }
+    }
+
+    /// The tag of the concatenated `parts`.
+    pub fn tag(&self, parts: &[&[u8]]) -> [u8; 32] {
+        let mut inner = self.inner.clone();
+        for part in parts {
+            inner.update(part);
+        }
+        let mut outer = self.outer.clone();
+        outer.update(inner.finalize());
+        outer.finalize().into()
+    }
+}
+
+/// HMAC-SHA-256 of the concatenated `parts` under a key of any length.
+pub fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+    HmacSha256Key::new(key).tag(parts)
+}
+
+/// HKDF-Expand with SHA-256 (RFC 5869 2.3) under a pseudorandom key of any length, without the Extract step.
+///
+/// # Panics
+/// When more than 255 · 32 bytes are asked for: the length is the caller's constant.
+pub fn hkdf_expand_sha256(prk: &[u8], info: &[u8], output: &mut [u8]) {
+    assert!(output.len() <= 255 * DIGEST_BYTES, "HKDF gives at most 8160 bytes");
+    let key = HmacSha256Key::new(prk);
+    let mut block = [0; DIGEST_BYTES];
+    for (index, chunk) in output.chunks_mut(DIGEST_BYTES).enumerate() {
+        let previous = if index == 0 { &[][..] } else { &block[..] };
+        block = key.tag(&[previous, info, &[index as u8 + 1]]);
+        chunk.copy_from_slice(&block[..chunk.len()]);
+    }
+    block.zeroize();
+}
