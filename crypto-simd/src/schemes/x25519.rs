@@ -83,7 +83,7 @@ impl NikePrivateKey for PrivateKey {
 
 /// Multiplies `count` points, eight at a time where the CPU has a kernel for it. `operands` gives the scalar and the
 /// point of an index, `done` takes its product.
-fn multiply_batch<'a>(
+pub(super) fn multiply_batch<'a>(
     count: usize,
     operands: impl Fn(usize) -> Result<(&'a [u8; BYTES], &'a [u8; BYTES]), SchemeError>,
     mut done: impl FnMut(usize, Result<&[u8; BYTES], SchemeError>),
