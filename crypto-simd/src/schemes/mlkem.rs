@@ -3,7 +3,6 @@
 
 use super::kem::{self, Kem, KemDecapsulationKey, KemInfo};
 use super::{SchemeError, SharedSecret, array};
-#[cfg(target_arch = "x86_64")]
 use crate::cpu::{Level, kernels};
 use crate::random::Random;
 #[cfg(target_arch = "x86_64")]
@@ -137,8 +136,13 @@ pub(super) enum ExpandedKey {
 impl ExpandedKey {
     /// Expands the seed `d || z`.
     pub(super) fn new(seed: &[u8; SEED_BYTES]) -> Self {
+        Self::at_level(kernels().level, seed)
+    }
+
+    #[cfg_attr(not(target_arch = "x86_64"), expect(unused_variables))]
+    fn at_level(level: Level, seed: &[u8; SEED_BYTES]) -> Self {
         #[cfg(target_arch = "x86_64")]
-        if kernels().level >= Level::Avx2 {
+        if level >= Level::Avx2 {
             let mut key = Box::new(avx2::unpacked::init_key_pair());
             avx2::unpacked::generate_key_pair_mut(*seed, &mut key);
             return Self::Avx2(key);
@@ -181,3 +185,6 @@ impl Drop for ExpandedKey {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -125,3 +125,37 @@ fn batches_agree_with_single_operations() {
         }
     }
 }
+
+/// All-zero X25519 results end the operation on both sides (sphinx.md 18.1), alone in their place of a batch.
+#[test]
+fn degenerate_halves_are_refused() {
+    for (name, x25519_at) in [("XWING", 1088), ("MLKEM768-X25519", 0)] {
+        let scheme = kem::by_name(name).unwrap();
+        let mut random = SeededRandom::new(&[7; 32]);
+        let key = scheme.load(&scheme.generate(&mut random)).unwrap();
+        let (mut ciphertext, mut secret) = (vec![0; scheme.info().ciphertext_bytes], SharedSecret::default());
+        scheme.encapsulate(key.public_key(), &mut random, &mut ciphertext, &mut secret).unwrap();
+        let mut degenerate = ciphertext.clone();
+        degenerate[x25519_at..x25519_at + 32].fill(0);
+
+        let mut secrets = vec![SharedSecret::default(); 3];
+        let mut results = vec![Ok(()); 3];
+        key.decapsulate_batch(&[&ciphertext, &degenerate, &ciphertext], &mut secrets, &mut results);
+        assert_eq!(results, [Ok(()), Err(SchemeError::Degenerate), Ok(())]);
+        assert_eq!(secrets[2].as_bytes(), secret.as_bytes());
+
+        let mut public = key.public_key().to_vec();
+        let x25519_at = if x25519_at == 0 { 0 } else { 1184 };
+        public[x25519_at..x25519_at + 32].fill(0);
+        let refused = scheme.encapsulate(&public, &mut random, &mut ciphertext, &mut secret);
+        assert_eq!(refused, Err(SchemeError::Degenerate));
+    }
+}
+
+#[test]
+fn wrong_halves_of_an_ed25519_key_are_refused() {
+    let scheme = signature::by_name("Ed25519").unwrap();
+    let mut private = scheme.generate(&mut SeededRandom::new(&[8; 32]));
+    private[32] ^= 1;
+    assert_eq!(scheme.load(&private).map(|_| ()), Err(SchemeError::Malformed));
+}
