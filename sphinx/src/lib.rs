@@ -1,2 +1,52 @@
-//! sphinx
+//! The Sphinx packet format of Katzenpost: sizes, creation, reply blocks and unwrapping, one packet or a batch.
+//!
+//! It never does I/O, reads no clock, keeps no replay set and makes no routing decision: bytes, keys and randomness
+//! come in as arguments, packets and commands go out.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | [`geometry`] | every size of a network's packets, its validation, hash and TOML |
+//! | [`commands`] | what a packet tells one hop |
+//! | [`path`] | the hops that a packet is made for |
+//! | [`create`] | headers and forward packets |
+//! | [`surb`] | single-use reply blocks: making, using, opening the reply |
+//! | [`unwrap`] | what a node does: mix keys, replay tags, unwrapping in place |
+//! | [`plaintext`] | the content of a forward payload |
 #![forbid(unsafe_code)]
+
+pub mod commands;
+pub mod create;
+pub mod geometry;
+mod keys;
+mod layout;
+pub mod path;
+pub mod plaintext;
+mod scheme;
+pub mod surb;
+#[cfg(test)]
+mod testing;
+pub mod unwrap;
+
+pub use commands::{Commands, NextNode, RoutingCommand};
+pub use create::{CreateError, Sphinx};
+pub use geometry::{Geometry, GeometryError};
+pub use path::PathHop;
+pub use scheme::SetupError;
+pub use surb::{SurbError, decrypt_surb_payload};
+pub use unwrap::{MixKey, UnwrapError, UnwrapErrorReason, Unwrapped, UnwrappedKind, Unwrapper, replay_tags};
+
+/// Bytes of a node id: BLAKE2b-256 of the node's identity key.
+pub const NODE_ID_BYTES: usize = 32;
+/// Bytes of a recipient id: opaque, zero padded by the caller.
+pub const RECIPIENT_ID_BYTES: usize = 32;
+/// Bytes of the id of a reply block.
+pub const SURB_ID_BYTES: usize = 16;
+/// Bytes of a replay tag.
+pub const REPLAY_TAG_BYTES: usize = 32;
+/// Bytes of the header MAC.
+pub const MAC_BYTES: usize = 32;
+/// Bytes of the zero tag before every payload.
+pub const PAYLOAD_TAG_BYTES: usize = 32;
+
+/// The associated data that opens every packet (sphinx.md 2.1).
+pub(crate) const AD: [u8; 2] = [0, 0];
