@@ -1,2 +1,40 @@
-//! pki
+//! The directory of the network: epochs, signed objects, who may talk to whom, and when to publish and fetch.
+//!
+//! Nothing here reads a clock, draws randomness by itself or touches a socket or a file: time, randomness and bytes
+//! come in as arguments. Nothing that a peer sends can make it panic.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`epoch`] | numbered periods of time and positions inside them |
+//! | [`cbor`] | the canonical writer and the bounded reader of every signed object |
+//! | [`identity`] | node ids and verifying keys |
+//! | [`certificate`] | payloads with an expiration and any number of signatures |
+//! | [`name`], [`address`] | identifiers and URLs that descriptors may carry |
+//! | [`descriptor`] | what a node or a replica says about itself, and its signed upload |
+//! | [`document`] | the consensus: parsing, verifying, look-ups, and signing for test networks |
+//! | [`neighbours`] | one consensus as seen by one node, compact enough for shared memory |
+//! | [`policy`] | whether a peer may connect and send now |
+//! | [`publish`] | when to make keys, upload and fetch: the directory worker's schedule |
+//! | [`authority`] | the client's half of talking to directory authorities |
 #![forbid(unsafe_code)]
+
+pub mod address;
+pub mod authority;
+pub mod cbor;
+pub mod certificate;
+pub mod descriptor;
+pub mod document;
+pub mod epoch;
+#[cfg(test)]
+mod fixture;
+pub mod identity;
+pub mod name;
+pub mod neighbours;
+pub mod policy;
+pub mod publish;
+
+pub use epoch::{Epoch, EpochClock, EpochTime};
+pub use identity::{NodeId, VerifyingKey, hash};
+
+/// Epochs of mix keys that a descriptor carries, and of documents that a node holds up to now (`NumMixKeys`).
+pub const MIX_KEY_EPOCHS: u64 = 3;

@@ -1,16 +1,5 @@
 use super::*;
-use crate::random::{Random, SeededRandom};
-
-/// A stream that gives recorded bytes, for schemes that draw what a vector records.
-pub(super) struct Recorded(pub Vec<u8>);
-
-impl Random for Recorded {
-    fn fill(&mut self, bytes: &mut [u8]) {
-        let rest = self.0.split_off(bytes.len());
-        bytes.copy_from_slice(&self.0);
-        self.0 = rest;
-    }
-}
+use crate::random::SeededRandom;
 
 #[test]
 fn names_are_found_whatever_their_case() {

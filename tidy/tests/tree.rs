@@ -1,0 +1,135 @@
+//! What a reviewer would have to look for by hand.
+#![allow(missing_docs, reason = "a test binary has no public interface")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Each crate and the crates of ours that it may name, development dependencies left out. A crate stands below all
+/// that name it, so that dependencies point down only.
+const LAYERS: &[(&str, &[&str])] = &[
+    ("vectors", &[]),
+    ("tidy", &[]),
+    ("crypto-simd", &[]),
+    ("sphinx", &["crypto-simd"]),
+    ("wire", &["crypto-simd"]),
+    ("pki", &["crypto-simd"]),
+    ("config", &["crypto-simd", "sphinx", "pki"]),
+    ("interplane", &["crypto-simd", "sphinx", "wire", "pki"]),
+    ("dataplane", &["crypto-simd", "sphinx", "wire", "pki", "interplane"]),
+    ("controlplane", &["crypto-simd", "sphinx", "wire", "pki", "config", "interplane"]),
+    ("bench", &["crypto-simd", "sphinx", "wire", "pki", "config", "interplane", "controlplane", "dataplane"]),
+    (
+        "katzensprung",
+        &["crypto-simd", "sphinx", "wire", "pki", "config", "interplane", "controlplane", "dataplane", "bench"],
+    ),
+    ("fuzz", &["crypto-simd", "sphinx", "wire", "pki", "config", "interplane"]),
+];
+
+/// Where `unsafe` may stand: intrinsics, shared memory, rings, and the allocator that counts in tests.
+const UNSAFE_ROOMS: &[&str] = &["crypto-simd/", "interplane/", "dataplane/src/io/"];
+
+const FILE_LINES_MAX: usize = 1000;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn sources() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![root()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() && name != "target" && !name.starts_with('.') {
+                folders.push(path);
+            } else if name.ends_with(".rs") {
+                let shown = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
+                found.push((shown, fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    assert!(found.len() > 5, "the tree was not read");
+    found
+}
+
+fn manifests() -> BTreeMap<String, toml::Table> {
+    let workspace: toml::Table = fs::read_to_string(root().join("Cargo.toml")).unwrap().parse().unwrap();
+    let members = workspace["workspace"]["members"].as_array().unwrap();
+    members
+        .iter()
+        .map(|member| {
+            let name = member.as_str().unwrap().to_owned();
+            let text = fs::read_to_string(root().join(&name).join("Cargo.toml")).unwrap();
+            (name, text.parse().unwrap())
+        })
+        .collect()
+}
+
+#[test]
+fn dependencies_point_down_only() {
+    let layers: BTreeMap<_, _> = LAYERS.iter().copied().collect();
+    for (name, manifest) in manifests() {
+        let allowed = layers.get(name.as_str()).unwrap_or_else(|| panic!("{name} has no place in LAYERS"));
+        let Some(dependencies) = manifest.get("dependencies").and_then(|table| table.as_table()) else { continue };
+        for dependency in dependencies.keys().filter(|dependency| layers.contains_key(dependency.as_str())) {
+            assert!(allowed.contains(&dependency.as_str()), "{name} may not use {dependency}");
+        }
+    }
+    for (at, (name, allowed)) in LAYERS.iter().enumerate() {
+        for below in *allowed {
+            let place = LAYERS.iter().position(|(other, _)| other == below).expect("a crate of LAYERS");
+            assert!(place < at, "{name} uses {below}, which does not stand below it");
+        }
+    }
+}
+
+#[test]
+fn files_are_short_enough_to_read() {
+    for (path, text) in sources() {
+        let lines = text.lines().count();
+        assert!(lines <= FILE_LINES_MAX, "{path} has {lines} lines, more than {FILE_LINES_MAX}: split it");
+    }
+}
+
+#[test]
+fn unsafe_stands_in_its_rooms_with_a_reason_at_each_block() {
+    let opening = ["unsafe ", "{"].concat();
+    for (path, text) in sources() {
+        let lines: Vec<&str> = text.lines().collect();
+        for (at, line) in lines.iter().enumerate() {
+            let code = line.trim_start();
+            if code.starts_with("//") || !code.contains(&opening) {
+                continue;
+            }
+            let in_tests = path.contains("/tests/") || path.contains("/benches/");
+            let room = in_tests || UNSAFE_ROOMS.iter().any(|room| path.starts_with(room));
+            assert!(room, "{path}:{}: unsafe outside its rooms", at + 1);
+            let reason = lines[at.saturating_sub(8)..=at].iter().any(|above| above.contains("SAFETY:"));
+            assert!(reason, "{path}:{}: unsafe block without a `// SAFETY:` reason", at + 1);
+        }
+    }
+}
+
+#[test]
+fn every_other_crate_forbids_unsafe() {
+    for name in manifests().keys().filter(|name| !["crypto-simd", "interplane", "dataplane"].contains(&name.as_str())) {
+        let front = ["lib.rs", "main.rs"]
+            .iter()
+            .find_map(|file| fs::read_to_string(root().join(name).join("src").join(file)).ok());
+        if let Some(front) = front {
+            assert!(front.contains("#![forbid(unsafe_code)]"), "{name} does not forbid unsafe code");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_left_unfinished() {
+    let marks = [["TO", "DO"].concat(), ["FIX", "ME"].concat(), ["#[ig", "nore"].concat()];
+    for (path, text) in sources() {
+        for mark in &marks {
+            assert!(!text.contains(mark.as_str()), "{path} contains {mark}");
+        }
+    }
+}

@@ -1,0 +1,506 @@
+//! The pqXX handshake (wire.md 3) as a state machine over exact byte counts.
+//!
+//! The driver looks at [`Handshake::wants`] and does that: sends [`Handshake::pending_write`] and calls
+//! [`Handshake::written`]; receives so many bytes and calls [`Handshake::read`]; decides about [`Handshake::peer`] and
+//! calls [`Handshake::accept`] or [`Handshake::reject`]. Deadlines are the driver's, and so is the NoOp frame that the
+//! responder sends right behind message 4 (both fit one write: take message 4's bytes, call `written`, take the
+//! transport, seal the NoOp) and that the initiator awaits before it treats the session as up (wire.md 3.10).
+
+mod authenticate;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod vector_tests;
+
+use crate::cipher::CipherError;
+use crate::error::{HandshakeError, HandshakeReason, HandshakeState};
+use crate::frame::{FrameOpener, FrameSealer};
+use crate::session::{Role, SessionConfig, TAG_BYTES};
+use crate::symmetric::{HASH_BYTES, SymmetricState};
+use authenticate::{AUTHENTICATE_BYTES, Authenticate};
+use crypto_simd::random::Random;
+use crypto_simd::schemes::kem::KemInfo;
+use crypto_simd::schemes::{Kem, KemDecapsulationKey, SchemeError, SharedSecret};
+use std::sync::Arc;
+
+/// The first byte of message 1 and the prologue.
+const VERSION: u8 = 0x03;
+
+/// The most additional data an end can send.
+pub const ADDITIONAL_DATA_BYTES_MAX: usize = 255;
+
+/// What the handshake needs next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// Send [`Handshake::pending_write`] in one write, then call [`Handshake::written`].
+    Write,
+    /// Receive exactly so many bytes, then call [`Handshake::read`].
+    Read(usize),
+    /// Decide about [`Handshake::peer`], then call [`Handshake::accept`] or [`Handshake::reject`].
+    Authenticate,
+    /// Call [`Handshake::into_transport`].
+    Done,
+    /// Failed or rejected: close the connection without a word.
+    Closed,
+}
+
+/// Who the peer says it is. Noise guarantees that the additional data came from the holder of the public key; binding
+/// the key to an identity is the policy's job (wire.md 5.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerCredentials {
+    /// Up to 255 bytes: a node id, a client's queue id, or nothing.
+    pub additional_data: Vec<u8>,
+    /// The link public key.
+    pub public_key: Vec<u8>,
+}
+
+/// What a finished handshake leaves. Sealer and opener are independent of each other.
+pub struct Transport {
+    /// Our sending direction.
+    pub sealer: FrameSealer,
+    /// Our receiving direction.
+    pub opener: FrameOpener,
+    /// The accepted peer.
+    pub peer: PeerCredentials,
+    /// Initiator only: local clock minus the responder's, in seconds; positive if the local clock is ahead.
+    pub clock_skew: Option<i64>,
+    /// The final `h`; unique to the session, not used on the wire.
+    pub handshake_hash: [u8; HASH_BYTES],
+    /// This end.
+    pub role: Role,
+    /// Canonical name of the KEM.
+    pub kem: &'static str,
+}
+
+impl Transport {
+    /// The error of a session whose first frame was missing or no NoOp (wire.md 3.10).
+    pub fn finalization_failed(&self, reason: HandshakeReason) -> Box<HandshakeError> {
+        Box::new(HandshakeError {
+            state: HandshakeState::Finalization,
+            reason,
+            role: self.role,
+            kem: self.kem,
+            local_public_key: Vec::new(),
+            local_additional_data: Vec::new(),
+            peer: Some(self.peer.clone()),
+            connection: None,
+        })
+    }
+}
+
+/// Sizes of the four messages (wire.md 3.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MessageSizes([usize; 4]);
+
+impl MessageSizes {
+    /// Sizes with this KEM.
+    pub fn of(kem: &KemInfo) -> Self {
+        let (key, ciphertext) = (kem.public_key_bytes, kem.ciphertext_bytes);
+        Self([
+            1 + key,
+            ciphertext + key + 2 * TAG_BYTES + AUTHENTICATE_BYTES,
+            ciphertext + key + 3 * TAG_BYTES + AUTHENTICATE_BYTES,
+            ciphertext + 2 * TAG_BYTES,
+        ])
+    }
+
+    /// Bytes of message 1 to 4.
+    pub fn message(&self, number: Message) -> usize {
+        self.0[number as usize]
+    }
+
+    /// Bytes of the largest message.
+    pub fn largest(&self) -> usize {
+        self.0.into_iter().max().unwrap_or(0)
+    }
+}
+
+/// The four messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// `-> e`
+    One,
+    /// `<- ekem, s`
+    Two,
+    /// `-> skem, s`
+    Three,
+    /// `<- skem`
+    Four,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Write(Message),
+    Read(Message),
+    Authenticate,
+    Done,
+    Closed,
+}
+
+/// One end of a handshake. The caller's bytes are decrypted where they lie; besides the peer's credentials it owns one
+/// buffer for the messages it writes.
+pub struct Handshake {
+    role: Role,
+    kem: &'static dyn Kem,
+    sizes: MessageSizes,
+    message_bytes_max: usize,
+    step: Step,
+    symmetric: SymmetricState,
+    static_key: Arc<dyn KemDecapsulationKey>,
+    ephemeral: Option<Box<dyn KemDecapsulationKey>>,
+    additional_data: Vec<u8>,
+    message: Vec<u8>,
+    peer: Option<PeerCredentials>,
+    clock_skew: Option<i64>,
+}
+
+impl Handshake {
+    /// Starts. The initiator makes its ephemeral key pair here, which is an expensive step.
+    pub fn new(
+        config: &SessionConfig,
+        static_key: Arc<dyn KemDecapsulationKey>,
+        additional_data: &[u8],
+        random: &mut dyn Random,
+    ) -> Result<Self, Box<HandshakeError>> {
+        let info = config.kem.info();
+        let sizes = MessageSizes::of(info);
+        let mut symmetric = SymmetricState::new(info.name);
+        symmetric.mix_hash(&[VERSION]);
+        let mut handshake = Self {
+            role: config.role,
+            kem: config.kem,
+            sizes,
+            message_bytes_max: config.message_bytes_max,
+            step: Step::Read(Message::One),
+            symmetric,
+            static_key,
+            ephemeral: None,
+            additional_data: additional_data.to_vec(),
+            message: Vec::with_capacity(sizes.largest()),
+            peer: None,
+            clock_skew: None,
+        };
+        let usable = additional_data.len() <= ADDITIONAL_DATA_BYTES_MAX
+            && handshake.static_key.scheme().info().name == info.name;
+        if !usable {
+            return Err(handshake.fail(HandshakeState::Initialization, HandshakeReason::Configuration));
+        }
+        if config.role == Role::Initiator {
+            handshake
+                .write_message_1(random)
+                .map_err(|reason| handshake.fail(HandshakeState::Initialization, reason))?;
+            handshake.step = Step::Write(Message::One);
+        }
+        Ok(handshake)
+    }
+
+    /// What to do next.
+    pub fn wants(&self) -> Want {
+        match self.step {
+            Step::Write(_) => Want::Write,
+            Step::Read(message) => Want::Read(self.sizes.message(message)),
+            Step::Authenticate => Want::Authenticate,
+            Step::Done => Want::Done,
+            Step::Closed => Want::Closed,
+        }
+    }
+
+    /// Where the handshake stands.
+    pub fn state(&self) -> HandshakeState {
+        match self.step {
+            Step::Write(Message::One) => HandshakeState::Message1Send,
+            Step::Read(Message::One) => HandshakeState::Message1Receive,
+            Step::Write(Message::Two) => HandshakeState::Message2Send,
+            Step::Read(Message::Two) => HandshakeState::Message2Receive,
+            Step::Write(Message::Three) => HandshakeState::Message3Send,
+            Step::Read(Message::Three) => HandshakeState::Message3Receive,
+            Step::Write(Message::Four) => HandshakeState::Message4Send,
+            Step::Read(Message::Four) => HandshakeState::Message4Receive,
+            Step::Authenticate => HandshakeState::PeerAuthentication,
+            Step::Done => HandshakeState::Finalization,
+            Step::Closed => HandshakeState::Initialization,
+        }
+    }
+
+    /// Whether the next [`read`](Self::read) or [`accept`](Self::accept) does one KEM operation. Everything else costs
+    /// next to nothing.
+    pub fn is_expensive_step(&self) -> bool {
+        matches!(self.step, Step::Read(_) | Step::Authenticate)
+    }
+
+    /// The message to be sent; empty unless [`Want::Write`].
+    pub fn pending_write(&self) -> &[u8] {
+        match self.step {
+            Step::Write(_) => &self.message,
+            _ => &[],
+        }
+    }
+
+    /// The transport has taken the pending message.
+    pub fn written(&mut self) {
+        self.step = match self.step {
+            Step::Write(Message::One) => Step::Read(Message::Two),
+            Step::Write(Message::Two) => Step::Read(Message::Three),
+            Step::Write(Message::Three) => Step::Read(Message::Four),
+            Step::Write(Message::Four) => Step::Done,
+            other => other,
+        };
+    }
+
+    /// Takes the message that [`Want::Read`] asked for, which it overwrites. `unix_seconds` is the clock right after
+    /// the message arrived: the responder reports it to the peer, the initiator computes the skew from it.
+    pub fn read(
+        &mut self,
+        message: &mut [u8],
+        unix_seconds: u64,
+        random: &mut dyn Random,
+    ) -> Result<(), Box<HandshakeError>> {
+        let state = self.state();
+        self.read_inner(message, unix_seconds, random).map_err(|reason| self.fail(state, reason))
+    }
+
+    /// The peer, from [`Want::Authenticate`] on.
+    pub fn peer(&self) -> Option<&PeerCredentials> {
+        self.peer.as_ref()
+    }
+
+    /// The peer is acceptable.
+    pub fn accept(&mut self, random: &mut dyn Random) -> Result<(), Box<HandshakeError>> {
+        let (state, message) = match (self.step, self.role) {
+            (Step::Authenticate, Role::Initiator) => (HandshakeState::Message3Send, Message::Three),
+            (Step::Authenticate, Role::Responder) => (HandshakeState::Message4Send, Message::Four),
+            _ => return Err(self.fail(self.state(), HandshakeReason::InvalidState)),
+        };
+        self.write_after_authentication(message, random).map_err(|reason| self.fail(state, reason))?;
+        self.step = Step::Write(message);
+        Ok(())
+    }
+
+    /// The peer is not acceptable; the connection is to be closed without an answer.
+    pub fn reject(&mut self) -> Box<HandshakeError> {
+        self.fail(HandshakeState::PeerAuthentication, HandshakeReason::Rejected)
+    }
+
+    /// For failures that only the driver sees (closed, timed out): the error at the present state.
+    pub fn failed(&mut self, reason: HandshakeReason) -> Box<HandshakeError> {
+        self.fail(self.state(), reason)
+    }
+
+    /// The two directions of a finished handshake.
+    pub fn into_transport(mut self) -> Result<Transport, Box<HandshakeError>> {
+        let Some(peer) = self.peer.take().filter(|_| self.step == Step::Done) else {
+            return Err(self.fail(self.state(), HandshakeReason::InvalidState));
+        };
+        let (initiator, responder) = self.symmetric.split();
+        let (sealing, opening) = match self.role {
+            Role::Initiator => (initiator, responder),
+            Role::Responder => (responder, initiator),
+        };
+        Ok(Transport {
+            sealer: FrameSealer::new(sealing, self.message_bytes_max),
+            opener: FrameOpener::new(opening, self.message_bytes_max),
+            peer,
+            clock_skew: self.clock_skew,
+            handshake_hash: *self.symmetric.hash(),
+            role: self.role,
+            kem: self.kem.info().name,
+        })
+    }
+
+    fn fail(&mut self, state: HandshakeState, reason: HandshakeReason) -> Box<HandshakeError> {
+        self.step = Step::Closed;
+        self.ephemeral = None;
+        Box::new(HandshakeError {
+            state,
+            reason,
+            role: self.role,
+            kem: self.kem.info().name,
+            local_public_key: self.static_key.public_key().to_vec(),
+            local_additional_data: self.additional_data.clone(),
+            peer: self.peer.clone(),
+            connection: None,
+        })
+    }
+
+    fn read_inner(
+        &mut self,
+        bytes: &mut [u8],
+        unix_seconds: u64,
+        random: &mut dyn Random,
+    ) -> Result<(), HandshakeReason> {
+        let Step::Read(message) = self.step else { return Err(HandshakeReason::InvalidState) };
+        let (expected, actual) = (self.sizes.message(message), bytes.len());
+        if expected != actual {
+            return Err(HandshakeReason::Size { expected, actual });
+        }
+        self.step = match message {
+            Message::One => {
+                self.read_message_1(bytes)?;
+                self.write_message_2(&bytes[1..], unix_seconds, random)?;
+                Step::Write(Message::Two)
+            }
+            Message::Two => {
+                self.read_message_2(bytes, unix_seconds)?;
+                Step::Authenticate
+            }
+            Message::Three => {
+                self.read_message_3(bytes)?;
+                Step::Authenticate
+            }
+            Message::Four => {
+                self.read_message_4(bytes)?;
+                Step::Done
+            }
+        };
+        Ok(())
+    }
+}
+
+/// The messages in the order of wire.md 3.4. Each function does the tokens of one message.
+impl Handshake {
+    fn write_message_1(&mut self, random: &mut dyn Random) -> Result<(), HandshakeReason> {
+        let ephemeral = self.kem.load(&self.kem.generate(random))?;
+        self.message.push(VERSION);
+        self.message.extend_from_slice(ephemeral.public_key());
+        self.symmetric.mix_hash(ephemeral.public_key());
+        self.symmetric.mix_hash(&[]);
+        self.ephemeral = Some(ephemeral);
+        Ok(())
+    }
+
+    fn read_message_1(&mut self, bytes: &[u8]) -> Result<(), HandshakeReason> {
+        let Some((&received, public_key)) = bytes.split_first() else { return Err(HandshakeReason::InvalidState) };
+        if received != VERSION {
+            return Err(HandshakeReason::Version { expected: VERSION, received });
+        }
+        self.kem.check_public_key(public_key)?;
+        self.symmetric.mix_hash(public_key);
+        self.symmetric.mix_hash(&[]);
+        Ok(())
+    }
+
+    fn write_message_2(
+        &mut self,
+        ephemeral_public_key: &[u8],
+        unix_seconds: u64,
+        random: &mut dyn Random,
+    ) -> Result<(), HandshakeReason> {
+        self.message.clear();
+        self.message.resize(self.kem.info().ciphertext_bytes, 0);
+        let mut secret = SharedSecret::default();
+        self.kem.encapsulate(ephemeral_public_key, random, &mut self.message, &mut secret)?;
+        self.symmetric.mix_hash(&self.message);
+        self.symmetric.mix_key(secret.as_bytes());
+        self.append_static_key_and_authenticate(unix_seconds)
+    }
+
+    fn read_message_2(&mut self, bytes: &mut [u8], unix_seconds: u64) -> Result<(), HandshakeReason> {
+        let (ciphertext, mut rest) = split(bytes, self.kem.info().ciphertext_bytes)?;
+        self.symmetric.mix_hash(ciphertext);
+        let ephemeral = self.ephemeral.take().ok_or(HandshakeReason::InvalidState)?;
+        let secret = ephemeral.decapsulate(ciphertext)?;
+        self.symmetric.mix_key(secret.as_bytes());
+        let responder_unix_seconds = self.open_static_key_and_authenticate(&mut rest)?;
+        let local = i64::try_from(unix_seconds).unwrap_or(i64::MAX);
+        self.clock_skew = Some(local.saturating_sub(responder_unix_seconds.into()));
+        Ok(())
+    }
+
+    fn read_message_3(&mut self, bytes: &mut [u8]) -> Result<(), HandshakeReason> {
+        let mut rest = bytes;
+        self.open_static_encapsulation(&mut rest)?;
+        self.open_static_key_and_authenticate(&mut rest).map(|_zero| ())
+    }
+
+    fn read_message_4(&mut self, bytes: &mut [u8]) -> Result<(), HandshakeReason> {
+        let mut rest = bytes;
+        self.open_static_encapsulation(&mut rest)?;
+        open(&mut self.symmetric, &mut rest, 0).map(|_empty| ())
+    }
+
+    /// Messages 3 and 4: `skem`, then the initiator's static key and authenticate message, or the empty payload.
+    fn write_after_authentication(&mut self, message: Message, random: &mut dyn Random) -> Result<(), HandshakeReason> {
+        let peer = self.peer.as_ref().ok_or(HandshakeReason::InvalidState)?;
+        self.message.clear();
+        self.message.resize(self.kem.info().ciphertext_bytes, 0);
+        let mut secret = SharedSecret::default();
+        self.kem.encapsulate(&peer.public_key, random, &mut self.message, &mut secret)?;
+        let tag = self.symmetric.encrypt_and_hash(&mut self.message)?;
+        self.message.extend_from_slice(&tag);
+        self.symmetric.mix_key_and_hash(secret.as_bytes());
+        if message == Message::Three {
+            // An initiator never tells its clock.
+            return self.append_static_key_and_authenticate(0);
+        }
+        let tag = self.symmetric.encrypt_and_hash(&mut [])?;
+        self.message.extend_from_slice(&tag);
+        Ok(())
+    }
+
+    fn append_static_key_and_authenticate(&mut self, unix_seconds: u64) -> Result<(), HandshakeReason> {
+        append(&mut self.symmetric, &mut self.message, self.static_key.public_key())?;
+        // The field has 32 bits; the reference truncates as well.
+        let authenticate = Authenticate::encode(&self.additional_data, unix_seconds as u32);
+        append(&mut self.symmetric, &mut self.message, &authenticate)
+    }
+
+    /// Remembers the peer; gives its clock.
+    fn open_static_key_and_authenticate(&mut self, rest: &mut &mut [u8]) -> Result<u32, HandshakeReason> {
+        let public_key = open(&mut self.symmetric, rest, self.kem.info().public_key_bytes)?;
+        self.kem.check_public_key(public_key)?;
+        let payload = open(&mut self.symmetric, rest, AUTHENTICATE_BYTES)?;
+        let authenticate = Authenticate::parse(payload).ok_or(HandshakeReason::Tag)?;
+        self.peer = Some(PeerCredentials {
+            additional_data: authenticate.additional_data.to_vec(),
+            public_key: public_key.to_vec(),
+        });
+        Ok(authenticate.unix_seconds)
+    }
+
+    fn open_static_encapsulation(&mut self, rest: &mut &mut [u8]) -> Result<(), HandshakeReason> {
+        let ciphertext = open(&mut self.symmetric, rest, self.kem.info().ciphertext_bytes)?;
+        let secret = self.static_key.decapsulate(ciphertext)?;
+        self.symmetric.mix_key_and_hash(secret.as_bytes());
+        Ok(())
+    }
+}
+
+/// Appends `plaintext`, encrypted, and its tag.
+fn append(symmetric: &mut SymmetricState, message: &mut Vec<u8>, plaintext: &[u8]) -> Result<(), HandshakeReason> {
+    let start = message.len();
+    message.extend_from_slice(plaintext);
+    let tag = symmetric.encrypt_and_hash(&mut message[start..])?;
+    message.extend_from_slice(&tag);
+    Ok(())
+}
+
+/// Opens the next `bytes` bytes and their tag in place, and moves `rest` behind them.
+fn open<'a>(
+    symmetric: &mut SymmetricState,
+    rest: &mut &'a mut [u8],
+    bytes: usize,
+) -> Result<&'a mut [u8], HandshakeReason> {
+    let (part, behind) = split(std::mem::take(rest), bytes)?;
+    let (tag, behind) = behind.split_first_chunk_mut::<TAG_BYTES>().ok_or(HandshakeReason::Tag)?;
+    *rest = behind;
+    symmetric.decrypt_and_hash(part, tag)?;
+    Ok(part)
+}
+
+fn split(bytes: &mut [u8], at: usize) -> Result<(&mut [u8], &mut [u8]), HandshakeReason> {
+    let actual = bytes.len();
+    bytes.split_at_mut_checked(at).ok_or(HandshakeReason::Size { expected: at, actual })
+}
+
+impl From<SchemeError> for HandshakeReason {
+    fn from(error: SchemeError) -> Self {
+        Self::Kem(error)
+    }
+}
+
+impl From<CipherError> for HandshakeReason {
+    fn from(_: CipherError) -> Self {
+        // A handshake makes at most three operations per key, so it cannot run out of nonces.
+        Self::Tag
+    }
+}
