@@ -89,3 +89,39 @@ fn every_signature_scheme_agrees_with_itself() {
         }
     }
 }
+
+/// Every length of batch up to three kernels' worth, with a degenerate and a short key among good ones: each result is
+/// that of the single operation.
+#[test]
+fn batches_agree_with_single_operations() {
+    let scheme = nike::by_name("x25519").unwrap();
+    let mut random = SeededRandom::new(&[6; 32]);
+    let key = scheme.load(&scheme.generate(&mut random)).unwrap();
+    for count in 0..=24 {
+        let factors: Vec<_> = (0..count).map(|_| scheme.generate(&mut random)).collect();
+        let mut publics: Vec<_> =
+            (0..count).map(|_| scheme.public_key(&scheme.generate(&mut random)).unwrap()).collect();
+        if count > 2 {
+            publics[1] = vec![0; 32];
+            publics[count - 1].pop();
+        }
+        let factors: Vec<&[u8]> = factors.iter().map(|factor| &factor[..]).collect();
+        let publics: Vec<&[u8]> = publics.iter().map(Vec::as_slice).collect();
+
+        let mut secrets = vec![SharedSecret::default(); count];
+        let mut results = vec![Ok(()); count];
+        key.derive_batch(&publics, &mut secrets, &mut results);
+        for index in 0..count {
+            let batch = results[index].map(|()| secrets[index].as_bytes().to_vec());
+            assert_eq!(batch, key.derive(publics[index]).map(|secret| secret.as_bytes().to_vec()));
+        }
+
+        let mut blinded = vec![vec![0; 32]; count];
+        let mut slices: Vec<&mut [u8]> = blinded.iter_mut().map(Vec::as_mut_slice).collect();
+        scheme.blind_batch(&factors, &publics, &mut slices, &mut results);
+        for index in 0..count {
+            let batch = results[index].map(|()| blinded[index].clone());
+            assert_eq!(batch, scheme.blind(factors[index], publics[index]));
+        }
+    }
+}

@@ -86,7 +86,15 @@ impl Element {
     }
 
     pub(super) fn square(&self) -> Self {
-        self.mul(self)
+        let a = &self.0;
+        let mut columns = [0u128; 16];
+        for i in 0..8 {
+            columns[2 * i] += u128::from(a[i]) * u128::from(a[i]);
+            for j in i + 1..8 {
+                columns[i + j] += u128::from(2 * a[i]) * u128::from(a[j]);
+            }
+        }
+        Self::reduce(columns)
     }
 
     pub(super) fn mul_small(&self, factor: u64) -> Self {
