@@ -119,11 +119,11 @@ fn dataplane(raw: RawDataplane, findings: &mut Findings) -> Dataplane {
     let defaults = Dataplane::default();
     let pin_cpus = pin_cpus(&raw, findings);
     let shards = in_range(&raw.shards, 1..=SHARDS_MAX, findings);
-    if let (Some(shards), Some(at), false) = (shards, &raw.pin_cpus, pin_cpus.is_empty()) {
-        if pin_cpus.len() < shards {
-            let problem = format!("names {} processors for {shards} shards", pin_cpus.len());
-            findings.error("pin-cpus", &at.place, problem, "name one processor for each shard");
-        }
+    if let (Some(shards), Some(at)) = (shards, &raw.pin_cpus)
+        && (1..shards).contains(&pin_cpus.len())
+    {
+        let problem = format!("names {} processors for {shards} shards", pin_cpus.len());
+        findings.error("pin-cpus", &at.place, problem, "name one processor for each shard");
     }
     let profile = raw.profile.filter(|at| {
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
