@@ -8,6 +8,8 @@ use crate::raw;
 use crate::reader::{Reader, Strictness};
 use crate::removed;
 use crate::schemes::{kem_scheme, signature_scheme};
+use std::fs::File;
+use std::io::Read;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -67,12 +69,14 @@ fn read_text(path: &Path) -> Result<String, Vec<Finding>> {
     let unreadable = |error: std::io::Error| {
         vec![finding("unreadable", format!("cannot be read: {error}"), "check the path and its permissions")]
     };
-    let metadata = path.metadata().map_err(unreadable)?;
-    if !metadata.is_dir() && metadata.len() > FILE_BYTES_MAX {
-        let problem = format!("is {} bytes long, more than {FILE_BYTES_MAX}", metadata.len());
+    let mut bytes = Vec::new();
+    // Bounded, because a device has no end.
+    let read = File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
+    read.map_err(unreadable)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        let problem = format!("is longer than {FILE_BYTES_MAX} bytes");
         return Err(vec![finding("too-large", problem, "check that it is a configuration file")]);
     }
-    let bytes = std::fs::read(path).map_err(unreadable)?;
     String::from_utf8(bytes).map_err(|error| {
         let line = 1 + error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count();
         vec![Finding { line: Some(line), ..finding("not-utf8", "is not UTF-8 text".into(), "save it as UTF-8") }]
