@@ -50,6 +50,7 @@ fn every_finding() {
         ("[dataplane]\nbatch_max = 0", "out-of-range", 2),
         ("[dataplane]\nbatch_wait_us = 10001", "out-of-range", 2),
         ("[dataplane]\nslots = 1", "out-of-range", 2),
+        ("[dataplane]\nbatch_max = 64\nslots = 511", "slots", 3),
         ("[dataplane]\npin_cpus = [\n0,\n-1]", "out-of-range", 4),
         ("[dataplane]\npin_cpus = [\n0,\n0]", "pin-cpus", 4),
         ("[dataplane]\nshards = 3\npin_cpus = [0, 1]", "pin-cpus", 3),

@@ -56,8 +56,10 @@ fn values_know_their_places() {
     let (root, findings) = read(text, Strictness::Strict);
     assert_eq!(findings, []);
     let root = root.expect("good TOML");
+    assert_eq!(root.place, Place::default());
     let table = root.table.expect("there").value;
     let place = |line, key: &str| Place { line: Some(line), key: key.into() };
+    assert_eq!(table.place, place(1, "Table"));
     assert_eq!(table.text, Some(At { value: "a".into(), place: place(2, "Table.SomeText") }));
     assert_eq!(table.number, Some(At { value: 16, place: place(3, "Table.Number") }));
     assert_eq!(table.flag, Some(At { value: true, place: place(4, "Table.Flag") }));

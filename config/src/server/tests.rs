@@ -7,7 +7,6 @@ use super::*;
 use crate::address::{Host, HostNames, Transport};
 use crate::finding::Severity;
 use fixture::{GEOMETRY, load_text, main_file, sources};
-use std::num::NonZeroUsize;
 use std::time::Duration;
 
 #[test]
@@ -166,4 +165,19 @@ fn files_from_the_disk() {
     std::fs::write(folder.path().join("katzensprung.toml"), "[dataplane]\nbatch_max = 8\n").expect("written");
     let config = ServerConfig::load(&path, Strictness::Lenient).expect("good").config;
     assert_eq!(config.own.dataplane.batch_max, 8);
+}
+
+#[test]
+fn shards() {
+    let number = |n| NonZeroUsize::new(n).expect("not zero");
+    let config = |workers: &str, own: &str| {
+        let text = main_file().replace("NumSphinxWorkers = 0", &format!("NumSphinxWorkers = {workers}"));
+        let own = Some(("/etc/katzensprung.toml".into(), own.to_string()));
+        parse(&Sources { own, ..sources(&text) }, Strictness::Lenient).expect("good").config
+    };
+    assert_eq!(config("0", "").shards(number(4)), number(4));
+    assert_eq!(config("3", "").shards(number(4)), number(3));
+    assert_eq!(config("9", "").shards(number(4)), number(4));
+    assert_eq!(config("3", "[dataplane]\nshards = 8").shards(number(4)), number(8));
+    assert_eq!(config("3", "[dataplane]\npin_cpus = [2, 3]").shards(number(4)), number(2));
 }

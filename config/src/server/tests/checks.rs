@@ -98,7 +98,7 @@ fn server_section() {
         Severity::Warning,
         &[
             ("\"mix1\"", "\"MIX1\"", "identifier-mapped", "Server.Identifier", "is used as 'mix1'"),
-            ("IsGatewayNode", "IsGatewayNod", "unknown-key", "Server.IsGatewayNod", "unknown key"),
+            ("IsGatewayNode", "IsGatewayNod", "unknown-key", "Server.IsGatewayNod", "unrecognised"),
         ],
     );
 }

@@ -121,7 +121,7 @@ fn a_service_node() {
 fn service_findings() {
     let plugin = "ServiceNode.CBORPluginKaetzchen[0]";
     for (from, to, code, key, problem) in [
-        ("Capability = \"echo\"", "", "required", "ServiceNode.Kaetzchen[0].Capability", "not set"),
+        ("Capability = \"echo\"", "", "required", "ServiceNode.Kaetzchen[0].Capability", "Capability is invalid"),
         (
             "Capability = \"echo\"",
             "Capability = \"keyserver\"",
@@ -152,10 +152,11 @@ fn service_findings() {
         ),
         ("\"+echo\"", "\"+Echo\"", "endpoint", "ServiceNode.Kaetzchen[0].Endpoint", "'+echo'"),
         ("\"+echo\"", "\"a b\"", "endpoint", "ServiceNode.Kaetzchen[0].Endpoint", "characters"),
-        ("Command = \"/usr/bin/courier\"", "", "required", &format!("{plugin}.Command"), "not set"),
+        ("Command = \"/usr/bin/courier\"", "", "required", &format!("{plugin}.Command"), "Command is invalid"),
         ("a = \"b\"", "a = 1", "plugin-argument", &format!("{plugin}.Config.a"), "not a string"),
     ] {
-        let findings = findings_of(&service_file(&SERVICES.replacen(from, to, 1)));
+        let all = SERVICES.replace("Disable = true", "Disable = false");
+        let findings = findings_of(&service_file(&all.replacen(from, to, 1)));
         let first = &findings[0];
         assert_eq!((first.0, first.1.as_str()), (code, key), "{findings:?}");
         assert!(first.2.contains(problem), "{findings:?}");
@@ -163,4 +164,24 @@ fn service_findings() {
     let renamed = SERVICES.replace("PKIAdvertizedData.courier]", "PKIAdvertizedData.other]");
     let findings = findings_of(&service_file(&renamed));
     assert_eq!((findings.len(), findings[0].0), (1, "advertised-data-unused"));
+}
+
+/// The reference checks the names of disabled entries, and nothing else of them.
+#[test]
+fn disabled_entries() {
+    let disabled = SERVICES.replace("Disable = false", "Disable = true");
+    let role = load_text(&service_file(&disabled)).unwrap_or_else(|findings| panic!("{findings:#?}")).config.role;
+    assert_eq!(role, Role::ServiceNode(ServiceNode::default()));
+    for (from, to, codes) in [
+        ("\"testdest\"", "\"keyserver\"", &[][..]),
+        ("\"+testdest\"", "\"+echo\"", &[]),
+        ("a = \"b\"", "a = 1", &[]),
+        ("\"testdest\"", "\"echo\"", &["capability-doubled"]),
+        ("\"+testdest\"", "\"+Test\"", &["endpoint"]),
+        ("\"/usr/bin/courier\"", "\"\"", &["required"]),
+    ] {
+        let findings = findings_of(&service_file(&disabled.replacen(from, to, 1)));
+        let found: Vec<_> = findings.iter().map(|finding| finding.0).collect();
+        assert_eq!(found, codes, "{from} -> {to}: {findings:?}");
+    }
 }

@@ -25,6 +25,21 @@ fn survives(text: &str) {
     }
 }
 
+#[test]
+fn deep_text() {
+    let deep = 50_000;
+    for text in [
+        "[".repeat(deep),
+        format!("a = {}", "[".repeat(deep)),
+        format!("a = {}1", "{a = ".repeat(deep)),
+        format!("{}a = 1", "a.".repeat(deep)),
+        format!("[{}a]", "a.".repeat(deep)),
+        format!("[ServiceNode]\nx = {}{}", "[".repeat(60), "]".repeat(60)),
+    ] {
+        survives(&text);
+    }
+}
+
 /// Pieces of configuration files, so that arbitrary combinations get past the TOML parser.
 fn piece() -> impl Strategy<Value = String> {
     let keys = prop::sample::select(vec![
