@@ -111,7 +111,7 @@ impl Facts {
 
     /// The configuration of a link's session. No body is larger than a padded SendPacket.
     pub fn session(&self, role: LinkRole) -> SessionConfig {
-        SessionConfig::mixnet(role, self.kem, self.sizes).limit_to_client_to_server()
+        SessionConfig::mixnet(role, self.kem, self.sizes).receive_client_to_server()
     }
 
     /// The commands of links.
