@@ -59,6 +59,11 @@ impl<H: Host> Simulation<H> {
         self.seats.iter_mut().find(|seat| seat.id == id).map(|seat| &mut seat.host)
     }
 
+    /// Lets `act` do something with each host outside the rounds.
+    pub fn for_each(&mut self, mut act: impl FnMut(&mut H, &mut SimIo)) {
+        self.seats.iter_mut().for_each(|seat| act(&mut seat.host, &mut seat.io));
+    }
+
     /// A stopped host is not polled: it neither reads nor closes.
     pub fn set_stopped(&mut self, id: HostId, stopped: bool) {
         for seat in self.seats.iter_mut().filter(|seat| seat.id == id) {
