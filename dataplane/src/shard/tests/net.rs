@@ -167,7 +167,7 @@ impl Net {
 
     /// Until this peer has so many packets.
     pub fn run_until_received(&mut self, peer: HostId, packets: usize) {
-        self.run_until("the packets' arrival", |simulation| match simulation.host_mut(peer) {
+        self.run_until("the packets' arrival", |simulation| match simulation.host(peer) {
             Some(Actor::Peer(peer)) => peer.received.len() >= packets,
             _ => false,
         });
@@ -175,7 +175,7 @@ impl Net {
 
     /// Until this peer has an established link.
     pub fn run_until_up(&mut self, peer: HostId) {
-        self.run_until("a link", |simulation| match simulation.host_mut(peer) {
+        self.run_until("a link", |simulation| match simulation.host(peer) {
             Some(Actor::Peer(peer)) => peer.is_up(),
             _ => false,
         });

@@ -122,6 +122,7 @@ pub fn document(epoch: Epoch, upstream: &[u8], downstream: &[u8]) -> Document {
         topology: vec![nodes(upstream), nodes(&[OWN]), nodes(downstream)],
         gateway_nodes: nodes(&[GATEWAY]),
         service_nodes: nodes(&[SERVICE]),
+        prior_shared_random: vec![vec![1; 32], vec![2; 32]],
         shared_random_value: vec![3; 32],
         pki_signature_scheme: "Ed25519".into(),
         sphinx_geometry_hash: GEOMETRY_HASH.into(),
