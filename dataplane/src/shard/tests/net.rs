@@ -189,6 +189,16 @@ impl Net {
         })
     }
 
+    /// What the attach thread does after it has published something.
+    pub fn wake_all(&mut self) {
+        for shard in 0..self.shards.len() {
+            if self.shared.unpark(shard) {
+                let id = self.shards[shard];
+                self.simulation.host_mut(id);
+            }
+        }
+    }
+
     /// Stops the node.
     pub fn shut_down(&mut self) {
         self.simulation.for_each(|actor, io| {
