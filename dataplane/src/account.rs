@@ -99,7 +99,13 @@ impl Account {
     }
 
     /// A handshake failed.
-    pub fn handshake_failed(&mut self, direction: Direction, failure: &wire::HandshakeError, peer: Peer, took: Duration) {
+    pub fn handshake_failed(
+        &mut self,
+        direction: Direction,
+        failure: &wire::HandshakeError,
+        peer: Peer,
+        took: Duration,
+    ) {
         let state = counted_state(failure);
         self.count(Counter::handshake_failure(direction, state));
         self.observe_us(Histogram::handshake_us(direction, Outcome::Failure), took);

@@ -69,14 +69,33 @@ pub struct Peer {
 }
 
 enum Stage {
-    Waiting { until: Instant },
-    Connecting { conn: ConnId, deadline: Instant },
+    Waiting {
+        until: Instant,
+    },
+    Connecting {
+        conn: ConnId,
+        deadline: Instant,
+    },
     /// Waits for its turn to make an ephemeral key.
-    Connected { conn: ConnId },
-    Handshaking { conn: ConnId, handshake: Box<Handshaking> },
+    Connected {
+        conn: ConnId,
+    },
+    Handshaking {
+        conn: ConnId,
+        handshake: Box<Handshaking>,
+    },
     /// Waits for the finalization NoOp.
-    Finalizing { conn: ConnId, transport: Box<Transport>, frame: Vec<u8>, received: usize, deadline: Instant },
-    Up { conn: ConnId, sealer: FrameSealer },
+    Finalizing {
+        conn: ConnId,
+        transport: Box<Transport>,
+        frame: Vec<u8>,
+        received: usize,
+        deadline: Instant,
+    },
+    Up {
+        conn: ConnId,
+        sealer: FrameSealer,
+    },
 }
 
 impl Peer {

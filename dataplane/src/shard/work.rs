@@ -17,11 +17,8 @@ impl Shard {
         self.offer_surplus(io);
         let Some(mut batch) = self.next_batch() else { return };
         let start = io.now();
-        let judges = Judges {
-            keys: &self.almanac.candidates,
-            refused: self.shared.refused(),
-            in_flight: &mut self.in_flight,
-        };
+        let judges =
+            Judges { keys: &self.almanac.candidates, refused: self.shared.refused(), in_flight: &mut self.in_flight };
         let packets = batch.len();
         self.stage.run(&mut batch, judges, start);
         self.now = io.now();

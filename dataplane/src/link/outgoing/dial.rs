@@ -11,8 +11,8 @@ use interplane::Counter;
 use interplane::counter::{DialFailure, Direction};
 use interplane::event::{Detail, Event};
 use pki::epoch::EpochTime;
-use pki::policy::{self, PeerCredentials, Verdict, View};
 use pki::neighbours;
+use pki::policy::{self, PeerCredentials, Verdict, View};
 use std::sync::Arc;
 use std::time::Duration;
 use wire::{Command, FRAME_HEADER_BYTES, HandshakeError, HandshakeReason, Role};
@@ -188,9 +188,8 @@ impl Peer {
     fn authenticate(&mut self, judge: Judge<'_>, random: &mut dyn Random) -> Result<(), Box<HandshakeError>> {
         let is_valid = self.verdict(judge).valid;
         let Stage::Handshaking { handshake, .. } = &mut self.stage else { return Ok(()) };
-        let is_expected = handshake
-            .peer()
-            .is_some_and(|peer| peer.additional_data == self.node && peer.public_key == self.link_key);
+        let is_expected =
+            handshake.peer().is_some_and(|peer| peer.additional_data == self.node && peer.public_key == self.link_key);
         if is_expected && is_valid { handshake.accept(random) } else { Err(handshake.reject()) }
     }
 

@@ -53,8 +53,7 @@ fn the_routing_matrix() {
         (Service, true, [on, local, local, local, local]),
     ];
     for (role, is_client, expected) in rows {
-        let packets =
-            [forward(7), to_user(Some(5)), to_user(None), surb_reply([3; 32]), surb_reply(OWN_DECOYS)];
+        let packets = [forward(7), to_user(Some(5)), to_user(None), surb_reply([3; 32]), surb_reply(OWN_DECOYS)];
         for (commands, expected) in packets.iter().zip(expected) {
             assert_eq!(decide(role, commands, is_client), expected, "{role:?}, client: {is_client}, {commands:?}");
         }

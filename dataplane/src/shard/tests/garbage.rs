@@ -39,8 +39,10 @@ fn no_bytes_instead_of_a_handshake_do_any_harm() {
     for host in &hosts {
         assert_eq!(net.peer(*host).open_connections(), 0);
     }
-    let failures: u64 =
-        HandshakeState::ALL.iter().map(|state| net.total(Counter::handshake_failure(Direction::Incoming, *state))).sum();
+    let failures: u64 = HandshakeState::ALL
+        .iter()
+        .map(|state| net.total(Counter::handshake_failure(Direction::Incoming, *state)))
+        .sum();
     assert_eq!(failures, hosts.len() as u64);
     assert_eq!(net.shared.budget().handshakes(), 0);
     net.peer(upstream).send(Mint::new(1).packet(Order::to(DOWNSTREAM[0], 5)));
