@@ -1,2 +1,38 @@
-//! config
+//! Configuration: the reference's `server` TOML, our own `katzensprung.toml` beside it, and the key files in DataDir.
+//!
+//! It never opens a socket, never starts a node, never overwrites a file, and never stops at the first mistake: all
+//! findings come at once, each with file, line, key, problem and remedy.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`finding`] | what is wrong, where, and what to do |
+//! | [`reader`] | TOML text to typed tables that know their places |
+//! | [`raw`] | the reference's keys as they are written |
+//! | [`removed`] | keys of older releases and what became of them |
+//! | [`program`] | which program a file is for |
+//! | [`server`] | the checked configuration of a node |
+//! | [`own`] | `katzensprung.toml` |
+//! | [`schemes`] | schemes by the names in the file |
+//! | [`address`] | listen, dial and advertised addresses |
+//! | [`names`] | node identifiers and service endpoints |
+//! | [`keys`] | DataDir, its lock, identity and link key files |
+//! | [`manual`] | `docs/reference/config.md` from the declarations |
 #![forbid(unsafe_code)]
+
+pub mod address;
+pub mod finding;
+pub mod keys;
+pub mod manual;
+pub mod names;
+pub mod own;
+pub mod program;
+pub mod raw;
+pub mod reader;
+pub mod removed;
+pub mod schemes;
+pub mod server;
+
+pub use finding::{Finding, Severity};
+pub use own::OwnConfig;
+pub use reader::Strictness;
+pub use server::{Loaded, ServerConfig};

@@ -25,6 +25,8 @@ pub mod certificate;
 pub mod descriptor;
 pub mod document;
 pub mod epoch;
+#[cfg(test)]
+mod fixture;
 pub mod identity;
 pub mod name;
 pub mod neighbours;

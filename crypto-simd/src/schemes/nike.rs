@@ -23,9 +23,16 @@ pub trait Nike: Send + Sync {
     /// Name and sizes.
     fn info(&self) -> &'static NikeInfo;
 
-    /// A new private key in its serialised form (not clamped), read from `random` as the reference reads it
-    /// (sphinx.md 2.4), so that a seeded stream gives the blinding factor.
-    fn generate(&self, random: &mut dyn Random) -> Zeroizing<Vec<u8>>;
+    /// Writes a new private key in its serialised form (not clamped, `private_key_bytes`), read from `random` as the
+    /// reference reads it (sphinx.md 2.4), so that a seeded stream gives the blinding factor.
+    fn generate_into(&self, random: &mut dyn Random, private: &mut [u8]);
+
+    /// A new private key in its serialised form.
+    fn generate(&self, random: &mut dyn Random) -> Zeroizing<Vec<u8>> {
+        let mut private = Zeroizing::new(vec![0; self.info().private_key_bytes]);
+        self.generate_into(random, &mut private);
+        private
+    }
 
     /// The public key of a serialised private key.
     fn public_key(&self, private: &[u8]) -> Result<Vec<u8>, SchemeError>;

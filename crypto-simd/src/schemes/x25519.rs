@@ -18,10 +18,8 @@ impl Nike for X25519 {
         INFO
     }
 
-    fn generate(&self, random: &mut dyn Random) -> Zeroizing<Vec<u8>> {
-        let mut private = Zeroizing::new(vec![0; BYTES]);
-        random.fill(&mut private);
-        private
+    fn generate_into(&self, random: &mut dyn Random, private: &mut [u8]) {
+        random.fill(private);
     }
 
     fn public_key(&self, private: &[u8]) -> Result<Vec<u8>, SchemeError> {

@@ -1,0 +1,153 @@
+//! Findings: what is wrong with a configuration file, where, and what to do about it. All of them are collected;
+//! nothing stops at the first.
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The file cannot be used.
+    Error,
+    /// The file can be used, though probably not as its writer meant it.
+    Warning,
+    /// Worth knowing.
+    Note,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Note => "note",
+        })
+    }
+}
+
+/// One thing to tell the operator. `Display` gives it as one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// Stable name of the kind of finding, for tests and for tools.
+    pub code: &'static str,
+    /// The configuration file.
+    pub file: PathBuf,
+    /// Line in the file, counted from 1; none where a missing thing has no line.
+    pub line: Option<usize>,
+    /// Dotted path of the key, for example `Server.Addresses[1]`; empty when the whole file is meant.
+    pub key: String,
+    /// What is wrong. Where the reference has a text for it, that text.
+    pub problem: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.severity, one_line(&self.file.display().to_string()))?;
+        if let Some(line) = self.line {
+            write!(f, ":{line}")?;
+        }
+        if !self.key.is_empty() {
+            write!(f, ": {}", one_line(&self.key))?;
+        }
+        write!(f, ": {}", one_line(&self.problem))?;
+        if !self.remedy.is_empty() {
+            write!(f, "; {}", one_line(&self.remedy))?;
+        }
+        Ok(())
+    }
+}
+
+/// Text from a file may hold line ends and terminal control characters: a finding stays one harmless line.
+fn one_line(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+}
+
+/// Where a value stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Line in the file, counted from 1.
+    pub line: Option<usize>,
+    /// Dotted path of the key.
+    pub key: String,
+}
+
+impl Place {
+    /// A key that the file does not have.
+    pub fn absent(key: impl Into<String>) -> Self {
+        Self { line: None, key: key.into() }
+    }
+}
+
+/// Collects the findings of one file.
+#[derive(Debug)]
+pub struct Findings {
+    file: PathBuf,
+    list: Vec<Finding>,
+}
+
+impl Findings {
+    /// None yet.
+    pub fn new(file: &Path) -> Self {
+        Self { file: file.to_path_buf(), list: Vec::new() }
+    }
+
+    /// Adds one.
+    pub fn add(
+        &mut self,
+        severity: Severity,
+        code: &'static str,
+        place: &Place,
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.list.push(Finding {
+            severity,
+            code,
+            file: self.file.clone(),
+            line: place.line,
+            key: place.key.clone(),
+            problem: problem.into(),
+            remedy: remedy.into(),
+        });
+    }
+
+    /// Adds an error.
+    pub fn error(
+        &mut self,
+        code: &'static str,
+        place: &Place,
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.add(Severity::Error, code, place, problem, remedy);
+    }
+
+    /// Adds a warning.
+    pub fn warning(
+        &mut self,
+        code: &'static str,
+        place: &Place,
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.add(Severity::Warning, code, place, problem, remedy);
+    }
+
+    /// Whether one of them is an error.
+    pub fn have_errors(&self) -> bool {
+        self.list.iter().any(|finding| finding.severity == Severity::Error)
+    }
+
+    /// All, in the order of the file; those without a line come first.
+    pub fn into_sorted(mut self) -> Vec<Finding> {
+        self.list.sort_by_key(|finding| finding.line);
+        self.list
+    }
+}

@@ -1,0 +1,305 @@
+//! Key files in DataDir under the reference's names and in its format (server.md 1.5, 1.6), and the folder's lock.
+//!
+//! Nothing is ever overwritten. A pair is made so that a crash or a full disk at any instant leaves either no pair, or
+//! a pair that the next start completes.
+
+mod data_dir;
+mod files;
+#[cfg(test)]
+mod tests;
+
+pub use data_dir::{DataDir, LOCK_FILE_NAME};
+
+use crate::finding::{Finding, Severity};
+use crate::schemes::{KemScheme, SignatureScheme};
+use crypto_simd::pem::{self, PemError};
+use crypto_simd::random::Random;
+use crypto_simd::schemes::SchemeError;
+use std::io;
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// A key pair of DataDir.
+pub struct KeyPair {
+    /// The private key in its binary form.
+    pub private: Zeroizing<Vec<u8>>,
+    /// The public key in its binary form.
+    pub public: Vec<u8>,
+    /// Whether this call made the pair.
+    pub created: bool,
+    /// Warnings about the files.
+    pub findings: Vec<Finding>,
+}
+
+impl std::fmt::Debug for KeyPair {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyPair").field("created", &self.created).finish_non_exhaustive()
+    }
+}
+
+/// Why DataDir or its keys cannot be used. Each text names the file and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// An operation of the operating system failed.
+    #[error("{path}: cannot be {done}: {source}; {}", io_remedy(.source))]
+    Io {
+        /// What it was done to.
+        path: PathBuf,
+        /// What failed, as a participle.
+        done: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// DataDir is something else.
+    #[error("dir '{0}' is not a directory; give DataDir the path of a real directory, not of a file or link")]
+    NotDirectory(PathBuf),
+    /// DataDir is open to others.
+    #[error("dir '{path}' has invalid permissions '{mode:04o}'; run chmod 0700 {path}")]
+    Permissions {
+        /// The folder.
+        path: PathBuf,
+        /// Its mode with the special bits.
+        mode: u32,
+    },
+    /// Another node runs on this DataDir.
+    #[error("dir '{path}' is in use by another node{holder}; stop it, or give this node a DataDir of its own")]
+    Locked {
+        /// The folder.
+        path: PathBuf,
+        /// " (process 123)", or empty.
+        holder: String,
+    },
+    /// One half of a pair is missing.
+    #[error(
+        "{present} and {missing} must either both exist or not exist; \
+         restore {missing} from a backup, or move {present} away to have a new pair made"
+    )]
+    HalfMissing {
+        /// The file that is there.
+        present: PathBuf,
+        /// The file that is not.
+        missing: PathBuf,
+    },
+    /// A file that is longer than any key.
+    #[error("{0}: is too long for a key file; restore it from a backup")]
+    TooLong(PathBuf),
+    /// A file that holds something else.
+    #[error(
+        "{path}: {source}; restore it from a backup, or correct the scheme in the configuration file if the key \
+         belongs to another"
+    )]
+    Pem {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: PemError,
+    },
+    /// A key that its scheme refuses.
+    #[error("{path}: not a {scheme} key: {source}; restore it from a backup")]
+    BadKey {
+        /// The file.
+        path: PathBuf,
+        /// The scheme.
+        scheme: &'static str,
+        /// What is wrong with it.
+        source: SchemeError,
+    },
+    /// Two halves of different pairs.
+    #[error("{public} is not the public key of {private}; restore the matching file from a backup")]
+    Mismatch {
+        /// The private key's file.
+        private: PathBuf,
+        /// The public key's file.
+        public: PathBuf,
+    },
+}
+
+fn io_remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some space and start again",
+        io::ErrorKind::PermissionDenied => "check owner and permissions",
+        io::ErrorKind::NotFound => "check that the folder above exists",
+        io::ErrorKind::ReadOnlyFilesystem => "mount it writable",
+        _ => "check the disk",
+    }
+}
+
+/// Reads the identity pair `identity.{private,public}.pem`, or makes it when neither file exists.
+pub fn identity(dir: &DataDir, scheme: SignatureScheme, random: &mut dyn Random) -> Result<KeyPair, KeyError> {
+    read_or_create(dir, &PairFiles::new(dir.path(), "identity"), &scheme, random)
+}
+
+/// Reads the link pair `link.{private,public}.pem`, or makes it when neither file exists.
+pub fn link(dir: &DataDir, scheme: KemScheme, random: &mut dyn Random) -> Result<KeyPair, KeyError> {
+    read_or_create(dir, &PairFiles::new(dir.path(), "link"), &scheme, random)
+}
+
+/// What making and reading a pair needs to know of its scheme.
+trait PairScheme {
+    fn name(&self) -> &'static str;
+    fn generate(&self, random: &mut dyn Random) -> Zeroizing<Vec<u8>>;
+    fn public_of(&self, private: &[u8]) -> Result<Vec<u8>, SchemeError>;
+}
+
+impl PairScheme for SignatureScheme {
+    fn name(&self) -> &'static str {
+        self.info().name
+    }
+
+    fn generate(&self, random: &mut dyn Random) -> Zeroizing<Vec<u8>> {
+        self.0.generate(random)
+    }
+
+    fn public_of(&self, private: &[u8]) -> Result<Vec<u8>, SchemeError> {
+        Ok(self.load(private)?.public_key().to_vec())
+    }
+}
+
+impl PairScheme for KemScheme {
+    fn name(&self) -> &'static str {
+        self.info().name
+    }
+
+    fn generate(&self, random: &mut dyn Random) -> Zeroizing<Vec<u8>> {
+        self.0.generate(random)
+    }
+
+    fn public_of(&self, private: &[u8]) -> Result<Vec<u8>, SchemeError> {
+        Ok(self.load(private)?.public_key().to_vec())
+    }
+}
+
+/// The files of a pair, final and while being made.
+struct PairFiles {
+    private: PathBuf,
+    public: PathBuf,
+    private_new: PathBuf,
+    public_new: PathBuf,
+}
+
+impl PairFiles {
+    fn new(dir: &Path, name: &str) -> Self {
+        Self {
+            private: dir.join(format!("{name}.private.pem")),
+            public: dir.join(format!("{name}.public.pem")),
+            private_new: dir.join(format!("{name}.private.pem.new")),
+            public_new: dir.join(format!("{name}.public.pem.new")),
+        }
+    }
+}
+
+fn read_or_create(
+    dir: &DataDir,
+    files: &PairFiles,
+    scheme: &dyn PairScheme,
+    random: &mut dyn Random,
+) -> Result<KeyPair, KeyError> {
+    match (files::exists(&files.private)?, files::exists(&files.public)?) {
+        (true, true) => read(files, scheme),
+        (false, false) => create(dir, files, scheme, random, files::write_new),
+        (true, false) => {
+            complete(dir, files, scheme)?;
+            read(files, scheme)
+        }
+        (false, true) => {
+            Err(KeyError::HalfMissing { present: files.public.clone(), missing: files.private.clone() })
+        }
+    }
+}
+
+fn read(files: &PairFiles, scheme: &dyn PairScheme) -> Result<KeyPair, KeyError> {
+    let (private, expected) = read_private(files, scheme)?;
+    let public = read_pem(&files.public, &pem::public_key_type(scheme.name()))?;
+    if *public != expected {
+        return Err(KeyError::Mismatch { private: files.private.clone(), public: files.public.clone() });
+    }
+    // What a start that made the pair may have left when it crashed after the last rename.
+    files::remove_if_there(&files.private_new)?;
+    files::remove_if_there(&files.public_new)?;
+    let findings = files::mode_open_to_others(&files.private)?.map(|mode| Finding {
+        severity: Severity::Warning,
+        code: "key-permissions",
+        file: files.private.clone(),
+        line: None,
+        key: String::new(),
+        problem: format!("has mode {mode:04o}: others may read the key"),
+        remedy: format!("run chmod 0600 {}", files.private.display()),
+    });
+    Ok(KeyPair { private, public: expected, created: false, findings: findings.into_iter().collect() })
+}
+
+/// The private key and the public key that belongs to it.
+fn read_private(files: &PairFiles, scheme: &dyn PairScheme) -> Result<(Zeroizing<Vec<u8>>, Vec<u8>), KeyError> {
+    let private = read_pem(&files.private, &pem::private_key_type(scheme.name()))?;
+    let public = scheme.public_of(&private).map_err(|source| KeyError::BadKey {
+        path: files.private.clone(),
+        scheme: scheme.name(),
+        source,
+    })?;
+    Ok((private, public))
+}
+
+fn read_pem(path: &Path, block_type: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    let bytes = files::read(path)?;
+    // Key files are ASCII; anything else has no PEM block either.
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|_| KeyError::Pem { path: path.into(), source: PemError::NoBlock })?;
+    pem::decode(text, block_type).map(Zeroizing::new).map_err(|source| KeyError::Pem { path: path.into(), source })
+}
+
+/// How a new file is written; tests put failures here.
+type WriteNew = fn(&Path, &[u8]) -> Result<(), KeyError>;
+
+/// Makes a pair: both halves are on the disk under their temporary names before the first gets its final name.
+fn create(
+    dir: &DataDir,
+    files: &PairFiles,
+    scheme: &dyn PairScheme,
+    random: &mut dyn Random,
+    write_new: WriteNew,
+) -> Result<KeyPair, KeyError> {
+    files::remove_if_there(&files.private_new)?;
+    files::remove_if_there(&files.public_new)?;
+    let private = scheme.generate(random);
+    let public = scheme.public_of(&private).map_err(|source| KeyError::BadKey {
+        path: files.private.clone(),
+        scheme: scheme.name(),
+        source,
+    })?;
+    let encode = |path: &Path, block_type: String, bytes: &[u8]| {
+        pem::encode(&block_type, bytes)
+            .map(Zeroizing::new)
+            .map_err(|source| KeyError::Pem { path: path.into(), source })
+    };
+    let private_text = encode(&files.private, pem::private_key_type(scheme.name()), &private)?;
+    let public_text = encode(&files.public, pem::public_key_type(scheme.name()), &public)?;
+    let written = write_new(&files.private_new, private_text.as_bytes())
+        .and_then(|()| write_new(&files.public_new, public_text.as_bytes()))
+        .and_then(|()| dir.sync())
+        .and_then(|()| files::rename_new(&files.private_new, &files.private));
+    if let Err(error) = written {
+        // Best effort: the first error is the one to tell.
+        let _ = files::remove_if_there(&files.private_new);
+        let _ = files::remove_if_there(&files.public_new);
+        return Err(error);
+    }
+    files::rename_new(&files.public_new, &files.public)?;
+    dir.sync()?;
+    Ok(KeyPair { private, public, created: true, findings: Vec::new() })
+}
+
+/// Finishes a pair whose making was cut off between its two renames: the other half still has its temporary name.
+fn complete(dir: &DataDir, files: &PairFiles, scheme: &dyn PairScheme) -> Result<(), KeyError> {
+    let missing = || KeyError::HalfMissing { present: files.private.clone(), missing: files.public.clone() };
+    if !files::exists(&files.public_new)? {
+        return Err(missing());
+    }
+    let (_, expected) = read_private(files, scheme)?;
+    match read_pem(&files.public_new, &pem::public_key_type(scheme.name())) {
+        Ok(public) if *public == expected => {
+            files::rename_new(&files.public_new, &files.public)?;
+            dir.sync()
+        }
+        _ => Err(missing()),
+    }
+}

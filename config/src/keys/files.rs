@@ -1,0 +1,76 @@
+//! Single files: read, write anew, give the final name without replacing anything.
+
+use super::KeyError;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+use zeroize::Zeroizing;
+
+/// Bytes of the largest key file: the text of a McEliece public key is 1.8 MB.
+const FILE_BYTES_MAX: u64 = 4 << 20;
+
+fn failed(path: &Path, done: &'static str) -> impl FnOnce(io::Error) -> KeyError {
+    move |source| KeyError::Io { path: path.into(), done, source }
+}
+
+/// Whether there is anything under that name, a dangling link included.
+pub fn exists(path: &Path) -> Result<bool, KeyError> {
+    match path.symlink_metadata() {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(failed(path, "read")(error)),
+    }
+}
+
+/// The file's bytes.
+pub fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    let file = File::open(path).map_err(failed(path, "opened"))?;
+    let bytes = file.metadata().map_err(failed(path, "read"))?.len();
+    if bytes > FILE_BYTES_MAX {
+        return Err(KeyError::TooLong(path.into()));
+    }
+    // The final capacity at once: growing would leave copies of the key behind.
+    let mut content = Zeroizing::new(Vec::with_capacity(usize::try_from(bytes).unwrap_or(0) + 1));
+    file.take(FILE_BYTES_MAX).read_to_end(&mut content).map_err(failed(path, "read"))?;
+    Ok(content)
+}
+
+/// The mode of a file that others than its owner may read or write.
+pub fn mode_open_to_others(path: &Path) -> Result<Option<u32>, KeyError> {
+    let mode = fs::metadata(path).map_err(failed(path, "read"))?.permissions().mode() & 0o7777;
+    Ok(Some(mode).filter(|mode| mode & 0o077 != 0))
+}
+
+/// Writes a file that must not exist, with mode 0600, and brings it to the disk.
+pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), KeyError> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(failed(path, "created"))?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed(path, "written"))
+}
+
+/// Removes a leftover.
+pub fn remove_if_there(path: &Path) -> Result<(), KeyError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(path, "removed")(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Gives a file its final name. A file that already has it is never replaced.
+pub fn rename_new(from: &Path, to: &Path) -> Result<(), KeyError> {
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Ok(()) => Ok(()),
+        // File systems without this flag: a link has the same effect, it fails when the name is taken.
+        Err(Errno::INVAL | Errno::NOSYS) => fs::hard_link(from, to)
+            .and_then(|()| fs::remove_file(from))
+            .map_err(failed(to, "created")),
+        Err(error) => Err(failed(to, "created")(error.into())),
+    }
+}

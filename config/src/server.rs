@@ -1,0 +1,72 @@
+//! The configuration of a node with parsed types and no invalid states, from the reference's `server` file and our
+//! own file beside it.
+
+mod authorities;
+mod debug;
+mod geometry;
+mod load;
+mod network;
+mod node;
+mod roles;
+#[cfg(test)]
+mod tests;
+
+pub use authorities::Authority;
+pub use debug::Debug;
+pub use load::{Loaded, Sources, parse};
+pub use network::Network;
+pub use node::{LogDestination, LogLevel, Logging, Management, Shutdown};
+pub use roles::{BuiltIn, BuiltInService, Gateway, PluginService, Role, ServiceNode};
+
+use crate::finding::Finding;
+use crate::own::OwnConfig;
+use crate::reader::Strictness;
+use crate::schemes::{KemScheme, SignatureScheme};
+use std::path::{Path, PathBuf};
+
+/// Everything that the two files say.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// Name in the directory, normalised.
+    pub identifier: String,
+    /// What the node does besides mixing.
+    pub role: Role,
+    /// KEM of the link protocol.
+    pub wire_kem: KemScheme,
+    /// Signature scheme of the directory.
+    pub pki_signature_scheme: SignatureScheme,
+    /// Sizes of the network's packets, checked.
+    pub geometry: sphinx::Geometry,
+    /// Addresses.
+    pub network: Network,
+    /// Absolute path of the folder of keys and state.
+    pub data_dir: PathBuf,
+    /// What happens to advertised mix keys at a clean stop.
+    pub shutdown: Shutdown,
+    /// Log of the node.
+    pub logging: Logging,
+    /// The management socket.
+    pub management: Management,
+    /// The directory authorities, at least one.
+    pub authorities: Vec<Authority>,
+    /// Timeouts, queues and switches.
+    pub debug: Debug,
+    /// Our own knobs.
+    pub own: OwnConfig,
+}
+
+impl ServerConfig {
+    /// Reads the file at `path` and `katzensprung.toml` beside it.
+    ///
+    /// With [`Strictness::Lenient`] unknown keys of the main file are warnings, as at a normal start; with
+    /// [`Strictness::Strict`] they are errors, as under `--validate-only`. `Err` holds all findings, at least one of
+    /// them an error; `Ok` may hold warnings and notes.
+    pub fn load(path: &Path, strictness: Strictness) -> Result<Loaded, Vec<Finding>> {
+        parse(&Sources::read(path)?, strictness)
+    }
+
+    /// Signatures that a document needs: more than half of the authorities.
+    pub fn trust_threshold(&self) -> usize {
+        self.authorities.len() / 2 + 1
+    }
+}

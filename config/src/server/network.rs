@@ -1,0 +1,131 @@
+//! The addresses in `[Server]` (server.md 2.4, 8.3.1).
+
+use crate::address::{
+    Address, Host, HostNames, NODE_PORT_DEFAULT, Transport, first_global_ipv4, is_onion_name, parse_host_port,
+};
+use crate::finding::{Findings, Place};
+use crate::raw;
+use crate::reader::At;
+use std::net::IpAddr;
+
+/// Where the node listens and what it advertises.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// Addresses for the descriptor, at least one; [`crate::address::advertised`] makes the map.
+    pub advertised: Vec<Address>,
+    /// Addresses to listen on, at least one; none is an onion service.
+    pub listen: Vec<Address>,
+    /// Host and port of the metrics; no host means all addresses.
+    pub metrics: Option<(Option<Host>, u16)>,
+    /// Whether names may stand for hosts.
+    pub host_names: HostNames,
+}
+
+/// What `AllowHostnameAddresses` says; it also holds for the authorities.
+pub fn host_names(raw: Option<&raw::Server>) -> HostNames {
+    match raw.and_then(|server| server.allow_hostname_addresses.as_ref()) {
+        Some(At { value: true, .. }) => HostNames::Allowed,
+        _ => HostNames::Refused,
+    }
+}
+
+/// The addresses, or none after findings.
+pub fn check(raw: &raw::Server, interfaces: &[IpAddr], findings: &mut Findings) -> Option<Network> {
+    let names = host_names(Some(raw));
+    let bind = raw.bind_addresses.as_ref().map(|at| parse_all(&at.value, names, findings)).unwrap_or_default();
+    let advertised = match &raw.addresses {
+        Some(written) if written.value.is_empty() => {
+            findings.error("no-address", &written.place, "Descriptor address map is zero size.", "list one address");
+            None
+        }
+        Some(written) => Some(parse_all(&written.value, names, findings)),
+        None => guess(interfaces, findings).map(|address| vec![At { value: address, place: Place::default() }]),
+    };
+    let metrics = raw.metrics_address.as_ref().filter(|at| !at.value.is_empty()).and_then(|at| {
+        parse_host_port(&at.value, names)
+            .map_err(|error| {
+                let problem = format!("config: Server: MetricsAddress is invalid: {error}");
+                findings.error("metrics-address", &at.place, problem, "write it as 127.0.0.1:6543");
+            })
+            .ok()
+    });
+    let advertised = advertised?;
+    check_advertised(&advertised, raw, findings);
+    let listen = if bind.is_empty() { &advertised } else { &bind };
+    for at in listen.iter().filter(|at| !at.value.can_listen()) {
+        let problem = format!("cannot listen on the onion address '{}'", at.value);
+        findings.error("listen-onion", &at.place, problem, "set BindAddresses to the address that Tor connects to");
+    }
+    let values = |list: &[At<Address>]| list.iter().map(|at| at.value.clone()).collect();
+    Some(Network { listen: values(listen), advertised: values(&advertised), metrics, host_names: names })
+}
+
+fn parse_all(written: &[At<String>], names: HostNames, findings: &mut Findings) -> Vec<At<Address>> {
+    written.iter().filter_map(|at| parse(at, names, findings)).collect()
+}
+
+/// One address, or none after a finding.
+pub fn parse(at: &At<String>, names: HostNames, findings: &mut Findings) -> Option<At<Address>> {
+    match Address::parse(&at.value, names) {
+        Ok(value) => Some(At { value, place: at.place.clone() }),
+        Err(error) => {
+            findings.error("address", &at.place, error.to_string(), error.remedy());
+            None
+        }
+    }
+}
+
+fn guess(interfaces: &[IpAddr], findings: &mut Findings) -> Option<Address> {
+    let place = Place::absent("Server.Addresses");
+    match first_global_ipv4(interfaces) {
+        Some(ip) => {
+            let address = Address::tcp(ip.into(), NODE_PORT_DEFAULT);
+            let problem = format!("is not set; {address} of an interface is advertised");
+            findings.warning("address-guessed", &place, problem, "set it to the address that others reach");
+            Some(address)
+        }
+        None => {
+            let problem = "is not set, and no globally routable IPv4 addresses found";
+            findings.error("no-address", &place, problem, "set it to the address that others reach");
+            None
+        }
+    }
+}
+
+fn check_advertised(advertised: &[At<Address>], raw: &raw::Server, findings: &mut Findings) {
+    let is_gateway = raw.is_gateway_node.as_ref().is_some_and(|at| at.value);
+    for at in advertised {
+        let address = &at.value;
+        if address.transport == Transport::Onion {
+            let is_service = matches!(&address.host, Host::Name(name) if is_onion_name(name));
+            if !is_gateway {
+                let problem = format!("'{address}': only gateways may advertise onion addresses");
+                findings.error("onion-not-gateway", &at.place, problem, "remove it, or set IsGatewayNode = true");
+            } else if !is_service {
+                let problem = format!("'{address}' does not end in .onion and is not advertised");
+                findings.warning("onion-name", &at.place, problem, "write the onion service's name");
+            }
+        }
+        if address.port == 0 {
+            let problem = format!("'{address}' is advertised with port 0, which nobody can reach");
+            findings.warning("port-zero", &at.place, problem, "set a fixed port");
+        }
+        if matches!(&address.host, Host::Ip(ip) if ip.is_unspecified()) {
+            let problem = format!("'{address}' is advertised, which nobody can reach");
+            findings.warning(
+                "address-unspecified",
+                &at.place,
+                problem,
+                "list the public address here and this one in BindAddresses",
+            );
+        }
+    }
+    let reachable = |at: &At<Address>| match &at.value.host {
+        Host::Name(name) if at.value.transport == Transport::Onion => is_onion_name(name),
+        _ => at.value.transport != Transport::Onion,
+    };
+    if !advertised.is_empty() && !advertised.iter().any(reachable) {
+        let place = raw.addresses.as_ref().map(|at| at.place.clone()).unwrap_or_default();
+        findings.error("no-address", &place, "Descriptor address map is zero size.", "add a tcp or quic address");
+    }
+}

@@ -1,0 +1,217 @@
+//! `[Server]` without its addresses, `[Logging]` and `[Management]` (server.md 2.4, 2.7, 2.9).
+
+use crate::finding::{Findings, Place};
+use crate::names::{NAME_BYTES_MAX, normalise_identifier};
+use crate::raw;
+use crate::reader::At;
+use std::path::{Path, PathBuf};
+
+/// What happens to advertised mix keys at a clean stop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shutdown {
+    /// They are forgotten; packets for this node are lost until clients have a newer document.
+    Immediate,
+    /// The node stays until no document lists it.
+    WithdrawFirst,
+    /// They are written to a folder and consumed at the next start; none is the folder that the identity names.
+    PersistMixKeys(Option<PathBuf>),
+}
+
+/// The least severe lines that are logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// Only errors.
+    Error,
+    /// And warnings.
+    Warning,
+    /// And what an operator should know.
+    #[default]
+    Notice,
+    /// And the course of events.
+    Info,
+    /// And single packets: linkable data.
+    Debug,
+}
+
+/// Where log lines go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum LogDestination {
+    /// Nowhere.
+    Silent,
+    /// Standard output.
+    #[default]
+    Stdout,
+    /// Appended to a file.
+    File(PathBuf),
+}
+
+/// Log of the node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Logging {
+    /// The least severe lines that are logged.
+    pub level: LogLevel,
+    /// Where they go.
+    pub destination: LogDestination,
+}
+
+/// The management socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Management {
+    /// Whether it is served.
+    pub enabled: bool,
+    /// Where it is; a stale one is removed at start even when it is not served.
+    pub path: PathBuf,
+}
+
+/// A text that must be there, or none after a finding.
+pub fn required(
+    value: Option<At<String>>,
+    key: &str,
+    problem: &str,
+    findings: &mut Findings,
+) -> Option<At<String>> {
+    match value {
+        Some(at) if !at.value.is_empty() => Some(at),
+        other => {
+            let place = other.map_or_else(|| Place::absent(key), |at| at.place);
+            let name = key.rsplit('.').next().unwrap_or(key);
+            findings.error("required", &place, problem, format!("set {name}"));
+            None
+        }
+    }
+}
+
+pub fn identifier(raw: &raw::Server, findings: &mut Findings) -> Option<String> {
+    let problem = "config: Server: Identifier is not set";
+    let written = required(raw.identifier.clone(), "Server.Identifier", problem, findings)?;
+    let Some(identifier) = normalise_identifier(&written.value) else {
+        findings.error(
+            "identifier",
+            &written.place,
+            format!("config: Failed to normalize Identifier: '{}' cannot be a host name", written.value),
+            "use letters, digits and single hyphens inside",
+        );
+        return None;
+    };
+    if identifier.is_empty() || identifier.len() > NAME_BYTES_MAX {
+        let problem = format!("is {} bytes long, descriptors take 1 to {NAME_BYTES_MAX}", identifier.len());
+        findings.error("identifier", &written.place, problem, "choose a shorter name and have the authorities pin it");
+        return None;
+    }
+    if identifier != written.value {
+        findings.warning(
+            "identifier-mapped",
+            &written.place,
+            format!("'{}' is used as '{identifier}'", written.value),
+            format!("write '{identifier}'"),
+        );
+    }
+    Some(identifier)
+}
+
+pub fn data_dir(raw: &raw::Server, findings: &mut Findings) -> Option<PathBuf> {
+    // An absent folder has the text of a relative one in the reference: the empty path is not absolute.
+    let (written, place) = match &raw.data_dir {
+        Some(at) => (at.value.as_str(), at.place.clone()),
+        None => ("", Place::absent("Server.DataDir")),
+    };
+    absolute(written, &place, "config: Server: DataDir", findings)
+}
+
+pub fn shutdown(raw: &raw::Server, findings: &mut Findings) -> Shutdown {
+    let flag = |value: &Option<At<bool>>| value.as_ref().is_some_and(|at| at.value);
+    let withdraw = flag(&raw.wait_for_consensus_exit_on_shutdown);
+    let persist = flag(&raw.persist_mix_keys_on_shutdown);
+    let folder = raw.persist_mix_keys_on_shutdown_dir.as_ref().filter(|at| !at.value.is_empty());
+    if let (true, true, Some(at)) = (withdraw, persist, &raw.persist_mix_keys_on_shutdown) {
+        findings.error(
+            "exclusive",
+            &at.place,
+            "config: Server: WaitForConsensusExitOnShutdown and PersistMixKeysOnShutdown are mutually exclusive",
+            "set one of the two to false",
+        );
+    }
+    if let (false, Some(at)) = (persist, folder) {
+        findings.error(
+            "persist-dir-unused",
+            &at.place,
+            "config: Server: PersistMixKeysOnShutdownDir is set but PersistMixKeysOnShutdown is not enabled",
+            "set PersistMixKeysOnShutdown = true, or remove the folder",
+        );
+    }
+    let folder = folder.and_then(|at| {
+        absolute(&at.value, &at.place, "config: Server: PersistMixKeysOnShutdownDir", findings)
+    });
+    match (withdraw, persist) {
+        (true, _) => Shutdown::WithdrawFirst,
+        (false, true) => Shutdown::PersistMixKeys(folder),
+        (false, false) => Shutdown::Immediate,
+    }
+}
+
+pub fn logging(raw: Option<raw::Logging>, data_dir: &Path, findings: &mut Findings) -> Logging {
+    let raw = raw.unwrap_or_default();
+    let level = raw.level.and_then(|at| {
+        let level = match at.value.to_ascii_uppercase().as_str() {
+            "" | "NOTICE" => LogLevel::Notice,
+            "ERROR" => LogLevel::Error,
+            "WARNING" => LogLevel::Warning,
+            "INFO" => LogLevel::Info,
+            "DEBUG" => LogLevel::Debug,
+            _ => {
+                let problem = format!("config: Logging: Level '{}' is invalid", at.value);
+                findings.error("log-level", &at.place, problem, "use ERROR, WARNING, NOTICE, INFO or DEBUG");
+                return None;
+            }
+        };
+        if level == LogLevel::Debug {
+            findings.warning(
+                "log-level-debug",
+                &at.place,
+                "Unsafe Debug logging is enabled: it links packets",
+                "use NOTICE in production",
+            );
+        }
+        Some(level)
+    });
+    let destination = match (raw.disable, raw.file) {
+        (Some(At { value: true, .. }), _) => LogDestination::Silent,
+        (_, Some(file)) if !file.value.is_empty() => LogDestination::File(data_dir.join(file.value)),
+        _ => LogDestination::Stdout,
+    };
+    Logging { level: level.unwrap_or_default(), destination }
+}
+
+pub fn management(raw: Option<raw::Management>, data_dir: &Path, findings: &mut Findings) -> Management {
+    let raw = raw.unwrap_or_default();
+    let path = match raw.path.filter(|at| !at.value.is_empty()) {
+        None => data_dir.join("management_sock"),
+        Some(at) => {
+            let path = PathBuf::from(&at.value);
+            if path.is_relative() {
+                let problem = format!("'{}' is relative to the working directory", at.value);
+                findings.warning("management-path", &at.place, problem, "write an absolute path");
+            }
+            if at.value.len() > UNIX_SOCKET_PATH_BYTES_MAX {
+                let problem = format!("is {} bytes long, sockets take {UNIX_SOCKET_PATH_BYTES_MAX}", at.value.len());
+                findings.error("management-path", &at.place, problem, "choose a shorter path");
+            }
+            path
+        }
+    };
+    Management { enabled: raw.enable.is_some_and(|at| at.value), path }
+}
+
+/// Bytes of the longest path of a Unix socket on Linux.
+const UNIX_SOCKET_PATH_BYTES_MAX: usize = 107;
+
+/// An absolute path, or none after a finding that begins with `what`.
+pub fn absolute(written: &str, place: &Place, what: &str, findings: &mut Findings) -> Option<PathBuf> {
+    let path = Path::new(written);
+    if path.is_absolute() && !written.contains('\0') {
+        return Some(path.to_path_buf());
+    }
+    let problem = format!("{what} '{written}' is not an absolute path");
+    findings.error("not-absolute", place, problem, "write a path that starts with /");
+    None
+}

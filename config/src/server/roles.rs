@@ -1,0 +1,254 @@
+//! Roles: `[Gateway]` and `[ServiceNode]` (server.md 2.10, 2.11).
+
+use super::node::{self, absolute};
+use crate::finding::{Findings, Place};
+use crate::names::check_endpoint;
+use crate::raw;
+use crate::reader::{At, Value};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// What the node does besides mixing.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Role {
+    /// Nothing: it stands in a mix layer.
+    Mix,
+    /// Clients connect to it.
+    Gateway(Gateway),
+    /// Services answer on it.
+    ServiceNode(ServiceNode),
+}
+
+/// Gateway role.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gateway {
+    /// Absolute path of the reference's spool file.
+    pub spool_path: PathBuf,
+}
+
+/// Service role; entries that the file disables are left out.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ServiceNode {
+    /// Services that are built in.
+    pub built_in: Vec<BuiltIn>,
+    /// Services that are programs of their own.
+    pub plugins: Vec<PluginService>,
+}
+
+/// A service that is built in, with its endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuiltIn {
+    /// Kind of service.
+    pub service: BuiltInService,
+    /// Recipient to which clients write.
+    pub endpoint: String,
+}
+
+/// Kinds of built-in services (server.md 6.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BuiltInService {
+    /// Sends the payload back.
+    Echo,
+    /// Swallows it.
+    TestDest,
+}
+
+impl BuiltInService {
+    /// Its capability in descriptors.
+    pub fn capability(self) -> &'static str {
+        match self {
+            Self::Echo => "echo",
+            Self::TestDest => "testdest",
+        }
+    }
+}
+
+/// A service that is a program of its own (server.md 6.4).
+#[derive(Clone, Debug, PartialEq)]
+pub struct PluginService {
+    /// Name under which clients find it.
+    pub capability: String,
+    /// Recipient to which clients write.
+    pub endpoint: String,
+    /// Path of the program.
+    pub command: PathBuf,
+    /// Keys and values of its arguments `-<key> <value>`, in the order of the file.
+    pub arguments: Vec<(String, String)>,
+    /// Data for the descriptor.
+    pub advertised: Option<BTreeMap<String, Value>>,
+}
+
+/// The role, or none after findings.
+pub fn check(
+    server: &raw::Server,
+    gateway: Option<At<raw::Gateway>>,
+    service_node: Option<At<raw::ServiceNode>>,
+    data_dir: &Path,
+    findings: &mut Findings,
+) -> Option<Role> {
+    let set = |flag: &Option<At<bool>>| flag.as_ref().is_some_and(|at| at.value);
+    let (is_gateway, is_service_node) = (set(&server.is_gateway_node), set(&server.is_service_node));
+    if let (false, Some(at)) = (is_gateway, &gateway) {
+        let problem = "config: Gateway block set when not a Gateway";
+        findings.error("role-block", &at.place, problem, "set Server.IsGatewayNode = true, or remove [Gateway]");
+    }
+    if let (false, Some(at)) = (is_service_node, &service_node) {
+        let problem = "config: Service node block set when not a Service node";
+        findings.error("role-block", &at.place, problem, "set Server.IsServiceNode = true, or remove [ServiceNode]");
+    }
+    match (is_gateway, is_service_node) {
+        (true, true) => {
+            let place = server.is_service_node.as_ref().map(|at| at.place.clone()).unwrap_or_default();
+            let problem = "the node is both gateway and service node, which no consensus document accepts";
+            findings.error("two-roles", &place, problem, "set one of IsGatewayNode and IsServiceNode to false");
+            None
+        }
+        (true, false) => check_gateway(gateway.map(|at| at.value), data_dir, findings).map(Role::Gateway),
+        (false, true) => {
+            check_services(service_node.map(|at| at.value).unwrap_or_default(), findings).map(Role::ServiceNode)
+        }
+        (false, false) => Some(Role::Mix),
+    }
+}
+
+fn check_gateway(raw: Option<raw::Gateway>, data_dir: &Path, findings: &mut Findings) -> Option<Gateway> {
+    let spool = raw.and_then(|raw| raw.spool_db).map(|at| at.value).unwrap_or_default();
+    if let Some(at) = spool.backend.filter(|at| !matches!(at.value.as_str(), "" | "bolt")) {
+        let problem = format!("config: Provider: Invalid SpoolDB Backend: '{}'", at.value);
+        findings.error("spool-backend", &at.place, problem, "use bolt");
+        return None;
+    }
+    match spool.bolt.and_then(|at| at.value.spool_db).filter(|at| !at.value.is_empty()) {
+        None => Some(Gateway { spool_path: data_dir.join("spool.db") }),
+        Some(at) => absolute(&at.value, &at.place, "config: Gateway: SpoolDB", findings)
+            .map(|spool_path| Gateway { spool_path }),
+    }
+}
+
+/// What may appear once.
+#[derive(Default)]
+struct Seen {
+    capabilities: BTreeSet<String>,
+    endpoints: BTreeSet<String>,
+}
+
+fn check_services(raw: raw::ServiceNode, findings: &mut Findings) -> Option<ServiceNode> {
+    let mut seen = Seen::default();
+    let mut complete = true;
+    let mut services = ServiceNode::default();
+    for entry in raw.kaetzchen.map(|at| at.value).unwrap_or_default() {
+        match check_built_in(&entry, &mut seen, findings) {
+            Some(service) if !is_set(&entry.disable) => services.built_in.push(service),
+            Some(_) => {}
+            None => complete = false,
+        }
+    }
+    // Capabilities are unique over both lists, endpoints in each.
+    seen.endpoints.clear();
+    for entry in raw.cbor_plugin_kaetzchen.map(|at| at.value).unwrap_or_default() {
+        let disabled = is_set(&entry.disable);
+        match check_plugin(entry, &mut seen, findings) {
+            Some(service) if !disabled => services.plugins.push(service),
+            Some(_) => {}
+            None => complete = false,
+        }
+    }
+    complete.then_some(services)
+}
+
+fn is_set(flag: &Option<At<bool>>) -> bool {
+    flag.as_ref().is_some_and(|at| at.value)
+}
+
+fn check_built_in(raw: &raw::Kaetzchen, seen: &mut Seen, findings: &mut Findings) -> Option<BuiltIn> {
+    let capability = capability(&raw.capability, &raw.place, seen, findings);
+    let endpoint = endpoint(&raw.endpoint, &raw.place, seen, findings);
+    let capability = capability?;
+    let service = match capability.value.as_str() {
+        "echo" => BuiltInService::Echo,
+        "testdest" => BuiltInService::TestDest,
+        other => {
+            let problem = format!("provider: Kaetzchen: Unsupported capability: '{other}'");
+            findings.error("capability-unsupported", &capability.place, problem, "use echo or testdest");
+            return None;
+        }
+    };
+    Some(BuiltIn { service, endpoint: endpoint? })
+}
+
+fn check_plugin(raw: raw::CborPluginKaetzchen, seen: &mut Seen, findings: &mut Findings) -> Option<PluginService> {
+    let below = |name: &str| Place { line: raw.place.line, key: format!("{}.{name}", raw.place.key) };
+    let capability = capability(&raw.capability, &raw.place, seen, findings);
+    let endpoint = endpoint(&raw.endpoint, &raw.place, seen, findings);
+    let command = raw.command.filter(|at| !at.value.is_empty());
+    if command.is_none() {
+        findings.error("required", &below("Command"), "is not set", "set it to the path of the program");
+    }
+    let arguments = raw.config.map_or(Some(Vec::new()), |at| arguments(at.value, findings));
+    let capability = capability?.value;
+    let advertised = raw.pki_advertized_data.and_then(|at| {
+        let mut by_capability = at.value;
+        let own = by_capability.remove(&capability);
+        for other in by_capability.values() {
+            let problem = format!("is not published: it is not under the capability '{capability}'");
+            findings.warning("advertised-data-unused", &other.place, problem, "rename or remove it");
+        }
+        own.map(|own| own.value.into_iter().map(|(key, at)| (key, at.value)).collect())
+    });
+    Some(PluginService {
+        capability,
+        endpoint: endpoint?,
+        command: command?.value.into(),
+        arguments: arguments?,
+        advertised,
+    })
+}
+
+fn capability(
+    value: &Option<At<String>>,
+    entry: &Place,
+    seen: &mut Seen,
+    findings: &mut Findings,
+) -> Option<At<String>> {
+    let key = format!("{}.Capability", entry.key);
+    let at = node::required(value.clone(), &key, "config: Kaetzchen: Capability is not set", findings)?;
+    if !seen.capabilities.insert(at.value.clone()) {
+        let problem = format!("config: Kaetzchen: '{}' configured multiple times", at.value);
+        findings.error("capability-doubled", &at.place, problem, "keep one entry for each capability");
+        return None;
+    }
+    Some(at)
+}
+
+fn endpoint(value: &Option<At<String>>, entry: &Place, seen: &mut Seen, findings: &mut Findings) -> Option<String> {
+    let key = format!("{}.Endpoint", entry.key);
+    let at = node::required(value.clone(), &key, "config: Kaetzchen: Endpoint is not set", findings)?;
+    if let Err(error) = check_endpoint(&at.value) {
+        let problem = format!("config: Kaetzchen: Endpoint '{}' {error}", at.value);
+        findings.error("endpoint", &at.place, problem, "use lower-case letters and digits, for example +echo");
+        return None;
+    }
+    if !seen.endpoints.insert(at.value.clone()) {
+        let problem = format!("config: Kaetzchen: Endpoint '{}' configured multiple times", at.value);
+        findings.error("endpoint-doubled", &at.place, problem, "give each service an endpoint of its own");
+        return None;
+    }
+    Some(at.value)
+}
+
+fn arguments(config: BTreeMap<String, At<Value>>, findings: &mut Findings) -> Option<Vec<(String, String)>> {
+    let mut in_file_order: Vec<_> = config.into_iter().collect();
+    in_file_order.sort_by_key(|(_, at)| at.place.line);
+    let mut arguments = Vec::new();
+    let mut complete = true;
+    for (key, at) in in_file_order {
+        match at.value {
+            Value::Text(text) if !text.contains('\0') && !key.contains('\0') => arguments.push((key, text)),
+            _ => {
+                complete = false;
+                findings.error("plugin-argument", &at.place, "is not a string", "put the value in quotes");
+            }
+        }
+    }
+    complete.then_some(arguments)
+}

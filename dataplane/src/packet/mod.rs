@@ -1,0 +1,3 @@
+//! A packet on its way through one node.
+
+pub mod pool;

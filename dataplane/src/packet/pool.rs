@@ -1,0 +1,233 @@
+//! Slots: one packet each, for its whole life in this node, moved by ownership and never copied or reallocated.
+//!
+//! Layout, so that a frame is opened, unwrapped and sealed in place:
+//!
+//! ```text
+//! | frame header 20 | command header 6 | packet (PacketLength) | tag 16 |
+//! ```
+//!
+//! Workload assumed: thousands of slots per shard, 3 kB each, most of them waiting in the wheel for a fraction of a
+//! second. A slot is two allocations made at start: the struct (two cache lines, which lists and the wheel touch) and
+//! the bytes. Slots wander between shards and go home to the pool that they came from.
+
+#[cfg(test)]
+mod tests;
+
+use crate::time::Instant;
+
+const NODE_ID_BYTES: usize = 32;
+const COMMAND_HEADER_BYTES: usize = 6;
+const FRAME_BODY_TAG_BYTES: usize = 16;
+const FRAME_HEADER_BYTES: usize = 20;
+
+/// Bytes around a packet in its slot and on the wire.
+pub const FRAME_OVERHEAD_BYTES: usize = FRAME_HEADER_BYTES + COMMAND_HEADER_BYTES + FRAME_BODY_TAG_BYTES;
+const PACKET_START: usize = FRAME_HEADER_BYTES + COMMAND_HEADER_BYTES;
+
+/// Names an outgoing destination: a place in the directory's table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DestinationId(pub u32);
+
+/// A packet and what the node knows about it.
+pub struct Slot {
+    bytes: Box<[u8]>,
+    next: Option<Box<Slot>>,
+    home: u32,
+    /// When its last byte was received.
+    pub recv_at: Instant,
+    /// When it may leave, at the earliest.
+    pub due: Instant,
+    /// When it left the wheel.
+    pub dispatch_at: Instant,
+    /// The link that it came in by: the shard, and the place in that shard's table.
+    pub source: Source,
+    /// Where to send it, after routing.
+    pub next_hop: [u8; NODE_ID_BYTES],
+    /// Where to send it, as a place in the table.
+    pub destination: DestinationId,
+}
+
+/// Where a packet came from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Source {
+    /// Place in the receiving shard's table of links.
+    pub link: u32,
+    /// The epoch whose key matched this link's last packet, counted from the current one: the key to try first.
+    pub hint: KeyHint,
+    /// Whether the sender is a client: the packet must go on to another node (server.md 3.5).
+    pub must_forward: bool,
+}
+
+/// Which of the three keys a packet is expected to be for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeyHint {
+    /// This epoch's.
+    #[default]
+    Current,
+    /// The last epoch's.
+    Previous,
+    /// The next epoch's.
+    Next,
+}
+
+impl Slot {
+    fn new(packet_bytes: usize, home: u32) -> Box<Self> {
+        Box::new(Self {
+            bytes: vec![0; packet_bytes + FRAME_OVERHEAD_BYTES].into_boxed_slice(),
+            next: None,
+            home,
+            recv_at: Instant::default(),
+            due: Instant::default(),
+            dispatch_at: Instant::default(),
+            source: Source::default(),
+            next_hop: [0; NODE_ID_BYTES],
+            destination: DestinationId::default(),
+        })
+    }
+
+    /// The shard whose pool it belongs to.
+    pub fn home(&self) -> usize {
+        self.home as usize
+    }
+
+    /// The packet.
+    pub fn packet(&self) -> &[u8] {
+        &self.bytes[PACKET_START..self.bytes.len() - FRAME_BODY_TAG_BYTES]
+    }
+
+    /// The packet.
+    pub fn packet_mut(&mut self) -> &mut [u8] {
+        let end = self.bytes.len() - FRAME_BODY_TAG_BYTES;
+        &mut self.bytes[PACKET_START..end]
+    }
+
+    /// Room for a frame's body: command header, packet and tag.
+    pub fn body_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[FRAME_HEADER_BYTES..]
+    }
+
+    /// Room for a whole frame.
+    pub fn frame_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes
+    }
+}
+
+/// Slots in a chain through themselves: no memory beyond the slots. Last in, first out.
+#[derive(Default)]
+pub struct SlotList {
+    head: Option<Box<Slot>>,
+    len: usize,
+}
+
+impl SlotList {
+    /// How many slots it has.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Adds a slot.
+    pub fn push(&mut self, mut slot: Box<Slot>) {
+        slot.next = self.head.take();
+        self.head = Some(slot);
+        self.len += 1;
+    }
+
+    /// Takes the slot that was added last.
+    pub fn pop(&mut self) -> Option<Box<Slot>> {
+        let mut slot = self.head.take()?;
+        self.head = slot.next.take();
+        self.len -= 1;
+        Some(slot)
+    }
+
+    /// Takes the slot at a position, counted from the last added.
+    pub fn remove(&mut self, position: usize) -> Option<Box<Slot>> {
+        if position >= self.len {
+            return None;
+        }
+        let mut before = SlotList::default();
+        while before.len < position
+            && let Some(slot) = self.pop()
+        {
+            before.push(slot);
+        }
+        let removed = self.pop();
+        while let Some(slot) = before.pop() {
+            self.push(slot);
+        }
+        removed
+    }
+}
+
+impl Drop for SlotList {
+    /// One by one: the derived order would recurse once per slot.
+    fn drop(&mut self) {
+        while self.pop().is_some() {}
+    }
+}
+
+/// Who holds slots of a shard, at most: the size of its pool is the sum (written down, not guessed).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolSize {
+    /// Opened and waiting to be unwrapped, surplus queue included.
+    pub opened: usize,
+    /// The batch in the unwrapper, and one that another shard pulled.
+    pub unwrapping: usize,
+    /// In the wheel: line rate times mean delay, with room for bursts.
+    pub delayed: usize,
+    /// On the way to another shard, or back.
+    pub handed_over: usize,
+    /// In the queues of outgoing peers.
+    pub queued: usize,
+}
+
+impl PoolSize {
+    /// The sum.
+    pub fn slots(&self) -> usize {
+        self.opened + self.unwrapping + self.delayed + self.handed_over + self.queued
+    }
+}
+
+/// The free slots of one shard.
+pub struct Pool {
+    free: SlotList,
+    total: usize,
+    shard: usize,
+}
+
+impl Pool {
+    /// Makes all slots of `shard`.
+    pub fn new(shard: usize, slots: usize, packet_bytes: usize) -> Self {
+        let mut free = SlotList::default();
+        for _ in 0..slots {
+            free.push(Slot::new(packet_bytes, u32::try_from(shard).expect("shards are few")));
+        }
+        Self { free, total: slots, shard }
+    }
+
+    /// A free slot; none when all are in use, which the caller treats as back-pressure.
+    pub fn take(&mut self) -> Option<Box<Slot>> {
+        self.free.pop()
+    }
+
+    /// Takes a slot of this shard back.
+    pub fn give(&mut self, slot: Box<Slot>) {
+        debug_assert_eq!(slot.home(), self.shard, "slots go home");
+        self.free.push(slot);
+    }
+
+    /// Free slots.
+    pub fn free(&self) -> usize {
+        self.free.len()
+    }
+
+    /// All slots, wherever they are.
+    pub fn total(&self) -> usize {
+        self.total
+    }
+}

@@ -1,0 +1,42 @@
+use super::*;
+
+#[test]
+fn a_slot_has_room_around_its_packet() {
+    let mut slot = Slot::new(100, 3);
+    assert_eq!(slot.frame_mut().len(), 142);
+    assert_eq!(slot.body_mut().len(), 122);
+    slot.packet_mut().fill(7);
+    assert_eq!(slot.packet(), [7; 100]);
+    assert_eq!(slot.frame_mut()[25..=26], [0, 7]);
+    assert_eq!(slot.home(), 3);
+}
+
+#[test]
+fn a_list_gives_back_what_it_got() {
+    let mut list = SlotList::default();
+    for home in 0..5 {
+        list.push(Slot::new(1, home));
+    }
+    assert_eq!(list.remove(1).map(|slot| slot.home()), Some(3));
+    assert_eq!(list.remove(9).map(|slot| slot.home()), None);
+    assert_eq!(std::iter::from_fn(|| list.pop()).map(|slot| slot.home()).collect::<Vec<_>>(), [4, 2, 1, 0]);
+}
+
+#[test]
+fn a_long_list_can_be_dropped() {
+    let mut list = SlotList::default();
+    for _ in 0..300_000 {
+        list.push(Slot::new(1, 0));
+    }
+    drop(list);
+}
+
+#[test]
+fn a_pool_ends() {
+    let mut pool = Pool::new(0, 2, 10);
+    let first = pool.take().expect("two slots");
+    let _second = pool.take().expect("two slots");
+    assert!(pool.take().is_none());
+    pool.give(first);
+    assert_eq!((pool.free(), pool.total()), (1, 2));
+}
