@@ -128,7 +128,9 @@ fn recorded_case(geometry: &Geometry, case: &Value) -> Result<(), String> {
     }
     match result {
         Ok(unwrapped) => {
-            same("commands", &unwrapped.commands, &commands(items(&case["commands"]))?)?;
+            let layout = Layout::new(geometry).map_err(|errors| SetupError::from(errors).to_string())?;
+            let recorded = recorded_commands(&case["commands"], &packet[layout.mac()])?;
+            same("commands", &unwrapped.commands, &recorded)?;
             let found = match unwrapped.kind {
                 UnwrappedKind::Forward => packet,
                 kind => delivered(kind, &mut packet)?.to_vec(),
@@ -141,6 +143,18 @@ fn recorded_case(geometry: &Geometry, case: &Value) -> Result<(), String> {
         Err(error) if error.reason <= UnwrapErrorReason::MacMismatch => same("packet", &packet, &received),
         Err(_) => Ok(()),
     }
+}
+
+/// The cases record next_node without its MAC, which is the one that the packet now carries.
+fn recorded_commands(list: &Value, packet_mac: &[u8]) -> Result<Commands, String> {
+    let mut bytes = Vec::new();
+    for command in items(list).iter().map(hex) {
+        bytes.extend_from_slice(&command);
+        if command.first() == Some(&0x01) {
+            bytes.extend_from_slice(packet_mac);
+        }
+    }
+    Commands::parse(&bytes).map_err(|error| error.to_string())
 }
 
 /// The recorded cases' names.
