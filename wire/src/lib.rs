@@ -60,6 +60,8 @@ pub mod consensus2;
 pub mod error;
 pub mod frame;
 pub mod handshake;
+#[cfg(test)]
+mod scripted;
 pub mod session;
 mod symmetric;
 

@@ -150,3 +150,17 @@ impl From<CipherError> for FrameError {
         }
     }
 }
+
+#[cfg(test)]
+impl FrameSealer {
+    pub(crate) fn cipher(&self) -> &CipherState {
+        &self.cipher
+    }
+}
+
+#[cfg(test)]
+impl FrameOpener {
+    pub(crate) fn cipher(&self) -> &CipherState {
+        &self.cipher
+    }
+}

@@ -1,1 +1,224 @@
+use super::*;
+use crate::command::Command;
+use crate::session::CommandSizes;
+use crypto_simd::random::SeededRandom;
+use crypto_simd::schemes::kem;
+use proptest::prelude::*;
 
+const CLOCK: u64 = 1_795_288_461;
+
+/// Every KEM of this build.
+fn kems() -> Vec<&'static dyn Kem> {
+    kem::registered().iter().filter_map(|info| kem::by_name(info.name).ok()).collect()
+}
+
+fn end(role: Role, kem: &'static dyn Kem, random: &mut SeededRandom) -> Handshake {
+    let key = Arc::from(kem.load(&kem.generate(random)).expect("a usable key"));
+    let config = SessionConfig::mixnet(role, kem, CommandSizes::mixnet(400, 198));
+    Handshake::new(&config, key, role.label().as_bytes(), random).expect("a handshake")
+}
+
+fn pair(kem: &'static dyn Kem, random: &mut SeededRandom) -> (Handshake, Handshake) {
+    (end(Role::Initiator, kem, random), end(Role::Responder, kem, random))
+}
+
+/// One message from one to the other, `change` in between.
+fn pass(
+    from: &mut Handshake,
+    to: &mut Handshake,
+    random: &mut SeededRandom,
+    change: &mut dyn FnMut(&mut Vec<u8>),
+) -> Result<(), Box<HandshakeError>> {
+    if from.wants() == Want::Authenticate {
+        from.accept(random)?;
+    }
+    assert_eq!(from.wants(), Want::Write);
+    assert!(!from.is_expensive_step());
+    let mut message = from.pending_write().to_vec();
+    from.written();
+    assert_eq!(to.wants(), Want::Read(message.len()));
+    assert!(to.is_expensive_step());
+    change(&mut message);
+    to.read(&mut message, CLOCK, random)
+}
+
+/// Runs until done; `change` gets the number of each message.
+fn run(
+    initiator: &mut Handshake,
+    responder: &mut Handshake,
+    random: &mut SeededRandom,
+    change: &mut dyn FnMut(usize, &mut Vec<u8>),
+) -> Result<(), Box<HandshakeError>> {
+    for number in 1..=4 {
+        let (from, to) =
+            if number % 2 == 1 { (&mut *initiator, &mut *responder) } else { (&mut *responder, &mut *initiator) };
+        pass(from, to, random, &mut |message| change(number, message))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn both_ends_of_every_kem() {
+    let mut random = SeededRandom::new(&[1; 32]);
+    assert!(kems().len() >= 4);
+    for kem in kems() {
+        let (mut initiator, mut responder) = pair(kem, &mut random);
+        run(&mut initiator, &mut responder, &mut random, &mut |_, _| {}).expect("a handshake");
+        let (mut ours, mut theirs) =
+            (initiator.into_transport().expect("done"), responder.into_transport().expect("done"));
+        assert_eq!(ours.handshake_hash, theirs.handshake_hash);
+        assert_eq!(ours.peer.additional_data, b"responder");
+        assert_eq!(theirs.peer.additional_data, b"initiator");
+        assert_eq!((ours.clock_skew, theirs.clock_skew), (Some(0), None));
+        let set = crate::CommandSet::new(crate::SessionKind::Mixnet, CommandSizes::mixnet(400, 198));
+        let check = |from: &mut Transport, to: &mut Transport| {
+            let mut frame = Vec::new();
+            from.sealer.seal_command(&set, &Command::NoOp, &mut frame).expect("a frame");
+            let (header, body) = frame.split_at_mut(crate::FRAME_HEADER_BYTES);
+            to.opener.open_header(header).expect("a header");
+            assert_eq!(set.parse(to.opener.open_body(body).expect("a body")), Ok(Command::NoOp));
+        };
+        check(&mut theirs, &mut ours);
+        check(&mut ours, &mut theirs);
+    }
+}
+
+#[test]
+fn sizes_of_x_wing() {
+    let sizes = MessageSizes::of(kem::by_name("xwing").expect("built in").info());
+    let messages = [Message::One, Message::Two, Message::Three, Message::Four].map(|message| sizes.message(message));
+    assert_eq!(messages, [1217, 2628, 2644, 1152]);
+    assert_eq!(sizes.largest(), 2644);
+}
+
+#[test]
+fn skew_is_local_minus_remote() {
+    let mut random = SeededRandom::new(&[2; 32]);
+    let (mut initiator, mut responder) = pair(kem::by_name("x25519").expect("built in"), &mut random);
+    pass(&mut initiator, &mut responder, &mut random, &mut |_| {}).expect("message 1");
+    let mut message = responder.pending_write().to_vec();
+    initiator.read(&mut message, CLOCK - 90, &mut random).expect("message 2");
+    assert_eq!(initiator.clock_skew, Some(-90));
+}
+
+#[test]
+fn rejections_end_the_handshake_silently() {
+    let mut random = SeededRandom::new(&[3; 32]);
+    let kem = kem::by_name("x25519").expect("built in");
+    let (mut initiator, mut responder) = pair(kem, &mut random);
+    assert_eq!(initiator.peer(), None);
+    pass(&mut initiator, &mut responder, &mut random, &mut |_| {}).expect("message 1");
+    pass(&mut responder, &mut initiator, &mut random, &mut |_| {}).expect("message 2");
+    let error = initiator.reject();
+    assert_eq!((error.label(), error.state.label()), ("other", "peer_authentication"));
+    assert_eq!((initiator.wants(), initiator.pending_write().len()), (Want::Closed, 0));
+    assert!(initiator.accept(&mut random).is_err());
+    assert!(initiator.into_transport().is_err());
+
+    let error = responder.failed(HandshakeReason::Closed);
+    assert_eq!(error.label(), "message_3_receive");
+    assert_eq!(error.to_string(), "handshake failed at message_3_receive (responder): connection closed by the peer");
+}
+
+#[test]
+fn version_and_size_errors() {
+    let mut random = SeededRandom::new(&[4; 32]);
+    let kem = kem::by_name("x25519").expect("built in");
+    let (mut initiator, mut responder) = pair(kem, &mut random);
+    let error = pass(&mut initiator, &mut responder, &mut random, &mut |message| message[0] = 2).expect_err("version");
+    assert_eq!(error.reason, HandshakeReason::Version { expected: 3, received: 2 });
+    assert_eq!(error.label(), "other");
+
+    let (mut initiator, mut responder) = pair(kem, &mut random);
+    let error = pass(&mut initiator, &mut responder, &mut random, &mut |message| message.push(0)).expect_err("size");
+    assert_eq!(error.reason, HandshakeReason::Size { expected: 33, actual: 34 });
+    assert_eq!(error.label(), "message_1_receive");
+    assert!(error.detailed().contains("bytes: 34, expected: 33"));
+}
+
+#[test]
+fn degenerate_keys_are_errors() {
+    let mut random = SeededRandom::new(&[5; 32]);
+    for name in ["x25519", "xwing"] {
+        let (mut initiator, mut responder) = pair(kem::by_name(name).expect("built in"), &mut random);
+        // The X25519 key stands at the end of either public key.
+        let zero = |message: &mut Vec<u8>| {
+            let start = message.len() - 32;
+            message[start..].fill(0);
+        };
+        let error = pass(&mut initiator, &mut responder, &mut random, &mut { zero }).expect_err("a degenerate key");
+        assert!(matches!(error.reason, HandshakeReason::Kem(_)), "{name}: {error}");
+    }
+}
+
+#[test]
+fn unusable_configurations() {
+    let mut random = SeededRandom::new(&[6; 32]);
+    let (x25519, xwing) = (kem::by_name("x25519").expect("built in"), kem::by_name("xwing").expect("built in"));
+    let config = SessionConfig::mixnet(Role::Initiator, xwing, CommandSizes::mixnet(400, 198));
+    let mut key = |kem: &'static dyn Kem| Arc::from(kem.load(&kem.generate(&mut random)).expect("a usable key"));
+    let (foreign, own) = (key(x25519), key(xwing));
+    for (key, additional_data) in [(foreign, vec![0; 32]), (own, vec![0; 256])] {
+        let error = Handshake::new(&config, key, &additional_data, &mut random).err().expect("an error");
+        assert_eq!((error.reason, error.label()), (HandshakeReason::Configuration, "initialization"));
+    }
+}
+
+#[test]
+fn addresses_show_in_the_detailed_rendering_only() {
+    let mut random = SeededRandom::new(&[7; 32]);
+    let mut handshake = end(Role::Responder, kem::by_name("x25519").expect("built in"), &mut random);
+    let mut error = handshake.failed(HandshakeReason::ClosedBeforeFirstByte);
+    assert!(error.is_port_probe());
+    assert_eq!(error.label(), "premature_close");
+    error.connection = Some(crate::ConnectionInfo {
+        protocol: "tcp",
+        local: None,
+        remote: "192.0.2.1:3219".parse().ok(),
+        peer_name: Some("mix7".into()),
+    });
+    assert!(error.to_string().starts_with("peer mix7: "));
+    assert!(!error.to_string().contains("192.0.2.1"));
+    assert!(error.detailed().contains("192.0.2.1:3219"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    /// A change anywhere fails at the message that was changed, or with an implicitly rejecting KEM at the next tag.
+    #[test]
+    fn changed_messages_fail(number in 1usize..=4, at in any::<prop::sample::Index>(), bit in 0..8, which in any::<prop::sample::Index>()) {
+        let kems = kems();
+        let kem = kems[which.index(kems.len())];
+        let mut random = SeededRandom::new(&[8; 32]);
+        let (mut initiator, mut responder) = pair(kem, &mut random);
+        let outcome = run(&mut initiator, &mut responder, &mut random, &mut |this, message| {
+            if this == number {
+                let at = at.index(message.len());
+                message[at] ^= 1u8 << bit;
+            }
+        });
+        prop_assert!(outcome.is_err());
+    }
+
+    #[test]
+    fn arbitrary_messages_never_panic(
+        number in 1usize..=4,
+        bytes in prop::collection::vec(any::<u8>(), 0..3000),
+        exact in any::<bool>(),
+        which in any::<prop::sample::Index>(),
+    ) {
+        let kems = kems();
+        let kem = kems[which.index(kems.len())];
+        let mut random = SeededRandom::new(&[9; 32]);
+        let (mut initiator, mut responder) = pair(kem, &mut random);
+        let outcome = run(&mut initiator, &mut responder, &mut random, &mut |this, message| {
+            if this == number {
+                let length = if exact { message.len() } else { bytes.len() };
+                *message = bytes.clone();
+                message.resize(length, 3);
+            }
+        });
+        prop_assert!(outcome.is_err());
+    }
+}
