@@ -68,7 +68,7 @@ fn check_signers(case: &Json, keys: &Keys) -> Result<(), String> {
         let error = read.verify_threshold(&all, index + 2, now);
         assert_eq!(error, Err(CertificateError::BelowThreshold { good: index + 1, needed: index + 2 }));
         assert_eq!(read.verify(&all[index], now), Ok(&hex(&case["certified"])[..]));
-        assert_eq!(read.verify_all(&all[..=index], now).is_ok(), true);
+        assert!(read.verify_all(&all[..=index], now).is_ok());
     }
     // A signature made elsewhere comes to the same bytes.
     let last = &keys[keys.len() - 1].1;

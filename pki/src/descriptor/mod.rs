@@ -1,12 +1,14 @@
 //! Descriptors: what a node or a storage replica publishes about itself, and the signed upload around it (pki.md 4).
 
 mod mix;
+mod own;
 mod replica;
 #[cfg(test)]
 mod tests;
 mod upload;
 
 pub use mix::{AUTHENTICATION_TOFU, Capabilities, MixDescriptor};
+pub use own::OwnProfile;
 pub use replica::ReplicaDescriptor;
 pub use upload::{LoopStats, Segment, SignedReplicaUpload, SignedUpload, UploadError};
 

@@ -1,7 +1,9 @@
 use super::*;
 use crate::fixture::{ed25519, random, signer};
+use crate::neighbours::{OwnNode, Role};
 use proptest::prelude::*;
 use serde_json::Value as Json;
+use std::collections::BTreeMap;
 use vectors::{hex, verify};
 
 fn cases<'a>(file: &'a Json, name: &str) -> Result<&'a Vec<Json>, String> {
@@ -26,6 +28,7 @@ fn mix_descriptors_and_uploads_of_the_reference() {
             for n in 0..3 {
                 assert_eq!(descriptor.mix_key(epoch.after(n)), Some(&[seed(case) + 1 + n as u8; 32][..]));
             }
+            assert_eq!(rebuilt(&descriptor, epoch), Ok(descriptor.clone()));
             let signed = SignedUpload::decode(&hex(&case["upload_signed_cbor"])).map_err(|error| error.to_string())?;
             assert_eq!(signed.encode(), hex(&case["upload_signed_cbor"]));
             assert_eq!(signed.verify(ed25519()), Ok(&descriptor));
@@ -46,6 +49,31 @@ fn mix_descriptors_and_uploads_of_the_reference() {
         tally.assert_case();
         Ok(())
     });
+}
+
+/// The descriptor made anew from what a node knows of itself; keys of other epochs stay out of it.
+fn rebuilt(descriptor: &MixDescriptor, epoch: Epoch) -> Result<MixDescriptor, IllFormed> {
+    let own = OwnNode {
+        name: descriptor.name.clone(),
+        identity_key: descriptor.identity_key().into(),
+        link_key: descriptor.link_key().into(),
+        role: match (descriptor.is_gateway_node, descriptor.is_service_node) {
+            (true, _) => Role::Gateway,
+            (_, true) => Role::Service,
+            _ => Role::Mix,
+        },
+    };
+    let addresses = descriptor.addresses.clone().unwrap_or_default();
+    let profile = OwnProfile {
+        addresses: addresses.into_iter().map(|(transport, urls)| (transport, urls.unwrap_or_default())).collect(),
+        services: descriptor.kaetzchen.clone().unwrap_or_default(),
+        advertized_data: descriptor.kaetzchen_advertized_data.clone().unwrap_or_default(),
+    };
+    let mut mix_keys: BTreeMap<Epoch, Vec<u8>> = [(epoch.before(1), vec![]), (epoch.after(3), vec![])].into();
+    assert_eq!(MixDescriptor::of_node(&own, &profile, epoch, &mix_keys), Err(IllFormed::MixKeyMissing(epoch)));
+    let published = descriptor.mix_keys.clone().unwrap_or_default();
+    mix_keys.extend(published.into_iter().map(|(epoch, key)| (epoch, key.unwrap_or_default())));
+    MixDescriptor::of_node(&own, &profile, epoch, &mix_keys)
 }
 
 #[test]

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 /// One pass over the authorities takes no longer than this (server.md 8.1), nor than an eighth of the period.
 const PASS_MAX: Duration = Duration::from_secs(180);
+/// A pass that ends at its deadline may report a little later; one that never reports counts as failed after this.
+const REPORT_GRACE: Duration = Duration::from_secs(5);
 /// The first delay after a failed fetch of the current document, before the random factor.
 const FIRST_DELAY: Duration = Duration::from_millis(1500);
 
@@ -21,7 +23,7 @@ enum Want {
         failures: u32,
     },
     InFlight {
-        deadline: Duration,
+        overdue: Duration,
         failures: u32,
     },
     Held,
@@ -58,7 +60,7 @@ impl FetchSchedule {
     }
 
     pub(super) fn poll(&mut self, now: &EpochTime, random: &mut dyn Random) -> Option<Action> {
-        let overdue = |want: &Want| matches!(want, Want::InFlight { deadline, .. } if *deadline <= now.unix);
+        let overdue = |want: &Want| matches!(want, Want::InFlight { overdue, .. } if *overdue <= now.unix);
         let lost: Vec<Epoch> = self.wants.iter().filter(|(_, want)| overdue(want)).map(|(epoch, _)| *epoch).collect();
         for epoch in lost {
             self.handle_failed(epoch, Answers::default(), now, random);
@@ -71,7 +73,7 @@ impl FetchSchedule {
                 && at <= now.unix
             {
                 let deadline = now.unix + PASS_MAX.min(now.fraction(1, 8));
-                *want = Want::InFlight { deadline, failures };
+                *want = Want::InFlight { overdue: deadline + REPORT_GRACE.min(now.fraction(1, 64)), failures };
                 return Some(Action::Fetch { epoch, deadline });
             }
         }
@@ -81,7 +83,7 @@ impl FetchSchedule {
     pub(super) fn next_deadline(&self) -> Option<Duration> {
         let due = self.wants.values().filter_map(|want| match want {
             Want::Waiting { at, .. } => Some(*at),
-            Want::InFlight { deadline, .. } => Some(*deadline),
+            Want::InFlight { overdue, .. } => Some(*overdue),
             Want::Held | Want::Failed => None,
         });
         due.min()
