@@ -1,0 +1,148 @@
+//! The values of the counters' labels, declared once: each is an enum, and its names are what Prometheus sees.
+
+use serde::{Deserialize, Serialize};
+
+/// A label and all its values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dimension {
+    /// The label.
+    pub name: &'static str,
+    /// Its values, in the order of the cells.
+    pub values: &'static [&'static str],
+}
+
+macro_rules! labels {
+    ($( $(#[$doc:meta])* $name:ident $dimension:literal { $( $variant:ident $label:literal $meaning:literal, )+ } )+) => { $(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum $name {
+            $( #[doc = $meaning] $variant, )+
+        }
+
+        impl $name {
+            /// Every value.
+            pub const ALL: &'static [Self] = &[ $( Self::$variant, )+ ];
+            /// The label and its values.
+            pub const DIMENSION: Dimension = Dimension { name: $dimension, values: &[ $( $label, )+ ] };
+
+            /// The stable name.
+            pub const fn label(self) -> &'static str {
+                match self { $( Self::$variant => $label, )+ }
+            }
+
+            pub(super) const fn index(self) -> usize {
+                self as usize
+            }
+        }
+    )+ };
+}
+
+labels! {
+    /// What kind of packet this node made itself.
+    Origin "kind" {
+        Decoy "decoy" "A loop of this node's own.",
+        SurbReply "surb_reply" "A service's reply.",
+        Ack "ack" "A gateway's acknowledgement.",
+    }
+
+    /// Who took a packet that ended here.
+    Destination "to" {
+        Client "client" "A user: pushed or spooled.",
+        Service "service" "A built-in service or plugin.",
+        Decoy "decoy" "This node's own loop, back home.",
+    }
+
+    /// A command of an incoming peer, under the reference's names (server.md 10.2).
+    Request "command" {
+        NoOp "*commands.NoOp" "Keeps the link alive.",
+        Disconnect "*commands.Disconnect" "Ends the link.",
+        SendPacket "*commands.SendPacket" "Brings a packet.",
+        SendRetrievePacket "*commands.SendRetrievePacket" "An old way to ask for a message.",
+        RetrieveMessage "*commands.RetrieveMessage" "The oldest way to ask for a message.",
+        MessageDelivered "*commands.MessageDelivered" "Acknowledges a pushed message.",
+        GetConsensus "*commands.GetConsensus" "Asks for a document.",
+        GetConsensus2 "*commands.GetConsensus2" "Asks for a document in chunks.",
+        Other "other" "Anything else.",
+    }
+
+    /// Which side began a connection.
+    Direction "direction" {
+        Incoming "incoming" "The peer.",
+        Outgoing "outgoing" "This node.",
+    }
+
+    /// Where a link handshake failed (server.md 10.3).
+    HandshakeState "state" {
+        Initialization "initialization" "Before the first message.",
+        Message1Send "message_1_send" "Sending message 1.",
+        Message1Receive "message_1_receive" "Waiting for message 1.",
+        Message2Send "message_2_send" "Sending message 2.",
+        Message2Receive "message_2_receive" "Waiting for message 2.",
+        Message3Send "message_3_send" "Sending message 3.",
+        Message3Receive "message_3_receive" "Waiting for message 3.",
+        Message4Send "message_4_send" "Sending message 4.",
+        Message4Receive "message_4_receive" "Waiting for message 4.",
+        PeerAuthentication "peer_authentication" "The peer is not who it must be.",
+        Finalization "finalization" "The first command after the handshake.",
+        Other "other" "Anything else, such as another protocol version.",
+    }
+
+    /// How a handshake ended.
+    Outcome "result" {
+        Success "success" "The link is up.",
+        Failure "failure" "It is not.",
+    }
+
+    /// Why a peer was refused by its identity.
+    PeerRefusal "reason" {
+        UnknownMix "unknown_mix" "No document lists it as a peer of this node.",
+        ClientDroppedFromUserdb "client_dropped_from_userdb" "The user database no longer has it.",
+    }
+
+    /// Why a connection was closed before its handshake.
+    AdmissionRefusal "reason" {
+        ConnectionLimit "connection_limit" "The node has as many connections as it may have.",
+        HandshakeLimit "handshake_limit" "The listener has as many unfinished handshakes as it may have.",
+        AddressLimit "address_limit" "The source address has as many unfinished handshakes as it may have.",
+        ShuttingDown "shutting_down" "The node is stopping.",
+    }
+
+    /// Why a dial failed.
+    DialFailure "reason" {
+        Refused "refused" "Nobody listens there.",
+        Timeout "timeout" "No answer.",
+        NoRoute "no_route" "The network does not lead there.",
+        Dns "dns" "The name does not resolve.",
+        Other "other" "Anything else.",
+    }
+
+    /// Why an established link ended.
+    LinkEnd "reason" {
+        Replaced "replaced" "The peer made a newer connection.",
+        NoLongerValid "no_longer_valid" "The documents no longer allow it.",
+        PeerClosed "peer_closed" "The peer closed it.",
+        Idle "idle" "The peer was silent for too long.",
+        Protocol "protocol" "The peer broke the protocol.",
+        Failed "failed" "The connection broke.",
+        Shutdown "shutdown" "This node is stopping.",
+    }
+
+    /// Kinds of open connections.
+    PeerClass "class" {
+        Handshaking "handshaking" "Not known yet.",
+        Incoming "incoming" "A node that sends packets here.",
+        Outgoing "outgoing" "A node that packets are sent to.",
+        Client "client" "A client of this gateway.",
+    }
+
+    /// Places in which packets wait.
+    Queue "queue" {
+        Opened "opened" "Opened, waiting for a batch.",
+        Surplus "surplus" "In full batches that idle shards may take.",
+        Inbox "inbox" "From other shards, on their way to the wheel.",
+        Wheel "wheel" "Delayed.",
+        Outgoing "outgoing" "Waiting for their link.",
+        Gateway "gateway" "Waiting to be delivered to a user.",
+        Service "service" "Waiting for a service.",
+    }
+}

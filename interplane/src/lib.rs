@@ -1,0 +1,27 @@
+//! All that crosses between the control plane and the data plane: messages, descriptors and shared memory.
+//!
+//! It decides nothing about peers or packets, knows no key material beyond opaque bytes, and never blocks a shard. What
+//! the other process sent or left in memory is checked before use: it may have crashed in the middle of a write.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`reason`] | every drop reason, with label, meaning, remedy and reference counters |
+//! | [`counter`] | every counter of the data plane, in shared memory, one row per shard |
+//! | [`setup`] | what a data plane is told once, when a control plane attaches |
+//! | [`snapshot`] | documents and rates, immutable, in a sealed memfd |
+//! | [`secret`] | private keys in locked memory and in a memfd of their own |
+//! | [`message`] | the control messages and what their descriptors mean |
+//! | [`memory`] | memfds: making, sealing, checking, mapping |
+#![deny(unsafe_op_in_unsafe_fn)]
+
+pub mod counter;
+pub mod memory;
+pub mod message;
+pub mod reason;
+pub mod secret;
+pub mod setup;
+pub mod snapshot;
+
+pub use counter::{Counter, Counters, Histogram, ShardCounters};
+pub use reason::DropReason;
+pub use setup::Setup;

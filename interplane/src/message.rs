@@ -1,0 +1,133 @@
+//! The control messages. The data plane listens; a control plane connects, says `Hello` and gets the `State`: what
+//! the data plane was given by the last one. Descriptors travel beside a message, each with its meaning.
+
+use crate::counter::Account;
+use crate::setup::Setup;
+use pki::Epoch;
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+
+/// Version of messages and of all layouts in shared memory; planes of different versions do not work together.
+pub const VERSION: u32 = 1;
+/// Most tags that are refused as poison.
+pub const REFUSED_TAGS_MAX: usize = 2048;
+
+/// What a descriptor beside a message is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Descriptor {
+    /// `counter::Counters`.
+    Counters,
+    /// `ring::EventRings`.
+    Events,
+    /// `poison::InFlight`.
+    InFlight,
+    /// A listening socket.
+    Listener(Listener),
+    /// A sealed `snapshot::Snapshot`.
+    Snapshot {
+        /// Its serial.
+        serial: u64,
+    },
+    /// `secret::Secrets`.
+    Secrets,
+    /// `replay::ReplaySet` of a mix key.
+    ReplaySet {
+        /// The key's epoch.
+        epoch: Epoch,
+    },
+    /// Sealed bytes that only control planes understand.
+    Remembered,
+}
+
+/// A listening socket that the control plane made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Listener {
+    /// Where it is bound.
+    pub address: SocketAddr,
+    /// What is spoken there.
+    pub transport: Transport,
+}
+
+/// What carries a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Transport {
+    /// TCP.
+    Tcp,
+    /// QUIC over UDP.
+    Quic,
+}
+
+/// From the control plane to the data plane.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToData {
+    /// The first message: who is there? Answered by [`ToControl::State`].
+    Hello {
+        /// [`VERSION`].
+        version: u32,
+    },
+    /// Start work. With [`Descriptor::Counters`], [`Descriptor::Events`], [`Descriptor::InFlight`] and the listeners;
+    /// an attached data plane takes no second one.
+    Attach {
+        /// How to work.
+        setup: Box<Setup>,
+        /// Tags of packets that are refused as poison.
+        refused: Vec<[u8; 32]>,
+    },
+    /// Go by this [`Descriptor::Snapshot`] from now on.
+    Publish {
+        /// Its serial.
+        serial: u64,
+    },
+    /// Use these [`Descriptor::Secrets`] and no others from now on, with one [`Descriptor::ReplaySet`] for each epoch.
+    /// A set for an epoch that is loaded already must be the same one, or may be left out.
+    Keys {
+        /// The epochs of the mix keys.
+        epochs: Vec<Epoch>,
+    },
+    /// Keep this [`Descriptor::Remembered`] for the next control plane, instead of the last one.
+    Remember,
+    /// Finish: close the listeners, send what is due, end.
+    Stop,
+}
+
+/// From the data plane to the control plane.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToControl {
+    /// Everything that the data plane holds, with copies of all its descriptors.
+    State {
+        /// [`VERSION`].
+        version: u32,
+        /// How it works, if a control plane has attached before.
+        setup: Option<Box<Setup>>,
+        /// The snapshot that it goes by; 0 is none.
+        serial: u64,
+        /// The epochs of its mix keys.
+        epochs: Vec<Epoch>,
+    },
+    /// Work has begun.
+    Attached,
+    /// All shards go by the snapshot.
+    Applied {
+        /// Its serial.
+        serial: u64,
+    },
+    /// All shards use the keys.
+    KeysLoaded {
+        /// Their epochs.
+        epochs: Vec<Epoch>,
+        /// Whether the kernel keeps all secrets out of swap; worth a warning if not.
+        locked: bool,
+    },
+    /// The descriptor is kept.
+    Remembered,
+    /// The last message was refused; everything is as before.
+    Failed {
+        /// Why, for the log.
+        reason: String,
+    },
+    /// The data plane ends.
+    Stopped {
+        /// Where every packet went.
+        account: Account,
+    },
+}
