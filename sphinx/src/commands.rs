@@ -173,14 +173,16 @@ impl Commands {
 
     fn add(&mut self, command: RoutingCommand) -> Result<(), CommandError> {
         match command {
-            RoutingCommand::NextNode(next) => match self.next_node.replace(next) {
-                Some(_) => return Err(CommandError::DuplicateNextNode),
-                None => (),
-            },
-            RoutingCommand::SurbReply(id) => match self.surb_reply.replace(id) {
-                Some(_) => return Err(CommandError::DuplicateSurbReply),
-                None => (),
-            },
+            RoutingCommand::NextNode(next) => {
+                if self.next_node.replace(next).is_some() {
+                    return Err(CommandError::DuplicateNextNode);
+                }
+            }
+            RoutingCommand::SurbReply(id) => {
+                if self.surb_reply.replace(id).is_some() {
+                    return Err(CommandError::DuplicateSurbReply);
+                }
+            }
             RoutingCommand::Recipient(id) => {
                 self.repeated |= self.recipient.is_some();
                 self.recipient.get_or_insert(id);

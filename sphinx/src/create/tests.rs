@@ -51,7 +51,7 @@ fn makes_the_recorded_packets_and_reply_blocks() {
                 let packet = if case["surb"].is_string() {
                     let surb = sphinx.new_surb(&path(case), &mut random).map_err(|error| error.to_string())?;
                     same("reply block", &surb.bytes, &hex(&case["surb"]))?;
-                    same("reply block keys", &surb.keys.to_vec(), &hex(&case["surb_keys"]))?;
+                    same("reply block keys", &*surb.keys, &hex(&case["surb_keys"]))?;
                     let (packet, first) = sphinx
                         .new_packet_from_surb(&surb.bytes, &hex(&case["payload"]))
                         .map_err(|error| error.to_string())?;

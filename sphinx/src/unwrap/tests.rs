@@ -34,7 +34,7 @@ fn commands(list: &[Value]) -> Result<Commands, String> {
 }
 
 /// The payload that a terminal hop delivers.
-fn delivered<'p>(kind: UnwrappedKind, packet: &'p mut [u8]) -> Result<&'p mut [u8], String> {
+fn delivered(kind: UnwrappedKind, packet: &mut [u8]) -> Result<&mut [u8], String> {
     match kind {
         UnwrappedKind::Deliver { payload_offset, payload_len }
         | UnwrappedKind::SurbReply { payload_offset, payload_len } => {
