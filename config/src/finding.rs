@@ -119,13 +119,7 @@ impl Findings {
     }
 
     /// Adds an error.
-    pub fn error(
-        &mut self,
-        code: &'static str,
-        place: &Place,
-        problem: impl Into<String>,
-        remedy: impl Into<String>,
-    ) {
+    pub fn error(&mut self, code: &'static str, place: &Place, problem: impl Into<String>, remedy: impl Into<String>) {
         self.add(Severity::Error, code, place, problem, remedy);
     }
 

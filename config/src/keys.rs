@@ -201,9 +201,7 @@ fn read_or_create(
             complete(dir, files, scheme)?;
             read(files, scheme)
         }
-        (false, true) => {
-            Err(KeyError::HalfMissing { present: files.public.clone(), missing: files.private.clone() })
-        }
+        (false, true) => Err(KeyError::HalfMissing { present: files.public.clone(), missing: files.private.clone() }),
     }
 }
 
@@ -242,8 +240,8 @@ fn read_private(files: &PairFiles, scheme: &dyn PairScheme) -> Result<(Zeroizing
 fn read_pem(path: &Path, block_type: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     let bytes = files::read(path)?;
     // Key files are ASCII; anything else has no PEM block either.
-    let text = std::str::from_utf8(&bytes)
-        .map_err(|_| KeyError::Pem { path: path.into(), source: PemError::NoBlock })?;
+    let text =
+        std::str::from_utf8(&bytes).map_err(|_| KeyError::Pem { path: path.into(), source: PemError::NoBlock })?;
     pem::decode(text, block_type).map(Zeroizing::new).map_err(|source| KeyError::Pem { path: path.into(), source })
 }
 

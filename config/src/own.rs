@@ -32,7 +32,7 @@ section! {
         batch_max: i64 = ("batch_max", "32", "");
         /// How long a packet waits for its batch to fill under load, in microseconds, 0 to 10000.
         batch_wait_us: i64 = ("batch_wait_us", "50 us", "");
-        /// Packets that a shard can hold, 256 to 4194304; memory is this times the packet length.
+        /// Packets that a shard can hold, 256 to 4194304 and at least eight batches; memory is this times the packet length.
         slots: i64 = ("slots", "8192", "");
         /// The data plane is a unit of its own with its own user; otherwise the control plane spawns it.
         run_as_two_units: bool = ("run_as_two_units", "false", "");
@@ -101,6 +101,8 @@ pub struct Controlplane {
 
 const SHARDS_MAX: i64 = 256;
 const CPU_MAX: i64 = 4_095;
+/// Full batches that a shard must have room for: being unwrapped, waiting to be pulled, being collected.
+const BATCHES_MIN: usize = 8;
 const PROFILE_BYTES_MAX: usize = 32;
 
 /// The knobs in `text`; what is wrong stays at its default and is an error among the findings.
@@ -119,11 +121,18 @@ fn dataplane(raw: RawDataplane, findings: &mut Findings) -> Dataplane {
     let defaults = Dataplane::default();
     let pin_cpus = pin_cpus(&raw, findings);
     let shards = in_range(&raw.shards, 1..=SHARDS_MAX, findings);
-    if let (Some(shards), Some(at), false) = (shards, &raw.pin_cpus, pin_cpus.is_empty()) {
-        if pin_cpus.len() < shards {
-            let problem = format!("names {} processors for {shards} shards", pin_cpus.len());
-            findings.error("pin-cpus", &at.place, problem, "name one processor for each shard");
-        }
+    if let (Some(shards), Some(at)) = (shards, &raw.pin_cpus)
+        && (1..shards).contains(&pin_cpus.len())
+    {
+        let problem = format!("names {} processors for {shards} shards", pin_cpus.len());
+        findings.error("pin-cpus", &at.place, problem, "name one processor for each shard");
+    }
+    let batch_max = in_range(&raw.batch_max, 1..=256, findings).unwrap_or(defaults.batch_max);
+    let slots = in_range(&raw.slots, 256..=4_194_304, findings).unwrap_or(defaults.slots);
+    if slots < BATCHES_MIN * batch_max {
+        let place = raw.slots.as_ref().or(raw.batch_max.as_ref()).map(|at| at.place.clone()).unwrap_or_default();
+        let problem = format!("{slots} slots are too few for batches of {batch_max}");
+        findings.error("slots", &place, problem, format!("write {} or more", BATCHES_MIN * batch_max));
     }
     let profile = raw.profile.filter(|at| {
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
@@ -140,10 +149,10 @@ fn dataplane(raw: RawDataplane, findings: &mut Findings) -> Dataplane {
         line_rate_packets_per_second: in_range(&raw.line_rate_packets_per_second, 1..=10_000_000, findings)
             .and_then(|rate| u32::try_from(rate).ok())
             .unwrap_or(defaults.line_rate_packets_per_second),
-        batch_max: in_range(&raw.batch_max, 1..=256, findings).unwrap_or(defaults.batch_max),
+        batch_max,
         batch_wait: in_range(&raw.batch_wait_us, 0..=10_000, findings)
             .map_or(defaults.batch_wait, |us| Duration::from_micros(us as u64)),
-        slots: in_range(&raw.slots, 256..=4_194_304, findings).unwrap_or(defaults.slots),
+        slots,
         run_as_two_units: raw.run_as_two_units.is_some_and(|at| at.value),
         profile: profile.map_or(defaults.profile, |at| at.value),
     }

@@ -247,7 +247,7 @@ impl Table<'_, '_> {
                         Some(nearest) => format!("did you mean {nearest}?"),
                         None => "remove it".into(),
                     };
-                    reader.findings.add(severity, "unknown-key", &place, "unknown key, ignored", remedy);
+                    reader.findings.add(severity, "unknown-key", &place, "unrecognised configuration key", remedy);
                 }
             }
         }

@@ -22,6 +22,7 @@ use crate::finding::Finding;
 use crate::own::OwnConfig;
 use crate::reader::Strictness;
 use crate::schemes::{KemScheme, SignatureScheme};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 /// Everything that the two files say.
@@ -63,6 +64,13 @@ impl ServerConfig {
     /// them an error; `Ok` may hold warnings and notes.
     pub fn load(path: &Path, strictness: Strictness) -> Result<Loaded, Vec<Finding>> {
         parse(&Sources::read(path)?, strictness)
+    }
+
+    /// Threads that forward packets on a host with that many processors: `dataplane.shards`, else one for each of
+    /// `dataplane.pin_cpus`, else one for each processor, at most `Debug.NumSphinxWorkers`.
+    pub fn shards(&self, processors: NonZeroUsize) -> NonZeroUsize {
+        let workers = self.debug.num_sphinx_workers.unwrap_or(processors);
+        self.own.dataplane.shards.unwrap_or_else(|| processors.min(workers))
     }
 
     /// Signatures that a document needs: more than half of the authorities.

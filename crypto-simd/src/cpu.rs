@@ -4,7 +4,7 @@
 //! The choice can be overridden by `KATZENSPRUNG_SIMD` (`portable`, `avx2`, `avx2+vaes`, `avx512`), to a level that the
 //! CPU has.
 
-use crate::aez;
+use crate::{aez, curve25519};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::OnceLock;
@@ -119,23 +119,28 @@ pub struct Kernels {
     /// The level.
     pub level: Level,
     pub(crate) aez: aez::Kernel,
+    /// Eight at a time, where that is faster than one after the other.
+    pub(crate) x25519: Option<curve25519::Kernel>,
 }
 
 impl Kernels {
     /// The kernels of a level, when the CPU has it.
     pub fn of(level: Level) -> Option<Self> {
-        let aez = match level {
-            Level::Portable => aez::SOFT,
+        let (aez, x25519): (_, Option<curve25519::Kernel>) = match level {
+            Level::Portable => (aez::SOFT, None),
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => aez::aes_ni(Avx2::detect()?),
+            Level::Avx2 => (aez::aes_ni(Avx2::detect()?), None),
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2Vaes => aez::vaes_256(Avx2Vaes::detect()?),
+            Level::Avx2Vaes => (aez::vaes_256(Avx2Vaes::detect()?), None),
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => aez::vaes_512(Avx512::detect()?),
+            Level::Avx512 => {
+                let token = Avx512::detect()?;
+                (aez::vaes_512(token), Some(curve25519::avx512(token)))
+            }
             #[cfg(not(target_arch = "x86_64"))]
             _ => return None,
         };
-        Some(Self { level, aez })
+        Some(Self { level, aez, x25519 })
     }
 }
 

@@ -10,13 +10,16 @@
 //! | [`symmetric`] | hashes, MACs, key derivation, stream cipher and AEAD of Sphinx and of the link protocol |
 //! | [`aez`] | AEZ v5, the wide-block cipher of packet payloads |
 //! | [`cpu`] | levels of CPU and the kernels chosen for this one |
+//! | [`lanes`] | vectors of words, one lane per packet, and their emulated twin |
 //! | [`pem`] | the PEM encoding of keys |
 
 pub mod aez;
 pub mod cpu;
+pub mod lanes;
 pub mod pem;
 pub mod random;
 pub mod schemes;
 pub mod symmetric;
 
+mod curve25519;
 mod keccak;

@@ -11,17 +11,26 @@
 //! | [`snapshot`] | documents and rates, immutable, in a sealed memfd |
 //! | [`secret`] | private keys in locked memory and in a memfd of their own |
 //! | [`message`] | the control messages and what their descriptors mean |
+//! | [`channel`] | the socket on which messages and descriptors travel |
+//! | [`event`], [`ring`] | what the data plane tells the log, and the rings that carry it |
+//! | [`replay`] | which packets were seen with a mix key |
+//! | [`poison`] | which packets were in flight when a data plane crashed |
 //! | [`memory`] | memfds: making, sealing, checking, mapping |
-#![deny(unsafe_op_in_unsafe_fn)]
 
+pub mod channel;
 pub mod counter;
+pub mod event;
 pub mod memory;
 pub mod message;
+pub mod poison;
 pub mod reason;
+pub mod replay;
+pub mod ring;
 pub mod secret;
 pub mod setup;
 pub mod snapshot;
 
 pub use counter::{Counter, Counters, Histogram, ShardCounters};
 pub use reason::DropReason;
+pub use replay::{Insert, ReplaySet};
 pub use setup::Setup;

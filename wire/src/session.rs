@@ -99,32 +99,44 @@ pub struct SessionConfig {
     pub kem: &'static dyn Kem,
     /// Sizes of commands.
     pub sizes: CommandSizes,
-    /// The largest body ciphertext that is accepted or sent. May be lowered where the commands of the session are
-    /// bounded: a gateway never needs more than [`SessionConfig::limit_to_client_to_server`] gives.
+    /// The protocol's limit for body ciphertexts (wire.md 4.4); what is sent obeys it.
     pub message_bytes_max: usize,
+    /// The largest body ciphertext that is accepted; lower where the peer's commands are bounded.
+    pub receive_bytes_max: usize,
 }
 
 impl SessionConfig {
     /// A mixnet session with the protocol's frame limit.
     pub fn mixnet(role: Role, kem: &'static dyn Kem, sizes: CommandSizes) -> Self {
-        Self { kind: SessionKind::Mixnet, role, kem, sizes, message_bytes_max: MESSAGE_BYTES_MAX }
+        Self::new(SessionKind::Mixnet, role, kem, sizes, MESSAGE_BYTES_MAX)
     }
 
     /// A PKI session with the protocol's frame limit.
     pub fn pki(role: Role, kem: &'static dyn Kem, sizes: CommandSizes) -> Self {
-        Self { kind: SessionKind::Pki, role, kem, sizes, message_bytes_max: MESSAGE_BYTES_MAX }
+        Self::new(SessionKind::Pki, role, kem, sizes, MESSAGE_BYTES_MAX)
     }
 
     /// A replica session, whose frame limit follows from its sizes (wire.md 4.4).
     pub fn replica(role: Role, kem: &'static dyn Kem, sizes: CommandSizes) -> Self {
         let largest_handshake = MessageSizes::of(kem.info()).largest();
         let message_bytes_max = largest_handshake.max(sizes.replica_command_bytes() + TAG_BYTES);
-        Self { kind: SessionKind::Replica, role, kem, sizes, message_bytes_max }
+        Self::new(SessionKind::Replica, role, kem, sizes, message_bytes_max)
     }
 
-    /// The same session, accepting nothing larger than a padded client-to-server command.
-    pub fn limit_to_client_to_server(self) -> Self {
-        Self { message_bytes_max: self.sizes.client_to_server_bytes() + TAG_BYTES, ..self }
+    /// The same session, accepting nothing larger than a padded client-to-server command: all that a mix or a gateway
+    /// ever gets, from nodes and clients.
+    pub fn receive_client_to_server(self) -> Self {
+        Self { receive_bytes_max: self.sizes.client_to_server_bytes() + TAG_BYTES, ..self }
+    }
+
+    fn new(
+        kind: SessionKind,
+        role: Role,
+        kem: &'static dyn Kem,
+        sizes: CommandSizes,
+        message_bytes_max: usize,
+    ) -> Self {
+        Self { kind, role, kem, sizes, message_bytes_max, receive_bytes_max: message_bytes_max }
     }
 
     /// The commands of this session.
@@ -142,6 +154,7 @@ impl std::fmt::Debug for SessionConfig {
             .field("kem", &self.kem.info().name)
             .field("sizes", &self.sizes)
             .field("message_bytes_max", &self.message_bytes_max)
+            .field("receive_bytes_max", &self.receive_bytes_max)
             .finish()
     }
 }

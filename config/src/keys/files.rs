@@ -46,12 +46,8 @@ pub fn mode_open_to_others(path: &Path) -> Result<Option<u32>, KeyError> {
 
 /// Writes a file that must not exist, with mode 0600, and brings it to the disk.
 pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), KeyError> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(failed(path, "created"))?;
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed(path, "created"))?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed(path, "written"))
 }
 
@@ -68,9 +64,9 @@ pub fn rename_new(from: &Path, to: &Path) -> Result<(), KeyError> {
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         Ok(()) => Ok(()),
         // File systems without this flag: a link has the same effect, it fails when the name is taken.
-        Err(Errno::INVAL | Errno::NOSYS) => fs::hard_link(from, to)
-            .and_then(|()| fs::remove_file(from))
-            .map_err(failed(to, "created")),
+        Err(Errno::INVAL | Errno::NOSYS) => {
+            fs::hard_link(from, to).and_then(|()| fs::remove_file(from)).map_err(failed(to, "created"))
+        }
         Err(error) => Err(failed(to, "created")(error.into())),
     }
 }

@@ -2,8 +2,8 @@
 
 use super::{At, Description, Reader, Section, join};
 use crate::finding::Place;
-use toml::Spanned;
 use std::collections::BTreeMap;
+use toml::Spanned;
 use toml::de::DeValue;
 
 /// A type that a key may have.

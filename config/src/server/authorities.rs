@@ -69,9 +69,9 @@ fn check_one(raw: &raw::Authority, names: HostNames, findings: &mut Findings) ->
     };
     let signature = signature.and_then(|name| signature_scheme(&name, findings));
     let kem = kem.and_then(|name| kem_scheme(&name, findings));
-    let identity = signature.zip(identity).and_then(|(scheme, text)| {
-        public_key(&text, scheme.info().name, |key| scheme.check_public_key(key), findings)
-    });
+    let identity = signature
+        .zip(identity)
+        .and_then(|(scheme, text)| public_key(&text, scheme.info().name, |key| scheme.check_public_key(key), findings));
     let link = kem
         .zip(link)
         .and_then(|(scheme, text)| public_key(&text, scheme.info().name, |key| scheme.check_public_key(key), findings));

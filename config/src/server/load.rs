@@ -8,6 +8,8 @@ use crate::raw;
 use crate::reader::{Reader, Strictness};
 use crate::removed;
 use crate::schemes::{kem_scheme, signature_scheme};
+use std::fs::File;
+use std::io::Read;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -41,11 +43,11 @@ pub struct Sources {
 impl Sources {
     /// Reads both files and lists the interfaces.
     pub fn read(path: &Path) -> Result<Self, Vec<Finding>> {
-        let text = read_text(path).map_err(|finding| vec![finding])?;
+        let text = read_text(path)?;
         let own_path = path.with_file_name(OWN_FILE_NAME);
         let own = match own_path.symlink_metadata() {
             Ok(_) => {
-                let text = read_text(&own_path).map_err(|finding| vec![finding])?;
+                let text = read_text(&own_path)?;
                 Some((own_path, text))
             }
             Err(_) => None,
@@ -54,7 +56,7 @@ impl Sources {
     }
 }
 
-fn read_text(path: &Path) -> Result<String, Finding> {
+fn read_text(path: &Path) -> Result<String, Vec<Finding>> {
     let finding = |code, problem: String, remedy: &str| Finding {
         severity: Severity::Error,
         code,
@@ -65,17 +67,19 @@ fn read_text(path: &Path) -> Result<String, Finding> {
         remedy: remedy.into(),
     };
     let unreadable = |error: std::io::Error| {
-        finding("unreadable", format!("cannot be read: {error}"), "check the path and its permissions")
+        vec![finding("unreadable", format!("cannot be read: {error}"), "check the path and its permissions")]
     };
-    let metadata = path.metadata().map_err(unreadable)?;
-    if !metadata.is_dir() && metadata.len() > FILE_BYTES_MAX {
-        let problem = format!("is {} bytes long, more than {FILE_BYTES_MAX}", metadata.len());
-        return Err(finding("too-large", problem, "check that it is a configuration file"));
+    let mut bytes = Vec::new();
+    // Bounded, because a device has no end.
+    let read = File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
+    read.map_err(unreadable)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        let problem = format!("is longer than {FILE_BYTES_MAX} bytes");
+        return Err(vec![finding("too-large", problem, "check that it is a configuration file")]);
     }
-    let bytes = std::fs::read(path).map_err(unreadable)?;
     String::from_utf8(bytes).map_err(|error| {
         let line = 1 + error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count();
-        Finding { line: Some(line), ..finding("not-utf8", "is not UTF-8 text".into(), "save it as UTF-8") }
+        vec![Finding { line: Some(line), ..finding("not-utf8", "is not UTF-8 text".into(), "save it as UTF-8") }]
     })
 }
 

@@ -64,12 +64,7 @@ pub struct Management {
 }
 
 /// A text that must be there, or none after a finding.
-pub fn required(
-    value: Option<At<String>>,
-    key: &str,
-    problem: &str,
-    findings: &mut Findings,
-) -> Option<At<String>> {
+pub fn required(value: Option<At<String>>, key: &str, problem: &str, findings: &mut Findings) -> Option<At<String>> {
     match value {
         Some(at) if !at.value.is_empty() => Some(at),
         other => {
@@ -139,9 +134,8 @@ pub fn shutdown(raw: &raw::Server, findings: &mut Findings) -> Shutdown {
             "set PersistMixKeysOnShutdown = true, or remove the folder",
         );
     }
-    let folder = folder.and_then(|at| {
-        absolute(&at.value, &at.place, "config: Server: PersistMixKeysOnShutdownDir", findings)
-    });
+    let folder =
+        folder.and_then(|at| absolute(&at.value, &at.place, "config: Server: PersistMixKeysOnShutdownDir", findings));
     match (withdraw, persist) {
         (true, _) => Shutdown::WithdrawFirst,
         (false, true) => Shutdown::PersistMixKeys(folder),

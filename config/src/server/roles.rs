@@ -26,7 +26,7 @@ pub struct Gateway {
     pub spool_path: PathBuf,
 }
 
-/// Service role; entries that the file disables are left out.
+/// Service role, without the entries that the file disables.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ServiceNode {
     /// Services that are built in.
@@ -132,76 +132,85 @@ struct Seen {
     endpoints: BTreeSet<String>,
 }
 
+/// `Ok(None)` is an entry that the file disables: its names are checked, as the reference checks them.
+type Entry<T> = Result<Option<T>, Unusable>;
+
+/// There are findings about the entry.
+struct Unusable;
+
 fn check_services(raw: raw::ServiceNode, findings: &mut Findings) -> Option<ServiceNode> {
     let mut seen = Seen::default();
-    let mut complete = true;
-    let mut services = ServiceNode::default();
-    for entry in raw.kaetzchen.map(|at| at.value).unwrap_or_default() {
-        match check_built_in(&entry, &mut seen, findings) {
-            Some(service) if !is_set(&entry.disable) => services.built_in.push(service),
-            Some(_) => {}
-            None => complete = false,
-        }
-    }
+    let built_in: Vec<_> = raw.kaetzchen.map(|at| at.value).unwrap_or_default();
+    let built_in: Vec<_> = built_in.iter().map(|entry| check_built_in(entry, &mut seen, findings)).collect();
     // Capabilities are unique over both lists, endpoints in each.
     seen.endpoints.clear();
-    for entry in raw.cbor_plugin_kaetzchen.map(|at| at.value).unwrap_or_default() {
-        let disabled = is_set(&entry.disable);
-        match check_plugin(entry, &mut seen, findings) {
-            Some(service) if !disabled => services.plugins.push(service),
-            Some(_) => {}
-            None => complete = false,
-        }
-    }
-    complete.then_some(services)
+    let plugins = raw.cbor_plugin_kaetzchen.map(|at| at.value).unwrap_or_default();
+    let plugins: Vec<_> = plugins.into_iter().map(|entry| check_plugin(entry, &mut seen, findings)).collect();
+    Some(ServiceNode { built_in: usable(built_in)?, plugins: usable(plugins)? })
+}
+
+/// The entries that are not disabled; none when one of all is unusable.
+fn usable<T>(entries: Vec<Entry<T>>) -> Option<Vec<T>> {
+    entries.into_iter().filter_map(Result::transpose).collect::<Result<_, _>>().ok()
 }
 
 fn is_set(flag: &Option<At<bool>>) -> bool {
     flag.as_ref().is_some_and(|at| at.value)
 }
 
-fn check_built_in(raw: &raw::Kaetzchen, seen: &mut Seen, findings: &mut Findings) -> Option<BuiltIn> {
+fn check_built_in(raw: &raw::Kaetzchen, seen: &mut Seen, findings: &mut Findings) -> Entry<BuiltIn> {
+    let disabled = is_set(&raw.disable);
     let capability = capability(&raw.capability, &raw.place, seen, findings);
-    let endpoint = endpoint(&raw.endpoint, &raw.place, seen, findings);
-    let capability = capability?;
+    let endpoint = endpoint(&raw.endpoint, &raw.place, disabled, seen, findings);
+    let capability = capability.ok_or(Unusable)?;
     let service = match capability.value.as_str() {
+        _ if disabled => return endpoint.map(|_| None).ok_or(Unusable),
         "echo" => BuiltInService::Echo,
         "testdest" => BuiltInService::TestDest,
         other => {
             let problem = format!("provider: Kaetzchen: Unsupported capability: '{other}'");
             findings.error("capability-unsupported", &capability.place, problem, "use echo or testdest");
-            return None;
+            return Err(Unusable);
         }
     };
-    Some(BuiltIn { service, endpoint: endpoint? })
+    Ok(Some(BuiltIn { service, endpoint: endpoint.ok_or(Unusable)? }))
 }
 
-fn check_plugin(raw: raw::CborPluginKaetzchen, seen: &mut Seen, findings: &mut Findings) -> Option<PluginService> {
-    let below = |name: &str| Place { line: raw.place.line, key: format!("{}.{name}", raw.place.key) };
+fn check_plugin(raw: raw::CborPluginKaetzchen, seen: &mut Seen, findings: &mut Findings) -> Entry<PluginService> {
+    let disabled = is_set(&raw.disable);
     let capability = capability(&raw.capability, &raw.place, seen, findings);
-    let endpoint = endpoint(&raw.endpoint, &raw.place, seen, findings);
-    let command = raw.command.filter(|at| !at.value.is_empty());
-    if command.is_none() {
-        findings.error("required", &below("Command"), "is not set", "set it to the path of the program");
+    let endpoint = endpoint(&raw.endpoint, &raw.place, disabled, seen, findings);
+    let key = format!("{}.Command", raw.place.key);
+    let command = node::required(raw.command, &key, "config: Kaetzchen: Command is invalid", findings);
+    let (Some(capability), Some(endpoint), Some(command)) = (capability, endpoint, command) else {
+        return Err(Unusable);
+    };
+    if disabled {
+        return Ok(None);
     }
+    let advertised = raw.pki_advertized_data.and_then(|at| advertised(at.value, &capability.value, findings));
     let arguments = raw.config.map_or(Some(Vec::new()), |at| arguments(at.value, findings));
-    let capability = capability?.value;
-    let advertised = raw.pki_advertized_data.and_then(|at| {
-        let mut by_capability = at.value;
-        let own = by_capability.remove(&capability);
-        for other in by_capability.values() {
-            let problem = format!("is not published: it is not under the capability '{capability}'");
-            findings.warning("advertised-data-unused", &other.place, problem, "rename or remove it");
-        }
-        own.map(|own| own.value.into_iter().map(|(key, at)| (key, at.value)).collect())
-    });
-    Some(PluginService {
-        capability,
-        endpoint: endpoint?,
-        command: command?.value.into(),
-        arguments: arguments?,
+    Ok(Some(PluginService {
+        capability: capability.value,
+        endpoint,
+        command: command.value.into(),
+        arguments: arguments.ok_or(Unusable)?,
         advertised,
-    })
+    }))
+}
+
+/// The data under the entry's own capability; the rest is never published.
+fn advertised(
+    mut by_capability: BTreeMap<String, At<BTreeMap<String, At<Value>>>>,
+    capability: &str,
+    findings: &mut Findings,
+) -> Option<BTreeMap<String, Value>> {
+    let own = by_capability.remove(capability);
+    for other in by_capability.values() {
+        let problem = format!("is not published: it is not under the capability '{capability}'");
+        findings.warning("advertised-data-unused", &other.place, problem, "rename or remove it");
+    }
+    own.map(|own| own.value.into_iter().map(|(key, at)| (key, at.value)).collect())
 }
 
 fn capability(
@@ -211,7 +220,7 @@ fn capability(
     findings: &mut Findings,
 ) -> Option<At<String>> {
     let key = format!("{}.Capability", entry.key);
-    let at = node::required(value.clone(), &key, "config: Kaetzchen: Capability is not set", findings)?;
+    let at = node::required(value.clone(), &key, "config: Kaetzchen: Capability is invalid", findings)?;
     if !seen.capabilities.insert(at.value.clone()) {
         let problem = format!("config: Kaetzchen: '{}' configured multiple times", at.value);
         findings.error("capability-doubled", &at.place, problem, "keep one entry for each capability");
@@ -220,7 +229,13 @@ fn capability(
     Some(at)
 }
 
-fn endpoint(value: &Option<At<String>>, entry: &Place, seen: &mut Seen, findings: &mut Findings) -> Option<String> {
+fn endpoint(
+    value: &Option<At<String>>,
+    entry: &Place,
+    disabled: bool,
+    seen: &mut Seen,
+    findings: &mut Findings,
+) -> Option<String> {
     let key = format!("{}.Endpoint", entry.key);
     let at = node::required(value.clone(), &key, "config: Kaetzchen: Endpoint is not set", findings)?;
     if let Err(error) = check_endpoint(&at.value) {
@@ -228,7 +243,7 @@ fn endpoint(value: &Option<At<String>>, entry: &Place, seen: &mut Seen, findings
         findings.error("endpoint", &at.place, problem, "use lower-case letters and digits, for example +echo");
         return None;
     }
-    if !seen.endpoints.insert(at.value.clone()) {
+    if !disabled && !seen.endpoints.insert(at.value.clone()) {
         let problem = format!("config: Kaetzchen: Endpoint '{}' configured multiple times", at.value);
         findings.error("endpoint-doubled", &at.place, problem, "give each service an endpoint of its own");
         return None;

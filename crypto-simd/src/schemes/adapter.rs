@@ -2,7 +2,7 @@
 
 use super::kem::{self, Kem, KemDecapsulationKey, KemInfo};
 use super::nike::{Nike, NikePrivateKey};
-use super::{SchemeError, SharedSecret, x25519};
+use super::{SchemeError, SharedSecret, x448, x25519};
 use crate::random::Random;
 use crate::symmetric::{Blake2Xb, blake2b_256};
 use zeroize::Zeroizing;
@@ -14,6 +14,9 @@ pub(super) struct Adapter {
     nike: &'static dyn Nike,
     info: &'static KemInfo,
 }
+
+/// `x448` of the KEM registry.
+pub(super) static X448: Adapter = Adapter { itself: || &X448, nike: &x448::X448, info: kem::info("x448") };
 
 /// `x25519` of the KEM registry.
 pub(super) static X25519: Adapter = Adapter { itself: || &X25519, nike: &x25519::X25519, info: kem::info("x25519") };

@@ -20,6 +20,14 @@ pub(super) struct Combiner {
     second: &'static dyn Kem,
 }
 
+/// `MLKEM768-X448` of the registry.
+pub(super) static MLKEM768_X448: Combiner = Combiner {
+    itself: || &MLKEM768_X448,
+    info: kem::info("MLKEM768-X448"),
+    first: &adapter::X448,
+    second: &mlkem::MLKEM768,
+};
+
 /// `MLKEM768-X25519` of the registry.
 pub(super) static MLKEM768_X25519: Combiner = Combiner {
     itself: || &MLKEM768_X25519,

@@ -137,7 +137,14 @@ const fn row(
 }
 
 /// The schemes that have code.
-static BUILT_IN: &[&dyn Kem] = &[&adapter::X25519, &mlkem::MLKEM768, &xwing::XWING, &combiner::MLKEM768_X25519];
+static BUILT_IN: &[&dyn Kem] = &[
+    &adapter::X25519,
+    &adapter::X448,
+    &mlkem::MLKEM768,
+    &xwing::XWING,
+    &combiner::MLKEM768_X25519,
+    &combiner::MLKEM768_X448,
+];
 
 /// The row of a built-in scheme, found when compiling.
 pub(super) const fn info(name: &str) -> &'static KemInfo {

@@ -3,10 +3,11 @@
 
 use super::kem::{self, Kem, KemDecapsulationKey, KemInfo};
 use super::{SchemeError, SharedSecret, array};
+use crate::cpu::{Level, kernels};
 use crate::random::Random;
 #[cfg(target_arch = "x86_64")]
 use libcrux_ml_kem::mlkem768::avx2;
-use libcrux_ml_kem::mlkem768::{self, MlKem768Ciphertext, MlKem768PublicKey, portable};
+use libcrux_ml_kem::mlkem768::{MlKem768Ciphertext, MlKem768PublicKey, portable};
 use zeroize::Zeroizing;
 
 pub(super) const PUBLIC_KEY_BYTES: usize = 1184;
@@ -108,13 +109,22 @@ pub(super) fn encapsulate(
     ciphertext: &mut [u8; CIPHERTEXT_BYTES],
 ) -> Result<Zeroizing<[u8; SECRET_BYTES]>, SchemeError> {
     let public = MlKem768PublicKey::from(public);
-    if !mlkem768::validate_public_key(&public) {
+    let (validate, encapsulate): (Validate, Encapsulate) = (portable::validate_public_key, portable::encapsulate);
+    #[cfg(target_arch = "x86_64")]
+    let (validate, encapsulate): (Validate, Encapsulate) = match kernels().level {
+        Level::Portable => (validate, encapsulate),
+        _ => (avx2::validate_public_key, avx2::encapsulate),
+    };
+    if !validate(&public) {
         return Err(SchemeError::Malformed);
     }
-    let (encapsulated, secret) = mlkem768::encapsulate(&public, *coins);
+    let (encapsulated, secret) = encapsulate(&public, *coins);
     ciphertext.copy_from_slice(encapsulated.as_slice());
     Ok(Zeroizing::new(secret))
 }
+
+type Validate = fn(&MlKem768PublicKey) -> bool;
+type Encapsulate = fn(&MlKem768PublicKey, [u8; COINS_BYTES]) -> (MlKem768Ciphertext, [u8; SECRET_BYTES]);
 
 /// The key of a seed in the form in which the CPU's best code wants it.
 pub(super) enum ExpandedKey {
@@ -126,17 +136,17 @@ pub(super) enum ExpandedKey {
 impl ExpandedKey {
     /// Expands the seed `d || z`.
     pub(super) fn new(seed: &[u8; SEED_BYTES]) -> Self {
+        Self::at_level(kernels().level, seed)
+    }
+
+    #[cfg_attr(not(target_arch = "x86_64"), expect(unused_variables))]
+    fn at_level(level: Level, seed: &[u8; SEED_BYTES]) -> Self {
         #[cfg(target_arch = "x86_64")]
-        if std::arch::is_x86_feature_detected!("avx2") {
+        if level >= Level::Avx2 {
             let mut key = Box::new(avx2::unpacked::init_key_pair());
             avx2::unpacked::generate_key_pair_mut(*seed, &mut key);
             return Self::Avx2(key);
         }
-        Self::portable(seed)
-    }
-
-    /// The form that every CPU can use.
-    fn portable(seed: &[u8; SEED_BYTES]) -> Self {
         let mut key = Box::new(portable::unpacked::init_key_pair());
         portable::unpacked::generate_key_pair_mut(*seed, &mut key);
         Self::Portable(key)
@@ -175,3 +185,6 @@ impl Drop for ExpandedKey {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,8 +8,11 @@ pub mod signature;
 mod adapter;
 mod combiner;
 mod ed25519;
+mod hybrid;
 mod mlkem;
+mod sphincs;
 mod x25519;
+mod x448;
 mod xwing;
 
 pub use kem::{Kem, KemDecapsulationKey};

@@ -1,5 +1,6 @@
 //! Non-interactive key exchanges (sphinx.md 10): Diffie-Hellman with blinding.
 
+use super::x448::X448;
 use super::x25519::X25519;
 use super::{LookupError, SchemeError, SharedSecret, look_up, same};
 use crate::random::Random;
@@ -107,7 +108,7 @@ const fn row(
 }
 
 /// The schemes that have code.
-static BUILT_IN: &[&dyn Nike] = &[&X25519];
+static BUILT_IN: &[&dyn Nike] = &[&X25519, &X448];
 
 /// The row of a built-in scheme, found when compiling.
 pub(super) const fn info(name: &str) -> &'static NikeInfo {

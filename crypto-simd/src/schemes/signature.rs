@@ -1,7 +1,6 @@
 //! Signature schemes of the directory (sphinx.md 12).
 
-use super::ed25519::Ed25519;
-use super::{LookupError, SchemeError, look_up, same};
+use super::{LookupError, SchemeError, ed25519, hybrid, look_up, same, sphincs};
 use crate::random::Random;
 use zeroize::Zeroizing;
 
@@ -82,7 +81,8 @@ const fn row(
 }
 
 /// The schemes that have code.
-static BUILT_IN: &[&dyn Signature] = &[&Ed25519];
+static BUILT_IN: &[&dyn Signature] =
+    &[&ed25519::Ed25519, &sphincs::SPHINCS, &hybrid::ED25519_SPHINCS, &hybrid::ED25519_SPHINCS_LEGACY];
 
 /// The row of a built-in scheme, found when compiling.
 pub(super) const fn info(name: &str) -> &'static SignatureInfo {

@@ -1,16 +1,5 @@
 use super::*;
-use crate::random::{Random, SeededRandom};
-
-/// A stream that gives recorded bytes, for schemes that draw what a vector records.
-pub(super) struct Recorded(pub Vec<u8>);
-
-impl Random for Recorded {
-    fn fill(&mut self, bytes: &mut [u8]) {
-        let rest = self.0.split_off(bytes.len());
-        bytes.copy_from_slice(&self.0);
-        self.0 = rest;
-    }
-}
+use crate::random::SeededRandom;
 
 #[test]
 fn names_are_found_whatever_their_case() {
@@ -99,4 +88,74 @@ fn every_signature_scheme_agrees_with_itself() {
             signature[index] ^= 1;
         }
     }
+}
+
+/// Every length of batch up to three kernels' worth, with a degenerate and a short key among good ones: each result is
+/// that of the single operation.
+#[test]
+fn batches_agree_with_single_operations() {
+    let scheme = nike::by_name("x25519").unwrap();
+    let mut random = SeededRandom::new(&[6; 32]);
+    let key = scheme.load(&scheme.generate(&mut random)).unwrap();
+    for count in 0..=24 {
+        let factors: Vec<_> = (0..count).map(|_| scheme.generate(&mut random)).collect();
+        let mut publics: Vec<_> =
+            (0..count).map(|_| scheme.public_key(&scheme.generate(&mut random)).unwrap()).collect();
+        if count > 2 {
+            publics[1] = vec![0; 32];
+            publics[count - 1].pop();
+        }
+        let factors: Vec<&[u8]> = factors.iter().map(|factor| &factor[..]).collect();
+        let publics: Vec<&[u8]> = publics.iter().map(Vec::as_slice).collect();
+
+        let mut secrets = vec![SharedSecret::default(); count];
+        let mut results = vec![Ok(()); count];
+        key.derive_batch(&publics, &mut secrets, &mut results);
+        for index in 0..count {
+            let batch = results[index].map(|()| secrets[index].as_bytes().to_vec());
+            assert_eq!(batch, key.derive(publics[index]).map(|secret| secret.as_bytes().to_vec()));
+        }
+
+        let mut blinded = vec![vec![0; 32]; count];
+        let mut slices: Vec<&mut [u8]> = blinded.iter_mut().map(Vec::as_mut_slice).collect();
+        scheme.blind_batch(&factors, &publics, &mut slices, &mut results);
+        for index in 0..count {
+            let batch = results[index].map(|()| blinded[index].clone());
+            assert_eq!(batch, scheme.blind(factors[index], publics[index]));
+        }
+    }
+}
+
+/// All-zero X25519 results end the operation on both sides (sphinx.md 18.1), alone in their place of a batch.
+#[test]
+fn degenerate_halves_are_refused() {
+    for (name, x25519_at) in [("XWING", 1088), ("MLKEM768-X25519", 0)] {
+        let scheme = kem::by_name(name).unwrap();
+        let mut random = SeededRandom::new(&[7; 32]);
+        let key = scheme.load(&scheme.generate(&mut random)).unwrap();
+        let (mut ciphertext, mut secret) = (vec![0; scheme.info().ciphertext_bytes], SharedSecret::default());
+        scheme.encapsulate(key.public_key(), &mut random, &mut ciphertext, &mut secret).unwrap();
+        let mut degenerate = ciphertext.clone();
+        degenerate[x25519_at..x25519_at + 32].fill(0);
+
+        let mut secrets = vec![SharedSecret::default(); 3];
+        let mut results = vec![Ok(()); 3];
+        key.decapsulate_batch(&[&ciphertext, &degenerate, &ciphertext], &mut secrets, &mut results);
+        assert_eq!(results, [Ok(()), Err(SchemeError::Degenerate), Ok(())]);
+        assert_eq!(secrets[2].as_bytes(), secret.as_bytes());
+
+        let mut public = key.public_key().to_vec();
+        let x25519_at = if x25519_at == 0 { 0 } else { 1184 };
+        public[x25519_at..x25519_at + 32].fill(0);
+        let refused = scheme.encapsulate(&public, &mut random, &mut ciphertext, &mut secret);
+        assert_eq!(refused, Err(SchemeError::Degenerate));
+    }
+}
+
+#[test]
+fn wrong_halves_of_an_ed25519_key_are_refused() {
+    let scheme = signature::by_name("Ed25519").unwrap();
+    let mut private = scheme.generate(&mut SeededRandom::new(&[8; 32]));
+    private[32] ^= 1;
+    assert_eq!(scheme.load(&private).map(|_| ()), Err(SchemeError::Malformed));
 }

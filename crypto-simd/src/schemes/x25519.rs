@@ -3,7 +3,10 @@
 
 use super::nike::{self, Nike, NikeInfo, NikePrivateKey};
 use super::{SchemeError, SharedSecret, array};
+use crate::cpu::kernels;
+use crate::curve25519::BATCH;
 use crate::random::Random;
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 /// Bytes of every X25519 value.
@@ -38,15 +41,19 @@ impl Nike for X25519 {
         blinded: &mut [&mut [u8]],
         results: &mut [Result<(), SchemeError>],
     ) {
-        for (((factor, public), blinded), result) in factors.iter().zip(publics).zip(blinded).zip(results) {
-            *result = blind_one(factor, public, blinded);
-        }
+        multiply_batch(
+            publics.len(),
+            |index| Ok((array(factors[index])?, array(publics[index])?)),
+            |index, outcome| {
+                results[index] = outcome.and_then(|product| {
+                    let blinded: &mut [u8; BYTES] =
+                        blinded[index].as_mut().try_into().map_err(|_| SchemeError::Length)?;
+                    *blinded = *product;
+                    Ok(())
+                });
+            },
+        );
     }
-}
-
-fn blind_one(factor: &[u8], public: &[u8], blinded: &mut [u8]) -> Result<(), SchemeError> {
-    let blinded: &mut [u8; BYTES] = blinded.try_into().map_err(|_| SchemeError::Length)?;
-    multiply(array(factor)?, array(public)?, blinded)
 }
 
 struct PrivateKey {
@@ -64,17 +71,52 @@ impl NikePrivateKey for PrivateKey {
     }
 
     fn derive_batch(&self, publics: &[&[u8]], secrets: &mut [SharedSecret], results: &mut [Result<(), SchemeError>]) {
-        for ((public, secret), result) in publics.iter().zip(secrets).zip(results) {
-            *result = derive_one(&self.private, public, secret);
-        }
+        multiply_batch(
+            publics.len(),
+            |index| Ok((&*self.private, array(publics[index])?)),
+            |index, outcome| {
+                results[index] = outcome.map(|product| secrets[index].reset(BYTES).copy_from_slice(product));
+            },
+        );
     }
 }
 
-fn derive_one(private: &[u8; BYTES], public: &[u8], secret: &mut SharedSecret) -> Result<(), SchemeError> {
-    let mut shared = Zeroizing::new([0; BYTES]);
-    multiply(private, array(public)?, &mut shared)?;
-    secret.reset(BYTES).copy_from_slice(&*shared);
-    Ok(())
+/// Multiplies `count` points, eight at a time where the CPU has a kernel for it. `operands` gives the scalar and the
+/// point of an index, `done` takes its product.
+pub(super) fn multiply_batch<'a>(
+    count: usize,
+    operands: impl Fn(usize) -> Result<(&'a [u8; BYTES], &'a [u8; BYTES]), SchemeError>,
+    mut done: impl FnMut(usize, Result<&[u8; BYTES], SchemeError>),
+) {
+    for first in (0..count).step_by(BATCH) {
+        let indices = first..count.min(first + BATCH);
+        match kernels().x25519 {
+            // One call of the kernel costs as much as one and a half single multiplications.
+            Some(kernel) if indices.len() > 1 => {
+                let mut scalars = Zeroizing::new([[0; BYTES]; BATCH]);
+                let mut points = [[0; BYTES]; BATCH];
+                let mut products = Zeroizing::new([[0; BYTES]; BATCH]);
+                for (lane, index) in indices.clone().enumerate() {
+                    if let Ok((scalar, point)) = operands(index) {
+                        (scalars[lane], points[lane]) = (*scalar, *point);
+                    }
+                }
+                kernel(&scalars, &points, &mut products);
+                for (product, index) in products.iter().zip(indices) {
+                    let degenerate: bool = product.ct_eq(&[0; BYTES]).into();
+                    let product = if degenerate { Err(SchemeError::Degenerate) } else { Ok(product) };
+                    done(index, operands(index).and(product));
+                }
+            }
+            _ => {
+                for index in indices {
+                    let mut product = Zeroizing::new([0; BYTES]);
+                    let outcome = operands(index).and_then(|(scalar, point)| multiply(scalar, point, &mut product));
+                    done(index, outcome.map(|()| &*product));
+                }
+            }
+        }
+    }
 }
 
 /// `private · public`; an all-zero product is the error.

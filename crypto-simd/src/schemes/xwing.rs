@@ -101,16 +101,6 @@ impl DecapsulationKey {
         public[mlkem::PUBLIC_KEY_BYTES..].copy_from_slice(&x25519::multiply_base(&private_x));
         Self { public, private_m, private_x }
     }
-
-    fn decapsulate_one(&self, ciphertext: &[u8], secret: &mut SharedSecret) -> Result<(), SchemeError> {
-        let ciphertext: &[u8; CIPHERTEXT_BYTES] = array(ciphertext)?;
-        let (ciphertext_m, ciphertext_x) = ciphertext.split_at(mlkem::CIPHERTEXT_BYTES);
-        let mut secret_x = Zeroizing::new([0; x25519::BYTES]);
-        x25519::multiply(&self.private_x, array(ciphertext_x)?, &mut secret_x)?;
-        let secret_m = self.private_m.decapsulate(array(ciphertext_m)?);
-        combine(secret, &secret_m, &secret_x, ciphertext_x, &self.public[mlkem::PUBLIC_KEY_BYTES..]);
-        Ok(())
-    }
 }
 
 impl KemDecapsulationKey for DecapsulationKey {
@@ -128,10 +118,25 @@ impl KemDecapsulationKey for DecapsulationKey {
         secrets: &mut [SharedSecret],
         results: &mut [Result<(), SchemeError>],
     ) {
-        for ((ciphertext, secret), result) in ciphertexts.iter().zip(secrets).zip(results) {
-            *result = self.decapsulate_one(ciphertext, secret);
-        }
+        let public_x = &self.public[mlkem::PUBLIC_KEY_BYTES..];
+        x25519::multiply_batch(
+            ciphertexts.len(),
+            |index| Ok((&*self.private_x, array(split(ciphertexts[index])?.1)?)),
+            |index, secret_x| {
+                results[index] = secret_x.and_then(|secret_x| {
+                    let (ciphertext_m, ciphertext_x) = split(ciphertexts[index])?;
+                    let secret_m = self.private_m.decapsulate(array(ciphertext_m)?);
+                    combine(&mut secrets[index], &secret_m, secret_x, ciphertext_x, public_x);
+                    Ok(())
+                });
+            },
+        );
     }
+}
+
+/// The ML-KEM and the X25519 part of a ciphertext.
+fn split(ciphertext: &[u8]) -> Result<(&[u8], &[u8]), SchemeError> {
+    Ok(array::<CIPHERTEXT_BYTES>(ciphertext)?.split_at(mlkem::CIPHERTEXT_BYTES))
 }
 
 fn combine(secret: &mut SharedSecret, secret_m: &[u8; 32], secret_x: &[u8; 32], ciphertext_x: &[u8], public_x: &[u8]) {

@@ -1,5 +1,5 @@
 use super::*;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 #[test]
 fn names_and_cells_are_unique() {
@@ -96,14 +96,10 @@ fn foreign_and_short_memory_is_refused() {
 #[test]
 fn reasons_feed_the_reference_counters() {
     let counters = Counters::heap(2);
-    let feed: BTreeMap<usize, DropReason> =
+    for (shard, reason) in
         [(0, DropReason::Replay), (1, DropReason::UnwrapFailed), (0, DropReason::OutgoingSendDeadlineBlown)]
-            .into_iter()
-            .enumerate()
-            .map(|(_, (shard, reason))| (shard * 100 + reason.index(), reason))
-            .collect();
-    for (key, reason) in feed {
-        counters.shard(key / 100).expect("the shard exists").dropped(reason);
+    {
+        counters.shard(shard).expect("the shard exists").dropped(reason);
     }
     assert_eq!(counters.total_also(Also::Packets), 3);
     assert_eq!(counters.total_also(Also::Replayed), 1);

@@ -2,7 +2,7 @@
 
 use super::{FIXED_SIZE, HUGE_PAGE_BYTES, IMMUTABLE, MemoryError, memfd, require_seals, size};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::mm::{Advice, MapFlags, ProtFlags};
+use rustix::mm::{MapFlags, ProtFlags};
 use std::alloc::Layout;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};

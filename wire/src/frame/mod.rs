@@ -78,18 +78,18 @@ enum Due {
 /// The receiving direction.
 pub struct FrameOpener {
     cipher: CipherState,
-    message_bytes_max: usize,
+    receive_bytes_max: usize,
     due: Due,
 }
 
 impl FrameOpener {
-    pub(crate) fn new(cipher: CipherState, message_bytes_max: usize) -> Self {
-        Self { cipher, message_bytes_max, due: Due::Header }
+    pub(crate) fn new(cipher: CipherState, receive_bytes_max: usize) -> Self {
+        Self { cipher, receive_bytes_max, due: Due::Header }
     }
 
     /// Lowers the limit for announced bodies, once it is known who the peer is. It cannot be raised again.
-    pub fn lower_limit(&mut self, message_bytes_max: usize) {
-        self.message_bytes_max = self.message_bytes_max.min(message_bytes_max);
+    pub fn lower_limit(&mut self, receive_bytes_max: usize) {
+        self.receive_bytes_max = self.receive_bytes_max.min(receive_bytes_max);
     }
 
     /// Opens a header of [`FRAME_HEADER_BYTES`]; gives the bytes of body that follow. A driver whose limit is high
@@ -109,8 +109,8 @@ impl FrameOpener {
         if bytes < TAG_BYTES {
             return Err(FrameError::Length { expected: TAG_BYTES, actual: bytes });
         }
-        if bytes > self.message_bytes_max {
-            return Err(FrameError::TooLarge { bytes, bytes_max: self.message_bytes_max });
+        if bytes > self.receive_bytes_max {
+            return Err(FrameError::TooLarge { bytes, bytes_max: self.receive_bytes_max });
         }
         self.due = Due::Body(bytes);
         Ok(bytes)

@@ -144,6 +144,7 @@ pub struct Handshake {
     kem: &'static dyn Kem,
     sizes: MessageSizes,
     message_bytes_max: usize,
+    receive_bytes_max: usize,
     step: Step,
     symmetric: SymmetricState,
     static_key: Arc<dyn KemDecapsulationKey>,
@@ -171,6 +172,7 @@ impl Handshake {
             kem: config.kem,
             sizes,
             message_bytes_max: config.message_bytes_max,
+            receive_bytes_max: config.receive_bytes_max,
             step: Step::Read(Message::One),
             symmetric,
             static_key,
@@ -298,7 +300,7 @@ impl Handshake {
         };
         Ok(Transport {
             sealer: FrameSealer::new(sealing, self.message_bytes_max),
-            opener: FrameOpener::new(opening, self.message_bytes_max),
+            opener: FrameOpener::new(opening, self.receive_bytes_max),
             peer,
             clock_skew: self.clock_skew,
             handshake_hash: *self.symmetric.hash(),

@@ -92,6 +92,29 @@ fn sizes_of_x_wing() {
 }
 
 #[test]
+fn a_gateway_sends_more_than_it_accepts() {
+    let mut random = SeededRandom::new(&[10; 32]);
+    let kem = kem::by_name("x25519").expect("built in");
+    let sizes = CommandSizes::mixnet(400, 198);
+    let key = Arc::from(kem.load(&kem.generate(&mut random)).expect("a usable key"));
+    let config = SessionConfig::mixnet(Role::Responder, kem, sizes).receive_client_to_server();
+    let mut responder = Handshake::new(&config, key, b"", &mut random).expect("a handshake");
+    let mut initiator = end(Role::Initiator, kem, &mut random);
+    run(&mut initiator, &mut responder, &mut random, &mut |_, _| {}).expect("a handshake");
+    let (mut client, mut gateway) =
+        (initiator.into_transport().expect("done"), responder.into_transport().expect("done"));
+    let set = config.command_set();
+    let chunk = Command::Consensus2 { error_code: 0, chunk: 0, chunks: 1, payload: &[1; 426] };
+    let mut frame = Vec::new();
+    gateway.sealer.seal_command(&set, &chunk, &mut frame).expect("an allowed size");
+    assert_eq!(client.opener.open_header(&mut frame[..crate::FRAME_HEADER_BYTES]), Ok(426 + 15 + 16));
+    frame.clear();
+    client.sealer.seal_command(&set, &chunk, &mut frame).expect("an allowed size");
+    let outcome = gateway.opener.open_header(&mut frame[..crate::FRAME_HEADER_BYTES]);
+    assert_eq!(outcome, Err(crate::FrameError::TooLarge { bytes: 457, bytes_max: 422 }));
+}
+
+#[test]
 fn skew_is_local_minus_remote() {
     let mut random = SeededRandom::new(&[2; 32]);
     let (mut initiator, mut responder) = pair(kem::by_name("x25519").expect("built in"), &mut random);

@@ -1,0 +1,237 @@
+use super::*;
+use crypto_simd::random::SeededRandom;
+use crypto_simd::schemes::{kem, signature};
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+fn ed25519() -> SignatureScheme {
+    SignatureScheme(signature::by_name("Ed25519").expect("built in"))
+}
+
+fn xwing() -> KemScheme {
+    KemScheme(kem::by_name("XWING").expect("built in"))
+}
+
+fn random() -> SeededRandom {
+    SeededRandom::new(&[7; 32])
+}
+
+/// A parent for DataDir that goes away with the test.
+fn parent() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary folder")
+}
+
+fn open(parent: &tempfile::TempDir) -> DataDir {
+    DataDir::open(&parent.path().join("data")).expect("DataDir opens")
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).expect("there").permissions().mode() & 0o7777
+}
+
+fn names(dir: &DataDir) -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(dir.path())
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"))
+        .filter(|name| name != LOCK_FILE_NAME)
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn pairs_are_made_once_and_read_again() {
+    let parent = parent();
+    let dir = open(&parent);
+    assert_eq!(mode(dir.path()), 0o700);
+    let made = identity(&dir, ed25519(), &mut random()).expect("made");
+    let made_link = link(&dir, xwing(), &mut random()).expect("made");
+    assert!(made.created && made_link.created);
+    let files = ["identity.private.pem", "identity.public.pem", "link.private.pem", "link.public.pem"];
+    assert_eq!(names(&dir), files);
+    for file in files {
+        assert_eq!(mode(&dir.path().join(file)), 0o600, "{file}");
+    }
+    let text = fs::read_to_string(dir.path().join("link.private.pem")).expect("text");
+    assert!(
+        text.starts_with("-----BEGIN XWING PRIVATE KEY-----\n") && text.ends_with("-----END XWING PRIVATE KEY-----\n")
+    );
+    let read = identity(&dir, ed25519(), &mut random()).expect("read");
+    assert!(!read.created && read.findings.is_empty());
+    assert_eq!((&read.private, &read.public), (&made.private, &made.public));
+    let read = link(&dir, xwing(), &mut random()).expect("read");
+    assert_eq!((&read.private, &read.public), (&made_link.private, &made_link.public));
+    assert_eq!(format!("{read:?}"), "KeyPair { created: false, .. }");
+}
+
+#[test]
+fn data_dir_is_a_real_folder_for_its_owner_alone() {
+    let parent = parent();
+    let path = parent.path().join("data");
+    fs::create_dir(&path).expect("made");
+    for mode in [0o755, 0o750, 0o500, 0o1700, 0o2700] {
+        fs::set_permissions(&path, Permissions::from_mode(mode)).expect("mode set");
+        let error = DataDir::open(&path).expect_err("refused");
+        assert!(matches!(error, KeyError::Permissions { mode: found, .. } if found == mode), "{error}");
+        assert!(error.to_string().contains("has invalid permissions") && error.to_string().contains("chmod 0700"));
+    }
+    fs::set_permissions(&path, Permissions::from_mode(0o700)).expect("mode set");
+    let link = parent.path().join("link");
+    symlink(&path, &link).expect("linked");
+    let file = parent.path().join("file");
+    fs::write(&file, "").expect("written");
+    for other in [link, file] {
+        assert!(matches!(DataDir::open(&other), Err(KeyError::NotDirectory(_))));
+    }
+    let orphan = DataDir::open(&parent.path().join("missing/data")).expect_err("no parent");
+    assert!(orphan.to_string().contains("cannot be created") && orphan.to_string().contains("the folder above"));
+}
+
+#[test]
+fn a_folder_made_below_a_setgid_one_has_mode_0700() {
+    let parent = parent();
+    fs::set_permissions(parent.path(), Permissions::from_mode(0o2700)).expect("mode set");
+    let dir = open(&parent);
+    assert_eq!(mode(dir.path()), 0o700);
+}
+
+#[test]
+fn a_second_node_is_refused() {
+    let parent = parent();
+    let dir = open(&parent);
+    let error = DataDir::open(dir.path()).expect_err("locked");
+    assert!(matches!(error, KeyError::Locked { .. }));
+    assert!(error.to_string().contains(&format!("in use by another node (process {})", std::process::id())), "{error}");
+    drop(dir);
+    open(&parent);
+}
+
+#[test]
+fn half_a_pair_is_refused_and_kept() {
+    for kept in ["identity.private.pem", "identity.public.pem"] {
+        let parent = parent();
+        let dir = open(&parent);
+        identity(&dir, ed25519(), &mut random()).expect("made");
+        for name in names(&dir).iter().filter(|name| *name != kept) {
+            fs::remove_file(dir.path().join(name)).expect("removed");
+        }
+        let before = fs::read(dir.path().join(kept)).expect("read");
+        let error = identity(&dir, ed25519(), &mut random()).expect_err("refused");
+        assert!(error.to_string().contains("must either both exist or not exist"), "{error}");
+        assert_eq!((names(&dir), fs::read(dir.path().join(kept)).expect("read")), (vec![kept.to_string()], before));
+    }
+}
+
+#[test]
+fn bad_key_files_are_told_by_name() {
+    let parent = parent();
+    let dir = open(&parent);
+    identity(&dir, ed25519(), &mut random()).expect("made");
+    link(&dir, xwing(), &mut random()).expect("made");
+    let private = dir.path().join("identity.private.pem");
+    let public = dir.path().join("identity.public.pem");
+    let good = (fs::read(&private).expect("read"), fs::read(&public).expect("read"));
+    let link_text = fs::read(dir.path().join("link.private.pem")).expect("read");
+    let mut cut = good.0.clone();
+    cut.truncate(60);
+    let short = b"-----BEGIN ED25519 PRIVATE KEY-----\nAAEC\n-----END ED25519 PRIVATE KEY-----\n".to_vec();
+    for (content, expected) in [
+        (b"".to_vec(), "no PEM block"),
+        (b"\xff\xfe".to_vec(), "no PEM block"),
+        (link_text, "XWING PRIVATE KEY"),
+        (cut, "malformed"),
+        (short, "not a Ed25519 key"),
+        (vec![b'a'; 5 << 20], "too long"),
+    ] {
+        fs::write(&private, &content).expect("written");
+        let text = identity(&dir, ed25519(), &mut random()).expect_err("refused").to_string();
+        assert!(text.contains(expected) && text.contains("identity.private.pem"), "{text}");
+        assert_eq!(fs::read(&private).expect("read"), content, "never overwritten");
+    }
+    fs::write(&private, &good.0).expect("written");
+    let other = parent.path().join("other");
+    let other = DataDir::open(&other).expect("DataDir opens");
+    identity(&other, ed25519(), &mut SeededRandom::new(&[8; 32])).expect("made");
+    fs::copy(other.path().join("identity.public.pem"), &public).expect("copied");
+    let error = identity(&dir, ed25519(), &mut random()).expect_err("refused");
+    assert!(matches!(error, KeyError::Mismatch { .. }), "{error}");
+    fs::write(&public, &good.1).expect("written");
+    identity(&dir, ed25519(), &mut random()).expect("good again");
+}
+
+#[test]
+fn a_key_that_others_may_read_is_a_warning() {
+    let parent = parent();
+    let dir = open(&parent);
+    identity(&dir, ed25519(), &mut random()).expect("made");
+    fs::set_permissions(dir.path().join("identity.private.pem"), Permissions::from_mode(0o644)).expect("mode set");
+    let read = identity(&dir, ed25519(), &mut random()).expect("read");
+    let found: Vec<_> = read.findings.iter().map(|finding| (finding.code, finding.severity)).collect();
+    assert_eq!(found, [("key-permissions", Severity::Warning)]);
+}
+
+#[test]
+fn a_pair_cut_off_between_its_renames_is_completed() {
+    let parent = parent();
+    let dir = open(&parent);
+    let made = identity(&dir, ed25519(), &mut random()).expect("made");
+    let public = dir.path().join("identity.public.pem");
+    let new = dir.path().join("identity.public.pem.new");
+    fs::rename(&public, &new).expect("as after a crash");
+    let read = identity(&dir, ed25519(), &mut SeededRandom::new(&[9; 32])).expect("completed");
+    assert!(!read.created && read.public == made.public);
+    assert_eq!(names(&dir), ["identity.private.pem", "identity.public.pem"]);
+    // A leftover that belongs to another key completes nothing.
+    fs::remove_file(&public).expect("removed");
+    let other = DataDir::open(&parent.path().join("other")).expect("DataDir opens");
+    identity(&other, ed25519(), &mut SeededRandom::new(&[8; 32])).expect("made");
+    fs::copy(other.path().join("identity.public.pem"), &new).expect("copied");
+    assert!(matches!(identity(&dir, ed25519(), &mut random()), Err(KeyError::HalfMissing { .. })));
+}
+
+#[test]
+fn leftovers_of_a_pair_that_never_was_are_replaced() {
+    let parent = parent();
+    let dir = open(&parent);
+    fs::write(dir.path().join("identity.private.pem.new"), "half a k").expect("written");
+    fs::write(dir.path().join("identity.public.pem.new"), "").expect("written");
+    assert!(identity(&dir, ed25519(), &mut random()).expect("made").created);
+    assert_eq!(names(&dir), ["identity.private.pem", "identity.public.pem"]);
+}
+
+/// Writes the private half and finds the disk full at the public one.
+fn full_at_public(path: &Path, bytes: &[u8]) -> Result<(), KeyError> {
+    if path.ends_with("identity.public.pem.new") {
+        files::write_new(path, &bytes[..bytes.len() / 2])?;
+        let source = rustix::io::Errno::NOSPC.into();
+        return Err(KeyError::Io { path: path.into(), done: "written", source });
+    }
+    files::write_new(path, bytes)
+}
+
+#[test]
+fn a_full_disk_leaves_nothing() {
+    let parent = parent();
+    let dir = open(&parent);
+    let pair = PairFiles::new(dir.path(), "identity");
+    let error = create(&dir, &pair, &ed25519(), &mut random(), full_at_public).expect_err("full");
+    assert!(
+        error.to_string().contains("free some space") && error.to_string().contains("identity.public.pem"),
+        "{error}"
+    );
+    assert_eq!(names(&dir), Vec::<String>::new());
+    assert!(identity(&dir, ed25519(), &mut random()).expect("made").created);
+}
+
+#[test]
+fn a_name_that_is_taken_is_never_replaced() {
+    let parent = parent();
+    let dir = open(&parent);
+    let (from, to) = (dir.path().join("a"), dir.path().join("b"));
+    fs::write(&from, "new").expect("written");
+    fs::write(&to, "old").expect("written");
+    assert!(matches!(files::rename_new(&from, &to), Err(KeyError::Io { .. })));
+    assert_eq!(fs::read_to_string(&to).expect("read"), "old");
+    assert!(matches!(files::write_new(&to, b"x"), Err(KeyError::Io { .. })));
+    assert_eq!(fs::read_to_string(&to).expect("read"), "old");
+}

@@ -1,0 +1,372 @@
+//! One row for each finding: an edit of the good file, and what it must give.
+
+use super::fixture::{GEOMETRY, authority_keys, load_text, main_file, sources};
+use crate::finding::{Finding, Severity};
+use crate::server::{Sources, parse};
+use crate::{Strictness, server};
+
+/// Replaces `from`, which must be there, and demands exactly one finding.
+#[track_caller]
+fn one_finding(from: &str, to: &str) -> Finding {
+    let text = main_file();
+    assert!(text.contains(from), "the fixture has no {from:?}");
+    let text = text.replacen(from, to, 1);
+    let mut findings = match load_text(&text) {
+        Ok(loaded) => loaded.findings,
+        Err(findings) => {
+            assert!(findings.iter().any(|finding| finding.severity == Severity::Error));
+            findings
+        }
+    };
+    assert_eq!(findings.len(), 1, "{from:?} -> {to:?}: {findings:#?}");
+    let finding = findings.remove(0);
+    assert!(!finding.remedy.is_empty() && !finding.problem.is_empty(), "{finding}");
+    if let Some(line) = finding.line {
+        assert!(line <= text.lines().count());
+    }
+    finding
+}
+
+#[track_caller]
+fn check_all(severity: Severity, rows: &[(&str, &str, &str, &str, &str)]) {
+    for (from, to, code, key, problem) in rows {
+        let finding = one_finding(from, to);
+        assert_eq!((finding.severity, finding.code, finding.key.as_str()), (severity, *code, *key), "{finding}");
+        assert!(finding.problem.contains(problem), "{finding}");
+    }
+}
+
+#[test]
+fn server_section() {
+    check_all(
+        Severity::Error,
+        &[
+            ("\"mix1\"", "\"\"", "required", "Server.Identifier", "config: Server: Identifier is not set"),
+            ("Identifier = \"mix1\"", "", "required", "Server.Identifier", "config: Server: Identifier is not set"),
+            ("\"mix1\"", "\"mix_1\"", "identifier", "Server.Identifier", "config: Failed to normalize Identifier"),
+            ("\"mix1\"", "\"a123456789012345678901234567890123\"", "identifier", "Server.Identifier", "34 bytes"),
+            ("WireKEM = \"xwing\"", "", "required", "Server.WireKEM", "config: Server: WireKEM is not set"),
+            ("WireKEM = \"xwing\"", "WireKEM = \"Kyber768\"", "unknown-scheme", "Server.WireKEM", "'Kyber768'"),
+            ("WireKEM = \"xwing\"", "WireKEM = \"HQC-128\"", "scheme-not-built-in", "Server.WireKEM", "'HQC-128'"),
+            (
+                "PKISignatureScheme = \"Ed25519\"",
+                "",
+                "required",
+                "Server.PKISignatureScheme",
+                "config: Server: PKISignatureScheme is not set",
+            ),
+            (
+                "PKISignatureScheme = \"Ed25519\"",
+                "PKISignatureScheme = \"eddilithium2\"",
+                "unknown-scheme",
+                "Server.PKISignatureScheme",
+                "'eddilithium2'",
+            ),
+            (
+                "\"/var/lib/katzenpost/mix1\"",
+                "\"mix1\"",
+                "not-absolute",
+                "Server.DataDir",
+                "config: Server: DataDir 'mix1' is not an absolute path",
+            ),
+            ("DataDir = \"/var/lib/katzenpost/mix1\"", "", "not-absolute", "Server.DataDir", "DataDir '' is not"),
+            (
+                "PersistMixKeysOnShutdownDir = \"\"",
+                "PersistMixKeysOnShutdownDir = \"/x\"",
+                "persist-dir-unused",
+                "Server.PersistMixKeysOnShutdownDir",
+                "config: Server: PersistMixKeysOnShutdownDir is set but PersistMixKeysOnShutdown is not enabled",
+            ),
+            (
+                "PersistMixKeysOnShutdown = false\n  PersistMixKeysOnShutdownDir = \"\"",
+                "PersistMixKeysOnShutdown = true\n  PersistMixKeysOnShutdownDir = \"x\"",
+                "not-absolute",
+                "Server.PersistMixKeysOnShutdownDir",
+                "config: Server: PersistMixKeysOnShutdownDir 'x' is not an absolute path",
+            ),
+            (
+                "WaitForConsensusExitOnShutdown = false\n  PersistMixKeysOnShutdown = false",
+                "WaitForConsensusExitOnShutdown = true\n  PersistMixKeysOnShutdown = true",
+                "exclusive",
+                "Server.PersistMixKeysOnShutdown",
+                "config: Server: WaitForConsensusExitOnShutdown and PersistMixKeysOnShutdown are mutually exclusive",
+            ),
+            ("IsGatewayNode = false", "IsGatewayNode = \"no\"", "wrong-type", "Server.IsGatewayNode", "string"),
+        ],
+    );
+    check_all(
+        Severity::Warning,
+        &[
+            ("\"mix1\"", "\"MIX1\"", "identifier-mapped", "Server.Identifier", "is used as 'mix1'"),
+            ("IsGatewayNode", "IsGatewayNod", "unknown-key", "Server.IsGatewayNod", "unrecognised"),
+        ],
+    );
+}
+
+#[test]
+fn addresses() {
+    let advertised = "[\"tcp://192.0.2.1:30014\"]";
+    let bind = "BindAddresses = [\"tcp://127.0.0.1:30014\"]";
+    check_all(
+        Severity::Error,
+        &[
+            (advertised, "[\"192.0.2.1:30014\"]", "address", "Server.Addresses[0]", "is not a URL"),
+            (advertised, "[\"tcp://192.0.2.1\"]", "address", "Server.Addresses[0]", "has no port"),
+            (advertised, "[\"tcp://mix1:1\"]", "address", "Server.Addresses[0]", "host name"),
+            (advertised, "[\"http://192.0.2.1:1\"]", "address", "Server.Addresses[0]", "unsupported scheme 'http'"),
+            (advertised, "[]", "no-address", "Server.Addresses", "Descriptor address map is zero size."),
+            (
+                advertised,
+                "[\"tcp://192.0.2.1:1\", \"onion://a.onion:1\"]",
+                "onion-not-gateway",
+                "Server.Addresses[1]",
+                "only gateways",
+            ),
+            (bind, "BindAddresses = [\"tcp://mix1:1\"]", "address", "Server.BindAddresses[0]", "host name"),
+            (bind, "BindAddresses = [\"onion://a.onion:1\"]", "listen-onion", "Server.BindAddresses[0]", "onion"),
+            ("\"127.0.0.1:30016\"", "\"127.0.0.1\"", "metrics-address", "Server.MetricsAddress", "has no port"),
+            ("\"127.0.0.1:30016\"", "\"mix1:1\"", "metrics-address", "Server.MetricsAddress", "host name"),
+        ],
+    );
+    check_all(
+        Severity::Warning,
+        &[
+            (advertised, "[\"tcp://192.0.2.1:0\"]", "port-zero", "Server.Addresses[0]", "port 0"),
+            (advertised, "[\"tcp://0.0.0.0:1\"]", "address-unspecified", "Server.Addresses[0]", "nobody can reach"),
+            ("Addresses = [\"tcp://192.0.2.1:30014\"]", "", "address-guessed", "Server.Addresses", "203.0.113.9:3219"),
+        ],
+    );
+}
+
+#[test]
+fn no_address_to_guess() {
+    let text = main_file().replacen("Addresses = [\"tcp://192.0.2.1:30014\"]", "", 1);
+    let sources = Sources { interfaces: vec!["10.0.0.1".parse().expect("IP")], ..sources(&text) };
+    let findings = parse(&sources, Strictness::Lenient).expect_err("nothing to advertise");
+    assert_eq!(findings.iter().map(|finding| finding.code).collect::<Vec<_>>(), ["no-address"]);
+    assert!(findings[0].problem.contains("no globally routable IPv4 addresses found"));
+}
+
+#[test]
+fn host_names_when_allowed() {
+    let text = main_file()
+        .replace("AllowHostnameAddresses = false", "AllowHostnameAddresses = true")
+        .replace("tcp://192.0.2.1:30014", "tcp://mix1:30014")
+        .replace("127.0.0.1:30016", ":30016")
+        .replace("tcp://192.0.2.101:30001", "tcp://auth1:30001");
+    let loaded = load_text(&text).unwrap_or_else(|findings| panic!("{findings:#?}"));
+    assert_eq!(loaded.findings, []);
+    assert_eq!(loaded.config.network.metrics, Some((None, 30016)));
+}
+
+#[test]
+fn logging_and_management() {
+    check_all(
+        Severity::Error,
+        &[
+            ("\"NOTICE\"", "\"CHATTY\"", "log-level", "Logging.Level", "config: Logging: Level 'CHATTY' is invalid"),
+            (
+                "Path = \"/var/lib/katzenpost/mix1/management_sock\"",
+                &format!("Path = \"/{}\"", "a".repeat(107)),
+                "management-path",
+                "Management.Path",
+                "108 bytes",
+            ),
+        ],
+    );
+    check_all(
+        Severity::Warning,
+        &[
+            ("\"NOTICE\"", "\"debug\"", "log-level-debug", "Logging.Level", "Unsafe Debug logging"),
+            (
+                "Path = \"/var/lib/katzenpost/mix1/management_sock\"",
+                "Path = \"sock\"",
+                "management-path",
+                "Management.Path",
+                "relative",
+            ),
+            ("Enable = false", "Disable = true", "removed-key", "Management.Disable", "no longer"),
+        ],
+    );
+    let with = |from: &str, to: &str| load_text(&main_file().replace(from, to)).expect("good").config.logging;
+    assert_eq!(with("\"NOTICE\"", "\"\"").level, server::LogLevel::Notice);
+    assert_eq!(with("\"NOTICE\"", "\"error\"").level, server::LogLevel::Error);
+    assert_eq!(with("Disable = false", "Disable = true").destination, server::LogDestination::Silent);
+    assert_eq!(with("\"katzenpost.log\"", "\"\"").destination, server::LogDestination::Stdout);
+    let absolute = with("\"katzenpost.log\"", "\"/var/log/mix1\"").destination;
+    assert_eq!(absolute, server::LogDestination::File("/var/log/mix1".into()));
+}
+
+#[test]
+fn debug_section() {
+    check_all(
+        Severity::Warning,
+        &[
+            ("SendSlack = 50", "SendSlack = 10", "raised", "Debug.SendSlack", "raised to 50 ms"),
+            ("SchedulerSlack = 450", "SchedulerSlack = 150", "raised", "Debug.SchedulerSlack", "raised to 450 ms"),
+            ("ConnectTimeout = 60000", "ConnectTimeout = 86400001", "too-long", "Debug.ConnectTimeout", "a day"),
+            (
+                "SchedulerExternalMemoryQueue = false",
+                "SchedulerExternalMemoryQueue = true",
+                "without-effect",
+                "Debug.SchedulerExternalMemoryQueue",
+                "no effect",
+            ),
+            (
+                "DisableRateLimit = false",
+                "DisableRateLimit = true",
+                "rate-limit-disabled",
+                "Debug.DisableRateLimit",
+                "without limit",
+            ),
+            ("NumSphinxWorkers = 0", "NumProviderWorkers = 0", "removed-key", "Debug.NumProviderWorkers", "no longer"),
+        ],
+    );
+    check_all(
+        Severity::Error,
+        &[("UnwrapDelay = 250", "UnwrapDelay = 2.5", "wrong-type", "Debug.UnwrapDelay", "float")],
+    );
+}
+
+#[test]
+fn geometry() {
+    check_all(
+        Severity::Error,
+        &[
+            (
+                "PacketLength = 3082",
+                "PacketLength = 0",
+                "geometry-zero",
+                "SphinxGeometry.PacketLength",
+                "PacketLength of 0",
+            ),
+            ("NrHops = 5", "", "geometry-zero", "SphinxGeometry.NrHops", "NrHops of 0"),
+            (
+                "PacketLength = 3082",
+                "PacketLength = -1",
+                "geometry-negative",
+                "SphinxGeometry.PacketLength",
+                "negative",
+            ),
+            ("PacketLength = 3082", "PacketLength = 3083", "geometry-mismatch", "SphinxGeometry.PacketLength", "3082"),
+            (
+                "UserForwardPayloadLength = 2000",
+                "UserForwardPayloadLength = 9999999999",
+                "geometry-too-large",
+                "SphinxGeometry.UserForwardPayloadLength",
+                "9999999999",
+            ),
+            ("NIKEName = \"x25519\"", "NIKEName = \"\"", "geometry-scheme", "SphinxGeometry", "must be set"),
+            ("KEMName = \"\"", "KEMName = \"xwing\"", "geometry-scheme", "SphinxGeometry", "must not both be set"),
+            ("NIKEName = \"x25519\"", "NIKEName = \"foo\"", "unknown-scheme", "SphinxGeometry.NIKEName", "foo"),
+            (GEOMETRY, "", "missing-block", "SphinxGeometry", "config: No SphinxGeometry block was present"),
+        ],
+    );
+    check_all(
+        Severity::Warning,
+        &[("NIKEName = \"x25519\"", "NIKEName = \"X25519\"", "geometry-spelling", "SphinxGeometry.NIKEName", "hash")],
+    );
+}
+
+#[test]
+fn authorities() {
+    let first = "PKI.Voting.Authorities[0]";
+    let at = |name: &str| format!("{first}.{name}");
+    let (identity, link) = authority_keys(1);
+    let other = authority_keys(2).0;
+    check_all(
+        Severity::Error,
+        &[
+            ("\"auth1\"", "\"\"", "required", &at("Identifier"), "empty"),
+            ("Identifier = \"auth1\"", "", "required", &at("Identifier"), "missing"),
+            (&identity, &link, "public-key", &at("IdentityPublicKey"), "XWING PUBLIC KEY"),
+            (
+                &link,
+                "-----BEGIN XWING PUBLIC KEY-----\\nAAAA\\n-----END XWING PUBLIC KEY-----\\n",
+                "public-key",
+                &at("LinkPublicKey"),
+                "not a XWING public key",
+            ),
+            (&link, "", "public-key", &at("LinkPublicKey"), "no PEM block"),
+            ("WireKEMScheme = \"xwing\"", "WireKEMScheme = \"none\"", "unknown-scheme", &at("WireKEMScheme"), "'none'"),
+            ("[\"tcp://192.0.2.101:30001\"]", "[\"tcp://auth:1\"]", "address", &at("Addresses[0]"), "host name"),
+            ("[\"tcp://192.0.2.101:30001\"]", "[\"tcp://192.0.2.1:0\"]", "address", &at("Addresses[0]"), "port 0"),
+            (&identity, &other, "authority-doubled", "PKI.Voting.Authorities[1]", "identity key of authority 'auth1'"),
+        ],
+    );
+    check_all(
+        Severity::Warning,
+        &[
+            ("\"auth2\"", "\"auth1\"", "authority-name-doubled", "PKI.Voting.Authorities[1]", "'auth1'"),
+            (
+                "[\"tcp://192.0.2.101:30001\"]",
+                "[\"tcp4://192.0.2.1:1\"]",
+                "address-family-scheme",
+                &at("Addresses[0]"),
+                "tcp4",
+            ),
+            ("\"auth1\"", "\"auth1\"\nBindAddresses = []", "removed-key", &at("BindAddresses"), "no longer"),
+        ],
+    );
+    let without_addresses = main_file().replace("[\"tcp://192.0.2.101:30001\"]", "[]");
+    assert_eq!(load_text(&without_addresses).expect("may be empty").findings, []);
+    // Exact letter case: the key is unknown under another one, and then missing.
+    let text = main_file().replacen("WireKEMScheme", "wirekemscheme", 1);
+    let findings = load_text(&text).expect_err("missing");
+    let codes: Vec<_> = findings.iter().map(|finding| finding.code).collect();
+    assert!(codes.contains(&"required") && codes.contains(&"unknown-key"), "{findings:#?}");
+}
+
+#[test]
+fn missing_blocks() {
+    let text = main_file();
+    let section = |from: &str, to: &str| {
+        let (start, end) = (text.find(from).expect("there"), text.find(to).expect("there"));
+        text[start..end].to_string()
+    };
+    let pki = section("[PKI]", "[Management]");
+    let entries = section("    [[PKI.Voting.Authorities]]", "[Management]");
+    check_all(
+        Severity::Error,
+        &[
+            (&pki, "", "missing-block", "PKI", "config: No PKI block was present"),
+            (&pki, "[PKI]\n", "missing-block", "PKI.Voting", "Voting is nil"),
+            (&entries, "", "no-authority", "PKI.Voting.Authorities", "lists no authority"),
+            (&section("[Server]", "[Logging]"), "", "missing-block", "Server", "config: No Server block was present"),
+        ],
+    );
+    let findings = load_text("").expect_err("nothing is there");
+    let keys: Vec<_> = findings.iter().map(|finding| finding.key.as_str()).collect();
+    assert_eq!(keys, ["SphinxGeometry", "PKI", "Server"]);
+}
+
+#[test]
+fn all_findings_at_once_in_the_order_of_the_file() {
+    let text = main_file()
+        .replace("WireKEM = \"xwing\"", "WireKEM = \"none\"")
+        .replace("\"/var/lib/katzenpost/mix1\"", "\"x\"")
+        .replace("\"NOTICE\"", "\"x\"")
+        .replace("PacketLength = 3082", "PacketLength = 1")
+        .replace("SendSlack = 50", "SendSlack = 1");
+    let findings = load_text(&text).expect_err("much is wrong");
+    let codes: Vec<_> = findings.iter().map(|finding| finding.code).collect();
+    assert_eq!(codes, ["unknown-scheme", "not-absolute", "log-level", "geometry-mismatch", "raised"]);
+    let line = findings[1].line.expect("a line");
+    assert!(text.lines().nth(line - 1).expect("that line").contains("DataDir"));
+}
+
+#[test]
+fn files_of_other_programs() {
+    for (text, expected) in [
+        ("[Server]\nIdentifier = \"auth1\"\n[[Authorities]]\n[[Mixes]]\n", "a directory authority's"),
+        ("WireKEMScheme = \"xwing\"\n[Listen]\n[VotingAuthority]\n", "a client daemon's"),
+        ("[Dial.Tcp]\n", "a thin client's"),
+        ("ReplicaID = 0\nReplicaNIKEScheme = \"x\"\n[PKI]\n", "a storage replica's"),
+        ("EnvelopeScheme = \"x\"\n[PKI]\n", "a courier's"),
+        ("[dataplane]\nshards = 1\n", "Katzensprung's own"),
+    ] {
+        let findings = load_text(text).expect_err("not a server's file");
+        assert_eq!(findings.iter().map(|finding| finding.code).collect::<Vec<_>>(), ["other-program"], "{text}");
+        assert!(findings[0].problem.contains(expected), "{}", findings[0]);
+    }
+}

@@ -1,0 +1,187 @@
+//! Gateways and service nodes.
+
+use super::fixture::{load_text, main_file};
+use crate::reader::Value;
+use crate::server::{BuiltIn, BuiltInService, Gateway, PluginService, Role, ServiceNode};
+use std::collections::BTreeMap;
+
+fn gateway_file(section: &str) -> String {
+    main_file()
+        .replace("IsGatewayNode = false", "IsGatewayNode = true")
+        .replace("[Management]", &format!("{section}\n[Management]"))
+}
+
+fn service_file(section: &str) -> String {
+    main_file()
+        .replace("IsServiceNode = false", "IsServiceNode = true")
+        .replace("[Management]", &format!("{section}\n[Management]"))
+}
+
+#[track_caller]
+fn findings_of(text: &str) -> Vec<(&'static str, String, String)> {
+    let findings = load_text(text).map(|loaded| loaded.findings).unwrap_or_else(|findings| findings);
+    findings.into_iter().map(|finding| (finding.code, finding.key, finding.problem)).collect()
+}
+
+#[test]
+fn a_gateway() {
+    for section in ["", "[Gateway]", "[Gateway.SpoolDB]\nBackend = \"\""] {
+        let config = load_text(&gateway_file(section)).unwrap_or_else(|findings| panic!("{findings:#?}")).config;
+        assert_eq!(config.role, Role::Gateway(Gateway { spool_path: "/var/lib/katzenpost/mix1/spool.db".into() }));
+    }
+    let section = "[Gateway]\n[Gateway.AltAddresses]\ntcp = [\"x\"]\n[Gateway.SpoolDB]\nBackend = \"bolt\"\n\
+                   [Gateway.SpoolDB.Bolt]\nSpoolDB = \"/srv/spool.db\"\n";
+    let loaded = load_text(&gateway_file(section)).unwrap_or_else(|findings| panic!("{findings:#?}"));
+    assert_eq!(loaded.findings, []);
+    assert_eq!(loaded.config.role, Role::Gateway(Gateway { spool_path: "/srv/spool.db".into() }));
+    let onion = gateway_file("").replace(
+        "Addresses = [\"tcp://192.0.2.1:30014\"]",
+        "Addresses = [\"tcp://192.0.2.1:30014\", \"onion://a.onion:1\"]",
+    );
+    assert_eq!(load_text(&onion).expect("gateways may").findings, []);
+}
+
+#[test]
+fn gateway_findings() {
+    let backend = findings_of(&gateway_file("[Gateway.SpoolDB]\nBackend = \"sql\""));
+    assert_eq!((backend.len(), backend[0].0), (1, "spool-backend"));
+    assert_eq!(backend[0].2, "config: Provider: Invalid SpoolDB Backend: 'sql'");
+    let path = findings_of(&gateway_file("[Gateway.SpoolDB.Bolt]\nSpoolDB = \"x\""));
+    assert_eq!((path.len(), path[0].0, path[0].1.as_str()), (1, "not-absolute", "Gateway.SpoolDB.Bolt.SpoolDB"));
+    let users = findings_of(&gateway_file("[Gateway.UserDB]\nBackend = \"bolt\""));
+    assert_eq!((users.len(), users[0].0, users[0].1.as_str()), (1, "removed-key", "Gateway.UserDB"));
+    let only_onion = gateway_file("").replace("[\"tcp://192.0.2.1:30014\"]", "[\"onion://hidden:1\"]");
+    let codes: Vec<_> = findings_of(&only_onion).into_iter().map(|finding| finding.0).collect();
+    assert_eq!(codes, ["onion-name", "no-address"]);
+}
+
+#[test]
+fn blocks_without_their_role() {
+    for (section, problem) in [
+        ("[Gateway]", "config: Gateway block set when not a Gateway"),
+        ("[ServiceNode]", "config: Service node block set when not a Service node"),
+    ] {
+        let text = main_file().replace("[Management]", &format!("{section}\n[Management]"));
+        let findings = findings_of(&text);
+        assert_eq!((findings.len(), findings[0].0, findings[0].2.as_str()), (1, "role-block", problem));
+    }
+    let both = gateway_file("").replace("IsServiceNode = false", "IsServiceNode = true");
+    let findings = findings_of(&both);
+    assert_eq!((findings.len(), findings[0].0, findings[0].1.as_str()), (1, "two-roles", "Server.IsServiceNode"));
+}
+
+const SERVICES: &str = r#"
+[ServiceNode]
+
+  [[ServiceNode.Kaetzchen]]
+    Capability = "echo"
+    Endpoint = "+echo"
+    Disable = false
+
+  [[ServiceNode.Kaetzchen]]
+    Capability = "testdest"
+    Endpoint = "+testdest"
+    Disable = true
+
+  [[ServiceNode.CBORPluginKaetzchen]]
+    Capability = "courier"
+    Endpoint = "courier"
+    Command = "/usr/bin/courier"
+    MaxConcurrency = 1
+    Disable = false
+    [ServiceNode.CBORPluginKaetzchen.Config]
+      c = "/etc/courier.toml"
+      a = "b"
+    [ServiceNode.CBORPluginKaetzchen.PKIAdvertizedData]
+      [ServiceNode.CBORPluginKaetzchen.PKIAdvertizedData.courier]
+        linkPublicKey = "-----BEGIN"
+"#;
+
+#[test]
+fn a_service_node() {
+    let loaded = load_text(&service_file(SERVICES)).unwrap_or_else(|findings| panic!("{findings:#?}"));
+    assert_eq!(loaded.findings, []);
+    let expected = ServiceNode {
+        built_in: vec![BuiltIn { service: BuiltInService::Echo, endpoint: "+echo".into() }],
+        plugins: vec![PluginService {
+            capability: "courier".into(),
+            endpoint: "courier".into(),
+            command: "/usr/bin/courier".into(),
+            arguments: vec![("c".into(), "/etc/courier.toml".into()), ("a".into(), "b".into())],
+            advertised: Some(BTreeMap::from([("linkPublicKey".into(), Value::Text("-----BEGIN".into()))])),
+        }],
+    };
+    assert_eq!(loaded.config.role, Role::ServiceNode(expected));
+    assert_eq!(BuiltInService::Echo.capability(), "echo");
+    let bare = load_text(&service_file("")).expect("good").config;
+    assert_eq!(bare.role, Role::ServiceNode(ServiceNode::default()));
+}
+
+#[test]
+fn service_findings() {
+    let plugin = "ServiceNode.CBORPluginKaetzchen[0]";
+    for (from, to, code, key, problem) in [
+        ("Capability = \"echo\"", "", "required", "ServiceNode.Kaetzchen[0].Capability", "Capability is invalid"),
+        (
+            "Capability = \"echo\"",
+            "Capability = \"keyserver\"",
+            "capability-unsupported",
+            "ServiceNode.Kaetzchen[0].Capability",
+            "provider: Kaetzchen: Unsupported capability: 'keyserver'",
+        ),
+        (
+            "Capability = \"testdest\"",
+            "Capability = \"echo\"",
+            "capability-doubled",
+            "ServiceNode.Kaetzchen[1].Capability",
+            "config: Kaetzchen: 'echo' configured multiple times",
+        ),
+        (
+            "Capability = \"echo\"",
+            "Capability = \"courier\"",
+            "capability-unsupported",
+            "ServiceNode.Kaetzchen[0].Capability",
+            "Unsupported capability",
+        ),
+        (
+            "Endpoint = \"+testdest\"",
+            "Endpoint = \"+echo\"",
+            "endpoint-doubled",
+            "ServiceNode.Kaetzchen[1].Endpoint",
+            "multiple times",
+        ),
+        ("\"+echo\"", "\"+Echo\"", "endpoint", "ServiceNode.Kaetzchen[0].Endpoint", "'+echo'"),
+        ("\"+echo\"", "\"a b\"", "endpoint", "ServiceNode.Kaetzchen[0].Endpoint", "characters"),
+        ("Command = \"/usr/bin/courier\"", "", "required", &format!("{plugin}.Command"), "Command is invalid"),
+        ("a = \"b\"", "a = 1", "plugin-argument", &format!("{plugin}.Config.a"), "not a string"),
+    ] {
+        let all = SERVICES.replace("Disable = true", "Disable = false");
+        let findings = findings_of(&service_file(&all.replacen(from, to, 1)));
+        let first = &findings[0];
+        assert_eq!((first.0, first.1.as_str()), (code, key), "{findings:?}");
+        assert!(first.2.contains(problem), "{findings:?}");
+    }
+    let renamed = SERVICES.replace("PKIAdvertizedData.courier]", "PKIAdvertizedData.other]");
+    let findings = findings_of(&service_file(&renamed));
+    assert_eq!((findings.len(), findings[0].0), (1, "advertised-data-unused"));
+}
+
+/// The reference checks the names of disabled entries, and nothing else of them.
+#[test]
+fn disabled_entries() {
+    let disabled = SERVICES.replace("Disable = false", "Disable = true");
+    let role = load_text(&service_file(&disabled)).unwrap_or_else(|findings| panic!("{findings:#?}")).config.role;
+    assert_eq!(role, Role::ServiceNode(ServiceNode::default()));
+    for (from, to, codes) in [
+        ("\"testdest\"", "\"keyserver\"", &[][..]),
+        ("\"+testdest\"", "\"+echo\"", &[]),
+        ("a = \"b\"", "a = 1", &[]),
+        ("\"testdest\"", "\"echo\"", &["capability-doubled"]),
+        ("\"+testdest\"", "\"+Test\"", &["endpoint"]),
+        ("\"/usr/bin/courier\"", "\"\"", &["required"]),
+    ] {
+        let findings = findings_of(&service_file(&disabled.replacen(from, to, 1)));
+        let found: Vec<_> = findings.iter().map(|finding| finding.0).collect();
+        assert_eq!(found, codes, "{from} -> {to}: {findings:?}");
+    }
+}

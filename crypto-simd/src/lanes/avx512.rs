@@ -1,0 +1,84 @@
+//! Eight lanes in a 512-bit register.
+
+use super::Lanes;
+use crate::cpu::Avx512;
+use std::arch::x86_64::*;
+
+impl Lanes for Avx512 {
+    const LANES: usize = 8;
+    type Vector = __m512i;
+
+    #[inline(always)]
+    fn splat(self, word: u64) -> __m512i {
+        // SAFETY: the token proves the feature.
+        unsafe { _mm512_set1_epi64(word as i64) }
+    }
+
+    #[inline(always)]
+    fn load(self, words: &[u64]) -> __m512i {
+        let words: &[u64; 8] = words.first_chunk().expect("a word for each lane");
+        // SAFETY: eight words are there; the load needs no alignment; the token proves the feature.
+        unsafe { _mm512_loadu_si512(words.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn store(self, vector: __m512i, words: &mut [u64]) {
+        let words: &mut [u64; 8] = words.first_chunk_mut().expect("room for each lane");
+        // SAFETY: there is room for eight words; the store needs no alignment; the token proves the feature.
+        unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), vector) }
+    }
+
+    #[inline(always)]
+    fn add(self, a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: the token proves the feature.
+        unsafe { _mm512_add_epi64(a, b) }
+    }
+
+    #[inline(always)]
+    fn sub(self, a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: the token proves the feature.
+        unsafe { _mm512_sub_epi64(a, b) }
+    }
+
+    #[inline(always)]
+    fn and(self, a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: the token proves the feature.
+        unsafe { _mm512_and_si512(a, b) }
+    }
+
+    #[inline(always)]
+    fn xor(self, a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: the token proves the feature.
+        unsafe { _mm512_xor_si512(a, b) }
+    }
+
+    #[inline(always)]
+    fn shift_left<const BITS: u32>(self, a: __m512i) -> __m512i {
+        // SAFETY: the token proves the feature.
+        unsafe { _mm512_slli_epi64::<BITS>(a) }
+    }
+
+    #[inline(always)]
+    fn shift_right<const BITS: u32>(self, a: __m512i) -> __m512i {
+        // SAFETY: the token proves the feature.
+        unsafe { _mm512_srli_epi64::<BITS>(a) }
+    }
+
+    #[inline(always)]
+    fn mul_low(self, a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: the token proves the feature.
+        unsafe { _mm512_mullo_epi64(a, b) }
+    }
+
+    #[inline(always)]
+    fn madd52_low(self, sum: __m512i, a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: the token proves the feature.
+        unsafe { _mm512_madd52lo_epu64(sum, a, b) }
+    }
+
+    #[inline(always)]
+    fn madd52_high(self, sum: __m512i, a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: the token proves the feature.
+        unsafe { _mm512_madd52hi_epu64(sum, a, b) }
+    }
+}

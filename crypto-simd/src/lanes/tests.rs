@@ -1,0 +1,80 @@
+use super::*;
+use crate::random::{Random, SeededRandom};
+
+/// Words at the edges of the ranges that algorithms use, and random ones.
+fn words() -> Vec<u64> {
+    let mut words = vec![0, 1, 18, 19, MASK_52, MASK_52 + 1, (1 << 51) - 1, 1 << 51, 1 << 63, u64::MAX, u64::MAX - 1];
+    let mut random = SeededRandom::new(&[8; 32]);
+    words.extend((0..53).map(|_| {
+        let mut bytes = [0; 8];
+        random.fill(&mut bytes);
+        u64::from_le_bytes(bytes)
+    }));
+    words
+}
+
+/// Runs `check` with the results of every operation of `lanes` on every pair of words, and the operands.
+fn each_operation<L: Lanes>(lanes: L, mut check: impl FnMut(&str, u64, u64, u64)) {
+    let words = words();
+    for b in &words {
+        let vector_b = lanes.splat(*b);
+        for chunk in words.chunks_exact(L::LANES) {
+            let a = lanes.load(chunk);
+            let mut check = |name: &str, vector: L::Vector| {
+                let mut results = vec![0; L::LANES];
+                lanes.store(vector, &mut results);
+                for (a, result) in chunk.iter().zip(results) {
+                    check(name, *a, *b, result);
+                }
+            };
+            check("add", lanes.add(a, vector_b));
+            check("sub", lanes.sub(a, vector_b));
+            check("and", lanes.and(a, vector_b));
+            check("xor", lanes.xor(a, vector_b));
+            check("shift_left", lanes.shift_left::<1>(a));
+            check("shift_right", lanes.shift_right::<51>(a));
+            check("mul_low", lanes.mul_low(a, vector_b));
+            check("madd52_low", lanes.madd52_low(vector_b, a, vector_b));
+            check("madd52_high", lanes.madd52_high(vector_b, a, vector_b));
+        }
+    }
+}
+
+/// The operations by 128-bit arithmetic.
+fn expected(name: &str, a: u64, b: u64) -> u64 {
+    let (wide_a, wide_b) = (u128::from(a), u128::from(b));
+    let modulus = 1u128 << 64;
+    let product = (wide_a % (1 << 52)) * (wide_b % (1 << 52));
+    let wide = match name {
+        "add" => wide_a + wide_b,
+        "sub" => modulus + wide_a - wide_b,
+        "and" => wide_a & wide_b,
+        "xor" => wide_a ^ wide_b,
+        "shift_left" => wide_a * 2,
+        "shift_right" => wide_a / (1 << 51),
+        "mul_low" => wide_a * wide_b,
+        "madd52_low" => wide_b + product % (1 << 52),
+        "madd52_high" => wide_b + product / (1 << 52),
+        _ => panic!("no such operation: {name}"),
+    };
+    (wide % modulus) as u64
+}
+
+fn check_all<L: Lanes>(lanes: L) {
+    each_operation(lanes, |name, a, b, result| assert_eq!(result, expected(name, a, b), "{name} of {a:#x} and {b:#x}"));
+}
+
+#[test]
+fn emulated_operations() {
+    check_all(Emulated::<4>);
+    check_all(Emulated::<8>);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn avx512_operations() {
+    match crate::cpu::Avx512::detect() {
+        Some(token) => check_all(token),
+        None => println!("lanes avx512: NOT TESTED ON THIS HOST"),
+    }
+}
