@@ -16,3 +16,5 @@ pub mod directory;
 pub mod keys;
 pub mod logging;
 pub mod management;
+pub mod metrics;
+pub mod node;

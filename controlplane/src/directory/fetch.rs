@@ -2,14 +2,14 @@
 //! wins.
 
 use super::DirectoryOptions;
-use super::session::{Caller, ExchangeError};
+use super::session::{Caller, Dialler, ExchangeError};
 use crate::logging::Log;
 use crypto_simd::random::OsRandom;
 use pki::authority::{
-    Answer, Answers, CONNECT_RETRIES_MAX, ConsensusCode, DocumentVerifier, FetchPass, connect_retry_delay,
+    Answer, Answers, Authorities, CONNECT_RETRIES_MAX, ConsensusCode, DocumentVerifier, FetchPass, connect_retry_delay,
 };
 use pki::document::Consensus;
-use pki::Epoch;
+use pki::{Epoch, EpochClock};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -77,7 +77,6 @@ fn judge(
     None
 }
 
-
 async fn ask(
     options: Arc<DirectoryOptions>,
     caller: Caller,
@@ -88,13 +87,7 @@ async fn ask(
     let target = &options.authorities.list()[authority];
     let command = Command::GetConsensus { epoch: epoch.0, padded: false };
     for retry in 1.. {
-        let take = |answer: &Command<'_>| match answer {
-            Command::Consensus { error_code, payload } => {
-                Some((ConsensusCode::from_wire(*error_code), payload.to_vec()))
-            }
-            _ => None,
-        };
-        let reply = options.dialler.exchange(target, &caller, &command, take).await;
+        let reply = options.dialler.exchange(target, &caller, &command, consensus_of).await;
         let delay = connect_retry_delay(retry, &mut OsRandom);
         match reply {
             Err(error) if error.is_transient() && retry <= CONNECT_RETRIES_MAX && Instant::now() + delay < deadline => {
@@ -104,4 +97,44 @@ async fn ask(
         }
     }
     (authority, Err(ExchangeError::NoAddress))
+}
+
+/// One try at every authority in turn, for tools; gives what each said when none has the document.
+pub async fn fetch_once(
+    dialler: &Dialler,
+    authorities: &Authorities,
+    caller: &Caller,
+    verifier: &DocumentVerifier,
+    clock: &EpochClock,
+    epoch: Epoch,
+    limit: Duration,
+) -> Result<Consensus, String> {
+    let mut said = Vec::new();
+    for authority in authorities.list() {
+        let command = Command::GetConsensus { epoch: epoch.0, padded: false };
+        let exchange = dialler.exchange(authority, caller, &command, consensus_of);
+        let outcome = match tokio::time::timeout(limit, exchange).await {
+            Ok(Ok((Some(ConsensusCode::Ok), raw))) => {
+                let now = super::epoch_time(clock).epoch;
+                match verifier.verify(Arc::from(raw), epoch, now) {
+                    Ok(consensus) => return Ok(consensus),
+                    Err(error) => error.to_string(),
+                }
+            }
+            Ok(Ok((Some(ConsensusCode::NotFound), _))) => "it is not there yet".into(),
+            Ok(Ok((Some(ConsensusCode::Gone), _))) => "there will never be one".into(),
+            Ok(Ok((_, _))) => "an unknown code".into(),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "no answer in time".into(),
+        };
+        said.push(format!("{}: {outcome}", authority.name));
+    }
+    Err(format!("no document for epoch {}:\n  {}", epoch.0, said.join("\n  ")))
+}
+
+fn consensus_of(answer: &Command<'_>) -> Option<(Option<ConsensusCode>, Vec<u8>)> {
+    match answer {
+        Command::Consensus { error_code, payload } => Some((ConsensusCode::from_wire(*error_code), payload.to_vec())),
+        _ => None,
+    }
 }

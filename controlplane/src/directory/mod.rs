@@ -303,6 +303,9 @@ impl<P: Plane> Directory<P> {
     fn report_upload(&self, epoch: Epoch, outcome: UploadOutcome) {
         let epoch = epoch.0;
         match outcome {
+            UploadOutcome::WindowClosed => {
+                self.log.notice(MODULE, "the upload window of this epoch is closed; waiting for the next epoch");
+            }
             UploadOutcome::Published { .. } | UploadOutcome::Conflict { reupload: true } => {
                 self.log.info(MODULE, format_args!("upload for epoch {epoch} ended: {outcome:?}"));
             }

@@ -149,11 +149,7 @@ fn dialled_addresses(authority: &Authority) -> impl Iterator<Item = String> {
     })
 }
 
-async fn limited<T>(
-    step: &'static str,
-    limit: Duration,
-    work: impl Future<Output = T>,
-) -> Result<T, ExchangeError> {
+async fn limited<T>(step: &'static str, limit: Duration, work: impl Future<Output = T>) -> Result<T, ExchangeError> {
     timeout(limit, work).await.map_err(|_| ExchangeError::TimedOut { step, limit })
 }
 
@@ -177,9 +173,8 @@ async fn shake_hands(
                 handshake.read(&mut message, unix_seconds(), &mut random)?;
             }
             Want::Authenticate => {
-                let expected = handshake
-                    .peer()
-                    .is_some_and(|peer| authority.is_peer(&peer.additional_data, &peer.public_key));
+                let expected =
+                    handshake.peer().is_some_and(|peer| authority.is_peer(&peer.additional_data, &peer.public_key));
                 if !expected {
                     handshake.reject();
                     return Err(ExchangeError::OtherPeer);

@@ -68,12 +68,18 @@ pub struct Socket {
 impl Socket {
     /// Binds `path`, after removing what an earlier run left there.
     pub fn bind(path: &Path, log: &Log) -> std::io::Result<Self> {
-        if path.symlink_metadata().is_ok() {
-            log.warning(MODULE, format_args!("removing what an earlier run left at {}", path.display()));
-            std::fs::remove_file(path)?;
-        }
+        remove_stale(path, log)?;
         Ok(Self { listener: UnixListener::bind(path)?, path: path.to_owned() })
     }
+}
+
+/// Removes the socket that an earlier run left, which happens even where management is off (server.md 1.7).
+pub fn remove_stale(path: &Path, log: &Log) -> std::io::Result<()> {
+    if path.symlink_metadata().is_ok() {
+        log.warning(MODULE, format_args!("removing what an earlier run left at {}", path.display()));
+        std::fs::remove_file(path)?;
+    }
+    Ok(())
 }
 
 impl Drop for Socket {

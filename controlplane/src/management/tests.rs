@@ -42,10 +42,7 @@ async fn a_script_that_closes_its_side_after_one_line_gets_its_answer() {
     stream.shutdown().await.unwrap();
     let mut received = String::new();
     stream.read_to_string(&mut received).await.unwrap();
-    assert_eq!(
-        received,
-        "220 mix1 Katzenpost Management Interface Service ready\r\n250 {\"epoch\":7}\r\n"
-    );
+    assert_eq!(received, "220 mix1 Katzenpost Management Interface Service ready\r\n250 {\"epoch\":7}\r\n");
     server.abort();
     let _aborted = server.await;
     assert!(!path.exists());

@@ -46,6 +46,9 @@ pub enum PlaneError {
     Refused(String),
 }
 
+/// Mix keys by epoch.
+pub type PrivateMixKeys = Vec<(u64, Zeroizing<Vec<u8>>)>;
+
 /// What a living data plane handed back.
 pub struct HandedBack {
     /// How it works.
@@ -123,7 +126,7 @@ impl DataPlane {
         handed_back: HandedBack,
         link_private_key: Zeroizing<Vec<u8>>,
         log: Log,
-    ) -> Result<(Self, Vec<(u64, Zeroizing<Vec<u8>>)>, Stored), PlaneError> {
+    ) -> Result<(Self, PrivateMixKeys, Stored), PlaneError> {
         let mut plane = Self::new(handed_back.setup, link_private_key, Vec::new(), log)?;
         let (mut keys, mut stored) = (Vec::new(), Stored::default());
         for (descriptor, fd) in handed_back.attachments {
@@ -163,16 +166,6 @@ impl DataPlane {
         self.events.0.clone()
     }
 
-    /// How the data plane works.
-    pub fn setup(&self) -> &Setup {
-        &self.setup
-    }
-
-    /// The listening sockets.
-    pub fn listeners(&self) -> impl Iterator<Item = &Listener> {
-        self.listeners.iter().map(|(listener, _)| listener)
-    }
-
     /// A data plane that is at work is reached over `channel` from now on.
     pub fn resume(&mut self, channel: Arc<Channel>) {
         self.channel = Some(channel);
@@ -187,8 +180,7 @@ impl DataPlane {
         ];
         let listeners = self.listeners.iter().map(|(listener, fd)| (Descriptor::Listener(*listener), fd.as_fd()));
         let attachments: Vec<_> = fixed.into_iter().chain(listeners).collect();
-        let attach =
-            ToData::Attach { setup: Box::new(self.setup.clone()), refused: self.suspects.refused().to_vec() };
+        let attach = ToData::Attach { setup: Box::new(self.setup.clone()), refused: self.suspects.refused().to_vec() };
         channel.send(&attach, &attachments)?;
         match channel.recv::<ToControl>()?.message {
             ToControl::Attached => {}
@@ -275,7 +267,7 @@ impl DataPlane {
     }
 }
 
-fn mix_keys(secrets: &Secrets) -> Vec<(u64, Zeroizing<Vec<u8>>)> {
+fn mix_keys(secrets: &Secrets) -> PrivateMixKeys {
     secrets.mix_keys.iter().map(|(epoch, key)| (epoch.0, Zeroizing::new(key.expose().to_vec()))).collect()
 }
 

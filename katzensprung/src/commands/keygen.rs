@@ -40,14 +40,15 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
         name.push(format!(".{kind}_{half}.pem"));
         PathBuf::from(name)
     };
-    write_new(&file("private"), &pem::encode(&format!("{} PRIVATE KEY", pair.name), &pair.private))?;
-    write_new(&file("public"), &pem::encode(&format!("{} PUBLIC KEY", pair.name), &pair.public))?;
+    let encode = |block: String, key: &[u8]| pem::encode(&block, key).map_err(|error| error.to_string());
+    write_new(&file("private"), &encode(pem::private_key_type(pair.name), &pair.private)?)?;
+    write_new(&file("public"), &encode(pem::public_key_type(pair.name), &pair.public)?)?;
     println!("{}\n{}", file("private").display(), file("public").display());
     Ok(())
 }
 
 struct Pair {
-    name: String,
+    name: &'static str,
     private: Vec<u8>,
     public: Vec<u8>,
 }
@@ -75,13 +76,12 @@ fn generate(kind: Kind, scheme: &str) -> Result<Pair, String> {
         }
     };
     let public = public.map_err(|error| format!("{name}: {error}"))?;
-    Ok(Pair { name: name.to_uppercase(), private: private.to_vec(), public })
+    Ok(Pair { name, private: private.to_vec(), public })
 }
 
 fn write_new(path: &Path, text: &str) -> Result<(), String> {
     let describe = |error: std::io::Error| format!("cannot write {}: {error}", path.display());
-    let mut file =
-        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(describe)?;
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(describe)?;
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(|error| {
         // Half a key file would only mislead the next start.
         let _gone = std::fs::remove_file(path);
