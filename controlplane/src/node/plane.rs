@@ -88,6 +88,8 @@ pub struct DataPlane {
     listeners: Vec<(Listener, OwnedFd)>,
     snapshot: Option<(u64, OwnedFd)>,
     secrets: Option<(Vec<Epoch>, SecretFile)>,
+    /// Wiped one change later: the data plane may not have read it yet.
+    secrets_before: Option<SecretFile>,
     replay_sets: BTreeMap<Epoch, OwnedFd>,
     remembered: Option<OwnedFd>,
     channel: Option<Arc<Channel>>,
@@ -114,6 +116,7 @@ impl DataPlane {
             listeners,
             snapshot: None,
             secrets: None,
+            secrets_before: None,
             replay_sets: BTreeMap::new(),
             remembered: None,
             channel: None,
@@ -253,7 +256,8 @@ impl DataPlane {
             .map(|(epoch, private)| Ok((Epoch(epoch), SecretBytes::new(private)?)))
             .collect::<Result<_, MemoryError>>()?;
         let secrets = Secrets { link_private_key: SecretBytes::new(&self.link_private_key)?, mix_keys };
-        self.secrets = Some((epochs, secrets.to_file()?));
+        let before = self.secrets.replace((epochs, secrets.to_file()?));
+        self.secrets_before = before.map(|(_, file)| file);
         Ok(())
     }
 
@@ -292,8 +296,6 @@ fn report(plane: &DataPlane, what: &str, outcome: Result<(), MemoryError>) {
 impl Plane for SharedPlane {
     fn set_keys(&mut self, keys: &MixKeys) {
         let mut plane = self.lock();
-        // Dropping the old secrets wipes them, also under a data plane that has not read them yet: it then gets the
-        // new ones right after.
         let outcome = plane.store_keys(keys);
         plane.send_keys();
         report(&plane, "mix keys", outcome);
