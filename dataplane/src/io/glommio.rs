@@ -199,7 +199,7 @@ where
         }
         let executor = builder.make().map_err(|error| std::io::Error::other(error.to_string()))?;
         executor.run(async move {
-            let mut io = GlommioIo::new(shard, fabric, options.connect_limit);
+            let io = GlommioIo::new(shard, fabric, options.connect_limit);
             for listener in listeners {
                 io.listen(listener);
             }
@@ -271,7 +271,9 @@ impl GlommioIo {
                             fabric.wake(shard);
                         }
                     }
-                    Err(_) => Timer::new(ACCEPT_PAUSE).await.into(),
+                    Err(_) => {
+                        Timer::new(ACCEPT_PAUSE).await;
+                    }
                 }
             }
         })
