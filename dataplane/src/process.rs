@@ -9,8 +9,9 @@ mod guard;
 mod held;
 
 use crate::io::glommio::{self, ExecutorOptions, Fabric};
-use crate::shard::Shard;
+use crate::shard::{Instruments, Shard};
 use crate::shared::{EpochKey, Facts, FactsError, KeyRing, Shared};
+use crypto_simd::random::{OsRandom, Random};
 use guard::Guard;
 use held::Held;
 use interplane::channel::{Channel, ChannelError, ChannelListener, Received, Trusted};
@@ -260,10 +261,20 @@ impl Work {
             else {
                 return Err(ProcessError::Order("the shared memory is for fewer shards"));
             };
-            let (shared, ending) = (shared.clone(), ending.clone());
+            let instruments = Instruments { counters, events, in_flight };
+            let mut seed = [0; 32];
+            OsRandom.fill(&mut seed);
+            let mut shard = Shard::new(index, shared.clone(), instruments, seed, fabric.now())
+                .map_err(|error| ProcessError::Key { what: "geometry", reason: error.to_string() })?;
+            let ending = ending.clone();
             let start = move || {
-                let mut shard = Shard::new(index, shared, counters, events, in_flight);
-                move |io: &mut glommio::GlommioIo| (!ending.load(Ordering::Acquire)).then(|| shard.poll(io))
+                move |io: &mut glommio::GlommioIo| {
+                    if ending.load(Ordering::Acquire) {
+                        shard.shut_down(io);
+                        return None;
+                    }
+                    Some(shard.poll(io))
+                }
             };
             threads.push(glommio::spawn(fabric.clone(), index, options, std::mem::take(&mut listeners), start)?);
         }
@@ -321,8 +332,7 @@ impl Work {
                 continue;
             }
             let set = ReplaySet::attach(incoming.get(&Descriptor::ReplaySet { epoch: *epoch })?)?;
-            let key =
-                MixKey::new(&facts.geometry, private.expose()).map_err(|error| refused("mix key", &error))?;
+            let key = MixKey::new(&facts.geometry, private.expose()).map_err(|error| refused("mix key", &error))?;
             mix_keys.push(EpochKey { epoch: *epoch, key: Arc::new(key), replays: Arc::new(set) });
         }
         self.keys = KeyRing { link_key: Some(link_key), mix_keys };

@@ -30,7 +30,8 @@ fn a_hung_executor_goes_on_after_a_wake_up_from_outside() {
         spawn(fabric.clone(), 0, options, Vec::new(), move || {
             move |io: &mut GlommioIo| {
                 let round = rounds.fetch_add(1, Ordering::Relaxed);
-                let next = if round % 8 == 7 { Next::ParkUntil(io.now() + Duration::from_micros(50)) } else { Next::Busy };
+                let next =
+                    if round % 8 == 7 { Next::ParkUntil(io.now() + Duration::from_micros(50)) } else { Next::Busy };
                 (!ending.load(Ordering::Relaxed)).then_some(next)
             }
         })

@@ -51,10 +51,7 @@ pub struct Fabric {
 impl Fabric {
     /// Mailboxes for that many shards; monotonic time begins now.
     pub fn new(shards: usize) -> Self {
-        Self {
-            mailboxes: (0..shards).map(|_| Mailbox::default()).collect(),
-            start: std::time::Instant::now(),
-        }
+        Self { mailboxes: (0..shards).map(|_| Mailbox::default()).collect(), start: std::time::Instant::now() }
     }
 
     /// Ends the sleep of a shard, from any thread. Also cures the executor's hang: a waker called from outside ends
@@ -216,7 +213,8 @@ async fn drive(mut io: GlommioIo, mut round: impl FnMut(&mut GlommioIo) -> Optio
             Next::ParkUntil(Instant::NEVER) => Duration::from_secs(3600),
             Next::ParkUntil(moment) => moment.since(io.now()),
         };
-        Sleep { fabric: io.fabric.clone(), shard: io.shard, timer: Timer::new(sleep), due_at_once: sleep.is_zero() }.await;
+        Sleep { fabric: io.fabric.clone(), shard: io.shard, timer: Timer::new(sleep), due_at_once: sleep.is_zero() }
+            .await;
     }
 }
 

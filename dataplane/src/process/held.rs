@@ -3,7 +3,7 @@
 use super::ProcessError;
 use interplane::message::Descriptor;
 use pki::Epoch;
-use std::os::fd::{BorrowedFd, AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Each descriptor with its meaning.
 pub struct Held(Vec<(Descriptor, OwnedFd)>);

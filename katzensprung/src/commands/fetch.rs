@@ -5,7 +5,6 @@ use config::{ServerConfig, Strictness};
 use controlplane::directory::epoch_time;
 use controlplane::directory::session::Caller;
 use controlplane::node;
-use crypto_simd::random::OsRandom;
 use pki::authority::DocumentVerifier;
 use pki::document::{Consensus, Document};
 use pki::{Epoch, EpochClock};
