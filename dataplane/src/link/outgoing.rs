@@ -151,6 +151,11 @@ impl Peer {
         self.queue.len() as u64 + self.out.packets()
     }
 
+    /// Of those, the packets that are sealed.
+    pub fn sealed(&self) -> u64 {
+        self.out.packets()
+    }
+
     /// Packets that wait for the link.
     pub fn queued(&self) -> usize {
         self.queue.len()

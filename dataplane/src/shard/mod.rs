@@ -189,6 +189,11 @@ impl Shard {
         self.slots.free() + self.port().home.len()
     }
 
+    /// Packets that this shard has sealed and not wholly sent: they need no slot any more.
+    pub fn sealed(&self) -> u64 {
+        self.peers().map(Peer::sealed).sum()
+    }
+
     /// Whether the link to a node is up and owned by this shard.
     pub fn is_linked_to(&self, node: &pki::NodeId) -> bool {
         self.peers().any(|peer| peer.node == *node && peer.is_up())

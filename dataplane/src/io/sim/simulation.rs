@@ -55,8 +55,20 @@ impl<H: Host> Simulation<H> {
     }
 
     /// One host.
+    pub fn host(&self, id: HostId) -> Option<&H> {
+        self.seats.iter().find(|seat| seat.id == id).map(|seat| &seat.host)
+    }
+
+    /// One host, which is polled in the next round to notice the change.
     pub fn host_mut(&mut self, id: HostId) -> Option<&mut H> {
-        self.seats.iter_mut().find(|seat| seat.id == id).map(|seat| &mut seat.host)
+        let seat = self.seats.iter_mut().find(|seat| seat.id == id)?;
+        seat.wake_at = Instant::default();
+        Some(&mut seat.host)
+    }
+
+    /// Lets `act` do something with each host outside the rounds.
+    pub fn for_each(&mut self, mut act: impl FnMut(&mut H, &mut SimIo)) {
+        self.seats.iter_mut().for_each(|seat| act(&mut seat.host, &mut seat.io));
     }
 
     /// A stopped host is not polled: it neither reads nor closes.

@@ -27,12 +27,12 @@ fn handshakes_and_connections_have_limits_of_their_own() {
     let mut connections = Vec::new();
     let mut handshakes = Vec::new();
     for host in 0..4 {
-        let (connection, handshake) = budget.admit(from(&format!("10.0.0.{host}"))).ok().expect("room");
+        let Ok((connection, handshake)) = budget.admit(from(&format!("10.0.0.{host}"))) else { panic!("no room") };
         connections.push(connection);
         handshakes.push(handshake);
     }
     assert_eq!(budget.admit(from("10.0.1.1")).err(), Some(AdmissionRefusal::HandshakeLimit));
     handshakes.clear();
-    let _one_more = budget.admit(from("10.0.1.1")).ok().expect("room");
+    let Ok(_one_more) = budget.admit(from("10.0.1.1")) else { panic!("no room") };
     assert_eq!(budget.admit(from("10.0.1.2")).err(), Some(AdmissionRefusal::ConnectionLimit));
 }
