@@ -29,6 +29,8 @@ enum Command {
     Geometry(commands::geometry::Arguments),
     /// Fetches a document from the authorities and prints it
     Fetch(commands::fetch::Arguments),
+    /// Measures a node on this host
+    Bench(commands::bench::Arguments),
     /// The process that forwards packets; started by `server`
     #[command(hide = true)]
     Dataplane(commands::dataplane::Arguments),
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Command::Keygen(arguments) => commands::keygen::run(&arguments),
         Command::Geometry(arguments) => commands::geometry::run(&arguments),
         Command::Fetch(arguments) => commands::fetch::run(&arguments),
+        Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Dataplane(arguments) => commands::dataplane::run(&arguments),
     };
     match outcome {

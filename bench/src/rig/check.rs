@@ -7,6 +7,8 @@ use super::mill::Pool;
 use hdrhistogram::Histogram;
 use std::time::{Duration, Instant};
 
+const LATENESS_US_MAX: u64 = 60_000_000;
+
 /// What went wrong, by kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wrong {
@@ -47,7 +49,6 @@ pub struct Checker<'a> {
 impl<'a> Checker<'a> {
     /// Nothing sent yet.
     pub fn new(pool: &'a Pool) -> Self {
-        let lateness_us = Histogram::new(3).expect("three digits are possible");
         Self {
             pool,
             started: Instant::now(),
@@ -57,7 +58,7 @@ impl<'a> Checker<'a> {
             received: 0,
             arrived: 0,
             wrong: Wrong::default(),
-            lateness_us,
+            lateness_us: lateness_histogram(),
         }
     }
 
@@ -89,7 +90,7 @@ impl<'a> Checker<'a> {
         self.arrived += 1;
         let delay = Duration::from_millis(u64::from(order.delay_ms)).as_nanos() as u64;
         match self.since_start(now).checked_sub(sent_at + delay) {
-            Some(late) => self.lateness_us.saturating_record((late / 1000).max(1)),
+            Some(late) => self.lateness_us.saturating_record(late / 1000),
             None => self.wrong.early += 1,
         }
     }
@@ -122,11 +123,15 @@ impl<'a> Checker<'a> {
     /// Lateness since the last call, in microseconds: departure as seen here, less the moment at which the packet was
     /// handed to its link plus its delay.
     pub fn take_lateness_us(&mut self) -> Histogram<u64> {
-        let empty = Histogram::new(3).expect("three digits are possible");
-        std::mem::replace(&mut self.lateness_us, empty)
+        std::mem::replace(&mut self.lateness_us, lateness_histogram())
     }
 
     fn since_start(&self, now: Instant) -> u64 {
         now.saturating_duration_since(self.started).as_nanos() as u64
     }
+}
+
+/// Microseconds, three digits exact; what is later than the bound counts as the bound.
+fn lateness_histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, LATENESS_US_MAX, 3).expect("constant bounds that are possible")
 }

@@ -1,6 +1,8 @@
 //! Processors: which there are, and who runs where. Node and rig must not share one while anything is measured.
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use rustix::time::{ClockId, clock_gettime};
+use std::time::Duration;
 
 /// Where node and rig run, if there are processors for both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,4 +29,9 @@ pub fn pin(processor: Option<usize>) -> Result<(), String> {
     let mut set = CpuSet::new();
     set.set(processor);
     sched_setaffinity(None, &set).map_err(|error| format!("cannot pin to processor {processor}: {error}"))
+}
+
+/// CPU time of the calling thread.
+pub fn thread_time() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }

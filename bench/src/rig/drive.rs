@@ -1,6 +1,7 @@
 //! The rig's one loop: sends packets of a pool over the links to the node and checks what comes out behind it.
 
 use super::check::Checker;
+use super::cpu;
 use super::link::{Incoming, Outgoing, wait};
 use super::mill::{Pool, exponential};
 use super::peers::{Accepted, Links};
@@ -34,6 +35,8 @@ pub struct Phase {
     pub probe: Duration,
     /// That time.
     pub duration: Duration,
+    /// CPU time of the rig in that time.
+    pub rig_cpu: Duration,
     /// Lateness of all packets of the phase, in microseconds.
     pub lateness_us: Histogram<u64>,
 }
@@ -84,12 +87,12 @@ impl<'a> Drive<'a> {
         self.checker.take_lateness_us();
         let started = Instant::now();
         let mut due = started;
-        let mut from: Option<(Instant, u64, Duration)> = None;
+        let mut from: Option<(Instant, u64, Duration, Duration)> = None;
         loop {
             let now = Instant::now();
             let elapsed = now - started;
             if from.is_none() && elapsed >= ramp {
-                from = Some((now, self.checker.received(), probe()));
+                from = Some((now, self.checker.received(), probe(), cpu::thread_time()));
             }
             if elapsed >= ramp + duration || self.next >= last {
                 break;
@@ -103,7 +106,9 @@ impl<'a> Drive<'a> {
                 self.sleep(limit.min(Duration::from_millis(1)))?;
             }
         }
-        let (from, packets_before, probe_before) = from.ok_or("there were not enough packets to begin measuring")?;
+        let rig_cpu = cpu::thread_time();
+        let (from, packets_before, probe_before, rig_cpu_before) =
+            from.ok_or("there were not enough packets to begin measuring")?;
         let duration = from.elapsed();
         let packets = self.checker.received() - packets_before;
         let probe = probe().saturating_sub(probe_before);
@@ -113,6 +118,7 @@ impl<'a> Drive<'a> {
             packets,
             probe,
             duration,
+            rig_cpu: rig_cpu.saturating_sub(rig_cpu_before),
             lateness_us: self.checker.take_lateness_us(),
         })
     }

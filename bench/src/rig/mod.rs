@@ -190,6 +190,7 @@ impl<'a> Plan<'a> {
             packets_per_second: 0.0,
             measured_seconds: 0.0,
             cpu_us_per_packet: 0.0,
+            rig_cpu_share: 0.0,
             open_loop_packets_per_second: 0.0,
             open_loop_cpu_us_per_packet: 0.0,
             lateness_ms_p50: 0.0,
@@ -250,6 +251,7 @@ fn measure_phases(
     report.packets_per_second = phase.packets_per_second;
     report.measured_seconds = phase.duration.as_secs_f64();
     report.cpu_us_per_packet = cpu_us_per_packet(&phase);
+    report.rig_cpu_share = phase.rig_cpu.as_secs_f64() / phase.duration.as_secs_f64();
     let rate = phase.packets_per_second / 2.0;
     say(format_args!("measuring lateness at {rate:.0} packets/s"));
     let phase = drive.run(Load::PacketsPerSecond(rate), usize::MAX, RAMP, seconds, probe)?;

@@ -41,6 +41,8 @@ pub struct Report {
     pub measured_seconds: f64,
     /// CPU time of the data plane per packet at that rate, in microseconds.
     pub cpu_us_per_packet: f64,
+    /// The share of its processor that the rig used meanwhile: near 1, the rig was the limit.
+    pub rig_cpu_share: f64,
     /// The rate, half of that, at which lateness was measured.
     pub open_loop_packets_per_second: f64,
     /// CPU time of the data plane per packet at the half rate, in microseconds.
@@ -93,8 +95,11 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             formatter,
-            "  capacity      {:>9.0} packets/s over {:.1} s, {:.2} us of CPU each",
-            self.packets_per_second, self.measured_seconds, self.cpu_us_per_packet
+            "  capacity      {:>9.0} packets/s over {:.1} s, {:.2} us of CPU each; rig {:.0} % busy",
+            self.packets_per_second,
+            self.measured_seconds,
+            self.cpu_us_per_packet,
+            100.0 * self.rig_cpu_share
         )?;
         writeln!(
             formatter,
