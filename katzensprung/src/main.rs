@@ -19,8 +19,6 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Measures this host
-    Bench(commands::bench::Arguments),
     /// Runs a node with the reference's configuration file
     Server(commands::server::Arguments),
     /// Makes a key pair, or those of a node that are missing
@@ -47,7 +45,6 @@ fn main() -> ExitCode {
         }
     };
     let outcome = match arguments.command {
-        Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Server(arguments) => commands::server::run(&arguments),
         Command::Keygen(arguments) => commands::keygen::run(&arguments),
         Command::Geometry(arguments) => commands::geometry::run(&arguments),
