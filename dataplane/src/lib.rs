@@ -35,6 +35,7 @@ pub mod delay;
 pub mod io;
 pub mod link;
 pub mod packet;
+pub mod process;
 pub mod random;
 pub mod shard;
 pub mod shared;

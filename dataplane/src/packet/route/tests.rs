@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 use super::*;
 use sphinx::NextNode;
 
@@ -123,3 +124,6 @@ fn the_time_until_the_unwrap_is_taken_off_the_delay() {
         assert_eq!(remaining_delay(delay_ms, dwell), expected, "{delay_ms} ms after {dwell:?}");
     }
 }
+=======
+
+>>>>>>> main
