@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 use super::*;
 use crate::io::sim::{Network, Path, SimIo};
 use crate::io::{Event, Recv};
@@ -141,6 +140,3 @@ fn a_full_buffer_refuses_and_a_lost_one_tells_what_was_in_it() {
     assert_eq!(out.clear(), packets);
     assert!(out.is_empty() && out.has_room());
 }
-=======
-
->>>>>>> main

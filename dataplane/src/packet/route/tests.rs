@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 use super::*;
 use sphinx::NextNode;
 
@@ -124,6 +123,3 @@ fn the_time_until_the_unwrap_is_taken_off_the_delay() {
         assert_eq!(remaining_delay(delay_ms, dwell), expected, "{delay_ms} ms after {dwell:?}");
     }
 }
-=======
-
->>>>>>> main
