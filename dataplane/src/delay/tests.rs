@@ -11,11 +11,7 @@ struct Bench {
 
 impl Bench {
     fn new(slots: usize, now: u64) -> Self {
-        Self {
-            wheel: Wheel::new(Instant(now), 16),
-            pool: Pool::new(0, slots, 1),
-            random: ShardRandom::new([7; 32]),
-        }
+        Self { wheel: Wheel::new(Instant(now), 16), pool: Pool::new(0, slots, 1), random: ShardRandom::new([7; 32]) }
     }
 
     fn insert(&mut self, due: u64) {
