@@ -36,6 +36,7 @@ pub struct Wheel {
     /// The overflow level is empty below this slot.
     coarse_next: u64,
     ready: VecDeque<Box<Slot>>,
+    #[allow(clippy::vec_box, reason = "slots move by pointer, from list to list")]
     shuffled: Vec<Box<Slot>>,
     len: usize,
 }
@@ -127,6 +128,13 @@ impl Wheel {
         removed
     }
 
+    /// Takes out any packet, due or not: for emptying the wheel.
+    pub fn pop_any(&mut self) -> Option<Box<Slot>> {
+        let slot = self.ready.pop_front().or_else(|| self.fine.pop_any()).or_else(|| self.coarse.pop_any())?;
+        self.len -= 1;
+        Some(slot)
+    }
+
     fn place(&mut self, slot: Box<Slot>) {
         let tick = slot.due.0.div_ceil(TICK_NS).max(self.cursor + 1);
         if tick <= self.cursor + TICKS {
@@ -198,6 +206,11 @@ impl Lists {
         let slot = self.lists[index].pop()?;
         self.removed(index);
         Some(slot)
+    }
+
+    fn pop_any(&mut self) -> Option<Box<Slot>> {
+        let number = self.next_occupied(0, self.lists.len() as u64 - 1)?;
+        self.pop(number)
     }
 
     /// The packet at a position in the order of the table.

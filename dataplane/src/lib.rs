@@ -7,17 +7,40 @@
 //! |---|---|
 //! | [`time`] | monotonic time as a number |
 //! | [`io`] | the trait between shard and driver; the simulated network |
-//! | [`packet`] | slots for packets and what happens to the packets in them |
-//! | [`delay`] | the wheel in which packets wait until they are due |
-//! | [`random`] | a shard's random numbers |
 //! | [`shard`] | the round: what one core does, in which order and how much of it at once |
+//! | [`shared`] | what shards share: documents, keys, queues between them |
+//! | [`link`] | links to other nodes: handshakes, frames in, queues and frames out |
+//! | [`packet`] | slots for packets, and what happens to the packets in them |
+//! | [`delay`] | the wheel in which packets wait until they are due |
+//! | [`account`] | where every packet went |
+//! | [`random`] | a shard's random numbers |
+//!
+//! # Running it
+//!
+//! A driver makes one [`Shared`] from the control plane's setup, and on each core a [`Shard`] with its row of
+//! counters, its event ring and its place for tags in flight. It publishes documents and keys through the `Shared`.
+//! Each core then does nothing but this, where `io` is its implementation of [`io::Io`]:
+//!
+//! ```ignore
+//! loop {
+//!     match shard.poll(&mut io) {
+//!         Next::Busy => {}                                  // let the reactor run, without waiting
+//!         Next::ParkUntil(at) => io.sleep_until_event_or_wake(at),
+//!     }
+//! }
+//! ```
 
+pub mod account;
 pub mod delay;
 pub mod io;
+pub mod link;
 pub mod packet;
+pub mod process;
 pub mod random;
 pub mod shard;
+pub mod shared;
 pub mod time;
 
-pub use shard::Next;
+pub use shard::{Instruments, Next, Shard};
+pub use shared::{Facts, KeyRing, Shared};
 pub use time::Instant;

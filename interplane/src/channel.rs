@@ -1,9 +1,12 @@
 //! The control channel: a named SOCK_SEQPACKET socket that carries whole messages and descriptors, between processes
 //! that the kernel vouches for.
 
+#[cfg(test)]
+mod tests;
+
 use crate::message::Descriptor;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::Mode;
+use rustix::fs::{FileType, Mode};
 use rustix::io::{Errno, IoSlice, IoSliceMut, retry_on_intr};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
@@ -94,8 +97,11 @@ impl ChannelListener {
         match connect(&address) {
             Ok(_) => return Err(ChannelError::AlreadyListening),
             Err(ChannelError::NobodyListens) => {
-                // A socket's file outlives its process. Only sockets refuse connections.
-                let _ = rustix::fs::unlink(path);
+                // A socket's file outlives its process. Other files refuse connections too, and stay.
+                let is_socket = |stat: rustix::fs::Stat| FileType::from_raw_mode(stat.st_mode) == FileType::Socket;
+                if rustix::fs::lstat(path).is_ok_and(is_socket) {
+                    let _ = rustix::fs::unlink(path);
+                }
             }
             Err(_) => {}
         }

@@ -1,5 +1,8 @@
 //! What the data plane tells the log. Events hold no tags, no ids of replies, no user names and no client addresses.
 
+#[cfg(test)]
+mod tests;
+
 use crate::counter::{AdmissionRefusal, DialFailure, Direction, HandshakeState, LinkEnd, PeerRefusal};
 use crate::reason::DropReason;
 use pki::{Epoch, NodeId};

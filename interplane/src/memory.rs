@@ -4,6 +4,8 @@
 //! here. Immutable content is read as plain bytes, but only after the kernel has confirmed that nobody can change it.
 
 mod map;
+#[cfg(test)]
+mod tests;
 pub(crate) use map::LockedPages;
 pub use map::{SealedMemory, SharedMemory};
 

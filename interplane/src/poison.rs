@@ -1,6 +1,9 @@
 //! Which packets were being unwrapped when a data plane crashed. A packet that crashes the data plane would else do it
 //! again whenever its sender repeats it.
 
+#[cfg(test)]
+mod tests;
+
 use crate::counter::SHARDS_MAX;
 use crate::memory::{MemoryError, SharedMemory};
 use crate::message::REFUSED_TAGS_MAX;

@@ -10,6 +10,8 @@
 //! must be dropped: whether it is new cannot be known later.
 
 mod keyed;
+#[cfg(test)]
+mod tests;
 
 use crate::memory::{MemoryError, SharedMemory};
 use keyed::siphash_128;
@@ -87,7 +89,7 @@ impl Fill {
 /// line rate.
 pub fn replay_capacity(packets_per_second: u64, epoch_seconds: u64) -> u64 {
     let tags = u128::from(packets_per_second) * u128::from(epoch_seconds.max(1));
-    let slots = (tags * 100).div_ceil(u128::from(DESIGN_FILL_PERCENT));
+    let slots = tags.saturating_mul(100).div_ceil(u128::from(DESIGN_FILL_PERCENT));
     let buckets = u64::try_from(slots.div_ceil(BUCKET_SLOTS as u128)).unwrap_or(u64::MAX);
     buckets.clamp(BUCKETS_MIN, BUCKETS_MAX)
 }

@@ -3,6 +3,9 @@
 //!
 //! The reader trusts nothing that it finds: the writer may have crashed, or be of another mind about the layout.
 
+#[cfg(test)]
+mod tests;
+
 use crate::counter::SHARDS_MAX;
 use crate::event::Event;
 use crate::memory::{MemoryError, SharedMemory};

@@ -1,5 +1,8 @@
 //! Private keys on their way between the planes: locked, kept out of core dumps, wiped.
 
+#[cfg(test)]
+mod tests;
+
 use crate::memory::{LockedPages, MemoryError, SharedMemory};
 use pki::Epoch;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};

@@ -1,6 +1,9 @@
 //! What a data plane is told once, when a control plane attaches. Every value is final: defaults of the configuration
 //! file are filled in.
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 use crate::counter::SHARDS_MAX;
 use pki::epoch::PeriodError;
 use pki::neighbours::Role;

@@ -1,5 +1,8 @@
 //! Everything that the data plane knows about the network, whole and immutable: one sealed memfd per change.
 
+#[cfg(test)]
+mod tests;
+
 use crate::memory::{self, MemoryError, SealedMemory};
 use pki::Epoch;
 use pki::policy::View;

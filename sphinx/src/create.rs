@@ -1,9 +1,12 @@
 //! Making packets (sphinx.md 6.1, 6.2, 7.1).
 
 mod header;
+mod load;
 mod secrets;
 #[cfg(test)]
 mod tests;
+
+pub use load::{LoadCommand, LoadMaker};
 
 use crate::PAYLOAD_TAG_BYTES;
 use crate::commands::CommandError;

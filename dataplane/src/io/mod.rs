@@ -20,6 +20,7 @@
 //!   that shard's parked flag to false, so there is at most one call per sleep. A wake-up that arrives between
 //!   `poll` returning [`Next::ParkUntil`](crate::shard::Next) and the driver's sleep must not be lost.
 
+pub mod glommio;
 pub mod sim;
 
 use crate::time::Instant;

@@ -1,1 +1,524 @@
-//! A simulated network and clock.
+//! A simulated network and clock: everything follows from one seed, nothing waits for real time.
+//!
+//! [`Network`] holds the clock, the connections and what is under way. Every host (one shard, or one fake peer) has its
+//! own [`SimIo`]. [`Simulation`] polls hosts in turn and lets time pass when all of them sleep.
+//!
+//! Connections are streams with latency, bandwidth and a bounded buffer, so that a peer that does not read stalls its
+//! sender. A connection can be cut; whole addresses can be made to swallow dials.
+
+mod simulation;
+#[cfg(test)]
+mod tests;
+
+pub use simulation::{Host, Simulation};
+
+use super::{ConnId, ConnectFailure, Event, Io, Recv, Sent};
+use crate::random::ShardRandom;
+use crate::time::Instant;
+use std::cell::RefCell;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// What a path between two hosts is like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Path {
+    /// One way.
+    pub latency: Duration,
+    /// Added to each transfer, uniformly random up to this; the order of bytes is kept.
+    pub jitter: Duration,
+    /// Each way.
+    pub bytes_per_second: u64,
+    /// Bytes under way and waiting at the receiver, each way.
+    pub buffer_bytes: usize,
+}
+
+impl Default for Path {
+    /// A data centre: 100 us, 10 Gbit/s, 1 MB.
+    fn default() -> Self {
+        Self {
+            latency: Duration::from_micros(100),
+            jitter: Duration::from_micros(20),
+            bytes_per_second: 1_250_000_000,
+            buffer_bytes: 1 << 20,
+        }
+    }
+}
+
+/// Names a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct HostId(usize);
+
+/// The network. Clones are the same network.
+#[derive(Clone)]
+pub struct Network(Rc<RefCell<State>>);
+
+/// One host's input and output.
+pub struct SimIo {
+    state: Rc<RefCell<State>>,
+    host: usize,
+}
+
+struct State {
+    now: Instant,
+    unix_start: Duration,
+    path: Path,
+    random: ShardRandom,
+    hosts: Vec<HostState>,
+    listeners: HashMap<SocketAddr, usize>,
+    black_holes: HashSet<SocketAddr>,
+    connections: Vec<Connection>,
+    agenda: BinaryHeap<Reverse<Appointment>>,
+    appointments: u64,
+}
+
+/// Connections, wake-ups and events of one host.
+struct HostState {
+    /// The first host of its process, and its number there: hosts of a process hand connections over to each other.
+    process: usize,
+    address: SocketAddr,
+    events: VecDeque<Event>,
+    woken: bool,
+    table: Vec<TableEntry>,
+    free: Vec<u32>,
+}
+
+#[derive(Clone, Copy)]
+struct TableEntry {
+    generation: u32,
+    end: Option<End>,
+}
+
+/// One end of a connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct End {
+    connection: usize,
+    side: usize,
+}
+
+impl End {
+    fn other(self) -> Self {
+        Self { side: 1 - self.side, ..self }
+    }
+}
+
+struct Connection {
+    path: Path,
+    sides: [Side; 2],
+}
+
+/// What one end sees.
+#[derive(Default)]
+struct Side {
+    host: usize,
+    conn: Option<ConnId>,
+    arrived: VecDeque<u8>,
+    /// Bytes on their way here.
+    under_way: usize,
+    /// When the line from here is free again.
+    line_free_at: Instant,
+    /// When the last bytes from here arrive: later ones do not overtake.
+    last_arrival: Instant,
+    waits_to_read: bool,
+    waits_to_write: bool,
+    ended: bool,
+    lost: bool,
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Appointment {
+    at: Instant,
+    number: u64,
+    what: Happening,
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Happening {
+    Dial { host: usize, conn: (u32, u32), to: SocketAddr },
+    DialFailed { host: usize, conn: (u32, u32) },
+    Established { connection: usize },
+    Arrival { connection: usize, side: usize, bytes: Vec<u8> },
+    End { connection: usize, side: usize },
+    Loss { connection: usize, side: usize },
+}
+
+impl Network {
+    /// An empty network at time zero, which is `unix_start` on civil clocks.
+    pub fn new(seed: [u8; 32], unix_start: Duration) -> Self {
+        Self(Rc::new(RefCell::new(State {
+            now: Instant::default(),
+            unix_start,
+            path: Path::default(),
+            random: ShardRandom::new(seed),
+            hosts: Vec::new(),
+            listeners: HashMap::new(),
+            black_holes: HashSet::new(),
+            connections: Vec::new(),
+            agenda: BinaryHeap::new(),
+            appointments: 0,
+        })))
+    }
+
+    /// The path of connections that are made from now on.
+    pub fn set_path(&self, path: Path) {
+        self.0.borrow_mut().path = path;
+    }
+
+    /// A process of several hosts; its dials come from `address`.
+    pub fn add_process(&self, hosts: usize, address: SocketAddr) -> Vec<(HostId, SimIo)> {
+        let mut state = self.0.borrow_mut();
+        let process = state.hosts.len();
+        let host = |_| HostState {
+            process,
+            address,
+            events: VecDeque::new(),
+            woken: false,
+            table: Vec::new(),
+            free: Vec::new(),
+        };
+        state.hosts.extend((0..hosts).map(host));
+        drop(state);
+        (process..process + hosts).map(|host| (HostId(host), SimIo { state: Rc::clone(&self.0), host })).collect()
+    }
+
+    /// From now on `host` accepts connections to `address`.
+    pub fn listen(&self, host: HostId, address: SocketAddr) {
+        self.0.borrow_mut().listeners.insert(address, host.0);
+    }
+
+    /// From now on nobody accepts connections to `address`.
+    pub fn stop_listening(&self, address: SocketAddr) {
+        self.0.borrow_mut().listeners.remove(&address);
+    }
+
+    /// Dials to `address` get no answer at all.
+    pub fn swallow_dials(&self, address: SocketAddr) {
+        self.0.borrow_mut().black_holes.insert(address);
+    }
+
+    /// Loses every connection between the two hosts; both notice at once. Gives their number.
+    pub fn cut(&self, a: HostId, b: HostId) -> usize {
+        self.0.borrow_mut().cut(a.0, b.0)
+    }
+
+    /// Connections that have not ended on both sides.
+    pub fn open_connections(&self) -> usize {
+        let state = self.0.borrow();
+        state.connections.iter().filter(|connection| connection.sides.iter().any(|side| side.conn.is_some())).count()
+    }
+
+    /// The clock.
+    pub fn now(&self) -> Instant {
+        self.0.borrow().now
+    }
+
+    /// The civil clock.
+    pub fn unix_now(&self) -> Duration {
+        self.0.borrow().unix_now()
+    }
+
+    /// When the next thing happens by itself.
+    pub fn next_at(&self) -> Option<Instant> {
+        self.0.borrow().agenda.peek().map(|Reverse(appointment)| appointment.at)
+    }
+
+    /// Lets time pass, and what is due happen. The clock does not go back.
+    pub fn advance_to(&self, to: Instant) {
+        let mut state = self.0.borrow_mut();
+        while let Some(Reverse(appointment)) = state.agenda.peek()
+            && appointment.at <= to
+        {
+            let Some(Reverse(appointment)) = state.agenda.pop() else { break };
+            state.now = state.now.max(appointment.at);
+            state.happen(appointment.what);
+        }
+        state.now = state.now.max(to);
+    }
+
+    /// Whether something happened to a host since the last question, or it still has events.
+    pub fn take_wake_up(&self, host: HostId) -> bool {
+        let host = &mut self.0.borrow_mut().hosts[host.0];
+        std::mem::take(&mut host.woken) || !host.events.is_empty()
+    }
+}
+
+impl State {
+    fn unix_now(&self) -> Duration {
+        self.unix_start + Duration::from_nanos(self.now.0)
+    }
+
+    fn schedule(&mut self, at: Instant, what: Happening) {
+        self.appointments += 1;
+        self.agenda.push(Reverse(Appointment { at, number: self.appointments, what }));
+    }
+
+    fn event(&mut self, host: usize, event: Event) {
+        let host = &mut self.hosts[host];
+        host.events.push_back(event);
+        host.woken = true;
+    }
+
+    fn new_conn(&mut self, host: usize, end: Option<End>) -> ConnId {
+        let host = &mut self.hosts[host];
+        let index = host.free.pop().unwrap_or_else(|| {
+            host.table.push(TableEntry { generation: 0, end: None });
+            host.table.len() as u32 - 1
+        });
+        let entry = &mut host.table[index as usize];
+        entry.generation += 1;
+        entry.end = end;
+        ConnId { index, generation: entry.generation }
+    }
+
+    /// The entry of a connection that the host has not closed.
+    fn entry(&mut self, host: usize, conn: ConnId) -> Option<&mut TableEntry> {
+        self.hosts[host].table.get_mut(conn.index as usize).filter(|entry| entry.generation == conn.generation)
+    }
+
+    fn side(&mut self, end: End) -> &mut Side {
+        &mut self.connections[end.connection].sides[end.side]
+    }
+
+    fn happen(&mut self, what: Happening) {
+        match what {
+            Happening::Dial { host, conn, to } => self.dial(host, id(conn), to),
+            Happening::DialFailed { host, conn } => {
+                if self.entry(host, id(conn)).is_some() {
+                    self.event(host, Event::ConnectFailed { conn: id(conn), failure: ConnectFailure::Refused });
+                }
+            }
+            Happening::Established { connection } => {
+                let side = &self.connections[connection].sides[0];
+                if let Some(conn) = side.conn {
+                    self.event(side.host, Event::Connected { conn });
+                }
+            }
+            Happening::Arrival { connection, side, bytes } => self.arrive(End { connection, side }, &bytes),
+            Happening::End { connection, side } => {
+                let end = End { connection, side };
+                self.side(end).ended = true;
+                self.readable(end);
+            }
+            Happening::Loss { connection, side } => self.lose(End { connection, side }),
+        }
+    }
+
+    /// The dial reaches the other side.
+    fn dial(&mut self, host: usize, conn: ConnId, to: SocketAddr) {
+        if self.entry(host, conn).is_none() || self.black_holes.contains(&to) {
+            return;
+        }
+        let back = self.now + self.path.latency;
+        let Some(&listener) = self.listeners.get(&to) else {
+            self.schedule(back, Happening::DialFailed { host, conn: (conn.index, conn.generation) });
+            return;
+        };
+        let connection = self.connections.len();
+        let side = |host| Side { host, ..Side::default() };
+        self.connections.push(Connection { path: self.path, sides: [side(host), side(listener)] });
+        if let Some(entry) = self.entry(host, conn) {
+            entry.end = Some(End { connection, side: 0 });
+        }
+        let accepted = self.new_conn(listener, Some(End { connection, side: 1 }));
+        self.connections[connection].sides[0].conn = Some(conn);
+        self.connections[connection].sides[1].conn = Some(accepted);
+        let peer = self.hosts[host].address;
+        self.event(listener, Event::Accepted { conn: accepted, peer });
+        self.schedule(back, Happening::Established { connection });
+    }
+
+    fn arrive(&mut self, end: End, bytes: &[u8]) {
+        let side = self.side(end);
+        side.under_way -= bytes.len();
+        if side.conn.is_none() {
+            // Closed here: the sender learns of it.
+            let at = self.now + self.connections[end.connection].path.latency;
+            self.schedule(at, Happening::Loss { connection: end.connection, side: end.other().side });
+            return;
+        }
+        side.arrived.extend(bytes);
+        self.readable(end);
+    }
+
+    fn lose(&mut self, end: End) {
+        let side = self.side(end);
+        side.lost = true;
+        side.waits_to_read = true;
+        self.readable(end);
+    }
+
+    fn readable(&mut self, end: End) {
+        let side = self.side(end);
+        if std::mem::take(&mut side.waits_to_read)
+            && let Some(conn) = side.conn
+        {
+            let host = side.host;
+            self.event(host, Event::Readable { conn });
+        }
+    }
+
+    fn cut(&mut self, a: usize, b: usize) -> usize {
+        let mut count = 0;
+        for connection in 0..self.connections.len() {
+            let sides = &self.connections[connection].sides;
+            let hosts = [sides[0].host, sides[1].host];
+            let open = sides.iter().any(|side| side.conn.is_some() && !side.lost);
+            if open && (hosts == [a, b] || hosts == [b, a]) {
+                count += 1;
+                self.lose(End { connection, side: 0 });
+                self.lose(End { connection, side: 1 });
+            }
+        }
+        count
+    }
+
+    fn recv(&mut self, end: End, buffer: &mut [u8]) -> Recv {
+        let side = self.side(end);
+        if side.lost {
+            return Recv::Failed;
+        }
+        let count = buffer.len().min(side.arrived.len());
+        if count == 0 {
+            if side.ended {
+                return Recv::Closed;
+            }
+            side.waits_to_read = true;
+            return Recv::WouldBlock;
+        }
+        for (to, from) in buffer.iter_mut().zip(side.arrived.drain(..count)) {
+            *to = from;
+        }
+        let sender = self.side(end.other());
+        if std::mem::take(&mut sender.waits_to_write)
+            && let Some(conn) = sender.conn
+        {
+            let host = sender.host;
+            self.event(host, Event::Writable { conn });
+        }
+        Recv::Bytes(count)
+    }
+
+    fn send(&mut self, end: End, bytes: &[u8]) -> Sent {
+        let path = self.connections[end.connection].path;
+        if self.side(end).lost {
+            return Sent::Failed;
+        }
+        let receiver = self.side(end.other());
+        let room = path.buffer_bytes.saturating_sub(receiver.under_way + receiver.arrived.len());
+        let count = bytes.len().min(room);
+        if count == 0 {
+            self.side(end).waits_to_write = true;
+            return Sent::WouldBlock;
+        }
+        receiver.under_way += count;
+        let at = self.departure(end, path, count);
+        let arrival =
+            Happening::Arrival { connection: end.connection, side: end.other().side, bytes: bytes[..count].to_vec() };
+        self.schedule(at, arrival);
+        Sent::Bytes(count)
+    }
+
+    /// When so many bytes from `end` arrive, if they are given to the line now.
+    fn departure(&mut self, end: End, path: Path, bytes: usize) -> Instant {
+        let jitter = self.random.below(u32::try_from(path.jitter.as_nanos()).unwrap_or(u32::MAX).saturating_add(1));
+        let now = self.now;
+        let side = self.side(end);
+        let transfer_ns = bytes as u128 * 1_000_000_000 / u128::from(path.bytes_per_second.max(1));
+        side.line_free_at =
+            side.line_free_at.max(now) + Duration::from_nanos(u64::try_from(transfer_ns).unwrap_or(u64::MAX));
+        let at = side.line_free_at + path.latency + Duration::from_nanos(u64::from(jitter));
+        side.last_arrival = side.last_arrival.max(at);
+        side.last_arrival
+    }
+
+    fn close(&mut self, host: usize, conn: ConnId) {
+        let Some(entry) = self.entry(host, conn) else { return };
+        let end = entry.end.take();
+        // The name is spent: the next user of the index has another generation.
+        entry.generation += 1;
+        self.hosts[host].free.push(conn.index);
+        let Some(end) = end else { return };
+        let path = self.connections[end.connection].path;
+        let side = self.side(end);
+        side.conn = None;
+        side.arrived.clear();
+        let at = self.departure(end, path, 0);
+        self.schedule(at, Happening::End { connection: end.connection, side: end.other().side });
+    }
+
+    fn hand_over(&mut self, host: usize, conn: ConnId, to: usize) {
+        let Some(entry) = self.entry(host, conn) else { return };
+        let Some(end) = entry.end.take() else { return };
+        entry.generation += 1;
+        self.hosts[host].free.push(conn.index);
+        let dialler = self.side(end.other()).host;
+        let peer = self.hosts[dialler].address;
+        let adopted = self.new_conn(to, Some(end));
+        let side = self.side(end);
+        side.host = to;
+        side.conn = Some(adopted);
+        side.waits_to_read = false;
+        side.waits_to_write = false;
+        self.event(to, Event::Adopted { conn: adopted, peer });
+    }
+}
+
+fn id((index, generation): (u32, u32)) -> ConnId {
+    ConnId { index, generation }
+}
+
+impl Io for SimIo {
+    fn now(&self) -> Instant {
+        self.state.borrow().now
+    }
+
+    fn unix_now(&self) -> Duration {
+        self.state.borrow().unix_now()
+    }
+
+    fn next_event(&mut self) -> Option<Event> {
+        self.state.borrow_mut().hosts[self.host].events.pop_front()
+    }
+
+    fn recv(&mut self, conn: ConnId, buffer: &mut [u8]) -> Recv {
+        let mut state = self.state.borrow_mut();
+        match state.entry(self.host, conn).and_then(|entry| entry.end) {
+            Some(end) => state.recv(end, buffer),
+            None => Recv::Failed,
+        }
+    }
+
+    fn send(&mut self, conn: ConnId, bytes: &[u8]) -> Sent {
+        let mut state = self.state.borrow_mut();
+        match state.entry(self.host, conn).and_then(|entry| entry.end) {
+            Some(end) => state.send(end, bytes),
+            None => Sent::Failed,
+        }
+    }
+
+    fn connect(&mut self, to: SocketAddr) -> ConnId {
+        let mut state = self.state.borrow_mut();
+        let conn = state.new_conn(self.host, None);
+        let at = state.now + state.path.latency;
+        state.schedule(at, Happening::Dial { host: self.host, conn: (conn.index, conn.generation), to });
+        conn
+    }
+
+    fn hand_over(&mut self, conn: ConnId, to_shard: usize) {
+        let mut state = self.state.borrow_mut();
+        let to = state.hosts[self.host].process + to_shard;
+        state.hand_over(self.host, conn, to);
+    }
+
+    fn close(&mut self, conn: ConnId) {
+        self.state.borrow_mut().close(self.host, conn);
+    }
+
+    fn wake(&mut self, shard: usize) {
+        let mut state = self.state.borrow_mut();
+        let host = state.hosts[self.host].process + shard;
+        state.hosts[host].woken = true;
+    }
+}

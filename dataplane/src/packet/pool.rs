@@ -14,17 +14,15 @@
 mod tests;
 
 use crate::time::Instant;
-
-const NODE_ID_BYTES: usize = 32;
-const COMMAND_HEADER_BYTES: usize = 6;
-const FRAME_BODY_TAG_BYTES: usize = 16;
-const FRAME_HEADER_BYTES: usize = 20;
+use sphinx::NODE_ID_BYTES;
+use wire::command::COMMAND_HEADER_BYTES;
+use wire::{FRAME_BODY_TAG_BYTES, FRAME_HEADER_BYTES};
 
 /// Bytes around a packet in its slot and on the wire.
 pub const FRAME_OVERHEAD_BYTES: usize = FRAME_HEADER_BYTES + COMMAND_HEADER_BYTES + FRAME_BODY_TAG_BYTES;
 const PACKET_START: usize = FRAME_HEADER_BYTES + COMMAND_HEADER_BYTES;
 
-/// Names an outgoing destination: a place in the directory's table.
+/// Names an outgoing destination: a place in the [`Directory`](crate::shared::Directory)'s table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DestinationId(pub u32);
 
@@ -39,7 +37,7 @@ pub struct Slot {
     pub due: Instant,
     /// When it left the wheel.
     pub dispatch_at: Instant,
-    /// The link that it came in by: the shard, and the place in that shard's table.
+    /// The link that it came in by.
     pub source: Source,
     /// Where to send it, after routing.
     pub next_hop: [u8; NODE_ID_BYTES],
@@ -47,15 +45,13 @@ pub struct Slot {
     pub destination: DestinationId,
 }
 
-/// Where a packet came from.
+/// Where a packet came from. The shard is the slot's home.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Source {
-    /// Place in the receiving shard's table of links.
+    /// Place in that shard's table of connections.
     pub link: u32,
-    /// The epoch whose key matched this link's last packet, counted from the current one: the key to try first.
+    /// The key that matched this link's last packet: the one to try first.
     pub hint: KeyHint,
-    /// Whether the sender is a client: the packet must go on to another node (server.md 3.5).
-    pub must_forward: bool,
 }
 
 /// Which of the three keys a packet is expected to be for.
@@ -68,6 +64,21 @@ pub enum KeyHint {
     Previous,
     /// The next epoch's.
     Next,
+}
+
+impl KeyHint {
+    /// All of them, in the order in which keys are tried (server.md 3.6).
+    pub const ALL: [Self; 3] = [Self::Current, Self::Previous, Self::Next];
+
+    /// Its position in [`KeyHint::ALL`].
+    pub fn index(self) -> usize {
+        self as usize
+    }
+
+    /// The hint at a position; the usual one if there is none.
+    pub fn from_index(index: u8) -> Self {
+        Self::ALL.get(usize::from(index)).copied().unwrap_or_default()
+    }
 }
 
 impl Slot {

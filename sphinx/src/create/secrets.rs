@@ -88,7 +88,7 @@ fn blind_later(
 }
 
 /// The first failure; `results[0]` belongs to hop `first`.
-fn first_error(first: usize, results: &[Result<(), SchemeError>]) -> Result<(), CreateError> {
+pub(super) fn first_error(first: usize, results: &[Result<(), SchemeError>]) -> Result<(), CreateError> {
     match results.iter().enumerate().find_map(|(index, result)| result.err().map(|source| (index, source))) {
         Some((index, source)) => Err(CreateError::PublicKey { hop: first + index, source }),
         None => Ok(()),

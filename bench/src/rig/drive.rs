@@ -1,0 +1,201 @@
+//! The rig's one loop: sends packets of a pool over the links to the node and checks what comes out behind it.
+
+use super::check::Checker;
+use super::cpu;
+use super::link::{Incoming, Outgoing, wait};
+use super::mill::{Pool, exponential};
+use super::peers::{Accepted, Links};
+use crypto_simd::random::{OsRandom, Random, SeededRandom};
+use hdrhistogram::Histogram;
+use std::time::{Duration, Instant};
+
+/// How packets are sent.
+#[derive(Clone, Copy, Debug)]
+pub enum Load {
+    /// As many as keep so many packets inside the node: shows the capacity.
+    Window(u64),
+    /// At exponential distances, so many per second, whatever the node does.
+    PacketsPerSecond(f64),
+}
+
+/// When to stop waiting for packets that do not come out any more.
+const QUIET_LIMIT: Duration = Duration::from_millis(1500);
+/// Nothing may come out any more when everything has.
+const QUIET_AT_END: Duration = Duration::from_millis(50);
+/// Packets sent between two looks at the receiving side.
+const BURST: usize = 32;
+
+/// What a phase of sending brought.
+pub struct Phase {
+    /// Packets per second that came out between the end of the ramp and the end of sending.
+    pub packets_per_second: f64,
+    /// Packets that came out in that time.
+    pub packets: u64,
+    /// What the probe counted in that time.
+    pub probe: Duration,
+    /// That time.
+    pub duration: Duration,
+    /// CPU time of the rig in that time.
+    pub rig_cpu: Duration,
+    /// Lateness of all packets of the phase, in microseconds.
+    pub lateness_us: Histogram<u64>,
+}
+
+/// Links, packets and what has become of them.
+pub struct Drive<'a> {
+    pool: &'a Pool,
+    checker: Checker<'a>,
+    upstream: Vec<Outgoing>,
+    downstream: Vec<Option<Incoming>>,
+    accepted: Accepted,
+    next: usize,
+    random: SeededRandom,
+}
+
+impl<'a> Drive<'a> {
+    /// Nothing sent yet.
+    pub fn new(pool: &'a Pool, links: Links) -> Self {
+        let mut seed = [0; 32];
+        OsRandom.fill(&mut seed);
+        Self {
+            pool,
+            checker: Checker::new(pool),
+            upstream: links.upstream,
+            downstream: links.downstream,
+            accepted: links.accepted,
+            next: 0,
+            random: SeededRandom::new(&seed),
+        }
+    }
+
+    /// What has become of the packets so far.
+    pub fn checker(&self) -> &Checker<'a> {
+        &self.checker
+    }
+
+    /// Sends until `duration` or `packets` have passed, then waits until everything has come out or nothing more comes.
+    /// Figures begin after `ramp`; `probe` counts something from there to the end of sending.
+    pub fn run(
+        &mut self,
+        load: Load,
+        packets: usize,
+        ramp: Duration,
+        duration: Duration,
+        probe: impl Fn() -> Duration,
+    ) -> Result<Phase, String> {
+        let last = self.pool.count().min(self.next.saturating_add(packets));
+        self.checker.take_lateness_us();
+        let started = Instant::now();
+        let mut due = started;
+        let mut from: Option<(Instant, u64, Duration, Duration)> = None;
+        loop {
+            let now = Instant::now();
+            let elapsed = now - started;
+            if from.is_none() && elapsed >= ramp {
+                from = Some((now, self.checker.received(), probe(), cpu::thread_time()));
+            }
+            if elapsed >= ramp + duration || self.next >= last {
+                break;
+            }
+            let sent = self.send(load, last, now, &mut due)?;
+            if !self.receive()? && sent == 0 {
+                let limit = match load {
+                    Load::PacketsPerSecond(_) => due.saturating_duration_since(Instant::now()),
+                    Load::Window(_) => Duration::from_millis(1),
+                };
+                self.sleep(limit.min(Duration::from_millis(1)))?;
+            }
+        }
+        let rig_cpu = cpu::thread_time();
+        let (from, packets_before, probe_before, rig_cpu_before) =
+            from.ok_or("there were not enough packets to begin measuring")?;
+        let duration = from.elapsed();
+        let packets = self.checker.received() - packets_before;
+        let probe = probe().saturating_sub(probe_before);
+        self.drain()?;
+        Ok(Phase {
+            packets_per_second: packets as f64 / duration.as_secs_f64(),
+            packets,
+            probe,
+            duration,
+            rig_cpu: rig_cpu.saturating_sub(rig_cpu_before),
+            lateness_us: self.checker.take_lateness_us(),
+        })
+    }
+
+    /// Sends what is due, in a burst at most. Gives how many.
+    fn send(&mut self, load: Load, last: usize, now: Instant, due: &mut Instant) -> Result<usize, String> {
+        let first = self.next;
+        while self.next < last && self.next - first < BURST {
+            let is_due = match load {
+                Load::Window(window) => self.checker.in_flight() < window,
+                Load::PacketsPerSecond(_) => *due <= now,
+            };
+            let link = self.next % self.upstream.len();
+            let Some(upstream) = self.upstream.get_mut(link).filter(|link| is_due && link.has_room()) else { break };
+            self.checker.handle_sent(self.next, Instant::now());
+            upstream.push(self.pool.packet(self.next))?;
+            self.next += 1;
+            if let Load::PacketsPerSecond(rate) = load {
+                *due += Duration::from_secs_f64(exponential(&mut self.random) / rate);
+            }
+        }
+        for upstream in &mut self.upstream {
+            upstream.flush()?;
+        }
+        Ok(self.next - first)
+    }
+
+    /// Takes what has come out. Gives whether anything has.
+    fn receive(&mut self) -> Result<bool, String> {
+        let mut progress = false;
+        for (number, link) in self.downstream.iter_mut().enumerate() {
+            let Some(incoming) = link else { continue };
+            match take_packets(incoming, number, &mut self.checker) {
+                Ok(any) => progress |= any,
+                // The node may end a link when it has made a newer one.
+                Err(reason) => match self.accepted.try_recv() {
+                    Ok((replaced, newer)) if replaced == number => *link = Some(newer),
+                    _ => return Err(format!("link to node {number} behind: {reason}")),
+                },
+            }
+        }
+        while let Ok((number, newer)) = self.accepted.try_recv() {
+            self.downstream[number] = Some(newer);
+        }
+        Ok(progress)
+    }
+
+    fn sleep(&mut self, limit: Duration) -> Result<(), String> {
+        for (number, upstream) in self.upstream.iter_mut().enumerate() {
+            upstream.check_silence().map_err(|reason| format!("link of node {number} before: {reason}"))?;
+        }
+        wait(self.downstream.iter().flatten(), self.upstream.iter(), limit)
+    }
+
+    fn drain(&mut self) -> Result<(), String> {
+        let mut last_progress = Instant::now();
+        while last_progress.elapsed() < if self.checker.in_flight() > 0 { QUIET_LIMIT } else { QUIET_AT_END } {
+            for upstream in &mut self.upstream {
+                upstream.flush()?;
+            }
+            if self.receive()? {
+                last_progress = Instant::now();
+            } else {
+                self.sleep(Duration::from_millis(10))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn take_packets(incoming: &mut Incoming, number: usize, checker: &mut Checker<'_>) -> Result<bool, String> {
+    if !incoming.fill()? {
+        return Ok(false);
+    }
+    let now = Instant::now();
+    while let Some(packet) = incoming.next_packet()? {
+        checker.handle_received(number, packet, now);
+    }
+    Ok(true)
+}

@@ -1,0 +1,114 @@
+//! The mix-key schedule (server.md 4.1): publishing for epoch e needs the keys of e, e+1 and e+2; keys older than the
+//! previous epoch go. Keys never change once made, whatever dies: a control plane that attaches to a living data
+//! plane takes over the keys that it holds ([`MixKeys::adopt`]) before it makes any.
+
+use crypto_simd::random::Random;
+use crypto_simd::schemes::{Kem, LookupError, Nike, SchemeError, kem, nike};
+use std::collections::BTreeMap;
+use zeroize::Zeroizing;
+
+#[cfg(test)]
+mod tests;
+
+/// Epochs whose keys one descriptor holds.
+pub const EPOCHS_PER_DESCRIPTOR: u64 = 3;
+
+/// The scheme of a Sphinx geometry, which mix keys are made with.
+#[derive(Clone, Copy)]
+pub enum Scheme {
+    /// Diffie-Hellman with blinding.
+    Nike(&'static dyn Nike),
+    /// One encapsulation per hop.
+    Kem(&'static dyn Kem),
+}
+
+impl Scheme {
+    /// The scheme that the geometry's two name fields select.
+    pub fn of_geometry(geometry: &sphinx::Geometry) -> Result<Self, LookupError> {
+        if geometry.kem_name.is_empty() {
+            nike::by_name(&geometry.nike_name).map(Self::Nike)
+        } else {
+            kem::by_name(&geometry.kem_name).map(Self::Kem)
+        }
+    }
+
+    fn generate(self, random: &mut dyn Random) -> Zeroizing<Vec<u8>> {
+        match self {
+            Self::Nike(scheme) => scheme.generate(random),
+            Self::Kem(scheme) => scheme.generate(random),
+        }
+    }
+
+    fn public_key(self, private: &[u8]) -> Result<Vec<u8>, SchemeError> {
+        match self {
+            Self::Nike(scheme) => scheme.public_key(private),
+            Self::Kem(scheme) => scheme.load(private).map(|key| key.public_key().to_vec()),
+        }
+    }
+}
+
+struct MixKeyPair {
+    private: Zeroizing<Vec<u8>>,
+    public: Vec<u8>,
+}
+
+/// The live mix keys by epoch.
+pub struct MixKeys {
+    scheme: Scheme,
+    pairs: BTreeMap<u64, MixKeyPair>,
+}
+
+impl MixKeys {
+    /// No keys yet.
+    pub fn new(scheme: Scheme) -> Self {
+        Self { scheme, pairs: BTreeMap::new() }
+    }
+
+    /// Takes over keys that a data plane holds. A key that is there already stays.
+    pub fn adopt(&mut self, keys: impl IntoIterator<Item = (u64, Zeroizing<Vec<u8>>)>) -> Result<(), SchemeError> {
+        for (epoch, private) in keys {
+            let public = self.scheme.public_key(&private)?;
+            self.pairs.entry(epoch).or_insert(MixKeyPair { private, public });
+        }
+        Ok(())
+    }
+
+    /// Makes the missing keys of `first` and the two epochs after it. Says whether any was made.
+    pub fn make(&mut self, first: u64, random: &mut dyn Random) -> Result<bool, SchemeError> {
+        let mut made = false;
+        for epoch in first..first.saturating_add(EPOCHS_PER_DESCRIPTOR) {
+            if self.pairs.contains_key(&epoch) {
+                continue;
+            }
+            let private = self.scheme.generate(random);
+            let public = self.scheme.public_key(&private)?;
+            self.pairs.insert(epoch, MixKeyPair { private, public });
+            made = true;
+        }
+        Ok(made)
+    }
+
+    /// Wipes the keys older than the epoch before `current`. Says whether any went.
+    pub fn prune(&mut self, current: u64) -> bool {
+        let before = self.pairs.len();
+        self.pairs.retain(|&epoch, _| epoch.saturating_add(1) >= current);
+        self.pairs.len() != before
+    }
+
+    /// The public keys of a descriptor for `first`, or nothing if one of them is missing.
+    pub fn public_keys(&self, first: u64) -> Option<BTreeMap<u64, Vec<u8>>> {
+        (first..first.saturating_add(EPOCHS_PER_DESCRIPTOR))
+            .map(|epoch| self.pairs.get(&epoch).map(|pair| (epoch, pair.public.clone())))
+            .collect()
+    }
+
+    /// The private keys, oldest first.
+    pub fn private_keys(&self) -> impl Iterator<Item = (u64, &Zeroizing<Vec<u8>>)> {
+        self.pairs.iter().map(|(&epoch, pair)| (epoch, &pair.private))
+    }
+
+    /// The epochs that have keys, oldest first.
+    pub fn epochs(&self) -> Vec<u64> {
+        self.pairs.keys().copied().collect()
+    }
+}

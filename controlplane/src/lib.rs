@@ -1,0 +1,20 @@
+//! The control plane of a node: keys, directory, supervision of the data plane, management and metrics.
+//!
+//! It never touches a packet: the data plane goes on without it, across epoch boundaries too.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | [`node`] | start and stop order of a node, supervision of its data plane |
+//! | [`keys`] | the mix-key schedule |
+//! | [`directory`] | publishing and fetching: carries out what `pki::publish` decides |
+//! | [`management`] | the management socket |
+//! | [`metrics`] | the Prometheus endpoint |
+//! | [`logging`] | the log file |
+#![forbid(unsafe_code)]
+
+pub mod directory;
+pub mod keys;
+pub mod logging;
+pub mod management;
+pub mod metrics;
+pub mod node;

@@ -1,0 +1,131 @@
+//! The management socket (server.md 9): SMTP-like lines over a unix stream socket whose access control is the file
+//! system. [`Conversation`] is the protocol without I/O; [`serve`] puts it on the socket.
+
+use crate::logging::Log;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+
+#[cfg(test)]
+mod tests;
+
+const MODULE: &str = "mgmt";
+
+/// The longest line that is taken; the reference has no limit.
+const LINE_BYTES_MAX: usize = 64 * 1024;
+
+/// What the node does for a management connection.
+pub trait Node: Send + Sync + 'static {
+    /// Begins a graceful shutdown in the background.
+    fn shut_down(&self);
+    /// The state of the node as one line of JSON.
+    fn status(&self) -> String;
+}
+
+/// One reply, and whether the connection ends with it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The line without its CR LF.
+    pub line: String,
+    /// Whether the connection is closed after the line.
+    pub closes: bool,
+}
+
+impl Reply {
+    fn keeps(line: impl Into<String>) -> Self {
+        Self { line: line.into(), closes: false }
+    }
+}
+
+/// The greeting of a connection.
+pub fn greeting(identifier: &str) -> String {
+    format!("220 {identifier} Katzenpost Management Interface Service ready")
+}
+
+/// Answers one line; the command word is matched without regard to case, retired commands are unknown ones.
+pub fn answer(node: &dyn Node, line: &str) -> Reply {
+    let line = line.trim_ascii();
+    let (command, arguments) = line.split_once(' ').unwrap_or((line, ""));
+    match (command.to_ascii_uppercase().as_str(), arguments) {
+        ("QUIT", _) => Reply { line: "250 Requested action ok, completed".into(), closes: true },
+        ("SHUTDOWN", _) => {
+            node.shut_down();
+            Reply::keeps("250 Requested action ok, completed")
+        }
+        ("STATUS", "") => Reply::keeps(format!("250 {}", node.status())),
+        ("STATUS", _) => Reply::keeps("501 Syntax error in parameters or arguments"),
+        _ => Reply::keeps("500 Syntax error, command unrecognised"),
+    }
+}
+
+/// The listening socket; its file is removed when it is dropped.
+pub struct Socket {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Socket {
+    /// Binds `path`, after removing what an earlier run left there.
+    pub fn bind(path: &Path, log: &Log) -> std::io::Result<Self> {
+        remove_stale(path, log)?;
+        Ok(Self { listener: UnixListener::bind(path)?, path: path.to_owned() })
+    }
+}
+
+/// Removes the socket that an earlier run left, which happens even where management is off (server.md 1.7).
+pub fn remove_stale(path: &Path, log: &Log) -> std::io::Result<()> {
+    if path.symlink_metadata().is_ok() {
+        log.warning(MODULE, format_args!("removing what an earlier run left at {}", path.display()));
+        std::fs::remove_file(path)?;
+    }
+    Ok(())
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        let _gone_already = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Accepts connections until the future is dropped.
+pub async fn serve(socket: Socket, identifier: String, node: Arc<dyn Node>, log: Log) {
+    loop {
+        match socket.listener.accept().await {
+            Ok((stream, _)) => {
+                let (identifier, node) = (identifier.clone(), node.clone());
+                tokio::spawn(async move {
+                    // A connection that breaks is the operator's affair; nothing depends on it.
+                    let _ended = converse(stream, &identifier, node.as_ref()).await;
+                });
+            }
+            Err(error) => {
+                log.warning(MODULE, format_args!("cannot accept a management connection: {error}"));
+                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            }
+        }
+    }
+}
+
+async fn converse(mut stream: UnixStream, identifier: &str, node: &dyn Node) -> std::io::Result<()> {
+    stream.write_all(format!("{}\r\n", greeting(identifier)).as_bytes()).await?;
+    let mut received = Vec::new();
+    loop {
+        while let Some(end) = received.iter().position(|&byte| byte == b'\n') {
+            let line: Vec<u8> = received.drain(..=end).collect();
+            let reply = answer(node, &String::from_utf8_lossy(&line));
+            stream.write_all(format!("{}\r\n", reply.line).as_bytes()).await?;
+            if reply.closes {
+                return Ok(());
+            }
+        }
+        if received.len() > LINE_BYTES_MAX {
+            return stream.write_all(b"500 Syntax error, command unrecognised\r\n").await;
+        }
+        let mut chunk = [0; 4096];
+        match stream.read(&mut chunk).await? {
+            0 => return Ok(()),
+            count => received.extend_from_slice(&chunk[..count]),
+        }
+    }
+}

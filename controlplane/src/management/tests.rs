@@ -1,0 +1,49 @@
+use super::*;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+#[derive(Default)]
+struct Counting {
+    shutdowns: AtomicUsize,
+}
+
+impl Node for Counting {
+    fn shut_down(&self) {
+        self.shutdowns.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn status(&self) -> String {
+        "{\"epoch\":7}".into()
+    }
+}
+
+#[test]
+fn commands_are_matched_without_regard_to_case_and_retired_ones_are_unknown() {
+    let node = Counting::default();
+    assert_eq!(answer(&node, " status \r\n").line, "250 {\"epoch\":7}");
+    assert_eq!(answer(&node, "STATUS now\n").line, "501 Syntax error in parameters or arguments");
+    assert!(answer(&node, "quit\n").closes);
+    for unknown in ["", "ADD_USER alice key", "SEND_RATE 5", "\u{0}\u{1}"] {
+        assert_eq!(answer(&node, unknown).line, "500 Syntax error, command unrecognised");
+    }
+    answer(&node, "Shutdown");
+    assert_eq!(node.shutdowns.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn a_script_that_closes_its_side_after_one_line_gets_its_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("management_sock");
+    std::fs::write(&path, "left over").unwrap();
+    let log = Log::silent();
+    let socket = Socket::bind(&path, &log).unwrap();
+    let server = tokio::spawn(serve(socket, "mix1".into(), Arc::new(Counting::default()), log));
+    let mut stream = UnixStream::connect(&path).await.unwrap();
+    stream.write_all(b"STATUS\n").await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut received = String::new();
+    stream.read_to_string(&mut received).await.unwrap();
+    assert_eq!(received, "220 mix1 Katzenpost Management Interface Service ready\r\n250 {\"epoch\":7}\r\n");
+    server.abort();
+    let _aborted = server.await;
+    assert!(!path.exists());
+}

@@ -1,0 +1,161 @@
+//! The Prometheus endpoint (server.md 10): `/metrics` and nothing else, under the reference's names.
+//!
+//! Nothing is counted here. Each scrape reads the data plane's counters from shared memory and the directory worker's
+//! status, and writes them in the exposition format.
+
+#[cfg(test)]
+mod tests;
+
+use crate::directory::DirectoryStatus;
+use axum::Router;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use interplane::counter::{Counter, Counters, Family, Kind};
+use interplane::reason::Also;
+use prometheus::core::Collector;
+use prometheus::proto::{Bucket, Histogram, LabelPair, Metric, MetricFamily, MetricType, Summary};
+use prometheus::{Encoder, TextEncoder};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+
+/// What a scrape reads.
+#[derive(Clone)]
+pub struct Sources {
+    /// The data plane's counters.
+    pub counters: Counters,
+    /// The directory worker's status.
+    pub directory: Arc<Mutex<DirectoryStatus>>,
+}
+
+/// Answers scrapes until the future is dropped.
+pub async fn serve(listener: TcpListener, sources: Sources) -> std::io::Result<()> {
+    listener.set_nonblocking(true)?;
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let answer = move || {
+        let text = render(&sources);
+        async move { ([(CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response() }
+    };
+    axum::serve(listener, Router::new().route("/metrics", get(answer))).await
+}
+
+/// Everything in the exposition format.
+pub fn render(sources: &Sources) -> String {
+    let mut families: Vec<MetricFamily> =
+        Family::ALL.iter().map(|family| data_plane_family(*family, &sources.counters)).collect();
+    families.extend(Also::ALL.map(|also| {
+        let value = sources.counters.total_also(also);
+        family_of(also.metric(), "Dropped packets (the reference's name).", vec![counter(value, Vec::new())])
+    }));
+    let status = sources.directory.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+    families.extend(directory_families(&status));
+    families.extend(prometheus::process_collector::ProcessCollector::for_self().collect());
+    // A family without a series is not written; the encoder refuses it.
+    families.retain(|family| !family.get_metric().is_empty());
+    let mut text = Vec::new();
+    match TextEncoder::new().encode(&families, &mut text) {
+        Ok(()) => String::from_utf8(text).unwrap_or_default(),
+        Err(error) => format!("# the metrics cannot be encoded: {error}\n"),
+    }
+}
+
+fn data_plane_family(family: Family, counters: &Counters) -> MetricFamily {
+    let metrics = (0..family.combinations()).map(|combination| {
+        let cells = Counter::of(family, combination).map(|cell| counters.total(cell));
+        let labels = labels_of(family, combination);
+        match family.kind() {
+            Kind::Counter => counter(cells.sum(), labels),
+            Kind::Gauge => gauge(cells.sum(), labels),
+            Kind::Histogram { bounds: [], per_unit } => summary(&cells.collect::<Vec<_>>(), per_unit, labels),
+            Kind::Histogram { bounds, per_unit } => histogram(&cells.collect::<Vec<_>>(), bounds, per_unit, labels),
+        }
+    });
+    let mut described = family_of(family.name(), family.help(), metrics.collect());
+    described.set_field_type(match family.kind() {
+        Kind::Counter => MetricType::COUNTER,
+        Kind::Gauge => MetricType::GAUGE,
+        Kind::Histogram { bounds: [], .. } => MetricType::SUMMARY,
+        Kind::Histogram { .. } => MetricType::HISTOGRAM,
+    });
+    described
+}
+
+fn directory_families(status: &DirectoryStatus) -> [MetricFamily; 3] {
+    let by_epoch = |name: &str, help: &str, value: fn(&crate::directory::EpochCounts) -> u64| {
+        let series = status.counts.iter().filter(|(_, counts)| value(counts) > 0);
+        let metrics = series.map(|(epoch, counts)| counter(value(counts), vec![label("epoch", &epoch.to_string())]));
+        family_of(name, help, metrics.collect())
+    };
+    [
+        by_epoch("katzenpost_fetched_pki_docs_per_epoch_total", "Documents fetched, by epoch.", |c| c.fetched),
+        by_epoch("katzenpost_failed_fetch_pki_docs_per_epoch_total", "Fetches without a document.", |c| c.failed_fetch),
+        by_epoch("katzenpost_invalid_pki_cache_per_epoch_total", "Documents of no use to this node.", |c| c.invalid),
+    ]
+}
+
+fn labels_of(family: Family, combination: usize) -> Vec<LabelPair> {
+    let names = family.dimensions().iter().map(|dimension| dimension.name);
+    names.zip(family.label_values(combination)).map(|(name, value)| label(name, value)).collect()
+}
+
+fn label(name: &str, value: &str) -> LabelPair {
+    let mut pair = LabelPair::default();
+    pair.set_name(name.into());
+    pair.set_value(value.into());
+    pair
+}
+
+fn family_of(name: &str, help: &str, metrics: Vec<Metric>) -> MetricFamily {
+    let mut family = MetricFamily::default();
+    family.set_name(name.into());
+    family.set_help(help.into());
+    family.set_field_type(MetricType::COUNTER);
+    family.set_metric(metrics);
+    family
+}
+
+// Prometheus knows doubles only; counts beyond 2^53 lose their last digits.
+fn counter(value: u64, labels: Vec<LabelPair>) -> Metric {
+    let mut cell = prometheus::proto::Counter::default();
+    cell.set_value(value as f64);
+    let mut metric = Metric::from_label(labels);
+    metric.set_counter(cell);
+    metric
+}
+
+fn gauge(value: u64, labels: Vec<LabelPair>) -> Metric {
+    let mut cell = prometheus::proto::Gauge::default();
+    cell.set_value(value as f64);
+    let mut metric = Metric::from_label(labels);
+    metric.set_gauge(cell);
+    metric
+}
+
+/// Cells: the count and the sum.
+fn summary(cells: &[u64], per_unit: u64, labels: Vec<LabelPair>) -> Metric {
+    let mut cell = Summary::default();
+    cell.set_sample_count(cells.first().copied().unwrap_or(0));
+    cell.set_sample_sum(cells.last().copied().unwrap_or(0) as f64 / per_unit as f64);
+    let mut metric = Metric::from_label(labels);
+    metric.set_summary(cell);
+    metric
+}
+
+/// Cells: one per bucket, one above the last bound, the sum.
+fn histogram(cells: &[u64], bounds: &[u64], per_unit: u64, labels: Vec<LabelPair>) -> Metric {
+    let mut cumulative = 0;
+    let buckets = bounds.iter().zip(cells).map(|(bound, count)| {
+        cumulative += count;
+        let mut bucket = Bucket::default();
+        bucket.set_cumulative_count(cumulative);
+        bucket.set_upper_bound(*bound as f64 / per_unit as f64);
+        bucket
+    });
+    let mut cell = Histogram::default();
+    cell.set_bucket(buckets.collect());
+    cell.set_sample_count(cells.iter().take(bounds.len() + 1).sum());
+    cell.set_sample_sum(cells.last().copied().unwrap_or(0) as f64 / per_unit as f64);
+    let mut metric = Metric::from_label(labels);
+    metric.set_histogram(cell);
+    metric
+}

@@ -1,0 +1,146 @@
+//! Keeps a data plane at work: starts one, gives it everything, and starts another when it ends without being told
+//! to. Runs on a thread of its own, because the control channel is a blocking one.
+
+use super::plane::{PlaneError, SharedPlane, greet};
+use crate::logging::Log;
+use interplane::channel::{Channel, ChannelError, Received};
+use interplane::counter::Account;
+use interplane::message::ToControl;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+const MODULE: &str = "dataplane";
+
+/// How long a data plane may take from its start until it listens.
+const START_LIMIT: Duration = Duration::from_secs(10);
+
+/// Pause between two looks at a data plane that starts.
+const START_PAUSE: Duration = Duration::from_millis(2);
+
+/// Pause before starting again a data plane that could not be attached.
+const RESTART_PAUSE: Duration = Duration::from_millis(500);
+
+/// What the supervisor goes by.
+pub struct Supervision {
+    /// The control socket.
+    pub socket: PathBuf,
+    /// Whether the data plane is started by someone else.
+    pub foreign: bool,
+    /// Set before the data plane is told to stop.
+    pub stopping: Arc<AtomicBool>,
+    /// The data plane.
+    pub plane: SharedPlane,
+    /// The log.
+    pub log: Log,
+}
+
+/// Starts a data plane and gives it everything, or goes on with the one behind `resumed`.
+pub fn start(supervision: &Supervision, resumed: Option<Channel>) -> Result<Attached, PlaneError> {
+    match resumed {
+        Some(channel) => {
+            let channel = Arc::new(channel);
+            supervision.plane.lock().resume(channel.clone());
+            Ok(Attached { channel, child: None })
+        }
+        None => attach_new(supervision),
+    }
+}
+
+/// A data plane at work.
+pub struct Attached {
+    channel: Arc<Channel>,
+    child: Option<Child>,
+}
+
+/// Watches until the data plane was told to stop and has ended; gives its last account.
+pub fn watch(supervision: &Supervision, mut attached: Attached, ended: &mpsc::Sender<Option<Account>>) {
+    loop {
+        let account = listen(supervision, &attached.channel);
+        reap(&mut attached);
+        if supervision.stopping.load(Ordering::SeqCst) {
+            // Nobody waits any more if this fails.
+            let _unheard = ended.send(account);
+            return;
+        }
+        let lost = supervision.plane.lock().lost();
+        supervision.log.error(MODULE, format_args!("the data plane ended; {lost} packets were lost; starting another"));
+        attached = loop {
+            match attach_new(supervision) {
+                Ok(attached) => break attached,
+                Err(error) => {
+                    supervision.log.error(MODULE, format_args!("cannot start a data plane: {error}"));
+                    std::thread::sleep(RESTART_PAUSE);
+                }
+            }
+            if supervision.stopping.load(Ordering::SeqCst) {
+                let _unheard = ended.send(None);
+                return;
+            }
+        };
+        supervision.log.notice(MODULE, "the data plane is back");
+    }
+}
+
+/// Takes messages until the channel ends.
+fn listen(supervision: &Supervision, channel: &Channel) -> Option<Account> {
+    let log = &supervision.log;
+    loop {
+        match channel.recv::<ToControl>() {
+            Ok(Received { message, .. }) => match message {
+                ToControl::Stopped { account } => return Some(account),
+                ToControl::Failed { reason } => log.error(MODULE, format_args!("refused: {reason}")),
+                ToControl::KeysLoaded { locked: false, .. } => {
+                    log.info(MODULE, "mix keys cannot be locked in memory; raise the memlock limit");
+                }
+                other => log.debug(MODULE, format_args!("{other:?}")),
+            },
+            Err(ChannelError::Closed) => return None,
+            Err(error) => {
+                log.error(MODULE, format_args!("control channel: {error}"));
+                return None;
+            }
+        }
+    }
+}
+
+fn attach_new(supervision: &Supervision) -> Result<Attached, PlaneError> {
+    let mut child = if supervision.foreign { None } else { Some(spawn(supervision)?) };
+    let deadline = Instant::now() + START_LIMIT;
+    let channel = loop {
+        match greet(&supervision.socket) {
+            Ok(Some((channel, _))) => break channel,
+            Ok(None) if Instant::now() < deadline => {}
+            Ok(None) => return Err(PlaneError::Refused(format!("it does not listen within {START_LIMIT:?}"))),
+            Err(PlaneError::Channel(ChannelError::Closed)) if Instant::now() < deadline => {}
+            Err(error) => return Err(error),
+        }
+        if let Some(child) = &mut child
+            && let Ok(Some(status)) = child.try_wait()
+        {
+            return Err(PlaneError::Refused(format!("it ended at once ({status})")));
+        }
+        std::thread::sleep(START_PAUSE);
+    };
+    let channel = Arc::new(channel);
+    supervision.plane.lock().attach(channel.clone())?;
+    Ok(Attached { channel, child })
+}
+
+fn spawn(supervision: &Supervision) -> Result<Child, PlaneError> {
+    let program = std::env::current_exe();
+    let spawned = program.and_then(|program| {
+        Command::new(program).arg("dataplane").arg("--socket").arg(&supervision.socket).stdin(Stdio::null()).spawn()
+    });
+    spawned.map_err(|error| PlaneError::Refused(format!("it cannot be started: {error}")))
+}
+
+fn reap(attached: &mut Attached) {
+    if let Some(child) = &mut attached.child {
+        // The channel is closed, so the process is gone or no longer of use.
+        let _already_gone = child.kill();
+        let _reaped = child.wait();
+    }
+}

@@ -1,0 +1,147 @@
+//! Where every packet of a shard went, and everything else that a shard counts or tells the log.
+//!
+//! `received + originated = sent + delivered + dropped + held + lost_in_restart`, for all shards together at every
+//! moment between two rounds. Every packet ends in exactly one of [`Account::sent`], [`Account::dropped`] and a
+//! delivery; [`Shard::held`](crate::shard::Shard::held) counts the rest where they are.
+
+use crate::time::Instant;
+use interplane::counter::{Direction, HandshakeState, LinkEnd, Outcome, PeerRefusal};
+use interplane::event::{Detail, Event, Peer};
+use interplane::ring::EventWriter;
+use interplane::{Counter, DropReason, Histogram, ShardCounters};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Between two log events about single packets, which peers can cause at will.
+const PACKET_EVENT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// One shard's books. Counters are plain adds into the shard's row of shared memory.
+pub struct Account {
+    counters: ShardCounters,
+    events: EventWriter,
+    packet_event_at: Instant,
+}
+
+impl Account {
+    /// Books that go on where the row stands.
+    pub fn new(counters: ShardCounters, events: EventWriter) -> Self {
+        Self { counters, events, packet_event_at: Instant::default() }
+    }
+
+    /// The shard's row.
+    pub fn counters(&self) -> &ShardCounters {
+        &self.counters
+    }
+
+    /// A peer sent a packet.
+    pub fn received(&self) {
+        self.counters.increment(Counter::RECEIVED);
+    }
+
+    /// The last byte of so many packets went to the next hop.
+    pub fn sent(&self, packets: u64) {
+        self.counters.add(Counter::SENT, packets);
+    }
+
+    /// A packet was dropped, for one reason.
+    pub fn dropped(&mut self, reason: DropReason, now: Instant) {
+        self.counters.dropped(reason);
+        let is_news = matches!(
+            reason,
+            DropReason::MixReceivedNonForward | DropReason::UnwrapPayloadUnexpected | DropReason::PoisonPacket
+        );
+        if is_news && now >= self.packet_event_at {
+            self.packet_event_at = now + PACKET_EVENT_INTERVAL;
+            self.tell(Event::PacketDropped { reason });
+        }
+    }
+
+    /// Counts one.
+    pub fn count(&self, counter: Counter) {
+        self.counters.increment(counter);
+    }
+
+    /// Counts many.
+    pub fn add(&self, counter: Counter, amount: u64) {
+        self.counters.add(counter, amount);
+    }
+
+    /// Sets a gauge.
+    pub fn set(&self, gauge: Counter, value: u64) {
+        self.counters.set(gauge, value);
+    }
+
+    /// Enters a time into a histogram.
+    pub fn observe_us(&self, histogram: Histogram, time: Duration) {
+        self.counters.observe(histogram, u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+    }
+
+    /// Enters a number into a histogram.
+    pub fn observe(&self, histogram: Histogram, value: u64) {
+        self.counters.observe(histogram, value);
+    }
+
+    /// Tells the log. A full ring drops the event, which it counts itself.
+    pub fn tell(&mut self, event: Event) {
+        self.events.write(&event);
+    }
+
+    /// A handshake ended well.
+    pub fn link_up(&mut self, direction: Direction, peer: Peer, took: Duration) {
+        self.observe_us(Histogram::handshake_us(direction, Outcome::Success), took);
+        self.tell(Event::LinkUp { direction, peer });
+    }
+
+    /// An established link ended.
+    pub fn link_down(&mut self, direction: Direction, peer: Peer, end: LinkEnd) {
+        self.count(Counter::link_ended(end));
+        self.tell(Event::LinkDown { direction, peer, end, detail: Detail::default() });
+    }
+
+    /// A handshake failed.
+    pub fn handshake_failed(
+        &mut self,
+        direction: Direction,
+        failure: &wire::HandshakeError,
+        peer: Peer,
+        took: Duration,
+    ) {
+        let state = counted_state(failure);
+        self.count(Counter::handshake_failure(direction, state));
+        self.observe_us(Histogram::handshake_us(direction, Outcome::Failure), took);
+        self.tell(Event::HandshakeFailed { direction, state, peer, detail: Detail::new(failure) });
+    }
+
+    /// A peer is none that may connect.
+    pub fn peer_refused(&mut self, peer: Peer) {
+        let reason = PeerRefusal::UnknownMix;
+        self.count(Counter::peer_validation_failure(reason));
+        self.tell(Event::PeerRefused { reason, peer });
+    }
+}
+
+/// The peer of an event.
+pub fn peer(id: Option<&[u8]>, address: Option<SocketAddr>) -> Peer {
+    Peer { id: id.and_then(|id| id.try_into().ok()), address }
+}
+
+/// The state under which a failure is counted (server.md 10.3): refused peers and other versions are `other`.
+fn counted_state(failure: &wire::HandshakeError) -> HandshakeState {
+    use wire::{HandshakeReason, HandshakeState as At};
+    if matches!(failure.reason, HandshakeReason::Rejected | HandshakeReason::Version { .. }) {
+        return HandshakeState::Other;
+    }
+    match failure.state {
+        At::Initialization => HandshakeState::Initialization,
+        At::Message1Send => HandshakeState::Message1Send,
+        At::Message1Receive => HandshakeState::Message1Receive,
+        At::Message2Send => HandshakeState::Message2Send,
+        At::Message2Receive => HandshakeState::Message2Receive,
+        At::Message3Send => HandshakeState::Message3Send,
+        At::Message3Receive => HandshakeState::Message3Receive,
+        At::Message4Send => HandshakeState::Message4Send,
+        At::Message4Receive => HandshakeState::Message4Receive,
+        At::PeerAuthentication => HandshakeState::PeerAuthentication,
+        At::Finalization => HandshakeState::Finalization,
+    }
+}

@@ -1,0 +1,118 @@
+//! What becomes of an unwrapped packet (server.md 3.7): a pure function of role, commands and sender, and the rule for
+//! delays.
+
+#[cfg(test)]
+mod tests;
+
+use interplane::DropReason;
+use pki::neighbours::Role;
+use sphinx::commands::CommandsClass;
+use sphinx::{Commands, NODE_ID_BYTES, RECIPIENT_ID_BYTES, UnwrappedKind};
+use std::time::Duration;
+
+/// A role in the routing matrix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RoutingRole {
+    /// Sends on.
+    Mix,
+    /// Sends on, and keeps what is for its users.
+    Gateway,
+    /// Keeps what is for its services.
+    Service,
+}
+
+impl From<Role> for RoutingRole {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Mix => Self::Mix,
+            Role::Gateway => Self::Gateway,
+            Role::Service => Self::Service,
+        }
+    }
+}
+
+/// What a packet's sender says about it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sender {
+    /// The sender is a client: the packet must go on (`must_forward`).
+    pub is_client: bool,
+}
+
+/// What becomes of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Hold it back, then send it on.
+    Forward {
+        /// To this node.
+        next_hop: [u8; NODE_ID_BYTES],
+        /// The delay that was asked for.
+        delay_ms: u32,
+    },
+    /// It is the reply to one of this node's own loops.
+    Decoy,
+    /// It is for a user of this gateway.
+    Gateway,
+    /// It is for a service of this node.
+    Service,
+    /// Drop it.
+    Drop(DropReason),
+}
+
+/// The matrix of server.md 3.7, row by row. `own_decoys` is the recipient of this node's own loops, if it makes any.
+pub fn route(
+    role: RoutingRole,
+    commands: &Commands,
+    kind: UnwrappedKind,
+    sender: Sender,
+    own_decoys: Option<&[u8; RECIPIENT_ID_BYTES]>,
+    delay_limit: Duration,
+) -> Decision {
+    let class = match commands.class() {
+        Some(class) => class,
+        None if is_to_user_without_surb(commands) => CommandsClass::ToUser,
+        None => return Decision::Drop(DropReason::InvalidPacket),
+    };
+    if let (CommandsClass::Forward, Some(next), Some(delay_ms)) = (class, &commands.next_node, commands.delay_ms) {
+        return if kind != UnwrappedKind::Forward {
+            Decision::Drop(DropReason::UnwrapPayloadUnexpected)
+        } else if role == RoutingRole::Service && !sender.is_client {
+            // Service nodes end the paths of everybody but their own clients (`must_terminate`).
+            Decision::Drop(DropReason::ProviderForwardFromMix)
+        } else if Duration::from_millis(u64::from(delay_ms)) > delay_limit {
+            Decision::Drop(DropReason::DelayImpossible)
+        } else {
+            Decision::Forward { next_hop: next.id, delay_ms }
+        };
+    }
+    let is_decoy = class == CommandsClass::SurbReply
+        && commands.recipient.as_ref().is_some_and(|recipient| own_decoys == Some(recipient));
+    match role {
+        RoutingRole::Mix if is_decoy => Decision::Decoy,
+        RoutingRole::Mix => Decision::Drop(DropReason::MixReceivedNonForward),
+        _ if sender.is_client => Decision::Drop(DropReason::ClientToLocalUser),
+        _ if is_decoy => Decision::Decoy,
+        RoutingRole::Gateway => Decision::Gateway,
+        RoutingRole::Service => Decision::Service,
+    }
+}
+
+/// The fourth command set of server.md 3.7, which sphinx.md 9.2 does not have: a recipient alone.
+fn is_to_user_without_surb(commands: &Commands) -> bool {
+    let Commands { next_node, delay_ms, recipient, surb_reply, repeated } = commands;
+    recipient.is_some() && next_node.is_none() && delay_ms.is_none() && surb_reply.is_none() && !repeated
+}
+
+/// The delay that is left after `dwell`, the time between arrival and unwrap (server.md 3.7).
+pub fn remaining_delay(delay_ms: u32, dwell: Duration) -> Result<Duration, DropReason> {
+    const LEAST: Duration = Duration::from_millis(1);
+    let delay = Duration::from_millis(u64::from(delay_ms));
+    if delay > dwell {
+        Ok(delay - dwell)
+    } else if delay_ms > 0 {
+        Ok(LEAST)
+    } else if dwell < LEAST {
+        Ok(LEAST - dwell)
+    } else {
+        Err(DropReason::ZeroDelayExcessiveDwell)
+    }
+}

@@ -1,0 +1,13 @@
+//! Real shards on the simulated network, with peers built on the wire crate and packets made by the sphinx crate. Each
+//! test follows from one seed.
+
+mod allocations;
+mod epochs;
+mod forwarding;
+mod garbage;
+mod links;
+mod net;
+mod nodes;
+mod peers;
+mod replays;
+mod sharing;

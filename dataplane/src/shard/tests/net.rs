@@ -1,0 +1,238 @@
+//! The node under test and its neighbours.
+
+use super::nodes::{self, EPOCH, OWN, address_of, geometry, id_of, key_ring, link_kem, unix_at, usual_snapshot};
+use super::peers::FakePeer;
+use crate::io::sim::{Host, HostId, Network, SimIo, Simulation};
+use crate::shard::{Instruments, Next, Shard};
+use crate::shared::{Facts, KeyRing, Shared};
+use crate::time::Instant;
+use interplane::counter::{Account, Counters};
+use interplane::poison::InFlight;
+use interplane::ring::EventRings;
+use interplane::setup::{Limits, Machine, Times};
+use interplane::{Counter, DropReason, Setup};
+use pki::neighbours::Role;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What is polled.
+pub enum Actor {
+    Shard(Box<Shard>),
+    Peer(Box<FakePeer>),
+}
+
+impl Host for Actor {
+    fn poll(&mut self, io: &mut SimIo) -> Next {
+        match self {
+            Self::Shard(shard) => shard.poll(io),
+            Self::Peer(peer) => peer.poll(io),
+        }
+    }
+}
+
+/// A network around one node.
+pub struct Net {
+    pub simulation: Simulation<Actor>,
+    pub shared: Arc<Shared>,
+    pub counters: Counters,
+    pub events: EventRings,
+    pub in_flight: InFlight,
+    pub shards: Vec<HostId>,
+}
+
+/// How a network is made.
+pub struct Plan {
+    pub setup: Setup,
+    pub keys: KeyRing,
+    pub snapshot: Option<interplane::snapshot::Snapshot>,
+    pub refused: Vec<[u8; 32]>,
+    pub unix_start: Duration,
+    pub seed: u8,
+}
+
+pub fn setup(shards: u16) -> Setup {
+    Setup {
+        name: "node".into(),
+        node_id: id_of(OWN),
+        role: Role::Mix,
+        geometry: geometry(),
+        wire_kem: link_kem().info().name.into(),
+        epoch_period: nodes::clock().period(),
+        times: Times::default(),
+        limits: Limits::default(),
+        machine: Machine { shards, slots_per_shard: 2048, ..Machine::default() },
+        decoys: false,
+        rate_limit: false,
+        replay_buckets: 1 << 16,
+    }
+}
+
+impl Plan {
+    pub fn new(shards: u16) -> Self {
+        Self {
+            setup: setup(shards),
+            keys: key_ring(EPOCH.0 - 1..=EPOCH.0 + 2),
+            snapshot: Some(usual_snapshot(1)),
+            refused: Vec::new(),
+            unix_start: unix_at(EPOCH, 1, 2),
+            seed: 1,
+        }
+    }
+
+    pub fn build(self) -> Net {
+        let facts = Facts::new(&self.setup).expect("a sound setup");
+        let shards = facts.shards;
+        let shared = Arc::new(Shared::new(facts, self.refused));
+        shared.publish_keys(self.keys);
+        if let Some(snapshot) = self.snapshot {
+            shared.publish_directory(snapshot);
+        }
+        let network = Network::new([self.seed; 32], self.unix_start);
+        let (counters, events) = (Counters::heap(shards), EventRings::heap(shards));
+        let in_flight = InFlight::heap(shards);
+        let mut simulation = Simulation::new(network.clone());
+        let mut ids = Vec::new();
+        for (index, (id, io)) in network.add_process(shards, address_of(OWN)).into_iter().enumerate() {
+            let instruments = Instruments {
+                counters: counters.shard(index).expect("a row for each shard"),
+                events: events.shard(index).expect("a ring for each shard"),
+                in_flight: in_flight.shard(index).expect("a place for each shard"),
+            };
+            let seed = [self.seed.wrapping_add(index as u8); 32];
+            let shard = Shard::new(index, Arc::clone(&shared), instruments, seed, network.now());
+            simulation.add(id, Actor::Shard(Box::new(shard.expect("a sound setup"))), io);
+            ids.push(id);
+        }
+        network.listen(ids[0], address_of(OWN));
+        Net { simulation, shared, counters, events, in_flight, shards: ids }
+    }
+
+    /// With all downstream nodes listening.
+    pub fn build_with_downstream(self) -> (Net, Vec<HostId>) {
+        let mut net = self.build();
+        let downstream = nodes::DOWNSTREAM.map(|node| net.add_listener(node)).to_vec();
+        (net, downstream)
+    }
+}
+
+impl Net {
+    /// A peer that listens where its descriptor says.
+    pub fn add_listener(&mut self, node: u8) -> HostId {
+        let id = self.add_peer(FakePeer::new(node), node);
+        self.simulation.network().listen(id, address_of(node));
+        id
+    }
+
+    /// A peer that dials this node.
+    pub fn add_dialler(&mut self, node: u8) -> HostId {
+        self.add_peer(FakePeer::dialling(node, address_of(OWN)), node)
+    }
+
+    pub fn add_peer(&mut self, peer: FakePeer, node: u8) -> HostId {
+        let network = self.simulation.network().clone();
+        let (id, io) = network.add_process(1, address_of(node)).remove(0);
+        self.simulation.add(id, Actor::Peer(Box::new(peer)), io);
+        id
+    }
+
+    pub fn peer(&mut self, id: HostId) -> &mut FakePeer {
+        match self.simulation.host_mut(id) {
+            Some(Actor::Peer(peer)) => peer,
+            _ => panic!("no such peer"),
+        }
+    }
+
+    pub fn shards(&self) -> impl Iterator<Item = &Shard> {
+        self.simulation.hosts().filter_map(|actor| match actor {
+            Actor::Shard(shard) => Some(&**shard),
+            Actor::Peer(_) => None,
+        })
+    }
+
+    pub fn now(&self) -> Instant {
+        self.simulation.network().now()
+    }
+
+    /// Goes on for a time; the account must balance after every round.
+    pub fn run_for(&mut self, time: Duration) {
+        let until = self.now() + time;
+        self.run(until, |_| false);
+    }
+
+    /// Goes on until `done`; fails after 10 simulated seconds.
+    pub fn run_until(&mut self, what: &str, mut done: impl FnMut(&mut Simulation<Actor>) -> bool) {
+        let until = self.now() + Duration::from_secs(10);
+        assert!(self.run(until, &mut done), "{what} did not happen; {:?}", self.account());
+    }
+
+    /// Until this peer has so many packets.
+    pub fn run_until_received(&mut self, peer: HostId, packets: usize) {
+        self.run_until("the packets' arrival", |simulation| match simulation.host(peer) {
+            Some(Actor::Peer(peer)) => peer.received.len() >= packets,
+            _ => false,
+        });
+    }
+
+    /// Until this peer has an established link.
+    pub fn run_until_up(&mut self, peer: HostId) {
+        self.run_until("a link", |simulation| match simulation.host(peer) {
+            Some(Actor::Peer(peer)) => peer.is_up(),
+            _ => false,
+        });
+    }
+
+    fn run(&mut self, until: Instant, mut done: impl FnMut(&mut Simulation<Actor>) -> bool) -> bool {
+        let counters = self.counters.clone();
+        self.simulation.run_until(until, |simulation| {
+            check_account(&counters, simulation);
+            done(simulation)
+        })
+    }
+
+    /// Stops the node.
+    pub fn shut_down(&mut self) {
+        self.simulation.for_each(|actor, io| {
+            if let Actor::Shard(shard) = actor {
+                shard.shut_down(io);
+            }
+        });
+        self.shards.iter().for_each(|shard| self.simulation.set_stopped(*shard, true));
+    }
+
+    pub fn account(&self) -> Account {
+        let held = self.shards().map(Shard::held).sum();
+        Account { held, ..self.counters.account_total() }
+    }
+
+    pub fn total(&self, counter: Counter) -> u64 {
+        self.counters.total(counter)
+    }
+
+    pub fn dropped(&self, reason: DropReason) -> u64 {
+        self.total(Counter::dropped(reason))
+    }
+
+    /// Every packet dropped so far, by reason.
+    pub fn drops(&self) -> Vec<(DropReason, u64)> {
+        let count = |reason: &DropReason| (*reason, self.dropped(*reason));
+        DropReason::ALL.iter().map(count).filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// All slots are somewhere: free, or with a packet.
+    pub fn check_slots(&self) {
+        let free: usize = self.shards().map(Shard::free_slots).sum();
+        let sealed: u64 = self.shards().map(Shard::sealed).sum();
+        let held: u64 = self.shards().map(Shard::held).sum();
+        let all = self.shared.facts().slots * self.shared.facts().shards;
+        assert_eq!(free as u64 + held - sealed, all as u64, "slots are lost");
+    }
+}
+
+fn check_account(counters: &Counters, simulation: &Simulation<Actor>) {
+    let held = simulation.hosts().map(|actor| match actor {
+        Actor::Shard(shard) => shard.held(),
+        Actor::Peer(_) => 0,
+    });
+    let account = Account { held: held.sum(), ..counters.account_total() };
+    assert_eq!(account.difference(), 0, "{account:?}");
+}

@@ -1,0 +1,304 @@
+//! Fake peers: they dial or listen, speak the link protocol, and do what a test tells them.
+
+use super::nodes::{geometry, id_of, link_kem, link_key};
+use crate::io::sim::SimIo;
+use crate::io::{ConnId, Event, Io, Recv, Sent};
+use crate::link::handshaking::{Handshaking, Progress};
+use crate::random::ShardRandom;
+use crate::shard::Next;
+use crate::time::Instant;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+use wire::{Command, CommandSizes, FRAME_HEADER_BYTES, FrameOpener, FrameSealer, Role, SessionConfig};
+
+/// Something to send, in order.
+pub enum Send {
+    /// A packet in a SendPacket.
+    Packet(Vec<u8>),
+    /// Any command's plaintext in a frame.
+    Plain(Vec<u8>),
+    /// Bytes without a frame.
+    Raw(Vec<u8>),
+    /// Nothing before this moment.
+    Wait(Instant),
+    /// Ends the connection.
+    Close,
+}
+
+/// What came in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    pub at: Instant,
+    pub packet: Vec<u8>,
+}
+
+/// One peer with any number of connections.
+pub struct FakePeer {
+    node: u8,
+    key_edition: u8,
+    dials: Option<SocketAddr>,
+    /// Dials again when a connection ends.
+    pub redials: bool,
+    connections: Vec<Session>,
+    pub to_send: VecDeque<Send>,
+    pub received: Vec<Received>,
+    pub no_ops: usize,
+    /// Established connections that have been seen.
+    pub established: usize,
+    /// Connections that have ended.
+    pub ended: usize,
+    dials_again: Option<SocketAddr>,
+    random: ShardRandom,
+    /// Does not do the handshake: for tests that send garbage instead.
+    pub mute: bool,
+    /// Bytes per send, to cut frames at odd places.
+    pub send_bytes_max: usize,
+}
+
+struct Session {
+    conn: ConnId,
+    stage: Stage,
+    out: Vec<u8>,
+    incoming: Vec<u8>,
+    body_due: Option<usize>,
+}
+
+enum Stage {
+    Mute,
+    Shaking(Box<Handshaking>),
+    Finalizing(Box<wire::Transport>),
+    Up { sealer: FrameSealer, opener: FrameOpener },
+}
+
+pub fn config(role: Role) -> SessionConfig {
+    let geometry = geometry();
+    let surb_reply_bytes = geometry.payload_tag_length + geometry.forward_payload_length;
+    SessionConfig::mixnet(role, link_kem(), CommandSizes::mixnet(geometry.packet_length, surb_reply_bytes))
+}
+
+impl FakePeer {
+    pub fn new(node: u8) -> Self {
+        Self {
+            node,
+            key_edition: 0,
+            dials: None,
+            redials: false,
+            connections: Vec::new(),
+            to_send: VecDeque::new(),
+            received: Vec::new(),
+            no_ops: 0,
+            established: 0,
+            ended: 0,
+            dials_again: None,
+            random: ShardRandom::new([node; 32]),
+            mute: false,
+            send_bytes_max: usize::MAX,
+        }
+    }
+
+    /// Dials at once.
+    pub fn dialling(node: u8, to: SocketAddr) -> Self {
+        Self { dials: Some(to), ..Self::new(node) }
+    }
+
+    /// Does not do the handshake.
+    pub fn muted(self) -> Self {
+        Self { mute: true, ..self }
+    }
+
+    /// Has another link key than documents say.
+    pub fn with_other_link_key(self) -> Self {
+        Self { key_edition: 1, ..self }
+    }
+
+    /// Dials once more, whatever connections there are.
+    pub fn dial(&mut self, to: SocketAddr) {
+        self.dials = Some(to);
+    }
+
+    pub fn is_up(&self) -> bool {
+        self.connections.iter().any(|session| matches!(session.stage, Stage::Up { .. }))
+    }
+
+    pub fn open_connections(&self) -> usize {
+        self.connections.len()
+    }
+
+    pub fn send(&mut self, packet: Vec<u8>) {
+        self.to_send.push_back(Send::Packet(packet));
+    }
+
+    pub fn poll(&mut self, io: &mut SimIo) -> Next {
+        if let Some(to) = self.dials.take() {
+            io.connect(to);
+            self.dials_again = self.redials.then_some(to);
+        }
+        while let Some(event) = io.next_event() {
+            match event {
+                Event::Connected { conn } => self.open(io, conn, Role::Initiator),
+                Event::Accepted { conn, .. } => self.open(io, conn, Role::Responder),
+                Event::ConnectFailed { conn, .. } => {
+                    io.close(conn);
+                    self.ended += 1;
+                }
+                Event::Adopted { .. } | Event::Readable { .. } | Event::Writable { .. } => {}
+            }
+        }
+        let mut wake_at = Instant::NEVER;
+        let sessions = std::mem::take(&mut self.connections);
+        for mut session in sessions {
+            if self.pump(io, &mut session, &mut wake_at) {
+                self.connections.push(session);
+            } else {
+                io.close(session.conn);
+                self.ended += 1;
+                if let Some(to) = self.dials_again.filter(|_| self.redials) {
+                    self.dials = Some(to);
+                    wake_at = io.now();
+                }
+            }
+        }
+        Next::ParkUntil(wake_at)
+    }
+
+    fn open(&mut self, io: &SimIo, conn: ConnId, role: Role) {
+        let (now, deadline) = (io.now(), io.now() + Duration::from_secs(60));
+        let stage = if self.mute {
+            Stage::Mute
+        } else {
+            let key = link_key(self.node, self.key_edition);
+            let shaking = Handshaking::new(&config(role), key, &id_of(self.node), now, deadline, &mut self.random);
+            Stage::Shaking(Box::new(shaking.expect("sound keys")))
+        };
+        self.connections.push(Session { conn, stage, out: Vec::new(), incoming: Vec::new(), body_due: None });
+    }
+
+    /// Goes as far as possible; false when the connection has ended.
+    fn pump(&mut self, io: &mut SimIo, session: &mut Session, wake_at: &mut Instant) -> bool {
+        loop {
+            match &mut session.stage {
+                Stage::Shaking(shaking) => match shaking.pump(io, session.conn) {
+                    Progress::Waits => return true,
+                    Progress::Expensive => {
+                        if shaking.step(io.unix_now().as_secs(), &mut self.random).is_err() {
+                            return false;
+                        }
+                    }
+                    Progress::Authenticate => shaking.accept(&mut self.random).expect("it is time to accept"),
+                    Progress::Done => self.finish(session),
+                    Progress::Failed(_) => return false,
+                },
+                _ => break,
+            }
+        }
+        let alive = self.receive(io, session);
+        alive && self.send_what_is_due(io, session, wake_at)
+    }
+
+    fn finish(&mut self, session: &mut Session) {
+        let Stage::Shaking(shaking) = std::mem::replace(&mut session.stage, Stage::Mute) else { return };
+        let (mut transport, rest) = shaking.finish().expect("the handshake is done");
+        session.out = rest;
+        session.stage = match transport.role {
+            Role::Initiator => Stage::Finalizing(Box::new(transport)),
+            Role::Responder => {
+                let set = config(Role::Responder).command_set();
+                transport.sealer.seal_command(&set, &Command::NoOp, &mut session.out).expect("a NoOp fits");
+                self.established += 1;
+                Stage::Up { sealer: transport.sealer, opener: transport.opener }
+            }
+        };
+    }
+
+    fn receive(&mut self, io: &mut SimIo, session: &mut Session) -> bool {
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            match io.recv(session.conn, &mut buffer) {
+                Recv::Bytes(count) => session.incoming.extend_from_slice(&buffer[..count]),
+                Recv::WouldBlock => break,
+                Recv::Closed | Recv::Failed => return false,
+            }
+        }
+        self.open_frames(io.now(), session);
+        true
+    }
+
+    fn open_frames(&mut self, now: Instant, session: &mut Session) {
+        let set = config(Role::Initiator).command_set();
+        loop {
+            let opener = match &mut session.stage {
+                Stage::Finalizing(transport) => &mut transport.opener,
+                Stage::Up { opener, .. } => opener,
+                Stage::Mute | Stage::Shaking(_) => return,
+            };
+            let due = match session.body_due {
+                Some(due) => due,
+                None if session.incoming.len() < FRAME_HEADER_BYTES => return,
+                None => {
+                    let due = opener.open_header(&mut session.incoming[..FRAME_HEADER_BYTES]).expect("a good header");
+                    session.incoming.drain(..FRAME_HEADER_BYTES);
+                    session.body_due = Some(due);
+                    due
+                }
+            };
+            if session.incoming.len() < due {
+                return;
+            }
+            session.body_due = None;
+            let mut body: Vec<u8> = session.incoming.drain(..due).collect();
+            let command = opener.open_body(&mut body).expect("a good body");
+            match set.parse(command).expect("a command") {
+                Command::NoOp => self.no_ops += 1,
+                Command::SendPacket { packet } => self.received.push(Received { at: now, packet: packet.to_vec() }),
+                other => panic!("unexpected {other:?}"),
+            }
+            if let Stage::Finalizing(_) = session.stage
+                && let Stage::Finalizing(transport) = std::mem::replace(&mut session.stage, Stage::Mute)
+            {
+                self.established += 1;
+                session.stage = Stage::Up { sealer: transport.sealer, opener: transport.opener };
+            }
+        }
+    }
+
+    /// Seals and sends; false when the connection has ended.
+    fn send_what_is_due(&mut self, io: &mut SimIo, session: &mut Session, wake_at: &mut Instant) -> bool {
+        let set = config(Role::Initiator).command_set();
+        let is_ready = matches!(session.stage, Stage::Up { .. } | Stage::Mute);
+        while is_ready && session.out.len() < 1 << 20 {
+            match self.to_send.front() {
+                None => break,
+                Some(Send::Wait(until)) if *until > io.now() => {
+                    *wake_at = (*wake_at).min(*until);
+                    break;
+                }
+                Some(_) => {}
+            }
+            match (self.to_send.pop_front(), &mut session.stage) {
+                (Some(Send::Packet(packet)), Stage::Up { sealer, .. }) => {
+                    let command = Command::SendPacket { packet: &packet };
+                    sealer.seal_command(&set, &command, &mut session.out).expect("a packet fits");
+                }
+                (Some(Send::Plain(plain)), Stage::Up { sealer, .. }) => {
+                    let mut frame = vec![0; wire::frame_bytes(plain.len())];
+                    frame[FRAME_HEADER_BYTES..FRAME_HEADER_BYTES + plain.len()].copy_from_slice(&plain);
+                    sealer.seal(&mut frame).expect("sealable");
+                    session.out.extend_from_slice(&frame);
+                }
+                (Some(Send::Raw(bytes)), _) => session.out.extend_from_slice(&bytes),
+                (Some(Send::Close), _) => return false,
+                _ => {}
+            }
+        }
+        while !session.out.is_empty() {
+            let count = session.out.len().min(self.send_bytes_max);
+            match io.send(session.conn, &session.out[..count]) {
+                Sent::Bytes(count) => drop(session.out.drain(..count)),
+                Sent::WouldBlock => return true,
+                Sent::Failed => return false,
+            }
+        }
+        true
+    }
+}

@@ -1,0 +1,189 @@
+//! What the shards of a data plane share, and the attach thread's handle on them.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | [`facts`] | what is fixed for the life of the data plane |
+//! | [`directory`] | documents as this node sees them, and the owner of each outgoing destination |
+//! | [`keys`] | loaded mix keys with their replay sets, and the link key |
+//! | [`port`] | where a shard is reached by the others: queues, parked flag, orders |
+//! | [`sessions`] | who is connected: of two connections of one peer the newer one stays |
+//!
+//! The attach thread makes one [`Shared`], gives an `Arc` of it to each [`Shard`](crate::shard::Shard) and publishes
+//! with [`Shared::publish_directory`] and [`Shared::publish_keys`]; then it wakes the shards ([`Shared::unpark`]) and
+//! waits until [`Shared::applied`] says that all of them go by what it published. No shard waits for anything here:
+//! locks are taken at handshakes and publications only, never for a packet.
+
+pub mod directory;
+pub mod facts;
+pub mod keys;
+pub mod port;
+pub mod sessions;
+
+pub use directory::{Destination, Directory};
+pub use facts::{Facts, FactsError};
+pub use keys::{EpochKey, KeyRing};
+pub use port::{Order, Port};
+pub use sessions::Sessions;
+
+use crate::link::handshake_budget::HandshakeBudget;
+use interplane::snapshot::Snapshot;
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Everything that shards share.
+pub struct Shared {
+    facts: Facts,
+    directory: Published<Directory>,
+    keys: Published<KeyRing>,
+    refused: HashSet<[u8; 32]>,
+    ports: Vec<Port>,
+    sessions: Sessions,
+    budget: Arc<HandshakeBudget>,
+    closing: AtomicBool,
+}
+
+/// What all shards have taken over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// The serial of the oldest snapshot that a shard goes by.
+    pub serial: u64,
+    /// The number of the oldest key ring that a shard uses, as [`Shared::publish_keys`] gave it.
+    pub keys: u64,
+}
+
+impl Shared {
+    /// For a data plane with these facts. `refused` are the tags of poison packets.
+    pub fn new(facts: Facts, refused: impl IntoIterator<Item = [u8; 32]>) -> Self {
+        let ports = (0..facts.shards).map(|_| Port::new(&facts)).collect();
+        Self {
+            directory: Published::new(Directory::empty(facts.role)),
+            keys: Published::new(KeyRing::default()),
+            refused: refused.into_iter().collect(),
+            ports,
+            sessions: Sessions::default(),
+            budget: Arc::new(HandshakeBudget::new(facts.limits)),
+            closing: AtomicBool::new(false),
+            facts,
+        }
+    }
+
+    /// What is fixed.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// Lets all shards go by a snapshot from their next round on. Owners of destinations stay owners.
+    pub fn publish_directory(&self, snapshot: Snapshot) {
+        let next = Directory::after(&self.directory.get(), snapshot, self.facts.shards);
+        self.directory.publish(next);
+    }
+
+    /// Lets all shards use these keys from their next round on. Gives the number to look for in [`Applied::keys`].
+    pub fn publish_keys(&self, keys: KeyRing) -> u64 {
+        self.keys.publish(keys)
+    }
+
+    /// What all shards have taken over.
+    pub fn applied(&self) -> Applied {
+        let least = |of: fn(&Port) -> &AtomicU64| {
+            self.ports.iter().map(|port| of(port).load(Ordering::Acquire)).min().unwrap_or(0)
+        };
+        Applied { serial: least(|port| &port.applied_serial), keys: least(|port| &port.applied_keys) }
+    }
+
+    /// Tells every shard to take no more connections: the node is about to stop.
+    pub fn close_doors(&self) {
+        self.closing.store(true, Ordering::Release);
+    }
+
+    /// If the shard is parked, marks it awake; the caller must then wake its driver. For the attach thread and for
+    /// other shards.
+    #[must_use]
+    pub fn unpark(&self, shard: usize) -> bool {
+        self.ports.get(shard).is_some_and(Port::unpark)
+    }
+
+    /// Whether the shard says that it sleeps: its heartbeat may then stand still.
+    pub fn is_parked(&self, shard: usize) -> bool {
+        self.ports.get(shard).is_some_and(Port::is_parked)
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn directory(&self) -> &Published<Directory> {
+        &self.directory
+    }
+
+    pub(crate) fn keys(&self) -> &Published<KeyRing> {
+        &self.keys
+    }
+
+    pub(crate) fn refused(&self) -> &HashSet<[u8; 32]> {
+        &self.refused
+    }
+
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    pub(crate) fn budget(&self) -> &Arc<HandshakeBudget> {
+        &self.budget
+    }
+
+    pub(crate) fn ports(&self) -> &[Port] {
+        &self.ports
+    }
+
+    /// The shard that gets the next connection: the one with the fewest. It counts from now on.
+    pub(crate) fn deal(&self) -> usize {
+        let load = |shard: &usize| self.ports[*shard].connections.load(Ordering::Relaxed);
+        let shard = (0..self.ports.len()).min_by_key(load).unwrap_or(0);
+        self.ports[shard].connections.fetch_add(1, Ordering::Relaxed);
+        shard
+    }
+}
+
+/// A value that is replaced as a whole, and a number by which readers see cheaply that it was.
+pub(crate) struct Published<T> {
+    number: AtomicU64,
+    value: Mutex<Arc<T>>,
+}
+
+impl<T> Published<T> {
+    fn new(value: T) -> Self {
+        Self { number: AtomicU64::new(0), value: Mutex::new(Arc::new(value)) }
+    }
+
+    fn get(&self) -> Arc<T> {
+        Arc::clone(&lock(&self.value))
+    }
+
+    fn publish(&self, value: T) -> u64 {
+        let mut held = lock(&self.value);
+        *held = Arc::new(value);
+        self.number.fetch_add(1, Ordering::Release) + 1
+    }
+
+    /// Whether the value is not the one with the number `seen`.
+    pub(crate) fn is_newer(&self, seen: u64) -> bool {
+        self.number.load(Ordering::Relaxed) != seen
+    }
+
+    /// The value, if it is newer than the one with the number `seen`, which is then brought up to date.
+    pub(crate) fn newer(&self, seen: &mut u64) -> Option<Arc<T>> {
+        if !self.is_newer(*seen) {
+            return None;
+        }
+        let held = lock(&self.value);
+        *seen = self.number.load(Ordering::Acquire);
+        Some(Arc::clone(&held))
+    }
+}
+
+/// Locks; what a panicking thread left behind is still a whole value here.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,118 @@
+//! A snapshot with what shards look up in it: outgoing destinations and who owns them.
+
+use crate::packet::pool::DestinationId;
+use interplane::snapshot::Snapshot;
+use pki::NodeId;
+use pki::address::Url;
+use pki::neighbours::{Direction, NodeEntry, Role};
+use pki::policy::View;
+use std::net::{IpAddr, SocketAddr};
+
+/// A node that packets may have to be sent to, now or after the next boundary. Whether they may now is the policy's
+/// answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Destination {
+    /// The node.
+    pub node: NodeId,
+    /// The shard that has the link to it.
+    pub owner: usize,
+}
+
+/// Documents, and all destinations that occur in them.
+pub struct Directory {
+    snapshot: Snapshot,
+    /// Sparse: a destination keeps its place, and with it its owner, as long as documents list it.
+    destinations: Vec<Option<Destination>>,
+    by_node: Vec<(NodeId, DestinationId)>,
+}
+
+impl Directory {
+    /// Without any document.
+    pub fn empty(role: Role) -> Self {
+        let view = View::new(role, Vec::new());
+        let snapshot = Snapshot { serial: 0, view, delay_ms_max: Vec::new(), client_documents: Vec::new() };
+        Self { snapshot, destinations: Vec::new(), by_node: Vec::new() }
+    }
+
+    /// The directory that follows `previous`.
+    pub fn after(previous: &Self, snapshot: Snapshot, shards: usize) -> Self {
+        let mut nodes: Vec<NodeId> = (snapshot.view.documents().iter())
+            .flat_map(|map| map.neighbours(Direction::Outgoing))
+            .map(|entry| entry.id)
+            .collect();
+        nodes.sort_unstable();
+        nodes.dedup();
+        let mut destinations = previous.destinations.clone();
+        for place in &mut destinations {
+            *place = place.filter(|destination| nodes.binary_search(&destination.node).is_ok());
+        }
+        let mut load = vec![0u32; shards.max(1)];
+        for destination in destinations.iter().flatten() {
+            load[destination.owner] += 1;
+        }
+        let mut by_node = Vec::with_capacity(nodes.len());
+        for node in nodes {
+            let at = previous.find(&node).unwrap_or_else(|| {
+                let owner = (0..load.len()).min_by_key(|shard| load[*shard]).unwrap_or(0);
+                load[owner] += 1;
+                place(&mut destinations, Destination { node, owner })
+            });
+            by_node.push((node, at));
+        }
+        Self { snapshot, destinations, by_node }
+    }
+
+    /// The snapshot.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// The documents.
+    pub fn view(&self) -> &View {
+        &self.snapshot.view
+    }
+
+    /// Places in the table, empty ones included.
+    pub fn places(&self) -> usize {
+        self.destinations.len()
+    }
+
+    /// All destinations.
+    pub fn destinations(&self) -> impl Iterator<Item = (DestinationId, &Destination)> {
+        let places = self.destinations.iter().enumerate();
+        places.filter_map(|(at, place)| place.as_ref().map(|destination| (DestinationId(at as u32), destination)))
+    }
+
+    /// One destination.
+    pub fn destination(&self, id: DestinationId) -> Option<&Destination> {
+        self.destinations.get(id.0 as usize)?.as_ref()
+    }
+
+    /// The place of a node.
+    pub fn find(&self, node: &NodeId) -> Option<DestinationId> {
+        let at = self.by_node.binary_search_by(|(id, _)| id.cmp(node)).ok()?;
+        self.by_node.get(at).map(|(_, id)| *id)
+    }
+}
+
+/// Puts a destination into the first empty place.
+fn place(destinations: &mut Vec<Option<Destination>>, destination: Destination) -> DestinationId {
+    let at = destinations.iter().position(Option::is_none).unwrap_or_else(|| {
+        destinations.push(None);
+        destinations.len() - 1
+    });
+    destinations[at] = Some(destination);
+    DestinationId(at as u32)
+}
+
+/// The addresses to dial, in order: IPv4, then IPv6 (server.md 3.9). Host names are left out: descriptors hold the
+/// addresses behind them (server.md 8.3.1).
+pub fn dial_addresses(entry: &NodeEntry) -> Vec<SocketAddr> {
+    let urls = entry.urls("tcp4").chain(entry.urls("tcp6"));
+    urls.filter_map(|url| {
+        let url = Url::parse(url)?;
+        let (host, port) = url.host_and_port()?;
+        Some(SocketAddr::new(host.parse::<IpAddr>().ok()?, port.parse().ok()?))
+    })
+    .collect()
+}

@@ -1,0 +1,136 @@
+//! What is fixed for the life of a data plane: [`Setup`] in the units and with the lookups that shards need.
+
+use crate::packet::route::RoutingRole;
+use crypto_simd::schemes::{Kem, LookupError, kem};
+use interplane::Setup;
+use interplane::setup::Limits;
+use pki::epoch::PeriodError;
+use pki::neighbours::Role;
+use pki::{EpochClock, NodeId};
+use sphinx::Geometry;
+use std::time::Duration;
+use wire::{CommandSet, CommandSizes, Role as LinkRole, SessionConfig};
+
+/// Why a data plane cannot run with a setup.
+#[derive(Debug, thiserror::Error)]
+pub enum FactsError {
+    /// The setup is not sound.
+    #[error(transparent)]
+    Setup(#[from] interplane::setup::SetupError),
+    /// The link KEM is not in this build.
+    #[error(transparent)]
+    Kem(#[from] LookupError),
+    /// The period is zero.
+    #[error(transparent)]
+    Period(#[from] PeriodError),
+    /// This data plane does not know what to do with packets that end here.
+    #[error("the role {0:?} is not in this version")]
+    Role(Role),
+}
+
+/// What is fixed.
+#[derive(Clone)]
+pub struct Facts {
+    /// This node's id.
+    pub node_id: NodeId,
+    /// Its role.
+    pub role: Role,
+    /// What is done with packets.
+    pub routing_role: RoutingRole,
+    /// Sizes of packets.
+    pub geometry: Geometry,
+    /// Epoch time.
+    pub clock: EpochClock,
+    /// Number of shards.
+    pub shards: usize,
+    /// Packets of a full batch.
+    pub batch_max: usize,
+    /// How long a batch waits while there is more to read.
+    pub batch_wait: Duration,
+    /// Packet slots of each shard.
+    pub slots: usize,
+    /// Packets in one shard's delay queue; none is no limit.
+    pub delayed_max: Option<usize>,
+    /// Packets in the queue of one link.
+    pub link_queue_packets: usize,
+    /// Limits of connections.
+    pub limits: Limits,
+    /// Longest dwell before an unwrap.
+    pub unwrap_delay: Duration,
+    /// Latest dispatch after a packet is due.
+    pub scheduler_slack: Duration,
+    /// Longest wait for a link.
+    pub send_slack: Duration,
+    /// Longest dial.
+    pub connect_timeout: Duration,
+    /// Longest handshake.
+    pub handshake_timeout: Duration,
+    /// Time between two authentications of a live link.
+    pub reauth_interval: Duration,
+    kem: &'static dyn Kem,
+    sizes: CommandSizes,
+}
+
+/// Fewest packets in the queue of one link (server.md 3.9).
+const LINK_QUEUE_PACKETS_MIN: usize = 64;
+
+impl Facts {
+    /// The facts of a setup, if it can be run.
+    pub fn new(setup: &Setup) -> Result<Self, FactsError> {
+        setup.check()?;
+        if setup.role != Role::Mix {
+            return Err(FactsError::Role(setup.role));
+        }
+        let (times, machine, geometry) = (&setup.times, &setup.machine, &setup.geometry);
+        let shards = usize::from(machine.shards);
+        let queue_packets = usize::try_from(setup.limits.scheduler_queue_packets).unwrap_or(usize::MAX);
+        let surb_reply_bytes = geometry.payload_tag_length + geometry.forward_payload_length;
+        Ok(Self {
+            node_id: setup.node_id,
+            role: setup.role,
+            routing_role: RoutingRole::from(setup.role),
+            geometry: geometry.clone(),
+            clock: setup.epoch_clock()?,
+            shards,
+            batch_max: usize::from(machine.batch_packets_max),
+            batch_wait: Duration::from_micros(u64::from(machine.batch_wait_us)),
+            slots: machine.slots_per_shard as usize,
+            delayed_max: (queue_packets > 0).then(|| queue_packets.div_ceil(shards)),
+            link_queue_packets: LINK_QUEUE_PACKETS_MIN.max(setup.limits.link_queue_packets as usize),
+            limits: setup.limits,
+            unwrap_delay: Duration::from_millis(times.unwrap_delay_ms),
+            scheduler_slack: Duration::from_millis(times.scheduler_slack_ms),
+            send_slack: Duration::from_millis(times.send_slack_ms),
+            connect_timeout: Duration::from_millis(times.connect_timeout_ms),
+            handshake_timeout: Duration::from_millis(times.handshake_timeout_ms),
+            reauth_interval: Duration::from_millis(times.reauth_interval_ms),
+            kem: kem::by_name(&setup.wire_kem)?,
+            sizes: CommandSizes::mixnet(geometry.packet_length, surb_reply_bytes),
+        })
+    }
+
+    /// The configuration of a link's session. No body is larger than a padded SendPacket.
+    pub fn session(&self, role: LinkRole) -> SessionConfig {
+        SessionConfig::mixnet(role, self.kem, self.sizes).receive_client_to_server()
+    }
+
+    /// The commands of links.
+    pub fn commands(&self) -> CommandSet {
+        self.session(LinkRole::Initiator).command_set()
+    }
+
+    /// The KEM of links.
+    pub fn kem(&self) -> &'static dyn Kem {
+        self.kem
+    }
+
+    /// Bytes of the frame that carries a packet.
+    pub fn frame_bytes(&self) -> usize {
+        wire::frame_bytes(self.sizes.client_to_server_bytes())
+    }
+
+    /// The longest delay that may be asked for at all: three epochs (server.md 3.7).
+    pub fn delay_limit(&self) -> Duration {
+        self.clock.period() * 3
+    }
+}

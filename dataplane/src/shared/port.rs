@@ -1,0 +1,125 @@
+//! Where a shard is reached by the others.
+
+use super::{Facts, lock};
+use crate::io::ConnId;
+use crate::packet::batch::Batch;
+use crate::packet::pool::{KeyHint, Slot};
+use crate::time::Instant;
+use crossbeam::queue::ArrayQueue;
+use crossbeam::utils::CachePadded;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence};
+
+/// Full batches that wait for an idle shard (research: two).
+pub const SURPLUS_BATCHES: usize = 2;
+/// Packets on their way into another shard's wheel. When it is full, they wait in their sender's wheel instead.
+const INBOX_PACKETS: usize = 4096;
+/// Links whose key hints are kept apart; beyond, links share them, which only costs a wrong guess now and then.
+const HINTS: usize = 1024;
+
+/// What a shard is told to do by another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The peer of this incoming link has a newer connection.
+    Replace(ConnId),
+}
+
+/// One shard's side that faces the others.
+pub struct Port {
+    /// Packets for links that this shard owns, to be put into its wheel.
+    pub(crate) inbox: ArrayQueue<Box<Slot>>,
+    /// Slots of this shard's pool that others are done with.
+    pub(crate) home: ArrayQueue<Box<Slot>>,
+    /// Full batches that this shard has not come to yet.
+    pub(crate) surplus: ArrayQueue<Batch>,
+    /// Incoming connections, handshakes included.
+    pub(crate) connections: CachePadded<AtomicUsize>,
+    pub(crate) applied_serial: CachePadded<AtomicU64>,
+    pub(crate) applied_keys: AtomicU64,
+    parked: CachePadded<AtomicBool>,
+    next_expiry: AtomicU64,
+    hints: Box<[AtomicU8]>,
+    has_orders: CachePadded<AtomicBool>,
+    orders: Mutex<Vec<Order>>,
+}
+
+impl Port {
+    pub(super) fn new(facts: &Facts) -> Self {
+        Self {
+            inbox: ArrayQueue::new(INBOX_PACKETS),
+            home: ArrayQueue::new(facts.slots),
+            surplus: ArrayQueue::new(SURPLUS_BATCHES),
+            connections: CachePadded::default(),
+            applied_serial: CachePadded::default(),
+            applied_keys: AtomicU64::default(),
+            parked: CachePadded::default(),
+            next_expiry: AtomicU64::new(u64::MAX),
+            hints: (0..HINTS).map(|_| AtomicU8::default()).collect(),
+            has_orders: CachePadded::default(),
+            orders: Mutex::default(),
+        }
+    }
+
+    /// Says that the shard is about to sleep until `next_expiry` at the latest. The shard must look at its queues once
+    /// more afterwards: whoever filled them before did not see the flag.
+    pub(crate) fn park(&self, next_expiry: Instant) {
+        self.next_expiry.store(next_expiry.0, Ordering::Relaxed);
+        self.parked.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+    }
+
+    /// Says that the shard is awake.
+    pub(crate) fn awake(&self) {
+        if self.parked.load(Ordering::Relaxed) {
+            self.parked.store(false, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn is_parked(&self) -> bool {
+        self.parked.load(Ordering::Relaxed)
+    }
+
+    /// True if the shard was parked: the caller is the one to wake it.
+    pub(crate) fn unpark(&self) -> bool {
+        fence(Ordering::SeqCst);
+        self.parked.load(Ordering::Relaxed) && self.parked.swap(false, Ordering::AcqRel)
+    }
+
+    /// [`Port::unpark`] for a packet that went into the inbox: a shard that wakes up early enough by itself is let
+    /// sleep (research E.2).
+    pub(crate) fn unpark_for(&self, due: Instant) -> bool {
+        fence(Ordering::SeqCst);
+        self.parked.load(Ordering::Relaxed)
+            && due.0 < self.next_expiry.load(Ordering::Relaxed)
+            && self.parked.swap(false, Ordering::AcqRel)
+    }
+
+    pub(crate) fn order(&self, order: Order) {
+        lock(&self.orders).push(order);
+        self.has_orders.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn take_orders(&self) -> Vec<Order> {
+        if !self.has_orders.load(Ordering::Relaxed) {
+            return Vec::new();
+        }
+        let mut orders = lock(&self.orders);
+        self.has_orders.store(false, Ordering::Relaxed);
+        std::mem::take(&mut *orders)
+    }
+
+    /// Whether there is something to do for the shard that did not come in through its connections.
+    pub(crate) fn has_work(&self) -> bool {
+        self.has_orders.load(Ordering::Relaxed) || !self.inbox.is_empty()
+    }
+
+    /// The key that a link's packets matched last.
+    pub(crate) fn hint(&self, link: u32) -> KeyHint {
+        KeyHint::from_index(self.hints[link as usize % HINTS].load(Ordering::Relaxed))
+    }
+
+    /// Remembers it. May be called by whichever shard unwrapped the packet.
+    pub(crate) fn set_hint(&self, link: u32, hint: KeyHint) {
+        self.hints[link as usize % HINTS].store(hint.index() as u8, Ordering::Relaxed);
+    }
+}

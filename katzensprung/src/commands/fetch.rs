@@ -1,0 +1,106 @@
+//! `fetch`: asks the authorities of a node's configuration file for a document and prints it.
+
+use super::findings_text;
+use config::{ServerConfig, Strictness};
+use controlplane::directory::epoch_time;
+use controlplane::directory::session::Caller;
+use controlplane::node;
+use pki::authority::DocumentVerifier;
+use pki::document::{Consensus, Document};
+use pki::{Epoch, EpochClock};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Arguments of `fetch`.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// A node's configuration file, for its authorities and geometry
+    #[arg(short = 'f', long = "config", default_value = "katzenpost.toml")]
+    config: PathBuf,
+    /// The epoch (the default is the current one)
+    #[arg(short, long)]
+    epoch: Option<u64>,
+    /// Write the signed document to this file instead of printing it readably
+    #[arg(short, long)]
+    out: Option<PathBuf>,
+}
+
+/// Fetches and prints.
+pub fn run(arguments: &Arguments) -> Result<(), String> {
+    let loaded = ServerConfig::load(&arguments.config, Strictness::Lenient)
+        .map_err(|findings| format!("failed to load config file:\n  {}", findings_text(&findings)))?;
+    let clock = EpochClock::from_variable(std::env::var(pki::epoch::PERIOD_VARIABLE).ok().as_deref())
+        .map_err(|error| format!("{}: {error}", pki::epoch::PERIOD_VARIABLE))?;
+    let epoch = arguments.epoch.map_or_else(|| epoch_time(&clock).epoch, Epoch);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+    let consensus = runtime.block_on(fetch(&loaded.config, &clock, epoch))?;
+    match &arguments.out {
+        Some(file) => {
+            std::fs::write(file, consensus.raw()).map_err(|error| format!("cannot write {}: {error}", file.display()))
+        }
+        None => {
+            print!("{}", readable(&consensus));
+            Ok(())
+        }
+    }
+}
+
+async fn fetch(config: &ServerConfig, clock: &EpochClock, epoch: Epoch) -> Result<Consensus, String> {
+    let authorities = Arc::new(node::authorities(config).map_err(|error| error.to_string())?);
+    let dialler = node::dialler(config);
+    let verifier = DocumentVerifier { authorities: authorities.clone(), geometry_hash: config.geometry.hash() };
+    let caller = Caller::anonymous(dialler.kem).map_err(|error| error.to_string())?;
+    let limit = Duration::from_secs(60);
+    controlplane::directory::fetch::fetch_once(&dialler, &authorities, &caller, &verifier, clock, epoch, limit).await
+}
+
+fn readable(consensus: &Consensus) -> String {
+    let document = consensus.document();
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _always_ok = write_document(&mut text, consensus, document);
+    text
+}
+
+fn write_document(text: &mut String, consensus: &Consensus, document: &Document) -> std::fmt::Result {
+    writeln!(text, "document of epoch {} (genesis {})", document.epoch.0, document.genesis_epoch.0)?;
+    writeln!(text, "sha        {}", hex(&consensus.sum256()))?;
+    writeln!(text, "signed by  {} authorities ({})", consensus.signers().good.len(), document.pki_signature_scheme)?;
+    writeln!(text, "geometry   {}", hex(&document.sphinx_geometry_hash))?;
+    let rates = [
+        ("Mu", document.mu),
+        ("LambdaP", document.lambda_p),
+        ("LambdaL", document.lambda_l),
+        ("LambdaM", document.lambda_m),
+        ("LambdaG", document.lambda_g),
+        ("LambdaR", document.lambda_r),
+    ];
+    for (name, rate) in rates {
+        writeln!(text, "{name:<10} {rate} per ms")?;
+    }
+    for (layer, node) in document.nodes() {
+        let epochs: Vec<String> = node.mix_keys.iter().flatten().map(|(epoch, _)| epoch.0.to_string()).collect();
+        let addresses: Vec<&str> = node.addresses().map(|(_, url)| url).collect();
+        writeln!(
+            text,
+            "{layer:?} {:<16} {} keys {} at {}",
+            node.name,
+            hex(&node.id()[..8]),
+            epochs.join(","),
+            addresses.join(" ")
+        )?;
+        for (capability, endpoint) in node.endpoints() {
+            writeln!(text, "    {capability}: {endpoint}")?;
+        }
+    }
+    for replica in &document.storage_replicas {
+        writeln!(text, "replica {:<16} {}", replica.name, hex(&replica.id()[..8]))?;
+    }
+    Ok(())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,36 @@
+//! `geometry`: the table `[SphinxGeometry]` for a configuration file, with the hash that documents carry.
+
+use sphinx::Geometry;
+
+/// Arguments of `geometry`.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Mix layers; packets have two hops more
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=18))]
+    layers: u8,
+    /// Bytes of a user's payload
+    #[arg(long, default_value_t = 2000)]
+    payload_length: usize,
+    /// NIKE scheme (the default is x25519)
+    #[arg(long, conflicts_with = "kem")]
+    nike: Option<String>,
+    /// KEM scheme, instead of a NIKE
+    #[arg(long)]
+    kem: Option<String>,
+}
+
+/// Prints the geometry.
+pub fn run(arguments: &Arguments) -> Result<(), String> {
+    let hops = usize::from(arguments.layers) + 2;
+    let geometry = match &arguments.kem {
+        Some(name) => Geometry::kem(name, arguments.payload_length, hops, true),
+        None => {
+            let name = arguments.nike.as_deref().unwrap_or("x25519");
+            Geometry::nike(name, arguments.payload_length, hops, true)
+        }
+    };
+    let geometry = geometry.map_err(|error| error.to_string())?;
+    let hash: String = geometry.hash().iter().map(|byte| format!("{byte:02x}")).collect();
+    print!("# hash {hash}\n{}", geometry.to_toml());
+    Ok(())
+}

@@ -1,0 +1,72 @@
+//! `katzensprung <subcommand>`, the only binary; called as `server` it is the reference's server.
+//!
+//! Exit status: 0 when what was asked for is done, 1 for any error, 2 for arguments that make no sense.
+#![forbid(unsafe_code)]
+
+mod commands;
+
+use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// A mix node for Katzenpost networks.
+#[derive(Parser)]
+#[command(name = "katzensprung", version = commands::version(), disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs a node with the reference's configuration file
+    Server(commands::server::Arguments),
+    /// Makes a key pair, or those of a node that are missing
+    Keygen(commands::keygen::Arguments),
+    /// Prints the Sphinx geometry of a scheme and payload
+    Geometry(commands::geometry::Arguments),
+    /// Fetches a document from the authorities and prints it
+    Fetch(commands::fetch::Arguments),
+    /// Measures a node on this host
+    Bench(commands::bench::Arguments),
+    /// The process that forwards packets; started by `server`
+    #[command(hide = true)]
+    Dataplane(commands::dataplane::Arguments),
+}
+
+fn main() -> ExitCode {
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let arguments = match Arguments::try_parse_from(by_program_name(std::env::args_os().collect())) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version count as errors to the parser; a closed pipe is nothing to report.
+            let _closed = error.print();
+            return if error.use_stderr() { ExitCode::from(1) } else { ExitCode::SUCCESS };
+        }
+    };
+    let outcome = match arguments.command {
+        Command::Server(arguments) => commands::server::run(&arguments),
+        Command::Keygen(arguments) => commands::keygen::run(&arguments),
+        Command::Geometry(arguments) => commands::geometry::run(&arguments),
+        Command::Fetch(arguments) => commands::fetch::run(&arguments),
+        Command::Bench(arguments) => commands::bench::run(&arguments),
+        Command::Dataplane(arguments) => commands::dataplane::run(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("ERROR\n\n  {message}\n\n  Try --help for usage.");
+            ExitCode::from(1)
+        }
+    }
+}
+
+/// The arguments with the subcommand that the program's name stands for.
+fn by_program_name(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let program = arguments.first().map(std::path::PathBuf::from);
+    let name = program.as_deref().and_then(|path| path.file_stem()).map(|name| name.to_owned());
+    if name.as_deref() == Some("server".as_ref()) {
+        arguments.insert(1, "server".into());
+    }
+    arguments
+}
