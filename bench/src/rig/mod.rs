@@ -184,6 +184,7 @@ impl<'a> Plan<'a> {
             packets_duplicate: 0,
             packets_wrong_next_hop: 0,
             packets_early: 0,
+            early_ms_max: 0.0,
             packets_lost: 0,
             account_balanced: false,
             account: NodeAccount::default(),

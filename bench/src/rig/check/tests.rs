@@ -55,5 +55,5 @@ fn early_is_wrong_by_the_delay_that_was_asked_for() {
         let early = Duration::from_nanos(u64::from(number % 2 == 0));
         checker.handle_received(0, &packet, now + delay - early);
     }
-    assert_eq!(checker.wrong(), Wrong { early: 20, ..Wrong::default() });
+    assert_eq!(checker.wrong(), Wrong { early: 20, early_us_max: 1, ..Wrong::default() });
 }
