@@ -257,7 +257,7 @@ fn events(data: &[u8]) -> Verdict {
         let value = u64::from_le_bytes(value.try_into().unwrap_or_default());
         // Mostly the positions and the first records, where it hurts.
         let place = u32::from_le_bytes(place) as usize;
-        let place = if place % 4 == 0 { place / 4 % 80 } else { place } % words.len();
+        let place = if place.is_multiple_of(4) { place / 4 % 80 } else { place } % words.len();
         words[place].store(value, Ordering::Relaxed);
     }
     let mut reader = rings.reader();
