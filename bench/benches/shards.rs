@@ -23,6 +23,7 @@ use pki::document::Consensus;
 use pki::neighbours::{NeighbourMap, OwnNode, Role as NodeRole};
 use pki::policy::View;
 use pki::{Epoch, VerifyingKey};
+use rustix::thread::{CpuSet, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 use sphinx::{Geometry, MixKey};
 use std::collections::{BTreeMap, VecDeque};
@@ -45,7 +46,10 @@ fn main() -> Result<(), String> {
     for round in 0..ROUNDS {
         for (shards, rates) in (1..).zip(&mut rates) {
             let rate = world.round(shards)?;
-            println!("round {round}, {shards} shard(s): {:.0} packets/s, by processor time {:.0}", rate.clock, rate.cpu);
+            println!(
+                "round {round}, {shards} shard(s): {:.0} packets/s, by processor time {:.0}",
+                rate.clock, rate.cpu
+            );
             rates.push(rate);
         }
     }
@@ -101,8 +105,7 @@ impl World {
         };
         let document = network.document(epoch, descriptor)?.into();
         let next: Vec<[u8; 32]> = network.downstream.iter().map(|peer| peer.identity.id).collect();
-        let packets =
-            Pool::make(&geometry, mix_key.public_key(), &next, Delays { mean_ms: 1.0, max_ms: 1 }, PACKETS)?;
+        let packets = Pool::make(&geometry, mix_key.public_key(), &next, Delays { mean_ms: 1.0, max_ms: 1 }, PACKETS)?;
         Ok(Self { network, epoch, own, own_identity_key, mix_key: Arc::new(mix_key), document, packets })
     }
 
@@ -135,7 +138,12 @@ impl World {
             wire_kem: self.network.kem.info().name.into(),
             epoch_period: self.network.clock.period(),
             // A busy machine makes shards late, which is not what is measured.
-            times: Times { unwrap_delay_ms: 10_000, scheduler_slack_ms: 10_000, send_slack_ms: 10_000, ..Times::default() },
+            times: Times {
+                unwrap_delay_ms: 10_000,
+                scheduler_slack_ms: 10_000,
+                send_slack_ms: 10_000,
+                ..Times::default()
+            },
             limits: Limits::default(),
             machine: Machine { shards, slots_per_shard: 8192, ..Machine::default() },
             decoys: false,
@@ -153,8 +161,7 @@ impl World {
         let key = EpochKey { epoch: self.epoch, key: Arc::clone(&self.mix_key), replays };
         shared.publish_keys(KeyRing { link_key: Some(Arc::clone(&self.own.link_key)), mix_keys: vec![key] });
         shared.publish_directory(self.snapshot()?);
-        let (counters, events, in_flight) =
-            (Counters::heap(shards), EventRings::heap(shards), InFlight::heap(shards));
+        let (counters, events, in_flight) = (Counters::heap(shards), EventRings::heap(shards), InFlight::heap(shards));
         let memory = Arc::new(Memory::new(shards));
         std::thread::scope(|scope| {
             let mut threads = Vec::new();
@@ -204,12 +211,15 @@ impl World {
             let command = Command::SendPacket { packet: self.packets.packet(number) };
             transport.sealer.seal_command(&set, &command, &mut frames).map_err(|error| error.to_string())?;
         }
-        while counters.total(Counter::connections(PeerClass::Outgoing)) < linked as u64 {
+        while counters.total(Counter::connections(PeerClass::Outgoing)) < linked as u64
+            || counters.total(Counter::connections(PeerClass::Incoming)) < 1
+        {
             std::thread::sleep(Duration::from_millis(1));
         }
+        // The shards are parked now; the frames begin the measurement.
         memory.measuring.store(true, Ordering::Release);
         let start = std::time::Instant::now();
-        memory.write(&pipe, &frames);
+        memory.hand_in(&pipe, frames)?;
         loop {
             let account = counters.account_total();
             if account.dropped > 0 {
@@ -252,6 +262,10 @@ impl World {
 /// Polls a shard until the end; gives the processor time since packets came.
 fn run_shard(mut shard: Shard, mut io: MemoryIo) -> Duration {
     let memory = Arc::clone(&io.memory);
+    // As the data plane's own threads are. Left alone, the scheduler keeps a thread beside the one that wakes it.
+    let mut cpus = CpuSet::new();
+    cpus.set(io.shard);
+    let _unpinned = sched_setaffinity(None, &cpus);
     lock(&memory.seats[io.shard]).thread = Some(std::thread::current());
     let mut start = None;
     while !memory.stop.load(Ordering::Acquire) {
@@ -332,6 +346,19 @@ impl Memory {
             drop(ends);
             self.post(shard, Arrival::Readable(conn));
         }
+    }
+
+    /// All that comes on a link whose handshake has been read, without a copy.
+    fn hand_in(&self, pipe: &Pipe, bytes: Vec<u8>) -> Result<(), String> {
+        let mut ends = lock(&pipe.ends);
+        if ends.read < ends.to_shard.len() {
+            return Err("the handshake has not been read".into());
+        }
+        (ends.to_shard, ends.read) = (bytes, 0);
+        let (shard, conn) = ends.owner.ok_or("nobody has taken the link")?;
+        drop(ends);
+        self.post(shard, Arrival::Readable(conn));
+        Ok(())
     }
 
     fn post(&self, shard: usize, arrival: Arrival) {
