@@ -1,6 +1,6 @@
 //! `katzensprung <subcommand>`, the only binary; called as `server` it is the reference's server.
 //!
-//! Exit status: 0 when what was asked for is done, 1 for any error, 2 for arguments that make no sense.
+//! Exit status: 0 when what was asked for is done, 1 for any error.
 #![forbid(unsafe_code)]
 
 mod commands;
@@ -20,6 +20,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Runs a node with the reference's configuration file
+    #[command(version = commands::version(), disable_version_flag = true)]
     Server(commands::server::Arguments),
     /// Makes a key pair, or those of a node that are missing
     Keygen(commands::keygen::Arguments),
@@ -44,14 +45,16 @@ fn main() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(1) } else { ExitCode::SUCCESS };
         }
     };
-    let outcome = match arguments.command {
+    // Before anything needs a kernel, which has no way to say that the level is wrong.
+    let level = crypto_simd::cpu::level().map_err(|error| error.to_string());
+    let outcome = level.and_then(|_| match arguments.command {
         Command::Server(arguments) => commands::server::run(&arguments),
         Command::Keygen(arguments) => commands::keygen::run(&arguments),
         Command::Geometry(arguments) => commands::geometry::run(&arguments),
         Command::Fetch(arguments) => commands::fetch::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Dataplane(arguments) => commands::dataplane::run(&arguments),
-    };
+    });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {

@@ -2,6 +2,7 @@
 //! system. [`Conversation`] is the protocol without I/O; [`serve`] puts it on the socket.
 
 use crate::logging::Log;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -66,17 +67,22 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// Binds `path`, after removing what an earlier run left there.
+    /// Binds `path`, after removing the socket that an earlier run left there.
     pub fn bind(path: &Path, log: &Log) -> std::io::Result<Self> {
         remove_stale(path, log)?;
+        if path.symlink_metadata().is_ok() {
+            let reason = "there is something that is not a socket; move it away or give another path";
+            return Err(std::io::Error::other(reason));
+        }
         Ok(Self { listener: UnixListener::bind(path)?, path: path.to_owned() })
     }
 }
 
-/// Removes the socket that an earlier run left, which happens even where management is off (server.md 1.7).
+/// Removes the socket that an earlier run left, which happens even where management is off (server.md 1.7). The
+/// reference removes any file; one that is no socket is somebody's, and stays.
 pub fn remove_stale(path: &Path, log: &Log) -> std::io::Result<()> {
-    if path.symlink_metadata().is_ok() {
-        log.warning(MODULE, format_args!("removing what an earlier run left at {}", path.display()));
+    if path.symlink_metadata().is_ok_and(|metadata| metadata.file_type().is_socket()) {
+        log.warning(MODULE, format_args!("removing the socket that an earlier run left at {}", path.display()));
         std::fs::remove_file(path)?;
     }
     Ok(())

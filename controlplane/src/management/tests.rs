@@ -33,8 +33,14 @@ fn commands_are_matched_without_regard_to_case_and_retired_ones_are_unknown() {
 async fn a_script_that_closes_its_side_after_one_line_gets_its_answer() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("management_sock");
-    std::fs::write(&path, "left over").unwrap();
     let log = Log::silent();
+    std::fs::write(&path, "somebody's").unwrap();
+    remove_stale(&path, &log).unwrap();
+    assert!(Socket::bind(&path, &log).is_err());
+    assert_eq!(std::fs::read(&path).unwrap(), b"somebody's");
+    std::fs::remove_file(&path).unwrap();
+    // A socket's file outlives its socket.
+    drop(UnixListener::bind(&path).unwrap());
     let socket = Socket::bind(&path, &log).unwrap();
     let server = tokio::spawn(serve(socket, "mix1".into(), Arc::new(Counting::default()), log));
     let mut stream = UnixStream::connect(&path).await.unwrap();

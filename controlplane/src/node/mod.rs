@@ -2,6 +2,7 @@
 
 mod events;
 mod listen;
+mod memory;
 mod plane;
 mod supervise;
 
@@ -53,11 +54,14 @@ pub enum StartError {
     )]
     Role(&'static str),
     /// The period of epochs.
-    #[error("KATZENPOST_EPOCH_DURATION: {0}")]
+    #[error("{0}")]
     Period(#[from] pki::epoch::PeriodVariableError),
     /// The level of the vector kernels.
     #[error("{0}")]
     Simd(#[from] crypto_simd::cpu::LevelError),
+    /// The line rate.
+    #[error("{0}")]
+    Memory(#[from] memory::MemoryTooSmall),
     /// DataDir or its keys.
     #[error("{0}")]
     Keys(#[from] KeyError),
@@ -119,9 +123,10 @@ pub fn run(config: ServerConfig) -> Result<(), StartError> {
     }
     let level = crypto_simd::cpu::level()?;
     let clock = EpochClock::from_variable(std::env::var(pki::epoch::PERIOD_VARIABLE).ok().as_deref())?;
+    memory::check(config.own.dataplane.line_rate_packets_per_second, clock.period())?;
     let data_dir = DataDir::open(&config.data_dir)?;
     let log = open_log(&config)?;
-    log.notice(MODULE, format_args!("Katzensprung {} ({level:?})", env!("CARGO_PKG_VERSION")));
+    log.notice(MODULE, format_args!("Katzensprung {} ({level})", env!("CARGO_PKG_VERSION")));
     log.notice(MODULE, format_args!("Server identifier is: '{}'", config.identifier));
     let identity = keys::identity(&data_dir, config.pki_signature_scheme, &mut OsRandom)?;
     log.notice(MODULE, format_args!("Server identity public key hash is: {}", hex(&pki::hash(&identity.public))));

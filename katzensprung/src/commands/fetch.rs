@@ -32,7 +32,7 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
     let loaded = ServerConfig::load(&arguments.config, Strictness::Lenient)
         .map_err(|findings| format!("failed to load config file:\n  {}", findings_text(&findings)))?;
     let clock = EpochClock::from_variable(std::env::var(pki::epoch::PERIOD_VARIABLE).ok().as_deref())
-        .map_err(|error| format!("{}: {error}", pki::epoch::PERIOD_VARIABLE))?;
+        .map_err(|error| error.to_string())?;
     let epoch = arguments.epoch.map_or_else(|| epoch_time(&clock).epoch, Epoch);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
     let consensus = runtime.block_on(fetch(&loaded.config, &clock, epoch))?;

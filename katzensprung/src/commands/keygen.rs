@@ -42,7 +42,11 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
     };
     let encode = |block: String, key: &[u8]| pem::encode(&block, key).map_err(|error| error.to_string());
     write_new(&file("private"), &encode(pem::private_key_type(pair.name), &pair.private)?)?;
-    write_new(&file("public"), &encode(pem::public_key_type(pair.name), &pair.public)?)?;
+    let public = encode(pem::public_key_type(pair.name), &pair.public)?;
+    write_new(&file("public"), &public).inspect_err(|_| {
+        // A half that nobody has used yet; beside a stranger's other half it would only mislead.
+        let _gone = std::fs::remove_file(file("private"));
+    })?;
     println!("{}\n{}", file("private").display(), file("public").display());
     Ok(())
 }

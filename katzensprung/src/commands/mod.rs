@@ -8,10 +8,18 @@ pub mod keygen;
 pub mod server;
 
 use config::Finding;
+use std::sync::OnceLock;
 
-/// Version and the level of the vector kernels on this host.
+/// Version and the level of the vector kernels that this process would use.
 pub fn version() -> &'static str {
-    env!("CARGO_PKG_VERSION")
+    static VERSION: OnceLock<String> = OnceLock::new();
+    VERSION.get_or_init(|| {
+        let version = env!("CARGO_PKG_VERSION");
+        match crypto_simd::cpu::level() {
+            Ok(level) => format!("{version} ({level})"),
+            Err(error) => format!("{version} ({error})"),
+        }
+    })
 }
 
 /// All findings, one line each.
