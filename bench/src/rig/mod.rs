@@ -22,14 +22,14 @@ mod authority;
 mod check;
 mod cpu;
 mod drive;
-mod link;
+pub mod link;
 mod mill;
-mod network;
+pub mod network;
 mod null_node;
-mod peers;
+pub mod peers;
 mod process;
 mod report;
-mod session;
+pub mod session;
 #[cfg(test)]
 mod tests;
 
