@@ -137,6 +137,9 @@ impl Address {
         }
         let transport = Transport::of(scheme)
             .ok_or_else(|| AddressError::UnsupportedScheme { url: url.into(), scheme: scheme.into() })?;
+        if !is_escaped(rest) {
+            return Err(not_url());
+        }
         // Nothing after host and port has a meaning; the reference ignores it, and so do we.
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         let authority = authority.rsplit('@').next().unwrap_or_default();
@@ -277,6 +280,13 @@ fn split_host_port(authority: &str) -> Option<(&str, Option<&str>)> {
         Some((host, port)) => Some((host, Some(port))),
         None => Some((authority, None)),
     }
+}
+
+/// Whether every `%` starts an escape: the directory refuses other URLs (pki.md 4.3), and advertised ones go there whole.
+fn is_escaped(text: &str) -> bool {
+    text.split('%')
+        .skip(1)
+        .all(|rest| matches!(rest.as_bytes(), [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit()))
 }
 
 fn parse_port(digits: &str) -> Option<u16> {

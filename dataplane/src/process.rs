@@ -75,6 +75,8 @@ pub fn run(socket: &Path) -> Result<(), ProcessError> {
     let mut process = Process { listener, control: None, work: None };
     loop {
         if process.round()? {
+            // The next data plane would find and replace it; a clean folder is kinder to the operator.
+            let _gone_already = std::fs::remove_file(socket);
             return Ok(());
         }
     }

@@ -20,6 +20,8 @@ pub struct Wrong {
     pub next_hop: u64,
     /// Packets that came before their delay was over.
     pub early: u64,
+    /// The most by which any of these was early, in microseconds.
+    pub early_us_max: u64,
     /// Packets that came out without having been sent in.
     pub unsent: u64,
 }
@@ -89,9 +91,12 @@ impl<'a> Checker<'a> {
         };
         self.arrived += 1;
         let delay = Duration::from_millis(u64::from(order.delay_ms)).as_nanos() as u64;
-        match self.since_start(now).checked_sub(sent_at + delay) {
-            Some(late) => self.lateness_us.saturating_record(late / 1000),
-            None => self.wrong.early += 1,
+        let (due, now) = (sent_at + delay, self.since_start(now));
+        if now >= due {
+            self.lateness_us.saturating_record((now - due) / 1000);
+        } else {
+            self.wrong.early += 1;
+            self.wrong.early_us_max = self.wrong.early_us_max.max((due - now).div_ceil(1000));
         }
     }
 

@@ -2,8 +2,8 @@
 
 use super::check::Checker;
 use super::cpu;
-use super::link::{Incoming, Outgoing, wait};
-use super::mill::{Pool, exponential};
+use super::link::{Awaited, Incoming, Presealed, wait};
+use super::mill::{Pool, exponential, upstream_link};
 use super::peers::{Accepted, Links};
 use crypto_simd::random::{OsRandom, Random, SeededRandom};
 use hdrhistogram::Histogram;
@@ -45,7 +45,7 @@ pub struct Phase {
 pub struct Drive<'a> {
     pool: &'a Pool,
     checker: Checker<'a>,
-    upstream: Vec<Outgoing>,
+    upstream: Vec<Presealed>,
     downstream: Vec<Option<Incoming>>,
     accepted: Accepted,
     next: usize,
@@ -53,7 +53,7 @@ pub struct Drive<'a> {
 }
 
 impl<'a> Drive<'a> {
-    /// Nothing sent yet.
+    /// Nothing sent yet. The frames of `pool` are sealed for `links`.
     pub fn new(pool: &'a Pool, links: Links) -> Self {
         let mut seed = [0; 32];
         OsRandom.fill(&mut seed);
@@ -131,18 +131,16 @@ impl<'a> Drive<'a> {
                 Load::Window(window) => self.checker.in_flight() < window,
                 Load::PacketsPerSecond(_) => *due <= now,
             };
-            let link = self.next % self.upstream.len();
+            let link = upstream_link(self.next, self.upstream.len());
             let Some(upstream) = self.upstream.get_mut(link).filter(|link| is_due && link.has_room()) else { break };
             self.checker.handle_sent(self.next, Instant::now());
-            upstream.push(self.pool.packet(self.next))?;
+            upstream.push(self.pool.frame(self.next));
             self.next += 1;
             if let Load::PacketsPerSecond(rate) = load {
                 *due += Duration::from_secs_f64(exponential(&mut self.random) / rate);
             }
         }
-        for upstream in &mut self.upstream {
-            upstream.flush()?;
-        }
+        self.flush()?;
         Ok(self.next - first)
     }
 
@@ -170,15 +168,18 @@ impl<'a> Drive<'a> {
         for (number, upstream) in self.upstream.iter_mut().enumerate() {
             upstream.check_silence().map_err(|reason| format!("link of node {number} before: {reason}"))?;
         }
-        wait(self.downstream.iter().flatten(), self.upstream.iter(), limit)
+        let incoming = self.downstream.iter().flatten().map(Awaited::awaited);
+        wait(incoming.chain(self.upstream.iter().map(Awaited::awaited)).collect(), limit)
+    }
+
+    fn flush(&mut self) -> Result<(), String> {
+        self.upstream.iter_mut().try_for_each(|upstream| upstream.flush(self.pool.frames()))
     }
 
     fn drain(&mut self) -> Result<(), String> {
         let mut last_progress = Instant::now();
         while last_progress.elapsed() < if self.checker.in_flight() > 0 { QUIET_LIMIT } else { QUIET_AT_END } {
-            for upstream in &mut self.upstream {
-                upstream.flush()?;
-            }
+            self.flush()?;
             if self.receive()? {
                 last_progress = Instant::now();
             } else {

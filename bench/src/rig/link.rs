@@ -2,14 +2,20 @@
 
 use super::session::Session;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::ops::Range;
 use std::time::Duration;
 use wire::command::{COMMAND_HEADER_BYTES, write_header};
 use wire::{Command, CommandId, CommandSet, FRAME_BODY_TAG_BYTES, FRAME_HEADER_BYTES, FrameOpener, FrameSealer};
 
 /// Bytes that are read at once.
 const READ_BYTES: usize = 1 << 20;
+/// Bytes of a frame before its packet.
+pub const PACKET_OFFSET: usize = FRAME_HEADER_BYTES + COMMAND_HEADER_BYTES;
+/// Bytes of a frame around its packet.
+pub const FRAME_OVERHEAD_BYTES: usize = PACKET_OFFSET + FRAME_BODY_TAG_BYTES;
 /// Bytes that may wait to be written; a link with more takes no packets.
 const WRITE_BYTES_MAX: usize = 256 << 10;
 
@@ -24,6 +30,14 @@ pub struct Incoming {
     end: usize,
     /// Bytes of the body whose header is open.
     body_bytes: Option<usize>,
+}
+
+/// The end of a link that packets leave from which were sealed long before: what is measured must not wait for that.
+pub struct Presealed {
+    stream: TcpStream,
+    sealer: FrameSealer,
+    /// Parts of the pool of frames that wait to be written.
+    pending: VecDeque<Range<usize>>,
 }
 
 /// The end of a link that packets leave from.
@@ -47,11 +61,6 @@ impl Incoming {
             end: 0,
             body_bytes: None,
         })
-    }
-
-    /// The connection, for polling.
-    pub fn stream(&self) -> &TcpStream {
-        &self.stream
     }
 
     /// Reads once. Gives whether anything arrived; a closed connection is an error.
@@ -106,22 +115,66 @@ impl Incoming {
     }
 }
 
+impl Presealed {
+    /// The sending end of `session`.
+    pub fn new(session: Session) -> Result<Self, String> {
+        session.stream.set_nonblocking(true).map_err(|error| error.to_string())?;
+        Ok(Self { stream: session.stream, sealer: session.transport.sealer, pending: VecDeque::new() })
+    }
+
+    /// Makes a frame of a packet that has [`PACKET_OFFSET`] bytes before it and a tag's behind it. Frames must be pushed
+    /// in the order in which they are sealed.
+    pub fn seal(&mut self, frame: &mut [u8]) -> Result<(), String> {
+        write_packet_header(frame)?;
+        self.sealer.seal(frame).map_err(|error| error.to_string())
+    }
+
+    /// Whether another frame may be pushed.
+    pub fn has_room(&self) -> bool {
+        self.pending.iter().map(Range::len).sum::<usize>() < WRITE_BYTES_MAX
+    }
+
+    /// Queues a part of the pool of frames.
+    pub fn push(&mut self, part: Range<usize>) {
+        match self.pending.back_mut() {
+            Some(last) if last.end == part.start => last.end = part.end,
+            _ => self.pending.push_back(part),
+        }
+    }
+
+    /// Writes what the connection takes.
+    pub fn flush(&mut self, frames: &[u8]) -> Result<(), String> {
+        while let Some(part) = self.pending.front_mut() {
+            match self.stream.write(&frames[part.clone()]) {
+                Ok(0) => return Err("the peer closed the link".into()),
+                Ok(bytes) => part.start += bytes,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error.to_string()),
+            }
+            if part.start == part.end {
+                self.pending.pop_front();
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing is expected here: an error if the peer has closed the link or sent anything.
+    pub fn check_silence(&mut self) -> Result<(), String> {
+        match self.stream.read(&mut [0; 1]) {
+            Ok(0) => Err("the peer closed the link".into()),
+            Ok(_) => Err("the peer sent something on a link that it only receives on".into()),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
 impl Outgoing {
     /// The sending end of `session`.
     pub fn new(session: Session) -> Result<Self, String> {
         session.stream.set_nonblocking(true).map_err(|error| error.to_string())?;
         let buffer = Vec::with_capacity(2 * WRITE_BYTES_MAX);
         Ok(Self { stream: session.stream, sealer: session.transport.sealer, buffer, written: 0 })
-    }
-
-    /// The connection, for polling.
-    pub fn stream(&self) -> &TcpStream {
-        &self.stream
-    }
-
-    /// Whether another packet may be pushed.
-    pub fn has_room(&self) -> bool {
-        self.buffer.len() - self.written < WRITE_BYTES_MAX
     }
 
     /// Whether bytes wait to be written.
@@ -131,14 +184,11 @@ impl Outgoing {
 
     /// Seals one packet behind what waits.
     pub fn push(&mut self, packet: &[u8]) -> Result<(), String> {
-        let mut header = [0; COMMAND_HEADER_BYTES];
-        let body_bytes = u32::try_from(packet.len()).map_err(|error| error.to_string())?;
-        write_header(CommandId::SendPacket, body_bytes, &mut header);
         let start = self.buffer.len();
-        self.buffer.extend_from_slice(&[0; FRAME_HEADER_BYTES]);
-        self.buffer.extend_from_slice(&header);
+        self.buffer.extend_from_slice(&[0; PACKET_OFFSET]);
         self.buffer.extend_from_slice(packet);
         self.buffer.extend_from_slice(&[0; FRAME_BODY_TAG_BYTES]);
+        write_packet_header(&mut self.buffer[start..])?;
         self.sealer.seal(&mut self.buffer[start..]).map_err(|error| error.to_string())
     }
 
@@ -162,32 +212,46 @@ impl Outgoing {
         self.written = 0;
         Ok(progress)
     }
+}
 
-    /// Nothing is expected here: an error if the peer has closed the link or sent anything.
-    pub fn check_silence(&mut self) -> Result<(), String> {
-        match self.stream.read(&mut [0; 1]) {
-            Ok(0) => Err("the peer closed the link".into()),
-            Ok(_) => Err("the peer sent something on a link that it only receives on".into()),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
-            Err(error) => Err(error.to_string()),
-        }
+fn write_packet_header(frame: &mut [u8]) -> Result<(), String> {
+    let body_bytes = frame.len().checked_sub(PACKET_OFFSET + FRAME_BODY_TAG_BYTES).ok_or("a frame without a packet")?;
+    let body_bytes = u32::try_from(body_bytes).map_err(|error| error.to_string())?;
+    let header =
+        frame[FRAME_HEADER_BYTES..].first_chunk_mut::<COMMAND_HEADER_BYTES>().ok_or("a frame has a command")?;
+    write_header(CommandId::SendPacket, body_bytes, header);
+    Ok(())
+}
+
+/// What a link waits for.
+pub trait Awaited {
+    /// The connection and what to wait for there.
+    fn awaited(&self) -> PollFd<'_>;
+}
+
+impl Awaited for Incoming {
+    fn awaited(&self) -> PollFd<'_> {
+        PollFd::new(&self.stream, PollFlags::IN)
     }
 }
 
-/// Sleeps until a link can be read, or a pending one written, or `limit` has passed.
-pub fn wait<'a>(
-    incoming: impl Iterator<Item = &'a Incoming>,
-    outgoing: impl Iterator<Item = &'a Outgoing>,
-    limit: Duration,
-) -> Result<(), String> {
-    let readable = incoming.map(|link| PollFd::new(link.stream(), PollFlags::IN));
-    let others = outgoing.map(|link| {
-        let flags = if link.is_pending() { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
-        PollFd::new(link.stream(), flags)
-    });
-    let mut descriptors: Vec<PollFd<'_>> = readable.chain(others).collect();
+impl Awaited for Outgoing {
+    fn awaited(&self) -> PollFd<'_> {
+        PollFd::new(&self.stream, if self.is_pending() { PollFlags::OUT } else { PollFlags::empty() })
+    }
+}
+
+impl Awaited for Presealed {
+    fn awaited(&self) -> PollFd<'_> {
+        let flags = if self.pending.is_empty() { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT };
+        PollFd::new(&self.stream, flags)
+    }
+}
+
+/// Sleeps until one of the connections is as awaited, or `limit` has passed.
+pub fn wait(mut connections: Vec<PollFd<'_>>, limit: Duration) -> Result<(), String> {
     let limit = Timespec::try_from(limit).map_err(|error| error.to_string())?;
-    match poll(&mut descriptors, Some(&limit)) {
+    match poll(&mut connections, Some(&limit)) {
         Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
         Err(error) => Err(error.to_string()),
     }

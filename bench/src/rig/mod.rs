@@ -40,6 +40,7 @@ use crate::cases;
 use authority::Authority;
 use cpu::Placement;
 use drive::{Drive, Load, Phase};
+use link::FRAME_OVERHEAD_BYTES;
 use mill::{Delays, Pool};
 use network::Network;
 use null_node::NullNode;
@@ -135,7 +136,7 @@ impl<'a> Plan<'a> {
         let key = sphinx::MixKey::new(&geometry, &private).map_err(|error| error.to_string())?;
         let made_per_second = mill::packets_per_second(&geometry, key.public_key(), Duration::from_millis(200))?;
         let wanted = unwraps_per_second * (WARM_UP.as_secs_f64() + 1.5 * (options.seconds as f64 + RAMP.as_secs_f64()));
-        let possible = memory_available()? * MEMORY_SHARE / (geometry.packet_length + 64) as f64;
+        let possible = memory_available()? * MEMORY_SHARE / (geometry.packet_length + FRAME_OVERHEAD_BYTES + 64) as f64;
         let packets = wanted.min(possible) as usize;
         let mill_time = Duration::from_secs_f64(packets as f64 / made_per_second);
         Ok(Self { options, geometry, placement, unwraps_per_second, packets, mill_time })
@@ -152,11 +153,12 @@ impl<'a> Plan<'a> {
     }
 
     fn ceiling(&self) -> Result<f64, String> {
-        let pool = Pool::random(&self.geometry, self.options.links, CEILING_PACKETS)?;
+        let mut pool = Pool::random(&self.geometry, self.options.links, CEILING_PACKETS)?;
         let (listeners, addresses) = peers::listen(self.options.links)?;
         let network = Arc::new(self.network(EpochClock::default(), &addresses)?);
         let node = NullNode::start(network.clone(), null_node::pass_on(), self.placement.node)?;
-        let links = peers::connect(&network, listeners, &node.credentials, node.address, Duration::from_secs(5))?;
+        let mut links = peers::connect(&network, listeners, &node.credentials, node.address, Duration::from_secs(5))?;
+        pool.seal(&mut links.upstream)?;
         let mut drive = Drive::new(&pool, links);
         let phase = on_processor(self.placement.rig, || {
             let load = Load::Window(CEILING_WINDOW);
@@ -184,6 +186,7 @@ impl<'a> Plan<'a> {
             packets_duplicate: 0,
             packets_wrong_next_hop: 0,
             packets_early: 0,
+            early_ms_max: 0.0,
             packets_lost: 0,
             account_balanced: false,
             account: NodeAccount::default(),
@@ -216,11 +219,12 @@ fn measure(
     let mix_key = descriptor.mix_key(epoch).ok_or("the descriptor has no mix key for its epoch")?;
     let next: Vec<_> = network.downstream.iter().map(|peer| peer.identity.id).collect();
     say(format_args!("making {} packets, about {:.0} s", plan.packets, plan.mill_time.as_secs_f64()));
-    let pool = Pool::make(&plan.geometry, mix_key, &next, DELAYS, plan.packets)?;
+    let mut pool = Pool::make(&plan.geometry, mix_key, &next, DELAYS, plan.packets)?;
     say(format_args!("waiting for the next epoch and for links"));
     let credentials = NodeCredentials { id: descriptor.id(), link_key: descriptor.link_key().to_vec() };
     let until_epoch = until(&network.clock, epoch);
-    let links = peers::connect(network, listeners, &credentials, node.address, until_epoch + OVERHEAD)?;
+    let mut links = peers::connect(network, listeners, &credentials, node.address, until_epoch + OVERHEAD)?;
+    pool.seal(&mut links.upstream)?;
     std::thread::sleep(until(&network.clock, epoch) + SETTLE);
     let mut drive = Drive::new(&pool, links);
     on_processor(plan.placement.rig, || measure_phases(plan, node, &mut drive, report))?;
@@ -287,11 +291,11 @@ fn on_processor<T: Send>(
     work: impl FnOnce() -> Result<T, String> + Send,
 ) -> Result<T, String> {
     std::thread::scope(|scope| {
-        let thread = scope.spawn(|| {
+        let thread = std::thread::Builder::new().name("rig".into()).spawn_scoped(scope, || {
             cpu::pin(processor)?;
             work()
         });
-        thread.join().map_err(|_| "a thread of the rig ended badly")?
+        thread.map_err(|error| error.to_string())?.join().map_err(|_| "a thread of the rig ended badly")?
     })
 }
 

@@ -2,7 +2,7 @@
 //! with it is the rig's ceiling. With another [`Forward`] it is a small mix that tests the rig itself.
 
 use super::cpu;
-use super::link::{Incoming, Outgoing, wait};
+use super::link::{Awaited, Incoming, Outgoing, wait};
 use super::network::Network;
 use super::peers::NodeCredentials;
 use super::session::{Identity, Session};
@@ -45,7 +45,7 @@ impl NullNode {
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
-        let thread = std::thread::spawn(move || {
+        let thread = std::thread::Builder::new().name("null node".into()).spawn(move || {
             cpu::pin(processor)?;
             let mut node = Running::connect(&network, &identity, &listener, forward)?;
             while !stopped.load(Ordering::Relaxed) {
@@ -53,6 +53,7 @@ impl NullNode {
             }
             Ok(())
         });
+        let thread = thread.map_err(|error| error.to_string())?;
         Ok(Self { address, credentials, stop, thread: Some(thread) })
     }
 
@@ -150,7 +151,8 @@ impl Running {
         }
         if !progress {
             let limit = delayed.until_next(Instant::now()).unwrap_or(Duration::from_millis(10));
-            wait(upstream.iter(), downstream.iter().filter(|link| link.is_pending()), limit)?;
+            let connections = upstream.iter().map(Awaited::awaited).chain(downstream.iter().map(Awaited::awaited));
+            wait(connections.collect(), limit)?;
         }
         Ok(())
     }

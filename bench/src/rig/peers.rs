@@ -1,6 +1,6 @@
 //! The fake mixes on both sides of the node: those before it dial and send, those behind it listen and receive.
 
-use super::link::{Incoming, Outgoing};
+use super::link::{Incoming, Presealed};
 use super::network::{Network, Peer};
 use super::session::Session;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -20,7 +20,7 @@ pub type Accepted = Receiver<(usize, Incoming)>;
 /// All links to and from the node.
 pub struct Links {
     /// By number of the node before.
-    pub upstream: Vec<Outgoing>,
+    pub upstream: Vec<Presealed>,
     /// By number of the node behind.
     pub downstream: Vec<Option<Incoming>>,
     /// Newer links.
@@ -102,13 +102,13 @@ pub fn dial(
     node: &NodeCredentials,
     address: SocketAddr,
     deadline: Instant,
-) -> Result<Outgoing, String> {
+) -> Result<Presealed, String> {
     let config = network.mixnet_session(Role::Initiator);
     loop {
         let link = TcpStream::connect_timeout(&address, CONNECT_LIMIT)
             .map_err(|error| error.to_string())
             .and_then(|stream| Session::establish(stream, &config, &peer.identity, |answering| node.is(answering)))
-            .and_then(Outgoing::new);
+            .and_then(Presealed::new);
         match link {
             Ok(link) => return Ok(link),
             Err(reason) if Instant::now() > deadline => {

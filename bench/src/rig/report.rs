@@ -29,6 +29,8 @@ pub struct Report {
     pub packets_wrong_next_hop: u64,
     /// Of these: before their delay was over.
     pub packets_early: u64,
+    /// The most by which one of them was early.
+    pub early_ms_max: f64,
     /// Packets that never came out.
     pub packets_lost: u64,
     /// Whether the node's account adds up and agrees with what the rig counted.
@@ -76,6 +78,7 @@ impl Report {
         self.packets_duplicate = wrong.duplicate;
         self.packets_wrong_next_hop = wrong.next_hop;
         self.packets_early = wrong.early;
+        self.early_ms_max = wrong.early_us_max as f64 / 1000.0;
     }
 
     pub(super) fn set_lateness(&mut self, lateness_us: &Histogram<u64>) {
@@ -114,7 +117,7 @@ impl fmt::Display for Report {
         writeln!(formatter, "  rig's ceiling {:>9.0} packets/s", self.rig_ceiling_packets_per_second)?;
         writeln!(
             formatter,
-            "  packets       {} sent, {} received, {} lost, {} wrong (unknown {}, twice {}, wrong node {}, early {})",
+            "  packets       {} sent, {} received, {} lost, {} wrong (unknown {}, twice {}, wrong node {}, early {} by up to {} ms)",
             self.packets_sent,
             self.packets_received,
             self.packets_lost,
@@ -122,7 +125,8 @@ impl fmt::Display for Report {
             self.packets_unknown,
             self.packets_duplicate,
             self.packets_wrong_next_hop,
-            self.packets_early
+            self.packets_early,
+            self.early_ms_max
         )?;
         writeln!(
             formatter,

@@ -31,13 +31,15 @@ fn test_network() -> (Arc<Network>, Vec<TcpListener>) {
 fn examine(
     network: Arc<Network>,
     listeners: Vec<TcpListener>,
-    pool: &Pool,
+    mut pool: Pool,
     forward: Forward,
     load: Load,
 ) -> (Wrong, u64) {
     let node = NullNode::start(network.clone(), forward, None).expect("a node");
     let links = peers::connect(&network, listeners, &node.credentials, node.address, Duration::from_secs(5));
-    let mut drive = Drive::new(pool, links.expect("links"));
+    let mut links = links.expect("links");
+    pool.seal(&mut links.upstream).expect("frames");
+    let mut drive = Drive::new(&pool, links);
     let phase = drive.run(load, usize::MAX, Duration::ZERO, Duration::from_secs(5), || Duration::ZERO);
     assert!(phase.is_ok() && drive.checker().sent() == pool.count() as u64);
     let result = (drive.checker().wrong(), drive.checker().lost());
@@ -77,7 +79,7 @@ fn examine_mix(
     let next: Vec<_> = network.downstream.iter().map(|peer| peer.identity.id).collect();
     let pool = Pool::make(&network.geometry, key.public_key(), &next, DELAYS, PACKETS).expect("packets");
     let forward = mix(&network, spoil);
-    examine(network, listeners, &pool, forward, load)
+    examine(network, listeners, pool, forward, load)
 }
 
 const WINDOW: Load = Load::Window(200);
@@ -86,7 +88,7 @@ const WINDOW: Load = Load::Window(200);
 fn a_node_without_work_passes_everything_on() {
     let pool = Pool::random(&test_geometry(), LINKS, 5_000).expect("packets");
     let (network, listeners) = test_network();
-    assert_eq!(examine(network, listeners, &pool, pass_on(), Load::Window(500)), (Wrong::default(), 0));
+    assert_eq!(examine(network, listeners, pool, pass_on(), Load::Window(500)), (Wrong::default(), 0));
 }
 
 #[test]

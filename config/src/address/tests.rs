@@ -45,6 +45,7 @@ fn bad_addresses() {
         ("tcp://::1:3219", Refused, AddressError::NotUrl(text("tcp://::1:3219"))),
         ("tcp://[::1]3219", Refused, AddressError::NotUrl(text("tcp://[::1]3219"))),
         ("tcp://[fe80::1%25eth0]:1", Refused, AddressError::NotUrl(text("tcp://[fe80::1%25eth0]:1"))),
+        ("quic://192.0.2.1:1/%nt", Refused, AddressError::NotUrl(text("quic://192.0.2.1:1/%nt"))),
         ("tcp4://[::1]:1", Refused, AddressError::Family(text("tcp4://[::1]:1"))),
         ("tcp6://192.0.2.1:1", Refused, AddressError::Family(text("tcp6://192.0.2.1:1"))),
         (

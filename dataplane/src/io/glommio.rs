@@ -1,7 +1,7 @@
 //! The `glommio` backend: one executor per shard, kernel TCP over io_uring.
 //!
 //! The shard is the executor's only long task. Its sockets are glommio streams that are polled directly: each half of
-//! a connection has a waker of its own that notes the connection in the shard's [`Mailbox`] and wakes the shard's
+//! a connection has a waker of its own that notes the connection in the shard's mailbox and wakes the shard's
 //! task, so that no task per connection is needed. Between two rounds the task sleeps on a timer that is already due:
 //! glommio looks at its rings only when no task is runnable or its preempt timer has fired, and a shard that merely
 //! yielded would starve its own sockets for the 100 ms of that timer.

@@ -14,6 +14,8 @@ use interplane::counter::LinkEnd;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+/// Between two looks at a link that is not read although its time is over.
+const UNREAD_INTERVAL: Duration = Duration::from_secs(1);
 /// Between two looks at all deadlines.
 const LEAST_INTERVAL: Duration = Duration::from_millis(1);
 
@@ -59,8 +61,10 @@ impl Shard {
     /// Asks the policy about every live link (server.md 3.2, 3.9).
     fn reauthenticate(&mut self, io: &mut impl Io) {
         self.reauthenticate_at = self.now + self.shared.facts().reauth_interval;
-        for conn in self.table.incoming() {
-            self.reauthenticate_incoming(io, conn);
+        for place in 0..self.table.places() {
+            if let Some(conn) = self.table.incoming_at(place) {
+                self.reauthenticate_incoming(io, conn);
+            }
         }
         for place in 0..self.peers.len() {
             let id = DestinationId(place as u32);
@@ -128,9 +132,10 @@ impl Shard {
     }
 
     fn time_out_incoming(&mut self, io: &mut impl Io) {
-        for conn in self.table.incoming() {
+        for place in 0..self.table.places() {
+            let Some(conn) = self.table.incoming_at(place) else { continue };
             let Some(incoming) = self.table.incoming_mut(conn) else { continue };
-            if incoming_deadline(incoming) > self.now {
+            if incoming_deadline(incoming, self.now) > self.now {
                 continue;
             }
             match &mut incoming.stage {
@@ -145,17 +150,18 @@ impl Shard {
 
     fn next_deadline(&self, unix: Duration) -> Instant {
         let boundary = self.now + self.almanac.until.saturating_sub(unix);
-        let incoming = self.table.all_incoming().map(incoming_deadline);
+        let incoming = self.table.all_incoming().map(|incoming| incoming_deadline(incoming, self.now));
         let outgoing = self.peers().map(|peer| peer.next_timeout(self.shared.facts()));
         incoming.chain(outgoing).fold(boundary.min(self.reauthenticate_at), Instant::min)
     }
 }
 
-/// When a connection has been silent for too long. A link that waits to be read is not silent.
-fn incoming_deadline(incoming: &Incoming) -> Instant {
+/// When a connection has been silent for too long. A link that waits to be read is not silent; it is looked at again
+/// after a while.
+fn incoming_deadline(incoming: &Incoming, now: Instant) -> Instant {
     match &incoming.stage {
         Stage::Handshaking(handshake, _) => handshake.deadline,
-        Stage::Up(_) if incoming.is_listed => Instant::NEVER,
+        Stage::Up(up) if incoming.is_listed => (up.command_at + RECEIVE_LIMIT).max(now + UNREAD_INTERVAL),
         Stage::Up(up) => up.command_at + RECEIVE_LIMIT,
     }
 }

@@ -109,6 +109,8 @@ pub struct Shard {
     housekeeping_at: Instant,
     reauthenticate_at: Instant,
     rounds_to_gauges: u32,
+    /// It has parked and was not polled since.
+    is_parked: bool,
 }
 
 impl Shard {
@@ -151,6 +153,7 @@ impl Shard {
             housekeeping_at: now,
             reauthenticate_at: now + facts.reauth_interval,
             rounds_to_gauges: 0,
+            is_parked: false,
             slots: Slots::new(index, Arc::clone(&shared)),
             shared,
         })
@@ -158,7 +161,10 @@ impl Shard {
 
     /// One round.
     pub fn poll(&mut self, io: &mut impl Io) -> Next {
-        self.port().awake();
+        if !self.port().awake() && std::mem::take(&mut self.is_parked) {
+            self.account.count(Counter::WAKES);
+        }
+        self.is_parked = false;
         self.now = io.now();
         self.account.count(Counter::HEARTBEAT);
         self.take_over(io);
@@ -202,8 +208,10 @@ impl Shard {
     /// Ends all connections and drops all packets. Call it for every shard when none is polled any more.
     pub fn shut_down(&mut self, io: &mut impl Io) {
         self.now = io.now();
-        for conn in self.table.incoming() {
-            self.close_incoming(io, conn, LinkEnd::Shutdown);
+        for place in 0..self.table.places() {
+            if let Some(conn) = self.table.incoming_at(place) {
+                self.close_incoming(io, conn, LinkEnd::Shutdown);
+            }
         }
         for place in 0..self.peers.len() {
             if let Some(peer) = self.peers[place].take() {
@@ -253,6 +261,7 @@ impl Shard {
             return Next::Busy;
         }
         self.update_gauges();
+        self.is_parked = true;
         self.account.set(Counter::PARKED, 1);
         Next::ParkUntil(until)
     }

@@ -79,9 +79,17 @@ impl Table {
         }
     }
 
-    /// The names of all incoming connections.
-    pub fn incoming(&self) -> Vec<ConnId> {
-        self.all_incoming().map(|incoming| incoming.conn).collect()
+    /// How many places there are, empty ones included.
+    pub fn places(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The name of the incoming connection at a place.
+    pub fn incoming_at(&self, place: usize) -> Option<ConnId> {
+        match &self.entries.get(place)?.what {
+            What::Incoming(incoming) => Some(incoming.conn),
+            _ => None,
+        }
     }
 
     /// All incoming connections.

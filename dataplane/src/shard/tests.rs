@@ -11,3 +11,4 @@ mod nodes;
 mod peers;
 mod replays;
 mod sharing;
+mod threads;

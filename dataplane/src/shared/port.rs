@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering, 
 /// Full batches that wait for an idle shard (research: two).
 pub const SURPLUS_BATCHES: usize = 2;
 /// Packets on their way into another shard's wheel. When it is full, they wait in their sender's wheel instead.
-const INBOX_PACKETS: usize = 4096;
+const INBOX_PACKETS: usize = 1024;
 /// Links whose key hints are kept apart; beyond, links share them, which only costs a wrong guess now and then.
 const HINTS: usize = 1024;
 
@@ -64,15 +64,13 @@ impl Port {
     /// more afterwards: whoever filled them before did not see the flag.
     pub(crate) fn park(&self, next_expiry: Instant) {
         self.next_expiry.store(next_expiry.0, Ordering::Relaxed);
-        self.parked.store(true, Ordering::Relaxed);
+        self.parked.store(true, Ordering::Release);
         fence(Ordering::SeqCst);
     }
 
-    /// Says that the shard is awake.
-    pub(crate) fn awake(&self) {
-        if self.parked.load(Ordering::Relaxed) {
-            self.parked.store(false, Ordering::Relaxed);
-        }
+    /// Says that the shard is awake; true if it was not woken by anybody.
+    pub(crate) fn awake(&self) -> bool {
+        self.parked.load(Ordering::Relaxed) && self.parked.swap(false, Ordering::Relaxed)
     }
 
     pub(crate) fn is_parked(&self) -> bool {
@@ -89,7 +87,7 @@ impl Port {
     /// sleep (research E.2).
     pub(crate) fn unpark_for(&self, due: Instant) -> bool {
         fence(Ordering::SeqCst);
-        self.parked.load(Ordering::Relaxed)
+        self.parked.load(Ordering::Acquire)
             && due.0 < self.next_expiry.load(Ordering::Relaxed)
             && self.parked.swap(false, Ordering::AcqRel)
     }

@@ -259,7 +259,8 @@ impl Peer {
                 self.traffic_at = with.now;
                 let (peer, took) = (self.event_peer(), with.now.since(self.dialled_at));
                 with.account.link_up(Direction::Outgoing, peer, took);
-                self.flush(with);
+                // Nothing was received beyond the NoOp: what follows it must be looked for once, to be told of the rest.
+                self.handle_readable_up(with);
                 Pushed::Up
             }
             other => {

@@ -26,6 +26,8 @@ pub fn connected(shards: u16) -> (Net, HostId, Vec<HostId>) {
     for peer in &downstream {
         net.run_until_up(*peer);
     }
+    // Their last message is still on its way.
+    net.run_for(Duration::from_millis(1));
     (net, upstream, downstream)
 }
 

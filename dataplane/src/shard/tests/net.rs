@@ -1,5 +1,6 @@
 //! The node under test and its neighbours.
 
+use super::allocations::{Uncounted, counted};
 use super::nodes::{self, EPOCH, OWN, address_of, geometry, id_of, key_ring, link_kem, unix_at, usual_snapshot};
 use super::peers::FakePeer;
 use crate::io::sim::{Host, HostId, Network, SimIo, Simulation};
@@ -24,7 +25,7 @@ pub enum Actor {
 impl Host for Actor {
     fn poll(&mut self, io: &mut SimIo) -> Next {
         match self {
-            Self::Shard(shard) => shard.poll(io),
+            Self::Shard(shard) => counted(|| shard.poll(&mut Uncounted(io))),
             Self::Peer(peer) => peer.poll(io),
         }
     }
@@ -187,6 +188,16 @@ impl Net {
             check_account(&counters, simulation);
             done(simulation)
         })
+    }
+
+    /// What the attach thread does after it has published something.
+    pub fn wake_all(&mut self) {
+        for shard in 0..self.shards.len() {
+            if self.shared.unpark(shard) {
+                let id = self.shards[shard];
+                self.simulation.host_mut(id);
+            }
+        }
     }
 
     /// Stops the node.

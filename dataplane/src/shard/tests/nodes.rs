@@ -92,7 +92,8 @@ pub fn key_ring(epochs: impl IntoIterator<Item = u64>) -> KeyRing {
 
 fn descriptor(node: u8, epoch: Epoch) -> MixDescriptor {
     let addresses = BTreeMap::from([("tcp4".to_string(), Some(vec![format!("tcp://{}", address_of(node))]))]);
-    let mix_keys = (0..3).map(|later| (epoch.after(later), Some(mix_key(node, epoch.after(later)).public_key().into())));
+    let mix_keys =
+        (0..3).map(|later| (epoch.after(later), Some(mix_key(node, epoch.after(later)).public_key().into())));
     let is_service_node = node >= SERVICE;
     MixDescriptor {
         name: format!("node{node}"),
@@ -186,7 +187,11 @@ impl Order {
 
 impl Mint {
     pub fn new(seed: u8) -> Self {
-        Self { sphinx: Sphinx::new(geometry()).expect("a sound geometry"), random: SeededRandom::new(&[seed; 32]), made: 0 }
+        Self {
+            sphinx: Sphinx::new(geometry()).expect("a sound geometry"),
+            random: SeededRandom::new(&[seed; 32]),
+            made: 0,
+        }
     }
 
     /// A packet that goes through this node to the next one and ends there. Its payload begins with its number.

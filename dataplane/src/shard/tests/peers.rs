@@ -1,7 +1,6 @@
 //! Fake peers: they dial or listen, speak the link protocol, and do what a test tells them.
 
 use super::nodes::{geometry, id_of, link_kem, link_key};
-use crate::io::sim::SimIo;
 use crate::io::{ConnId, Event, Io, Recv, Sent};
 use crate::link::handshaking::{Handshaking, Progress};
 use crate::random::ShardRandom;
@@ -20,8 +19,6 @@ pub enum Send {
     Plain(Vec<u8>),
     /// Bytes without a frame.
     Raw(Vec<u8>),
-    /// Nothing before this moment.
-    Wait(Instant),
     /// Ends the connection.
     Close,
 }
@@ -129,7 +126,7 @@ impl FakePeer {
         self.to_send.push_back(Send::Packet(packet));
     }
 
-    pub fn poll(&mut self, io: &mut SimIo) -> Next {
+    pub fn poll(&mut self, io: &mut impl Io) -> Next {
         if let Some(to) = self.dials.take() {
             io.connect(to);
             self.dials_again = self.redials.then_some(to);
@@ -148,7 +145,7 @@ impl FakePeer {
         let mut wake_at = Instant::NEVER;
         let sessions = std::mem::take(&mut self.connections);
         for mut session in sessions {
-            if self.pump(io, &mut session, &mut wake_at) {
+            if self.pump(io, &mut session) {
                 self.connections.push(session);
             } else {
                 io.close(session.conn);
@@ -162,7 +159,7 @@ impl FakePeer {
         Next::ParkUntil(wake_at)
     }
 
-    fn open(&mut self, io: &SimIo, conn: ConnId, role: Role) {
+    fn open(&mut self, io: &impl Io, conn: ConnId, role: Role) {
         let (now, deadline) = (io.now(), io.now() + Duration::from_secs(60));
         let stage = if self.mute {
             Stage::Mute
@@ -175,25 +172,21 @@ impl FakePeer {
     }
 
     /// Goes as far as possible; false when the connection has ended.
-    fn pump(&mut self, io: &mut SimIo, session: &mut Session, wake_at: &mut Instant) -> bool {
-        loop {
-            match &mut session.stage {
-                Stage::Shaking(shaking) => match shaking.pump(io, session.conn) {
-                    Progress::Waits => return true,
-                    Progress::Expensive => {
-                        if shaking.step(io.unix_now().as_secs(), &mut self.random).is_err() {
-                            return false;
-                        }
+    fn pump(&mut self, io: &mut impl Io, session: &mut Session) -> bool {
+        while let Stage::Shaking(shaking) = &mut session.stage {
+            match shaking.pump(io, session.conn) {
+                Progress::Waits => return true,
+                Progress::Expensive => {
+                    if shaking.step(io.unix_now().as_secs(), &mut self.random).is_err() {
+                        return false;
                     }
-                    Progress::Authenticate => shaking.accept(&mut self.random).expect("it is time to accept"),
-                    Progress::Done => self.finish(session),
-                    Progress::Failed(_) => return false,
-                },
-                _ => break,
+                }
+                Progress::Authenticate => shaking.accept(&mut self.random).expect("it is time to accept"),
+                Progress::Done => self.finish(session),
+                Progress::Failed(_) => return false,
             }
         }
-        let alive = self.receive(io, session);
-        alive && self.send_what_is_due(io, session, wake_at)
+        self.receive(io, session) && self.send_everything(io, session)
     }
 
     fn finish(&mut self, session: &mut Session) {
@@ -211,7 +204,7 @@ impl FakePeer {
         };
     }
 
-    fn receive(&mut self, io: &mut SimIo, session: &mut Session) -> bool {
+    fn receive(&mut self, io: &mut impl Io, session: &mut Session) -> bool {
         let mut buffer = vec![0; 1 << 16];
         loop {
             match io.recv(session.conn, &mut buffer) {
@@ -263,18 +256,10 @@ impl FakePeer {
     }
 
     /// Seals and sends; false when the connection has ended.
-    fn send_what_is_due(&mut self, io: &mut SimIo, session: &mut Session, wake_at: &mut Instant) -> bool {
+    fn send_everything(&mut self, io: &mut impl Io, session: &mut Session) -> bool {
         let set = config(Role::Initiator).command_set();
         let is_ready = matches!(session.stage, Stage::Up { .. } | Stage::Mute);
         while is_ready && session.out.len() < 1 << 20 {
-            match self.to_send.front() {
-                None => break,
-                Some(Send::Wait(until)) if *until > io.now() => {
-                    *wake_at = (*wake_at).min(*until);
-                    break;
-                }
-                Some(_) => {}
-            }
             match (self.to_send.pop_front(), &mut session.stage) {
                 (Some(Send::Packet(packet)), Stage::Up { sealer, .. }) => {
                     let command = Command::SendPacket { packet: &packet };
@@ -288,6 +273,7 @@ impl FakePeer {
                 }
                 (Some(Send::Raw(bytes)), _) => session.out.extend_from_slice(&bytes),
                 (Some(Send::Close), _) => return false,
+                (None, _) => break,
                 _ => {}
             }
         }
