@@ -95,7 +95,8 @@ fn accept(network: &Arc<Network>, listeners: Vec<TcpListener>, node: &NodeCreden
     accepted
 }
 
-fn dial(
+/// Links `peer`, a node before, to the node; the node must be willing before `deadline`.
+pub fn dial(
     network: &Network,
     peer: &Peer,
     node: &NodeCredentials,
