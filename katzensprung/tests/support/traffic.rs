@@ -1,7 +1,7 @@
 //! Packets through the node, from the node before it to the one behind it.
 
 use super::site::{SOON, Site};
-use bench::rig::link::{Incoming, Outgoing};
+use bench::rig::link::{FRAME_OVERHEAD_BYTES, Incoming, PACKET_OFFSET};
 use bench::rig::network::Network;
 use bench::rig::peers::{self, Links, NodeCredentials};
 use crypto_simd::random::OsRandom;
@@ -43,7 +43,7 @@ impl Traffic {
         let geometry = &self.network.geometry;
         let key = descriptor.mix_key(epoch).expect("a key of that epoch");
         let sphinx = Sphinx::new(geometry.clone()).expect("a geometry");
-        let mut maker = LoadMaker::new(sphinx, key, &mut OsRandom).expect("a mix key");
+        let maker = LoadMaker::new(sphinx, key, &mut OsRandom).expect("a mix key");
         let next = self.network.downstream[0].identity.id;
         let commands: Vec<_> = (0..count).map(|_| LoadCommand { next, delay_ms: DELAY_MS }).collect();
         let empty = Packet { before: vec![0; geometry.packet_length], behind: vec![0; geometry.packet_length] };
@@ -57,13 +57,19 @@ impl Traffic {
     /// Sends packets to the node without waiting for what comes of them.
     #[track_caller]
     pub fn send(&mut self, packets: &[Packet]) {
-        let link: &mut Outgoing = &mut self.links.upstream[0];
+        let link = &mut self.links.upstream[0];
+        let mut frames = Vec::new();
         for packet in packets {
-            link.push(&packet.before).expect("a frame");
+            let begin = frames.len();
+            frames.resize(begin + PACKET_OFFSET, 0);
+            frames.extend_from_slice(&packet.before);
+            frames.resize(begin + FRAME_OVERHEAD_BYTES + packet.before.len(), 0);
+            link.seal(&mut frames[begin..]).expect("a frame");
+            link.push(begin..frames.len());
         }
         let deadline = Instant::now() + SOON;
         while link.is_pending() {
-            link.flush().expect("the node reads");
+            link.flush(&frames).expect("the node reads");
             assert!(Instant::now() < deadline, "the node does not read");
         }
     }
