@@ -134,11 +134,6 @@ impl Presealed {
         self.pending.iter().map(Range::len).sum::<usize>() < WRITE_BYTES_MAX
     }
 
-    /// Whether frames wait to be written.
-    pub fn is_pending(&self) -> bool {
-        !self.pending.is_empty()
-    }
-
     /// Queues a part of the pool of frames.
     pub fn push(&mut self, part: Range<usize>) {
         match self.pending.back_mut() {

@@ -95,8 +95,7 @@ fn accept(network: &Arc<Network>, listeners: Vec<TcpListener>, node: &NodeCreden
     accepted
 }
 
-/// Links `peer`, a node before, to the node; the node must be willing before `deadline`.
-pub fn dial(
+fn dial(
     network: &Network,
     peer: &Peer,
     node: &NodeCredentials,

@@ -2,10 +2,10 @@
 
 use super::LONG;
 use crate::support::site::{SOON, Site};
-use crate::support::wait_for;
+use crate::support::{free_address, wait_for};
 use rustix::process::{Signal, kill_process};
 use std::fs;
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -128,6 +128,49 @@ fn a_changed_configuration_replaces_the_data_plane() {
     traffic.nothing_comes(Duration::from_millis(200));
     assert_eq!(site.status()["shards"], 2);
     assert_eq!(authority.posts().len(), 1);
+    node.stop();
+    site.is_quiet();
+}
+
+#[test]
+fn a_changed_address_is_listened_at() {
+    let site = Site::new(LONG);
+    let authority = site.start_authority();
+    let mut node = site.start_node();
+    let mut traffic = site.link();
+    let descriptor = authority.wait_for_post(site.next_epoch(), SOON).descriptor();
+    let data_plane = site.wait_for_data_plane(None);
+    node.kill();
+    let (old, new) = (site.folder.address, free_address());
+    let taken = TcpListener::bind(new).unwrap();
+    site.folder.edit(&format!("Addresses = [\"tcp://{old}\"]"), &format!("Addresses = [\"tcp://{new}\"]"));
+    // What cannot work does not replace what works.
+    site.folder.serve(&[]).refused(&["cannot listen on", &new.to_string()]);
+    assert_eq!(site.data_plane(), Some(data_plane));
+    let packets = traffic.packets(&descriptor, site.next_epoch(), 10);
+    traffic.pass(&packets);
+    drop(taken);
+    let mut node = site.start_node();
+    site.wait_for_log("Started.", 2);
+    assert!(TcpStream::connect(new).is_ok());
+    wait_for("the end of the old listener", SOON, || TcpStream::connect(old).err());
+    node.stop();
+    site.is_quiet();
+}
+
+#[test]
+fn a_data_plane_that_hangs_is_not_waited_for() {
+    let site = Site::new(LONG);
+    let mut node = site.start_node();
+    site.wait_for_log("Started.", 1);
+    node.kill();
+    let data_plane = site.wait_for_data_plane(None);
+    kill_process(data_plane, Signal::STOP).unwrap();
+    let process = format!("(process {})", data_plane.as_raw_nonzero());
+    site.folder.serve(&[]).refused(&["data plane", &process, "does not answer", "kill it and start again"]);
+    kill_process(data_plane, Signal::KILL).unwrap();
+    let mut node = site.start_node();
+    site.wait_for_log("Started.", 2);
     node.stop();
     site.is_quiet();
 }

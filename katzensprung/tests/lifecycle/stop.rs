@@ -3,8 +3,11 @@
 use super::LONG;
 use crate::support::site::{SOON, Site};
 use crate::support::wait_for;
-use rustix::process::{Signal, kill_process_group};
+use rustix::process::{Signal, kill_process, kill_process_group};
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+use std::time::Duration;
 
 #[test]
 fn forwards_packets_and_stops_on_sigterm() {
@@ -14,7 +17,7 @@ fn forwards_packets_and_stops_on_sigterm() {
     let mut traffic = site.link();
     let epoch = site.next_epoch();
     let descriptor = authority.wait_for_post(epoch, SOON).descriptor();
-    assert_eq!(descriptor.id(), site.credentials.id);
+    assert_eq!(descriptor.id().to_vec(), site.credentials.additional_data);
     let packets = traffic.packets(&descriptor, epoch, 50);
     traffic.pass(&packets);
     // The same again are replays.
@@ -50,18 +53,27 @@ fn stops_on_an_interrupt_from_the_terminal() {
 
 #[test]
 fn stops_while_it_starts() {
-    for _ in 0..5 {
+    for milliseconds in 0..12 {
         let site = Site::new(LONG);
         let mut node = site.start_node();
-        wait_for("the log", SOON, || site.folder.data("katzenpost.log").exists().then_some(()));
+        std::thread::sleep(Duration::from_millis(milliseconds));
         node.signal(Signal::TERM);
         let status = node.wait();
-        // Before the node waits for signals they end it as they end any program.
-        assert!(status.code() == Some(0) || status.code().is_none(), "{status}");
-        if status.code().is_none() {
-            wait_for("the end of the data plane", SOON, || site.data_plane().is_none().then_some(()));
-        }
+        // Before the node waits for signals they end it as they end any program; there is no data plane yet.
+        assert!(status.code() == Some(0) || status.signal() == Some(Signal::TERM.as_raw()), "{status}");
+        site.is_quiet();
     }
+}
+
+#[test]
+fn stops_a_data_plane_that_hangs() {
+    let site = Site::new(LONG);
+    let mut node = site.start_node();
+    site.wait_for_log("Started.", 1);
+    kill_process(site.wait_for_data_plane(None), Signal::STOP).unwrap();
+    node.stop();
+    site.is_quiet();
+    assert!(site.log().contains(" ERRO server: the data plane does not end within"), "{}", site.log());
 }
 
 #[test]
@@ -116,6 +128,23 @@ fn keeps_a_second_node_out() {
     assert!(node.runs());
     assert_eq!(site.data_plane(), Some(data_plane));
     assert_eq!(site.status()["identifier"], crate::support::folder::NODE_NAME);
+    node.stop();
+    site.is_quiet();
+}
+
+#[test]
+fn a_copy_called_server_runs_a_node() {
+    let site = Site::new(LONG);
+    let _authority = site.start_authority();
+    let copy = site.folder.path().join("server");
+    fs::copy(env!("CARGO_BIN_EXE_katzensprung"), &copy).unwrap();
+    let mut node = site.start_node_as(Command::new(&copy));
+    site.link();
+    // An upgrade takes the file away from under the running node.
+    fs::remove_file(&copy).unwrap();
+    let data_plane = site.wait_for_data_plane(None);
+    kill_process(data_plane, Signal::KILL).unwrap();
+    site.wait_for_log("the data plane is back", 1);
     node.stop();
     site.is_quiet();
 }

@@ -6,7 +6,6 @@ use super::program::program;
 use super::traffic::Traffic;
 use super::{free_address, wait_for};
 use bench::rig::network::{Network, SIGNATURE_SCHEME, WIRE_KEM, clock_starting_at};
-use bench::rig::peers::{self, NodeCredentials};
 use bench::rig::session::unix_now;
 use crypto_simd::pem;
 use pki::Epoch;
@@ -15,12 +14,13 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
+use wire::PeerCredentials;
 
 /// More than anything takes that is under way.
 pub const SOON: Duration = Duration::from_secs(10);
@@ -29,18 +29,20 @@ pub const SOON: Duration = Duration::from_secs(10);
 pub struct Site {
     pub folder: Folder,
     pub network: Arc<Network>,
-    pub credentials: NodeCredentials,
+    pub credentials: PeerCredentials,
     authority: SocketAddr,
     listed: MixDescriptor,
-    listeners: Vec<TcpListener>,
+    /// Where the node behind listens.
+    listener: TcpListener,
 }
 
 impl Site {
     /// One node before the node, one behind it, and epochs of at least `period`. The node has its keys.
     pub fn new(period: Duration) -> Self {
-        let (listeners, addresses) = peers::listen(1).expect("a listener");
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a listener");
+        let address = listener.local_addr().expect("an address");
         let clock = clock_starting_at(unix_now(), period).expect("a clock");
-        let network = Network::new(geometry(), clock, 0.001, 1, &addresses).expect("a network");
+        let network = Network::new(geometry(), clock, 0.001, 1, &[address]).expect("a network");
         let keys = AuthorityKeys {
             identity: network.authority.public_key().to_vec(),
             link: network.authority_identity.link_key.public_key().to_vec(),
@@ -53,7 +55,7 @@ impl Site {
             pem::decode(&text, &pem::public_key_type(scheme)).expect("a key")
         };
         let (identity, link) = (public("identity.public.pem", SIGNATURE_SCHEME), public("link.public.pem", WIRE_KEM));
-        let credentials = NodeCredentials { id: pki::hash(&identity), link_key: link.clone() };
+        let credentials = PeerCredentials { additional_data: pki::hash(&identity).to_vec(), public_key: link.clone() };
         let listed = MixDescriptor {
             name: NODE_NAME.into(),
             link_key: Some(link),
@@ -61,7 +63,7 @@ impl Site {
             identity_key: Some(identity),
             ..MixDescriptor::default()
         };
-        Self { folder, network: Arc::new(network), credentials, authority, listed, listeners }
+        Self { folder, network: Arc::new(network), credentials, authority, listed, listener }
     }
 
     /// Starts the authority.
@@ -71,13 +73,19 @@ impl Site {
 
     /// Starts the node, in a process group of its own.
     pub fn start_node(&self) -> Node {
+        let mut command = program();
+        command.arg("server");
+        self.start_node_as(command)
+    }
+
+    /// The same by a command that is called `server`.
+    pub fn start_node_as(&self, mut command: Command) -> Node {
         let output = || {
             let path = self.folder.path().join("output");
             OpenOptions::new().create(true).append(true).open(path).expect("a file")
         };
         let period = self.network.clock.period().as_nanos();
-        let mut command = program();
-        command.arg("server").arg("-f").arg(self.folder.config()).process_group(0);
+        command.arg("-f").arg(self.folder.config()).process_group(0);
         command.env(pki::epoch::PERIOD_VARIABLE, format!("{period}ns"));
         let child = command.stdin(Stdio::null()).stdout(output()).stderr(output()).spawn();
         Node(child.expect("the program starts"))
@@ -86,17 +94,15 @@ impl Site {
     /// Links both neighbours to the node.
     #[track_caller]
     pub fn link(&self) -> Traffic {
-        let listeners = self.listeners.iter().map(|listener| listener.try_clone().expect("a listener")).collect();
-        let links = peers::connect(&self.network, listeners, &self.credentials, self.folder.address, SOON);
-        Traffic::new(self, links.unwrap_or_else(|reason| panic!("{reason}\n{}", self.log())))
+        let listener = self.listener.try_clone().expect("a listener");
+        Traffic::new(self.network.clone(), self.credentials.clone(), self.folder.address, listener)
     }
 
     /// Whether anybody has dialled the node behind; only before [`Self::link`].
     pub fn is_dialled(&self) -> bool {
-        let listener = &self.listeners[0];
-        listener.set_nonblocking(true).expect("a listener");
-        let dialled = listener.accept().is_ok();
-        listener.set_nonblocking(false).expect("a listener");
+        self.listener.set_nonblocking(true).expect("a listener");
+        let dialled = self.listener.accept().is_ok();
+        self.listener.set_nonblocking(false).expect("a listener");
         dialled
     }
 
@@ -181,7 +187,8 @@ impl Site {
         wait_for("the end of the data plane", SOON, || self.data_plane().is_none().then_some(()));
         assert!(!self.management_socket().exists(), "the management socket is left");
         assert!(!self.folder.data("dataplane.sock").exists(), "the control socket is left");
-        assert!(TcpListener::bind(self.folder.address).is_ok(), "somebody still listens");
+        // The kernel closes what an io_uring held a moment after the process is gone.
+        wait_for("the end of the listener", SOON, || TcpListener::bind(self.folder.address).ok());
         assert_eq!(self.output(), "");
     }
 }

@@ -1,20 +1,24 @@
 //! Packets through the node, from the node before it to the one behind it.
 
-use super::site::{SOON, Site};
-use bench::rig::link::{FRAME_OVERHEAD_BYTES, Incoming, PACKET_OFFSET};
+use super::site::SOON;
 use bench::rig::network::Network;
-use bench::rig::peers::{self, Links, NodeCredentials};
+use bench::rig::session::Session;
 use crypto_simd::random::OsRandom;
 use pki::Epoch;
 use pki::descriptor::MixDescriptor;
 use sphinx::Sphinx;
 use sphinx::create::{LoadCommand, LoadMaker};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
+use wire::{Command, CommandSet, PeerCredentials, Role};
 
 /// The delay that packets ask for.
 const DELAY_MS: u32 = 5;
+
+/// Between two tries to link the node before.
+const RETRY: Duration = Duration::from_millis(20);
 
 /// A packet as it goes in and as it comes out.
 #[derive(Clone)]
@@ -26,16 +30,34 @@ pub struct Packet {
 /// Links through which packets go.
 pub struct Traffic {
     network: Arc<Network>,
-    credentials: NodeCredentials,
+    node: PeerCredentials,
     address: SocketAddr,
-    links: Links,
+    /// From the node before.
+    upstream: Session,
+    /// One for each link that the node makes to the node behind.
+    linked: Receiver<()>,
+    /// What comes out over any of them.
+    received: Receiver<Vec<u8>>,
 }
 
 impl Traffic {
-    /// With the links of one node on either side.
-    pub fn new(site: &Site, links: Links) -> Self {
-        let (network, credentials) = (site.network.clone(), site.credentials.clone());
-        Self { network, credentials, address: site.folder.address, links }
+    /// Links the nodes before and behind.
+    #[track_caller]
+    pub fn new(network: Arc<Network>, node: PeerCredentials, address: SocketAddr, listener: TcpListener) -> Self {
+        let ((link_sender, linked), (packet_sender, received)) = (channel(), channel());
+        let behind =
+            Behind { network: network.clone(), node: node.clone(), links: link_sender, packets: packet_sender };
+        std::thread::spawn(move || behind.accept(&listener));
+        let upstream = dial(&network, &node, address);
+        linked.recv_timeout(SOON).expect("the node dials the node behind");
+        Self { network, node, address, upstream, linked, received }
+    }
+
+    /// Links both again after the node has dropped them.
+    #[track_caller]
+    pub fn relink(&mut self) {
+        self.upstream = dial(&self.network, &self.node, self.address);
+        self.linked.recv_timeout(SOON).expect("the node dials the node behind");
     }
 
     /// New packets for the mix key of `epoch` in the node's descriptor.
@@ -57,20 +79,9 @@ impl Traffic {
     /// Sends packets to the node without waiting for what comes of them.
     #[track_caller]
     pub fn send(&mut self, packets: &[Packet]) {
-        let link = &mut self.links.upstream[0];
-        let mut frames = Vec::new();
-        for packet in packets {
-            let begin = frames.len();
-            frames.resize(begin + PACKET_OFFSET, 0);
-            frames.extend_from_slice(&packet.before);
-            frames.resize(begin + FRAME_OVERHEAD_BYTES + packet.before.len(), 0);
-            link.seal(&mut frames[begin..]).expect("a frame");
-            link.push(begin..frames.len());
-        }
-        let deadline = Instant::now() + SOON;
-        while link.is_pending() {
-            link.flush(&frames).expect("the node reads");
-            assert!(Instant::now() < deadline, "the node does not read");
+        let set = self.network.mixnet_session(Role::Initiator).command_set();
+        for Packet { before, .. } in packets {
+            self.upstream.send(&set, &Command::SendPacket { packet: before }).expect("the node reads");
         }
     }
 
@@ -80,14 +91,13 @@ impl Traffic {
         let mut missing: Vec<&[u8]> = packets.iter().map(|packet| &packet.behind[..]).collect();
         let deadline = Instant::now() + SOON;
         while !missing.is_empty() {
-            while let Some(packet) = self.next_received() {
-                let at = missing.iter().position(|expected| *expected == packet);
-                missing.swap_remove(at.expect("a packet that was sent, and once"));
-            }
-            assert!(Instant::now() < deadline, "{} packets have not come out", missing.len());
-            std::thread::sleep(Duration::from_millis(2));
+            let rest = deadline.saturating_duration_since(Instant::now());
+            let packet = self.received.recv_timeout(rest);
+            let packet = packet.unwrap_or_else(|_| panic!("{} packets have not come out", missing.len()));
+            let at = missing.iter().position(|expected| *expected == packet);
+            missing.swap_remove(at.expect("a packet that was sent, and once"));
         }
-        assert!(self.next_received().is_none(), "more packets have come out than went in");
+        assert!(self.received.try_recv().is_err(), "more packets have come out than went in");
     }
 
     /// Packets through the node.
@@ -100,31 +110,66 @@ impl Traffic {
     /// Nothing comes out for a while.
     #[track_caller]
     pub fn nothing_comes(&mut self, time: Duration) {
-        let end = Instant::now() + time;
-        while Instant::now() < end {
-            assert!(self.next_received().is_none(), "a packet came out");
-            std::thread::sleep(Duration::from_millis(5));
+        assert_eq!(self.received.recv_timeout(time), Err(RecvTimeoutError::Timeout), "a packet came out");
+    }
+}
+
+/// Links the node before to the node, which may need a moment until it knows that node.
+#[track_caller]
+fn dial(network: &Network, node: &PeerCredentials, address: SocketAddr) -> Session {
+    let config = network.mixnet_session(Role::Initiator);
+    let own = &network.upstream[0].identity;
+    let deadline = Instant::now() + SOON;
+    loop {
+        let link = TcpStream::connect(address)
+            .map_err(|error| error.to_string())
+            .and_then(|stream| Session::establish(stream, &config, own, |peer| peer == node));
+        match link {
+            Ok(link) => return link,
+            Err(reason) => assert!(Instant::now() < deadline, "the node before is not let in: {reason}"),
+        }
+        std::thread::sleep(RETRY);
+    }
+}
+
+/// The node behind.
+struct Behind {
+    network: Arc<Network>,
+    node: PeerCredentials,
+    links: Sender<()>,
+    packets: Sender<Vec<u8>>,
+}
+
+impl Behind {
+    fn accept(&self, listener: &TcpListener) {
+        let config = self.network.mixnet_session(Role::Responder);
+        let own = &self.network.downstream[0].identity;
+        for stream in listener.incoming().flatten() {
+            // A failed handshake is the node's to repeat.
+            let Ok(session) = Session::establish(stream, &config, own, |peer| *peer == self.node) else { continue };
+            // A link may be silent for as long as it likes.
+            session.stream.set_read_timeout(None).expect("a socket");
+            let packets = self.packets.clone();
+            let set = config.command_set();
+            std::thread::spawn(move || read(session, &set, &packets));
+            // The test is over if this fails.
+            if self.links.send(()).is_err() {
+                return;
+            }
         }
     }
+}
 
-    /// Links the neighbours again after the node has dropped them.
-    #[track_caller]
-    pub fn relink(&mut self) {
-        self.links.downstream[0] = None;
-        let deadline = Instant::now() + SOON;
-        let before = &self.network.upstream[0];
-        let link = peers::dial(&self.network, before, &self.credentials, self.address, deadline);
-        self.links.upstream[0] = link.expect("the node is willing");
-        let (_, link) = self.links.accepted.recv_timeout(SOON).expect("the node dials");
-        self.links.downstream[0] = Some(link);
-    }
-
-    fn next_received(&mut self) -> Option<Vec<u8>> {
-        let link: &mut Incoming = self.links.downstream[0].as_mut().expect("a link");
-        let whole = link.next_packet().expect("packets only").map(|packet| packet.to_vec());
-        whole.or_else(|| {
-            link.fill().expect("the node keeps the link");
-            link.next_packet().expect("packets only").map(|packet| packet.to_vec())
-        })
+fn read(mut session: Session, set: &CommandSet, packets: &Sender<Vec<u8>>) {
+    while let Ok(received) = session.receive() {
+        match set.parse(&received) {
+            Ok(Command::SendPacket { packet }) => {
+                if packets.send(packet.to_vec()).is_err() {
+                    return;
+                }
+            }
+            Ok(Command::NoOp) => {}
+            other => panic!("the node sent {other:?}"),
+        }
     }
 }
