@@ -144,7 +144,7 @@ impl World {
                 send_slack_ms: 10_000,
                 ..Times::default()
             },
-            limits: Limits::default(),
+            limits: Limits { link_queue_packets: PACKETS as u32, ..Limits::default() },
             machine: Machine { shards, slots_per_shard: 8192, ..Machine::default() },
             decoys: false,
             rate_limit: false,
