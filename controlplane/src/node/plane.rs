@@ -131,12 +131,19 @@ pub fn greet(path: &Path) -> Result<Option<(Channel, Option<HandedBack>)>, Plane
         Err(ChannelError::NobodyListens) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    channel.send(&ToData::Hello { version: VERSION }, &[])?;
+    // One that closes the channel instead of answering is just ending: its socket goes a moment after itself.
+    match channel.send(&ToData::Hello { version: VERSION }, &[]) {
+        Err(ChannelError::Closed) => return Ok(None),
+        sent => sent?,
+    }
     if !is_readable_within(&channel, ANSWER_LIMIT) {
         let process = process_at(&channel).map_or(0, |pid| pid.as_raw_nonzero().get());
         return Err(PlaneError::Hangs(process));
     }
-    let Received { message, attachments } = channel.recv::<ToControl>()?;
+    let Received { message, attachments } = match channel.recv::<ToControl>() {
+        Err(ChannelError::Closed) => return Ok(None),
+        received => received?,
+    };
     match message {
         ToControl::State { version, .. } if version != VERSION => Err(PlaneError::Version(version)),
         ToControl::State { setup, .. } => {

@@ -149,9 +149,9 @@ impl Site {
     #[track_caller]
     pub fn manage(&self, lines: &[&str]) -> Vec<String> {
         let stream = wait_for("the management socket", SOON, || UnixStream::connect(self.management_socket()).ok());
-        for line in lines {
-            (&stream).write_all(format!("{line}\r\n").as_bytes()).expect("the socket takes lines");
-        }
+        // In one piece: the node closes the connection at QUIT, whatever follows.
+        let text: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
+        (&stream).write_all(text.as_bytes()).expect("the socket takes lines");
         stream.shutdown(std::net::Shutdown::Write).expect("a socket");
         BufReader::new(stream).lines().map(|line| line.expect("a line")).collect()
     }
