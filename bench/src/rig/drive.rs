@@ -1,7 +1,7 @@
 //! The rig's one loop: sends packets of a pool over the links to the node and checks what comes out behind it.
 
 use super::check::Checker;
-use super::cpu;
+use super::cpu::CpuTime;
 use super::link::{Awaited, Incoming, Presealed, wait};
 use super::mill::{Pool, exponential, upstream_link};
 use super::peers::{Accepted, Links};
@@ -31,12 +31,12 @@ pub struct Phase {
     pub packets_per_second: f64,
     /// Packets that came out in that time.
     pub packets: u64,
-    /// What the probe counted in that time.
-    pub probe: Duration,
+    /// What the node got of its processor in that time.
+    pub node_cpu: CpuTime,
     /// That time.
     pub duration: Duration,
-    /// CPU time of the rig in that time.
-    pub rig_cpu: Duration,
+    /// What the rig got of its processor in that time.
+    pub rig_cpu: CpuTime,
     /// Lateness of all packets of the phase, in microseconds.
     pub lateness_us: Histogram<u64>,
 }
@@ -74,25 +74,25 @@ impl<'a> Drive<'a> {
     }
 
     /// Sends until `duration` or `packets` have passed, then waits until everything has come out or nothing more comes.
-    /// Figures begin after `ramp`; `probe` counts something from there to the end of sending.
+    /// Figures begin after `ramp`; `node_cpu` gives what the node got so far.
     pub fn run(
         &mut self,
         load: Load,
         packets: usize,
         ramp: Duration,
         duration: Duration,
-        probe: impl Fn() -> Duration,
+        node_cpu: impl Fn() -> CpuTime,
     ) -> Result<Phase, String> {
         let last = self.pool.count().min(self.next.saturating_add(packets));
         self.checker.take_lateness_us();
         let started = Instant::now();
         let mut due = started;
-        let mut from: Option<(Instant, u64, Duration, Duration)> = None;
+        let mut from: Option<(Instant, u64, CpuTime, CpuTime)> = None;
         loop {
             let now = Instant::now();
             let elapsed = now - started;
             if from.is_none() && elapsed >= ramp {
-                from = Some((now, self.checker.received(), probe(), cpu::thread_time()));
+                from = Some((now, self.checker.received(), node_cpu(), CpuTime::of_this_thread()));
             }
             if elapsed >= ramp + duration || self.next >= last {
                 break;
@@ -106,19 +106,19 @@ impl<'a> Drive<'a> {
                 self.sleep(limit.min(Duration::from_millis(1)))?;
             }
         }
-        let rig_cpu = cpu::thread_time();
-        let (from, packets_before, probe_before, rig_cpu_before) =
+        let rig_cpu = CpuTime::of_this_thread();
+        let (from, packets_before, node_cpu_before, rig_cpu_before) =
             from.ok_or("there were not enough packets to begin measuring")?;
         let duration = from.elapsed();
         let packets = self.checker.received() - packets_before;
-        let probe = probe().saturating_sub(probe_before);
+        let node_cpu = node_cpu().since(node_cpu_before);
         self.drain()?;
         Ok(Phase {
             packets_per_second: packets as f64 / duration.as_secs_f64(),
             packets,
-            probe,
+            node_cpu,
             duration,
-            rig_cpu: rig_cpu.saturating_sub(rig_cpu_before),
+            rig_cpu: rig_cpu.since(rig_cpu_before),
             lateness_us: self.checker.take_lateness_us(),
         })
     }

@@ -23,7 +23,7 @@ mod check;
 mod cpu;
 mod drive;
 mod link;
-mod mill;
+pub mod mill;
 pub mod network;
 mod null_node;
 mod peers;
@@ -38,7 +38,7 @@ pub use report::Report;
 
 use crate::cases;
 use authority::Authority;
-use cpu::Placement;
+use cpu::{CpuTime, Placement};
 use drive::{Drive, Load, Phase};
 use link::FRAME_OVERHEAD_BYTES;
 use mill::{Delays, Pool};
@@ -162,7 +162,7 @@ impl<'a> Plan<'a> {
         let mut drive = Drive::new(&pool, links);
         let phase = on_processor(self.placement.rig, || {
             let load = Load::Window(CEILING_WINDOW);
-            drive.run(load, usize::MAX, Duration::ZERO, CEILING_DURATION, || Duration::ZERO)
+            drive.run(load, usize::MAX, Duration::ZERO, CEILING_DURATION, CpuTime::default)
         })?;
         let checker = drive.checker();
         if checker.wrong().total() + checker.lost() > 0 {
@@ -193,7 +193,10 @@ impl<'a> Plan<'a> {
             packets_per_second: 0.0,
             measured_seconds: 0.0,
             cpu_us_per_packet: 0.0,
+            node_cpu_share: 0.0,
+            node_wait_share: 0.0,
             rig_cpu_share: 0.0,
+            rig_wait_share: 0.0,
             open_loop_packets_per_second: 0.0,
             open_loop_cpu_us_per_packet: 0.0,
             lateness_ms_p50: 0.0,
@@ -246,19 +249,23 @@ fn measure_phases(
 ) -> Result<(), String> {
     let seconds = Duration::from_secs(plan.options.seconds);
     node.data_plane_cpu()?;
-    let probe = || node.data_plane_cpu().unwrap_or_default();
+    let node_cpu = || node.data_plane_cpu().unwrap_or_default();
     let share = |packets: f64| (plan.packets as f64 * packets) as usize;
     say(format_args!("warming up"));
-    drive.run(Load::Window(WINDOW), share(0.1), Duration::ZERO, WARM_UP, probe)?;
+    drive.run(Load::Window(WINDOW), share(0.1), Duration::ZERO, WARM_UP, node_cpu)?;
     say(format_args!("measuring the capacity"));
-    let phase = drive.run(Load::Window(WINDOW), share(0.6), RAMP, seconds, probe)?;
+    let phase = drive.run(Load::Window(WINDOW), share(0.6), RAMP, seconds, node_cpu)?;
     report.packets_per_second = phase.packets_per_second;
     report.measured_seconds = phase.duration.as_secs_f64();
     report.cpu_us_per_packet = cpu_us_per_packet(&phase);
-    report.rig_cpu_share = phase.rig_cpu.as_secs_f64() / phase.duration.as_secs_f64();
+    let share = |time: Duration| time.as_secs_f64() / phase.duration.as_secs_f64();
+    report.node_cpu_share = share(phase.node_cpu.used);
+    report.node_wait_share = share(phase.node_cpu.waited);
+    report.rig_cpu_share = share(phase.rig_cpu.used);
+    report.rig_wait_share = share(phase.rig_cpu.waited);
     let rate = phase.packets_per_second / 2.0;
     say(format_args!("measuring lateness at {rate:.0} packets/s"));
-    let phase = drive.run(Load::PacketsPerSecond(rate), usize::MAX, RAMP, seconds, probe)?;
+    let phase = drive.run(Load::PacketsPerSecond(rate), usize::MAX, RAMP, seconds, node_cpu)?;
     report.open_loop_packets_per_second = rate;
     report.open_loop_cpu_us_per_packet = cpu_us_per_packet(&phase);
     report.set_lateness(&phase.lateness_us);
@@ -266,7 +273,7 @@ fn measure_phases(
 }
 
 fn cpu_us_per_packet(phase: &Phase) -> f64 {
-    phase.probe.as_secs_f64() * 1e6 / phase.packets.max(1) as f64
+    phase.node_cpu.used.as_secs_f64() * 1e6 / phase.packets.max(1) as f64
 }
 
 /// The account once the node's counters have settled, or as it is after a while.

@@ -1,7 +1,7 @@
 //! The measured node as it really runs: `server` with a configuration file in a folder of its own, and the data plane
 //! that it starts.
 
-use super::cpu::Placement;
+use super::cpu::{CpuTime, Placement};
 use super::network::{NODE_NAME, Network, SIGNATURE_SCHEME, WIRE_KEM};
 use crypto_simd::pem;
 use rustix::process::{Pid, Signal, kill_process};
@@ -71,8 +71,8 @@ impl NodeProcess {
     }
 
     /// CPU time of the data plane so far.
-    pub fn data_plane_cpu(&self) -> Result<Duration, String> {
-        cpu_time(&self.data_plane()?).map_err(|error| format!("CPU time of the data plane: {error}"))
+    pub fn data_plane_cpu(&self) -> Result<CpuTime, String> {
+        CpuTime::of_process(&self.data_plane()?).map_err(|error| format!("CPU time of the data plane: {error}"))
     }
 
     /// The folder of the data plane in /proc.
@@ -131,16 +131,6 @@ fn parent_of(process: &Path) -> Option<String> {
     // The name in parentheses may hold anything.
     let (_, rest) = stat.rsplit_once(')')?;
     rest.split_whitespace().nth(1).map(str::to_owned)
-}
-
-/// CPU time of all threads, exact where the kernel keeps it.
-fn cpu_time(process: &Path) -> std::io::Result<Duration> {
-    let mut nanoseconds = 0;
-    for task in fs::read_dir(process.join("task"))? {
-        let text = fs::read_to_string(task?.path().join("schedstat"))?;
-        nanoseconds += text.split_whitespace().next().and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
-    }
-    Ok(Duration::from_nanos(nanoseconds))
 }
 
 fn free_address() -> Result<SocketAddr, String> {

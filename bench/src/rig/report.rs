@@ -6,6 +6,9 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 use std::fmt;
 
+/// With more waiting than this the figures say more about others than about the node.
+const WAIT_SHARE_MAX: f64 = 0.03;
+
 /// The outcome of a run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
@@ -43,8 +46,14 @@ pub struct Report {
     pub measured_seconds: f64,
     /// CPU time of the data plane per packet at that rate, in microseconds.
     pub cpu_us_per_packet: f64,
+    /// The share of its processor that the data plane used meanwhile: well below 1, something else was the limit.
+    pub node_cpu_share: f64,
+    /// The share of the time in which it could have run, and somebody else did: zero on a quiet machine.
+    pub node_wait_share: f64,
     /// The share of its processor that the rig used meanwhile: near 1, the rig was the limit.
     pub rig_cpu_share: f64,
+    /// The share of the time in which the rig could have run, and somebody else did.
+    pub rig_wait_share: f64,
     /// The rate, half of that, at which lateness was measured.
     pub open_loop_packets_per_second: f64,
     /// CPU time of the data plane per packet at the half rate, in microseconds.
@@ -65,6 +74,11 @@ impl Report {
     /// Whether every packet was right and everything is accounted for.
     pub fn is_good(&self) -> bool {
         self.packets_wrong == 0 && self.packets_lost == 0 && self.account_balanced
+    }
+
+    /// Whether node and rig had their processors for themselves.
+    pub fn is_quiet(&self) -> bool {
+        self.node_wait_share.max(self.rig_wait_share) < WAIT_SHARE_MAX
     }
 
     /// The whole report as one line of JSON.
@@ -98,11 +112,17 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             formatter,
-            "  capacity      {:>9.0} packets/s over {:.1} s, {:.2} us of CPU each; rig {:.0} % busy",
-            self.packets_per_second,
-            self.measured_seconds,
-            self.cpu_us_per_packet,
-            100.0 * self.rig_cpu_share
+            "  capacity      {:>9.0} packets/s over {:.1} s, {:.2} us of CPU each",
+            self.packets_per_second, self.measured_seconds, self.cpu_us_per_packet
+        )?;
+        writeln!(
+            formatter,
+            "  processors    node busy {:.0} %, waiting {:.0} %; rig busy {:.0} %, waiting {:.0} %{}",
+            100.0 * self.node_cpu_share,
+            100.0 * self.node_wait_share,
+            100.0 * self.rig_cpu_share,
+            100.0 * self.rig_wait_share,
+            if self.is_quiet() { "" } else { "; NOT A QUIET MACHINE" }
         )?;
         writeln!(
             formatter,

@@ -1,6 +1,7 @@
 //! The rig against small nodes of its own: one that is right, and several that are wrong in one way each.
 
 use super::check::Wrong;
+use super::cpu::CpuTime;
 use super::drive::{Drive, Load};
 use super::mill::{Delays, Pool};
 use super::network::Network;
@@ -40,7 +41,7 @@ fn examine(
     let mut links = links.expect("links");
     pool.seal(&mut links.upstream).expect("frames");
     let mut drive = Drive::new(&pool, links);
-    let phase = drive.run(load, usize::MAX, Duration::ZERO, Duration::from_secs(5), || Duration::ZERO);
+    let phase = drive.run(load, usize::MAX, Duration::ZERO, Duration::from_secs(5), CpuTime::default);
     assert!(phase.is_ok() && drive.checker().sent() == pool.count() as u64);
     let result = (drive.checker().wrong(), drive.checker().lost());
     drop(drive);

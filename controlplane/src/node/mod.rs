@@ -21,6 +21,7 @@ use interplane::replay::replay_capacity;
 use interplane::setup::{Limits, Machine, Setup, Times};
 use listen::ListenError;
 use pki::authority::{Authorities, Authority};
+use pki::descriptor::OwnProfile;
 use pki::neighbours::OwnNode;
 use pki::{EpochClock, VerifyingKey};
 use plane::{DataPlane, Inheritance, PlaneError, SharedPlane};
@@ -141,6 +142,9 @@ pub fn run(config: ServerConfig) -> Result<(), StartError> {
     }
     if config.debug.send_decoy_traffic {
         log.warning(MODULE, "Debug.SendDecoyTraffic is not in this version yet: no decoys are sent");
+    }
+    if matches!(config.shutdown, Shutdown::PersistMixKeys(_)) {
+        log.warning(MODULE, "Server.PersistMixKeysOnShutdown is not in this version yet: a stop forgets the mix keys");
     }
     let node = Node { config, clock, log, identity, link };
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(node.serve(&data_dir))
@@ -429,7 +433,7 @@ impl Node {
             authorities: Arc::new(authorities(config)?),
             geometry_hash: config.geometry.hash(),
             dialler: dialler(config),
-            addresses: advertised(config)?,
+            profile: OwnProfile { addresses: advertised(config)?, ..OwnProfile::default() },
             own,
             identity: Arc::from(identity),
             caller,
@@ -465,12 +469,12 @@ pub fn dialler(config: &ServerConfig) -> Dialler {
 }
 
 fn advertised(config: &ServerConfig) -> Result<BTreeMap<String, Vec<String>>, StartError> {
-    let urls: Vec<String> = config.network.advertised.iter().map(|address| address.url().into()).collect();
-    let resolve = |name: &str| {
-        // No address found is an error of its own.
-        (name, 0).to_socket_addrs().map(|found| found.map(|address| address.ip()).collect()).unwrap_or_default()
-    };
-    pki::address::advertised(&urls, resolve).map_err(|error| StartError::Addresses(error.to_string()))
+    address::advertised(&config.network.advertised, |name| {
+        let found = (name, 0).to_socket_addrs();
+        found.map(|found| found.map(|address| address.ip()).collect()).map_err(|error| {
+            StartError::Addresses(format!("{name} cannot be resolved: {error}; write an address, or mend the name"))
+        })
+    })
 }
 
 fn times(debug: &config::server::Debug) -> Times {

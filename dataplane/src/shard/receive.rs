@@ -59,6 +59,8 @@ impl Shard {
         let Stage::Up(up) = &mut incoming.stage else { return None };
         let tail = up.restore_tail(&mut self.receive_buffer);
         let received = io.recv(conn, &mut self.receive_buffer[tail..most.max(tail + 1)]);
+        // Not the beginning of the round: a packet that has arrived since would leave that much too early.
+        self.now = io.now();
         let (bytes, read) = match received {
             Recv::Bytes(count) => (tail + count, Read::More),
             Recv::WouldBlock => (tail, Read::Drained),
