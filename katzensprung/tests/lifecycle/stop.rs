@@ -66,6 +66,57 @@ fn stops_while_it_starts() {
 }
 
 #[test]
+fn stops_when_both_processes_are_told_to() {
+    // As a service manager may do it: the data plane may be gone before the control plane has heard of the stop.
+    for milliseconds in [0, 1, 3, 10, 30] {
+        let site = Site::new(LONG);
+        let mut node = site.start_node();
+        site.wait_for_log("Started.", 1);
+        kill_process(site.wait_for_data_plane(None), Signal::TERM).unwrap();
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        node.stop();
+        site.is_quiet();
+    }
+}
+
+#[test]
+fn withdraws_first_where_that_is_configured() {
+    let site = Site::new(Duration::from_secs(5));
+    site.folder.edit("  DataDir", "  WaitForConsensusExitOnShutdown = true\n  DataDir");
+    let authority = site.start_authority();
+    let mut node = site.start_node();
+    let mut traffic = site.link();
+    let epoch = site.next_epoch();
+    let descriptor = authority.wait_for_post(epoch, SOON).descriptor();
+    node.signal(Signal::TERM);
+    site.wait_for_log(&format!("Advertised until epoch {epoch}"), 1);
+    wait_for("the epoch that the node is advertised in", SOON, || (site.network.epoch() == epoch).then_some(()));
+    let packets = traffic.packets(&descriptor, epoch, 20);
+    traffic.pass(&packets);
+    assert!(node.runs());
+    assert_eq!(node.wait().code(), Some(0));
+    site.is_quiet();
+    assert_eq!(site.network.epoch(), epoch.after(1));
+    assert_eq!(authority.posts().len(), 1, "it is advertised no longer");
+    assert!(site.log().contains("Consensus withdrawal complete"), "{}", site.log());
+}
+
+#[test]
+fn a_second_signal_ends_the_withdrawal() {
+    let site = Site::new(LONG);
+    site.folder.edit("  DataDir", "  WaitForConsensusExitOnShutdown = true\n  DataDir");
+    let authority = site.start_authority();
+    let mut node = site.start_node();
+    authority.wait_for_post(site.next_epoch(), SOON);
+    node.signal(Signal::TERM);
+    site.wait_for_log("Advertised until epoch", 1);
+    assert!(node.runs());
+    node.stop();
+    assert!(site.output().starts_with("Received a second interrupt signal"), "{}", site.output());
+    wait_for("the end of the data plane", SOON, || site.data_plane().is_none().then_some(()));
+}
+
+#[test]
 fn stops_a_data_plane_that_hangs() {
     let site = Site::new(LONG);
     let mut node = site.start_node();
@@ -93,6 +144,21 @@ fn opens_its_log_again_at_every_hangup() {
     site.is_quiet();
     assert!(site.log().ends_with("Shutdown complete.\n"));
     assert!(!fs::read_to_string(site.folder.data("log.0")).unwrap().contains("Shutdown"));
+}
+
+#[test]
+fn a_hangup_without_a_log_file_changes_nothing() {
+    let site = Site::new(LONG);
+    site.folder.edit("File = \"katzenpost.log\"", "File = \"\"");
+    let mut node = site.start_node();
+    let lines = |text: &str| site.output().matches(text).count();
+    wait_for("the start", SOON, || (lines("Started.") == 1).then_some(()));
+    for number in 1..=2 {
+        node.signal(Signal::HUP);
+        wait_for("the hangup", SOON, || (lines("log reopened") == number).then_some(()));
+    }
+    node.stop();
+    assert_eq!(lines("Shutdown complete."), 1);
 }
 
 #[test]
