@@ -5,6 +5,7 @@
 //! shards, hands everything back to the next control plane, and wakes a shard that stands still although it has not
 //! parked (the executor's hang, see [`crate::io::glommio`]).
 
+mod fills;
 mod guard;
 mod held;
 
@@ -12,10 +13,12 @@ use crate::io::glommio::{self, ExecutorOptions, Fabric};
 use crate::shard::{Instruments, Shard};
 use crate::shared::{EpochKey, Facts, FactsError, KeyRing, Shared};
 use crypto_simd::random::{OsRandom, Random};
+use fills::Fills;
 use guard::Guard;
 use held::Held;
+use interplane::DropReason;
 use interplane::channel::{Channel, ChannelError, ChannelListener, Received, Trusted};
-use interplane::counter::Counters;
+use interplane::counter::{Counter, Counters};
 use interplane::memory::MemoryError;
 use interplane::message::{Descriptor, ToControl, ToData, VERSION};
 use interplane::poison::InFlight;
@@ -95,6 +98,7 @@ struct Work {
     counters: Counters,
     fabric: Fabric,
     guard: Guard,
+    fills: Fills,
     ending: Arc<AtomicBool>,
     threads: Vec<JoinHandle<std::io::Result<()>>>,
     keys: KeyRing,
@@ -287,6 +291,7 @@ impl Work {
             counters,
             fabric,
             guard,
+            fills: Fills::default(),
             ending,
             threads,
             keys: KeyRing::default(),
@@ -297,9 +302,13 @@ impl Work {
         })
     }
 
-    /// Wakes shards that stand still; gives how long the attach thread may sleep.
+    /// Wakes shards that stand still, tells of replay sets that fill; gives how long the attach thread may sleep.
     fn look_after(&mut self) -> Duration {
         let waiting = self.serial > self.announced_serial || self.announced_keys.is_some();
+        let refused = self.counters.total(Counter::dropped(DropReason::ReplaySetFull));
+        for event in self.fills.look(Instant::now(), &self.keys, refused) {
+            self.guard.tell(&event);
+        }
         let pause = self.guard.look(&self.shared, &self.counters, &self.fabric);
         if waiting { pause.min(Duration::from_millis(2)) } else { pause }
     }

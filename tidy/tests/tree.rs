@@ -133,3 +133,14 @@ fn nothing_is_left_unfinished() {
         }
     }
 }
+
+#[test]
+fn every_package_has_its_reason() {
+    let reasons = fs::read_to_string(root().join("docs/internals/dependencies.md")).unwrap();
+    let workspace: toml::Table = fs::read_to_string(root().join("Cargo.toml")).unwrap().parse().unwrap();
+    let packages = workspace["workspace"]["dependencies"].as_table().unwrap();
+    let ours: Vec<_> = LAYERS.iter().map(|(name, _)| *name).collect();
+    for package in packages.keys().filter(|package| !ours.contains(&package.as_str())) {
+        assert!(reasons.contains(&format!("`{package}`")), "docs/internals/dependencies.md does not name {package}");
+    }
+}

@@ -128,6 +128,12 @@ impl Pool {
         number * self.frame_bytes..(number + 1) * self.frame_bytes
     }
 
+    /// The packet in a frame that is not sealed yet.
+    pub fn packet(&self, number: usize) -> &[u8] {
+        let frame = &self.frames[self.frame(number)];
+        &frame[PACKET_OFFSET..frame.len() - FRAME_BODY_TAG_BYTES]
+    }
+
     /// What the node is told to do with it.
     pub fn order(&self, number: usize) -> Order {
         self.orders[number]

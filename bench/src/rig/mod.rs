@@ -23,13 +23,13 @@ mod check;
 mod cpu;
 mod drive;
 mod link;
-mod mill;
-mod network;
+pub mod mill;
+pub mod network;
 mod null_node;
 mod peers;
 mod process;
 mod report;
-mod session;
+pub mod session;
 #[cfg(test)]
 mod tests;
 

@@ -12,9 +12,9 @@ use crypto_simd::random::OsRandom;
 use crypto_simd::schemes::SignatureSigningKey;
 use fetch::Fetched;
 use pki::authority::{Authorities, DescriptorCode, DocumentVerifier};
-use pki::descriptor::{LoopStats, MixDescriptor, SignedUpload};
+use pki::descriptor::{LoopStats, MixDescriptor, OwnProfile, SignedUpload};
 use pki::document::Consensus;
-use pki::neighbours::{NeighbourMap, OwnNode, Role};
+use pki::neighbours::{NeighbourMap, OwnNode};
 use pki::policy::View;
 use pki::publish::{Action, StoredUpload, UploadAnswer, UploadOutcome, Worker};
 use pki::{Epoch, EpochClock, EpochTime};
@@ -93,8 +93,8 @@ pub struct DirectoryOptions {
     pub dialler: Dialler,
     /// This node as documents must list it.
     pub own: OwnNode,
-    /// The advertised address map.
-    pub addresses: BTreeMap<String, Vec<String>>,
+    /// What its descriptors say besides.
+    pub profile: OwnProfile,
     /// The key that signs uploads.
     pub identity: Arc<dyn SignatureSigningKey>,
     /// The node's own link key and id.
@@ -248,22 +248,10 @@ impl<P: Plane> Directory<P> {
     }
 
     fn build_upload(&self, epoch: Epoch) -> Result<Arc<[u8]>, String> {
-        let own = &self.options.own;
+        let (own, profile) = (&self.options.own, &self.options.profile);
         let mix_keys = self.keys.public_keys(epoch.0).ok_or("a mix key is missing")?;
-        let addresses = self.options.addresses.iter().map(|(transport, urls)| (transport.clone(), Some(urls.clone())));
-        let gateway = own.role == Role::Gateway;
-        let descriptor = MixDescriptor {
-            name: own.name.clone(),
-            epoch,
-            link_key: Some(own.link_key.clone()),
-            mix_keys: Some(mix_keys.into_iter().map(|(epoch, key)| (Epoch(epoch), Some(key))).collect()),
-            addresses: Some(addresses.collect()),
-            identity_key: Some(own.identity_key.clone()),
-            is_gateway_node: gateway,
-            is_service_node: own.role == Role::Service,
-            authentication_type: if gateway { pki::descriptor::AUTHENTICATION_TOFU.into() } else { String::new() },
-            ..MixDescriptor::default()
-        };
+        let mix_keys = mix_keys.into_iter().map(|(epoch, key)| (Epoch(epoch), key)).collect();
+        let descriptor = MixDescriptor::of_node(own, profile, epoch, &mix_keys).map_err(|error| error.to_string())?;
         let stats = LoopStats { epoch, mix_identity_hash: Some(descriptor.id()), segment_ratios: None };
         SignedUpload::sign(descriptor, stats, self.options.identity.as_ref(), &mut OsRandom)
             .map(|upload| Arc::from(upload.encode()))

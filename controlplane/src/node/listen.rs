@@ -4,11 +4,18 @@
 use config::address::{Address, Host, Transport};
 use interplane::message::{Listener, Transport as Carrier};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use std::io::ErrorKind;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 1024;
+
+/// How long an address may still be taken after the node before has ended: the kernel closes what an io_uring held only
+/// after the process is gone.
+const RELEASE_LIMIT: Duration = Duration::from_secs(1);
+const RELEASE_PAUSE: Duration = Duration::from_millis(20);
 
 /// Why a node cannot listen.
 #[derive(Debug, thiserror::Error)]
@@ -48,26 +55,36 @@ pub fn resolve(address: &Address) -> Result<Vec<SocketAddr>, ListenError> {
     }
 }
 
+/// Listens at all of `addresses`, with the sockets of `inherited` that are bound to one of them, whose connections have
+/// waited since the data plane before.
+pub fn bind_all(
+    addresses: &[SocketAddr],
+    mut inherited: Vec<(Listener, OwnedFd)>,
+) -> Result<Vec<(Listener, OwnedFd)>, ListenError> {
+    let listeners =
+        addresses.iter().map(|address| match inherited.iter().position(|(listener, _)| listener.address == *address) {
+            Some(at) => Ok(inherited.swap_remove(at)),
+            None => bind(*address),
+        });
+    listeners.collect()
+}
+
 /// Listens at one socket address.
-pub fn bind(address: SocketAddr) -> Result<(Listener, OwnedFd), ListenError> {
-    let make = || {
-        let domain = if address.is_ipv4() { Domain::IPV4 } else { Domain::IPV6 };
-        let socket = Socket::new(domain, Type::STREAM.cloexec().nonblocking(), Some(Protocol::TCP))?;
-        socket.set_reuse_address(true)?;
-        if address.is_ipv6() {
-            socket.set_only_v6(true)?;
+fn bind(address: SocketAddr) -> Result<(Listener, OwnedFd), ListenError> {
+    let deadline = Instant::now() + RELEASE_LIMIT;
+    let socket = loop {
+        match listen(address) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && Instant::now() < deadline => {
+                std::thread::sleep(RELEASE_PAUSE);
+            }
+            result => break result,
         }
-        socket.bind(&SockAddr::from(address))?;
-        socket.listen(BACKLOG)?;
-        Ok(socket)
     };
-    let socket: Socket = make().map_err(|error: std::io::Error| ListenError::Bind {
+    let socket = socket.map_err(|error| ListenError::Bind {
         address: address.to_string(),
         hint: match error.kind() {
-            std::io::ErrorKind::AddrInUse => {
-                " (is another node running? change Server.Addresses or Server.BindAddresses)"
-            }
-            std::io::ErrorKind::AddrNotAvailable => {
+            ErrorKind::AddrInUse => " (is another node running? change Server.Addresses or Server.BindAddresses)",
+            ErrorKind::AddrNotAvailable => {
                 " (no interface of this host has it; set Server.BindAddresses to one that has)"
             }
             _ => "",
@@ -75,4 +92,16 @@ pub fn bind(address: SocketAddr) -> Result<(Listener, OwnedFd), ListenError> {
         error,
     })?;
     Ok((Listener { address, transport: Carrier::Tcp }, OwnedFd::from(socket)))
+}
+
+fn listen(address: SocketAddr) -> std::io::Result<Socket> {
+    let domain = if address.is_ipv4() { Domain::IPV4 } else { Domain::IPV6 };
+    let socket = Socket::new(domain, Type::STREAM.cloexec().nonblocking(), Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&SockAddr::from(address))?;
+    socket.listen(BACKLOG)?;
+    Ok(socket)
 }

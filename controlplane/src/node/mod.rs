@@ -7,7 +7,7 @@ mod plane;
 mod supervise;
 
 use crate::directory::session::{Caller, Dialler};
-use crate::directory::{Directory, DirectoryOptions, DirectoryStatus, Stored, epoch_time};
+use crate::directory::{Directory, DirectoryOptions, DirectoryStatus, Plane, Stored, epoch_time};
 use crate::keys::{MixKeys, Scheme};
 use crate::logging::{Level, Log};
 use crate::{management, metrics};
@@ -17,18 +17,17 @@ use config::{ServerConfig, address};
 use crypto_simd::random::OsRandom;
 use interplane::channel::{Channel, SOCKET_NAME};
 use interplane::counter::Account;
-use interplane::message::Listener;
 use interplane::replay::replay_capacity;
 use interplane::setup::{Limits, Machine, Setup, Times};
 use listen::ListenError;
 use pki::authority::{Authorities, Authority};
+use pki::descriptor::OwnProfile;
 use pki::neighbours::OwnNode;
 use pki::{EpochClock, VerifyingKey};
-use plane::{DataPlane, HandedBack, PlaneError, SharedPlane};
+use plane::{DataPlane, Inheritance, PlaneError, SharedPlane};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::num::NonZeroUsize;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -41,6 +40,9 @@ const MODULE: &str = "server";
 
 /// How long a data plane may take to send what is due and end.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long the end of a data plane that was killed may take to be noticed.
+const KILL_LIMIT: Duration = Duration::from_secs(1);
 
 /// Connections' worth of line rate that one peer's queue may hold, in milliseconds of it.
 const LINK_QUEUE_MS: u64 = 50;
@@ -141,6 +143,9 @@ pub fn run(config: ServerConfig) -> Result<(), StartError> {
     if config.debug.send_decoy_traffic {
         log.warning(MODULE, "Debug.SendDecoyTraffic is not in this version yet: no decoys are sent");
     }
+    if matches!(config.shutdown, Shutdown::PersistMixKeys(_)) {
+        log.warning(MODULE, "Server.PersistMixKeysOnShutdown is not in this version yet: a stop forgets the mix keys");
+    }
     let node = Node { config, clock, log, identity, link };
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(node.serve(&data_dir))
 }
@@ -163,6 +168,8 @@ struct Started {
 
 impl Node {
     async fn serve(self, data_dir: &DataDir) -> Result<(), StartError> {
+        // From here on a signal waits for its turn: nothing that was started is left behind.
+        let signals = Signals::new()?;
         let metrics_listener = self.bind_metrics()?;
         let management = self.bind_management()?;
         let options = self.directory_options()?;
@@ -217,14 +224,19 @@ impl Node {
         });
         self.log.notice(MODULE, "Started.");
 
-        self.until_told_to_stop(&shut_down, &advertise, &status).await?;
+        self.until_told_to_stop(signals, &shut_down, &advertise, &status).await;
 
         stopping.store(true, Ordering::SeqCst);
         plane.lock().stop();
-        let account = tokio::task::spawn_blocking(move || has_ended.recv_timeout(STOP_LIMIT).ok().flatten())
-            .await
-            .unwrap_or_default();
-        self.report_account(account);
+        let log = self.log.clone();
+        let ending = tokio::task::spawn_blocking(move || {
+            has_ended.recv_timeout(STOP_LIMIT).unwrap_or_else(|_| {
+                log.error(MODULE, format_args!("the data plane does not end within {STOP_LIMIT:?}: killing it"));
+                plane.lock().kill();
+                has_ended.recv_timeout(KILL_LIMIT).ok().flatten()
+            })
+        });
+        self.report_account(ending.await.unwrap_or_default());
         if let Some(management) = management {
             management.abort();
             // Aborted on purpose; waiting for it removes the socket's file.
@@ -237,17 +249,16 @@ impl Node {
     /// Waits for a signal or command, and withdraws from the consensus first where that is configured.
     async fn until_told_to_stop(
         &self,
+        mut signals: Signals,
         shut_down: &Notify,
         advertise: &watch::Sender<bool>,
         status: &Mutex<DirectoryStatus>,
-    ) -> Result<(), StartError> {
-        let mut signals = Signals::new()?;
-        let mut hangup = signal(SignalKind::hangup())?;
+    ) {
         loop {
             tokio::select! {
-                () = signals.stop() => break,
+                () = wait_for_stop(&mut signals.interrupt, &mut signals.terminate) => break,
                 () = shut_down.notified() => break,
-                _ = hangup.recv() => match self.log.reopen() {
+                _ = signals.hangup.recv() => match self.log.reopen() {
                     Ok(()) => self.log.notice(MODULE, "log reopened"),
                     Err(error) => self.log.error(MODULE, format_args!("cannot reopen the log: {error}; the old file stays in use")),
                 },
@@ -259,12 +270,11 @@ impl Node {
             let _no_worker = advertise.send(false);
             tokio::select! {
                 () = self.withdraw(status) => {}
-                () = signals.stop() => {
+                () = wait_for_stop(&mut signals.interrupt, &mut signals.terminate) => {
                     eprintln!("Received a second interrupt signal, aborting graceful shutdown.");
                 }
             }
         }
-        Ok(())
     }
 
     fn withdraws(&self) -> bool {
@@ -322,49 +332,50 @@ impl Node {
         }
     }
 
-    /// Goes on with a living data plane if it works as this configuration wants; else starts anew.
+    /// Goes on with a living data plane if it works as this configuration wants; else makes one that inherits from it.
     fn find_or_make_plane(&self, socket: &Path) -> Result<Started, StartError> {
-        let setup = self.setup();
+        let (setup, link_key) = (self.setup(), &self.link.private);
         let scheme =
             Scheme::of_geometry(&self.config.geometry).map_err(|error| StartError::Authorities(error.to_string()))?;
         let mut mix_keys = MixKeys::new(scheme);
+        let bad_key = |error| StartError::Scheme { what: "mix key", error };
+        let addresses = self.listen_addresses()?;
+        let (mut inheritance, mut replaced) = (Inheritance::default(), None);
         if let Some((channel, Some(handed_back))) = plane::greet(socket)? {
-            if handed_back.setup == setup {
-                let link = self.link.private.clone();
-                let (plane, keys, stored) = DataPlane::adopt(handed_back, link, self.log.clone())?;
-                mix_keys.adopt(keys).map_err(|error| StartError::Scheme { what: "mix key", error })?;
+            if handed_back.works_as(&setup, &addresses, link_key) {
+                let (plane, keys, stored) = DataPlane::adopt(handed_back, link_key.clone(), self.log.clone())?;
+                mix_keys.adopt(keys).map_err(bad_key)?;
                 self.log.notice(MODULE, "going on with the data plane that is at work");
                 return Ok(Started { plane: share(plane), resumed: Some(channel), mix_keys, stored });
             }
+            inheritance = handed_back.inheritance(&setup, link_key)?;
+            mix_keys.adopt(std::mem::take(&mut inheritance.mix_keys)).map_err(bad_key)?;
+            replaced = Some(channel);
+        }
+        let listeners = listen::bind_all(&addresses, std::mem::take(&mut inheritance.listeners))?;
+        let stored = std::mem::take(&mut inheritance.stored);
+        let mut plane =
+            DataPlane::new(setup, link_key.clone(), listeners, self.log.clone()).map_err(PlaneError::from)?;
+        // Only now that nothing can fail any more.
+        if let Some(channel) = replaced {
             self.log.notice(MODULE, "the configuration has changed: replacing the data plane that is at work");
-            self.replace(&channel, handed_back, socket);
+            plane::end(&channel, STOP_LIMIT);
         }
-        let listeners = self.bind_listeners()?;
-        let plane =
-            DataPlane::new(setup, self.link.private.clone(), listeners, self.log.clone()).map_err(PlaneError::from)?;
-        Ok(Started { plane: share(plane), resumed: None, mix_keys, stored: Stored::default() })
+        plane.inherit(inheritance);
+        let mut plane = share(plane);
+        if !mix_keys.epochs().is_empty() {
+            // The directory worker tells of keys only when it makes some.
+            plane.set_keys(&mix_keys);
+        }
+        Ok(Started { plane, resumed: None, mix_keys, stored })
     }
 
-    /// Ends a data plane that works in another way, and waits until it is gone.
-    fn replace(&self, channel: &Channel, handed_back: HandedBack, socket: &Path) {
-        drop(handed_back);
-        if let Err(error) = channel.send(&interplane::message::ToData::Stop, &[]) {
-            self.log.info(MODULE, format_args!("cannot stop the old data plane: {error}"));
-        }
-        let deadline = Instant::now() + STOP_LIMIT;
-        while Instant::now() < deadline && matches!(plane::greet(socket), Ok(Some(_))) {
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    fn bind_listeners(&self) -> Result<Vec<(Listener, OwnedFd)>, StartError> {
-        let mut listeners = Vec::new();
+    fn listen_addresses(&self) -> Result<Vec<SocketAddr>, ListenError> {
+        let mut addresses = Vec::new();
         for address in &self.config.network.listen {
-            for resolved in listen::resolve(address)? {
-                listeners.push(listen::bind(resolved)?);
-            }
+            addresses.extend(listen::resolve(address)?);
         }
-        Ok(listeners)
+        Ok(addresses)
     }
 
     fn setup(&self) -> Setup {
@@ -422,7 +433,7 @@ impl Node {
             authorities: Arc::new(authorities(config)?),
             geometry_hash: config.geometry.hash(),
             dialler: dialler(config),
-            addresses: advertised(config)?,
+            profile: OwnProfile { addresses: advertised(config)?, ..OwnProfile::default() },
             own,
             identity: Arc::from(identity),
             caller,
@@ -458,12 +469,12 @@ pub fn dialler(config: &ServerConfig) -> Dialler {
 }
 
 fn advertised(config: &ServerConfig) -> Result<BTreeMap<String, Vec<String>>, StartError> {
-    let urls: Vec<String> = config.network.advertised.iter().map(|address| address.url().into()).collect();
-    let resolve = |name: &str| {
-        // No address found is an error of its own.
-        (name, 0).to_socket_addrs().map(|found| found.map(|address| address.ip()).collect()).unwrap_or_default()
-    };
-    pki::address::advertised(&urls, resolve).map_err(|error| StartError::Addresses(error.to_string()))
+    address::advertised(&config.network.advertised, |name| {
+        let found = (name, 0).to_socket_addrs();
+        found.map(|found| found.map(|address| address.ip()).collect()).map_err(|error| {
+            StartError::Addresses(format!("{name} cannot be resolved: {error}; write an address, or mend the name"))
+        })
+    })
 }
 
 fn times(debug: &config::server::Debug) -> Times {
@@ -510,18 +521,23 @@ fn hex(bytes: &[u8]) -> String {
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
     }
+}
 
-    async fn stop(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
+async fn wait_for_stop(interrupt: &mut Signal, terminate: &mut Signal) {
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
     }
 }
 

@@ -17,17 +17,23 @@ use interplane::setup::Setup;
 use interplane::snapshot::Snapshot;
 use pki::Epoch;
 use pki::policy::View;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 const MODULE: &str = "dataplane";
 
 /// Largest remembered blob that is read back.
 const REMEMBERED_BYTES_MAX: usize = 512 << 20;
+
+/// How long a data plane may take to answer.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 /// Why the data plane could not be given what it needs.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +47,9 @@ pub enum PlaneError {
     /// It speaks another version.
     #[error("the running data plane is of another version ({0}, this is {VERSION}); stop it first")]
     Version(u32),
+    /// It is at work, or was, and says nothing.
+    #[error("the running data plane (process {0}) does not answer within {ANSWER_LIMIT:?}; kill it and start again")]
+    Hangs(i32),
     /// It answered something else.
     #[error("the data plane refused: {0}")]
     Refused(String),
@@ -51,10 +60,68 @@ pub type PrivateMixKeys = Vec<(u64, Zeroizing<Vec<u8>>)>;
 
 /// What a living data plane handed back.
 pub struct HandedBack {
-    /// How it works.
-    pub setup: Setup,
-    /// Its descriptors.
-    pub attachments: Vec<(Descriptor, OwnedFd)>,
+    setup: Setup,
+    attachments: Vec<(Descriptor, OwnedFd)>,
+}
+
+impl HandedBack {
+    /// Whether it works as these say: then it can go on.
+    pub fn works_as(&self, setup: &Setup, listen: &[SocketAddr], link_private_key: &[u8]) -> bool {
+        let mut addresses = self.attachments.iter().filter_map(|(what, _)| match what {
+            Descriptor::Listener(listener) => Some(listener.address),
+            _ => None,
+        });
+        let listens_there =
+            addresses.by_ref().take(listen.len()).eq(listen.iter().copied()) && addresses.next().is_none();
+        self.setup == *setup && listens_there && self.has_link_key(link_private_key)
+    }
+
+    fn has_link_key(&self, link_private_key: &[u8]) -> bool {
+        let secrets = self.attachments.iter().find(|(what, _)| *what == Descriptor::Secrets);
+        // Before the first keys there is nothing that could be wrong.
+        secrets.is_none_or(|(_, fd)| {
+            Secrets::open(fd).is_ok_and(|secrets| secrets.link_private_key.expose() == link_private_key)
+        })
+    }
+
+    /// What a data plane that works in another way goes on with. Keys of another node or geometry are not among it.
+    pub fn inheritance(self, setup: &Setup, link_private_key: &[u8]) -> Result<Inheritance, PlaneError> {
+        let old = &self.setup;
+        let is_same_node = old.node_id == setup.node_id
+            && old.geometry == setup.geometry
+            && old.epoch_period == setup.epoch_period
+            && self.has_link_key(link_private_key);
+        let mut left = Inheritance::default();
+        for (what, fd) in self.attachments {
+            match what {
+                Descriptor::Listener(listener) => left.listeners.push((listener, fd)),
+                Descriptor::Secrets if is_same_node => {
+                    left.mix_keys = mix_keys(&Secrets::open(&fd)?);
+                    left.secrets = Some(SecretFile::adopt(fd)?);
+                }
+                Descriptor::ReplaySet { epoch } if is_same_node => {
+                    left.replay_sets.insert(epoch, fd);
+                }
+                Descriptor::Remembered if is_same_node => left.stored = stored(&fd)?,
+                _ => {}
+            }
+        }
+        Ok(left)
+    }
+}
+
+/// What one data plane leaves to another.
+#[derive(Default)]
+pub struct Inheritance {
+    /// Its listening sockets, with the connections that wait in them.
+    pub listeners: Vec<(Listener, OwnedFd)>,
+    /// Its mix keys.
+    pub mix_keys: PrivateMixKeys,
+    /// What it remembered.
+    pub stored: Stored,
+    replay_sets: BTreeMap<Epoch, OwnedFd>,
+    /// Wiped when this is dropped.
+    secrets: Option<SecretFile>,
 }
 
 /// Asks the data plane at `path`, if there is one, what it holds.
@@ -64,15 +131,63 @@ pub fn greet(path: &Path) -> Result<Option<(Channel, Option<HandedBack>)>, Plane
         Err(ChannelError::NobodyListens) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    channel.send(&ToData::Hello { version: VERSION }, &[])?;
-    let Received { message, attachments } = channel.recv::<ToControl>()?;
+    // One that closes the channel instead of answering is just ending: its socket goes a moment after itself.
+    match channel.send(&ToData::Hello { version: VERSION }, &[]) {
+        Err(ChannelError::Closed) => return Ok(None),
+        sent => sent?,
+    }
+    if !is_readable_within(&channel, ANSWER_LIMIT) {
+        let process = process_at(&channel).map_or(0, |pid| pid.as_raw_nonzero().get());
+        return Err(PlaneError::Hangs(process));
+    }
+    let Received { message, attachments } = match channel.recv::<ToControl>() {
+        Err(ChannelError::Closed) => return Ok(None),
+        received => received?,
+    };
     match message {
         ToControl::State { version, .. } if version != VERSION => Err(PlaneError::Version(version)),
         ToControl::State { setup, .. } => {
-            let handed_back = setup.map(|setup| HandedBack { setup: *setup, attachments });
-            Ok(Some((channel, handed_back)))
+            Ok(Some((channel, setup.map(|setup| HandedBack { setup: *setup, attachments }))))
         }
         other => Err(PlaneError::Refused(format!("{other:?}"))),
+    }
+}
+
+/// Ends a data plane in good order: packets that it holds may leave. One that does not end in time is killed.
+pub fn end(channel: &Channel, limit: Duration) {
+    // One that is gone needs no order.
+    let _gone = channel.send(&ToData::Stop, &[]);
+    let deadline = Instant::now() + limit;
+    loop {
+        if !is_readable_within(channel, deadline.saturating_duration_since(Instant::now())) {
+            kill(channel);
+            return;
+        }
+        // Whatever it still says, its end is an error.
+        if channel.recv::<ToControl>().is_err() {
+            return;
+        }
+    }
+}
+
+fn is_readable_within(channel: &Channel, limit: Duration) -> bool {
+    let Ok(limit) = Timespec::try_from(limit) else { return false };
+    let mut fds = [PollFd::new(channel, PollFlags::IN)];
+    loop {
+        match poll(&mut fds, Some(&limit)) {
+            Err(rustix::io::Errno::INTR) => {}
+            ready => return ready.is_ok_and(|count| count > 0),
+        }
+    }
+}
+
+fn process_at(channel: &Channel) -> Option<Pid> {
+    rustix::net::sockopt::socket_peercred(channel).ok().map(|credentials| credentials.pid)
+}
+
+fn kill(channel: &Channel) {
+    if let Some(pid) = process_at(channel) {
+        let _gone = kill_process(pid, Signal::KILL);
     }
 }
 
@@ -131,7 +246,7 @@ impl DataPlane {
         log: Log,
     ) -> Result<(Self, PrivateMixKeys, Stored), PlaneError> {
         let mut plane = Self::new(handed_back.setup, link_private_key, Vec::new(), log)?;
-        let (mut keys, mut stored) = (Vec::new(), Stored::default());
+        let (mut keys, mut remembered) = (Vec::new(), Stored::default());
         for (descriptor, fd) in handed_back.attachments {
             match descriptor {
                 Descriptor::Counters => plane.counters = (Counters::attach(&fd)?, fd),
@@ -149,14 +264,17 @@ impl DataPlane {
                     plane.replay_sets.insert(epoch, fd);
                 }
                 Descriptor::Remembered => {
-                    let content = memory::SealedMemory::open(&fd, "remembered", REMEMBERED_BYTES_MAX)?;
-                    // Of another version: fetch and publish anew.
-                    stored = postcard::from_bytes(&content).unwrap_or_default();
+                    remembered = stored(&fd)?;
                     plane.remembered = Some(fd);
                 }
             }
         }
-        Ok((plane, keys, stored))
+        Ok((plane, keys, remembered))
+    }
+
+    /// Goes by the replay sets of the data plane before; its mix keys need them.
+    pub fn inherit(&mut self, inheritance: Inheritance) {
+        self.replay_sets = inheritance.replay_sets;
     }
 
     /// The counters in shared memory.
@@ -207,6 +325,13 @@ impl DataPlane {
     /// Tells the data plane to finish.
     pub fn stop(&mut self) {
         self.send("stop", &ToData::Stop, &[]);
+    }
+
+    /// Ends a data plane that does not finish.
+    pub fn kill(&self) {
+        if let Some(channel) = &self.channel {
+            kill(channel);
+        }
     }
 
     fn send_keys(&self) {
@@ -273,6 +398,12 @@ impl DataPlane {
 
 fn mix_keys(secrets: &Secrets) -> PrivateMixKeys {
     secrets.mix_keys.iter().map(|(epoch, key)| (epoch.0, Zeroizing::new(key.expose().to_vec()))).collect()
+}
+
+fn stored(fd: &OwnedFd) -> Result<Stored, MemoryError> {
+    let content = memory::SealedMemory::open(fd, "remembered", REMEMBERED_BYTES_MAX)?;
+    // Of another version: fetch and publish anew.
+    Ok(postcard::from_bytes(&content).unwrap_or_default())
 }
 
 /// The data plane as the directory worker and the supervisor share it.

@@ -6,6 +6,7 @@ use crate::logging::Log;
 use interplane::channel::{Channel, ChannelError, Received};
 use interplane::counter::Account;
 use interplane::message::ToControl;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +23,9 @@ const START_PAUSE: Duration = Duration::from_millis(2);
 
 /// Pause before starting again a data plane that could not be attached.
 const RESTART_PAUSE: Duration = Duration::from_millis(500);
+
+/// A data plane that ends sooner than this after its start may do so again.
+const SHORT_LIFE: Duration = Duration::from_secs(1);
 
 /// What the supervisor goes by.
 pub struct Supervision {
@@ -57,16 +61,25 @@ pub struct Attached {
 
 /// Watches until the data plane was told to stop and has ended; gives its last account.
 pub fn watch(supervision: &Supervision, mut attached: Attached, ended: &mpsc::Sender<Option<Account>>) {
+    let is_stopping = || supervision.stopping.load(Ordering::SeqCst);
     loop {
+        let started = Instant::now();
         let account = listen(supervision, &attached.channel);
         reap(&mut attached);
-        if supervision.stopping.load(Ordering::SeqCst) {
+        if is_stopping() {
+            if !supervision.foreign {
+                // It is no longer there to be found; the file would only look as if it were.
+                let _gone_already = std::fs::remove_file(&supervision.socket);
+            }
             // Nobody waits any more if this fails.
             let _unheard = ended.send(account);
             return;
         }
         let lost = supervision.plane.lock().lost();
         supervision.log.error(MODULE, format_args!("the data plane ended; {lost} packets were lost; starting another"));
+        if started.elapsed() < SHORT_LIFE {
+            std::thread::sleep(RESTART_PAUSE);
+        }
         attached = loop {
             match attach_new(supervision) {
                 Ok(attached) => break attached,
@@ -75,12 +88,16 @@ pub fn watch(supervision: &Supervision, mut attached: Attached, ended: &mpsc::Se
                     std::thread::sleep(RESTART_PAUSE);
                 }
             }
-            if supervision.stopping.load(Ordering::SeqCst) {
+            if is_stopping() {
                 let _unheard = ended.send(None);
                 return;
             }
         };
         supervision.log.notice(MODULE, "the data plane is back");
+        if is_stopping() {
+            // The order to stop may have come while there was nobody to hear it.
+            supervision.plane.lock().stop();
+        }
     }
 }
 
@@ -106,40 +123,59 @@ fn listen(supervision: &Supervision, channel: &Channel) -> Option<Account> {
     }
 }
 
+/// Starts a data plane and gives it everything. One that cannot be used is not left behind.
 fn attach_new(supervision: &Supervision) -> Result<Attached, PlaneError> {
     let mut child = if supervision.foreign { None } else { Some(spawn(supervision)?) };
+    let attached = find(supervision, &mut child).and_then(|channel| {
+        let channel = Arc::new(channel);
+        supervision.plane.lock().attach(channel.clone())?;
+        Ok(channel)
+    });
+    match attached {
+        Ok(channel) => Ok(Attached { channel, child }),
+        Err(error) => {
+            end(&mut child);
+            Err(error)
+        }
+    }
+}
+
+/// Waits until a data plane listens.
+fn find(supervision: &Supervision, child: &mut Option<Child>) -> Result<Channel, PlaneError> {
     let deadline = Instant::now() + START_LIMIT;
-    let channel = loop {
+    loop {
         match greet(&supervision.socket) {
-            Ok(Some((channel, _))) => break channel,
+            Ok(Some((channel, _))) => return Ok(channel),
             Ok(None) if Instant::now() < deadline => {}
             Ok(None) => return Err(PlaneError::Refused(format!("it does not listen within {START_LIMIT:?}"))),
             Err(PlaneError::Channel(ChannelError::Closed)) if Instant::now() < deadline => {}
             Err(error) => return Err(error),
         }
-        if let Some(child) = &mut child
+        if let Some(child) = child
             && let Ok(Some(status)) = child.try_wait()
         {
             return Err(PlaneError::Refused(format!("it ended at once ({status})")));
         }
         std::thread::sleep(START_PAUSE);
-    };
-    let channel = Arc::new(channel);
-    supervision.plane.lock().attach(channel.clone())?;
-    Ok(Attached { channel, child })
+    }
 }
 
 fn spawn(supervision: &Supervision) -> Result<Child, PlaneError> {
-    let program = std::env::current_exe();
-    let spawned = program.and_then(|program| {
-        Command::new(program).arg("dataplane").arg("--socket").arg(&supervision.socket).stdin(Stdio::null()).spawn()
-    });
+    // This very program, whatever stands under its name by now; called by a name that does not mean `server`.
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0("katzensprung").arg("dataplane").arg("--socket").arg(&supervision.socket).stdin(Stdio::null());
+    // A group of its own: an interrupt from the terminal is for the control plane, which lets packets leave first.
+    let spawned = command.process_group(0).spawn();
     spawned.map_err(|error| PlaneError::Refused(format!("it cannot be started: {error}")))
 }
 
 fn reap(attached: &mut Attached) {
-    if let Some(child) = &mut attached.child {
-        // The channel is closed, so the process is gone or no longer of use.
+    // The channel is closed, so the process is gone or no longer of use.
+    end(&mut attached.child);
+}
+
+fn end(child: &mut Option<Child>) {
+    if let Some(child) = child {
         let _already_gone = child.kill();
         let _reaped = child.wait();
     }

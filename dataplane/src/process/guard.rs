@@ -34,6 +34,11 @@ impl Guard {
         Self { seen: vec![Seen { heartbeat: 0, since: Instant::now() }; shards], counters, events }
     }
 
+    /// Tells the log what the attach thread has found. A full ring drops the event, which it counts itself.
+    pub fn tell(&mut self, event: &Event) {
+        self.events.write(event);
+    }
+
     /// Looks at all shards once; gives the time until the next look.
     pub fn look(&mut self, shared: &Shared, counters: &Counters, fabric: &Fabric) -> Duration {
         let now = Instant::now();

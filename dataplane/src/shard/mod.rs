@@ -101,6 +101,8 @@ pub struct Shard {
     slots: Slots,
     opened: VecDeque<Box<Slot>>,
     stage: UnwrapStage,
+    /// Batches that this shard left in its surplus queue in the last round.
+    surplus_seen: usize,
     in_flight: ShardInFlight,
     wheel: Wheel,
     // Everything else.
@@ -146,6 +148,7 @@ impl Shard {
             receive_buffer: vec![0; RECEIVE_BYTES.max(2 * frame_bytes)].into_boxed_slice(),
             opened: VecDeque::with_capacity(OPENED_BATCHES_MAX * facts.batch_max),
             stage: UnwrapStage::new(facts)?,
+            surplus_seen: 0,
             in_flight,
             wheel: Wheel::new(now, facts.slots),
             account: Account::new(counters, events),

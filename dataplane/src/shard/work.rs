@@ -14,8 +14,12 @@ use std::time::Duration;
 impl Shard {
     /// Unwraps one batch, if it is time for one.
     pub(super) fn work(&mut self, io: &mut impl Io) {
+        // Only this shard adds to its surplus: if it has not shrunk since the last round, nobody has time for it.
+        let is_left_alone = self.surplus_seen > 0 && self.port().surplus.len() >= self.surplus_seen;
         self.offer_surplus(io);
-        let Some(mut batch) = self.next_batch() else { return };
+        let batch = self.next_batch(is_left_alone);
+        self.surplus_seen = self.port().surplus.len();
+        let Some(mut batch) = batch else { return };
         let start = io.now();
         let judges =
             Judges { keys: &self.almanac.candidates, refused: self.shared.refused(), in_flight: &mut self.in_flight };
@@ -65,19 +69,22 @@ impl Shard {
         }
     }
 
-    /// The oldest packets of this shard; without any, a batch of another shard.
-    fn next_batch(&mut self) -> Option<Batch> {
-        if let Some(batch) = self.port().surplus.pop() {
+    /// The oldest packets of this shard; without any, a batch of another shard. What is offered to the others stays
+    /// with them as long as they come for it: a helper that found nothing would sleep while this shard reads.
+    fn next_batch(&mut self, is_left_alone: bool) -> Option<Batch> {
+        let facts = self.shared.facts();
+        let full = facts.batch_max;
+        if (is_left_alone || self.opened.len() < full)
+            && let Some(batch) = self.port().surplus.pop()
+        {
             return Some(batch);
         }
         let Some(oldest) = self.opened.front() else { return self.pull() };
-        let facts = self.shared.facts();
-        let is_due = self.opened.len() >= facts.batch_max
+        let is_due = self.opened.len() >= full
             || self.readable.is_empty()
             || self.slots.free() == 0
             || self.now.since(oldest.recv_at) >= facts.batch_wait;
-        let most = facts.batch_max;
-        is_due.then(|| self.take_opened(most))
+        is_due.then(|| self.take_opened(full))
     }
 
     fn take_opened(&mut self, most: usize) -> Batch {

@@ -5,7 +5,7 @@
 mod tests;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::Ipv6Addr;
 
 /// Transport names to URLs; a list may be null in what others send.
 pub type Addresses = BTreeMap<String, Option<Vec<String>>>;
@@ -45,43 +45,6 @@ pub fn check(text: &str, onion_allowed: bool) -> Result<(), AddressError> {
         },
         _ => Err(AddressError::Scheme(text.into())),
     }
-}
-
-/// The address map of a mix, gateway or service node from its advertised URLs (server.md 8.3.1). `resolve` is asked
-/// for the addresses of host names.
-pub fn advertised(
-    urls: &[String],
-    mut resolve: impl FnMut(&str) -> Vec<IpAddr>,
-) -> Result<BTreeMap<String, Vec<String>>, AddressError> {
-    let mut map: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let mut add = |transport: &str, url: String| map.entry(transport.into()).or_default().push(url);
-    for text in urls {
-        let url = Url::parse(text).ok_or_else(|| AddressError::NotAUrl(text.clone()))?;
-        match url.scheme.as_str() {
-            "tcp" => {
-                let (host, port) = url.host_and_port().ok_or_else(|| AddressError::NoPort(text.clone()))?;
-                let found = host.parse().map_or_else(|_| resolve(host), |address| vec![address]);
-                if found.is_empty() {
-                    return Err(AddressError::Unresolved(text.clone()));
-                }
-                for address in found {
-                    match address.to_canonical() {
-                        IpAddr::V4(address) => add("tcp4", format!("tcp://{address}:{port}")),
-                        IpAddr::V6(address) => add("tcp6", format!("tcp://[{address}]:{port}")),
-                    }
-                }
-            }
-            "quic" => add("quic", text.clone()),
-            "onion" => {
-                let host = url.host_and_port().map_or(url.authority.as_str(), |(host, _)| host);
-                if host.ends_with(".onion") {
-                    add("onion", text.clone());
-                }
-            }
-            _ => return Err(AddressError::Scheme(text.clone())),
-        }
-    }
-    if map.is_empty() { Err(AddressError::None) } else { Ok(map) }
 }
 
 /// Scheme and authority of a URL by the rules of Go's `net/url`.

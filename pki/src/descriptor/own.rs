@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 /// What a node's descriptor says besides its identity: the same for every epoch.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OwnProfile {
-    /// URLs by transport ([`crate::address::advertised`]).
+    /// URLs by transport, as the configuration makes them.
     pub addresses: BTreeMap<String, Vec<String>>,
     /// A service node's capabilities with their parameters; not published by other roles.
     pub services: Capabilities,

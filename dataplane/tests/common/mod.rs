@@ -1,0 +1,296 @@
+//! A real data plane on glommio with real sockets on loopback, and peers in threads of their own.
+
+use crate::nodes::{DOWNSTREAM, EPOCH, OWN, UPSTREAM, geometry, id_of, key_ring, link_kem, unix_at, usual_snapshot};
+use crate::peers::FakePeer;
+use dataplane::io::glommio::{ExecutorOptions, Fabric, GlommioIo, spawn};
+use dataplane::io::{ConnId, ConnectFailure, Event, Io, Recv, Sent};
+use dataplane::{Facts, Instant, Instruments, Next, Shard, Shared};
+use interplane::Setup;
+use interplane::counter::{Counter, Counters, PeerClass};
+use interplane::poison::InFlight;
+use interplane::ring::EventRings;
+use interplane::setup::{Limits, Machine, Times};
+use pki::neighbours::Role;
+use std::collections::{HashMap, VecDeque};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// glommio in the tests' epoch, with the descriptors' addresses led to loopback. `before` and `after` stand around
+/// every call.
+pub struct Led<'a> {
+    pub io: &'a mut GlommioIo,
+    pub addresses: &'a HashMap<SocketAddr, SocketAddr>,
+    pub before: fn(),
+    pub after: fn(),
+}
+
+impl Led<'_> {
+    fn call<T>(&mut self, act: impl FnOnce(&mut GlommioIo) -> T) -> T {
+        (self.before)();
+        let result = act(self.io);
+        (self.after)();
+        result
+    }
+}
+
+impl Io for Led<'_> {
+    fn now(&self) -> Instant {
+        self.io.now()
+    }
+    fn unix_now(&self) -> Duration {
+        unix_at(EPOCH, 1, 2) + Duration::from_nanos(self.io.now().0)
+    }
+    fn next_event(&mut self) -> Option<Event> {
+        self.call(|io| io.next_event())
+    }
+    fn recv(&mut self, conn: ConnId, buffer: &mut [u8]) -> Recv {
+        self.call(|io| io.recv(conn, buffer))
+    }
+    fn send(&mut self, conn: ConnId, bytes: &[u8]) -> Sent {
+        self.call(|io| io.send(conn, bytes))
+    }
+    fn connect(&mut self, to: SocketAddr) -> ConnId {
+        let to = self.addresses.get(&to).copied().unwrap_or(to);
+        self.call(|io| io.connect(to))
+    }
+    fn hand_over(&mut self, conn: ConnId, to_shard: usize) {
+        self.call(|io| io.hand_over(conn, to_shard));
+    }
+    fn close(&mut self, conn: ConnId) {
+        self.call(|io| io.close(conn));
+    }
+    fn wake(&mut self, shard: usize) {
+        self.call(|io| io.wake(shard));
+    }
+}
+
+/// A running data plane with links to all of downstream.
+pub struct Plane {
+    pub counters: Counters,
+    pub address: SocketAddr,
+    pub received: Arc<AtomicU64>,
+    pub shared: Arc<Shared>,
+    fabric: Fabric,
+    ending: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<std::io::Result<()>>>,
+    peers: Vec<JoinHandle<()>>,
+}
+
+impl Plane {
+    /// Starts it; `poll` is one round of one shard.
+    pub fn start(shards: u16, poll: fn(&mut Shard, Led<'_>) -> Next) -> Self {
+        let facts = Facts::new(&setup(shards)).expect("a sound setup");
+        let shards = usize::from(shards);
+        let shared = Arc::new(Shared::new(facts, []));
+        shared.publish_keys(key_ring([EPOCH.0]));
+        shared.publish_directory(usual_snapshot(1));
+        let (counters, events, in_flight) = (Counters::heap(shards), EventRings::heap(shards), InFlight::heap(shards));
+        let (ending, received) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let (mut addresses, mut peers) = (HashMap::new(), Vec::new());
+        for node in DOWNSTREAM {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+            listener.set_nonblocking(true).expect("a socket");
+            addresses.insert(crate::nodes::address_of(node), listener.local_addr().expect("a bound socket"));
+            let io = SocketIo::new(Some(listener));
+            peers.push(run_peer(FakePeer::new(node), io, Arc::clone(&ending), Arc::clone(&received)));
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("a bound socket");
+        let (fabric, addresses) = (Fabric::new(shards), Arc::new(addresses));
+        let mut listeners = vec![OwnedFd::from(listener)];
+        let mut threads = Vec::new();
+        for index in 0..shards {
+            let instruments = Instruments {
+                counters: counters.shard(index).expect("a row"),
+                events: events.shard(index).expect("a ring"),
+                in_flight: in_flight.shard(index).expect("a place"),
+            };
+            let shard = Shard::new(index, Arc::clone(&shared), instruments, [index as u8; 32], fabric.now());
+            let mut shard = shard.expect("a sound setup");
+            let options = ExecutorOptions {
+                cpu: None,
+                connect_limit: Duration::from_secs(1),
+                preempt_timer: None,
+                name: format!("shard-{index}"),
+            };
+            let (ending, addresses) = (Arc::clone(&ending), Arc::clone(&addresses));
+            let start = move || {
+                move |io: &mut GlommioIo| {
+                    if ending.load(Ordering::Acquire) {
+                        shard.shut_down(io);
+                        return None;
+                    }
+                    Some(poll(&mut shard, Led { io, addresses: &addresses, before: || (), after: || () }))
+                }
+            };
+            let listeners = std::mem::take(&mut listeners);
+            threads.push(spawn(fabric.clone(), index, options, listeners, start).expect("an executor"));
+        }
+        let plane = Self { counters, address, received, shared, fabric, ending, threads, peers };
+        let links = || plane.counters.total(Counter::connections(PeerClass::Outgoing));
+        plane.wait_until("links out", || links() == DOWNSTREAM.len() as u64);
+        plane
+    }
+
+    /// Sends packets through one link from upstream.
+    pub fn send(&mut self, packets: Vec<Vec<u8>>) {
+        let mut peer = FakePeer::dialling(UPSTREAM[0], self.address);
+        packets.into_iter().for_each(|packet| peer.send(packet));
+        self.peers.push(run_peer(peer, SocketIo::new(None), Arc::clone(&self.ending), Arc::default()));
+    }
+
+    /// Waits 20 s at most. Shards that stand still are woken as the attach thread does; gives how often.
+    pub fn wait_until(&self, what: &str, mut done: impl FnMut() -> bool) -> u32 {
+        let shards = self.threads.len();
+        let mut seen = vec![(0, 0u32); shards];
+        let mut rescues = 0;
+        for _ in 0..20_000 {
+            if done() {
+                return rescues;
+            }
+            for (shard, (heartbeat, still_ms)) in seen.iter_mut().enumerate() {
+                let now = self.counters.get(shard, Counter::HEARTBEAT);
+                *still_ms = if now == *heartbeat && !self.shared.is_parked(shard) { *still_ms + 1 } else { 0 };
+                *heartbeat = now;
+                if *still_ms == 30 {
+                    self.fabric.wake(shard);
+                    (*still_ms, rescues) = (0, rescues + 1);
+                }
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        panic!("{what} did not come within 20 s: {:?}", self.counters.account_total());
+    }
+
+    /// Ends everything.
+    pub fn stop(self) {
+        self.ending.store(true, Ordering::Release);
+        for (shard, thread) in self.threads.into_iter().enumerate() {
+            while !thread.is_finished() {
+                let _was_parked = self.shared.unpark(shard);
+                self.fabric.wake(shard);
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            thread.join().expect("no panic").expect("no error");
+        }
+        self.peers.into_iter().for_each(|peer| peer.join().expect("no panic"));
+    }
+}
+
+fn setup(shards: u16) -> Setup {
+    let slack = 10_000;
+    Setup {
+        name: "node".into(),
+        node_id: id_of(OWN),
+        role: Role::Mix,
+        geometry: geometry(),
+        wire_kem: link_kem().info().name.into(),
+        epoch_period: crate::nodes::clock().period(),
+        // A machine that does other things at the same time makes packets late; these tests are not about that.
+        times: Times { unwrap_delay_ms: slack, scheduler_slack_ms: slack, send_slack_ms: slack, ..Times::default() },
+        limits: Limits { link_queue_packets: 1 << 16, ..Limits::default() },
+        machine: Machine { shards, slots_per_shard: 4096, ..Machine::default() },
+        decoys: false,
+        rate_limit: false,
+        replay_buckets: 1 << 16,
+    }
+}
+
+fn run_peer(mut peer: FakePeer, mut io: SocketIo, ending: Arc<AtomicBool>, received: Arc<AtomicU64>) -> JoinHandle<()> {
+    std::thread::spawn(move || {
+        while !ending.load(Ordering::Relaxed) {
+            io.gather();
+            let _ = peer.poll(&mut io);
+            received.fetch_add(peer.received.len() as u64, Ordering::Relaxed);
+            peer.received.clear();
+            std::thread::sleep(Duration::from_micros(500));
+        }
+    })
+}
+
+/// Sockets of a peer: always said to be ready.
+struct SocketIo {
+    start: std::time::Instant,
+    listener: Option<TcpListener>,
+    streams: Vec<Option<TcpStream>>,
+    events: VecDeque<Event>,
+}
+
+impl SocketIo {
+    fn new(listener: Option<TcpListener>) -> Self {
+        Self { start: std::time::Instant::now(), listener, streams: Vec::new(), events: VecDeque::new() }
+    }
+
+    fn add(&mut self, stream: TcpStream) -> ConnId {
+        stream.set_nonblocking(true).expect("a socket");
+        stream.set_nodelay(true).expect("a socket");
+        self.streams.push(Some(stream));
+        ConnId { index: self.streams.len() as u32 - 1, generation: 1 }
+    }
+
+    fn gather(&mut self) {
+        while let Some((stream, peer)) = self.listener.as_ref().and_then(|listener| listener.accept().ok()) {
+            let conn = self.add(stream);
+            self.events.push_back(Event::Accepted { conn, peer });
+        }
+    }
+
+    fn stream(&mut self, conn: ConnId) -> Option<&mut TcpStream> {
+        self.streams.get_mut(conn.index as usize)?.as_mut()
+    }
+}
+
+impl Io for SocketIo {
+    fn now(&self) -> Instant {
+        Instant(self.start.elapsed().as_nanos() as u64)
+    }
+    fn unix_now(&self) -> Duration {
+        unix_at(EPOCH, 1, 2) + self.start.elapsed()
+    }
+    fn next_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+    fn recv(&mut self, conn: ConnId, buffer: &mut [u8]) -> Recv {
+        match self.stream(conn).map(|stream| stream.read(buffer)) {
+            Some(Ok(0)) => Recv::Closed,
+            Some(Ok(count)) => Recv::Bytes(count),
+            Some(Err(error)) if error.kind() == ErrorKind::WouldBlock => Recv::WouldBlock,
+            _ => Recv::Failed,
+        }
+    }
+    fn send(&mut self, conn: ConnId, bytes: &[u8]) -> Sent {
+        match self.stream(conn).map(|stream| stream.write(bytes)) {
+            Some(Ok(count)) if count > 0 => Sent::Bytes(count),
+            Some(Err(error)) if error.kind() == ErrorKind::WouldBlock => Sent::WouldBlock,
+            _ => Sent::Failed,
+        }
+    }
+    fn connect(&mut self, to: SocketAddr) -> ConnId {
+        let stream = TcpStream::connect_timeout(&to, Duration::from_secs(1));
+        match stream {
+            Ok(stream) => {
+                let conn = self.add(stream);
+                self.events.push_back(Event::Connected { conn });
+                conn
+            }
+            Err(_) => {
+                self.streams.push(None);
+                let conn = ConnId { index: self.streams.len() as u32 - 1, generation: 1 };
+                self.events.push_back(Event::ConnectFailed { conn, failure: ConnectFailure::Refused });
+                conn
+            }
+        }
+    }
+    fn hand_over(&mut self, _conn: ConnId, _to_shard: usize) {}
+    fn close(&mut self, conn: ConnId) {
+        if let Some(stream) = self.streams.get_mut(conn.index as usize) {
+            *stream = None;
+        }
+    }
+    fn wake(&mut self, _shard: usize) {}
+}

@@ -1,0 +1,10 @@
+//! A node from start to stop in its network: an authority, a mix before it and one behind it.
+
+mod crashes;
+mod directory;
+mod stop;
+
+use std::time::Duration;
+
+/// An epoch that no test outlives. A node posts its descriptor in the first tenth of one.
+const LONG: Duration = Duration::from_secs(40);

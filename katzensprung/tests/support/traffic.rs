@@ -1,0 +1,175 @@
+//! Packets through the node, from the node before it to the one behind it.
+
+use super::site::SOON;
+use bench::rig::network::Network;
+use bench::rig::session::Session;
+use crypto_simd::random::OsRandom;
+use pki::Epoch;
+use pki::descriptor::MixDescriptor;
+use sphinx::Sphinx;
+use sphinx::create::{LoadCommand, LoadMaker};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+use wire::{Command, CommandSet, PeerCredentials, Role};
+
+/// The delay that packets ask for.
+const DELAY_MS: u32 = 5;
+
+/// Between two tries to link the node before.
+const RETRY: Duration = Duration::from_millis(20);
+
+/// A packet as it goes in and as it comes out.
+#[derive(Clone)]
+pub struct Packet {
+    before: Vec<u8>,
+    behind: Vec<u8>,
+}
+
+/// Links through which packets go.
+pub struct Traffic {
+    network: Arc<Network>,
+    node: PeerCredentials,
+    address: SocketAddr,
+    /// From the node before.
+    upstream: Session,
+    /// One for each link that the node makes to the node behind.
+    linked: Receiver<()>,
+    /// What comes out over any of them.
+    received: Receiver<Vec<u8>>,
+}
+
+impl Traffic {
+    /// Links the nodes before and behind.
+    #[track_caller]
+    pub fn new(network: Arc<Network>, node: PeerCredentials, address: SocketAddr, listener: TcpListener) -> Self {
+        let ((link_sender, linked), (packet_sender, received)) = (channel(), channel());
+        let behind =
+            Behind { network: network.clone(), node: node.clone(), links: link_sender, packets: packet_sender };
+        std::thread::spawn(move || behind.accept(&listener));
+        let upstream = dial(&network, &node, address);
+        linked.recv_timeout(SOON).expect("the node dials the node behind");
+        Self { network, node, address, upstream, linked, received }
+    }
+
+    /// Links both again after the node has dropped them.
+    #[track_caller]
+    pub fn relink(&mut self) {
+        self.upstream = dial(&self.network, &self.node, self.address);
+        self.linked.recv_timeout(SOON).expect("the node dials the node behind");
+    }
+
+    /// New packets for the mix key of `epoch` in the node's descriptor.
+    pub fn packets(&self, descriptor: &MixDescriptor, epoch: Epoch, count: usize) -> Vec<Packet> {
+        let geometry = &self.network.geometry;
+        let key = descriptor.mix_key(epoch).expect("a key of that epoch");
+        let sphinx = Sphinx::new(geometry.clone()).expect("a geometry");
+        let maker = LoadMaker::new(sphinx, key, &mut OsRandom).expect("a mix key");
+        let next = self.network.downstream[0].identity.id;
+        let commands: Vec<_> = (0..count).map(|_| LoadCommand { next, delay_ms: DELAY_MS }).collect();
+        let empty = Packet { before: vec![0; geometry.packet_length], behind: vec![0; geometry.packet_length] };
+        let mut packets = vec![empty; count];
+        let (mut before, mut behind): (Vec<_>, Vec<_>) =
+            packets.iter_mut().map(|packet| (&mut packet.before[..], &mut packet.behind[..])).unzip();
+        maker.make(&commands, &mut OsRandom, &mut before, &mut behind).expect("packets");
+        packets
+    }
+
+    /// Sends packets to the node without waiting for what comes of them.
+    #[track_caller]
+    pub fn send(&mut self, packets: &[Packet]) {
+        let set = self.network.mixnet_session(Role::Initiator).command_set();
+        for Packet { before, .. } in packets {
+            self.upstream.send(&set, &Command::SendPacket { packet: before }).expect("the node reads");
+        }
+    }
+
+    /// Waits until exactly these packets have come out, each once, in any order.
+    #[track_caller]
+    pub fn receive(&mut self, packets: &[Packet]) {
+        let mut missing: Vec<&[u8]> = packets.iter().map(|packet| &packet.behind[..]).collect();
+        let deadline = Instant::now() + SOON;
+        while !missing.is_empty() {
+            let rest = deadline.saturating_duration_since(Instant::now());
+            let packet = self.received.recv_timeout(rest);
+            let packet = packet.unwrap_or_else(|_| panic!("{} packets have not come out", missing.len()));
+            let at = missing.iter().position(|expected| *expected == packet);
+            missing.swap_remove(at.expect("a packet that was sent, and once"));
+        }
+        assert!(self.received.try_recv().is_err(), "more packets have come out than went in");
+    }
+
+    /// Packets through the node.
+    #[track_caller]
+    pub fn pass(&mut self, packets: &[Packet]) {
+        self.send(packets);
+        self.receive(packets);
+    }
+
+    /// Nothing comes out for a while.
+    #[track_caller]
+    pub fn nothing_comes(&mut self, time: Duration) {
+        assert_eq!(self.received.recv_timeout(time), Err(RecvTimeoutError::Timeout), "a packet came out");
+    }
+}
+
+/// Links the node before to the node, which may need a moment until it knows that node.
+#[track_caller]
+fn dial(network: &Network, node: &PeerCredentials, address: SocketAddr) -> Session {
+    let config = network.mixnet_session(Role::Initiator);
+    let own = &network.upstream[0].identity;
+    let deadline = Instant::now() + SOON;
+    loop {
+        let link = TcpStream::connect(address)
+            .map_err(|error| error.to_string())
+            .and_then(|stream| Session::establish(stream, &config, own, |peer| peer == node));
+        match link {
+            Ok(link) => return link,
+            Err(reason) => assert!(Instant::now() < deadline, "the node before is not let in: {reason}"),
+        }
+        std::thread::sleep(RETRY);
+    }
+}
+
+/// The node behind.
+struct Behind {
+    network: Arc<Network>,
+    node: PeerCredentials,
+    links: Sender<()>,
+    packets: Sender<Vec<u8>>,
+}
+
+impl Behind {
+    fn accept(&self, listener: &TcpListener) {
+        let config = self.network.mixnet_session(Role::Responder);
+        let own = &self.network.downstream[0].identity;
+        for stream in listener.incoming().flatten() {
+            // A failed handshake is the node's to repeat.
+            let Ok(session) = Session::establish(stream, &config, own, |peer| *peer == self.node) else { continue };
+            // A link may be silent for as long as it likes.
+            session.stream.set_read_timeout(None).expect("a socket");
+            let packets = self.packets.clone();
+            let set = config.command_set();
+            std::thread::spawn(move || read(session, &set, &packets));
+            // The test is over if this fails.
+            if self.links.send(()).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn read(mut session: Session, set: &CommandSet, packets: &Sender<Vec<u8>>) {
+    while let Ok(received) = session.receive() {
+        match set.parse(&received) {
+            Ok(Command::SendPacket { packet }) => {
+                if packets.send(packet.to_vec()).is_err() {
+                    return;
+                }
+            }
+            Ok(Command::NoOp) => {}
+            other => panic!("the node sent {other:?}"),
+        }
+    }
+}
