@@ -1,7 +1,7 @@
 //! The cases of the reference's own Sphinx benchmark (sphinx.md 15): 5 hops, 2,000 bytes of payload, no reply block.
 
 use crypto_simd::random::{OsRandom, Random};
-use crypto_simd::schemes::{kem, nike};
+use crypto_simd::schemes::{KemDecapsulationKey, Nike, NikePrivateKey, SharedSecret, kem, nike};
 use sphinx::unwrap::BATCH_MAX;
 use sphinx::{Geometry, MixKey, PathHop, RoutingCommand, Sphinx, UnwrapError, UnwrapErrorReason, Unwrapper};
 use std::time::{Duration, Instant};
@@ -137,6 +137,73 @@ impl UnwrapBench {
     /// Packets in a batch.
     pub fn batch(&self) -> usize {
         self.buffers.len()
+    }
+}
+
+/// The public-key operations that unwrapping a batch cannot do without, and nothing else.
+pub struct FloorBench {
+    operations: Operations,
+    inputs: Vec<Vec<u8>>,
+    outputs: Vec<Vec<u8>>,
+    secrets: Vec<SharedSecret>,
+}
+
+enum Operations {
+    /// One exchange and one blinding for each packet.
+    Nike { nike: &'static dyn Nike, key: Box<dyn NikePrivateKey>, factor: Vec<u8> },
+    /// One decapsulation for each packet.
+    Kem { key: Box<dyn KemDecapsulationKey> },
+}
+
+impl FloorBench {
+    /// Batches of `batch` packets (at most [`BATCH_MAX`]).
+    pub fn new(geometry: &Geometry, batch: usize) -> Result<Self, String> {
+        let batch = batch.clamp(1, BATCH_MAX);
+        let private = private_key(geometry)?;
+        let mut inputs = Vec::with_capacity(batch);
+        let operations = if geometry.kem_name.is_empty() {
+            let nike = nike::by_name(&geometry.nike_name).map_err(|error| error.to_string())?;
+            for _ in 0..batch {
+                inputs.push(nike.public_key(&private_key(geometry)?).map_err(|error| error.to_string())?);
+            }
+            let key = nike.load(&private).map_err(|error| error.to_string())?;
+            Operations::Nike { nike, key, factor: private_key(geometry)? }
+        } else {
+            let kem = kem::by_name(&geometry.kem_name).map_err(|error| error.to_string())?;
+            let key = kem.load(&private).map_err(|error| error.to_string())?;
+            for _ in 0..batch {
+                let mut ciphertext = vec![0; kem.info().ciphertext_bytes];
+                kem.encapsulate(key.public_key(), &mut OsRandom, &mut ciphertext, &mut SharedSecret::default())
+                    .map_err(|error| error.to_string())?;
+                inputs.push(ciphertext);
+            }
+            Operations::Kem { key }
+        };
+        Ok(Self { operations, outputs: inputs.clone(), inputs, secrets: vec![SharedSecret::default(); batch] })
+    }
+
+    /// The time that one batch takes.
+    ///
+    /// # Panics
+    ///
+    /// If an operation fails, which good keys rule out.
+    pub fn time_batch(&mut self) -> Duration {
+        let inputs: Vec<&[u8]> = self.inputs.iter().map(Vec::as_slice).collect();
+        let mut outputs: Vec<&mut [u8]> = self.outputs.iter_mut().map(Vec::as_mut_slice).collect();
+        let mut results = vec![Ok(()); inputs.len()];
+        let mut blinded = vec![Ok(()); inputs.len()];
+        let started = Instant::now();
+        match &self.operations {
+            Operations::Nike { nike, key, factor } => {
+                key.derive_batch(&inputs, &mut self.secrets, &mut results);
+                let factors = vec![factor.as_slice(); inputs.len()];
+                nike.blind_batch(&factors, &inputs, &mut outputs, &mut blinded);
+            }
+            Operations::Kem { key } => key.decapsulate_batch(&inputs, &mut self.secrets, &mut results),
+        }
+        let took = started.elapsed();
+        assert!(results.iter().chain(&blinded).all(Result::is_ok), "good keys");
+        took
     }
 }
 
