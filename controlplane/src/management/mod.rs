@@ -1,5 +1,5 @@
 //! The management socket (server.md 9): SMTP-like lines over a unix stream socket whose access control is the file
-//! system. [`Conversation`] is the protocol without I/O; [`serve`] puts it on the socket.
+//! system. [`answer`] is the protocol without I/O; [`serve`] puts it on the socket.
 
 use crate::logging::Log;
 use std::os::unix::fs::FileTypeExt;
