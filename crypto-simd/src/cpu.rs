@@ -108,12 +108,54 @@ mod tokens {
         /// Proof of `Level::Avx512`.
         Avx512: "avx2" "fma" "bmi2" "aes" "vaes" "avx512f" "avx512bw" "avx512dq" "avx512vl" "avx512ifma"
     );
+
+    impl From<Avx2Vaes> for Avx2 {
+        fn from(_: Avx2Vaes) -> Self {
+            Self(())
+        }
+    }
+
+    impl From<Avx512> for Avx2 {
+        fn from(_: Avx512) -> Self {
+            Self(())
+        }
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
 pub use tokens::{Avx2, Avx2Vaes, Avx512};
 
-/// The functions of one level.
+/// A level with its token: what a module is asked with for its kernel.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Proof {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Avx2),
+    #[cfg(target_arch = "x86_64")]
+    Avx2Vaes(Avx2Vaes),
+    #[cfg(target_arch = "x86_64")]
+    Avx512(Avx512),
+}
+
+impl Proof {
+    /// The proof, when the CPU has the level.
+    pub(crate) fn of(level: Level) -> Option<Self> {
+        match level {
+            Level::Portable => Some(Self::Portable),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => Avx2::detect().map(Self::Avx2),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2Vaes => Avx2Vaes::detect().map(Self::Avx2Vaes),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => Avx512::detect().map(Self::Avx512),
+            #[cfg(not(target_arch = "x86_64"))]
+            _ => None,
+        }
+    }
+}
+
+/// The functions of one level. Each module of kernels gives its own for a [`Proof`]; `None` where one operation after
+/// the other is as fast.
 #[derive(Clone, Copy)]
 pub struct Kernels {
     /// The level.
@@ -126,21 +168,8 @@ pub struct Kernels {
 impl Kernels {
     /// The kernels of a level, when the CPU has it.
     pub fn of(level: Level) -> Option<Self> {
-        let (aez, x25519): (_, Option<curve25519::Kernel>) = match level {
-            Level::Portable => (aez::SOFT, None),
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => (aez::aes_ni(Avx2::detect()?), None),
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2Vaes => (aez::vaes_256(Avx2Vaes::detect()?), None),
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => {
-                let token = Avx512::detect()?;
-                (aez::vaes_512(token), Some(curve25519::avx512(token)))
-            }
-            #[cfg(not(target_arch = "x86_64"))]
-            _ => return None,
-        };
-        Some(Self { level, aez, x25519 })
+        let proof = Proof::of(level)?;
+        Some(Self { level, aez: aez::kernel(proof), x25519: curve25519::kernel(proof) })
     }
 }
 

@@ -12,7 +12,7 @@ mod soft;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-use crate::cpu::kernels;
+use crate::cpu::{Proof, kernels};
 use crate::symmetric::OpenError;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -44,9 +44,18 @@ pub(crate) struct Kernel {
     prf: fn(&[u8; KEY_BYTES], &[u8; 16], &mut [u8]),
 }
 
-pub(crate) use soft::KERNEL as SOFT;
-#[cfg(target_arch = "x86_64")]
-pub(crate) use x86::{aes_ni, vaes_256, vaes_512};
+/// The entry points for a level.
+pub(crate) fn kernel(proof: Proof) -> Kernel {
+    match proof {
+        Proof::Portable => soft::KERNEL,
+        #[cfg(target_arch = "x86_64")]
+        Proof::Avx2(token) => x86::aes_ni(token),
+        #[cfg(target_arch = "x86_64")]
+        Proof::Avx2Vaes(token) => x86::vaes_256(token),
+        #[cfg(target_arch = "x86_64")]
+        Proof::Avx512(token) => x86::vaes_512(token),
+    }
+}
 
 /// Enciphers a payload: no associated data, no authenticator; the length stays. An empty message stays empty.
 pub fn encipher_in_place(key: &[u8; KEY_BYTES], iv: &[u8; IV_BYTES], data: &mut [u8]) {

@@ -5,6 +5,7 @@
 
 mod radix51;
 
+use crate::cpu::Proof;
 use crate::lanes::Emulated;
 use radix51::Radix51;
 
@@ -27,9 +28,18 @@ pub(crate) fn emulated(
     ladder(Radix51(Emulated::<BATCH>), scalars, points, products);
 }
 
+/// The kernel for a level, where it is faster than one multiplication after the other.
+pub(crate) fn kernel(proof: Proof) -> Option<Kernel> {
+    match proof {
+        #[cfg(target_arch = "x86_64")]
+        Proof::Avx512(token) => Some(avx512(token)),
+        _ => None,
+    }
+}
+
 /// The kernel for AVX-512 with IFMA; the token is the proof that it may be called.
 #[cfg(target_arch = "x86_64")]
-pub(crate) fn avx512(_: crate::cpu::Avx512) -> Kernel {
+fn avx512(_: crate::cpu::Avx512) -> Kernel {
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
     fn inner(scalars: &[[u8; BYTES]; BATCH], points: &[[u8; BYTES]; BATCH], products: &mut [[u8; BYTES]; BATCH]) {
         // SAFETY: this function is reached through the kernel only, which the token's owner made.

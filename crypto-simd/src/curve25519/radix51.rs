@@ -4,7 +4,7 @@
 //! [`Unreduced`] below 2^61: a product's column is at most 19 · 14 · 2^52 + 15 · 2^52.
 
 use super::{BATCH, BYTES, Field};
-use crate::lanes::Lanes;
+use crate::lanes::MultiplyAdd52;
 
 const LIMB_BITS: u32 = 51;
 const MASK: u64 = (1 << LIMB_BITS) - 1;
@@ -25,7 +25,7 @@ pub(super) struct Reduced<V>([V; 5]);
 #[derive(Clone, Copy)]
 pub(super) struct Unreduced<V>([V; 5]);
 
-impl<L: Lanes> Radix51<L> {
+impl<L: MultiplyAdd52> Radix51<L> {
     /// Moves what stands above 51 bits to the next limb, all limbs at once. Limbs are below 2^64, so at most 2^13, and
     /// 19 times that in the first limb, is added.
     #[inline(always)]
@@ -72,7 +72,7 @@ impl<L: Lanes> Radix51<L> {
     }
 }
 
-impl<L: Lanes> Field for Radix51<L> {
+impl<L: MultiplyAdd52> Field for Radix51<L> {
     type Reduced = Reduced<L::Vector>;
     type Unreduced = Unreduced<L::Vector>;
     type Words = L::Vector;

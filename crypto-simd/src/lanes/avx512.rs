@@ -1,6 +1,6 @@
 //! Eight lanes in a 512-bit register.
 
-use super::Lanes;
+use super::{Lanes, MultiplyAdd52};
 use crate::cpu::Avx512;
 use std::arch::x86_64::*;
 
@@ -64,6 +64,33 @@ impl Lanes for Avx512 {
         unsafe { _mm512_srli_epi64::<BITS>(a) }
     }
 
+    #[inline(always)]
+    fn or(self, a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: the token proves the feature.
+        unsafe { _mm512_or_si512(a, b) }
+    }
+
+    #[inline(always)]
+    fn and_not(self, a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: the token proves the feature.
+        unsafe { _mm512_andnot_si512(a, b) }
+    }
+
+    #[inline(always)]
+    fn rotate_left<const BITS: u32>(self, a: __m512i) -> __m512i {
+        // The intrinsic's count is signed, and a constant of another type cannot be converted to its parameter.
+        // SAFETY: the token proves the feature.
+        unsafe { _mm512_rolv_epi64(a, _mm512_set1_epi64(i64::from(BITS))) }
+    }
+
+    #[inline(always)]
+    fn mul_32(self, a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: the token proves the feature.
+        unsafe { _mm512_mul_epu32(a, b) }
+    }
+}
+
+impl MultiplyAdd52 for Avx512 {
     #[inline(always)]
     fn mul_low(self, a: __m512i, b: __m512i) -> __m512i {
         // SAFETY: the token proves the feature.

@@ -8,6 +8,8 @@
 //! outermost function only, and reach the instructions by inlining.
 
 #[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
 
 /// `LANES` words that go through the same operations. Additions and shifts wrap, as the instructions do.
@@ -51,6 +53,21 @@ pub trait Lanes: Copy {
     /// a >> BITS
     fn shift_right<const BITS: u32>(self, a: Self::Vector) -> Self::Vector;
 
+    /// a | b
+    fn or(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+
+    /// !a & b
+    fn and_not(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+
+    /// a rotated left by BITS, which is neither 0 nor 64.
+    fn rotate_left<const BITS: u32>(self, a: Self::Vector) -> Self::Vector;
+
+    /// The product of the low 32 bits of a and b.
+    fn mul_32(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+}
+
+/// Multiply-and-add of 52 bits (IFMA).
+pub trait MultiplyAdd52: Lanes {
     /// The low 64 bits of a · b.
     fn mul_low(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
 
@@ -65,6 +82,7 @@ pub trait Lanes: Copy {
 #[derive(Clone, Copy, Debug)]
 pub struct Emulated<const N: usize>;
 
+const MASK_32: u64 = (1 << 32) - 1;
 const MASK_52: u64 = (1 << 52) - 1;
 
 #[inline(always)]
@@ -121,6 +139,28 @@ impl<const N: usize> Lanes for Emulated<N> {
         a.map(|word| word >> BITS)
     }
 
+    #[inline(always)]
+    fn or(self, a: [u64; N], b: [u64; N]) -> [u64; N] {
+        std::array::from_fn(|lane| a[lane] | b[lane])
+    }
+
+    #[inline(always)]
+    fn and_not(self, a: [u64; N], b: [u64; N]) -> [u64; N] {
+        std::array::from_fn(|lane| !a[lane] & b[lane])
+    }
+
+    #[inline(always)]
+    fn rotate_left<const BITS: u32>(self, a: [u64; N]) -> [u64; N] {
+        a.map(|word| word.rotate_left(BITS))
+    }
+
+    #[inline(always)]
+    fn mul_32(self, a: [u64; N], b: [u64; N]) -> [u64; N] {
+        std::array::from_fn(|lane| (a[lane] & MASK_32) * (b[lane] & MASK_32))
+    }
+}
+
+impl<const N: usize> MultiplyAdd52 for Emulated<N> {
     #[inline(always)]
     fn mul_low(self, a: [u64; N], b: [u64; N]) -> [u64; N] {
         std::array::from_fn(|lane| a[lane].wrapping_mul(b[lane]))

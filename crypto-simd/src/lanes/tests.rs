@@ -33,6 +33,28 @@ fn each_operation<L: Lanes>(lanes: L, mut check: impl FnMut(&str, u64, u64, u64)
             check("xor", lanes.xor(a, vector_b));
             check("shift_left", lanes.shift_left::<1>(a));
             check("shift_right", lanes.shift_right::<51>(a));
+            check("or", lanes.or(a, vector_b));
+            check("and_not", lanes.and_not(a, vector_b));
+            check("rotate_left", lanes.rotate_left::<41>(a));
+            check("mul_32", lanes.mul_32(a, vector_b));
+        }
+    }
+}
+
+/// The same for the operations of IFMA.
+fn each_multiply_add<L: MultiplyAdd52>(lanes: L, mut check: impl FnMut(&str, u64, u64, u64)) {
+    let words = words();
+    for b in &words {
+        let vector_b = lanes.splat(*b);
+        for chunk in words.chunks_exact(L::LANES) {
+            let a = lanes.load(chunk);
+            let mut check = |name: &str, vector: L::Vector| {
+                let mut results = vec![0; L::LANES];
+                lanes.store(vector, &mut results);
+                for (a, result) in chunk.iter().zip(results) {
+                    check(name, *a, *b, result);
+                }
+            };
             check("mul_low", lanes.mul_low(a, vector_b));
             check("madd52_low", lanes.madd52_low(vector_b, a, vector_b));
             check("madd52_high", lanes.madd52_high(vector_b, a, vector_b));
@@ -52,6 +74,10 @@ fn expected(name: &str, a: u64, b: u64) -> u64 {
         "xor" => wide_a ^ wide_b,
         "shift_left" => wide_a * 2,
         "shift_right" => wide_a / (1 << 51),
+        "or" => wide_a | wide_b,
+        "and_not" => wide_b - (wide_a & wide_b),
+        "rotate_left" => (wide_a << 41) + (wide_a << 41) / modulus,
+        "mul_32" => (wide_a % (1 << 32)) * (wide_b % (1 << 32)),
         "mul_low" => wide_a * wide_b,
         "madd52_low" => wide_b + product % (1 << 52),
         "madd52_high" => wide_b + product / (1 << 52),
@@ -60,21 +86,34 @@ fn expected(name: &str, a: u64, b: u64) -> u64 {
     (wide % modulus) as u64
 }
 
-fn check_all<L: Lanes>(lanes: L) {
-    each_operation(lanes, |name, a, b, result| assert_eq!(result, expected(name, a, b), "{name} of {a:#x} and {b:#x}"));
+fn is_expected(name: &str, a: u64, b: u64, result: u64) {
+    assert_eq!(result, expected(name, a, b), "{name} of {a:#x} and {b:#x}");
 }
 
 #[test]
 fn emulated_operations() {
-    check_all(Emulated::<4>);
-    check_all(Emulated::<8>);
+    each_operation(Emulated::<4>, is_expected);
+    each_operation(Emulated::<8>, is_expected);
+    each_multiply_add(Emulated::<8>, is_expected);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn avx2_operations() {
+    match crate::cpu::Avx2::detect() {
+        Some(token) => each_operation(token, is_expected),
+        None => println!("lanes avx2: NOT TESTED ON THIS HOST"),
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[test]
 fn avx512_operations() {
     match crate::cpu::Avx512::detect() {
-        Some(token) => check_all(token),
+        Some(token) => {
+            each_operation(token, is_expected);
+            each_multiply_add(token, is_expected);
+        }
         None => println!("lanes avx512: NOT TESTED ON THIS HOST"),
     }
 }

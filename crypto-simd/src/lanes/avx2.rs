@@ -1,0 +1,93 @@
+//! Four lanes in a 256-bit register.
+
+use super::Lanes;
+use crate::cpu::Avx2;
+use std::arch::x86_64::*;
+
+impl Lanes for Avx2 {
+    const LANES: usize = 4;
+    type Vector = __m256i;
+
+    #[inline(always)]
+    fn splat(self, word: u64) -> __m256i {
+        // SAFETY: the token proves the feature.
+        unsafe { _mm256_set1_epi64x(word as i64) }
+    }
+
+    #[inline(always)]
+    fn load(self, words: &[u64]) -> __m256i {
+        let words: &[u64; 4] = words.first_chunk().expect("a word for each lane");
+        // SAFETY: four words are there; the load needs no alignment; the token proves the feature.
+        unsafe { _mm256_loadu_si256(words.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn store(self, vector: __m256i, words: &mut [u64]) {
+        let words: &mut [u64; 4] = words.first_chunk_mut().expect("room for each lane");
+        // SAFETY: there is room for four words; the store needs no alignment; the token proves the feature.
+        unsafe { _mm256_storeu_si256(words.as_mut_ptr().cast(), vector) }
+    }
+
+    #[inline(always)]
+    fn add(self, a: __m256i, b: __m256i) -> __m256i {
+        // SAFETY: the token proves the feature.
+        unsafe { _mm256_add_epi64(a, b) }
+    }
+
+    #[inline(always)]
+    fn sub(self, a: __m256i, b: __m256i) -> __m256i {
+        // SAFETY: the token proves the feature.
+        unsafe { _mm256_sub_epi64(a, b) }
+    }
+
+    #[inline(always)]
+    fn and(self, a: __m256i, b: __m256i) -> __m256i {
+        // SAFETY: the token proves the feature.
+        unsafe { _mm256_and_si256(a, b) }
+    }
+
+    #[inline(always)]
+    fn xor(self, a: __m256i, b: __m256i) -> __m256i {
+        // SAFETY: the token proves the feature.
+        unsafe { _mm256_xor_si256(a, b) }
+    }
+
+    #[inline(always)]
+    fn shift_left<const BITS: u32>(self, a: __m256i) -> __m256i {
+        // SAFETY: the token proves the feature.
+        unsafe { _mm256_sll_epi64(a, _mm_cvtsi32_si128(BITS as i32)) }
+    }
+
+    #[inline(always)]
+    fn shift_right<const BITS: u32>(self, a: __m256i) -> __m256i {
+        // SAFETY: the token proves the feature.
+        unsafe { _mm256_srl_epi64(a, _mm_cvtsi32_si128(BITS as i32)) }
+    }
+
+    #[inline(always)]
+    fn or(self, a: __m256i, b: __m256i) -> __m256i {
+        // SAFETY: the token proves the feature.
+        unsafe { _mm256_or_si256(a, b) }
+    }
+
+    #[inline(always)]
+    fn and_not(self, a: __m256i, b: __m256i) -> __m256i {
+        // SAFETY: the token proves the feature.
+        unsafe { _mm256_andnot_si256(a, b) }
+    }
+
+    #[inline(always)]
+    fn rotate_left<const BITS: u32>(self, a: __m256i) -> __m256i {
+        // SAFETY: the token proves the feature.
+        unsafe {
+            let right = _mm_cvtsi32_si128(64 - BITS as i32);
+            _mm256_or_si256(_mm256_sll_epi64(a, _mm_cvtsi32_si128(BITS as i32)), _mm256_srl_epi64(a, right))
+        }
+    }
+
+    #[inline(always)]
+    fn mul_32(self, a: __m256i, b: __m256i) -> __m256i {
+        // SAFETY: the token proves the feature.
+        unsafe { _mm256_mul_epu32(a, b) }
+    }
+}
