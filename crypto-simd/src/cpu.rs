@@ -4,6 +4,7 @@
 //! The choice can be overridden by `KATZENSPRUNG_SIMD` (`portable`, `avx2`, `avx2+vaes`, `avx512`), to a level that the
 //! CPU has.
 
+use crate::multibuffer::{blake2b, chacha, sha2};
 use crate::{aez, curve25519};
 use std::fmt;
 use std::str::FromStr;
@@ -163,13 +164,25 @@ pub struct Kernels {
     pub(crate) aez: aez::Kernel,
     /// Eight at a time, where that is faster than one after the other.
     pub(crate) x25519: Option<curve25519::Kernel>,
+    pub(crate) sha256: Option<sha2::Sha256>,
+    pub(crate) sha512: Option<sha2::Sha512>,
+    pub(crate) blake2b: Option<blake2b::Kernel>,
+    pub(crate) chacha20: Option<chacha::Kernel>,
 }
 
 impl Kernels {
     /// The kernels of a level, when the CPU has it.
     pub fn of(level: Level) -> Option<Self> {
         let proof = Proof::of(level)?;
-        Some(Self { level, aez: aez::kernel(proof), x25519: curve25519::kernel(proof) })
+        Some(Self {
+            level,
+            aez: aez::kernel(proof),
+            x25519: curve25519::kernel(proof),
+            sha256: sha2::kernel_256(proof),
+            sha512: sha2::kernel_512(proof),
+            blake2b: blake2b::kernel(proof),
+            chacha20: chacha::kernel(proof),
+        })
     }
 }
 

@@ -23,3 +23,5 @@ pub mod symmetric;
 
 mod curve25519;
 mod keccak;
+mod multibuffer;
+mod words;
