@@ -3,7 +3,7 @@
 use super::runs::{Parts, Runs};
 use super::{IV, Rows, pays};
 use crate::cpu::Proof;
-use crate::words::{Words, Words64};
+use crate::words::{Words, Words64, load};
 use zeroize::Zeroize;
 
 const BLOCK_BYTES: usize = 128;
@@ -192,7 +192,7 @@ fn keep(digests: &mut State, state: &State, ended: impl Fn(usize) -> bool) {
 
 #[inline(always)]
 fn absorb<W: Words<Word = u64>>(w: W, rows: &mut State, blocks: &Blocks<'_>) {
-    let mut state: [W::Vector; 8] = std::array::from_fn(|row| w.load(&rows[row]));
+    let mut state = load(w, rows);
     let (mut counters, last) = (w.load(&blocks.counters), w.load(&blocks.last));
     for block in 0..blocks.inputs[0].len() / BLOCK_BYTES {
         let words = w.load_block::<false>(&blocks.inputs, block * BLOCK_BYTES);
@@ -208,19 +208,25 @@ fn absorb<W: Words<Word = u64>>(w: W, rows: &mut State, blocks: &Blocks<'_>) {
 #[inline(always)]
 fn compress<W: Words<Word = u64>>(
     w: W,
-    h: [W::Vector; 8],
+    mut h: [W::Vector; 8],
     m: &[W::Vector; 16],
     counter: W::Vector,
     last: W::Vector,
 ) -> [W::Vector; 8] {
-    let mut v: [W::Vector; 16] = std::array::from_fn(|index| if index < 8 { h[index] } else { w.splat(IV[index - 8]) });
+    let mut v = [w.splat(0); 16];
+    for index in 0..8 {
+        (v[index], v[index + 8]) = (h[index], w.splat(IV[index]));
+    }
     v[12] = w.xor(v[12], counter);
     v[14] = w.xor(v[14], last);
     macro_rules! rounds {
         ($($number:literal)*) => { $(round::<W, { $number % 10 }>(w, &mut v, m);)* };
     }
     rounds!(0 1 2 3 4 5 6 7 8 9 10 11);
-    std::array::from_fn(|index| w.xor3(h[index], v[index], v[index + 8]))
+    for index in 0..8 {
+        h[index] = w.xor3(h[index], v[index], v[index + 8]);
+    }
+    h
 }
 
 /// RFC 7693 2.7.

@@ -3,7 +3,7 @@
 
 use super::Rows;
 use crate::cpu::Proof;
-use crate::words::{Words, Words32};
+use crate::words::{Words, Words32, load};
 
 /// "expand 32-byte k"
 const CONSTANTS: [u32; 4] = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
@@ -89,12 +89,10 @@ mod x86 {
 /// The first block of each lane, whose key stands in rows 4 to 11. Counter and nonce are zero.
 #[inline(always)]
 fn block<W: Words<Word = u32>>(w: W, rows: &mut Rows<u32, 16, 16>) {
-    let zero = w.splat(0);
-    let start: [W::Vector; 16] = std::array::from_fn(|row| match row {
-        0..4 => w.splat(CONSTANTS[row]),
-        4..12 => w.load(&rows[row]),
-        _ => zero,
-    });
+    let mut start = load(w, rows);
+    for row in 0..4 {
+        (start[row], start[row + 12]) = (w.splat(CONSTANTS[row]), w.splat(0));
+    }
     let mut x = start;
     for _ in 0..10 {
         for column in 0..4 {

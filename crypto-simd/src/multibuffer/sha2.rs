@@ -2,7 +2,7 @@
 
 use super::{Blocks, Kernel, Rows};
 use crate::cpu::Proof;
-use crate::words::{Words, Words32, Words64};
+use crate::words::{Words, Words32, Words64, load};
 
 /// What differs between the two functions.
 trait Sha2: Words {
@@ -182,20 +182,15 @@ fn absorb<S: Sha2, const LANES: usize>(s: S, rows: &mut Rows<S::Word, LANES, 8>,
 where
     S::Word: zeroize::DefaultIsZeroes,
 {
-    let mut state: [S::Vector; 8] = std::array::from_fn(|row| s.load(&rows[row]));
-    let (inputs, count) = match blocks {
-        Blocks::Bytes(inputs) => (inputs, inputs[0].len() / S::BLOCK_BYTES),
-        Blocks::Words(_) => (&[&[][..]; LANES], 1),
-    };
-    for block in 0..count {
-        let words = match blocks {
-            Blocks::Bytes(_) => s.load_block::<true>(inputs, block * S::BLOCK_BYTES),
-            Blocks::Words(words) => std::array::from_fn(|index| s.load(&words[index])),
-        };
-        let hashed = compress(s, state, words);
-        for row in 0..8 {
-            state[row] = s.add(state[row], hashed[row]);
+    let mut state = load(s, rows);
+    match blocks {
+        Blocks::Bytes(inputs) => {
+            for block in 0..inputs[0].len() / S::BLOCK_BYTES {
+                let words = s.load_block::<true>(inputs, block * S::BLOCK_BYTES);
+                state = compress(s, state, words);
+            }
         }
+        Blocks::Words(words) => state = compress(s, state, load(s, words)),
     }
     for row in 0..8 {
         s.store(state[row], &mut rows[row]);
@@ -225,7 +220,8 @@ macro_rules! sixteen {
 }
 
 #[inline(always)]
-fn compress<S: Sha2>(s: S, mut state: [S::Vector; 8], mut w: [S::Vector; 16]) -> [S::Vector; 8] {
+fn compress<S: Sha2>(s: S, before: [S::Vector; 8], mut w: [S::Vector; 16]) -> [S::Vector; 8] {
+    let mut state = before;
     let mut first = 0;
     while first < S::ROUNDS - 16 {
         macro_rules! step {
@@ -246,13 +242,18 @@ fn compress<S: Sha2>(s: S, mut state: [S::Vector; 8], mut w: [S::Vector; 16]) ->
         };
     }
     sixteen!(step);
+    for row in 0..8 {
+        state[row] = s.add(state[row], before[row]);
+    }
     state
 }
 
 /// One round with the sum of its word and its constant.
 #[inline(always)]
 fn round<S: Sha2>(s: S, [a, b, c, d, e, f, g, h]: [S::Vector; 8], word: S::Vector) -> [S::Vector; 8] {
-    let t_1 = s.add(s.add(s.add(h, word), s.choose(e, f, g)), s.big_sigma_1(e));
-    let t_2 = s.add(s.big_sigma_0(a), s.majority(a, b, c));
-    [s.add(t_1, t_2), a, b, c, s.add(d, t_1), e, f, g]
+    let (sum, chosen, sigma) = (s.add(h, word), s.choose(e, f, g), s.big_sigma_1(e));
+    let next_e = s.add_in_order(s.add_in_order(s.add(d, sum), chosen), sigma);
+    let t_1 = s.add_in_order(s.add_in_order(sum, chosen), sigma);
+    let next_a = s.add_in_order(s.add_in_order(t_1, s.majority(a, b, c)), s.big_sigma_0(a));
+    [next_a, a, b, c, next_e, e, f, g]
 }
