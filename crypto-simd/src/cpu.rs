@@ -86,6 +86,7 @@ mod tokens {
                     ($(std::arch::is_x86_feature_detected!($feature) &&)* true).then_some(Self(()))
                 }
 
+                #[allow(dead_code, reason = "some functions need the features and no token")]
                 /// The proof inside a function that carries the features.
                 ///
                 /// # Safety
@@ -110,6 +111,11 @@ mod tokens {
         Avx512: "avx2" "fma" "bmi2" "aes" "vaes" "avx512f" "avx512bw" "avx512dq" "avx512vl" "avx512ifma"
     );
 
+    token!(
+        /// Proof of the SHA instructions, which no level promises.
+        ShaNi: "sha" "sse2" "ssse3" "sse4.1"
+    );
+
     impl From<Avx2Vaes> for Avx2 {
         fn from(_: Avx2Vaes) -> Self {
             Self(())
@@ -124,7 +130,7 @@ mod tokens {
 }
 
 #[cfg(target_arch = "x86_64")]
-pub use tokens::{Avx2, Avx2Vaes, Avx512};
+pub use tokens::{Avx2, Avx2Vaes, Avx512, ShaNi};
 
 /// A level with its token: what a module is asked with for its kernel.
 #[derive(Clone, Copy, Debug)]
@@ -164,10 +170,11 @@ pub struct Kernels {
     pub(crate) aez: aez::Kernel,
     /// Eight at a time, where that is faster than one after the other.
     pub(crate) x25519: Option<curve25519::Kernel>,
-    pub(crate) sha256: Option<sha2::Sha256>,
+    /// Widest first.
+    pub(crate) sha256: [Option<sha2::Sha256>; 2],
     pub(crate) sha512: Option<sha2::Sha512>,
-    pub(crate) blake2b: Option<blake2b::Kernel>,
-    pub(crate) chacha20: Option<chacha::Kernel>,
+    pub(crate) blake2b: Option<blake2b::Blake2b>,
+    pub(crate) chacha20: Option<chacha::ChaCha20>,
 }
 
 impl Kernels {
@@ -178,7 +185,7 @@ impl Kernels {
             level,
             aez: aez::kernel(proof),
             x25519: curve25519::kernel(proof),
-            sha256: sha2::kernel_256(proof),
+            sha256: sha2::kernels_256(proof),
             sha512: sha2::kernel_512(proof),
             blake2b: blake2b::kernel(proof),
             chacha20: chacha::kernel(proof),

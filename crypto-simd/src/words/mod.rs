@@ -14,7 +14,6 @@ use crate::lanes::Emulated;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Words32<T>(pub T);
 
-
 /// 64-bit words over a token: 8 of them for AVX-512, 4 for AVX2.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Words64<T>(pub T);
