@@ -179,7 +179,7 @@ mod x86 {
         };
     }
 
-    kernel!(avx512_256, Sha256, Avx512, Words32, u32, 16, 16, 4, "avx512f,avx512bw,avx512dq,avx512vl");
+    kernel!(avx512_256, Sha256, Avx512, Words32, u32, 16, 16, 7, "avx512f,avx512bw,avx512dq,avx512vl");
     kernel!(avx512_512, Sha512, Avx512, Words64, u64, 8, 8, 2, "avx512f,avx512bw,avx512dq,avx512vl");
     kernel!(avx2_256, Sha256, Avx2, Words32, u32, 16, 8, 7, "avx2");
     kernel!(avx2_512, Sha512, Avx2, Words64, u64, 8, 4, 3, "avx2");

@@ -10,18 +10,15 @@ use std::arch::x86_64::*;
 const STREAMS: usize = 2;
 const BLOCK_BYTES: usize = 64;
 
-/// The constants of four rounds, as the instructions want them.
-#[repr(align(16))]
-struct Constants([[u32; 4]; 16]);
-
-static CONSTANTS: Constants = {
+/// The constants of four rounds each.
+const CONSTANTS: [[u32; 4]; 16] = {
     let mut words = [[0; 4]; 16];
     let mut round = 0;
     while round < 64 {
         words[round / 4][round % 4] = (K[round] >> 32) as u32;
         round += 1;
     }
-    Constants(words)
+    words
 };
 
 /// The kernel; the token is the proof that it may be called.
@@ -82,37 +79,45 @@ fn load(block: &[u8; BLOCK_BYTES]) -> [__m128i; 4] {
 }
 
 /// FIPS 180-4 6.2.2, four rounds at a time; `w` holds the 16 words that are next.
-#[target_feature(enable = "sha,sse2,ssse3")]
+#[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
 #[inline]
 fn compress(states: &mut [[__m128i; 2]; STREAMS], mut w: [[__m128i; 4]; STREAMS]) {
     let before = *states;
-    for quad in 0..16 {
-        // SAFETY: 16 aligned bytes are there.
-        let constants = unsafe { _mm_load_si128(CONSTANTS.0[quad].as_ptr().cast()) };
-        let index = quad % 4;
-        for lane in 0..STREAMS {
-            let w = &mut w[lane];
-            if quad >= 4 {
-                let (last, middle) = (w[(index + 3) % 4], w[(index + 2) % 4]);
-                let sum = _mm_add_epi32(
-                    _mm_sha256msg1_epu32(w[index], w[(index + 1) % 4]),
-                    _mm_alignr_epi8::<4>(last, middle),
-                );
-                w[index] = _mm_sha256msg2_epu32(sum, last);
+    // The number of the rounds is known when compiling, so that everything stays in registers.
+    macro_rules! rounds {
+        ($($quad:literal)*) => { $( {
+            if $quad >= 4 {
+                schedule::<{ $quad % 4 }>(&mut w);
             }
-        }
-        let sums = [_mm_add_epi32(w[0][index], constants), _mm_add_epi32(w[1][index], constants)];
-        for lane in 0..STREAMS {
-            let [abef, cdgh] = states[lane];
-            states[lane][1] = _mm_sha256rnds2_epu32(cdgh, abef, sums[lane]);
-        }
-        for lane in 0..STREAMS {
-            let [abef, cdgh] = states[lane];
-            states[lane][0] = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32::<0x0e>(sums[lane]));
-        }
+            four_rounds(states, [w[0][$quad % 4], w[1][$quad % 4]], $quad);
+        } )* };
     }
-    for lane in 0..STREAMS {
-        states[lane][0] = _mm_add_epi32(states[lane][0], before[lane][0]);
-        states[lane][1] = _mm_add_epi32(states[lane][1], before[lane][1]);
+    rounds!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+    for (state, before) in states.iter_mut().zip(before) {
+        *state = [_mm_add_epi32(state[0], before[0]), _mm_add_epi32(state[1], before[1])];
     }
+}
+
+/// Replaces four words of each message by those of 16 rounds later.
+#[target_feature(enable = "sha,sse2,ssse3")]
+#[inline]
+fn schedule<const INDEX: usize>(w: &mut [[__m128i; 4]; STREAMS]) {
+    for w in w {
+        let (middle, last) = (w[(INDEX + 2) % 4], w[(INDEX + 3) % 4]);
+        let sum = _mm_add_epi32(_mm_sha256msg1_epu32(w[INDEX], w[(INDEX + 1) % 4]), _mm_alignr_epi8::<4>(last, middle));
+        w[INDEX] = _mm_sha256msg2_epu32(sum, last);
+    }
+}
+
+#[target_feature(enable = "sha,sse2")]
+#[inline]
+fn four_rounds(states: &mut [[__m128i; 2]; STREAMS], words: [__m128i; STREAMS], quad: usize) {
+    let [a, b, c, d] = CONSTANTS[quad].map(|word| word as i32);
+    let constants = _mm_set_epi32(d, c, b, a);
+    let sums = [_mm_add_epi32(words[0], constants), _mm_add_epi32(words[1], constants)];
+    let [[first_abef, first_cdgh], [second_abef, second_cdgh]] = states;
+    *first_cdgh = _mm_sha256rnds2_epu32(*first_cdgh, *first_abef, sums[0]);
+    *second_cdgh = _mm_sha256rnds2_epu32(*second_cdgh, *second_abef, sums[1]);
+    *first_abef = _mm_sha256rnds2_epu32(*first_abef, *first_cdgh, _mm_shuffle_epi32::<0x0e>(sums[0]));
+    *second_abef = _mm_sha256rnds2_epu32(*second_abef, *second_cdgh, _mm_shuffle_epi32::<0x0e>(sums[1]));
 }
