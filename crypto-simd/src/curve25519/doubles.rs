@@ -106,7 +106,7 @@ impl<D: Doubles> FieldDoubles<D> {
         let d = self.0;
         let (mut carried, mut carries) = (limbs, limbs);
         for limb in 0..5 {
-            (carries[limb], carried[limb]) = d.round::<51>(limbs[limb]);
+            (carries[limb], carried[limb]) = d.round(d.splat(HIGH), limbs[limb]);
         }
         for (index, carry) in carries.into_iter().enumerate() {
             let (next, factor) = if index == 4 { (0, 19.0) } else { (index + 1, 1.0) };

@@ -107,7 +107,10 @@ pub(super) fn ladder<F: Field>(
         }
     }
     // The last bit of a clamped scalar is zero: the doubled point is the result.
-    (f.reduce(points.x_2), f.reduce(points.z_2))
+    let quotient = (f.reduce(points.x_2), f.reduce(points.z_2));
+    points = Points { x_1, x_2: one, z_2: zero, x_3: one, z_3: zero, swap: last };
+    zeroize::optimization_barrier(&points);
+    quotient
 }
 
 /// The clamped scalars as four words of each, lane by lane.

@@ -10,12 +10,14 @@
 //! Lanes never mix but in the inversion: a degenerate point in one lane gives zeros there and changes no other.
 
 mod doubles;
+#[cfg(test)]
+mod generator;
 mod inversion;
 mod ladder;
 mod radix51;
 
 use crate::cpu::Proof;
-use crate::lanes::Emulated;
+use crate::lanes::{Array, Emulated};
 use doubles::FieldDoubles;
 use ladder::{Field, Points};
 use radix51::Radix51;
@@ -42,6 +44,10 @@ pub(crate) struct Kernel {
 /// The kernel for a level, where it is faster than one multiplication after the other.
 pub(crate) fn kernel(proof: Proof) -> Option<Kernel> {
     match proof {
+        #[cfg(target_arch = "x86_64")]
+        Proof::Avx2(token) => Some(Kernel { multiply: avx2(token), lanes: 4 }),
+        #[cfg(target_arch = "x86_64")]
+        Proof::Avx2Vaes(token) => Some(Kernel { multiply: avx2(token.into()), lanes: 4 }),
         #[cfg(target_arch = "x86_64")]
         Proof::Avx512(token) => Some(Kernel { multiply: avx512(token), lanes: 8 }),
         _ => None,
@@ -73,6 +79,49 @@ fn avx512(_: crate::cpu::Avx512) -> Multiply {
     }
     // SAFETY: whoever has the kernel had the token, so the CPU has the features.
     |scalars, points, products| unsafe { inner(scalars, points, products) }
+}
+
+#[cfg(target_arch = "x86_64")]
+std::arch::global_asm!(include_str!("step_avx2.s"));
+
+#[cfg(target_arch = "x86_64")]
+unsafe extern "sysv64" {
+    /// `ladder::step`, made by `generator`. Reads and writes the points and the room, nothing else; needs AVX2 and FMA
+    /// and rounding to nearest.
+    fn katzensprung_curve25519_step_avx2(
+        points: &mut Points<FieldDoubles<Emulated<4>>>,
+        room: &mut [Array<4>; STEP_ROOM],
+    );
+}
+
+/// Vectors of room that the generated step has for spilled values.
+const STEP_ROOM: usize = 64;
+
+/// The kernel for AVX2 with FMA; the token is the proof that it may be called.
+#[cfg(target_arch = "x86_64")]
+fn avx2(_: crate::cpu::Avx2) -> Multiply {
+    #[target_feature(enable = "avx2,fma,bmi2")]
+    fn inner(scalars: &[&[u8; BYTES]], points: &[&[u8; BYTES]], products: &mut [[u8; BYTES]]) {
+        assert_eq!(rounding_control(), 0, "products on doubles need rounding to nearest");
+        let mut room = [Array([0.0; 4]); STEP_ROOM];
+        // SAFETY: the CPU has AVX2 and FMA, because this function is reached through the kernel only, which the token's
+        // owner made; rounding is to nearest; the step touches nothing but its arguments.
+        let step = |points: &mut _| unsafe { katzensprung_curve25519_step_avx2(points, &mut room) };
+        multiply(FieldDoubles(Emulated::<4>), step, scalars, points, products);
+        room.fill(Array([0.0; 4]));
+        zeroize::optimization_barrier(&room);
+    }
+    // SAFETY: whoever has the kernel had the token, so the CPU has the features.
+    |scalars, points, products| unsafe { inner(scalars, points, products) }
+}
+
+/// The two bits of MXCSR that say how doubles are rounded: zero is to nearest.
+#[cfg(target_arch = "x86_64")]
+fn rounding_control() -> u32 {
+    let mut mxcsr = 0u32;
+    // SAFETY: stores four bytes at the address of a word.
+    unsafe { std::arch::asm!("stmxcsr [{}]", in(reg) &mut mxcsr, options(nostack, preserves_flags)) };
+    mxcsr >> 13 & 3
 }
 
 /// Groups of lanes, one after the other, then one inversion for all.

@@ -109,12 +109,11 @@ impl Doubles for Intervals {
         split(high, a)
     }
 
-    fn round<const BITS: u32>(self, a: Interval) -> (Interval, Interval) {
-        let (rounded, rest) = split(self.splat(f64::from(3u8) * ((1u128 << (BITS + 51)) as f64)), a);
-        let half = 1 << (BITS - 1);
-        let carry = Interval { least: a.least - half, most: a.most + half, zeros: BITS }.exact();
-        assert!(rounded.zeros == BITS && rounded.precision() == (BITS, BITS));
-        (carry, rest)
+    fn round(self, high: Interval, a: Interval) -> (Interval, Interval) {
+        let (sum, rest) = split(high, a);
+        let half = rest.most;
+        let rounded = Interval { least: a.least - half, most: a.most + half, zeros: sum.zeros }.exact();
+        (rounded, rest)
     }
 
     fn scale_add<const EXPONENT: i32>(self, a: Interval, factor: f64, sum: Interval) -> Interval {

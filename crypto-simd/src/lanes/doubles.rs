@@ -36,12 +36,10 @@ pub(crate) trait Doubles: Copy {
         (next, self.add(a, self.sub(high, next)))
     }
 
-    /// The multiple of 2^BITS that is nearest to a, which is below 2^(BITS + 51), and the rest.
+    /// `a` rounded to the precision that `high` has by its size, and what was rounded off, exactly.
     #[inline(always)]
-    fn round<const BITS: u32>(self, a: Self::Vector) -> (Self::Vector, Self::Vector) {
-        // Between this number's powers of two neighbouring doubles are 2^BITS apart.
-        let high = self.splat(3.0 * (1u128 << (BITS + 51)) as f64);
-        let rounded = self.sub(self.add(a, high), high);
+    fn round(self, high: Self::Vector, a: Self::Vector) -> (Self::Vector, Self::Vector) {
+        let rounded = self.sub(self.add(high, a), high);
         (rounded, self.sub(a, rounded))
     }
 
