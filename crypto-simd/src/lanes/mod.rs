@@ -11,6 +11,9 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod doubles;
+
+pub(crate) use doubles::{Array, Doubles};
 
 /// `LANES` words that go through the same operations. Additions and shifts wrap, as the instructions do.
 pub trait Lanes: Copy {
