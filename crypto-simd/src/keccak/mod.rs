@@ -1,4 +1,7 @@
-//! SHA3-256 and SHAKE256 (FIPS 202) over the `keccak` crate's permutation, without allocation.
+//! Keccak (FIPS 202): SHA3-256 and SHAKE of one message over the `keccak` crate's permutation, without allocation, and
+//! the permutation for several packets at once ([`lanes`]).
+
+pub(crate) mod lanes;
 
 use zeroize::Zeroize;
 
