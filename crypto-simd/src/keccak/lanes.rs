@@ -2,7 +2,6 @@
 
 use crate::lanes::{Emulated, Lanes};
 
-
 /// Words of a state; word x + 5y is the lane (x, y) of FIPS 202 3.1.2.
 pub(crate) const STATE_WORDS: usize = 25;
 
@@ -94,8 +93,7 @@ fn f1600<L: Lanes>(l: L, state: &mut State<L>) {
 /// One round: theta, then row by row rho, pi and chi, then iota.
 #[inline(always)]
 fn round<L: Lanes>(l: L, a: &State<L>, constant: u64) -> State<L> {
-    let c: [L::Vector; 5] =
-        std::array::from_fn(|x| l.xor_3(l.xor_3(a[x], a[x + 5], a[x + 10]), a[x + 15], a[x + 20]));
+    let c: [L::Vector; 5] = std::array::from_fn(|x| l.xor_3(l.xor_3(a[x], a[x + 5], a[x + 10]), a[x + 15], a[x + 20]));
     let d: [L::Vector; 5] = std::array::from_fn(|x| l.xor(c[(x + 4) % 5], l.rotate_left::<1>(c[(x + 1) % 5])));
     macro_rules! from {
         ($index:literal) => {
@@ -105,7 +103,8 @@ fn round<L: Lanes>(l: L, a: &State<L>, constant: u64) -> State<L> {
             l.rotate_left::<$bits>(from!($index))
         };
     }
-    let chi = |b: [L::Vector; 5]| std::array::from_fn::<_, 5, _>(|x| l.xor_and_not(b[x], b[(x + 1) % 5], b[(x + 2) % 5]));
+    let chi =
+        |b: [L::Vector; 5]| std::array::from_fn::<_, 5, _>(|x| l.xor_and_not(b[x], b[(x + 1) % 5], b[(x + 2) % 5]));
     let row_0 = chi([from!(0), from!(6, 44), from!(12, 43), from!(18, 21), from!(24, 14)]);
     let row_1 = chi([from!(3, 28), from!(9, 20), from!(10, 3), from!(16, 45), from!(22, 61)]);
     let row_2 = chi([from!(1, 1), from!(7, 6), from!(13, 25), from!(19, 8), from!(20, 18)]);

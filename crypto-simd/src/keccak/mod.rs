@@ -1,12 +1,16 @@
 //! Keccak (FIPS 202): SHA3-256 and SHAKE of one message over the `keccak` crate's permutation, without allocation, and
-//! the permutation for several packets at once ([`lanes`]).
+//! the permutation ([`lanes`]) and SHA3-256 ([`batch`]) for several packets at once.
 
+pub(crate) mod batch;
 pub(crate) mod lanes;
 
 use zeroize::Zeroize;
 
-/// Bytes absorbed or squeezed per permutation; both functions have a capacity of 512 bits.
+/// Bytes absorbed or squeezed per permutation by SHA3-256 and SHAKE256, which have a capacity of 512 bits.
 const RATE_BYTES: usize = 136;
+
+/// The same for SHAKE128, with a capacity of 256 bits.
+const SHAKE128_RATE_BYTES: usize = 168;
 
 /// Domain separation bits with the first padding bit.
 const SHA3: u8 = 0x06;
@@ -15,36 +19,59 @@ const SHAKE: u8 = 0x1f;
 /// SHA3-256 of the concatenated `parts`.
 pub(crate) fn sha3_256(parts: &[&[u8]]) -> [u8; 32] {
     let mut digest = [0; 32];
-    Sponge::absorb(SHA3, parts).squeeze(&mut digest);
+    Sponge::absorb(RATE_BYTES, SHA3, parts).squeeze(&mut digest);
     digest
 }
 
 /// SHAKE256 of the concatenated `parts`, as many bytes as `output` holds.
 pub(crate) fn shake256(parts: &[&[u8]], output: &mut [u8]) {
-    Sponge::absorb(SHAKE, parts).squeeze(output);
+    Sponge::absorb(RATE_BYTES, SHAKE, parts).squeeze(output);
 }
 
-struct Sponge([u64; 25]);
+/// SHAKE128 as a stream.
+pub(crate) struct Shake128 {
+    sponge: Sponge,
+    block: [u8; SHAKE128_RATE_BYTES],
+}
+
+impl Shake128 {
+    /// The stream of the concatenated `parts`.
+    pub(crate) fn new(parts: &[&[u8]]) -> Self {
+        Self { sponge: Sponge::absorb(SHAKE128_RATE_BYTES, SHAKE, parts), block: [0; _] }
+    }
+
+    /// The next bytes.
+    pub(crate) fn next_block(&mut self) -> &[u8; SHAKE128_RATE_BYTES] {
+        self.sponge.squeeze(&mut self.block);
+        self.sponge.permute();
+        &self.block
+    }
+}
+
+struct Sponge {
+    state: [u64; lanes::STATE_WORDS],
+    rate_bytes: usize,
+}
 
 impl Sponge {
-    fn absorb(domain: u8, parts: &[&[u8]]) -> Self {
-        let mut sponge = Self([0; 25]);
+    fn absorb(rate_bytes: usize, domain: u8, parts: &[&[u8]]) -> Self {
+        let mut sponge = Self { state: [0; _], rate_bytes };
         let mut at = 0;
         for part in parts {
             let mut rest = *part;
             while !rest.is_empty() {
-                let (now, later) = rest.split_at(rest.len().min(RATE_BYTES - at));
+                let (now, later) = rest.split_at(rest.len().min(rate_bytes - at));
                 sponge.xor(at, now);
                 at += now.len();
                 rest = later;
-                if at == RATE_BYTES {
+                if at == rate_bytes {
                     sponge.permute();
                     at = 0;
                 }
             }
         }
         sponge.xor(at, &[domain]);
-        sponge.xor(RATE_BYTES - 1, &[0x80]);
+        sponge.xor(rate_bytes - 1, &[0x80]);
         sponge.permute();
         sponge
     }
@@ -54,21 +81,21 @@ impl Sponge {
         if at.is_multiple_of(8) {
             let (words, tail) = rest.as_chunks::<8>();
             for word in words {
-                self.0[at / 8] ^= u64::from_le_bytes(*word);
+                self.state[at / 8] ^= u64::from_le_bytes(*word);
                 at += 8;
             }
             rest = tail;
         }
         for byte in rest {
-            self.0[at / 8] ^= u64::from(*byte) << (8 * (at % 8));
+            self.state[at / 8] ^= u64::from(*byte) << (8 * (at % 8));
             at += 1;
         }
     }
 
     fn squeeze(&mut self, output: &mut [u8]) {
-        let mut blocks = output.chunks_mut(RATE_BYTES).peekable();
+        let mut blocks = output.chunks_mut(self.rate_bytes).peekable();
         while let Some(block) = blocks.next() {
-            for (bytes, word) in block.chunks_mut(8).zip(&self.0) {
+            for (bytes, word) in block.chunks_mut(8).zip(&self.state) {
                 bytes.copy_from_slice(&word.to_le_bytes()[..bytes.len()]);
             }
             if blocks.peek().is_some() {
@@ -78,12 +105,12 @@ impl Sponge {
     }
 
     fn permute(&mut self) {
-        ::keccak::Keccak::new().with_f1600(|f1600| f1600(&mut self.0));
+        ::keccak::Keccak::new().with_f1600(|f1600| f1600(&mut self.state));
     }
 }
 
 impl Drop for Sponge {
     fn drop(&mut self) {
-        self.0.zeroize();
+        self.state.zeroize();
     }
 }

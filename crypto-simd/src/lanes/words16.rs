@@ -37,8 +37,8 @@ pub trait Words16: Lanes {
     /// The scalar product of the pairs a and b.
     fn dot_32(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
 
-    /// a shifted left by BITS, or right by -BITS with zeros coming in.
-    fn shift_32<const BITS: i32>(self, a: Self::Vector) -> Self::Vector;
+    /// a shifted left by `bits`, or right by `-bits`, with zeros coming in. The count is to be constant after inlining.
+    fn shift_32(self, a: Self::Vector, bits: i32) -> Self::Vector;
 
     /// The first words of a's pairs with the second words of b's.
     fn merge_16(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
@@ -116,8 +116,8 @@ impl<const N: usize> Words16 for Emulated<N> {
     }
 
     #[inline(always)]
-    fn shift_32<const BITS: i32>(self, a: [u64; N]) -> [u64; N] {
-        each_32(a, a, |a, _| if BITS >= 0 { a << BITS } else { a >> -BITS })
+    fn shift_32(self, a: [u64; N], bits: i32) -> [u64; N] {
+        each_32(a, a, |a, _| if bits >= 0 { a << bits } else { a >> -bits })
     }
 
     #[inline(always)]
@@ -157,13 +157,13 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn shift_32<const BITS: i32>(self, a: __m256i) -> __m256i {
+        fn shift_32(self, a: __m256i, bits: i32) -> __m256i {
             // SAFETY: the token proves the feature.
             unsafe {
-                if BITS >= 0 {
-                    _mm256_sll_epi32(a, _mm_cvtsi32_si128(BITS))
+                if bits >= 0 {
+                    _mm256_sll_epi32(a, _mm_cvtsi32_si128(bits))
                 } else {
-                    _mm256_srl_epi32(a, _mm_cvtsi32_si128(-BITS))
+                    _mm256_srl_epi32(a, _mm_cvtsi32_si128(-bits))
                 }
             }
         }
@@ -189,13 +189,13 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn shift_32<const BITS: i32>(self, a: __m512i) -> __m512i {
+        fn shift_32(self, a: __m512i, bits: i32) -> __m512i {
             // SAFETY: the token proves the feature.
             unsafe {
-                if BITS >= 0 {
-                    _mm512_sll_epi32(a, _mm_cvtsi32_si128(BITS))
+                if bits >= 0 {
+                    _mm512_sll_epi32(a, _mm_cvtsi32_si128(bits))
                 } else {
-                    _mm512_srl_epi32(a, _mm_cvtsi32_si128(-BITS))
+                    _mm512_srl_epi32(a, _mm_cvtsi32_si128(-bits))
                 }
             }
         }

@@ -28,8 +28,8 @@ fn each_operation<W: Words16>(w: W, check: impl Fn(&str, u64, u64, u64)) {
             check("mul_round_16", w.mul_round_16(a, vector_b));
             check("add_32", w.add_32(a, vector_b));
             check("dot_32", w.dot_32(a, vector_b));
-            check("left_32", w.shift_32::<5>(a));
-            check("right_32", w.shift_32::<-12>(a));
+            check("left_32", w.shift_32(a, 5));
+            check("right_32", w.shift_32(a, -12));
             check("merge_16", w.merge_16(a, vector_b));
             check("merge_32", w.merge_32(a, vector_b));
             check("splat_32", w.splat_32(*b as u32));
