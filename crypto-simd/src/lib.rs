@@ -21,5 +21,6 @@ pub mod random;
 pub mod schemes;
 pub mod symmetric;
 
+mod aes;
 mod curve25519;
 mod keccak;
