@@ -2,6 +2,7 @@
 //!
 //! AES-NI, VAES with 256 or 512 bits (`x86`), or a bit-sliced AES that is constant time everywhere (`soft`).
 
+pub(crate) mod counter;
 pub(crate) mod soft;
 #[cfg(target_arch = "x86_64")]
 mod x86;

@@ -88,7 +88,8 @@ impl Blocks for Soft {
         std::array::from_fn(|k| a[k] & b[k])
     }
 
-    #[inline]
+    // The largest function by far, and called from many places.
+    #[inline(never)]
     fn round(self, state: [u64; 8], key: [u64; 8]) -> [u64; 8] {
         self.xor(mix_columns(&sub_bytes(&state).map(shift_rows)), key)
     }
@@ -106,6 +107,14 @@ impl Blocks for Soft {
     #[inline(always)]
     fn double(self, number: [u128; 4]) -> [u128; 4] {
         number.map(|block| (block << 1) ^ (0x87 & (block >> 127).wrapping_neg()))
+    }
+}
+
+#[cfg(test)]
+impl Soft {
+    /// SubBytes and ShiftRows.
+    pub(super) fn sub_shift(self, state: [u64; 8]) -> [u64; 8] {
+        sub_bytes(&state).map(shift_rows)
     }
 }
 

@@ -40,7 +40,7 @@ fn block(bytes: &[u8], start: usize) -> &Block {
 
 /// Enciphers or deciphers `data` in place.
 #[inline(always)]
-pub(super) fn cipher<B: Blocks, const G: usize>(
+pub(super) fn cipher<B: Blocks, const G: usize, const N: usize>(
     b: B,
     key: &[u8; KEY_BYTES],
     tweak: &Tweak<'_>,
@@ -55,7 +55,7 @@ pub(super) fn cipher<B: Blocks, const G: usize>(
     if data.len() < 32 {
         aez.tiny(u128::from_be_bytes(b.first(delta)), data, direction);
     } else {
-        aez.core::<G>(delta, data, direction);
+        aez.core::<G, N>(delta, data, direction);
     }
 }
 
@@ -238,7 +238,7 @@ impl<B: Blocks> Aez<B> {
 
     /// AEZ-core: 32 bytes or more.
     #[inline(always)]
-    fn core<const G: usize>(&self, delta: B::Vector, data: &mut [u8], direction: Direction) {
+    fn core<const G: usize, const N: usize>(&self, delta: B::Vector, data: &mut [u8], direction: Direction) {
         let b = self.b;
         let d = usize::from(direction == Direction::Decipher);
         let (pairs, ends) = data.split_at_mut((data.len() - 32) / 32 * 32);
@@ -249,14 +249,14 @@ impl<B: Blocks> Aez<B> {
 
         let known = b.xor(b.xor(m_x, delta), self.e4(self.offset(1 + d), m_y));
         let known = b.xor(known, self.absorb(Fragment::new(b, ends)));
-        let (x, last) = self.first_pass(offsets, pairs);
+        let (x, last) = self.first_pass::<G, N>(offsets, pairs);
         let s_x = b.xor(known, x);
         let s_y = self.e10(1 + d, s_x, b.xor(self.i, m_y));
         let s = b.xor(s_x, s_y);
         let c_y = self.e10(2 - d, s_y, b.xor(self.i, s_x));
         let known = b.xor(b.xor(s_y, delta), self.e4(self.offset(2 - d), c_y));
         let known = b.xor(known, self.absorb(self.mask_fragment(s, ends)));
-        let y = self.second_pass(offsets, s, last, pairs);
+        let y = self.second_pass::<G, N>(offsets, s, last, pairs);
 
         ends[fragment..fragment + 16].copy_from_slice(&b.first(b.xor(known, y)));
         ends[fragment + 16..].copy_from_slice(&b.first(c_y));
@@ -288,7 +288,7 @@ impl<B: Blocks> Aez<B> {
     /// Replaces each pair by `W_i, X_i`, in the form of [`Blocks::put`], and gives the sum of the `X_i`. When the last
     /// pairs fill no vector, their `W_i, X_i` are given, too, and the pairs are left.
     #[inline(always)]
-    fn first_pass<const G: usize>(
+    fn first_pass<const G: usize, const N: usize>(
         &self,
         mut offsets: Offsets<B, G>,
         pairs: &mut [Pair],
@@ -297,21 +297,24 @@ impl<B: Blocks> Aez<B> {
         let mut sum = self.zero;
         let mut groups = pairs.chunks_exact_mut(G * B::LANES);
         for group in &mut groups {
-            let (mut m, mut n) = ([self.zero; G], [self.zero; G]);
-            for (g, pairs) in group.chunks_exact(B::LANES).enumerate() {
-                (m[g], n[g]) = b.load(pairs);
-            }
-            let (w, x) = self.first_group(offsets.next(self), m, n);
-            for (g, pairs) in group.chunks_exact_mut(B::LANES).enumerate() {
-                b.put(w[g], x[g], pairs);
-                sum = b.xor(sum, x[g]);
+            let offsets = offsets.next(self);
+            for (pairs, offsets) in group.chunks_exact_mut(N * B::LANES).zip(offsets.as_chunks::<N>().0) {
+                let (mut m, mut n) = ([self.zero; N], [self.zero; N]);
+                for (g, pairs) in pairs.chunks_exact(B::LANES).enumerate() {
+                    (m[g], n[g]) = b.load(pairs);
+                }
+                let [w, x] = self.first_group(*offsets, m, n);
+                for (g, pairs) in pairs.chunks_exact_mut(B::LANES).enumerate() {
+                    b.put(w[g], x[g], pairs);
+                    sum = b.xor(sum, x[g]);
+                }
             }
         }
         let offsets = offsets.next(self);
         let mut last = [self.zero; 2];
         for (pairs, offset) in groups.into_remainder().chunks_mut(B::LANES).zip(offsets) {
             let (m, n) = b.load(pairs);
-            let ([w], [x]) = self.first_group([offset], [m], [n]);
+            let [[w], [x]] = self.first_group([offset], [m], [n]);
             if pairs.len() == B::LANES {
                 b.put(w, x, pairs);
                 sum = b.xor(sum, x);
@@ -329,15 +332,15 @@ impl<B: Blocks> Aez<B> {
         offsets: [B::Vector; N],
         m: [B::Vector; N],
         n: [B::Vector; N],
-    ) -> ([B::Vector; N], [B::Vector; N]) {
+    ) -> [[B::Vector; N]; 2] {
         let w = self.rounds(std::array::from_fn(|g| self.b.xor(n[g], offsets[g])), m);
         let x = self.rounds(w.map(|w| self.b.xor(w, self.i)), n);
-        (w, x)
+        [w, x]
     }
 
     /// Replaces what the first pass left by the output pairs and gives the sum of the `Y_i`.
     #[inline(always)]
-    fn second_pass<const G: usize>(
+    fn second_pass<const G: usize, const N: usize>(
         &self,
         mut offsets: Offsets<B, G>,
         s: B::Vector,
@@ -350,20 +353,23 @@ impl<B: Blocks> Aez<B> {
         let mut sum = self.zero;
         let mut groups = pairs.chunks_exact_mut(G * B::LANES);
         for group in &mut groups {
-            let (mut w, mut x) = ([self.zero; G], [self.zero; G]);
-            for (g, pairs) in group.chunks_exact(B::LANES).enumerate() {
-                (w[g], x[g]) = b.get(pairs);
-            }
-            let (c, d, y) = self.second_group(offsets.next(self), s, w, x);
-            for (g, pairs) in group.chunks_exact_mut(B::LANES).enumerate() {
-                b.store(c[g], d[g], pairs);
-                sum = b.xor(sum, y[g]);
+            let offsets = offsets.next(self);
+            for (pairs, offsets) in group.chunks_exact_mut(N * B::LANES).zip(offsets.as_chunks::<N>().0) {
+                let (mut w, mut x) = ([self.zero; N], [self.zero; N]);
+                for (g, pairs) in pairs.chunks_exact(B::LANES).enumerate() {
+                    (w[g], x[g]) = b.get(pairs);
+                }
+                let [c, d, y] = self.second_group(*offsets, s, w, x);
+                for (g, pairs) in pairs.chunks_exact_mut(B::LANES).enumerate() {
+                    b.store(c[g], d[g], pairs);
+                    sum = b.xor(sum, y[g]);
+                }
             }
         }
         let offsets = offsets.next(self);
         for (pairs, offset) in groups.into_remainder().chunks_mut(B::LANES).zip(offsets) {
             let (w, x) = if pairs.len() == B::LANES { b.get(pairs) } else { last.into() };
-            let ([c], [d], [y]) = self.second_group([offset], s, [w], [x]);
+            let [[c], [d], [y]] = self.second_group([offset], s, [w], [x]);
             b.store(c, d, pairs);
             sum = b.xor(sum, if pairs.len() == B::LANES { y } else { b.only(y, pairs.len()) });
         }
@@ -377,14 +383,14 @@ impl<B: Blocks> Aez<B> {
         s: B::Vector,
         w: [B::Vector; N],
         x: [B::Vector; N],
-    ) -> ([B::Vector; N], [B::Vector; N], [B::Vector; N]) {
+    ) -> [[B::Vector; N]; 3] {
         let b = self.b;
         let masks = self.rounds(offsets.map(|offset| b.xor(offset, s)), [self.zero; N]);
         let y: [_; N] = std::array::from_fn(|g| b.xor(w[g], masks[g]));
         let z: [_; N] = std::array::from_fn(|g| b.xor(x[g], masks[g]));
         let d = self.rounds(z.map(|z| b.xor(z, self.i)), y);
         let c = self.rounds(std::array::from_fn(|g| b.xor(d[g], offsets[g])), z);
-        (c, d, y)
+        [c, d, y]
     }
 }
 
@@ -435,14 +441,25 @@ impl<B: Blocks, const G: usize> Offsets<B, G> {
     #[inline(always)]
     fn new(aez: &Aez<B>) -> Self {
         let multiples: [_; 8] = std::array::from_fn(|slot| aez.b.xor(aez.j, aez.l[(slot + 1) % 8]));
-        let j_and_l = std::array::from_fn(|g| aez.b.set(&multiples[g * B::LANES..(g + 1) * B::LANES]));
+        let mut j_and_l = [aez.zero; G];
+        for (g, vector) in j_and_l.iter_mut().enumerate() {
+            let slot = g * B::LANES % 8;
+            *vector = aez.b.set(&multiples[slot..slot + B::LANES]);
+        }
         Self { j_and_l, i_doubled: aez.i_doubled }
     }
 
     #[inline(always)]
     fn next(&mut self, aez: &Aez<B>) -> [B::Vector; G] {
-        let i = aez.b.vector(self.i_doubled);
-        self.i_doubled = aez.b.double(self.i_doubled);
-        self.j_and_l.map(|offset| aez.b.xor(offset, i))
+        let mut offsets = self.j_and_l;
+        let mut i = aez.zero;
+        for (g, offset) in offsets.iter_mut().enumerate() {
+            if g * B::LANES % 8 == 0 {
+                i = aez.b.vector(self.i_doubled);
+                self.i_doubled = aez.b.double(self.i_doubled);
+            }
+            *offset = aez.b.xor(*offset, i);
+        }
+        offsets
     }
 }

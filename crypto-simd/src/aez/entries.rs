@@ -7,7 +7,7 @@ use crate::cpu::{Avx2, Avx2Vaes, Avx512};
 
 /// The entry points that run everywhere.
 pub(super) const PORTABLE: Kernel = Kernel {
-    cipher: |key, tweak, data, direction| cipher::cipher::<_, 2>(Soft, key, tweak, data, direction),
+    cipher: |key, tweak, data, direction| cipher::cipher::<_, 2, 2>(Soft, key, tweak, data, direction),
     hash: |key, tweak| cipher::hash(Soft, key, tweak),
     prf: |key, delta, output| cipher::prf(Soft, key, delta, output),
 };
@@ -16,7 +16,7 @@ pub(super) const PORTABLE: Kernel = Kernel {
 /// the target features and into which everything else is inlined.
 #[cfg(target_arch = "x86_64")]
 macro_rules! entry_points {
-    ($kernel:ident, $token:ident, $group:literal, $features:literal) => {
+    ($kernel:ident, $token:ident, $group:literal, $step:literal, $features:literal) => {
         /// The entry points of this backend; the token is the proof that they may be called.
         pub(super) fn $kernel(_: $token) -> Kernel {
             #[inline(always)]
@@ -26,7 +26,7 @@ macro_rules! entry_points {
             }
             #[target_feature(enable = $features)]
             fn cipher_inner(key: &[u8; KEY_BYTES], tweak: &Tweak<'_>, data: &mut [u8], direction: Direction) {
-                cipher::cipher::<_, $group>(token(), key, tweak, data, direction);
+                cipher::cipher::<_, $group, $step>(token(), key, tweak, data, direction);
             }
             #[target_feature(enable = $features)]
             fn hash_inner(key: &[u8; KEY_BYTES], tweak: &Tweak<'_>) -> [u8; 16] {
@@ -49,8 +49,8 @@ macro_rules! entry_points {
 }
 
 #[cfg(target_arch = "x86_64")]
-entry_points!(aes_ni, Avx2, 8, "avx2,aes");
+entry_points!(aes_ni, Avx2, 8, 4, "avx2,aes");
 #[cfg(target_arch = "x86_64")]
-entry_points!(vaes_256, Avx2Vaes, 4, "avx2,aes,vaes");
+entry_points!(vaes_256, Avx2Vaes, 4, 4, "avx2,aes,vaes");
 #[cfg(target_arch = "x86_64")]
-entry_points!(vaes_512, Avx512, 2, "avx512f,avx512bw,avx512dq,avx512vl,aes,vaes");
+entry_points!(vaes_512, Avx512, 4, 4, "avx512f,avx512bw,avx512dq,avx512vl,aes,vaes");
