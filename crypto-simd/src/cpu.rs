@@ -4,7 +4,7 @@
 //! The choice can be overridden by `KATZENSPRUNG_SIMD` (`portable`, `avx2`, `avx2+vaes`, `avx512`), to a level that the
 //! CPU has.
 
-use crate::{aez, curve25519, keccak, mlkem};
+use crate::{aez, curve25519, keccak, mlkem, symmetric};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::OnceLock;
@@ -161,6 +161,7 @@ pub struct Kernels {
     /// The level.
     pub level: Level,
     pub(crate) aez: aez::Kernel,
+    pub(crate) aes256_ctr: symmetric::stream::Kernel,
     /// Eight at a time, where that is faster than one after the other.
     pub(crate) x25519: Option<curve25519::Kernel>,
     pub(crate) mlkem: Option<mlkem::Kernel>,
@@ -177,6 +178,7 @@ impl Kernels {
             x25519: curve25519::kernel(proof),
             mlkem: mlkem::kernel(proof),
             sha3_256: keccak::batch::kernel(proof),
+            aes256_ctr: symmetric::stream::kernel(proof),
         })
     }
 }

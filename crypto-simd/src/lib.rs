@@ -21,6 +21,7 @@ pub mod random;
 pub mod schemes;
 pub mod symmetric;
 
+mod aes;
 mod curve25519;
 mod keccak;
 mod mlkem;
