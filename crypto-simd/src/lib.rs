@@ -22,4 +22,5 @@ pub mod schemes;
 pub mod symmetric;
 
 mod curve25519;
+mod curve448;
 mod keccak;
