@@ -23,5 +23,6 @@ pub mod symmetric;
 
 mod aes;
 mod curve25519;
+mod curve448;
 mod keccak;
 mod mlkem;
