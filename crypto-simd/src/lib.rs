@@ -26,3 +26,5 @@ mod curve25519;
 mod curve448;
 mod keccak;
 mod mlkem;
+mod multibuffer;
+mod words;
