@@ -4,7 +4,7 @@
 //! The choice can be overridden by `KATZENSPRUNG_SIMD` (`portable`, `avx2`, `avx2+vaes`, `avx512`), to a level that the
 //! CPU has.
 
-use crate::{aez, curve25519};
+use crate::{aez, chacha20poly1305, curve25519};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::OnceLock;
@@ -163,13 +163,20 @@ pub struct Kernels {
     pub(crate) aez: aez::Kernel,
     /// Eight at a time, where that is faster than one after the other.
     pub(crate) x25519: Option<curve25519::Kernel>,
+    /// Of the link, where it is faster than the library.
+    pub(crate) chacha20poly1305: Option<chacha20poly1305::Kernel>,
 }
 
 impl Kernels {
     /// The kernels of a level, when the CPU has it.
     pub fn of(level: Level) -> Option<Self> {
         let proof = Proof::of(level)?;
-        Some(Self { level, aez: aez::kernel(proof), x25519: curve25519::kernel(proof) })
+        Some(Self {
+            level,
+            aez: aez::kernel(proof),
+            x25519: curve25519::kernel(proof),
+            chacha20poly1305: chacha20poly1305::kernel(proof),
+        })
     }
 }
 

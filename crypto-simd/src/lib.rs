@@ -21,5 +21,6 @@ pub mod random;
 pub mod schemes;
 pub mod symmetric;
 
+mod chacha20poly1305;
 mod curve25519;
 mod keccak;
