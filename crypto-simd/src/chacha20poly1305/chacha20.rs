@@ -11,6 +11,9 @@ const CONSTANTS: [u32; 4] = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574]
 /// Double rounds of a block.
 const DOUBLE_ROUNDS: usize = 10;
 
+const COLUMNS: [[usize; 4]; 4] = [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11], [12, 13, 14, 15]];
+const DIAGONALS: [[usize; 4]; 4] = [[0, 1, 2, 3], [5, 6, 7, 4], [10, 11, 8, 9], [15, 12, 13, 14]];
+
 type State<W> = [<W as Words>::Vector; BLOCK_WORDS];
 
 /// Counter and nonce of one block: the last four words of its input.
@@ -106,8 +109,9 @@ pub(super) fn xor_keys<W: Words>(w: W, keys: &[[u8; 32]], place: Place, bytes: &
 fn following<W: Words, const GROUPS: usize>(w: W, key: &[u8; 32], from: Place) -> [State<W>; GROUPS] {
     let (key_words, _) = key.as_chunks::<4>();
     let lane_numbers = w.load(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
-    std::array::from_fn(|group| {
-        let mut state = [w.splat(0); BLOCK_WORDS];
+    let mut states = [[w.splat(0); BLOCK_WORDS]; GROUPS];
+    for group in 0..GROUPS {
+        let state = &mut states[group];
         for word in 0..4 {
             state[word] = w.splat(CONSTANTS[word]);
             state[12 + word] = w.splat(from[word]);
@@ -116,8 +120,8 @@ fn following<W: Words, const GROUPS: usize>(w: W, key: &[u8; 32], from: Place) -
             state[4 + word] = w.splat(u32::from_le_bytes(key_words[word]));
         }
         state[12] = w.add(w.splat(from[0].wrapping_add((group * W::LANES) as u32)), lane_numbers);
-        state
-    })
+    }
+    states
 }
 
 /// The blocks of these inputs.
@@ -125,8 +129,8 @@ fn following<W: Words, const GROUPS: usize>(w: W, key: &[u8; 32], from: Place) -
 fn blocks<W: Words, const GROUPS: usize>(w: W, inputs: [State<W>; GROUPS]) -> [State<W>; GROUPS] {
     let mut states = inputs;
     for _ in 0..DOUBLE_ROUNDS {
-        quarter_rounds(w, &mut states, 0);
-        quarter_rounds(w, &mut states, 1);
+        quarter_rounds(w, &mut states, COLUMNS);
+        quarter_rounds(w, &mut states, DIAGONALS);
     }
     for (state, input) in states.iter_mut().zip(inputs) {
         for word in 0..BLOCK_WORDS {
@@ -136,10 +140,9 @@ fn blocks<W: Words, const GROUPS: usize>(w: W, inputs: [State<W>; GROUPS]) -> [S
     states
 }
 
-/// Four quarter rounds in each group: on the columns, or on the diagonals, where row r is moved by r words.
+/// Four quarter rounds in each group, whose n-th takes the n-th word of each row.
 #[inline(always)]
-fn quarter_rounds<W: Words, const GROUPS: usize>(w: W, states: &mut [State<W>; GROUPS], diagonal: usize) {
-    let [a, b, c, d] = [0, 1, 2, 3].map(|row| [0, 1, 2, 3].map(|n| 4 * row + (n + diagonal * row) % 4));
+fn quarter_rounds<W: Words, const GROUPS: usize>(w: W, states: &mut [State<W>; GROUPS], [a, b, c, d]: [[usize; 4]; 4]) {
     add_xor_rotate::<W, GROUPS, 16>(w, states, a, b, d);
     add_xor_rotate::<W, GROUPS, 12>(w, states, c, d, b);
     add_xor_rotate::<W, GROUPS, 8>(w, states, a, b, d);

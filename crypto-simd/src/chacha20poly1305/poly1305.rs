@@ -225,7 +225,10 @@ fn lanes<F: Field>(f: F, h: &Limbs, powers: &Powers, groups: &[u8]) -> F::Elemen
     let (first, mut rest) = groups.split_at(group_bytes);
     let mut h = f.add(f.first(&canonical(*h)), f.load(first));
     if rest.len() >= 4 * group_bytes {
-        let strides = [0, 1, 2, 3].map(|index| f.splat(&powers.strides[index]));
+        let mut strides = [f.splat(&powers.strides[3]); 4];
+        for index in 0..3 {
+            strides[index] = f.splat(&powers.strides[index]);
+        }
         while let Some((four, later)) = rest.split_at_checked(4 * group_bytes) {
             let mut products = f.zero();
             for index in 0..3 {

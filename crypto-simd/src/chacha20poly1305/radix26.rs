@@ -28,8 +28,11 @@ impl<L: Blocks> Radix26<L> {
             l.and(l.or(l.shift_right::<34>(b), l.shift_left::<10>(c)), mask),
             l.shift_right::<16>(c),
         ];
-        let five = |a| l.add(a, l.shift_left::<2>(a));
-        Power { limbs, wrapped: [five(limbs[1]), five(limbs[2]), five(limbs[3]), five(limbs[4])] }
+        let mut wrapped = [limbs[1], limbs[2], limbs[3], limbs[4]];
+        for limb in &mut wrapped {
+            *limb = l.add(*limb, l.shift_left::<2>(*limb));
+        }
+        Power { limbs, wrapped }
     }
 }
 
@@ -55,22 +58,34 @@ impl<L: Blocks> Field for Radix26<L> {
 
     #[inline(always)]
     fn first(self, limbs: &Limbs) -> [L::Vector; 5] {
-        self.power(limbs.map(|limb| self.0.load(&[limb, 0, 0, 0, 0, 0, 0, 0]))).limbs
+        let mut element = [self.0.splat(0); 3];
+        for limb in 0..3 {
+            element[limb] = self.0.load(&[limbs[limb], 0, 0, 0, 0, 0, 0, 0]);
+        }
+        self.power(element).limbs
     }
 
     #[inline(always)]
     fn add(self, a: [L::Vector; 5], b: [L::Vector; 5]) -> [L::Vector; 5] {
-        [0, 1, 2, 3, 4].map(|limb| self.0.add(a[limb], b[limb]))
+        let mut sums = a;
+        for limb in 0..5 {
+            sums[limb] = self.0.add(a[limb], b[limb]);
+        }
+        sums
     }
 
     #[inline(always)]
     fn splat(self, power: &Limbs) -> Power<L::Vector> {
-        self.power(power.map(|limb| self.0.splat(limb)))
+        self.power([self.0.splat(power[0]), self.0.splat(power[1]), self.0.splat(power[2])])
     }
 
     #[inline(always)]
     fn window(self, table: &Table, at: usize) -> Power<L::Vector> {
-        self.power([0, 1, 2].map(|limb| self.0.interleave(self.0.load(&table[limb][at..]))))
+        let mut limbs = [self.0.splat(0); 3];
+        for limb in 0..3 {
+            limbs[limb] = self.0.interleave(self.0.load(&table[limb][at..]));
+        }
+        self.power(limbs)
     }
 
     #[inline(always)]
@@ -88,9 +103,9 @@ impl<L: Blocks> Field for Radix26<L> {
             [b[3], b[2], b[1], b[0], s[3]],
             [b[4], b[3], b[2], b[1], b[0]],
         ];
-        for (sum, factors) in sum.iter_mut().zip(rows) {
-            for (a, factor) in a.into_iter().zip(factors) {
-                *sum = self.0.add(*sum, self.0.mul_32(a, factor));
+        for from in 0..5 {
+            for limb in 0..5 {
+                sum[limb] = self.0.add(sum[limb], self.0.mul_32(a[from], rows[limb][from]));
             }
         }
         sum
@@ -111,11 +126,12 @@ impl<L: Blocks> Field for Radix26<L> {
 
     #[inline(always)]
     fn sum(self, a: [L::Vector; 5]) -> Limbs {
-        let sums = a.map(|limb| {
+        let mut sums = [0; 5];
+        for limb in 0..5 {
             let mut words = [0; 8];
-            self.0.store(limb, &mut words);
-            u128::from(words.iter().sum::<u64>())
-        });
+            self.0.store(a[limb], &mut words);
+            sums[limb] = u128::from(words.iter().sum::<u64>());
+        }
         let low = sums[0] + (sums[1] << 26) + (sums[2] << 52) + (sums[3] << 78);
         let [a, b, c] = split(low, 0);
         carry([a, b, c + (sums[4] << 16) as u64])

@@ -25,8 +25,11 @@ impl<L: MultiplyAdd52 + Blocks> Radix44<L> {
     #[inline(always)]
     fn power(self, limbs: [L::Vector; 3]) -> Power<L::Vector> {
         let l = self.0;
-        let twenty = |a| l.add(l.shift_left::<4>(a), l.shift_left::<2>(a));
-        Power { limbs, wrapped: [twenty(limbs[1]), twenty(limbs[2])] }
+        let mut wrapped = [limbs[1], limbs[2]];
+        for limb in &mut wrapped {
+            *limb = l.add(l.shift_left::<4>(*limb), l.shift_left::<2>(*limb));
+        }
+        Power { limbs, wrapped }
     }
 }
 
@@ -47,7 +50,11 @@ impl<L: MultiplyAdd52 + Blocks> Field for Radix44<L> {
 
     #[inline(always)]
     fn first(self, limbs: &Limbs) -> [L::Vector; 3] {
-        limbs.map(|limb| self.0.load(&[limb, 0, 0, 0, 0, 0, 0, 0]))
+        let mut element = [self.0.splat(0); 3];
+        for limb in 0..3 {
+            element[limb] = self.0.load(&[limbs[limb], 0, 0, 0, 0, 0, 0, 0]);
+        }
+        element
     }
 
     #[inline(always)]
@@ -57,12 +64,16 @@ impl<L: MultiplyAdd52 + Blocks> Field for Radix44<L> {
 
     #[inline(always)]
     fn splat(self, power: &Limbs) -> Power<L::Vector> {
-        self.power(power.map(|limb| self.0.splat(limb)))
+        self.power([self.0.splat(power[0]), self.0.splat(power[1]), self.0.splat(power[2])])
     }
 
     #[inline(always)]
     fn window(self, table: &Table, at: usize) -> Power<L::Vector> {
-        self.power([0, 1, 2].map(|limb| self.0.interleave(self.0.load(&table[limb][at..]))))
+        let mut limbs = [self.0.splat(0); 3];
+        for limb in 0..3 {
+            limbs[limb] = self.0.interleave(self.0.load(&table[limb][at..]));
+        }
+        self.power(limbs)
     }
 
     #[inline(always)]
@@ -76,10 +87,11 @@ impl<L: MultiplyAdd52 + Blocks> Field for Radix44<L> {
         let l = self.0;
         let Power { limbs: b, wrapped: s } = power;
         let Products { mut low, mut high } = sum;
-        for (limb, factors) in [(0, [b[0], s[1], s[0]]), (1, [b[1], b[0], s[1]]), (2, [b[2], b[1], b[0]])] {
-            for (a, factor) in a.into_iter().zip(factors) {
-                low[limb] = l.madd52_low(low[limb], a, factor);
-                high[limb] = l.madd52_high(high[limb], a, factor);
+        let rows = [[b[0], s[1], s[0]], [b[1], b[0], s[1]], [b[2], b[1], b[0]]];
+        for from in 0..3 {
+            for limb in 0..3 {
+                low[limb] = l.madd52_low(low[limb], a[from], rows[limb][from]);
+                high[limb] = l.madd52_high(high[limb], a[from], rows[limb][from]);
             }
         }
         Products { low, high }
@@ -101,10 +113,12 @@ impl<L: MultiplyAdd52 + Blocks> Field for Radix44<L> {
 
     #[inline(always)]
     fn sum(self, a: [L::Vector; 3]) -> Limbs {
-        carry(a.map(|limb| {
+        let mut sums = [0; 3];
+        for limb in 0..3 {
             let mut words = [0; 8];
-            self.0.store(limb, &mut words);
-            words.iter().sum()
-        }))
+            self.0.store(a[limb], &mut words);
+            sums[limb] = words.iter().sum();
+        }
+        carry(sums)
     }
 }
