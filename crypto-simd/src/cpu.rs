@@ -5,7 +5,7 @@
 //! CPU has.
 
 use crate::multibuffer::{blake2b, chacha, sha2};
-use crate::{aez, curve448, curve25519, keccak, mlkem, symmetric};
+use crate::{aez, chacha20poly1305, curve448, curve25519, keccak, mlkem, symmetric};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::OnceLock;
@@ -173,6 +173,8 @@ pub struct Kernels {
     pub(crate) sha512: Option<sha2::Sha512>,
     pub(crate) blake2b: Option<blake2b::Kernel>,
     pub(crate) chacha20: Option<chacha::Kernel>,
+    /// Of the link, where it is faster than the library.
+    pub(crate) chacha20poly1305: Option<chacha20poly1305::Kernel>,
 }
 
 impl Kernels {
@@ -191,6 +193,7 @@ impl Kernels {
             sha512: sha2::kernel_512(proof),
             blake2b: blake2b::kernel(proof),
             chacha20: chacha::kernel(proof),
+            chacha20poly1305: chacha20poly1305::kernel(proof),
         })
     }
 }

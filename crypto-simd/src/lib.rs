@@ -22,6 +22,7 @@ pub mod schemes;
 pub mod symmetric;
 
 mod aes;
+mod chacha20poly1305;
 mod curve25519;
 mod curve448;
 mod keccak;
