@@ -23,12 +23,12 @@ mod tests;
 
 pub use contest::Outcome;
 
+use crate::cases::{CASES, Case};
 use crate::measures::{self, Measure, Row};
 use crate::rig::pin;
 use crate::statistics::median;
 use crate::subjects::Contest;
 use crate::subjects::unwrap::Unwraps;
-use command::GoLine;
 use crypto_simd::cpu::{self, Level};
 use host::Host;
 use probe::Probe;
@@ -131,49 +131,44 @@ fn against(
     for turn in 1..=options.peer_runs {
         progress(&format!("the command of --peer, run {turn} of {}", options.peer_runs));
         let theirs = command::run(command)?;
-        let cases = measures::unwraps().filter(|unwrap| ns_of(&theirs, *unwrap).is_some());
         let mut ours = Vec::new();
-        for measure in cases {
-            let row = Row { measure, size: COMMAND_PAYLOAD_BYTES, batch: COMMAND_BATCH };
+        for case in CASES.iter().filter(|case| theirs.ns_of(case).is_some()) {
+            let row = Row { measure: Measure::Unwrap(case), size: COMMAND_PAYLOAD_BYTES, batch: COMMAND_BATCH };
             progress(&title(&row));
-            let Measure::Unwrap(case) = measure else { continue };
             let unwraps = Unwraps::new(case.prepare(row.size)?, row.batch)?;
             let contest = Contest { ours: Box::new(unwraps), peers: Vec::new(), floor: None };
-            ours.push((row, contest::run(contest, options.rounds, probe)));
+            ours.push((case, contest::run(contest, options.rounds, probe)));
         }
-        turns.push((theirs, ours));
+        turns.push(Turn { theirs, ours });
     }
-    let Some((_, first)) = turns.first() else { return Ok(Vec::new()) };
-    Ok(first.iter().filter_map(|(row, _)| command_line(*row, &turns, level)).collect())
+    Ok(CASES.iter().filter_map(|case| command_line(case, &turns, level)).collect())
 }
 
-type Turn = (Vec<GoLine>, Vec<(Row, Outcome)>);
+/// One run of the command, and ours after it.
+struct Turn {
+    theirs: command::Run,
+    ours: Vec<(&'static Case, Outcome)>,
+}
 
-/// The medians over all turns in which both have the row.
-fn command_line(row: Row, turns: &[Turn], level: Level) -> Option<CommandLine> {
-    let pairs: Vec<(f64, &Outcome)> = turns
+/// The medians over all turns that have the case.
+fn command_line(case: &'static Case, turns: &[Turn], level: Level) -> Option<CommandLine> {
+    let pairs: Vec<(&command::Run, f64, &Outcome)> = turns
         .iter()
-        .filter_map(|(theirs, ours)| {
-            let (_, outcome) = ours.iter().find(|(other, _)| *other == row)?;
-            Some((ns_of(theirs, row.measure)?, outcome))
+        .filter_map(|turn| {
+            let (_, ours) = turn.ours.iter().find(|(other, _)| *other == case)?;
+            Some((&turn.theirs, turn.theirs.ns_of(case)?, ours))
         })
         .collect();
-    let mut ratios: Vec<f64> = pairs.iter().map(|(theirs, ours)| theirs / ours.ours_ns.median).collect();
-    let mut theirs: Vec<f64> = pairs.iter().map(|(theirs, _)| *theirs).collect();
-    let mut outcomes: Vec<&Outcome> = pairs.iter().map(|(_, ours)| *ours).collect();
+    let mut ratios: Vec<f64> = pairs.iter().map(|(_, theirs, ours)| theirs / ours.ours_ns.median).collect();
+    let mut theirs: Vec<f64> = pairs.iter().map(|(_, theirs, _)| *theirs).collect();
+    let mut outcomes: Vec<&Outcome> = pairs.iter().map(|(_, _, ours)| *ours).collect();
     outcomes.sort_by(|a, b| a.ours_ns.median.total_cmp(&b.ours_ns.median));
     Some(CommandLine {
-        row,
+        row: Row { measure: Measure::Unwrap(case), size: COMMAND_PAYLOAD_BYTES, batch: COMMAND_BATCH },
         outcome: (*outcomes.get(outcomes.len() / 2)?).clone(),
         other_ns: median(&mut theirs),
+        other_cpu_share: pairs.iter().filter_map(|(run, _, _)| run.cpu_share).min_by(f64::total_cmp),
         ratio: median(&mut ratios),
-        limit: limits::against_command(row.measure.scheme(), level),
+        limit: limits::against_command(case.label, level),
     })
-}
-
-/// The median of the lines for a measure.
-fn ns_of(lines: &[GoLine], measure: Measure) -> Option<f64> {
-    let is_it = |line: &&GoLine| line.case().is_some_and(|case| measure.scheme() == case.label);
-    let mut times: Vec<f64> = lines.iter().filter(is_it).map(|line| line.ns).collect();
-    (!times.is_empty()).then(|| median(&mut times))
 }

@@ -32,6 +32,8 @@ pub struct CommandLine {
     pub outcome: Outcome,
     /// The other's time in nanoseconds.
     pub other_ns: f64,
+    /// The least share of a processor that the other had in a run.
+    pub other_cpu_share: Option<f64>,
     /// The other's time over ours, run by run: the median.
     pub ratio: f64,
     /// What it must show.
@@ -158,7 +160,7 @@ impl Report {
     }
 
     fn json_command_line<'a>(&'a self, line: &'a CommandLine) -> JsonLine<'a> {
-        let CommandLine { row, outcome, other_ns, ratio, limit } = line;
+        let CommandLine { row, outcome, other_ns, ratio, limit, .. } = line;
         let (must, aim) = limits(*limit);
         JsonLine {
             name: row.measure.name(),
@@ -215,8 +217,9 @@ impl Report {
         }
         if !self.against_command.is_empty() {
             text.push_str(
-                "\nAgainst another implementation's benchmark, in turns on this host:\n\n| what | ours ns | theirs ns \
-                 | ratio | must | verdict | width |\n|---|---|---|---|---|---|---|\n",
+                "\nAgainst another implementation's benchmark, in turns on this host; times of a run that had less than \
+                 0.95 of a processor are scaled by its share:\n\n| what | ours ns | theirs ns | CPU share | ratio | \
+                 must | verdict | width |\n|---|---|---|---|---|---|---|---|\n",
             );
         }
         for line in &self.against_command {
@@ -224,6 +227,7 @@ impl Report {
                 format!("unwrap {}, batch of {}", line.row.measure.scheme(), line.row.batch),
                 with_spread(line.outcome.ours_ns),
                 number(line.other_ns),
+                line.other_cpu_share.map(|share| format!("{share:.2}")).unwrap_or_default(),
                 format!("{:.1}", line.ratio),
                 limit_cell(line.limit),
                 verdict_cell(line.verdict()).into(),

@@ -1,9 +1,9 @@
+use super::command::GoLine;
 use super::contest::{Outcome, Round, collect};
 use super::limits::{Limit, Verdict, against_command, limit};
 use super::probe::{Probe, full_width};
 use super::report::{CommandLine, Line, Report, number};
 use super::*;
-use crate::cases::CASES;
 use crate::statistics::Figure;
 use crate::subjects::Subject;
 use std::time::Duration;
@@ -12,8 +12,16 @@ fn row(measure: Measure, size: usize, batch: usize) -> Row {
     Row { measure, size, batch }
 }
 
+fn case(label: &str) -> &'static Case {
+    CASES.iter().find(|case| case.label == label).expect("a case of that name")
+}
+
 fn unwrap(label: &str) -> Measure {
-    Measure::Unwrap(CASES.iter().find(|case| case.label == label).expect("a case of that name"))
+    Measure::Unwrap(case(label))
+}
+
+fn go_line(name: &str, ns: f64) -> GoLine {
+    GoLine { name: name.into(), ns }
 }
 
 fn outcome(ours_ns: f64, peer_ns: Option<f64>, width_min: f64) -> Outcome {
@@ -94,8 +102,8 @@ fn the_probe_reads_a_plausible_core() {
 fn go_benchmark_lines() {
     let parse = command::parse_line;
     let line = parse("BenchmarkSphinxUnwrap/X25519_NIKE-2         1000    233500 ns/op    8000 B/op   86 allocs/op");
-    assert_eq!(line, Some(GoLine { name: "X25519_NIKE".into(), ns: 233_500.0 }));
-    let label = |name: &str| GoLine { name: name.into(), ns: 1.0 }.case().map(|case| case.label);
+    assert_eq!(line, Some(go_line("X25519_NIKE", 233_500.0)));
+    let label = |name: &str| go_line(name, 1.0).case().map(|case| case.label);
     assert_eq!(label("X25519_NIKE"), Some("X25519 NIKE"));
     assert_eq!(label("Xwing_KEM"), Some("Xwing KEM"));
     assert_eq!(label("MLKEM768-X25519_KEM"), Some("MLKEM768-X25519 KEM"));
@@ -122,8 +130,8 @@ fn go_benchmark_lines() {
 
 #[test]
 fn commands_that_fail_or_say_nothing_are_errors() {
-    let lines = command::run("echo 'BenchmarkA/X448_KEM 10 500 ns/op'; echo PASS").expect("a benchmark");
-    assert_eq!(lines, [GoLine { name: "X448_KEM".into(), ns: 500.0 }]);
+    let run = command::run("echo 'BenchmarkA/X448_KEM 10 500 ns/op'; echo PASS").expect("a benchmark");
+    assert_eq!(run, command::Run { lines: vec![go_line("X448_KEM", 500.0)], cpu_share: None });
     let error = command::run("echo 'BenchmarkA/Other 10 500 ns/op'").expect_err("nothing of ours");
     assert!(error.contains("[Other]"), "{error}");
     let error = command::run("exit 3").expect_err("a failure");
@@ -131,17 +139,29 @@ fn commands_that_fail_or_say_nothing_are_errors() {
 }
 
 #[test]
+fn a_command_without_a_processor_is_not_slow() {
+    let run = command::run("sleep 0.6; echo 'BenchmarkA/X448_KEM 10 500 ns/op'").expect("a benchmark");
+    assert!(run.cpu_share.is_some_and(|share| share < 0.5), "{run:?}");
+    let of = |cpu_share| {
+        let lines = [400.0, 9_000.0, 600.0].map(|ns| go_line("X448_KEM", ns));
+        command::Run { lines: lines.into(), cpu_share }.ns_of(case("X448 KEM"))
+    };
+    assert_eq!([of(None), of(Some(0.97)), of(Some(1.8)), of(Some(0.5))], [600.0, 600.0, 600.0, 300.0].map(Some));
+    assert_eq!(run.ns_of(case("X448 NIKE")), None);
+}
+
+#[test]
 fn turns_are_compared_one_by_one() {
-    let nike = row(unwrap("X25519 NIKE"), 2_000, 32);
-    let turn = |theirs, ours| {
-        let line = GoLine { name: "X25519_NIKE".into(), ns: theirs };
-        (vec![line], vec![(nike, outcome(ours, None, 4.5))])
+    let turn = |theirs, ours| Turn {
+        theirs: command::Run { lines: vec![go_line("X25519_NIKE", theirs)], cpu_share: Some(0.99) },
+        ours: vec![(case("X25519 NIKE"), outcome(ours, None, 4.5))],
     };
     // The machine was half as fast in the second turn; in the third something disturbed theirs.
     let turns = [turn(300.0, 10.0), turn(600.0, 20.0), turn(900.0, 10.0)];
-    let line = command_line(nike, &turns, Level::Avx512).expect("a row in all turns");
+    let line = command_line(case("X25519 NIKE"), &turns, Level::Avx512).expect("a case of all turns");
     assert_eq!((line.ratio, line.other_ns, line.outcome.ours_ns.median), (30.0, 600.0, 10.0));
     assert_eq!(line.verdict(), Some(Verdict::Met));
+    assert!(command_line(case("X448 NIKE"), &turns, Level::Avx512).is_none());
 }
 
 #[test]
@@ -220,12 +240,13 @@ fn markdown_shows_what_is_missed_and_narrow() {
         row: nike,
         outcome: outcome(1_000.0, None, 4.5),
         other_ns: 16_000.0,
+        other_cpu_share: Some(0.994),
         ratio: 16.0,
         limit: against_command("X25519 NIKE", Level::Avx2),
     };
     let report = report(Vec::new(), vec![against]);
     assert!(report.is_missed());
-    assert!(report.to_markdown().contains("| 1,000 ±10 % | 16,000 | 16.0 | >= 17 | MISSED |"));
+    assert!(report.to_markdown().contains("| 1,000 ±10 % | 16,000 | 0.99 | 16.0 | >= 17 | MISSED |"));
     assert_eq!(report.to_json().expect("numbers and names").lines().count(), 1);
 }
 
@@ -263,7 +284,7 @@ fn rows_are_chosen_by_their_titles() {
 fn every_row_runs() {
     for row in measures::table_rows().into_iter().filter(|row| row.batch <= 4) {
         let mut contest = Contest::new(&row).unwrap_or_else(|error| panic!("{}: {error}", title(&row)));
-        let mut run = |subject: &mut dyn Subject| crate::subjects::time(subject, 2) > Duration::ZERO;
+        let run = |subject: &mut dyn Subject| crate::subjects::time(subject, 2) > Duration::ZERO;
         assert!(run(&mut *contest.ours), "{}", title(&row));
         assert!(contest.peers.iter_mut().all(|peer| run(&mut *peer.subject)), "{}", title(&row));
         assert!(contest.floor.iter_mut().all(|floor| run(&mut **floor)), "{}", title(&row));
