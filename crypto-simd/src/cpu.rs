@@ -4,7 +4,7 @@
 //! The choice can be overridden by `KATZENSPRUNG_SIMD` (`portable`, `avx2`, `avx2+vaes`, `avx512`), to a level that the
 //! CPU has.
 
-use crate::{aez, curve25519};
+use crate::{aez, curve25519, curve448, keccak, mlkem, symmetric};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::OnceLock;
@@ -161,15 +161,28 @@ pub struct Kernels {
     /// The level.
     pub level: Level,
     pub(crate) aez: aez::Kernel,
+    pub(crate) aes256_ctr: symmetric::stream::Kernel,
     /// Eight at a time, where that is faster than one after the other.
     pub(crate) x25519: Option<curve25519::Kernel>,
+    pub(crate) mlkem: Option<mlkem::Kernel>,
+    pub(crate) sha3_256: Option<keccak::batch::Kernel>,
+    /// As many at a time as it has lanes.
+    pub(crate) x448: Option<curve448::Kernel>,
 }
 
 impl Kernels {
     /// The kernels of a level, when the CPU has it.
     pub fn of(level: Level) -> Option<Self> {
         let proof = Proof::of(level)?;
-        Some(Self { level, aez: aez::kernel(proof), x25519: curve25519::kernel(proof) })
+        Some(Self {
+            level,
+            aez: aez::kernel(proof),
+            x25519: curve25519::kernel(proof),
+            mlkem: mlkem::kernel(proof),
+            sha3_256: keccak::batch::kernel(proof),
+            aes256_ctr: symmetric::stream::kernel(proof),
+            x448: curve448::kernel(proof),
+        })
     }
 }
 
