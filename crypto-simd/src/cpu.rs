@@ -4,7 +4,7 @@
 //! The choice can be overridden by `KATZENSPRUNG_SIMD` (`portable`, `avx2`, `avx2+vaes`, `avx512`), to a level that the
 //! CPU has.
 
-use crate::{aez, curve25519};
+use crate::{aez, curve25519, keccak, mlkem};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::OnceLock;
@@ -163,13 +163,21 @@ pub struct Kernels {
     pub(crate) aez: aez::Kernel,
     /// Eight at a time, where that is faster than one after the other.
     pub(crate) x25519: Option<curve25519::Kernel>,
+    pub(crate) mlkem: Option<mlkem::Kernel>,
+    pub(crate) sha3_256: Option<keccak::batch::Kernel>,
 }
 
 impl Kernels {
     /// The kernels of a level, when the CPU has it.
     pub fn of(level: Level) -> Option<Self> {
         let proof = Proof::of(level)?;
-        Some(Self { level, aez: aez::kernel(proof), x25519: curve25519::kernel(proof) })
+        Some(Self {
+            level,
+            aez: aez::kernel(proof),
+            x25519: curve25519::kernel(proof),
+            mlkem: mlkem::kernel(proof),
+            sha3_256: keccak::batch::kernel(proof),
+        })
     }
 }
 

@@ -23,3 +23,4 @@ pub mod symmetric;
 
 mod curve25519;
 mod keccak;
+mod mlkem;
