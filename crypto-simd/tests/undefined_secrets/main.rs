@@ -13,29 +13,28 @@ mod primitives;
 mod report;
 
 use crypto_simd::cpu::{LEVEL_VARIABLE, Level, level};
-use report::{Finding, Public, findings};
+use report::{Public, findings};
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
 /// Set in the processes that valgrind runs.
 const CHILD_VARIABLE: &str = "KATZENSPRUNG_VALGRIND_CHILD";
 
-/// What depends on secrets and is public all the same. Each entry is one function, so that a new branch beside it is
-/// found.
+const ZERO: &str = "an all-zero product is refused in sight of the peer";
+const AUTHENTIC: &str = "whether a frame was authentic is seen by the peer";
+const MATRIX: &str = "ML-KEM's matrix is public, only its seed comes out of the secret one";
+
+/// What depends on secrets and is public all the same: file, function, caller, reason. Each entry is as narrow as a
+/// function, so that a new branch beside it is found.
 const PUBLIC: &[Public] = &[
-    Public::place("multiply_batch", "schemes/x25519.rs", "an all-zero product is refused in sight of the peer"),
-    Public::place("multiply", "schemes/x448/mod.rs", "the same"),
-    Public::place("XWing", "schemes/xwing.rs", "the same, of the sender's own product"),
-    Public::place(
-        "chacha20_poly1305_open_gather",
-        "e_chacha20poly1305.c",
-        "the peer sees whether a frame was authentic",
-    ),
-    Public::within(
-        "sample_matrix_A",
-        "libcrux-ml-kem",
-        "the matrix is public, only its seed comes out of the secret one",
-    ),
+    Public("crypto-simd/src/schemes/", "", "multiply_batch", ZERO),
+    Public("schemes/x448/mod.rs", "x448::multiply", "", ZERO),
+    Public("schemes/x448/mod.rs", "multiply", "blind_one", ZERO),
+    Public("schemes/xwing.rs", "encapsulate", "", ZERO),
+    Public("e_chacha20poly1305.c", "open_gather", "", AUTHENTIC),
+    Public("mlkem/key.rs", "uniform", "", MATRIX),
+    Public("libcrux-ml-kem", "", "sample_matrix_A", MATRIX),
 ];
 
 #[test]
@@ -89,13 +88,20 @@ fn check(at: Level) {
         .iter()
         .filter(|finding| !primitives::CANARIES.iter().any(|canary| finding.place().contains(canary)))
         .collect();
-    let leaks: Vec<&&Finding> = rest.iter().filter(|finding| !PUBLIC.iter().any(|public| finding.is(public))).collect();
+    let leaks: BTreeMap<_, _> = rest
+        .iter()
+        .filter(|finding| finding.public(PUBLIC).is_none())
+        .map(|finding| (finding.place(), finding))
+        .collect();
     assert!(leaks.is_empty(), "level {at}: {} places depend on secrets\n{leaks:#?}", leaks.len());
-    let count = |public: &Public| rest.iter().filter(|finding| finding.is(public)).count();
-    let public: Vec<_> = PUBLIC.iter().map(|public| format!("{} in {}", count(public), public.function)).collect();
-    let (canaries, public) = (primitives::CANARIES.len(), public.join(", "));
+    let mut public = BTreeMap::new();
+    for reason in rest.iter().filter_map(|finding| finding.public(PUBLIC)) {
+        *public.entry(reason).or_insert(0) += 1;
+    }
+    let public: Vec<_> = public.iter().map(|(reason, count)| format!("{count} where {reason}")).collect();
+    let (canaries, public) = (primitives::CANARIES.len(), public.join("; "));
     say(format_args!(
-        "level {at}: secrets as undefined memory tested, {canaries} leaky functions found, public branches: {public}"
+        "level {at}: secrets as undefined memory tested, {canaries} leaky functions found; public: {public}"
     ));
 }
 

@@ -13,33 +13,19 @@ pub struct Finding {
     pub frames: Vec<String>,
 }
 
-/// Something that depends on secrets and that everybody may see.
-pub struct Public {
-    pub function: &'static str,
-    file: &'static str,
-    with_callees: bool,
-}
-
-impl Public {
-    /// One function, by a part of its name and of its file's.
-    pub const fn place(function: &'static str, file: &'static str, _reason: &'static str) -> Self {
-        Self { function, file, with_callees: false }
-    }
-
-    /// The same with all that it calls.
-    pub const fn within(function: &'static str, file: &'static str, _reason: &'static str) -> Self {
-        Self { function, file, with_callees: true }
-    }
-
-    fn is(&self, frame: &str) -> bool {
-        let (function, file) = frame.split_once(" (").unwrap_or((frame, ""));
-        function.contains(self.function) && file.contains(self.file)
-    }
-}
+/// Something that depends on secrets and that everybody may see: parts of the file and of the function where it stands,
+/// part of a function that has called this, and the reason. Empty parts fit everything.
+pub struct Public(pub &'static str, pub &'static str, pub &'static str, pub &'static str);
 
 impl Finding {
-    pub fn is(&self, public: &Public) -> bool {
-        public.is(self.place()) || public.with_callees && self.frames.iter().any(|frame| public.is(frame))
+    /// Why it is no secret, when it stands in the table.
+    pub fn public(&self, table: &[Public]) -> Option<&'static str> {
+        let (function, file) = self.place().split_once(" (")?;
+        let is_below = |caller: &str| self.frames.iter().any(|frame| frame.contains(caller));
+        let mut fitting = table.iter().filter(|Public(in_file, in_function, caller, _)| {
+            file.contains(in_file) && function.contains(in_function) && is_below(caller)
+        });
+        fitting.next().map(|Public(.., reason)| *reason)
     }
 
     /// Where it stands: the innermost frame that is not inside the standard library, `subtle` or a wrapper of intrinsics,
