@@ -4,7 +4,7 @@
 //! The choice can be overridden by `KATZENSPRUNG_SIMD` (`portable`, `avx2`, `avx2+vaes`, `avx512`), to a level that the
 //! CPU has.
 
-use crate::{aez, curve25519, keccak, mlkem};
+use crate::{aez, curve25519, curve448, keccak, mlkem, symmetric};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::OnceLock;
@@ -161,10 +161,13 @@ pub struct Kernels {
     /// The level.
     pub level: Level,
     pub(crate) aez: aez::Kernel,
+    pub(crate) aes256_ctr: symmetric::stream::Kernel,
     /// Eight at a time, where that is faster than one after the other.
     pub(crate) x25519: Option<curve25519::Kernel>,
     pub(crate) mlkem: Option<mlkem::Kernel>,
     pub(crate) sha3_256: Option<keccak::batch::Kernel>,
+    /// As many at a time as it has lanes.
+    pub(crate) x448: Option<curve448::Kernel>,
 }
 
 impl Kernels {
@@ -177,6 +180,8 @@ impl Kernels {
             x25519: curve25519::kernel(proof),
             mlkem: mlkem::kernel(proof),
             sha3_256: keccak::batch::kernel(proof),
+            aes256_ctr: symmetric::stream::kernel(proof),
+            x448: curve448::kernel(proof),
         })
     }
 }

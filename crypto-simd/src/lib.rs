@@ -21,6 +21,8 @@ pub mod random;
 pub mod schemes;
 pub mod symmetric;
 
+mod aes;
 mod curve25519;
+mod curve448;
 mod keccak;
 mod mlkem;

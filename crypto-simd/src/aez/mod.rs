@@ -1,16 +1,12 @@
 //! AEZ v5 (sphinx.md 2.5): the wide-block cipher of packet payloads, in place and without allocation.
 //!
-//! The algorithm stands once, in `cipher`, over vectors of AES blocks (`blocks`); each level of CPU brings its vectors:
-//! AES-NI, VAES with 256 or 512 bits, or a bit-sliced AES that is constant time everywhere.
+//! The algorithm stands once, in `cipher`, over vectors of AES blocks (`crate::aes`); each level of CPU brings its own.
 //!
 //! Sphinx uses a 48-byte key, a 16-byte nonce, no associated data and no authenticator ([`encipher_in_place`],
 //! [`decipher_in_place`]); the general forms serve the recorded vectors.
 
-mod blocks;
 mod cipher;
-mod soft;
-#[cfg(target_arch = "x86_64")]
-mod x86;
+mod entries;
 
 use crate::cpu::{Proof, kernels};
 use crate::symmetric::OpenError;
@@ -47,13 +43,13 @@ pub(crate) struct Kernel {
 /// The entry points for a level.
 pub(crate) fn kernel(proof: Proof) -> Kernel {
     match proof {
-        Proof::Portable => soft::KERNEL,
+        Proof::Portable => entries::PORTABLE,
         #[cfg(target_arch = "x86_64")]
-        Proof::Avx2(token) => x86::aes_ni(token),
+        Proof::Avx2(token) => entries::aes_ni(token),
         #[cfg(target_arch = "x86_64")]
-        Proof::Avx2Vaes(token) => x86::vaes_256(token),
+        Proof::Avx2Vaes(token) => entries::vaes_256(token),
         #[cfg(target_arch = "x86_64")]
-        Proof::Avx512(token) => x86::vaes_512(token),
+        Proof::Avx512(token) => entries::vaes_512(token),
     }
 }
 
