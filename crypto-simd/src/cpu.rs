@@ -5,7 +5,7 @@
 //! CPU has.
 
 use crate::multibuffer::{blake2b, chacha, sha2};
-use crate::{aez, curve25519};
+use crate::{aez, chacha20poly1305, curve448, curve25519, keccak, mlkem, symmetric};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::OnceLock;
@@ -168,13 +168,20 @@ pub struct Kernels {
     /// The level.
     pub level: Level,
     pub(crate) aez: aez::Kernel,
+    pub(crate) aes256_ctr: symmetric::stream::Kernel,
     /// Eight at a time, where that is faster than one after the other.
     pub(crate) x25519: Option<curve25519::Kernel>,
+    pub(crate) mlkem: Option<mlkem::Kernel>,
+    pub(crate) sha3_256: Option<keccak::batch::Kernel>,
+    /// As many at a time as it has lanes.
+    pub(crate) x448: Option<curve448::Kernel>,
     /// Widest first.
     pub(crate) sha256: [Option<sha2::Sha256>; 2],
     pub(crate) sha512: Option<sha2::Sha512>,
     pub(crate) blake2b: Option<blake2b::Blake2b>,
     pub(crate) chacha20: Option<chacha::ChaCha20>,
+    /// Of the link, where it is faster than the library.
+    pub(crate) chacha20poly1305: Option<chacha20poly1305::Kernel>,
 }
 
 impl Kernels {
@@ -185,10 +192,15 @@ impl Kernels {
             level,
             aez: aez::kernel(proof),
             x25519: curve25519::kernel(proof),
+            mlkem: mlkem::kernel(proof),
+            sha3_256: keccak::batch::kernel(proof),
+            aes256_ctr: symmetric::stream::kernel(proof),
+            x448: curve448::kernel(proof),
             sha256: sha2::kernels_256(proof),
             sha512: sha2::kernel_512(proof),
             blake2b: blake2b::kernel(proof),
             chacha20: chacha::kernel(proof),
+            chacha20poly1305: chacha20poly1305::kernel(proof),
         })
     }
 }

@@ -88,6 +88,41 @@ impl Lanes for Avx512 {
         // SAFETY: the token proves the feature.
         unsafe { _mm512_mul_epu32(a, b) }
     }
+
+    #[inline(always)]
+    fn xor_3(self, a: __m512i, b: __m512i, c: __m512i) -> __m512i {
+        // SAFETY: the token proves the feature.
+        unsafe { _mm512_ternarylogic_epi64::<0x96>(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn xor_and_not(self, a: __m512i, b: __m512i, c: __m512i) -> __m512i {
+        // SAFETY: the token proves the feature.
+        unsafe { _mm512_ternarylogic_epi64::<0xd2>(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn transpose(self, rows: &mut [__m512i]) {
+        let rows: &mut [__m512i; 8] = rows.first_chunk_mut().expect("a row for each lane");
+        let [a, b, c, d, e, f, g, h] = *rows;
+        // SAFETY: the token proves the feature.
+        unsafe {
+            // Columns of pairs of rows, then of four rows, then of all: parts of 128 bits hold the columns 0, 2, 4, 6
+            // or 1, 3, 5, 7 all along.
+            let pairs = |a, b| (_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
+            let (ab, cd, ef, gh) = (pairs(a, b), pairs(c, d), pairs(e, f), pairs(g, h));
+            let halves = |a, b| (_mm512_shuffle_i64x2::<0x88>(a, b), _mm512_shuffle_i64x2::<0xdd>(a, b));
+            let (low_04, low_26) = halves(ab.0, cd.0);
+            let (high_04, high_26) = halves(ef.0, gh.0);
+            let (low_15, low_37) = halves(ab.1, cd.1);
+            let (high_15, high_37) = halves(ef.1, gh.1);
+            let (row_0, row_4) = halves(low_04, high_04);
+            let (row_2, row_6) = halves(low_26, high_26);
+            let (row_1, row_5) = halves(low_15, high_15);
+            let (row_3, row_7) = halves(low_37, high_37);
+            *rows = [row_0, row_1, row_2, row_3, row_4, row_5, row_6, row_7];
+        }
+    }
 }
 
 impl MultiplyAdd52 for Avx512 {
