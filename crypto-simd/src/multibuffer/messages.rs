@@ -190,8 +190,17 @@ fn pad<'a>(block_bytes: usize, message: &'a [u8], bytes_before: usize, end: &'a 
 #[inline(always)]
 fn write<'a, const LANES: usize>(digests: &State256<LANES>, outputs: impl Iterator<Item = &'a mut [u8]>) {
     for (lane, output) in outputs.enumerate() {
-        for (bytes, row) in output.chunks_mut(4).zip(&**digests) {
-            bytes.copy_from_slice(&row[lane].to_be_bytes()[..bytes.len()]);
+        match output.first_chunk_mut::<DIGEST_BYTES>() {
+            Some(output) => {
+                for (bytes, row) in output.as_chunks_mut().0.iter_mut().zip(&**digests) {
+                    *bytes = row[lane].to_be_bytes();
+                }
+            }
+            None => {
+                for (bytes, row) in output.chunks_mut(4).zip(&**digests) {
+                    bytes.copy_from_slice(&row[lane].to_be_bytes()[..bytes.len()]);
+                }
+            }
         }
     }
 }
