@@ -75,7 +75,7 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(&str)) -> Result<Report, 
     Ok(report)
 }
 
-/// Rows that had a busy neighbour all the time are measured once more; the wider outcome stands.
+/// Rows that were disturbed all the time are measured once more; the better outcome stands.
 fn second_chance(
     report: &mut Report,
     rounds: usize,
@@ -83,13 +83,13 @@ fn second_chance(
     progress: &mut dyn FnMut(&str),
 ) -> Result<(), String> {
     for index in 0..report.lines.len() {
-        if !report.is_narrow(&report.lines[index].outcome) {
+        if !report.is_disturbed(&report.lines[index].outcome) {
             continue;
         }
         let line = &mut report.lines[index];
         progress(&format!("again: {}", title(&line.row)));
         let outcome = contest::run(Contest::new(&line.row)?, rounds, probe);
-        if outcome.width_min > line.outcome.width_min {
+        if (!outcome.disturbed, outcome.width_min) > (!line.outcome.disturbed, line.outcome.width_min) {
             line.outcome = outcome;
         }
     }
