@@ -13,6 +13,10 @@ const SAMPLE: Duration = Duration::from_micros(200);
 const CPU_SHARE_MIN: f64 = 0.98;
 /// So many rounds are tried for each that is asked for.
 const ATTEMPTS: usize = 4;
+/// The least rounds of a row, however slow it is.
+pub const ROUNDS_MIN: usize = 25;
+/// Rows whose rounds are slow get fewer of them, so that they take no longer than this without disturbance.
+const ROW: Duration = Duration::from_secs(1);
 /// Samples per library when the fastest of several is chosen.
 const QUALIFYING_SAMPLES: usize = 7;
 
@@ -66,7 +70,7 @@ pub(super) fn run(contest: Contest, rounds: usize, probe: &mut Probe) -> Outcome
     let mut floor = contest.floor.map(Timed::new);
     let mut peer = fastest(contest.peers);
     let width_min = probe.full_width() * WIDTH_SHARE_MIN;
-    let all = collect(rounds, width_min, || {
+    let mut one_round = || {
         let (started, cpu_before) = (Instant::now(), thread_cpu_time());
         let before = probe.read();
         let ours = ours.sample();
@@ -81,7 +85,11 @@ pub(super) fn run(contest: Contest, rounds: usize, probe: &mut Probe) -> Outcome
         let peer = peer.as_mut().map(|(_, peer)| also(peer));
         let cpu_share = (thread_cpu_time() - cpu_before).as_secs_f64() / started.elapsed().as_secs_f64();
         Round { ours, floor, peer, ghz: (before.ghz + after.ghz) / 2.0, width, cpu_share }
-    });
+    };
+    let started = Instant::now();
+    one_round();
+    let affordable = (ROW.as_secs_f64() / started.elapsed().as_secs_f64()) as usize;
+    let all = collect(rounds.min(affordable.max(ROUNDS_MIN)), width_min, one_round);
     let disturbed = all.iter().any(|round| !round.counts(width_min));
     summary(&all, disturbed, peer.map(|(name, _)| name)).expect("at least one round")
 }

@@ -21,7 +21,7 @@ pub mod section;
 #[cfg(test)]
 mod tests;
 
-pub use contest::Outcome;
+pub use contest::{Outcome, ROUNDS_MIN};
 
 use crate::cases::{CASES, Case};
 use crate::measures::{self, Measure, Row};
@@ -41,7 +41,7 @@ const COMMAND_BATCH: usize = 32;
 /// What to measure.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Rounds of each row.
+    /// Rounds of each row; fewer, but at least [`ROUNDS_MIN`], where rounds are slow.
     pub rounds: usize,
     /// Only rows whose name and scheme contain one of these; all if empty.
     pub only: Vec<String>,

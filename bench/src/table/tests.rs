@@ -233,7 +233,7 @@ fn json_has_its_fields() {
 }
 
 #[test]
-fn markdown_shows_what_is_missed_and_narrow() {
+fn markdown_shows_what_is_missed_and_disturbed() {
     let nike = row(unwrap("X25519 NIKE"), 2_000, 32);
     let line =
         |ours, width| Line { row: nike, outcome: outcome(ours, Some(20.0), width), limit: limit(&nike, Level::Avx2) };
