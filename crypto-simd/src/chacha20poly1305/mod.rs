@@ -4,15 +4,15 @@
 //! |---|---|
 //! | `words` | vectors of 32-bit words |
 //! | `chacha20` | the keystream |
-//! | `poly1305` | the authenticator, over a field |
-//! | `radix44` | the field by IFMA |
-//! | `radix26` | the field by products of 32 bits |
-//! | `message` | sealing and opening of messages and of frames by the functions of a level |
+//! | `poly1305` | the authenticator |
+//! | `radix44` | its arithmetic over lanes, by IFMA |
+//! | `message` | sealing and opening of messages by the functions of a level |
+//! | `frame` | the same for the frames of the link, which are two messages and a new key |
 
 mod chacha20;
+mod frame;
 mod message;
 mod poly1305;
-mod radix26;
 mod radix44;
 mod words;
 #[cfg(target_arch = "x86_64")]
@@ -20,16 +20,18 @@ mod x86;
 
 use crate::cpu::Proof;
 use chacha20::Place;
+pub(crate) use frame::{FrameStart, open_header, seal_header};
 use poly1305::Poly1305;
 use words::BLOCK_BYTES;
 
-/// Places of a frame's blocks that are no keystream of its body.
+/// Blocks of a frame that are no keystream of its body.
 const FRAME_SPECIAL: usize = 4;
 
 /// Most blocks of a pass.
 const PASS_BLOCKS_MAX: usize = 32;
 
 type Block = [u8; BLOCK_BYTES];
+type Tag = [u8; poly1305::BLOCK_BYTES];
 
 /// The functions of a level of CPU; `message` puts them together.
 #[derive(Clone, Copy)]
@@ -104,22 +106,16 @@ pub(crate) fn kernel(proof: Proof) -> Option<Kernel> {
     match proof {
         #[cfg(target_arch = "x86_64")]
         Proof::Avx512(token) => Some(x86::avx512(token)),
-        #[cfg(target_arch = "x86_64")]
-        Proof::Avx2Vaes(token) => Some(x86::avx2(token.into())),
-        #[cfg(target_arch = "x86_64")]
-        Proof::Avx2(token) => Some(x86::avx2(token)),
-        Proof::Portable => None,
+        // aws-lc's assembly for AVX2 is as fast as 256-bit vectors get.
+        _ => None,
     }
 }
 
-/// The kernels that run everywhere: the twins of AVX-512's and of AVX2's, with which these are compared.
+/// The kernel that runs everywhere: the twin of AVX-512's, with which that is compared.
 #[cfg(test)]
-fn emulated() -> [Kernel; 2] {
+fn emulated() -> Kernel {
     use crate::lanes::Emulated;
-    [
-        kernel_of!(2 groups of Emulated::<16>, 16 lanes, radix44::Radix44(Emulated::<8>)),
-        kernel_of!(1 groups of Emulated::<8>, 8 lanes, radix26::Radix26(Emulated::<4>)),
-    ]
+    kernel_of!(2 groups of Emulated::<16>, 16 lanes, radix44::Radix44(Emulated::<8>))
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@ use crate::random::{Random, SeededRandom};
 use crate::symmetric::aead::library;
 
 fn kernels() -> Vec<(String, Kernel)> {
-    let twins = emulated().into_iter().enumerate().map(|(index, kernel)| (format!("twin {index}"), kernel));
     let levels = Level::ALL.into_iter().filter_map(|level| {
         let kernels = Kernels::of(level);
         if kernels.is_none() {
@@ -14,7 +13,7 @@ fn kernels() -> Vec<(String, Kernel)> {
         }
         Some((level.to_string(), kernels?.chacha20poly1305?))
     });
-    levels.chain(twins).collect()
+    levels.chain([("twin".to_owned(), emulated())]).collect()
 }
 
 fn random<const N: usize>(random: &mut SeededRandom) -> [u8; N] {
