@@ -1,6 +1,6 @@
 //! 32-bit words, and Poly1305's loads, in the registers of AVX-512.
 
-use super::radix44::{Blocks, Radix44};
+use super::radix44::Blocks;
 use super::words::{BLOCK_WORDS, Words};
 use super::{Kernel, kernel_of};
 use crate::cpu::Avx512;
@@ -105,6 +105,6 @@ impl Blocks for Avx512 {
 pub(super) fn avx512(_: Avx512) -> Kernel {
     kernel_of!(
         #[target_feature(enable = "avx2,bmi2,avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-        2 groups of unsafe { Avx512::assume() }, 16 lanes, Radix44(unsafe { Avx512::assume() })
+        2 groups of Avx512::assume(), 16 words, Avx512::assume()
     )
 }

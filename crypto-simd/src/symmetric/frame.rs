@@ -3,7 +3,7 @@
 
 use super::OpenError;
 use super::aead::library;
-use crate::chacha20poly1305::{FrameStart, open_header, seal_header};
+use crate::chacha20poly1305::{FrameStart, Kernel, open_header, seal_header};
 use crate::cpu::kernels;
 use zeroize::Zeroize;
 
@@ -27,7 +27,17 @@ fn rekey(key: &mut [u8; 32]) {
 /// Seals the header under `counter` and the body under the counter after it, both in place, and replaces the key by the
 /// next frame's. Gives the tags.
 pub fn seal_frame(key: &mut [u8; 32], counter: u64, header: &mut FrameHeader, body: &mut [u8]) -> [[u8; 16]; 2] {
-    if let Some(kernel) = &kernels().chacha20poly1305 {
+    seal_by(kernels().chacha20poly1305.as_ref(), key, counter, header, body)
+}
+
+fn seal_by(
+    kernel: Option<&Kernel>,
+    key: &mut [u8; 32],
+    counter: u64,
+    header: &mut FrameHeader,
+    body: &mut [u8],
+) -> [[u8; 16]; 2] {
+    if let Some(kernel) = kernel {
         return kernel.seal_frame(key, counter, header, body);
     }
     let [mut header_key, mut header_stream] = library::blocks(key, 0, &nonce_of(counter));
@@ -41,6 +51,7 @@ pub fn seal_frame(key: &mut [u8; 32], counter: u64, header: &mut FrameHeader, bo
 /// The opening of frames, header by header and body by body. In between it holds what was computed together with the
 /// header's blocks: most of what a body of usual size needs.
 pub struct FrameOpening {
+    kernel: Option<&'static Kernel>,
     /// Empty unless a frame is started.
     start: FrameStart,
     counter: u64,
@@ -49,8 +60,12 @@ pub struct FrameOpening {
 
 impl FrameOpening {
     /// No frame is begun.
-    pub const fn new() -> Self {
-        Self { start: FrameStart::EMPTY, counter: 0, is_started: false }
+    pub fn new() -> Self {
+        Self::by(kernels().chacha20poly1305.as_ref())
+    }
+
+    fn by(kernel: Option<&'static Kernel>) -> Self {
+        Self { kernel, start: FrameStart::EMPTY, counter: 0, is_started: false }
     }
 
     /// Opens a header in place, under `counter`.
@@ -64,7 +79,7 @@ impl FrameOpening {
         if std::mem::take(&mut self.is_started) {
             self.start.wipe();
         }
-        match &kernels().chacha20poly1305 {
+        match self.kernel {
             Some(kernel) => kernel.open_header(key, counter, header, tag, &mut self.start)?,
             None => {
                 let [mut header_key, mut header_stream] = library::blocks(key, 0, &nonce_of(counter));
@@ -81,7 +96,7 @@ impl FrameOpening {
         if !std::mem::take(&mut self.is_started) {
             return Err(OpenError);
         }
-        if let Some(kernel) = &kernels().chacha20poly1305 {
+        if let Some(kernel) = self.kernel {
             return kernel.open_body(key, self.counter, body, tag, &mut self.start);
         }
         library::open(key, &nonce_of(self.counter.wrapping_add(1)), &[], body, tag)?;
@@ -95,3 +110,6 @@ impl Default for FrameOpening {
         Self::new()
     }
 }
+
+#[cfg(test)]
+mod tests;
