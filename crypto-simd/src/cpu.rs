@@ -4,7 +4,7 @@
 //! The choice can be overridden by `KATZENSPRUNG_SIMD` (`portable`, `avx2`, `avx2+vaes`, `avx512`), to a level that the
 //! CPU has.
 
-use crate::{aez, curve25519, curve448, keccak, mlkem, symmetric};
+use crate::{aez, curve448, curve25519, keccak, mlkem, symmetric};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::OnceLock;

@@ -62,12 +62,7 @@ impl<const H: usize, M: Limbs<H>> Golden<M, H> {
     /// Folds the products of the lower halves, of the upper halves, and of the halves' sums: with the middle part
     /// m = sums - lower, the result is lower + upper + m·φ + upper·φ ... by φ^2 = φ + 1.
     #[inline(always)]
-    fn fold(
-        self,
-        lower: Columns<M, H>,
-        upper: Columns<M, H>,
-        sums: Columns<M, H>,
-    ) -> Tight<Limb<M, H>, H> {
+    fn fold(self, lower: Columns<M, H>, upper: Columns<M, H>, sums: Columns<M, H>) -> Tight<Limb<M, H>, H> {
         let m = self.0;
         let mut columns = lower;
         for k in 0..H {
@@ -94,7 +89,13 @@ impl<const H: usize, M: Limbs<H>> Golden<M, H> {
         let ones = (2 << M::BITS) - 2;
         // 2p = 2φ - 2 + (2φ - 4)·φ
         let excess = if limb == 0 { 2 * half as u64 } else { 0 };
-        let excess = if M::BITS * H as u32 == 224 { excess } else if limb == 0 { 2 + 4 * half as u64 } else { 0 };
+        let excess = if M::BITS * H as u32 == 224 {
+            excess
+        } else if limb == 0 {
+            2 + 4 * half as u64
+        } else {
+            0
+        };
         ones - excess
     }
 }

@@ -49,10 +49,8 @@ const EMULATED_28: Kernel = Kernel {
 };
 
 /// One multiplication after the other.
-pub(crate) const SINGLE: Kernel = Kernel {
-    lanes: 1,
-    multiply: |scalars, points, products| ladder(Golden(Radix56), scalars, points, products),
-};
+pub(crate) const SINGLE: Kernel =
+    Kernel { lanes: 1, multiply: |scalars, points, products| ladder(Golden(Radix56), scalars, points, products) };
 
 /// The kernel for a level, where it is faster than one multiplication after the other.
 pub(crate) fn kernel(proof: Proof) -> Option<Kernel> {

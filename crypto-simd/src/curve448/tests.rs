@@ -18,7 +18,11 @@ fn arithmetic<F: Field>(f: F) {
     let (mut a, mut b) = (vec![[0; BYTES]; F::LANES], vec![[0; BYTES]; F::LANES]);
     random.fill(a.as_flattened_mut());
     random.fill(b.as_flattened_mut());
-    let show = |name: &str, f: F, x: F::Tight| { let mut o = vec![[0; BYTES]; F::LANES]; f.serialise(x, &mut o); println!("{name} {}", hex::encode(o[0])); };
+    let show = |name: &str, f: F, x: F::Tight| {
+        let mut o = vec![[0; BYTES]; F::LANES];
+        f.serialise(x, &mut o);
+        println!("{name} {}", hex::encode(o[0]));
+    };
     let (x, y) = (f.parse(&a), f.parse(&b));
     show("a", f, x);
     show("mul", f, mul(f, x, y));
@@ -28,4 +32,7 @@ fn arithmetic<F: Field>(f: F) {
     show("add2", f, f.square(f.add(x, y)));
 }
 #[test]
-fn debug() { arithmetic(Golden(Radix56)); arithmetic(Golden(Radix45(Emulated::<1>)));}
+fn debug() {
+    arithmetic(Golden(Radix56));
+    arithmetic(Golden(Radix45(Emulated::<1>)));
+}
