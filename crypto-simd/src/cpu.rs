@@ -4,7 +4,8 @@
 //! The choice can be overridden by `KATZENSPRUNG_SIMD` (`portable`, `avx2`, `avx2+vaes`, `avx512`), to a level that the
 //! CPU has.
 
-use crate::{aez, curve448, curve25519, keccak, mlkem, symmetric};
+use crate::multibuffer::{blake2b, chacha, sha2};
+use crate::{aez, chacha20poly1305, curve448, curve25519, keccak, mlkem, symmetric};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::OnceLock;
@@ -168,6 +169,12 @@ pub struct Kernels {
     pub(crate) sha3_256: Option<keccak::batch::Kernel>,
     /// As many at a time as it has lanes.
     pub(crate) x448: Option<curve448::Kernel>,
+    pub(crate) sha256: Option<sha2::Sha256>,
+    pub(crate) sha512: Option<sha2::Sha512>,
+    pub(crate) blake2b: Option<blake2b::Kernel>,
+    pub(crate) chacha20: Option<chacha::Kernel>,
+    /// Of the link, where it is faster than the library.
+    pub(crate) chacha20poly1305: Option<chacha20poly1305::Kernel>,
 }
 
 impl Kernels {
@@ -182,6 +189,11 @@ impl Kernels {
             sha3_256: keccak::batch::kernel(proof),
             aes256_ctr: symmetric::stream::kernel(proof),
             x448: curve448::kernel(proof),
+            sha256: sha2::kernel_256(proof),
+            sha512: sha2::kernel_512(proof),
+            blake2b: blake2b::kernel(proof),
+            chacha20: chacha::kernel(proof),
+            chacha20poly1305: chacha20poly1305::kernel(proof),
         })
     }
 }
