@@ -41,6 +41,9 @@ pub fn all() -> Vec<Named> {
         ("equal", || Box::new(Equal::new(None))),
         ("equal_last_byte", || Box::new(Equal::new(Some(31)))),
         ("hmac_sha256", || Box::new(Hmac { key: Secret::new(), header: [3; 476] })),
+        ("hmac_sha256_by_16", || {
+            Box::new(HmacBatch { keys: std::array::from_fn(|_| Secret::new()), headers: [[3; 476]; 16] })
+        }),
         ("aes256_ctr", || Box::new(Stream { key: Secret::new(), data: [3; 512] })),
         ("aez_key", || Box::new(AezKey { key: Secret::new(), data: vec![3; 2000] })),
         ("aez_message", || Box::new(AezMessage { message: Secret::new() })),
@@ -132,6 +135,26 @@ impl Target for Hmac {
 
     fn run(&mut self) {
         black_box(symmetric::hmac_sha256(&self.key.bytes, &[&self.header]));
+    }
+}
+
+/// The MACs of a batch of headers.
+struct HmacBatch {
+    keys: [Secret<32>; 16],
+    headers: [[u8; 476]; 16],
+}
+
+impl Target for HmacBatch {
+    fn prepare(&mut self, class: Class, random: &mut SeededRandom) {
+        self.keys.iter_mut().for_each(|key| key.prepare(class, random));
+    }
+
+    fn run(&mut self) {
+        let (keys, headers) =
+            (self.keys.each_ref().map(|key| &key.bytes), self.headers.each_ref().map(|bytes| &bytes[..]));
+        let mut tags = [[0; 32]; 16];
+        symmetric::hmac_sha256_batch(&keys, &headers, &mut tags);
+        black_box(tags);
     }
 }
 
