@@ -25,7 +25,7 @@ use std::hint::black_box;
 use std::io::Write;
 
 /// Parts of the names of kernels: functions with target features of their own, and closures of tables.
-const KERNELS: [&str; 3] = ["inner", "::PORTABLE::", "::SINGLE::"];
+const KERNELS: [&str; 4] = ["inner", "::x86::", "::PORTABLE::", "::SINGLE::"];
 
 /// What was looked at and is in order: symbol, kind, how many at most, reason.
 const REVIEWED: &[(&str, Suspicion, usize, &str)] = &[
@@ -37,6 +37,7 @@ const REVIEWED: &[(&str, Suspicion, usize, &str)] = &[
         4,
         "of lengths by the rate and of a count by lanes",
     ),
+    ("crypto_simd::chacha20poly1305::", Suspicion::LookUp, 1, "the last block of a message, by its length"),
     ("crypto_simd::schemes::", Suspicion::Division, 2, "of a batch's size by the lanes of a kernel"),
 ];
 
