@@ -50,12 +50,12 @@ pub fn all() -> Vec<Named> {
         ("chacha20poly1305_open_key", || Box::new(OpenKey::new())),
         ("chacha20poly1305_open_forged", || Box::new(OpenForged::new())),
         ("mlkem768_rejected", || Box::new(Kem::rejected("MLKEM768", 1))),
-        ("mlkem768_rejected_by_8", || Box::new(Kem::rejected("MLKEM768", 8))),
-        ("mlkem768_ciphertext_by_8", || Box::new(Kem::ciphertexts("MLKEM768", 8))),
-        ("mlkem768_key_by_8", || Box::new(Kem::keys("MLKEM768", 8))),
-        ("xwing_rejected_by_8", || Box::new(Kem::rejected("XWING", 8))),
+        ("mlkem768_rejected_by_16", || Box::new(Kem::rejected("MLKEM768", Kem::BATCH_MAX))),
+        ("mlkem768_ciphertext_by_16", || Box::new(Kem::ciphertexts("MLKEM768", Kem::BATCH_MAX))),
+        ("mlkem768_key_by_16", || Box::new(Kem::keys("MLKEM768", Kem::BATCH_MAX))),
+        ("xwing_rejected_by_16", || Box::new(Kem::rejected("XWING", Kem::BATCH_MAX))),
         ("x25519", || Box::new(Nike::<32, 1>::new("x25519"))),
-        ("x25519_by_8", || Box::new(Nike::<32, 8>::new("x25519"))),
+        ("x25519_by_16", || Box::new(Nike::<32, 16>::new("x25519"))),
         ("x448", || Box::new(Nike::<56, 1>::new("x448"))),
         ("x448_by_8", || Box::new(Nike::<56, 8>::new("x448"))),
     ]
@@ -340,6 +340,8 @@ impl Keyed {
 
 impl Kem {
     const POOL: usize = 32;
+    /// Fills the widest kernel.
+    const BATCH_MAX: usize = 16;
 
     /// Authentic ciphertexts, and ones that are rejected implicitly.
     fn rejected(name: &str, batch: usize) -> Self {
@@ -405,7 +407,7 @@ impl Target for Kem {
     }
 
     fn run(&mut self) {
-        let mut ciphertexts = [&[][..]; 8];
+        let mut ciphertexts = [&[][..]; Self::BATCH_MAX];
         for (slice, ciphertext) in ciphertexts.iter_mut().zip(&self.batch) {
             *slice = ciphertext;
         }
