@@ -70,7 +70,7 @@ pub enum SchemeError {
 /// The longest shared secret of any registered scheme, in bytes (`CTIDH2048-X448`).
 pub const SHARED_SECRET_BYTES_MAX: usize = 312;
 
-/// A shared secret of up to [`SHARED_SECRET_BYTES_MAX`] bytes, wiped when dropped.
+/// A shared secret of up to [`SHARED_SECRET_BYTES_MAX`] bytes, wiped when dropped. Bytes beyond its length are zero.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct SharedSecret {
     bytes: [u8; SHARED_SECRET_BYTES_MAX],
@@ -94,7 +94,7 @@ impl SharedSecret {
 
     /// Sets the length and gives the bytes to be written (at most [`SHARED_SECRET_BYTES_MAX`]).
     pub fn reset(&mut self, len: usize) -> &mut [u8] {
-        self.bytes.zeroize();
+        self.bytes[..self.len].zeroize();
         self.len = len.min(SHARED_SECRET_BYTES_MAX);
         &mut self.bytes[..self.len]
     }
