@@ -77,6 +77,12 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
+    fn select(self, mask: __m512i, a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: the token proves the feature.
+        unsafe { _mm512_ternarylogic_epi64::<0b1100_1010>(mask, a, b) }
+    }
+
+    #[inline(always)]
     fn rotate_left<const BITS: u32>(self, a: __m512i) -> __m512i {
         // The intrinsic's count is signed, and a constant of another type cannot be converted to its parameter.
         // SAFETY: the token proves the feature.
@@ -133,6 +139,20 @@ impl Lanes for Avx512 {
             let (row_3, row_7) = (parts_02!(low_37, high_37), parts_13!(low_37, high_37));
             *rows = [row_0, row_1, row_2, row_3, row_4, row_5, row_6, row_7];
         }
+    }
+
+    #[inline(always)]
+    fn apart<T>(self, work: impl FnOnce() -> T) -> T {
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
+        #[inline(never)]
+        fn inner<T>(work: impl FnOnce() -> T) -> T {
+            #[repr(align(64))]
+            struct Aligned([u8; 64]);
+            std::hint::black_box(&mut Aligned([0; 64]));
+            work()
+        }
+        // SAFETY: the token proves the features.
+        unsafe { inner(work) }
     }
 }
 
