@@ -122,11 +122,13 @@ pub(super) trait Compress: Words16 {
 
 impl<W: Words16> Compress for W {}
 
-/// a modulo q, the representative nearest to zero.
+/// a modulo q, the representative nearest to zero. Without branches, because coefficients of the secret come here.
 pub(super) const fn centred(a: i64) -> i16 {
     let q = Q as i64;
-    let least = a.rem_euclid(q);
-    (if least > q / 2 { least - q } else { least }) as i16
+    let rest = a % q;
+    let least = rest + ((rest >> 63) & q);
+    let is_above = (q / 2 - least) >> 63;
+    (least - (is_above & q)) as i16
 }
 
 /// The factor a in the form for [`Ring::mul`].

@@ -65,19 +65,17 @@ fn number_of_10<W: Words16>(w: W, pieces: &[W::Vector; 5], at: usize, to: u32) -
     if at % 32 + 10 > 32 { w.or(start, w.shift_32(pieces[piece + 1], left + 32)) } else { start }
 }
 
-/// The pairs of bits in a piece, each shifted left by `shift`.
+/// The pairs of bits in the low (0) or the high half (1) of a piece, each shifted left by `shift`.
 #[inline(always)]
-pub(super) fn pairs_of_1<W: Words16>(w: W, piece: W::Vector, shift: u32) -> [W::Vector; 16] {
+pub(super) fn pairs_of_1<W: Words16>(w: W, piece: W::Vector, half: i32, shift: u32) -> [W::Vector; 8] {
     let one = w.splat_32(mask(1, 0));
-    // Halves of the piece: the even bits where they are in the first word, the odd ones in the second.
-    let low = w.merge_16(piece, w.shift_32(piece, 15));
-    let high = w.merge_16(w.shift_32(piece, -16), w.shift_32(piece, -1));
-    let mut pairs = [one; 16];
-    for (mut half, pairs) in [low, high].into_iter().zip(pairs.as_chunks_mut::<8>().0) {
-        for pair in pairs {
-            *pair = w.shift_32(w.and(half, one), shift as i32);
-            half = w.shift_32(half, -2);
-        }
+    let bits = w.shift_32(piece, -16 * half);
+    // The even bits where they are in the first word, the odd ones in the second.
+    let mut bits = w.merge_16(bits, w.shift_32(bits, 15));
+    let mut pairs = [one; 8];
+    for pair in &mut pairs {
+        *pair = w.shift_32(w.and(bits, one), shift as i32);
+        bits = w.shift_32(bits, -2);
     }
     pairs
 }
