@@ -1,18 +1,14 @@
 //! AEZ v5 (sphinx.md 2.5): the wide-block cipher of packet payloads, in place and without allocation.
 //!
-//! The algorithm stands once, in `cipher`, over vectors of AES blocks (`blocks`); each level of CPU brings its vectors:
-//! AES-NI, VAES with 256 or 512 bits, or a bit-sliced AES that is constant time everywhere.
+//! The algorithm stands once, in `cipher`, over vectors of AES blocks (`crate::aes`); each level of CPU brings its own.
 //!
 //! Sphinx uses a 48-byte key, a 16-byte nonce, no associated data and no authenticator ([`encipher_in_place`],
 //! [`decipher_in_place`]); the general forms serve the recorded vectors.
 
-mod blocks;
 mod cipher;
-mod soft;
-#[cfg(target_arch = "x86_64")]
-mod x86;
+mod entries;
 
-use crate::cpu::{Proof, kernels};
+use crate::cpu::{Kernels, Proof, kernels};
 use crate::symmetric::OpenError;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -47,13 +43,13 @@ pub(crate) struct Kernel {
 /// The entry points for a level.
 pub(crate) fn kernel(proof: Proof) -> Kernel {
     match proof {
-        Proof::Portable => soft::KERNEL,
+        Proof::Portable => entries::PORTABLE,
         #[cfg(target_arch = "x86_64")]
-        Proof::Avx2(token) => x86::aes_ni(token),
+        Proof::Avx2(token) => entries::aes_ni(token),
         #[cfg(target_arch = "x86_64")]
-        Proof::Avx2Vaes(token) => x86::vaes_256(token),
+        Proof::Avx2Vaes(token) => entries::vaes_256(token),
         #[cfg(target_arch = "x86_64")]
-        Proof::Avx512(token) => x86::vaes_512(token),
+        Proof::Avx512(token) => entries::vaes_512(token),
     }
 }
 
@@ -67,6 +63,12 @@ pub fn encipher_in_place(key: &[u8; KEY_BYTES], iv: &[u8; IV_BYTES], data: &mut 
 pub fn decipher_in_place(key: &[u8; KEY_BYTES], iv: &[u8; IV_BYTES], data: &mut [u8]) {
     let tweak = Tweak { tau_bits: 0, nonce: iv, ad: &[] };
     (kernels().aez.cipher)(key, &tweak, data, Direction::Decipher);
+}
+
+/// [`decipher_in_place`] with the kernel of another level than this process uses, for comparisons.
+pub fn decipher_in_place_with(kernels: &Kernels, key: &[u8; KEY_BYTES], iv: &[u8; IV_BYTES], data: &mut [u8]) {
+    let tweak = Tweak { tau_bits: 0, nonce: iv, ad: &[] };
+    (kernels.aez.cipher)(key, &tweak, data, Direction::Decipher);
 }
 
 /// Encrypts in place with associated data and an authenticator of `tau_bytes`: `buffer` holds the message, then
