@@ -82,6 +82,7 @@ fn symmetric_operations() {
     let (key, nonce, mut tag) = ([1; 32], [2; 12], [0; 16]);
     let mut buffer = vec![3; 3000];
     aez::encipher_in_place(&[4; 48], &[5; 16], &mut buffer);
+    let mut opening = symmetric::FrameOpening::new();
     let allocations = allocations_of(|| {
         aez::decipher_in_place(&[4; 48], &[5; 16], &mut buffer);
         symmetric::ChaChaPoly::seal_in_place(&key, &nonce, &[], &mut buffer, &mut tag);
@@ -94,7 +95,7 @@ fn symmetric_operations() {
         symmetric::chacha20_block_batch(&[key; 20], 1, &nonce, &mut [[0; 64]; 20]);
         let (mut sealing_key, mut header) = (key, [7; 4]);
         let tags = symmetric::seal_frame(&mut sealing_key, 0, &mut header, &mut buffer);
-        let (mut opening, mut opening_key) = (symmetric::FrameOpening::new(), key);
+        let mut opening_key = key;
         opening.open_header(&opening_key, 0, &mut header, &tags[0]).unwrap();
         opening.open_body(&mut opening_key, &mut buffer, &tags[1]).unwrap();
         symmetric::hkdf_blake2b_512::<3>(&key, &buffer);

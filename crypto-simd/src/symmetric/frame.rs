@@ -51,9 +51,8 @@ fn seal_by(
 /// The opening of frames, header by header and body by body. In between it holds what was computed together with the
 /// header's blocks: most of what a body of usual size needs.
 pub struct FrameOpening {
-    kernel: Option<&'static Kernel>,
-    /// Empty unless a frame is started.
-    start: FrameStart,
+    /// The kernel, and what it knows of the body: empty unless a frame is started.
+    kernel: Option<(&'static Kernel, Box<FrameStart>)>,
     counter: u64,
     is_started: bool,
 }
@@ -65,7 +64,8 @@ impl FrameOpening {
     }
 
     fn by(kernel: Option<&'static Kernel>) -> Self {
-        Self { kernel, start: FrameStart::EMPTY, counter: 0, is_started: false }
+        let kernel = kernel.map(|kernel| (kernel, Box::new(FrameStart::EMPTY)));
+        Self { kernel, counter: 0, is_started: false }
     }
 
     /// Opens a header in place, under `counter`.
@@ -76,11 +76,14 @@ impl FrameOpening {
         header: &mut FrameHeader,
         tag: &[u8; 16],
     ) -> Result<(), OpenError> {
-        if std::mem::take(&mut self.is_started) {
-            self.start.wipe();
-        }
-        match self.kernel {
-            Some(kernel) => kernel.open_header(key, counter, header, tag, &mut self.start)?,
+        let was_started = std::mem::take(&mut self.is_started);
+        match &mut self.kernel {
+            Some((kernel, start)) => {
+                if was_started {
+                    start.wipe();
+                }
+                kernel.open_header(key, counter, header, tag, start)?;
+            }
             None => {
                 let [mut header_key, mut header_stream] = library::blocks(key, 0, &nonce_of(counter));
                 open_header(&mut header_key, &mut header_stream, header, tag)?;
@@ -96,8 +99,8 @@ impl FrameOpening {
         if !std::mem::take(&mut self.is_started) {
             return Err(OpenError);
         }
-        if let Some(kernel) = self.kernel {
-            return kernel.open_body(key, self.counter, body, tag, &mut self.start);
+        if let Some((kernel, start)) = &mut self.kernel {
+            return kernel.open_body(key, self.counter, body, tag, start);
         }
         library::open(key, &nonce_of(self.counter.wrapping_add(1)), &[], body, tag)?;
         rekey(key);
