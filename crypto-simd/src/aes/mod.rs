@@ -61,6 +61,13 @@ pub(crate) trait Blocks: Copy {
     /// One AES round: SubBytes, ShiftRows, MixColumns, then the round key.
     fn round(self, state: Self::Vector, key: Self::Vector) -> Self::Vector;
 
+    /// Leaves the vectors as they are, and has all of them computed before anything that uses one: a compiler that
+    /// finishes one chain of rounds after the other fills the CPU's window with what has to wait.
+    #[inline(always)]
+    fn in_step<const N: usize>(self, vectors: [Self::Vector; N]) -> [Self::Vector; N] {
+        vectors
+    }
+
     /// The blocks as integers.
     fn number(self, vector: Self::Vector) -> Self::Number;
 

@@ -2,6 +2,7 @@
 
 use super::{Block, Blocks, Pair};
 use crate::cpu::{Avx2, Avx2Vaes, Avx512};
+use std::arch::asm;
 use std::arch::x86_64::*;
 use std::mem::transmute;
 
@@ -13,6 +14,66 @@ const CARRIES: [u32; 4] = [0x87, 1, 1, 1];
 
 /// As the order of words in a shuffle: each takes the place of the next, the last that of the first.
 const ROTATED: i32 = 0b10_01_00_11;
+
+/// [`Blocks::in_step`] for groups of eight, four and two vectors, by an empty instruction that changes them all as far as
+/// the compiler knows.
+macro_rules! in_step {
+    ($two:ident, $four:ident, $eight:ident, $vector:ty, $register:ident, $feature:literal) => {
+        #[inline]
+        #[target_feature(enable = $feature)]
+        fn $two([a, b]: &mut [$vector; 2]) {
+            // SAFETY: there is no instruction.
+            unsafe {
+                asm!(
+                    "/* {0} {1} */",
+                    inout($register) * a,
+                    inout($register) * b,
+                    options(pure, nomem, nostack, preserves_flags)
+                );
+            }
+        }
+
+        #[inline]
+        #[target_feature(enable = $feature)]
+        fn $four([a, b, c, d]: &mut [$vector; 4]) {
+            // SAFETY: there is no instruction.
+            unsafe {
+                asm!(
+                    "/* {0} {1} {2} {3} */",
+                    inout($register) * a,
+                    inout($register) * b,
+                    inout($register) * c,
+                    inout($register) * d,
+                    options(pure, nomem, nostack, preserves_flags)
+                );
+            }
+        }
+
+        #[inline]
+        #[target_feature(enable = $feature)]
+        fn $eight([a, b, c, d, e, f, g, h]: &mut [$vector; 8]) {
+            // SAFETY: there is no instruction.
+            unsafe {
+                asm!(
+                    "/* {0} {1} {2} {3} {4} {5} {6} {7} */",
+                    inout($register) * a,
+                    inout($register) * b,
+                    inout($register) * c,
+                    inout($register) * d,
+                    inout($register) * e,
+                    inout($register) * f,
+                    inout($register) * g,
+                    inout($register) * h,
+                    options(pure, nomem, nostack, preserves_flags)
+                );
+            }
+        }
+    };
+}
+
+in_step!(two_128, four_128, eight_128, __m128i, xmm_reg, "avx2");
+in_step!(two_256, four_256, eight_256, __m256i, ymm_reg, "avx2");
+in_step!(two_512, four_512, eight_512, __m512i, zmm_reg, "avx512f");
 
 impl Blocks for Avx2 {
     const LANES: usize = 1;
@@ -92,6 +153,21 @@ impl Blocks for Avx2 {
     fn round(self, state: __m128i, key: __m128i) -> __m128i {
         // SAFETY: the token proves the feature.
         unsafe { _mm_aesenc_si128(state, key) }
+    }
+
+    #[inline(always)]
+    fn in_step<const N: usize>(self, mut vectors: [__m128i; N]) -> [__m128i; N] {
+        // SAFETY: the token proves the feature.
+        unsafe {
+            if let Ok(eight) = (&mut vectors[..]).try_into() {
+                eight_128(eight);
+            } else if let Ok(four) = (&mut vectors[..]).try_into() {
+                four_128(four);
+            } else if let Ok(two) = (&mut vectors[..]).try_into() {
+                two_128(two);
+            }
+        }
+        vectors
     }
 
     #[inline(always)]
@@ -206,6 +282,21 @@ impl Blocks for Avx2Vaes {
     fn round(self, state: __m256i, key: __m256i) -> __m256i {
         // SAFETY: the token proves the feature.
         unsafe { _mm256_aesenc_epi128(state, key) }
+    }
+
+    #[inline(always)]
+    fn in_step<const N: usize>(self, mut vectors: [__m256i; N]) -> [__m256i; N] {
+        // SAFETY: the token proves the feature.
+        unsafe {
+            if let Ok(eight) = (&mut vectors[..]).try_into() {
+                eight_256(eight);
+            } else if let Ok(four) = (&mut vectors[..]).try_into() {
+                four_256(four);
+            } else if let Ok(two) = (&mut vectors[..]).try_into() {
+                two_256(two);
+            }
+        }
+        vectors
     }
 
     #[inline(always)]
@@ -340,6 +431,21 @@ impl Blocks for Avx512 {
     fn round(self, state: __m512i, key: __m512i) -> __m512i {
         // SAFETY: the token proves the feature.
         unsafe { _mm512_aesenc_epi128(state, key) }
+    }
+
+    #[inline(always)]
+    fn in_step<const N: usize>(self, mut vectors: [__m512i; N]) -> [__m512i; N] {
+        // SAFETY: the token proves the feature.
+        unsafe {
+            if let Ok(eight) = (&mut vectors[..]).try_into() {
+                eight_512(eight);
+            } else if let Ok(four) = (&mut vectors[..]).try_into() {
+                four_512(four);
+            } else if let Ok(two) = (&mut vectors[..]).try_into() {
+                two_512(two);
+            }
+        }
+        vectors
     }
 
     #[inline(always)]
