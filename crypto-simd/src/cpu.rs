@@ -86,6 +86,7 @@ mod tokens {
                     ($(std::arch::is_x86_feature_detected!($feature) &&)* true).then_some(Self(()))
                 }
 
+                #[allow(dead_code, reason = "some functions need the features and no token")]
                 /// The proof inside a function that carries the features.
                 ///
                 /// # Safety
@@ -110,6 +111,11 @@ mod tokens {
         Avx512: "avx2" "fma" "bmi2" "aes" "vaes" "avx512f" "avx512bw" "avx512dq" "avx512vl" "avx512ifma"
     );
 
+    token!(
+        /// Proof of the SHA instructions, which no level promises.
+        ShaNi: "sha" "sse2" "ssse3" "sse4.1"
+    );
+
     impl From<Avx2Vaes> for Avx2 {
         fn from(_: Avx2Vaes) -> Self {
             Self(())
@@ -124,7 +130,7 @@ mod tokens {
 }
 
 #[cfg(target_arch = "x86_64")]
-pub use tokens::{Avx2, Avx2Vaes, Avx512};
+pub use tokens::{Avx2, Avx2Vaes, Avx512, ShaNi};
 
 /// A level with its token: what a module is asked with for its kernel.
 #[derive(Clone, Copy, Debug)]
@@ -169,10 +175,11 @@ pub struct Kernels {
     pub(crate) sha3_256: Option<keccak::batch::Kernel>,
     /// As many at a time as it has lanes.
     pub(crate) x448: Option<curve448::Kernel>,
-    pub(crate) sha256: Option<sha2::Sha256>,
+    /// Widest first.
+    pub(crate) sha256: [Option<sha2::Sha256>; 2],
     pub(crate) sha512: Option<sha2::Sha512>,
-    pub(crate) blake2b: Option<blake2b::Kernel>,
-    pub(crate) chacha20: Option<chacha::Kernel>,
+    pub(crate) blake2b: Option<blake2b::Blake2b>,
+    pub(crate) chacha20: Option<chacha::ChaCha20>,
     /// Of the link, where it is faster than the library.
     pub(crate) chacha20poly1305: Option<chacha20poly1305::Kernel>,
 }
@@ -189,7 +196,7 @@ impl Kernels {
             sha3_256: keccak::batch::kernel(proof),
             aes256_ctr: symmetric::stream::kernel(proof),
             x448: curve448::kernel(proof),
-            sha256: sha2::kernel_256(proof),
+            sha256: sha2::kernels_256(proof),
             sha512: sha2::kernel_512(proof),
             blake2b: blake2b::kernel(proof),
             chacha20: chacha::kernel(proof),

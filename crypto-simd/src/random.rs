@@ -1,7 +1,8 @@
 //! Randomness comes in as an argument: the operating system's, or a stream from a seed for tests and simulations.
 
 use crate::cpu::kernels;
-use crate::multibuffer::chacha::{self, Kernel};
+use crate::multibuffer::chacha::{self, ChaCha20};
+use crate::multibuffer::groups;
 use crate::symmetric::chacha20_block;
 use chacha20::ChaCha20Legacy;
 use chacha20::cipher::{KeyIvInit, StreamCipher, StreamCipherSeek};
@@ -45,21 +46,23 @@ impl SeededRandom {
 
     /// Calls `read` with the number and the stream of each seed, in order; the first blocks are made together.
     pub fn batch(seeds: &[&[u8; 32]], read: impl FnMut(usize, &mut Self)) {
-        Self::batch_by(kernels().chacha20.as_ref(), seeds, read);
+        Self::batch_by(kernels().chacha20, seeds, read);
     }
 
-    fn batch_by(kernel: Option<&Kernel>, seeds: &[&[u8; 32]], mut read: impl FnMut(usize, &mut Self)) {
-        let lanes = kernel.map_or(1, |kernel| kernel.lanes);
-        for (group, seeds) in seeds.chunks(lanes).enumerate() {
-            let blocks = kernel.filter(|kernel| seeds.len() >= kernel.worth).map(|kernel| kernel.blocks(seeds));
-            for (lane, seed) in seeds.iter().enumerate() {
-                let mut stream = match &blocks {
-                    Some(blocks) => {
-                        Self { seed: **seed, block: chacha::lane(blocks, lane), unread: BLOCK_BYTES, rest: None }
-                    }
-                    None => Self::new(seed),
-                };
-                read(group * lanes + lane, &mut stream);
+    fn batch_by(kernel: Option<ChaCha20>, seeds: &[&[u8; 32]], mut read: impl FnMut(usize, &mut Self)) {
+        for (kernel, group) in groups(&[kernel], seeds.len(), |_| 1) {
+            let blocks = kernel.map(|kernel| kernel.blocks(&seeds[group.clone()]));
+            for (lane, index) in group.enumerate() {
+                let seed = *seeds[index];
+                read(
+                    index,
+                    &mut match &blocks {
+                        Some(blocks) => {
+                            Self { seed, block: chacha::lane(blocks, lane), unread: BLOCK_BYTES, rest: None }
+                        }
+                        None => Self::new(&seed),
+                    },
+                );
             }
         }
     }

@@ -184,10 +184,24 @@ fn xor_states<W: Words, const GROUPS: usize, const SPECIAL: usize>(
     bytes: &mut [u8],
 ) {
     let vector_bytes = 4 * W::LANES;
+    if bytes.len() == (GROUPS * W::LANES - SPECIAL) * BLOCK_BYTES {
+        // A whole pass: every place is known to the compiler.
+        for group in 0..GROUPS {
+            let vectors = w.transpose(states[group]);
+            for index in 0..BLOCK_WORDS {
+                let at = (group * BLOCK_WORDS + index) * vector_bytes;
+                match at.checked_sub(SPECIAL * BLOCK_BYTES) {
+                    None => w.xor_into(vectors[index], &mut special.as_flattened_mut()[at..]),
+                    Some(at) => w.xor_into(vectors[index], &mut bytes[at..]),
+                }
+            }
+        }
+        return;
+    }
     let mut special = special.as_flattened_mut();
     let mut rest = bytes;
-    for state in states {
-        for vector in w.transpose(state) {
+    for group in 0..GROUPS {
+        for vector in w.transpose(states[group]) {
             let target = if special.is_empty() { &mut rest } else { &mut special };
             let taken = std::mem::take(target);
             if taken.len() >= vector_bytes {

@@ -109,10 +109,10 @@ fn load<W: Words16>(
             for lane in 0..W::LANES {
                 let ciphertext = ciphertexts.get(group * W::LANES + lane).unwrap_or(&ciphertexts[0]);
                 let bytes = ciphertext[8 * first..].as_chunks::<8>().0;
-                let row: [u64; LANES_MAX] = std::array::from_fn(|index| match index < W::LANES {
-                    true => u64::from_le_bytes(bytes[index]),
-                    false => 0,
-                });
+                let mut row = [0; LANES_MAX];
+                for (word, bytes) in row[..W::LANES].iter_mut().zip(bytes) {
+                    *word = u64::from_le_bytes(*bytes);
+                }
                 words[lane] = w.load(&row);
             }
             w.transpose(words);
@@ -131,7 +131,10 @@ fn decrypt<W: Steps>(w: W, key: &Key, Scratch { ciphertext, secrets }: &mut Scra
     let (first_part, second_part) = ciphertext.split_at(RANK * FIRST_PIECES);
     for (polynomial, pieces) in vector.iter_mut().zip(first_part.chunks_exact(FIRST_PIECES)) {
         for (pairs, pieces) in polynomial.as_chunks_mut::<8>().0.iter_mut().zip(pieces.as_chunks::<5>().0) {
-            *pairs = pairs_of_10(w, pieces, 15 - DU).map(|pair| w.decompress(pair));
+            *pairs = pairs_of_10(w, pieces, 15 - DU);
+            for pair in pairs {
+                *pair = w.decompress(*pair);
+            }
         }
         w.forward(polynomial);
     }
@@ -246,7 +249,10 @@ fn sample<W: Steps>(
     for (index, pairs) in polynomial.as_chunks_mut::<8>().0.iter_mut().enumerate() {
         let pieces = exchange(w, words[0][index], words[1][index]);
         for (pairs, piece) in pairs.as_chunks_mut::<4>().0.iter_mut().zip(pieces) {
-            *pairs = pairs_of_4(w, noise(w, piece), shift).map(|pair| w.sub_16(pair, offset));
+            *pairs = pairs_of_4(w, noise(w, piece), shift);
+            for pair in pairs {
+                *pair = w.sub_16(*pair, offset);
+            }
         }
     }
 }
@@ -285,8 +291,8 @@ fn multiply<W: Words16>(
     product: &mut Polynomial<W::Vector>,
 ) {
     for (index, pair) in product.iter_mut().enumerate() {
-        let factors = std::array::from_fn(|column| factors[column][index]);
-        *pair = w.products(std::array::from_fn(|column| vector[column][index]), factors);
+        let operands = [vector[0][index], vector[1][index], vector[2][index]];
+        *pair = w.products(operands, [factors[0][index], factors[1][index], factors[2][index]]);
     }
 }
 

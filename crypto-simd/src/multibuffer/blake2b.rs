@@ -1,9 +1,9 @@
 //! BLAKE2b (RFC 7693) over lanes, unkeyed or keyed, with a digest of 32 or 64 bytes.
 
 use super::runs::{Parts, Runs};
-use super::{IV, Rows, pays};
+use super::{IV, Kernel, Rows};
 use crate::cpu::Proof;
-use crate::words::{Words, Words64};
+use crate::words::{Words, Words64, load};
 use zeroize::Zeroize;
 
 const BLOCK_BYTES: usize = 128;
@@ -14,17 +14,10 @@ const LANES: usize = 8;
 pub(crate) type State = Rows<u64, LANES, 8>;
 
 /// BLAKE2b of up to 8 messages.
-#[derive(Clone, Copy)]
-pub(crate) struct Kernel {
-    /// Messages at once.
-    pub(crate) lanes: usize,
-    /// From how many equally long messages on this is faster than the library, one after the other.
-    pub(crate) worth: usize,
-    absorb: fn(&mut State, &Blocks<'_>),
-}
+pub(crate) type Blake2b = Kernel<fn(&mut State, &Blocks<'_>)>;
 
 /// Whole blocks of each lane.
-struct Blocks<'a> {
+pub(crate) struct Blocks<'a> {
     inputs: [&'a [u8]; LANES],
     /// Bytes hashed with the first of these blocks.
     counters: [u64; LANES],
@@ -62,11 +55,11 @@ impl Parameters {
 
 /// The twin with which the others are compared.
 #[cfg(test)]
-pub(crate) const EMULATED: Kernel =
-    Kernel { lanes: 8, worth: 1, absorb: |state, blocks| absorb(Words64(crate::lanes::Emulated::<8>), state, blocks) };
+pub(crate) const EMULATED: Blake2b =
+    Kernel { lanes: 8, worth: 1, call: |state, blocks| absorb(Words64(crate::lanes::Emulated::<8>), state, blocks) };
 
 /// The kernel for a level.
-pub(crate) fn kernel(proof: Proof) -> Option<Kernel> {
+pub(crate) fn kernel(proof: Proof) -> Option<Blake2b> {
     match proof {
         #[cfg(target_arch = "x86_64")]
         Proof::Avx512(token) => Some(x86::avx512(token)),
@@ -83,28 +76,28 @@ mod x86 {
     use super::*;
     use crate::cpu::{Avx2, Avx512};
 
-    pub(super) fn avx512(_: Avx512) -> Kernel {
+    pub(super) fn avx512(_: Avx512) -> Blake2b {
         #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
         fn inner(state: &mut State, blocks: &Blocks<'_>) {
             // SAFETY: this function is reached through the kernel only, which the token's owner made.
             absorb(Words64(unsafe { Avx512::assume() }), state, blocks);
         }
         // SAFETY: whoever has the kernel had the token, so the CPU has the features.
-        Kernel { lanes: 8, worth: 2, absorb: |state, blocks| unsafe { inner(state, blocks) } }
+        Kernel { lanes: 8, worth: 2, call: |state, blocks| unsafe { inner(state, blocks) } }
     }
 
-    pub(super) fn avx2(_: Avx2) -> Kernel {
+    pub(super) fn avx2(_: Avx2) -> Blake2b {
         #[target_feature(enable = "avx2")]
         fn inner(state: &mut State, blocks: &Blocks<'_>) {
             // SAFETY: this function is reached through the kernel only, which the token's owner made.
             absorb(Words64(unsafe { Avx2::assume() }), state, blocks);
         }
         // SAFETY: whoever has the kernel had the token, so the CPU has the features.
-        Kernel { lanes: 4, worth: 2, absorb: |state, blocks| unsafe { inner(state, blocks) } }
+        Kernel { lanes: 4, worth: 2, call: |state, blocks| unsafe { inner(state, blocks) } }
     }
 }
 
-impl Kernel {
+impl Blake2b {
     /// Hashes at most `lanes` messages, each under its key if the parameters count 32 bytes of one.
     /// The digests are the columns of the result.
     pub(crate) fn hash(&self, parameters: Parameters, keys: Option<&[&[u8; 32]]>, messages: &[&[u8]]) -> State {
@@ -134,10 +127,15 @@ impl Kernel {
             });
             let last = run.ended.map(|ended| if ended { u64::MAX } else { 0 });
             hashed += run.inputs[0].len() as u64;
-            (self.absorb)(&mut state, &Blocks { inputs: run.inputs, counters, last });
+            (self.call)(&mut state, &Blocks { inputs: run.inputs, counters, last });
             keep(&mut digests, &state, |lane| run.ended[lane]);
         }
         digests
+    }
+
+    /// How many blocks a message has, but for a key.
+    pub(crate) fn blocks(message: &[u8]) -> usize {
+        message.len().div_ceil(BLOCK_BYTES).max(1)
     }
 
     /// Hashes the 64-byte digests that are the columns of `digests`.
@@ -150,14 +148,9 @@ impl Kernel {
         }
         let mut state = start(parameters);
         let inputs = std::array::from_fn(|lane| &bytes[lane][..]);
-        (self.absorb)(&mut state, &Blocks { inputs, counters: [DIGEST_BYTES as u64; LANES], last: [u64::MAX; LANES] });
+        (self.call)(&mut state, &Blocks { inputs, counters: [DIGEST_BYTES as u64; LANES], last: [u64::MAX; LANES] });
         bytes.as_flattened_mut().zeroize();
         state
-    }
-
-    /// Whether these messages are hashed faster together.
-    pub(crate) fn pays(&self, messages: &[&[u8]]) -> bool {
-        pays(self.worth, messages.iter().map(|message| message.len() / BLOCK_BYTES + 1))
     }
 
     fn absorb_keys(&self, state: &mut State, keys: &[&[u8; 32]], messages: &[&[u8]]) {
@@ -166,11 +159,11 @@ impl Kernel {
             block[..key.len()].copy_from_slice(&key[..]);
         }
         let last = std::array::from_fn(|lane| match messages.get(lane) {
-            Some(message) if message.is_empty() => u64::MAX,
+            Some([]) => u64::MAX,
             _ => 0,
         });
         let inputs = std::array::from_fn(|lane| &blocks[lane][..]);
-        (self.absorb)(state, &Blocks { inputs, counters: [BLOCK_BYTES as u64; LANES], last });
+        (self.call)(state, &Blocks { inputs, counters: [BLOCK_BYTES as u64; LANES], last });
         blocks.as_flattened_mut().zeroize();
     }
 }
@@ -192,7 +185,7 @@ fn keep(digests: &mut State, state: &State, ended: impl Fn(usize) -> bool) {
 
 #[inline(always)]
 fn absorb<W: Words<Word = u64>>(w: W, rows: &mut State, blocks: &Blocks<'_>) {
-    let mut state: [W::Vector; 8] = std::array::from_fn(|row| w.load(&rows[row]));
+    let mut state = load(w, rows);
     let (mut counters, last) = (w.load(&blocks.counters), w.load(&blocks.last));
     for block in 0..blocks.inputs[0].len() / BLOCK_BYTES {
         let words = w.load_block::<false>(&blocks.inputs, block * BLOCK_BYTES);
@@ -208,19 +201,25 @@ fn absorb<W: Words<Word = u64>>(w: W, rows: &mut State, blocks: &Blocks<'_>) {
 #[inline(always)]
 fn compress<W: Words<Word = u64>>(
     w: W,
-    h: [W::Vector; 8],
+    mut h: [W::Vector; 8],
     m: &[W::Vector; 16],
     counter: W::Vector,
     last: W::Vector,
 ) -> [W::Vector; 8] {
-    let mut v: [W::Vector; 16] = std::array::from_fn(|index| if index < 8 { h[index] } else { w.splat(IV[index - 8]) });
+    let mut v = [w.splat(0); 16];
+    for index in 0..8 {
+        (v[index], v[index + 8]) = (h[index], w.splat(IV[index]));
+    }
     v[12] = w.xor(v[12], counter);
     v[14] = w.xor(v[14], last);
     macro_rules! rounds {
         ($($number:literal)*) => { $(round::<W, { $number % 10 }>(w, &mut v, m);)* };
     }
     rounds!(0 1 2 3 4 5 6 7 8 9 10 11);
-    std::array::from_fn(|index| w.xor3(h[index], v[index], v[index + 8]))
+    for index in 0..8 {
+        h[index] = w.xor3(h[index], v[index], v[index + 8]);
+    }
+    h
 }
 
 /// RFC 7693 2.7.

@@ -1,25 +1,17 @@
 //! First blocks of ChaCha20 keystreams (original variant, zero nonce), one seed per lane: what the reference's
 //! deterministic reader gives first (sphinx.md 2.4).
 
-use super::Rows;
+use super::{Kernel, Rows};
 use crate::cpu::Proof;
-use crate::words::{Words, Words32};
+use crate::words::{Words, Words32, load};
 
 /// "expand 32-byte k"
 const CONSTANTS: [u32; 4] = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
 
-/// First blocks of up to 16 keystreams.
-#[derive(Clone, Copy)]
-pub(crate) struct Kernel {
-    /// Keystreams at once.
-    pub(crate) lanes: usize,
-    /// From how many on this is faster than one after the other.
-    pub(crate) worth: usize,
-    /// Turns the rows of key words, 4 to 11, into the rows of the blocks.
-    block: fn(&mut Rows<u32, 16, 16>),
-}
+/// First blocks of up to 16 keystreams: turns the rows of key words, 4 to 11, into the rows of the blocks.
+pub(crate) type ChaCha20 = Kernel<fn(&mut Rows<u32, 16, 16>)>;
 
-impl Kernel {
+impl ChaCha20 {
     /// The first blocks of at most `lanes` keystreams.
     pub(crate) fn blocks(&self, seeds: &[&[u8; 32]]) -> Rows<u32, 16, 16> {
         let mut rows = Rows::splat([0; 16]);
@@ -28,7 +20,7 @@ impl Kernel {
                 row[lane] = u32::from_le_bytes(*word);
             }
         }
-        (self.block)(&mut rows);
+        (self.call)(&mut rows);
         rows
     }
 }
@@ -44,11 +36,11 @@ pub(crate) fn lane(rows: &Rows<u32, 16, 16>, lane: usize) -> [u8; 64] {
 
 /// The twin with which the others are compared.
 #[cfg(test)]
-pub(crate) const EMULATED: Kernel =
-    Kernel { lanes: 16, worth: 1, block: |rows| block(Words32(crate::lanes::Emulated::<16>), rows) };
+pub(crate) const EMULATED: ChaCha20 =
+    Kernel { lanes: 16, worth: 1, call: |rows| block(Words32(crate::lanes::Emulated::<16>), rows) };
 
 /// The kernel for a level.
-pub(crate) fn kernel(proof: Proof) -> Option<Kernel> {
+pub(crate) fn kernel(proof: Proof) -> Option<ChaCha20> {
     match proof {
         #[cfg(target_arch = "x86_64")]
         Proof::Avx512(token) => Some(x86::avx512(token)),
@@ -65,36 +57,34 @@ mod x86 {
     use super::*;
     use crate::cpu::{Avx2, Avx512};
 
-    pub(super) fn avx512(_: Avx512) -> Kernel {
+    pub(super) fn avx512(_: Avx512) -> ChaCha20 {
         #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
         fn inner(rows: &mut Rows<u32, 16, 16>) {
             // SAFETY: this function is reached through the kernel only, which the token's owner made.
             block(Words32(unsafe { Avx512::assume() }), rows);
         }
         // SAFETY: whoever has the kernel had the token, so the CPU has the features.
-        Kernel { lanes: 16, worth: 2, block: |rows| unsafe { inner(rows) } }
+        Kernel { lanes: 16, worth: 2, call: |rows| unsafe { inner(rows) } }
     }
 
-    pub(super) fn avx2(_: Avx2) -> Kernel {
+    pub(super) fn avx2(_: Avx2) -> ChaCha20 {
         #[target_feature(enable = "avx2")]
         fn inner(rows: &mut Rows<u32, 16, 16>) {
             // SAFETY: this function is reached through the kernel only, which the token's owner made.
             block(Words32(unsafe { Avx2::assume() }), rows);
         }
         // SAFETY: whoever has the kernel had the token, so the CPU has the features.
-        Kernel { lanes: 8, worth: 2, block: |rows| unsafe { inner(rows) } }
+        Kernel { lanes: 8, worth: 2, call: |rows| unsafe { inner(rows) } }
     }
 }
 
 /// The first block of each lane, whose key stands in rows 4 to 11. Counter and nonce are zero.
 #[inline(always)]
 fn block<W: Words<Word = u32>>(w: W, rows: &mut Rows<u32, 16, 16>) {
-    let zero = w.splat(0);
-    let start: [W::Vector; 16] = std::array::from_fn(|row| match row {
-        0..4 => w.splat(CONSTANTS[row]),
-        4..12 => w.load(&rows[row]),
-        _ => zero,
-    });
+    let mut start = load(w, rows);
+    for row in 0..4 {
+        (start[row], start[row + 12]) = (w.splat(CONSTANTS[row]), w.splat(0));
+    }
     let mut x = start;
     for _ in 0..10 {
         for column in 0..4 {

@@ -39,7 +39,7 @@ pub(crate) fn sha512_256(kernel: &Sha512, messages: &[&[u8]], digests: &mut [[u8
     }
     let mut state = Rows::splat(IV_512_256);
     for run in Runs::new(parts) {
-        (kernel.absorb)(&mut state, Blocks::Bytes(&run.inputs));
+        (kernel.call)(&mut state, Blocks::Bytes(&run.inputs));
         for (lane, digest) in digests.iter_mut().enumerate().filter(|(lane, _)| run.ended[*lane]) {
             for (bytes, row) in digest.as_chunks_mut().0.iter_mut().zip(&*state) {
                 *bytes = row[lane].to_be_bytes();
@@ -58,7 +58,7 @@ pub(crate) fn hmac_sha256(kernel: &Sha256, keys: &[&[u8; 32]], messages: &[&[u8]
     }
     let mut digests = State256::splat([0; 8]);
     for run in Runs::new(parts) {
-        (kernel.absorb)(&mut hmac.inner, Blocks::Bytes(&run.inputs));
+        (kernel.call)(&mut hmac.inner, Blocks::Bytes(&run.inputs));
         for lane in (0..messages.len()).filter(|lane| run.ended[*lane]) {
             for (digest, row) in digests.iter_mut().zip(&*hmac.inner) {
                 digest[lane] = row[lane];
@@ -97,7 +97,7 @@ pub(crate) fn hkdf_expand_sha256(kernel: &Sha256, prks: &[&[u8]], info: &[u8], o
             if index > 0 && number == 0 {
                 words[..block.len()].copy_from_slice(&*block);
             }
-            (kernel.absorb)(&mut inner, Blocks::Words(&words));
+            (kernel.call)(&mut inner, Blocks::Words(&words));
         }
         block = hmac.finish(kernel, &inner);
         let start = index * DIGEST_BYTES;
@@ -125,9 +125,9 @@ impl Hmac {
         }
         let iv = IV.map(|word| (word >> 32) as u32);
         let mut hmac = Self { inner: State256::splat(iv), outer: State256::splat(iv) };
-        (kernel.absorb)(&mut hmac.inner, Blocks::Words(&words));
+        (kernel.call)(&mut hmac.inner, Blocks::Words(&words));
         words.as_flattened_mut().iter_mut().for_each(|word| *word ^= IPAD ^ OPAD);
-        (kernel.absorb)(&mut hmac.outer, Blocks::Words(&words));
+        (kernel.call)(&mut hmac.outer, Blocks::Words(&words));
         hmac
     }
 
@@ -138,7 +138,7 @@ impl Hmac {
         words[8] = [0x8000_0000; 16];
         words[15] = [8 * (BLOCK_256 + DIGEST_BYTES) as u32; 16];
         let mut tags = self.outer.clone();
-        (kernel.absorb)(&mut tags, Blocks::Words(&words));
+        (kernel.call)(&mut tags, Blocks::Words(&words));
         tags
     }
 }

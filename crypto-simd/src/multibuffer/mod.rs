@@ -5,19 +5,21 @@
 //! | [`runs`] | messages of any lengths cut into runs of whole blocks that all lanes absorb together |
 //! | [`messages`] | SHA-512/256, HMAC-SHA-256 and HKDF-Expand on top |
 //! | [`sha2`] | the compression functions of SHA-256 and SHA-512 |
+//! | `sha_ni` | SHA-256 of two messages with the SHA instructions |
 //! | [`blake2b`] | the compression function of BLAKE2b |
 //! | [`chacha`] | first blocks of ChaCha20 keystreams |
 //!
-//! A kernel holds how many lanes it has and from how many messages on it is faster than the library, one message after
-//! the other; [`pays`] decides by the messages' lengths, which are public.
+//! [`groups`] decides which messages are hashed by which kernel, or one by one by a library.
 
 pub(crate) mod blake2b;
 pub(crate) mod chacha;
 pub(crate) mod messages;
 pub(crate) mod runs;
 pub(crate) mod sha2;
+#[cfg(target_arch = "x86_64")]
+mod sha_ni;
 
-use std::ops::{Deref, DerefMut};
+use std::ops::{Deref, DerefMut, Range};
 use zeroize::{DefaultIsZeroes, Zeroize};
 
 /// The first 64 bits of the fractional parts of the square roots of the first eight primes: where SHA-512 and BLAKE2b
@@ -74,27 +76,43 @@ pub(crate) enum Blocks<'a, W: DefaultIsZeroes, const LANES: usize> {
     Words(&'a Rows<W, LANES, 16>),
 }
 
-/// A Merkle-Damgård hash of up to `LANES` messages at once.
+/// Hashes several messages with one call of `F`.
 #[derive(Clone, Copy)]
-pub(crate) struct Kernel<W: DefaultIsZeroes, const LANES: usize> {
-    /// Messages that are hashed at once.
+pub(crate) struct Kernel<F> {
+    /// Messages at once.
     pub(crate) lanes: usize,
-    /// From how many equally long messages on this is faster than the library, one after the other.
+    /// How many messages, hashed by what comes after this kernel, cost as much as one call.
     pub(crate) worth: usize,
-    /// Takes blocks into the states.
-    pub(crate) absorb: fn(&mut Rows<W, LANES, 8>, Blocks<'_, W, LANES>),
+    /// The function.
+    pub(crate) call: F,
 }
 
-impl<W: DefaultIsZeroes, const LANES: usize> Kernel<W, LANES> {
-    /// Whether messages of these lengths, in blocks, are hashed faster together.
-    pub(crate) fn pays(&self, blocks: impl Iterator<Item = usize>) -> bool {
-        pays(self.worth, blocks)
-    }
+/// Takes blocks into the states of a Merkle-Damgård hash.
+pub(crate) type Absorb<W, const LANES: usize> = fn(&mut Rows<W, LANES, 8>, Blocks<'_, W, LANES>);
+
+/// Cuts `count` messages into groups, each with the kernel that hashes it fastest, or one message without a kernel.
+/// The kernels come widest first; `blocks` gives the length of a message, which is public.
+pub(crate) fn groups<F>(
+    kernels: &[Option<Kernel<F>>],
+    count: usize,
+    blocks: impl Fn(usize) -> usize,
+) -> impl Iterator<Item = (Option<&Kernel<F>>, Range<usize>)> {
+    let mut next = 0;
+    std::iter::from_fn(move || {
+        if next == count {
+            return None;
+        }
+        let chosen = kernels.iter().flatten().find_map(|kernel| {
+            let group = next..count.min(next + kernel.lanes);
+            let longest = group.clone().map(&blocks).max().unwrap_or_default();
+            let pays = group.len() > 1 && group.clone().map(&blocks).sum::<usize>() >= kernel.worth * longest;
+            pays.then_some((Some(kernel), group))
+        });
+        let group = chosen.unwrap_or((None, next..next + 1));
+        next = group.1.end;
+        Some(group)
+    })
 }
 
-/// Whether messages of these lengths, in blocks, are hashed faster together than one after the other, which a call
-/// costs as much as `worth` of.
-fn pays(worth: usize, blocks: impl Iterator<Item = usize>) -> bool {
-    let (sum, longest) = blocks.fold((0, 0), |(sum, longest), blocks| (sum + blocks, blocks.max(longest)));
-    sum >= worth * longest
-}
+#[cfg(test)]
+mod tests;

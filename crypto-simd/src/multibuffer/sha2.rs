@@ -1,8 +1,10 @@
 //! SHA-256 and SHA-512 (FIPS 180-4) over lanes: one compression function for both, in the standard's names.
 
-use super::{Blocks, Kernel, Rows};
+#[cfg(target_arch = "x86_64")]
+use super::sha_ni;
+use super::{Absorb, Blocks, Kernel, Rows};
 use crate::cpu::Proof;
-use crate::words::{Words, Words32, Words64};
+use crate::words::{Words, Words32, Words64, load};
 
 /// What differs between the two functions.
 trait Sha2: Words {
@@ -85,7 +87,7 @@ where
 
 /// The first 64 bits of the fractional parts of the cube roots of the first 80 primes.
 #[rustfmt::skip]
-const K: [u64; 80] = [
+pub(super) const K: [u64; 80] = [
     0x428a_2f98_d728_ae22, 0x7137_4491_23ef_65cd, 0xb5c0_fbcf_ec4d_3b2f, 0xe9b5_dba5_8189_dbbc,
     0x3956_c25b_f348_b538, 0x59f1_11f1_b605_d019, 0x923f_82a4_af19_4f9b, 0xab1c_5ed5_da6d_8118,
     0xd807_aa98_a303_0242, 0x1283_5b01_4570_6fbe, 0x2431_85be_4ee4_b28c, 0x550c_7dc3_d5ff_b4e2,
@@ -109,31 +111,35 @@ const K: [u64; 80] = [
 ];
 
 /// SHA-256 of up to 16 messages.
-pub(crate) type Sha256 = Kernel<u32, 16>;
+pub(crate) type Sha256 = Kernel<Absorb<u32, 16>>;
 /// SHA-512 of up to 8 messages.
-pub(crate) type Sha512 = Kernel<u64, 8>;
+pub(crate) type Sha512 = Kernel<Absorb<u64, 8>>;
 
 /// The kernel that runs everywhere: the twin with which the others are compared.
 #[cfg(test)]
-pub(crate) const EMULATED_256: Sha256 = Kernel {
-    lanes: 16,
-    worth: 1,
-    absorb: |state, blocks| absorb(Words32(crate::lanes::Emulated::<16>), state, blocks),
-};
+pub(crate) const EMULATED_256: Sha256 =
+    Kernel { lanes: 16, worth: 1, call: |state, blocks| absorb(Words32(crate::lanes::Emulated::<16>), state, blocks) };
 #[cfg(test)]
 pub(crate) const EMULATED_512: Sha512 =
-    Kernel { lanes: 8, worth: 1, absorb: |state, blocks| absorb(Words64(crate::lanes::Emulated::<8>), state, blocks) };
+    Kernel { lanes: 8, worth: 1, call: |state, blocks| absorb(Words64(crate::lanes::Emulated::<8>), state, blocks) };
 
-/// SHA-256 of several messages at a level, where it is faster than the library.
-pub(crate) fn kernel_256(proof: Proof) -> Option<Sha256> {
+/// The kernels for SHA-256 of several messages at a level, widest first.
+pub(crate) fn kernels_256(proof: Proof) -> [Option<Sha256>; 2] {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let pair = crate::cpu::ShaNi::detect().map(sha_ni::kernel);
+        match proof {
+            Proof::Portable => [None, None],
+            // Eight lanes without rotation are slower than the SHA instructions.
+            Proof::Avx2(_) | Proof::Avx2Vaes(_) if pair.is_some() => [pair, None],
+            Proof::Avx2(token) => [Some(x86::avx2_256(token)), None],
+            Proof::Avx2Vaes(token) => [Some(x86::avx2_256(token.into())), None],
+            Proof::Avx512(token) => [Some(x86::avx512_256(token)), pair],
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
     match proof {
-        #[cfg(target_arch = "x86_64")]
-        Proof::Avx512(token) => Some(x86::avx512_256(token)),
-        #[cfg(target_arch = "x86_64")]
-        Proof::Avx2(token) => Some(x86::avx2_256(token)),
-        #[cfg(target_arch = "x86_64")]
-        Proof::Avx2Vaes(token) => Some(x86::avx2_256(token.into())),
-        _ => None,
+        Proof::Portable => [None, None],
     }
 }
 
@@ -150,6 +156,9 @@ pub(crate) fn kernel_512(proof: Proof) -> Option<Sha512> {
     }
 }
 
+#[cfg(all(test, target_arch = "x86_64"))]
+pub(crate) use x86::avx2_256;
+
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::*;
@@ -157,7 +166,7 @@ mod x86 {
 
     macro_rules! kernel {
         ($name:ident, $kernel:ty, $token:ident, $words:ident, $word:ty, $lanes:literal, $used:literal, $worth:literal, $features:literal) => {
-            pub(super) fn $name(_: $token) -> $kernel {
+            pub(crate) fn $name(_: $token) -> $kernel {
                 #[target_feature(enable = $features)]
                 fn inner(state: &mut Rows<$word, $lanes, 8>, blocks: Blocks<'_, $word, $lanes>) {
                     // SAFETY: this function is reached through the kernel only, which the token's owner made.
@@ -165,12 +174,12 @@ mod x86 {
                     absorb($words(token), state, blocks);
                 }
                 // SAFETY: whoever has the kernel had the token, so the CPU has the features.
-                Kernel { lanes: $used, worth: $worth, absorb: |state, blocks| unsafe { inner(state, blocks) } }
+                Kernel { lanes: $used, worth: $worth, call: |state, blocks| unsafe { inner(state, blocks) } }
             }
         };
     }
 
-    kernel!(avx512_256, Sha256, Avx512, Words32, u32, 16, 16, 4, "avx512f,avx512bw,avx512dq,avx512vl");
+    kernel!(avx512_256, Sha256, Avx512, Words32, u32, 16, 16, 7, "avx512f,avx512bw,avx512dq,avx512vl");
     kernel!(avx512_512, Sha512, Avx512, Words64, u64, 8, 8, 2, "avx512f,avx512bw,avx512dq,avx512vl");
     kernel!(avx2_256, Sha256, Avx2, Words32, u32, 16, 8, 7, "avx2");
     kernel!(avx2_512, Sha512, Avx2, Words64, u64, 8, 4, 3, "avx2");
@@ -182,20 +191,15 @@ fn absorb<S: Sha2, const LANES: usize>(s: S, rows: &mut Rows<S::Word, LANES, 8>,
 where
     S::Word: zeroize::DefaultIsZeroes,
 {
-    let mut state: [S::Vector; 8] = std::array::from_fn(|row| s.load(&rows[row]));
-    let (inputs, count) = match blocks {
-        Blocks::Bytes(inputs) => (inputs, inputs[0].len() / S::BLOCK_BYTES),
-        Blocks::Words(_) => (&[&[][..]; LANES], 1),
-    };
-    for block in 0..count {
-        let words = match blocks {
-            Blocks::Bytes(_) => s.load_block::<true>(inputs, block * S::BLOCK_BYTES),
-            Blocks::Words(words) => std::array::from_fn(|index| s.load(&words[index])),
-        };
-        let hashed = compress(s, state, words);
-        for row in 0..8 {
-            state[row] = s.add(state[row], hashed[row]);
+    let mut state = load(s, rows);
+    match blocks {
+        Blocks::Bytes(inputs) => {
+            for block in 0..inputs[0].len() / S::BLOCK_BYTES {
+                let words = s.load_block::<true>(inputs, block * S::BLOCK_BYTES);
+                state = compress(s, state, words);
+            }
         }
+        Blocks::Words(words) => state = compress(s, state, load(s, words)),
     }
     for row in 0..8 {
         s.store(state[row], &mut rows[row]);
@@ -225,7 +229,8 @@ macro_rules! sixteen {
 }
 
 #[inline(always)]
-fn compress<S: Sha2>(s: S, mut state: [S::Vector; 8], mut w: [S::Vector; 16]) -> [S::Vector; 8] {
+fn compress<S: Sha2>(s: S, before: [S::Vector; 8], mut w: [S::Vector; 16]) -> [S::Vector; 8] {
+    let mut state = before;
     let mut first = 0;
     while first < S::ROUNDS - 16 {
         macro_rules! step {
@@ -246,13 +251,18 @@ fn compress<S: Sha2>(s: S, mut state: [S::Vector; 8], mut w: [S::Vector; 16]) ->
         };
     }
     sixteen!(step);
+    for row in 0..8 {
+        state[row] = s.add(state[row], before[row]);
+    }
     state
 }
 
 /// One round with the sum of its word and its constant.
 #[inline(always)]
 fn round<S: Sha2>(s: S, [a, b, c, d, e, f, g, h]: [S::Vector; 8], word: S::Vector) -> [S::Vector; 8] {
-    let t_1 = s.add(s.add(s.add(h, word), s.choose(e, f, g)), s.big_sigma_1(e));
-    let t_2 = s.add(s.big_sigma_0(a), s.majority(a, b, c));
-    [s.add(t_1, t_2), a, b, c, s.add(d, t_1), e, f, g]
+    let (sum, chosen, sigma) = (s.add(h, word), s.choose(e, f, g), s.big_sigma_1(e));
+    let next_e = s.add_in_order(s.add_in_order(s.add(d, sum), chosen), sigma);
+    let t_1 = s.add_in_order(s.add_in_order(sum, chosen), sigma);
+    let next_a = s.add_in_order(s.add_in_order(t_1, s.majority(a, b, c)), s.big_sigma_0(a));
+    [next_a, a, b, c, next_e, e, f, g]
 }

@@ -32,7 +32,7 @@ fn a_batch_gives_the_streams_of_its_seeds() {
     for kernel in levels.chain([Some(chacha::EMULATED)]) {
         for count in 0..=seeds.len() {
             let mut next = 0;
-            SeededRandom::batch_by(kernel.as_ref(), &seeds[..count], |index, stream| {
+            SeededRandom::batch_by(kernel, &seeds[..count], |index, stream| {
                 let mut bytes = [0; 100];
                 stream.fill(&mut bytes);
                 assert_eq!(bytes[..], expected(seeds[index], 100), "stream {index} of {count}");

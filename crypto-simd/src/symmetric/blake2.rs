@@ -1,7 +1,8 @@
 //! BLAKE2b: plain, keyed, as HMAC and HKDF (wire.md 2.2) and as the BLAKE2Xb output stream (sphinx.md 11.2).
 
 use crate::cpu::kernels;
-use crate::multibuffer::blake2b::{Kernel, Parameters, State as Lanes};
+use crate::multibuffer::blake2b::{Blake2b, Parameters, State as Lanes};
+use crate::multibuffer::groups;
 use crate::random::Random;
 use blake2b_simd::{Params, State};
 use zeroize::{Zeroize, Zeroizing};
@@ -39,32 +40,26 @@ pub fn blake2b_256_keyed(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
 
 /// BLAKE2b with a 32-byte digest of each message; both slices have the same length.
 pub fn blake2b_256_batch(messages: &[&[u8]], digests: &mut [[u8; 32]]) {
-    blake2b_256_by(kernels().blake2b.as_ref(), None, messages, digests);
+    blake2b_256_by(kernels().blake2b, None, messages, digests);
 }
 
 /// BLAKE2b in its keyed mode with a 32-byte digest of each message under its key; all slices have the same length.
 pub fn blake2b_256_keyed_batch(keys: &[&[u8; 32]], messages: &[&[u8]], digests: &mut [[u8; 32]]) {
-    blake2b_256_by(kernels().blake2b.as_ref(), Some(keys), messages, digests);
+    blake2b_256_by(kernels().blake2b, Some(keys), messages, digests);
 }
 
-fn blake2b_256_by(kernel: Option<&Kernel>, keys: Option<&[&[u8; 32]]>, messages: &[&[u8]], digests: &mut [[u8; 32]]) {
-    let lanes = kernel.map_or(1, |kernel| kernel.lanes);
-    for (group, (messages, digests)) in messages.chunks(lanes).zip(digests.chunks_mut(lanes)).enumerate() {
-        let keys = keys.map(|keys| &keys[group * lanes..][..messages.len()]);
-        let key_bytes = if keys.is_some() { 32 } else { 0 };
-        match kernel {
-            Some(kernel) if kernel.pays(messages) => {
+fn blake2b_256_by(kernel: Option<Blake2b>, keys: Option<&[&[u8; 32]]>, messages: &[&[u8]], digests: &mut [[u8; 32]]) {
+    let key_bytes = if keys.is_some() { 32 } else { 0 };
+    for (kernel, group) in groups(&[kernel], messages.len(), |index| Blake2b::blocks(messages[index])) {
+        let keys = keys.map(|keys| &keys[group.clone()]);
+        let (messages, digests) = (&messages[group.clone()], &mut digests[group]);
+        match (kernel, keys) {
+            (Some(kernel), _) => {
                 let state = kernel.hash(Parameters::sequential(32, key_bytes), keys, messages);
                 digests.iter_mut().enumerate().for_each(|(lane, digest)| write(&state, lane, digest));
             }
-            _ => {
-                for (index, (message, digest)) in messages.iter().zip(digests).enumerate() {
-                    *digest = match keys {
-                        Some(keys) => blake2b_256_keyed(keys[index], &[message]),
-                        None => blake2b_256(message),
-                    };
-                }
-            }
+            (None, Some(keys)) => digests[0] = blake2b_256_keyed(keys[0], &[messages[0]]),
+            (None, None) => digests[0] = blake2b_256(messages[0]),
         }
     }
 }
@@ -189,26 +184,21 @@ impl Blake2Xb {
 
     /// Streams of equal lengths of at most 64 bytes, each over its message under its key, read to their ends.
     pub fn batch(keys: &[&[u8; 32]], messages: &[&[u8]], outputs: &mut [&mut [u8]]) {
-        Self::batch_by(kernels().blake2b.as_ref(), keys, messages, outputs);
+        Self::batch_by(kernels().blake2b, keys, messages, outputs);
     }
 
-    fn batch_by(kernel: Option<&Kernel>, keys: &[&[u8; 32]], messages: &[&[u8]], outputs: &mut [&mut [u8]]) {
-        let lanes = kernel.map_or(1, |kernel| kernel.lanes);
-        let groups = keys.chunks(lanes).zip(messages.chunks(lanes)).zip(outputs.chunks_mut(lanes));
-        for ((keys, messages), outputs) in groups {
+    fn batch_by(kernel: Option<Blake2b>, keys: &[&[u8; 32]], messages: &[&[u8]], outputs: &mut [&mut [u8]]) {
+        for (kernel, group) in groups(&[kernel], messages.len(), |index| Blake2b::blocks(messages[index])) {
+            let (keys, messages, outputs) = (&keys[group.clone()], &messages[group.clone()], &mut outputs[group]);
             let length = outputs[0].len();
             match kernel {
-                Some(kernel) if kernel.pays(messages) => {
+                Some(kernel) => {
                     let roots = kernel.hash(Parameters::xof_root(32, length as u32), Some(keys), messages);
                     let parameters = Parameters::xof_block(length as u8, 0, length as u32);
                     let blocks = kernel.hash_digests(parameters, &roots);
                     outputs.iter_mut().enumerate().for_each(|(lane, output)| write(&blocks, lane, output));
                 }
-                _ => {
-                    for ((key, message), output) in keys.iter().zip(messages).zip(outputs) {
-                        Self::new(length as u32, &key[..], &[message]).fill(output);
-                    }
-                }
+                None => Self::new(length as u32, keys[0], &[messages[0]]).fill(outputs[0]),
             }
         }
     }

@@ -1,8 +1,8 @@
 //! SHA-512/256 for replay tags; HMAC-SHA-256 and HKDF-Expand for packet keys (sphinx.md 2.2, 2.3).
 
 use crate::cpu::kernels;
-use crate::multibuffer::messages;
 use crate::multibuffer::sha2::{Sha256 as Sha256Lanes, Sha512 as Sha512Lanes};
+use crate::multibuffer::{groups, messages};
 use ::sha2::{Digest, Sha256, Sha512_256};
 use zeroize::Zeroize;
 
@@ -17,40 +17,30 @@ pub fn sha512_256(bytes: &[u8]) -> [u8; 32] {
 
 /// SHA-512/256 of each input; both slices have the same length.
 pub fn sha512_256_batch(inputs: &[&[u8]], digests: &mut [[u8; 32]]) {
-    sha512_256_by(kernels().sha512.as_ref(), inputs, digests);
+    sha512_256_by(kernels().sha512, inputs, digests);
 }
 
-fn sha512_256_by(kernel: Option<&Sha512Lanes>, inputs: &[&[u8]], digests: &mut [[u8; 32]]) {
-    let lanes = kernel.map_or(1, |kernel| kernel.lanes);
-    for (inputs, digests) in inputs.chunks(lanes).zip(digests.chunks_mut(lanes)) {
+fn sha512_256_by(kernel: Option<Sha512Lanes>, inputs: &[&[u8]], digests: &mut [[u8; 32]]) {
+    for (kernel, group) in groups(&[kernel], inputs.len(), |index| inputs[index].len() / 128 + 1) {
         match kernel {
-            Some(kernel) if kernel.pays(inputs.iter().map(|input| input.len() / 128 + 1)) => {
-                messages::sha512_256(kernel, inputs, digests);
-            }
-            _ => inputs.iter().zip(digests).for_each(|(input, digest)| *digest = sha512_256(input)),
+            Some(kernel) => messages::sha512_256(kernel, &inputs[group.clone()], &mut digests[group]),
+            None => digests[group.start] = sha512_256(inputs[group.start]),
         }
     }
 }
 
 /// HMAC-SHA-256 of each message under its key; all slices have the same length. Messages of equal length are fastest.
 pub fn hmac_sha256_batch(keys: &[&[u8; 32]], messages: &[&[u8]], tags: &mut [[u8; 32]]) {
-    hmac_sha256_by(kernels().sha256.as_ref(), keys, messages, tags);
+    hmac_sha256_by(&kernels().sha256, keys, messages, tags);
 }
 
-fn hmac_sha256_by(kernel: Option<&Sha256Lanes>, keys: &[&[u8; 32]], messages: &[&[u8]], tags: &mut [[u8; 32]]) {
-    let lanes = kernel.map_or(1, |kernel| kernel.lanes);
-    let groups = keys.chunks(lanes).zip(messages.chunks(lanes)).zip(tags.chunks_mut(lanes));
-    for ((keys, messages), tags) in groups {
+fn hmac_sha256_by(kernels: &[Option<Sha256Lanes>], keys: &[&[u8; 32]], messages: &[&[u8]], tags: &mut [[u8; 32]]) {
+    // Besides the message, both padded keys and the inner digest are hashed.
+    for (kernel, group) in groups(kernels, messages.len(), |index| messages[index].len() / BLOCK_BYTES + 4) {
+        let (keys, messages, tags) = (&keys[group.clone()], &messages[group.clone()], &mut tags[group]);
         match kernel {
-            // Besides the message, both padded keys and the inner digest are hashed.
-            Some(kernel) if kernel.pays(messages.iter().map(|message| message.len() / BLOCK_BYTES + 4)) => {
-                messages::hmac_sha256(kernel, keys, messages, tags);
-            }
-            _ => {
-                for ((key, message), tag) in keys.iter().zip(messages).zip(tags) {
-                    *tag = hmac_sha256(&key[..], &[message]);
-                }
-            }
+            Some(kernel) => messages::hmac_sha256(kernel, keys, messages, tags),
+            None => tags[0] = hmac_sha256(&keys[0][..], &[messages[0]]),
         }
     }
 }
@@ -60,22 +50,18 @@ fn hmac_sha256_by(kernel: Option<&Sha256Lanes>, keys: &[&[u8; 32]], messages: &[
 /// # Panics
 /// As [`hkdf_expand_sha256`].
 pub fn hkdf_expand_sha256_batch(prks: &[&[u8]], info: &[u8], outputs: &mut [&mut [u8]]) {
-    hkdf_expand_sha256_by(kernels().sha256.as_ref(), prks, info, outputs);
+    hkdf_expand_sha256_by(&kernels().sha256, prks, info, outputs);
 }
 
-fn hkdf_expand_sha256_by(kernel: Option<&Sha256Lanes>, prks: &[&[u8]], info: &[u8], outputs: &mut [&mut [u8]]) {
+fn hkdf_expand_sha256_by(kernels: &[Option<Sha256Lanes>], prks: &[&[u8]], info: &[u8], outputs: &mut [&mut [u8]]) {
     assert!(outputs.iter().all(|output| output.len() <= HKDF_BYTES_MAX), "HKDF gives at most 8160 bytes");
-    let lanes = kernel.map_or(1, |kernel| kernel.lanes);
-    for (prks, outputs) in prks.chunks(lanes).zip(outputs.chunks_mut(lanes)) {
+    let kernels = if messages::expands(prks, info) { kernels } else { &[] };
+    // Outputs are equally long where time matters.
+    for (kernel, group) in groups(kernels, prks.len(), |_| 1) {
+        let (prks, outputs) = (&prks[group.clone()], &mut outputs[group]);
         match kernel {
-            Some(kernel) if kernel.pays(outputs.iter().map(|output| output.len())) && messages::expands(prks, info) => {
-                messages::hkdf_expand_sha256(kernel, prks, info, outputs);
-            }
-            _ => {
-                for (prk, output) in prks.iter().zip(outputs) {
-                    hkdf_expand_sha256(prk, info, output);
-                }
-            }
+            Some(kernel) => messages::hkdf_expand_sha256(kernel, prks, info, outputs),
+            None => hkdf_expand_sha256(prks[0], info, outputs[0]),
         }
     }
 }

@@ -63,15 +63,16 @@ impl Words for Words32<Avx2> {
         let inputs: &[&[u8]; 8] = inputs.first_chunk().expect("an input for each lane");
         let mut words = [self.splat(0); 16];
         for half in 0..2 {
-            let rows: [__m256i; 8] = std::array::from_fn(|lane| {
+            let words = &mut words[8 * half..][..8];
+            for lane in 0..8 {
                 let row = row(self.0, inputs[lane], offset + 32 * half);
-                if BIG_ENDIAN { swap_bytes(self.0, SWAP_32, row) } else { row }
-            });
-            // Half j of `fours[group][c]` holds word 4j + c of four lanes.
-            let fours: [[__m256i; 4]; 2] = std::array::from_fn(|group| {
-                let [a, b, c, d] = [rows[4 * group], rows[4 * group + 1], rows[4 * group + 2], rows[4 * group + 3]];
+                words[lane] = if BIG_ENDIAN { swap_bytes(self.0, SWAP_32, row) } else { row };
+            }
+            // In groups of four lanes: half j of the vector at c then holds word 4j + c of these lanes.
+            for group in words.as_chunks_mut::<4>().0 {
+                let [a, b, c, d] = *group;
                 // SAFETY: the token proves the feature.
-                unsafe {
+                *group = unsafe {
                     let (ab_low, ab_high) = (_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));
                     let (cd_low, cd_high) = (_mm256_unpacklo_epi32(c, d), _mm256_unpackhi_epi32(c, d));
                     [
@@ -80,10 +81,10 @@ impl Words for Words32<Avx2> {
                         _mm256_unpacklo_epi64(ab_high, cd_high),
                         _mm256_unpackhi_epi64(ab_high, cd_high),
                     ]
-                }
-            });
+                };
+            }
             for c in 0..4 {
-                [words[8 * half + c], words[8 * half + 4 + c]] = halves(self.0, fours[0][c], fours[1][c]);
+                [words[c], words[4 + c]] = halves(self.0, words[c], words[4 + c]);
             }
         }
         words
@@ -161,10 +162,12 @@ impl Words for Words64<Avx2> {
         let inputs: &[&[u8]; 4] = inputs.first_chunk().expect("an input for each lane");
         let mut words = [self.splat(0); 16];
         for quarter in 0..4 {
-            let [a, b, c, d]: [__m256i; 4] = std::array::from_fn(|lane| {
+            let words = &mut words[4 * quarter..][..4];
+            for lane in 0..4 {
                 let row = row(self.0, inputs[lane], offset + 32 * quarter);
-                if BIG_ENDIAN { swap_bytes(self.0, SWAP_64, row) } else { row }
-            });
+                words[lane] = if BIG_ENDIAN { swap_bytes(self.0, SWAP_64, row) } else { row };
+            }
+            let [a, b, c, d] = [words[0], words[1], words[2], words[3]];
             // SAFETY: the token proves the feature.
             let (even, odd) = unsafe {
                 (
@@ -172,9 +175,8 @@ impl Words for Words64<Avx2> {
                     [_mm256_unpackhi_epi64(a, b), _mm256_unpackhi_epi64(c, d)],
                 )
             };
-            let first = 4 * quarter;
-            [words[first], words[first + 2]] = halves(self.0, even[0], even[1]);
-            [words[first + 1], words[first + 3]] = halves(self.0, odd[0], odd[1]);
+            [words[0], words[2]] = halves(self.0, even[0], even[1]);
+            [words[1], words[3]] = halves(self.0, odd[0], odd[1]);
         }
         words
     }

@@ -2,6 +2,7 @@
 
 use super::{Words, Words32, Words64};
 use crate::cpu::Avx512;
+use std::arch::asm;
 use std::arch::x86_64::*;
 
 /// `vpternlog`'s truth tables of a ^ b ^ c, of the choice between b and c by a, and of the majority.
@@ -47,7 +48,39 @@ fn swap_bytes(_: Avx512, order: i128, vector: __m512i) -> __m512i {
     }
 }
 
+/// a + b as one instruction that the compiler does not look into.
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn add_in_order_32(a: __m512i, b: __m512i) -> __m512i {
+    let sum;
+    // SAFETY: the instruction reads and writes these registers only.
+    unsafe {
+        asm!("vpaddd {}, {}, {}", out(zmm_reg) sum, in(zmm_reg) a, in(zmm_reg) b,
+            options(pure, nomem, nostack, preserves_flags));
+    }
+    sum
+}
+
+/// The same for 64-bit words.
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn add_in_order_64(a: __m512i, b: __m512i) -> __m512i {
+    let sum;
+    // SAFETY: the instruction reads and writes these registers only.
+    unsafe {
+        asm!("vpaddq {}, {}, {}", out(zmm_reg) sum, in(zmm_reg) a, in(zmm_reg) b,
+            options(pure, nomem, nostack, preserves_flags));
+    }
+    sum
+}
+
 impl Words for Words32<Avx512> {
+    #[inline(always)]
+    fn add_in_order(self, a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: the token proves the feature.
+        unsafe { add_in_order_32(a, b) }
+    }
+
     type Word = u32;
     type Vector = __m512i;
 
@@ -74,16 +107,16 @@ impl Words for Words32<Avx512> {
     #[inline(always)]
     fn load_block<const BIG_ENDIAN: bool>(self, inputs: &[&[u8]], offset: usize) -> [__m512i; 16] {
         let inputs: &[&[u8]; 16] = inputs.first_chunk().expect("an input for each lane");
-        let rows: [__m512i; 16] = std::array::from_fn(|lane| {
+        let mut words = [self.splat(0); 16];
+        for lane in 0..16 {
             let row = row(self.0, inputs[lane], offset);
-            if BIG_ENDIAN { swap_bytes(self.0, SWAP_32, row) } else { row }
-        });
-        let mut words = rows;
-        // Quarter j of `fours[c]` holds word 4j + c of four lanes.
-        let fours: [[__m512i; 4]; 4] = std::array::from_fn(|group| {
-            let [a, b, c, d] = [rows[4 * group], rows[4 * group + 1], rows[4 * group + 2], rows[4 * group + 3]];
+            words[lane] = if BIG_ENDIAN { swap_bytes(self.0, SWAP_32, row) } else { row };
+        }
+        // In groups of four lanes: quarter j of the vector at c then holds word 4j + c of these lanes.
+        for group in words.as_chunks_mut::<4>().0 {
+            let [a, b, c, d] = *group;
             // SAFETY: the token proves the feature.
-            unsafe {
+            *group = unsafe {
                 let (ab_low, ab_high) = (_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
                 let (cd_low, cd_high) = (_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
                 [
@@ -92,13 +125,11 @@ impl Words for Words32<Avx512> {
                     _mm512_unpacklo_epi64(ab_high, cd_high),
                     _mm512_unpackhi_epi64(ab_high, cd_high),
                 ]
-            }
-        });
+            };
+        }
         for c in 0..4 {
-            let quarters = transpose_quarters(self.0, [fours[0][c], fours[1][c], fours[2][c], fours[3][c]]);
-            for j in 0..4 {
-                words[4 * j + c] = quarters[j];
-            }
+            [words[c], words[4 + c], words[8 + c], words[12 + c]] =
+                transpose_quarters(self.0, [words[c], words[4 + c], words[8 + c], words[12 + c]]);
         }
         words
     }
@@ -147,6 +178,12 @@ impl Words for Words32<Avx512> {
 }
 
 impl Words for Words64<Avx512> {
+    #[inline(always)]
+    fn add_in_order(self, a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: the token proves the feature.
+        unsafe { add_in_order_64(a, b) }
+    }
+
     type Word = u64;
     type Vector = __m512i;
 
@@ -175,21 +212,20 @@ impl Words for Words64<Avx512> {
         let inputs: &[&[u8]; 8] = inputs.first_chunk().expect("an input for each lane");
         let mut words = [self.splat(0); 16];
         for half in 0..2 {
-            let rows: [__m512i; 8] = std::array::from_fn(|lane| {
+            let words = &mut words[8 * half..][..8];
+            for lane in 0..8 {
                 let row = row(self.0, inputs[lane], offset + 64 * half);
-                if BIG_ENDIAN { swap_bytes(self.0, SWAP_64, row) } else { row }
-            });
-            // Quarter j of `twos[pair][c]` holds word 2j + c of two lanes.
-            let twos: [[__m512i; 2]; 4] = std::array::from_fn(|pair| {
-                let (a, b) = (rows[2 * pair], rows[2 * pair + 1]);
+                words[lane] = if BIG_ENDIAN { swap_bytes(self.0, SWAP_64, row) } else { row };
+            }
+            // In pairs of lanes: quarter j of the vector at c then holds word 2j + c of these lanes.
+            for pair in words.as_chunks_mut::<2>().0 {
+                let [a, b] = *pair;
                 // SAFETY: the token proves the feature.
-                unsafe { [_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b)] }
-            });
+                *pair = unsafe { [_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b)] };
+            }
             for c in 0..2 {
-                let quarters = transpose_quarters(self.0, [twos[0][c], twos[1][c], twos[2][c], twos[3][c]]);
-                for j in 0..4 {
-                    words[8 * half + 2 * j + c] = quarters[j];
-                }
+                [words[c], words[2 + c], words[4 + c], words[6 + c]] =
+                    transpose_quarters(self.0, [words[c], words[2 + c], words[4 + c], words[6 + c]]);
             }
         }
         words

@@ -36,6 +36,11 @@ pub(crate) trait Words: Copy {
     fn load_block<const BIG_ENDIAN: bool>(self, inputs: &[&[u8]], offset: usize) -> [Self::Vector; 16];
     /// a + b
     fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// a + b, which the compiler does not regroup with other sums: for what stands on the longest chain.
+    #[inline(always)]
+    fn add_in_order(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        self.add(a, b)
+    }
     /// a ^ b
     fn xor(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// a ^ b ^ c
@@ -48,6 +53,19 @@ pub(crate) trait Words: Copy {
     fn shift_right<const BITS: u32>(self, a: Self::Vector) -> Self::Vector;
     /// a rotated right by BITS, which is neither 0 nor the width.
     fn rotate_right<const BITS: u32>(self, a: Self::Vector) -> Self::Vector;
+}
+
+/// The vectors of rows of words.
+#[inline(always)]
+pub(crate) fn load<W: Words, const LANES: usize, const ROWS: usize>(
+    w: W,
+    rows: &[[W::Word; LANES]; ROWS],
+) -> [W::Vector; ROWS] {
+    let mut vectors = [w.load(&rows[0]); ROWS];
+    for row in 1..ROWS {
+        vectors[row] = w.load(&rows[row]);
+    }
+    vectors
 }
 
 macro_rules! emulated {

@@ -1,5 +1,7 @@
 use super::*;
 use crate::cpu::{Kernels, Level};
+#[cfg(target_arch = "x86_64")]
+use crate::multibuffer::sha2::avx2_256;
 use crate::multibuffer::sha2::{EMULATED_256, EMULATED_512};
 use crate::random::{Random, SeededRandom};
 
@@ -14,13 +16,19 @@ fn random_bytes(count: usize) -> Vec<u8> {
     bytes
 }
 
-/// The kernels of this CPU with their names; a kernel whose `worth` is 1 hashes any group together.
+/// The kernels of this CPU and the twin, with their names.
 fn kernels_256() -> Vec<(String, Sha256Lanes)> {
-    levels().map(|(name, kernels)| (name, kernels.sha256)).filter_map(|(name, kernel)| Some((name, kernel?))).collect()
+    let tables = levels().flat_map(|(name, kernels)| kernels.sha256.map(|kernel| (name.clone(), kernel)));
+    let mut found: Vec<_> = tables.filter_map(|(name, kernel)| Some((name, kernel?))).collect();
+    #[cfg(target_arch = "x86_64")]
+    found.extend(crate::cpu::Avx2::detect().map(|token| ("avx2, 8 lanes".into(), avx2_256(token))));
+    found.push(("emulated".into(), EMULATED_256));
+    found.into_iter().map(|(name, kernel)| (format!("{name}, {} lanes", kernel.lanes), kernel)).collect()
 }
 
 fn kernels_512() -> Vec<(String, Sha512Lanes)> {
-    levels().map(|(name, kernels)| (name, kernels.sha512)).filter_map(|(name, kernel)| Some((name, kernel?))).collect()
+    let tables = levels().filter_map(|(name, kernels)| Some((name, kernels.sha512?)));
+    tables.chain([("emulated".to_string(), EMULATED_512)]).collect()
 }
 
 fn levels() -> impl Iterator<Item = (String, Kernels)> {
@@ -43,7 +51,7 @@ fn slices(messages: &[Vec<u8>]) -> Vec<&[u8]> {
     messages.iter().map(Vec::as_slice).collect()
 }
 
-fn check_sha512_256(name: &str, kernel: Option<&Sha512Lanes>, messages: &[Vec<u8>]) {
+fn check_sha512_256(name: &str, kernel: Option<Sha512Lanes>, messages: &[Vec<u8>]) {
     let mut digests = vec![[0; 32]; messages.len()];
     sha512_256_by(kernel, &slices(messages), &mut digests);
     for (index, (message, digest)) in messages.iter().zip(digests).enumerate() {
@@ -52,20 +60,26 @@ fn check_sha512_256(name: &str, kernel: Option<&Sha512Lanes>, messages: &[Vec<u8
     }
 }
 
-fn check_hmac(name: &str, kernel: Option<&Sha256Lanes>, messages: &[Vec<u8>]) {
+fn check_hmac(name: &str, kernels: &[Option<Sha256Lanes>], messages: &[Vec<u8>]) {
     let keys: Vec<[u8; 32]> = (0..messages.len()).map(|index| [index as u8; 32]).collect();
     let mut tags = vec![[0; 32]; messages.len()];
-    hmac_sha256_by(kernel, &keys.iter().collect::<Vec<_>>(), &slices(messages), &mut tags);
+    hmac_sha256_by(kernels, &keys.iter().collect::<Vec<_>>(), &slices(messages), &mut tags);
     for (index, (message, tag)) in messages.iter().zip(tags).enumerate() {
         let expected = hmac_sha256(&keys[index], &[message]);
         assert_eq!(tag, expected, "{name}: message {index} of {}, {} bytes", messages.len(), message.len());
     }
 }
 
-fn check_hkdf(name: &str, kernel: Option<&Sha256Lanes>, prks: &[Vec<u8>], info: &[u8], bytes: impl Fn(usize) -> usize) {
+fn check_hkdf(
+    name: &str,
+    kernels: &[Option<Sha256Lanes>],
+    prks: &[Vec<u8>],
+    info: &[u8],
+    bytes: impl Fn(usize) -> usize,
+) {
     let mut outputs: Vec<Vec<u8>> = (0..prks.len()).map(|index| vec![0; bytes(index)]).collect();
     let mut borrowed: Vec<&mut [u8]> = outputs.iter_mut().map(Vec::as_mut_slice).collect();
-    hkdf_expand_sha256_by(kernel, &slices(prks), info, &mut borrowed);
+    hkdf_expand_sha256_by(kernels, &slices(prks), info, &mut borrowed);
     for (index, (prk, output)) in prks.iter().zip(outputs).enumerate() {
         let mut expected = vec![0; output.len()];
         hkdf_expand_sha256(prk, info, &mut expected);
@@ -75,53 +89,61 @@ fn check_hkdf(name: &str, kernel: Option<&Sha256Lanes>, prks: &[Vec<u8>], info: 
 
 #[test]
 fn sha512_256_of_every_length_and_batch() {
-    let twin = [("emulated".to_string(), EMULATED_512)];
-    for (name, kernel) in kernels_512().into_iter().chain(twin) {
+    for (name, kernel) in kernels_512() {
         let any = Sha512Lanes { worth: 0, ..kernel };
         for length in lengths() {
-            check_sha512_256(&name, Some(&any), &vec![random_bytes(length); 2]);
+            check_sha512_256(&name, Some(any), &vec![random_bytes(length); 2]);
         }
         for messages in batches(|_, index| 60 + index).chain(batches(|count, index| (count * 131 + index * 977) % 1200))
         {
-            check_sha512_256(&name, Some(&any), &messages);
-            check_sha512_256(&name, Some(&kernel), &messages);
+            check_sha512_256(&name, Some(any), &messages);
+            check_sha512_256(&name, Some(kernel), &messages);
         }
-        batches(|_, _| 1120).for_each(|messages| check_sha512_256(&name, Some(&kernel), &messages));
+        batches(|_, _| 1120).for_each(|messages| check_sha512_256(&name, Some(kernel), &messages));
     }
     batches(|_, index| index * 5).for_each(|messages| check_sha512_256("library", None, &messages));
 }
 
 #[test]
 fn hmac_of_every_length_and_batch() {
-    let twin = [("emulated".to_string(), EMULATED_256)];
-    for (name, kernel) in kernels_256().into_iter().chain(twin) {
+    for (name, kernel) in kernels_256() {
         let any = Sha256Lanes { worth: 0, ..kernel };
         for length in lengths() {
-            check_hmac(&name, Some(&any), &vec![random_bytes(length); 2]);
+            check_hmac(&name, &[Some(any)], &vec![random_bytes(length); 2]);
         }
         for messages in batches(|_, index| 30 + index).chain(batches(|count, index| (count * 131 + index * 977) % 1200))
         {
-            check_hmac(&name, Some(&any), &messages);
-            check_hmac(&name, Some(&kernel), &messages);
+            check_hmac(&name, &[Some(any)], &messages);
+            check_hmac(&name, &[Some(kernel)], &messages);
         }
-        batches(|_, _| 474).for_each(|messages| check_hmac(&name, Some(&kernel), &messages));
+        batches(|_, _| 474).for_each(|messages| check_hmac(&name, &[Some(kernel)], &messages));
     }
-    batches(|_, index| index * 5).for_each(|messages| check_hmac("library", None, &messages));
+    batches(|_, index| index * 5).for_each(|messages| check_hmac("library", &[], &messages));
 }
 
 #[test]
 fn hkdf_of_every_length_and_batch() {
-    let twin = [("emulated".to_string(), EMULATED_256)];
-    for (name, kernel) in kernels_256().into_iter().chain(twin) {
+    for (name, kernel) in kernels_256() {
         let any = Sha256Lanes { worth: 0, ..kernel };
         for prks in batches(|_, index| index + 1).chain(batches(|_, _| 32)).chain(batches(|_, index| index * 3)) {
-            check_hkdf(&name, Some(&any), &prks, b"katzenpost-kdf-v0-hkdf-sha256", |_| 160);
-            check_hkdf(&name, Some(&kernel), &prks, b"", |index| index * 3 % 161);
+            check_hkdf(&name, &[Some(any)], &prks, b"katzenpost-kdf-v0-hkdf-sha256", |_| 160);
+            check_hkdf(&name, &[Some(kernel)], &prks, b"", |index| index * 3 % 161);
         }
         for info_bytes in 0..100 {
-            check_hkdf(&name, Some(&any), &vec![vec![7; 32]; 3], &random_bytes(info_bytes), |index| 31 + index);
+            check_hkdf(&name, &[Some(any)], &vec![vec![7; 32]; 3], &random_bytes(info_bytes), |index| 31 + index);
         }
-        check_hkdf(&name, Some(&any), &vec![vec![7; 32]; 2], b"info", |_| 255 * 32);
+        check_hkdf(&name, &[Some(any)], &vec![vec![7; 32]; 2], b"info", |_| 255 * 32);
     }
-    check_hkdf("library", None, &vec![vec![7; 32]; 2], b"info", |_| 160);
+    check_hkdf("library", &[], &vec![vec![7; 32]; 2], b"info", |_| 160);
+}
+
+/// What a process uses: every batch, cut into groups for several kernels.
+#[test]
+fn groups_of_different_kernels() {
+    for (name, kernels) in levels() {
+        batches(|_, _| 474).for_each(|messages| check_hmac(&name, &kernels.sha256, &messages));
+        batches(|count, index| (count * 131 + index * 977) % 1200)
+            .for_each(|messages| check_hmac(&name, &kernels.sha256, &messages));
+        batches(|_, _| 32).for_each(|prks| check_hkdf(&name, &kernels.sha256, &prks, b"info", |_| 160));
+    }
 }
