@@ -24,8 +24,11 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::io::Write;
 
+/// How the names of functions in assembly start.
+const ASSEMBLY: &str = "katzensprung_";
+
 /// Parts of the names of kernels: functions with target features of their own, and closures of tables.
-const KERNELS: [&str; 4] = ["inner", "::x86::", "::PORTABLE::", "::SINGLE::"];
+const KERNELS: [&str; 5] = [ASSEMBLY, "inner", "::x86::", "::PORTABLE::", "::SINGLE::"];
 
 /// What was looked at and is in order: symbol, kind, how many at most, reason.
 const REVIEWED: &[(&str, Suspicion, usize, &str)] = &[
@@ -56,7 +59,8 @@ fn kernels_neither_branch_on_vectors_nor_look_up() {
     let symbols = code::symbols(&executable);
     canaries_are_found(&symbols);
 
-    let ours = symbols.iter().filter(|symbol| symbol.name.contains("crypto_simd::"));
+    let is_ours = |name: &str| name.contains("crypto_simd::") || name.starts_with(ASSEMBLY);
+    let ours = symbols.iter().filter(|symbol| is_ours(&symbol.name));
     let (kernels, others): (Vec<_>, Vec<_>) =
         ours.partition(|symbol| KERNELS.iter().any(|part| symbol.name.contains(part)));
     assert!(kernels.len() >= 9, "kernels are found by their names");
