@@ -72,13 +72,12 @@ pub fn encipher_in_place(key: &[u8; KEY_BYTES], iv: &[u8; IV_BYTES], data: &mut 
 
 /// The inverse of [`encipher_in_place`]; every text deciphers to something.
 pub fn decipher_in_place(key: &[u8; KEY_BYTES], iv: &[u8; IV_BYTES], data: &mut [u8]) {
-    kernels().aez.cipher(key, Delta::Of(iv), data, Direction::Decipher);
+    decipher_in_place_with(kernels(), key, iv, data);
 }
 
 /// [`decipher_in_place`] with the kernel of another level than this process uses, for comparisons.
 pub fn decipher_in_place_with(kernels: &Kernels, key: &[u8; KEY_BYTES], iv: &[u8; IV_BYTES], data: &mut [u8]) {
-    let tweak = Tweak { tau_bits: 0, nonce: iv, ad: &[] };
-    (kernels.aez.cipher)(key, &tweak, data, Direction::Decipher);
+    kernels.aez.cipher(key, Delta::Of(iv), data, Direction::Decipher);
 }
 
 /// Encrypts in place with associated data and an authenticator of `tau_bytes`: `buffer` holds the message, then
