@@ -40,7 +40,7 @@ struct Table {
     /// 25 rounds per row: less than a minute
     #[arg(long, conflicts_with = "rounds")]
     quick: bool,
-    /// Rounds per row
+    /// Rounds per row; slow rows get fewer, at least 25
     #[arg(long, value_name = "N", default_value_t = 151, value_parser = clap::value_parser!(u16).range(25..=10_000))]
     rounds: u16,
     /// Only rows like "unwrap xwing", "x25519 batch 32"; may be given several times
@@ -77,7 +77,7 @@ fn measure(arguments: &Table) -> Result<bool, String> {
         std::fs::metadata(file).map_err(|error| format!("--write {}: {error}", file.display()))?;
     }
     let options = Options {
-        rounds: if arguments.quick { 25 } else { arguments.rounds.into() },
+        rounds: if arguments.quick { table::ROUNDS_MIN } else { arguments.rounds.into() },
         only: arguments.only.clone(),
         peer_command: arguments.peer.clone(),
         peer_runs: arguments.peer_runs.into(),

@@ -7,7 +7,9 @@ use crate::peers::{aws_lc, rust};
 use crypto_simd::aez::decipher_in_place;
 use crypto_simd::random::{Random, SeededRandom};
 use crypto_simd::schemes::{SharedSecret, kem, nike};
-use crypto_simd::symmetric::{ChaChaPoly, aes256_ctr_xor, hkdf_expand_sha256, hmac_sha256 as hmac, sha512_256_batch};
+use crypto_simd::symmetric::{
+    ChaChaPoly, aes256_ctr_xor, hkdf_expand_sha256_batch, hmac_sha256_batch, sha512_256_batch,
+};
 use sphinx::unwrap::BATCH_MAX;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -101,10 +103,11 @@ pub fn hmac_sha256(bytes: usize, batch: usize) -> Contest {
     let key: [u8; 32] = random_array();
     let messages = vec![random_bytes(bytes); batch];
     let ours_messages = messages.clone();
+    let mut tags = vec![[0; 32]; batch];
     let ours = calls(batch, move || {
-        for message in &ours_messages {
-            black_box(hmac(black_box(&key), &[black_box(message)]));
-        }
+        let refs = refs(&ours_messages);
+        hmac_sha256_batch(&[black_box(&key); BATCH_MAX][..batch], black_box(&refs[..batch]), &mut tags);
+        black_box(&tags);
     });
     let peers = hash_peers(
         messages,
@@ -118,12 +121,13 @@ pub fn hmac_sha256(bytes: usize, batch: usize) -> Contest {
 pub fn hkdf_expand(batch: usize) -> Contest {
     let secrets = vec![random_bytes(32); batch];
     let ours_secrets = secrets.clone();
+    let mut keys = vec![[0; 160]; batch];
     let ours = calls(batch, move || {
-        for secret in &ours_secrets {
-            let mut keys = [0; 160];
-            hkdf_expand_sha256(black_box(secret), KDF_INFO, &mut keys);
-            black_box(keys);
-        }
+        let refs = refs(&ours_secrets);
+        let mut outputs: [&mut [u8]; BATCH_MAX] = std::array::from_fn(|_| <&mut [u8]>::default());
+        outputs.iter_mut().zip(&mut keys).for_each(|(to, from)| *to = from);
+        hkdf_expand_sha256_batch(black_box(&refs[..batch]), KDF_INFO, &mut outputs[..batch]);
+        black_box(&keys);
     });
     let expand = |function: fn(&[u8], &[u8], &mut [u8])| {
         move |secret: &[u8]| {

@@ -8,14 +8,16 @@ use crypto_simd::schemes::{KemDecapsulationKey, Nike, NikePrivateKey, SharedSecr
 use sphinx::unwrap::BATCH_MAX;
 use sphinx::{Geometry, MixKey, UnwrapError, UnwrapErrorReason, Unwrapper};
 
-/// The most packets in one run of a peer whose public-key work is slow: more of them only make samples long.
-const SLOW_PEER_PACKETS: usize = 4;
+/// The most packets in one run of the peer, which gains nothing from more: long samples are interrupted more often.
+const PEER_PACKETS_MAX: usize = 8;
+/// The same where public-key work is slow.
+const SLOW_PEER_PACKETS_MAX: usize = 2;
 
 /// Ours, the libraries' path and the floor, all over copies of the same packet.
 pub fn contest(case: &Case, payload_bytes: usize, batch: usize) -> Result<Contest, String> {
     let prepared = case.prepare(payload_bytes)?;
-    let packets = if case.is_slow() { batch.min(SLOW_PEER_PACKETS) } else { batch };
-    let peer = PeerUnwraps::new(&prepared, packets)?;
+    let packets_max = if case.is_slow() { SLOW_PEER_PACKETS_MAX } else { PEER_PACKETS_MAX };
+    let peer = PeerUnwraps::new(&prepared, batch.min(packets_max))?;
     let floor = PublicKeyOperations::new(prepared.sphinx.geometry(), batch)?;
     let ours = Unwraps::new(prepared, batch)?;
     let peers = vec![Peer { name: "one packet, best libraries", subject: Box::new(peer) }];

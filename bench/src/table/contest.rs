@@ -3,12 +3,20 @@
 use super::probe::{Probe, WIDTH_SHARE_MIN};
 use crate::statistics::Figure;
 use crate::subjects::{Contest, Peer, Subject, time};
-use std::time::Duration;
+use rustix::time::{ClockId, clock_gettime};
+use std::cmp::Ordering;
+use std::time::{Duration, Instant};
 
 /// Long enough for the clock, short enough that the readings on both sides say something about what lies between.
 const SAMPLE: Duration = Duration::from_micros(200);
+/// A round in which this thread had less of its processor was interrupted by another program.
+const CPU_SHARE_MIN: f64 = 0.98;
 /// So many rounds are tried for each that is asked for.
 const ATTEMPTS: usize = 4;
+/// The least rounds of a row, however slow it is.
+pub const ROUNDS_MIN: usize = 25;
+/// Rows whose rounds are slow get fewer of them, so that they take no longer than this without disturbance.
+const ROW: Duration = Duration::from_secs(1);
 /// Samples per library when the fastest of several is chosen.
 const QUALIFYING_SAMPLES: usize = 7;
 
@@ -23,6 +31,14 @@ pub(super) struct Round {
     pub ghz: f64,
     /// The least width in this round.
     pub width: f64,
+    /// The thread's CPU time over the time.
+    pub cpu_share: f64,
+}
+
+impl Round {
+    fn counts(&self, width_min: f64) -> bool {
+        self.width >= width_min && self.cpu_share >= CPU_SHARE_MIN
+    }
 }
 
 /// What a row has shown.
@@ -40,8 +56,10 @@ pub struct Outcome {
     pub ghz: f64,
     /// Adds per cycle in the rounds that count.
     pub width: f64,
-    /// The least of them: below the share of the full width, a neighbour was busy all the time.
+    /// The least of them.
     pub width_min: f64,
+    /// Whether there were not enough rounds without another program on the processor or a busy neighbour.
+    pub disturbed: bool,
     /// Rounds that count.
     pub rounds: usize,
 }
@@ -52,7 +70,8 @@ pub(super) fn run(contest: Contest, rounds: usize, probe: &mut Probe) -> Outcome
     let mut floor = contest.floor.map(Timed::new);
     let mut peer = fastest(contest.peers);
     let width_min = probe.full_width() * WIDTH_SHARE_MIN;
-    let all = collect(rounds, width_min, || {
+    let mut one_round = || {
+        let (started, cpu_before) = (Instant::now(), thread_cpu_time());
         let before = probe.read();
         let ours = ours.sample();
         let after = probe.read();
@@ -64,27 +83,40 @@ pub(super) fn run(contest: Contest, rounds: usize, probe: &mut Probe) -> Outcome
         };
         let floor = floor.as_mut().map(&mut also);
         let peer = peer.as_mut().map(|(_, peer)| also(peer));
-        Round { ours, floor, peer, ghz: (before.ghz + after.ghz) / 2.0, width }
-    });
-    summary(&all, peer.map(|(name, _)| name)).expect("at least one round")
+        let cpu_share = (thread_cpu_time() - cpu_before).as_secs_f64() / started.elapsed().as_secs_f64();
+        Round { ours, floor, peer, ghz: (before.ghz + after.ghz) / 2.0, width, cpu_share }
+    };
+    let started = Instant::now();
+    one_round();
+    let affordable = (ROW.as_secs_f64() / started.elapsed().as_secs_f64()) as usize;
+    let all = collect(rounds.min(affordable.max(ROUNDS_MIN)), width_min, one_round);
+    let disturbed = all.iter().any(|round| !round.counts(width_min));
+    summary(&all, disturbed, peer.map(|(name, _)| name)).expect("at least one round")
 }
 
-/// Rounds of full width, tried for a bounded number of times; where there were too few, the widest of all.
+fn thread_cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// Rounds of full width without interruption, tried for a bounded number of times; where there were too few, the widest
+/// of the others besides.
 pub(super) fn collect(rounds: usize, width_min: f64, mut round: impl FnMut() -> Round) -> Vec<Round> {
     let rounds = rounds.max(1);
     let mut all = Vec::with_capacity(rounds);
-    let mut wide = 0;
-    while wide < rounds && all.len() < rounds * ATTEMPTS {
+    let mut good = 0;
+    while good < rounds && all.len() < rounds * ATTEMPTS {
         let round = round();
-        wide += usize::from(round.width >= width_min);
+        good += usize::from(round.counts(width_min));
         all.push(round);
     }
-    all.sort_by(|a, b| b.width.total_cmp(&a.width));
+    let rank = |round: &Round| (round.counts(width_min), round.width);
+    all.sort_by(|a, b| rank(b).partial_cmp(&rank(a)).unwrap_or(Ordering::Equal));
     all.truncate(rounds);
     all
 }
 
-fn summary(rounds: &[Round], peer_name: Option<&'static str>) -> Option<Outcome> {
+fn summary(rounds: &[Round], disturbed: bool, peer_name: Option<&'static str>) -> Option<Outcome> {
     let figure = |of: &dyn Fn(&Round) -> Option<f64>| Figure::of(rounds.iter().filter_map(of));
     Some(Outcome {
         ours_ns: figure(&|round| Some(round.ours))?,
@@ -94,6 +126,7 @@ fn summary(rounds: &[Round], peer_name: Option<&'static str>) -> Option<Outcome>
         ghz: figure(&|round| Some(round.ghz))?.median,
         width: figure(&|round| Some(round.width))?.median,
         width_min: rounds.iter().map(|round| round.width).fold(f64::INFINITY, f64::min),
+        disturbed,
         rounds: rounds.len(),
     })
 }

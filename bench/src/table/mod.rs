@@ -21,7 +21,7 @@ pub mod section;
 #[cfg(test)]
 mod tests;
 
-pub use contest::Outcome;
+pub use contest::{Outcome, ROUNDS_MIN};
 
 use crate::cases::{CASES, Case};
 use crate::measures::{self, Measure, Row};
@@ -41,7 +41,7 @@ const COMMAND_BATCH: usize = 32;
 /// What to measure.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Rounds of each row.
+    /// Rounds of each row; fewer, but at least [`ROUNDS_MIN`], where rounds are slow.
     pub rounds: usize,
     /// Only rows whose name and scheme contain one of these; all if empty.
     pub only: Vec<String>,
@@ -75,7 +75,7 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(&str)) -> Result<Report, 
     Ok(report)
 }
 
-/// Rows that had a busy neighbour all the time are measured once more; the wider outcome stands.
+/// Rows that were disturbed all the time are measured once more; the better outcome stands.
 fn second_chance(
     report: &mut Report,
     rounds: usize,
@@ -83,13 +83,13 @@ fn second_chance(
     progress: &mut dyn FnMut(&str),
 ) -> Result<(), String> {
     for index in 0..report.lines.len() {
-        if !report.is_narrow(&report.lines[index].outcome) {
+        if !report.is_disturbed(&report.lines[index].outcome) {
             continue;
         }
         let line = &mut report.lines[index];
         progress(&format!("again: {}", title(&line.row)));
         let outcome = contest::run(Contest::new(&line.row)?, rounds, probe);
-        if outcome.width_min > line.outcome.width_min {
+        if (!outcome.disturbed, outcome.width_min) > (!line.outcome.disturbed, line.outcome.width_min) {
             line.outcome = outcome;
         }
     }

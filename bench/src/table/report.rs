@@ -69,7 +69,7 @@ struct JsonLine<'a> {
     peer_ns: Option<f64>,
     ratio: Option<f64>,
     width: f64,
-    narrow: bool,
+    disturbed: bool,
     spread: f64,
     rounds: usize,
     must: Option<f64>,
@@ -113,9 +113,9 @@ impl Report {
         verdicts.any(|verdict| verdict == Some(Verdict::Missed)) || against.any(|v| v == Some(Verdict::Missed))
     }
 
-    /// Whether a neighbour was busy in at least one sample that counts.
-    pub fn is_narrow(&self, outcome: &Outcome) -> bool {
-        outcome.width_min < self.host.full_width * WIDTH_SHARE_MIN
+    /// Whether something else was at work in at least one round that counts, by the full width as it is known now.
+    pub fn is_disturbed(&self, outcome: &Outcome) -> bool {
+        outcome.disturbed || outcome.width_min < self.host.full_width * WIDTH_SHARE_MIN
     }
 
     /// One object per line.
@@ -149,7 +149,7 @@ impl Report {
             peer_ns: outcome.peer_ns.map(|(_, peer)| peer.median),
             ratio: line.ratio(),
             width: outcome.width,
-            narrow: self.is_narrow(outcome),
+            disturbed: self.is_disturbed(outcome),
             spread: outcome.ours_ns.spread,
             rounds: outcome.rounds,
             must,
@@ -177,7 +177,7 @@ impl Report {
             peer_ns: Some(*other_ns),
             ratio: Some(*ratio),
             width: outcome.width,
-            narrow: self.is_narrow(outcome),
+            disturbed: self.is_disturbed(outcome),
             spread: outcome.ours_ns.spread,
             rounds: outcome.rounds,
             must,
@@ -192,7 +192,7 @@ impl Report {
         let host = &self.host;
         let mut text = format!(
             "Level `{}`, {}, {} processors, {:.2} GHz by dependent adds, {}, {}. Full width {:.2} adds per cycle; \
-             samples below {:.2} do not count, a row marked `!` had no others.\n",
+             rounds below {:.2} or with interruptions do not count, a row marked `!` had too few others.\n",
             host.level,
             host.cpu,
             host.processors,
@@ -204,6 +204,13 @@ impl Report {
         );
         if host.level != "avx512" {
             text.push_str("\nNOT RUN ON AVX-512.\n");
+        }
+        if host.level != host.best_level {
+            text.push_str(&format!(
+                "\nForced on a processor that has `{}`: the limits are those of processors that have no more than `{}`, \
+                 whose scalar multipliers, and so the peers, are slower.\n",
+                host.best_level, host.level
+            ));
         }
         if cfg!(debug_assertions) {
             text.push_str("\nDEBUG BUILD: these figures say nothing.\n");
@@ -261,7 +268,7 @@ impl Report {
     }
 
     fn width_cell(&self, outcome: &Outcome) -> String {
-        format!("{:.2}{}", outcome.width, if self.is_narrow(outcome) { " !" } else { "" })
+        format!("{:.2}{}", outcome.width, if self.is_disturbed(outcome) { " !" } else { "" })
     }
 }
 

@@ -41,18 +41,21 @@ pub fn all() -> Vec<Named> {
         ("equal", || Box::new(Equal::new(None))),
         ("equal_last_byte", || Box::new(Equal::new(Some(31)))),
         ("hmac_sha256", || Box::new(Hmac { key: Secret::new(), header: [3; 476] })),
+        ("hmac_sha256_by_16", || {
+            Box::new(HmacBatch { keys: std::array::from_fn(|_| Secret::new()), headers: [[3; 476]; 16] })
+        }),
         ("aes256_ctr", || Box::new(Stream { key: Secret::new(), data: [3; 512] })),
         ("aez_key", || Box::new(AezKey { key: Secret::new(), data: vec![3; 2000] })),
         ("aez_message", || Box::new(AezMessage { message: Secret::new() })),
         ("chacha20poly1305_open_key", || Box::new(OpenKey::new())),
         ("chacha20poly1305_open_forged", || Box::new(OpenForged::new())),
         ("mlkem768_rejected", || Box::new(Kem::rejected("MLKEM768", 1))),
-        ("mlkem768_rejected_by_8", || Box::new(Kem::rejected("MLKEM768", 8))),
-        ("mlkem768_ciphertext_by_8", || Box::new(Kem::ciphertexts("MLKEM768", 8))),
-        ("mlkem768_key_by_8", || Box::new(Kem::keys("MLKEM768", 8))),
-        ("xwing_rejected_by_8", || Box::new(Kem::rejected("XWING", 8))),
+        ("mlkem768_rejected_by_16", || Box::new(Kem::rejected("MLKEM768", Kem::BATCH_MAX))),
+        ("mlkem768_ciphertext_by_16", || Box::new(Kem::ciphertexts("MLKEM768", Kem::BATCH_MAX))),
+        ("mlkem768_key_by_16", || Box::new(Kem::keys("MLKEM768", Kem::BATCH_MAX))),
+        ("xwing_rejected_by_16", || Box::new(Kem::rejected("XWING", Kem::BATCH_MAX))),
         ("x25519", || Box::new(Nike::<32, 1>::new("x25519"))),
-        ("x25519_by_8", || Box::new(Nike::<32, 8>::new("x25519"))),
+        ("x25519_by_16", || Box::new(Nike::<32, 16>::new("x25519"))),
         ("x448", || Box::new(Nike::<56, 1>::new("x448"))),
         ("x448_by_8", || Box::new(Nike::<56, 8>::new("x448"))),
     ]
@@ -132,6 +135,26 @@ impl Target for Hmac {
 
     fn run(&mut self) {
         black_box(symmetric::hmac_sha256(&self.key.bytes, &[&self.header]));
+    }
+}
+
+/// The MACs of a batch of headers.
+struct HmacBatch {
+    keys: [Secret<32>; 16],
+    headers: [[u8; 476]; 16],
+}
+
+impl Target for HmacBatch {
+    fn prepare(&mut self, class: Class, random: &mut SeededRandom) {
+        self.keys.iter_mut().for_each(|key| key.prepare(class, random));
+    }
+
+    fn run(&mut self) {
+        let (keys, headers) =
+            (self.keys.each_ref().map(|key| &key.bytes), self.headers.each_ref().map(|bytes| &bytes[..]));
+        let mut tags = [[0; 32]; 16];
+        symmetric::hmac_sha256_batch(&keys, &headers, &mut tags);
+        black_box(tags);
     }
 }
 
@@ -317,6 +340,8 @@ impl Keyed {
 
 impl Kem {
     const POOL: usize = 32;
+    /// Fills the widest kernel.
+    const BATCH_MAX: usize = 16;
 
     /// Authentic ciphertexts, and ones that are rejected implicitly.
     fn rejected(name: &str, batch: usize) -> Self {
@@ -382,7 +407,7 @@ impl Target for Kem {
     }
 
     fn run(&mut self) {
-        let mut ciphertexts = [&[][..]; 8];
+        let mut ciphertexts = [&[][..]; Self::BATCH_MAX];
         for (slice, ciphertext) in ciphertexts.iter_mut().zip(&self.batch) {
             *slice = ciphertext;
         }

@@ -43,7 +43,12 @@ const LAST_WORD_ROTATED: Block = [13, 14, 15, 12, 13, 14, 15, 12, 13, 14, 15, 12
 /// Adds a vector that has been stored to bytes that are fewer.
 #[inline(always)]
 fn add_some(stored: &[u8], bytes: &mut [u8]) {
-    for (byte, stored) in bytes.iter_mut().zip(stored) {
+    let (words, rest) = bytes.as_chunks_mut::<8>();
+    let (stored_words, stored_rest) = (stored.as_chunks::<8>().0, &stored[8 * words.len()..]);
+    for (word, stored) in words.iter_mut().zip(stored_words) {
+        *word = (u64::from_ne_bytes(*word) ^ u64::from_ne_bytes(*stored)).to_ne_bytes();
+    }
+    for (byte, stored) in rest.iter_mut().zip(stored_rest) {
         *byte ^= stored;
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! AES-NI, VAES with 256 or 512 bits (`x86`), or a bit-sliced AES that is constant time everywhere (`soft`).
 
+#[cfg(any(test, target_arch = "x86_64"))]
 pub(crate) mod counter;
 pub(crate) mod soft;
 #[cfg(target_arch = "x86_64")]
@@ -60,6 +61,11 @@ pub(crate) trait Blocks: Copy {
 
     /// One AES round: SubBytes, ShiftRows, MixColumns, then the round key.
     fn round(self, state: Self::Vector, key: Self::Vector) -> Self::Vector;
+
+    /// Leaves the vectors as they are, and has all of them computed before anything that uses one: a compiler that
+    /// finishes one chain of rounds after the other fills the CPU's window with what has to wait.
+    #[inline(always)]
+    fn in_step(self, _vectors: &mut [Self::Vector]) {}
 
     /// The blocks as integers.
     fn number(self, vector: Self::Vector) -> Self::Number;

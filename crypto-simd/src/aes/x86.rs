@@ -2,6 +2,7 @@
 
 use super::{Block, Blocks, Pair};
 use crate::cpu::{Avx2, Avx2Vaes, Avx512};
+use std::arch::asm;
 use std::arch::x86_64::*;
 use std::mem::transmute;
 
@@ -13,6 +14,47 @@ const CARRIES: [u32; 4] = [0x87, 1, 1, 1];
 
 /// As the order of words in a shuffle: each takes the place of the next, the last that of the first.
 const ROTATED: i32 = 0b10_01_00_11;
+
+/// [`Blocks::in_step`] by an empty instruction that changes all vectors as far as the compiler knows.
+macro_rules! in_step {
+    ($vector:ty, $register:ident, $feature:literal, $($name:ident: $($vectors:ident)*,)*) => {
+        $(
+            #[inline]
+            #[target_feature(enable = $feature)]
+            fn $name([$($vectors),*]: &mut [$vector; in_step!(@count $($vectors)*)]) {
+                // SAFETY: there is no instruction.
+                unsafe {
+                    asm!(
+                        concat!("/*", $(in_step!(@operand $vectors),)* "*/"),
+                        $($vectors = inout($register) *$vectors,)*
+                        options(pure, nomem, nostack, preserves_flags)
+                    );
+                }
+            }
+        )*
+    };
+    (@operand $vectors:ident) => { concat!(" {", stringify!($vectors), "}") };
+    (@count) => { 0 };
+    (@count $first:ident $($rest:ident)*) => { 1 + in_step!(@count $($rest)*) };
+}
+
+in_step!(__m128i, xmm_reg, "avx2",
+    two_128: a b,
+    four_128: a b c d,
+    eight_128: a b c d e f g h,
+);
+
+in_step!(__m256i, ymm_reg, "avx2",
+    two_256: a b,
+    four_256: a b c d,
+    eight_256: a b c d e f g h,
+);
+
+in_step!(__m512i, zmm_reg, "avx512f",
+    two_512: a b,
+    four_512: a b c d,
+    eight_512: a b c d e f g h,
+);
 
 impl Blocks for Avx2 {
     const LANES: usize = 1;
@@ -92,6 +134,19 @@ impl Blocks for Avx2 {
     fn round(self, state: __m128i, key: __m128i) -> __m128i {
         // SAFETY: the token proves the feature.
         unsafe { _mm_aesenc_si128(state, key) }
+    }
+
+    #[inline(always)]
+    fn in_step(self, vectors: &mut [__m128i]) {
+        // SAFETY: the token proves the feature.
+        unsafe {
+            match vectors.len() {
+                2 => two_128(vectors.try_into().expect("two")),
+                4 => four_128(vectors.try_into().expect("four")),
+                8 => eight_128(vectors.try_into().expect("eight")),
+                _ => {}
+            }
+        }
     }
 
     #[inline(always)]
@@ -206,6 +261,19 @@ impl Blocks for Avx2Vaes {
     fn round(self, state: __m256i, key: __m256i) -> __m256i {
         // SAFETY: the token proves the feature.
         unsafe { _mm256_aesenc_epi128(state, key) }
+    }
+
+    #[inline(always)]
+    fn in_step(self, vectors: &mut [__m256i]) {
+        // SAFETY: the token proves the feature.
+        unsafe {
+            match vectors.len() {
+                2 => two_256(vectors.try_into().expect("two")),
+                4 => four_256(vectors.try_into().expect("four")),
+                8 => eight_256(vectors.try_into().expect("eight")),
+                _ => {}
+            }
+        }
     }
 
     #[inline(always)]
@@ -340,6 +408,19 @@ impl Blocks for Avx512 {
     fn round(self, state: __m512i, key: __m512i) -> __m512i {
         // SAFETY: the token proves the feature.
         unsafe { _mm512_aesenc_epi128(state, key) }
+    }
+
+    #[inline(always)]
+    fn in_step(self, vectors: &mut [__m512i]) {
+        // SAFETY: the token proves the feature.
+        unsafe {
+            match vectors.len() {
+                2 => two_512(vectors.try_into().expect("two")),
+                4 => four_512(vectors.try_into().expect("four")),
+                8 => eight_512(vectors.try_into().expect("eight")),
+                _ => {}
+            }
+        }
     }
 
     #[inline(always)]

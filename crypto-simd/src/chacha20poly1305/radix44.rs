@@ -1,9 +1,34 @@
 //! Integers modulo 2^130 - 5 as three limbs of 44, 44 and 42 bits, multiplied by IFMA.
 
-use super::poly1305::{Blocks, Field, Limbs, MASK_42, MASK_44, Table, carry};
-use crate::lanes::MultiplyAdd52;
+use super::poly1305::{Limbs, MASK_42, MASK_44, Table, carry};
+use crate::lanes::{Emulated, MultiplyAdd52};
 
-/// The field over lanes with IFMA.
+/// Lanes that take blocks from memory.
+pub(super) trait LoadBlocks: MultiplyAdd52 {
+    /// The low and the high word of `LANES` blocks, in the order that [`Self::interleave`] gives.
+    ///
+    /// # Panics
+    /// When there are fewer.
+    fn load_blocks(self, bytes: &[u8]) -> (Self::Vector, Self::Vector);
+
+    /// The lower half of the lanes to the even ones, the upper half to the odd ones.
+    fn interleave(self, a: Self::Vector) -> Self::Vector;
+}
+
+impl<const N: usize> LoadBlocks for Emulated<N> {
+    fn load_blocks(self, bytes: &[u8]) -> ([u64; N], [u64; N]) {
+        let (words, _) = bytes.as_chunks::<8>();
+        let word = |index: usize| std::array::from_fn(|lane| u64::from_le_bytes(words[2 * lane + index]));
+        (self.interleave(word(0)), self.interleave(word(1)))
+    }
+
+    fn interleave(self, a: [u64; N]) -> [u64; N] {
+        std::array::from_fn(|lane| a[lane / 2 + (lane % 2) * (N / 2)])
+    }
+}
+
+/// Integers modulo 2^130 - 5, one per lane: eight lanes. What is multiplied is carried, or the sum of what is carried and
+/// of a loaded block: no limb has more than 46 bits.
 #[derive(Clone, Copy)]
 pub(super) struct Radix44<L>(pub(super) L);
 
@@ -21,7 +46,7 @@ pub(super) struct Products<V> {
     high: [V; 3],
 }
 
-impl<L: MultiplyAdd52 + Blocks> Radix44<L> {
+impl<L: LoadBlocks> Radix44<L> {
     #[inline(always)]
     fn power(self, limbs: [L::Vector; 3]) -> Power<L::Vector> {
         let l = self.0;
@@ -31,16 +56,10 @@ impl<L: MultiplyAdd52 + Blocks> Radix44<L> {
         }
         Power { limbs, wrapped }
     }
-}
 
-impl<L: MultiplyAdd52 + Blocks> Field for Radix44<L> {
-    const LANES: usize = L::LANES;
-    type Element = [L::Vector; 3];
-    type Power = Power<L::Vector>;
-    type Products = Products<L::Vector>;
-
+    /// The blocks with the bit behind their last one.
     #[inline(always)]
-    fn load(self, bytes: &[u8]) -> [L::Vector; 3] {
+    pub(super) fn load(self, bytes: &[u8]) -> [L::Vector; 3] {
         let l = self.0;
         let (low, high) = l.load_blocks(bytes);
         let middle = l.or(l.shift_right::<44>(low), l.shift_left::<20>(high));
@@ -48,8 +67,9 @@ impl<L: MultiplyAdd52 + Blocks> Field for Radix44<L> {
         [l.and(low, l.splat(MASK_44)), l.and(middle, l.splat(MASK_44)), top]
     }
 
+    /// The number in the lane of the first block, zero in the others.
     #[inline(always)]
-    fn first(self, limbs: &Limbs) -> [L::Vector; 3] {
+    pub(super) fn first(self, limbs: &Limbs) -> [L::Vector; 3] {
         let mut element = [self.0.splat(0); 3];
         for limb in 0..3 {
             element[limb] = self.0.load(&[limbs[limb], 0, 0, 0, 0, 0, 0, 0]);
@@ -58,17 +78,19 @@ impl<L: MultiplyAdd52 + Blocks> Field for Radix44<L> {
     }
 
     #[inline(always)]
-    fn add(self, a: [L::Vector; 3], b: [L::Vector; 3]) -> [L::Vector; 3] {
+    pub(super) fn add(self, a: [L::Vector; 3], b: [L::Vector; 3]) -> [L::Vector; 3] {
         [self.0.add(a[0], b[0]), self.0.add(a[1], b[1]), self.0.add(a[2], b[2])]
     }
 
+    /// The same power in each lane.
     #[inline(always)]
-    fn splat(self, power: &Limbs) -> Power<L::Vector> {
+    pub(super) fn splat(self, power: &Limbs) -> Power<L::Vector> {
         self.power([self.0.splat(power[0]), self.0.splat(power[1]), self.0.splat(power[2])])
     }
 
+    /// The powers that start at `at` of a table, for blocks in their order.
     #[inline(always)]
-    fn window(self, table: &Table, at: usize) -> Power<L::Vector> {
+    pub(super) fn window(self, table: &Table, at: usize) -> Power<L::Vector> {
         let mut limbs = [self.0.splat(0); 3];
         for limb in 0..3 {
             limbs[limb] = self.0.interleave(self.0.load(&table[limb][at..]));
@@ -76,14 +98,34 @@ impl<L: MultiplyAdd52 + Blocks> Field for Radix44<L> {
         self.power(limbs)
     }
 
+    /// Fills the first places of a table with `stride` times the next ones.
     #[inline(always)]
-    fn zero(self) -> Products<L::Vector> {
+    pub(super) fn raise(self, table: &mut Table, stride: &Limbs) {
+        let l = self.0;
+        let mut lower = [l.splat(0); 3];
+        for limb in 0..3 {
+            lower[limb] = l.load(&table[limb][L::LANES..]);
+        }
+        let [a, b, c] = self.carry(self.mul_add(self.zero(), lower, self.splat(stride)));
+        l.store(a, &mut table[0]);
+        l.store(l.and(b, l.splat(MASK_44)), &mut table[1]);
+        l.store(l.add(c, l.shift_right::<44>(b)), &mut table[2]);
+    }
+
+    #[inline(always)]
+    pub(super) fn zero(self) -> Products<L::Vector> {
         let zeros = [self.0.splat(0); 3];
         Products { low: zeros, high: zeros }
     }
 
+    /// sum + a · power, at most five times.
     #[inline(always)]
-    fn mul_add(self, sum: Products<L::Vector>, a: [L::Vector; 3], power: Power<L::Vector>) -> Products<L::Vector> {
+    pub(super) fn mul_add(
+        self,
+        sum: Products<L::Vector>,
+        a: [L::Vector; 3],
+        power: Power<L::Vector>,
+    ) -> Products<L::Vector> {
         let l = self.0;
         let Power { limbs: b, wrapped: s } = power;
         let Products { mut low, mut high } = sum;
@@ -99,7 +141,7 @@ impl<L: MultiplyAdd52 + Blocks> Field for Radix44<L> {
 
     /// The bits above belong to the next limb, times 2^8; behind the last one, to 2^140 = 2^10 · 2^130.
     #[inline(always)]
-    fn carry(self, products: Products<L::Vector>) -> [L::Vector; 3] {
+    pub(super) fn carry(self, products: Products<L::Vector>) -> [L::Vector; 3] {
         let l = self.0;
         let Products { low, high } = products;
         let (mask_44, mask_42) = (l.splat(MASK_44), l.splat(MASK_42));
@@ -111,8 +153,9 @@ impl<L: MultiplyAdd52 + Blocks> Field for Radix44<L> {
         [l.and(h_0, mask_44), h_1, l.and(d_2, mask_42)]
     }
 
+    /// The sum of all lanes of what is carried.
     #[inline(always)]
-    fn sum(self, a: [L::Vector; 3]) -> Limbs {
+    pub(super) fn sum(self, a: [L::Vector; 3]) -> Limbs {
         let mut sums = [0; 3];
         for limb in 0..3 {
             let mut words = [0; 8];

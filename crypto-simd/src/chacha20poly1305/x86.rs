@@ -1,46 +1,14 @@
-//! 32-bit words, and Poly1305's loads, in the registers of AVX2 and AVX-512.
+//! Blocks of ChaCha20 and of Poly1305 in the registers of AVX-512.
 
-use super::poly1305::Blocks;
-use super::radix26::Radix26;
-use super::radix44::Radix44;
-use super::words::{BLOCK_WORDS, Words};
+use super::radix44::LoadBlocks;
+use super::words::{BLOCK_WORDS, Blocks};
 use super::{Kernel, kernel_of};
-use crate::cpu::{Avx2, Avx512};
+use crate::cpu::Avx512;
+use crate::words::Words32;
 use std::arch::x86_64::*;
 
-impl Words for Avx512 {
+impl Blocks for Words32<Avx512> {
     const LANES: usize = 16;
-    type Vector = __m512i;
-
-    #[inline(always)]
-    fn splat(self, word: u32) -> __m512i {
-        // SAFETY: the token proves the feature.
-        unsafe { _mm512_set1_epi32(word as i32) }
-    }
-
-    #[inline(always)]
-    fn load(self, words: &[u32; BLOCK_WORDS]) -> __m512i {
-        // SAFETY: sixteen words are there; the load needs no alignment; the token proves the feature.
-        unsafe { _mm512_loadu_si512(words.as_ptr().cast()) }
-    }
-
-    #[inline(always)]
-    fn add(self, a: __m512i, b: __m512i) -> __m512i {
-        // SAFETY: the token proves the feature.
-        unsafe { _mm512_add_epi32(a, b) }
-    }
-
-    #[inline(always)]
-    fn xor(self, a: __m512i, b: __m512i) -> __m512i {
-        // SAFETY: the token proves the feature.
-        unsafe { _mm512_xor_si512(a, b) }
-    }
-
-    #[inline(always)]
-    fn rotate_left<const BITS: i32>(self, a: __m512i) -> __m512i {
-        // SAFETY: the token proves the feature.
-        unsafe { _mm512_rol_epi32::<BITS>(a) }
-    }
 
     #[inline(always)]
     fn transpose(self, words: [__m512i; BLOCK_WORDS]) -> [__m512i; BLOCK_WORDS] {
@@ -84,7 +52,7 @@ impl Words for Avx512 {
     }
 }
 
-impl Blocks for Avx512 {
+impl LoadBlocks for Avx512 {
     #[inline(always)]
     fn load_blocks(self, bytes: &[u8]) -> (__m512i, __m512i) {
         let bytes: &[u8; 128] = bytes.first_chunk().expect("a block for each lane");
@@ -103,125 +71,10 @@ impl Blocks for Avx512 {
     }
 }
 
-impl Words for Avx2 {
-    const LANES: usize = 8;
-    type Vector = __m256i;
-
-    #[inline(always)]
-    fn splat(self, word: u32) -> __m256i {
-        // SAFETY: the token proves the feature.
-        unsafe { _mm256_set1_epi32(word as i32) }
-    }
-
-    #[inline(always)]
-    fn load(self, words: &[u32; BLOCK_WORDS]) -> __m256i {
-        // SAFETY: more than eight words are there; the load needs no alignment; the token proves the feature.
-        unsafe { _mm256_loadu_si256(words.as_ptr().cast()) }
-    }
-
-    #[inline(always)]
-    fn add(self, a: __m256i, b: __m256i) -> __m256i {
-        // SAFETY: the token proves the feature.
-        unsafe { _mm256_add_epi32(a, b) }
-    }
-
-    #[inline(always)]
-    fn xor(self, a: __m256i, b: __m256i) -> __m256i {
-        // SAFETY: the token proves the feature.
-        unsafe { _mm256_xor_si256(a, b) }
-    }
-
-    #[inline(always)]
-    fn rotate_left<const BITS: i32>(self, a: __m256i) -> __m256i {
-        // SAFETY: the token proves the feature.
-        unsafe {
-            match BITS {
-                8 => {
-                    let bytes = _mm_set_epi8(14, 13, 12, 15, 10, 9, 8, 11, 6, 5, 4, 7, 2, 1, 0, 3);
-                    _mm256_shuffle_epi8(a, _mm256_broadcastsi128_si256(bytes))
-                }
-                16 => {
-                    let bytes = _mm_set_epi8(13, 12, 15, 14, 9, 8, 11, 10, 5, 4, 7, 6, 1, 0, 3, 2);
-                    _mm256_shuffle_epi8(a, _mm256_broadcastsi128_si256(bytes))
-                }
-                _ => {
-                    let left = _mm256_sll_epi32(a, _mm_cvtsi32_si128(BITS));
-                    _mm256_or_si256(left, _mm256_srl_epi32(a, _mm_cvtsi32_si128(32 - BITS)))
-                }
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn transpose(self, words: [__m256i; BLOCK_WORDS]) -> [__m256i; BLOCK_WORDS] {
-        // SAFETY: the token proves the feature.
-        unsafe {
-            // In each half h: `fours[4 i + j]` holds words 4 i .. 4 i + 3 of block 4 h + j.
-            let mut fours = [_mm256_setzero_si256(); BLOCK_WORDS];
-            for (four, word) in fours.as_chunks_mut::<4>().0.iter_mut().zip(words.as_chunks::<4>().0) {
-                let low_01 = _mm256_unpacklo_epi32(word[0], word[1]);
-                let high_01 = _mm256_unpackhi_epi32(word[0], word[1]);
-                let low_23 = _mm256_unpacklo_epi32(word[2], word[3]);
-                let high_23 = _mm256_unpackhi_epi32(word[2], word[3]);
-                *four = [
-                    _mm256_unpacklo_epi64(low_01, low_23),
-                    _mm256_unpackhi_epi64(low_01, low_23),
-                    _mm256_unpacklo_epi64(high_01, high_23),
-                    _mm256_unpackhi_epi64(high_01, high_23),
-                ];
-            }
-            let mut blocks = [_mm256_setzero_si256(); BLOCK_WORDS];
-            for j in 0..4 {
-                let (a, b, c, d) = (fours[j], fours[4 + j], fours[8 + j], fours[12 + j]);
-                blocks[2 * j] = _mm256_permute2x128_si256::<0x20>(a, b);
-                blocks[2 * j + 1] = _mm256_permute2x128_si256::<0x20>(c, d);
-                blocks[8 + 2 * j] = _mm256_permute2x128_si256::<0x31>(a, b);
-                blocks[8 + 2 * j + 1] = _mm256_permute2x128_si256::<0x31>(c, d);
-            }
-            blocks
-        }
-    }
-
-    #[inline(always)]
-    fn xor_into(self, vector: __m256i, bytes: &mut [u8]) {
-        let bytes: &mut [u8; 32] = bytes.first_chunk_mut().expect("a vector's bytes");
-        let bytes = bytes.as_mut_ptr().cast();
-        // SAFETY: 32 bytes are there; neither load nor store needs alignment; the token proves the feature.
-        unsafe { _mm256_storeu_si256(bytes, _mm256_xor_si256(vector, _mm256_loadu_si256(bytes))) }
-    }
-}
-
-impl Blocks for Avx2 {
-    #[inline(always)]
-    fn load_blocks(self, bytes: &[u8]) -> (__m256i, __m256i) {
-        let bytes: &[u8; 64] = bytes.first_chunk().expect("a block for each lane");
-        // SAFETY: twice 32 bytes are there; the loads need no alignment; the token proves the feature.
-        unsafe {
-            let first = _mm256_loadu_si256(bytes.as_ptr().cast());
-            let second = _mm256_loadu_si256(bytes[32..].as_ptr().cast());
-            (_mm256_unpacklo_epi64(first, second), _mm256_unpackhi_epi64(first, second))
-        }
-    }
-
-    #[inline(always)]
-    fn interleave(self, a: __m256i) -> __m256i {
-        // SAFETY: the token proves the feature.
-        unsafe { _mm256_permute4x64_epi64::<0b11_01_10_00>(a) }
-    }
-}
-
 /// The kernel for AVX-512 with IFMA; the token is the proof that it may be called.
 pub(super) fn avx512(_: Avx512) -> Kernel {
     kernel_of!(
         #[target_feature(enable = "avx2,bmi2,avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-        2 groups of unsafe { Avx512::assume() }, 16 lanes, Radix44(unsafe { Avx512::assume() })
-    )
-}
-
-/// The kernel for AVX2; the token is the proof that it may be called.
-pub(super) fn avx2(_: Avx2) -> Kernel {
-    kernel_of!(
-        #[target_feature(enable = "avx2,bmi2")]
-        1 groups of unsafe { Avx2::assume() }, 8 lanes, Radix26(unsafe { Avx2::assume() })
+        2 groups of Words32(Avx512::assume()), 16 words, Avx512::assume()
     )
 }

@@ -72,32 +72,57 @@ impl<D: Doubles> FieldDoubles<D> {
         d.scale_add::<51>(columns.high[column], 1.0, carry)
     }
 
-    /// Folds nine columns by 2^255 = 19: a column above the fifth is one more product, by 19, in a column below.
+    /// The product of limbs by limbs; `add_product` adds the product of limb i and another to a column, if there is one.
+    ///
+    /// The order is for the generated step, which needs few columns at a time and other products to do while a column
+    /// is folded: column 4 is first, because its high part goes to column 5.
     #[inline(always)]
-    fn fold(self, mut columns: Columns<D::Vector>) -> Unreduced<D::Vector> {
-        let d = self.0;
-        // In this order, because the high part of column 4 goes to column 5.
-        for column in [4, 0, 1, 2, 3] {
-            let carry = self.carry_out(&columns, column + 4);
-            let top = match columns.low.get(column + 5) {
-                Some(low) => d.add(low.expect("each column has a product"), carry),
-                None => carry,
-            };
-            self.add_product(&mut columns, column, 1, top, d.splat(19.0));
-            // The low parts of more than two products leave no room for an addition.
-            if column >= 2 {
-                let high = if column == 4 { &mut columns.high_odd } else { &mut columns.high[column] };
-                let (next, rest) = d.split(*high, columns.low[column].expect("each column has a product"));
-                (*high, columns.low[column]) = (next, Some(rest));
+    fn product(self, add_product: impl Fn(&mut Columns<D::Vector>, usize, usize)) -> Unreduced<D::Vector> {
+        let columns = &mut self.columns();
+        let add_columns = |columns: &mut _, pair: [usize; 2]| {
+            for i in 0..5 {
+                add_product(columns, pair[0], i);
+                add_product(columns, pair[1], i);
             }
-        }
+        };
+        add_columns(columns, [8, 4]);
+        add_columns(columns, [5, 0]);
+        self.fold(columns, 4);
+        add_columns(columns, [6, 1]);
+        self.fold(columns, 0);
+        add_columns(columns, [7, 2]);
+        self.fold(columns, 1);
+        add_columns(columns, [3, 9]);
+        self.fold(columns, 2);
+        self.fold(columns, 3);
         Unreduced(std::array::from_fn(
             #[inline(always)]
-            |column| {
-                let low = columns.low[column].expect("each column has a product");
-                if column == 0 { low } else { d.add(low, self.carry_out(&columns, column - 1)) }
+            |column| match column {
+                0 => self.low(columns, 0),
+                _ => self.0.add(self.low(columns, column), self.carry_out(columns, column - 1)),
             },
         ))
+    }
+
+    #[inline(always)]
+    fn low(self, columns: &Columns<D::Vector>, column: usize) -> D::Vector {
+        columns.low[column].expect("each column has a product")
+    }
+
+    /// Folds the column that is five above by 2^255 = 19: it is one more product, by 19.
+    #[inline(always)]
+    fn fold(self, columns: &mut Columns<D::Vector>, column: usize) {
+        let d = self.0;
+        let carry = self.carry_out(columns, column + 4);
+        let top = if column == 4 { carry } else { d.add(self.low(columns, column + 5), carry) };
+        self.add_product(columns, column, 1, top, d.splat(19.0));
+        // The low parts of more than two products leave no room for an addition.
+        if column >= 2 {
+            let low = self.low(columns, column);
+            let high = if column == 4 { &mut columns.high_odd } else { &mut columns.high[column] };
+            let (next, rest) = d.split(*high, low);
+            (*high, columns.low[column]) = (next, Some(rest));
+        }
     }
 
     /// Rounds every limb to a multiple of 2^51, which goes to the next limb.
@@ -106,11 +131,11 @@ impl<D: Doubles> FieldDoubles<D> {
         let d = self.0;
         let (mut carried, mut carries) = (limbs, limbs);
         for limb in 0..5 {
-            (carries[limb], carried[limb]) = d.round(d.splat(HIGH), limbs[limb]);
+            (carries[limb], carried[limb]) = d.round::<51>(limbs[limb]);
         }
-        for (index, carry) in carries.into_iter().enumerate() {
-            let (next, factor) = if index == 4 { (0, 19.0) } else { (index + 1, 1.0) };
-            carried[next] = d.scale_add::<51>(carry, factor, carried[next]);
+        carried[0] = d.multiply_add(carries[4], d.splat(19.0), carried[0]);
+        for limb in 1..5 {
+            carried[limb] = d.add(carried[limb], carries[limb - 1]);
         }
         Reduced(carried)
     }
@@ -146,15 +171,14 @@ impl<D: Doubles> Arithmetic for FieldDoubles<D> {
 
     #[inline(always)]
     fn mul(self, a: Self::Reduced, b: Self::Reduced) -> Self::Unreduced {
-        let mut columns = self.columns();
-        for column in (0..9usize).rev() {
-            for i in 0..5 {
+        self.product(
+            #[inline(always)]
+            |columns, column, i| {
                 if let Some(b) = column.checked_sub(i).and_then(|j| b.0.get(j)) {
-                    self.add_product(&mut columns, column, i, a.0[i], *b);
+                    self.add_product(columns, column, i, a.0[i], *b);
                 }
-            }
-        }
-        self.fold(columns)
+            },
+        )
     }
 
     #[inline(always)]
@@ -163,17 +187,14 @@ impl<D: Doubles> Arithmetic for FieldDoubles<D> {
             #[inline(always)]
             |limb| self.0.add(limb, limb),
         );
-        let mut columns = self.columns();
-        for column in (0..9usize).rev() {
-            for i in 0..5 {
-                match column.checked_sub(i) {
-                    Some(j) if i < j && j < 5 => self.add_product(&mut columns, column, i, twice[i], a.0[j]),
-                    Some(j) if i == j => self.add_product(&mut columns, column, i, a.0[i], a.0[i]),
-                    _ => {}
-                }
-            }
-        }
-        self.fold(columns)
+        self.product(
+            #[inline(always)]
+            |columns, column, i| match column.checked_sub(i) {
+                Some(j) if i < j && j < 5 => self.add_product(columns, column, i, twice[i], a.0[j]),
+                Some(j) if i == j => self.add_product(columns, column, i, a.0[i], a.0[i]),
+                _ => {}
+            },
+        )
     }
 
     #[inline(always)]

@@ -72,10 +72,12 @@ pub(super) fn step<F: Arithmetic>(f: F, points: &mut Points<F>) {
     let (c, d) = (f.add(x_3, z_3), f.sub(x_3, z_3));
     let (da, cb) = (f.mul(d, a), f.mul(c, b));
     let (aa, bb) = (f.square(f.select(points.swap, c, a)), f.square(f.select(points.swap, d, b)));
+    // In an order in which neighbours do not wait for each other.
+    let difference = f.square(f.sub(da, cb));
+    points.x_2 = f.mul(f.reduce(aa), f.reduce(bb));
+    points.z_3 = f.mul(points.x_1, f.reduce(difference));
     let e = f.sub(aa, bb);
     points.x_3 = f.square(f.add(da, cb));
-    points.z_3 = f.mul(points.x_1, f.reduce(f.square(f.sub(da, cb))));
-    points.x_2 = f.mul(f.reduce(aa), f.reduce(bb));
     points.z_2 = f.mul(e, f.mul_a24(aa, e));
 }
 

@@ -32,6 +32,11 @@ pub(super) trait Limbs<const H: usize>: Copy {
     fn square(self, start: Columns<Self, H>, a: &Half<Self, H>) -> Columns<Self, H>;
     /// What the product of the upper halves starts from.
     fn start(self) -> Columns<Self, H>;
+    /// Does a whole multiplication, in a function of its own where that is faster.
+    #[inline(always)]
+    fn multiplication<T>(self, work: impl FnOnce() -> T) -> T {
+        work()
+    }
     /// sum + 39081 · a
     fn mul_a24(self, sum: Limb<Self, H>, a: Limb<Self, H>) -> Self::Column;
     /// Tight limbs from the columns of both halves.
@@ -72,6 +77,23 @@ impl<const H: usize, M: Limbs<H>> Golden<M, H> {
             columns[1][k] = m.add(m.sub(sums[0][k], lower[0][k]), m.raise(above));
         }
         Tight(m.carry(columns))
+    }
+
+    #[inline(always)]
+    fn mul_here(self, a: &[Half<M, H>; 2], b: &[Half<M, H>; 2]) -> Tight<Limb<M, H>, H> {
+        let ([a_0, a_1], [b_0, b_1]) = (a, b);
+        let zero = [[self.0.zero(); H]; 2];
+        let (lower, upper) = (self.0.product(zero, a_0, b_0), self.0.product(self.0.start(), a_1, b_1));
+        let sums = self.0.product(zero, &self.add_halves(a_0, a_1), &self.add_halves(b_0, b_1));
+        self.fold(lower, upper, sums)
+    }
+
+    #[inline(always)]
+    fn square_here(self, a: &[Half<M, H>; 2]) -> Tight<Limb<M, H>, H> {
+        let [a_0, a_1] = a;
+        let zero = [[self.0.zero(); H]; 2];
+        let (lower, upper) = (self.0.square(zero, a_0), self.0.square(self.0.start(), a_1));
+        self.fold(lower, upper, self.0.square(zero, &self.add_halves(a_0, a_1)))
     }
 
     #[inline(always)]
@@ -171,20 +193,32 @@ impl<const H: usize, M: Limbs<H>> Field for Golden<M, H> {
 
     #[inline(always)]
     fn mul(self, a: Self::Loose, b: Self::Loose) -> Self::Tight {
-        let ([a_0, a_1], [b_0, b_1]) = (&a.0, &b.0);
-        let lower = self.0.product([[self.0.zero(); H]; 2], a_0, b_0);
-        let upper = self.0.product(self.0.start(), a_1, b_1);
-        let sums = self.0.product([[self.0.zero(); H]; 2], &self.add_halves(a_0, a_1), &self.add_halves(b_0, b_1));
-        self.fold(lower, upper, sums)
+        self.0.multiplication(
+            #[inline(always)]
+            || self.mul_here(&a.0, &b.0),
+        )
     }
 
     #[inline(always)]
     fn square(self, a: Self::Loose) -> Self::Tight {
-        let [a_0, a_1] = &a.0;
-        let lower = self.0.square([[self.0.zero(); H]; 2], a_0);
-        let upper = self.0.square(self.0.start(), a_1);
-        let sums = self.0.square([[self.0.zero(); H]; 2], &self.add_halves(a_0, a_1));
-        self.fold(lower, upper, sums)
+        self.0.multiplication(
+            #[inline(always)]
+            || self.square_here(&a.0),
+        )
+    }
+
+    #[inline(always)]
+    fn power(self, a: Self::Tight, count: u32, b: Self::Tight) -> Self::Tight {
+        self.0.lanes().apart(
+            #[inline(always)]
+            || {
+                let mut power = a;
+                for _ in 0..count {
+                    power = self.square_here(&power.0);
+                }
+                self.mul_here(&power.0, &b.0)
+            },
+        )
     }
 
     #[inline(always)]
@@ -203,7 +237,7 @@ impl<const H: usize, M: Limbs<H>> Field for Golden<M, H> {
         let l = self.0.lanes();
         let mut selected = b.0;
         for (selected, a) in selected.as_flattened_mut().iter_mut().zip(a.0.as_flattened()) {
-            *selected = l.xor(*selected, l.and(mask, l.xor(*selected, *a)));
+            *selected = l.select(mask, *a, *selected);
         }
         Loose(selected)
     }

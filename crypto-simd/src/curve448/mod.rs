@@ -45,7 +45,7 @@ const EMULATED_45: Kernel = Kernel {
 #[cfg(test)]
 const EMULATED_28: Kernel = Kernel {
     lanes: 4,
-    multiply: |scalars, points, products| ladder(Golden(Radix28(Emulated::<4>)), scalars, points, products),
+    multiply: |scalars, points, products| ladder(Golden(Radix28::new(Emulated::<4>)), scalars, points, products),
 };
 
 /// One multiplication after the other.
@@ -72,7 +72,7 @@ pub(crate) fn avx2(_: crate::cpu::Avx2) -> Kernel {
     fn inner(scalars: &[[u8; BYTES]], points: &[[u8; BYTES]], products: &mut [[u8; BYTES]]) {
         // SAFETY: this function is reached through the kernel only, which the token's owner made.
         let token = unsafe { crate::cpu::Avx2::assume() };
-        ladder(Golden(Radix28(token)), scalars, points, products);
+        ladder(Golden(Radix28::new(token)), scalars, points, products);
     }
     // SAFETY: whoever has the kernel had the token, so the CPU has the features.
     Kernel { lanes: 4, multiply: |scalars, points, products| unsafe { inner(scalars, points, products) } }
@@ -119,6 +119,8 @@ trait Field: Copy {
     fn sub(self, a: Self::Tight, b: Self::Tight) -> Self::Loose;
     fn mul(self, a: Self::Loose, b: Self::Loose) -> Self::Tight;
     fn square(self, a: Self::Loose) -> Self::Tight;
+    /// a^(2^count) · b
+    fn power(self, a: Self::Tight, count: u32, b: Self::Tight) -> Self::Tight;
     /// sum + 39081 · a
     fn mul_a24(self, sum: Self::Tight, a: Self::Loose) -> Self::Tight;
     /// `a` where the mask is set, else `b`.
@@ -179,33 +181,24 @@ fn scalar_words(scalars: &[[u8; BYTES]]) -> Zeroizing<[[u64; LANES_MAX]; 7]> {
 #[inline(always)]
 fn invert<F: Field>(f: F, z: F::Tight) -> F::Tight {
     // `ones_n` is the power 2^n - 1.
-    let ones_2 = mul(f, square_times(f, z, 1), z);
-    let ones_3 = mul(f, square_times(f, ones_2, 1), z);
-    let ones_6 = mul(f, square_times(f, ones_3, 3), ones_3);
-    let ones_12 = mul(f, square_times(f, ones_6, 6), ones_6);
-    let ones_24 = mul(f, square_times(f, ones_12, 12), ones_12);
-    let ones_27 = mul(f, square_times(f, ones_24, 3), ones_3);
-    let ones_54 = mul(f, square_times(f, ones_27, 27), ones_27);
-    let ones_108 = mul(f, square_times(f, ones_54, 54), ones_54);
-    let ones_111 = mul(f, square_times(f, ones_108, 3), ones_3);
-    let ones_222 = mul(f, square_times(f, ones_111, 111), ones_111);
-    let ones_223 = mul(f, square_times(f, ones_222, 1), z);
+    let ones_2 = f.power(z, 1, z);
+    let ones_3 = f.power(ones_2, 1, z);
+    let ones_6 = f.power(ones_3, 3, ones_3);
+    let ones_12 = f.power(ones_6, 6, ones_6);
+    let ones_24 = f.power(ones_12, 12, ones_12);
+    let ones_27 = f.power(ones_24, 3, ones_3);
+    let ones_54 = f.power(ones_27, 27, ones_27);
+    let ones_108 = f.power(ones_54, 54, ones_54);
+    let ones_111 = f.power(ones_108, 3, ones_3);
+    let ones_222 = f.power(ones_111, 111, ones_111);
+    let ones_223 = f.power(ones_222, 1, z);
     // Bits of the exponent: 223 ones, a zero, 222 ones, then 01.
-    let upper = mul(f, square_times(f, ones_223, 223), ones_222);
-    mul(f, square_times(f, upper, 2), z)
+    f.power(f.power(ones_223, 223, ones_222), 2, z)
 }
 
 #[inline(always)]
 fn mul<F: Field>(f: F, a: F::Tight, b: F::Tight) -> F::Tight {
     f.mul(f.loosen(a), f.loosen(b))
-}
-
-#[inline(always)]
-fn square_times<F: Field>(f: F, mut a: F::Tight, count: u32) -> F::Tight {
-    for _ in 0..count {
-        a = f.square(f.loosen(a));
-    }
-    a
 }
 
 #[cfg(test)]

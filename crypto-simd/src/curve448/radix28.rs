@@ -2,6 +2,7 @@
 
 use super::golden::{A24, Columns, Half, Limbs};
 use crate::lanes::Lanes;
+use std::hint::black_box;
 
 const H: usize = 8;
 const BITS: u32 = 28;
@@ -9,16 +10,55 @@ const MASK: u64 = (1 << BITS) - 1;
 
 /// The limbs over the lanes of a backend.
 #[derive(Clone, Copy)]
-pub(super) struct Radix28<L>(pub(super) L);
+pub(super) struct Radix28<L: Lanes>(L, L::Vector);
 
 impl<L: Lanes> Radix28<L> {
+    /// The compiler must not know the mask: from it, it would derive that words are short enough for a multiplication, and
+    /// then forget it and multiply in four parts.
+    #[inline(always)]
+    pub(super) fn new(lanes: L) -> Self {
+        Self(lanes, lanes.splat(black_box(MASK)))
+    }
+
+    #[inline(always)]
+    fn product_column<const K: usize>(self, start: L::Vector, a: &Half<Self, H>, b: &Half<Self, H>) -> L::Vector {
+        let mut column = start;
+        for i in 0..H {
+            if i <= K && K - i < H {
+                column = self.0.add(column, self.0.mul_32(a[i], b[K - i]));
+            }
+        }
+        column
+    }
+
+    #[inline(always)]
+    fn square_column<const K: usize>(self, start: L::Vector, a: &Half<Self, H>, doubles: &Half<Self, H>) -> L::Vector {
+        let mut column = start;
+        for i in 0..H {
+            if i < K && K - i < H && i < K - i {
+                column = self.0.add(column, self.0.mul_32(doubles[i], a[K - i]));
+            }
+        }
+        if K % 2 == 0 { self.0.add(column, self.0.mul_32(a[K / 2], a[K / 2])) } else { column }
+    }
+
     /// Leaves `BITS` bits of a word, and gives what stands above.
     #[inline(always)]
     fn split(self, word: &mut L::Vector) -> L::Vector {
         let carry = self.0.shift_right::<BITS>(*word);
-        *word = self.0.and(*word, self.0.splat(MASK));
+        *word = self.0.and(*word, self.1);
         carry
     }
+}
+
+/// Column by column, each with its own code: a loop over them would not be unrolled.
+macro_rules! each_column {
+    ($k:ident => $body:expr) => {
+        each_column!(@ $k $body; 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
+    };
+    (@ $k:ident $body:expr; $($value:literal)*) => {
+        $({ const $k: usize = $value; $body; })*
+    };
 }
 
 impl<L: Lanes> Limbs<H> for Radix28<L> {
@@ -54,28 +94,25 @@ impl<L: Lanes> Limbs<H> for Radix28<L> {
     #[inline(always)]
     fn product(self, start: Columns<Self, H>, a: &Half<Self, H>, b: &Half<Self, H>) -> Columns<Self, H> {
         let mut columns = start;
-        for i in 0..H {
-            for j in 0..H {
-                let column = &mut columns.as_flattened_mut()[i + j];
-                *column = self.0.add(*column, self.0.mul_32(a[i], b[j]));
-            }
-        }
+        each_column!(k => columns[k / H][k % H] = self.product_column::<k>(columns[k / H][k % H], a, b));
         columns
     }
 
     #[inline(always)]
     fn square(self, start: Columns<Self, H>, a: &Half<Self, H>) -> Columns<Self, H> {
-        let mut columns = start;
-        for i in 0..H {
-            let column = &mut columns.as_flattened_mut()[2 * i];
-            *column = self.0.add(*column, self.0.mul_32(a[i], a[i]));
-            let double = self.0.add(a[i], a[i]);
-            for j in i + 1..H {
-                let column = &mut columns.as_flattened_mut()[i + j];
-                *column = self.0.add(*column, self.0.mul_32(double, a[j]));
-            }
+        let l = self.0;
+        let mut doubles = *a;
+        for double in &mut doubles {
+            *double = l.add(*double, *double);
         }
+        let mut columns = start;
+        each_column!(k => columns[k / H][k % H] = self.square_column::<k>(columns[k / H][k % H], a, &doubles));
         columns
+    }
+
+    #[inline(always)]
+    fn multiplication<T>(self, work: impl FnOnce() -> T) -> T {
+        self.0.apart(work)
     }
 
     #[inline(always)]

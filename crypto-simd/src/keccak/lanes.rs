@@ -93,8 +93,18 @@ fn f1600<L: Lanes>(l: L, state: &mut State<L>) {
 /// One round: theta, then row by row rho, pi and chi, then iota.
 #[inline(always)]
 fn round<L: Lanes>(l: L, a: &State<L>, constant: u64) -> State<L> {
-    let c: [L::Vector; 5] = std::array::from_fn(|x| l.xor_3(l.xor_3(a[x], a[x + 5], a[x + 10]), a[x + 15], a[x + 20]));
-    let d: [L::Vector; 5] = std::array::from_fn(|x| l.xor(c[(x + 4) % 5], l.rotate_left::<1>(c[(x + 1) % 5])));
+    macro_rules! column {
+        ($x:literal) => {
+            l.xor_3(l.xor_3(a[$x], a[$x + 5], a[$x + 10]), a[$x + 15], a[$x + 20])
+        };
+    }
+    let c = [column!(0), column!(1), column!(2), column!(3), column!(4)];
+    macro_rules! effect {
+        ($left:literal, $right:literal) => {
+            l.xor(c[$left], l.rotate_left::<1>(c[$right]))
+        };
+    }
+    let d = [effect!(4, 1), effect!(0, 2), effect!(1, 3), effect!(2, 4), effect!(3, 0)];
     macro_rules! from {
         ($index:literal) => {
             l.xor(a[$index], d[$index % 5])
@@ -103,19 +113,24 @@ fn round<L: Lanes>(l: L, a: &State<L>, constant: u64) -> State<L> {
             l.rotate_left::<$bits>(from!($index))
         };
     }
-    let chi =
-        |b: [L::Vector; 5]| std::array::from_fn::<_, 5, _>(|x| l.xor_and_not(b[x], b[(x + 1) % 5], b[(x + 2) % 5]));
-    let row_0 = chi([from!(0), from!(6, 44), from!(12, 43), from!(18, 21), from!(24, 14)]);
-    let row_1 = chi([from!(3, 28), from!(9, 20), from!(10, 3), from!(16, 45), from!(22, 61)]);
-    let row_2 = chi([from!(1, 1), from!(7, 6), from!(13, 25), from!(19, 8), from!(20, 18)]);
-    let row_3 = chi([from!(4, 27), from!(5, 36), from!(11, 10), from!(17, 15), from!(23, 56)]);
-    let row_4 = chi([from!(2, 62), from!(8, 55), from!(14, 39), from!(15, 41), from!(21, 2)]);
-    let mut state = [row_0[0]; STATE_WORDS];
-    for (plane, row) in state.as_chunks_mut::<5>().0.iter_mut().zip([row_0, row_1, row_2, row_3, row_4]) {
-        *plane = row;
-    }
-    state[0] = l.xor(state[0], l.splat(constant));
-    state
+    let [s0, s1, s2, s3, s4] = chi(l, [from!(0), from!(6, 44), from!(12, 43), from!(18, 21), from!(24, 14)]);
+    let [s5, s6, s7, s8, s9] = chi(l, [from!(3, 28), from!(9, 20), from!(10, 3), from!(16, 45), from!(22, 61)]);
+    let [s10, s11, s12, s13, s14] = chi(l, [from!(1, 1), from!(7, 6), from!(13, 25), from!(19, 8), from!(20, 18)]);
+    let [s15, s16, s17, s18, s19] = chi(l, [from!(4, 27), from!(5, 36), from!(11, 10), from!(17, 15), from!(23, 56)]);
+    let [s20, s21, s22, s23, s24] = chi(l, [from!(2, 62), from!(8, 55), from!(14, 39), from!(15, 41), from!(21, 2)]);
+    let s0 = l.xor(s0, l.splat(constant));
+    [s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, s12, s13, s14, s15, s16, s17, s18, s19, s20, s21, s22, s23, s24]
+}
+
+#[inline(always)]
+fn chi<L: Lanes>(l: L, b: [L::Vector; 5]) -> [L::Vector; 5] {
+    [
+        l.xor_and_not(b[0], b[1], b[2]),
+        l.xor_and_not(b[1], b[2], b[3]),
+        l.xor_and_not(b[2], b[3], b[4]),
+        l.xor_and_not(b[3], b[4], b[0]),
+        l.xor_and_not(b[4], b[0], b[1]),
+    ]
 }
 
 #[cfg(test)]

@@ -77,6 +77,12 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
+    fn select(self, mask: __m256i, a: __m256i, b: __m256i) -> __m256i {
+        // SAFETY: the token proves the feature.
+        unsafe { _mm256_blendv_epi8(b, a, mask) }
+    }
+
+    #[inline(always)]
     fn rotate_left<const BITS: u32>(self, a: __m256i) -> __m256i {
         // SAFETY: the token proves the feature.
         unsafe {
@@ -113,5 +119,19 @@ impl Lanes for Avx2 {
                 _mm256_permute2x128_si256::<0x31>(odd_ab, odd_cd),
             ]
         };
+    }
+
+    #[inline(always)]
+    fn apart<T>(self, work: impl FnOnce() -> T) -> T {
+        #[target_feature(enable = "avx2")]
+        #[inline(never)]
+        fn inner<T>(work: impl FnOnce() -> T) -> T {
+            #[repr(align(32))]
+            struct Aligned([u8; 32]);
+            std::hint::black_box(&mut Aligned([0; 32]));
+            work()
+        }
+        // SAFETY: the token proves the features.
+        unsafe { inner(work) }
     }
 }

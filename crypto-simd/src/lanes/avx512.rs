@@ -77,6 +77,12 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
+    fn select(self, mask: __m512i, a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: the token proves the feature.
+        unsafe { _mm512_ternarylogic_epi64::<0b1100_1010>(mask, a, b) }
+    }
+
+    #[inline(always)]
     fn rotate_left<const BITS: u32>(self, a: __m512i) -> __m512i {
         // The intrinsic's count is signed, and a constant of another type cannot be converted to its parameter.
         // SAFETY: the token proves the feature.
@@ -107,21 +113,46 @@ impl Lanes for Avx512 {
         let [a, b, c, d, e, f, g, h] = *rows;
         // SAFETY: the token proves the feature.
         unsafe {
-            // Columns of pairs of rows, then of four rows, then of all: parts of 128 bits hold the columns 0, 2, 4, 6
-            // or 1, 3, 5, 7 all along.
-            let pairs = |a, b| (_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
-            let (ab, cd, ef, gh) = (pairs(a, b), pairs(c, d), pairs(e, f), pairs(g, h));
-            let halves = |a, b| (_mm512_shuffle_i64x2::<0x88>(a, b), _mm512_shuffle_i64x2::<0xdd>(a, b));
-            let (low_04, low_26) = halves(ab.0, cd.0);
-            let (high_04, high_26) = halves(ef.0, gh.0);
-            let (low_15, low_37) = halves(ab.1, cd.1);
-            let (high_15, high_37) = halves(ef.1, gh.1);
-            let (row_0, row_4) = halves(low_04, high_04);
-            let (row_2, row_6) = halves(low_26, high_26);
-            let (row_1, row_5) = halves(low_15, high_15);
-            let (row_3, row_7) = halves(low_37, high_37);
+            // Even and odd columns of pairs of rows: each part of 128 bits is a column of two rows.
+            let (even_ab, odd_ab) = (_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
+            let (even_cd, odd_cd) = (_mm512_unpacklo_epi64(c, d), _mm512_unpackhi_epi64(c, d));
+            let (even_ef, odd_ef) = (_mm512_unpacklo_epi64(e, f), _mm512_unpackhi_epi64(e, f));
+            let (even_gh, odd_gh) = (_mm512_unpacklo_epi64(g, h), _mm512_unpackhi_epi64(g, h));
+            // Parts 0 and 2, or 1 and 3, of both operands.
+            macro_rules! parts_02 {
+                ($a:expr, $b:expr) => {
+                    _mm512_shuffle_i64x2::<0x88>($a, $b)
+                };
+            }
+            macro_rules! parts_13 {
+                ($a:expr, $b:expr) => {
+                    _mm512_shuffle_i64x2::<0xdd>($a, $b)
+                };
+            }
+            let (low_04, high_04) = (parts_02!(even_ab, even_cd), parts_02!(even_ef, even_gh));
+            let (low_26, high_26) = (parts_13!(even_ab, even_cd), parts_13!(even_ef, even_gh));
+            let (low_15, high_15) = (parts_02!(odd_ab, odd_cd), parts_02!(odd_ef, odd_gh));
+            let (low_37, high_37) = (parts_13!(odd_ab, odd_cd), parts_13!(odd_ef, odd_gh));
+            let (row_0, row_4) = (parts_02!(low_04, high_04), parts_13!(low_04, high_04));
+            let (row_1, row_5) = (parts_02!(low_15, high_15), parts_13!(low_15, high_15));
+            let (row_2, row_6) = (parts_02!(low_26, high_26), parts_13!(low_26, high_26));
+            let (row_3, row_7) = (parts_02!(low_37, high_37), parts_13!(low_37, high_37));
             *rows = [row_0, row_1, row_2, row_3, row_4, row_5, row_6, row_7];
         }
+    }
+
+    #[inline(always)]
+    fn apart<T>(self, work: impl FnOnce() -> T) -> T {
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
+        #[inline(never)]
+        fn inner<T>(work: impl FnOnce() -> T) -> T {
+            #[repr(align(64))]
+            struct Aligned([u8; 64]);
+            std::hint::black_box(&mut Aligned([0; 64]));
+            work()
+        }
+        // SAFETY: the token proves the features.
+        unsafe { inner(work) }
     }
 }
 

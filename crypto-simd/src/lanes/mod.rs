@@ -65,6 +65,9 @@ pub trait Lanes: Copy {
     /// !a & b
     fn and_not(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
 
+    /// `a` where the mask, all ones or all zeros in each lane, is set, else `b`.
+    fn select(self, mask: Self::Vector, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+
     /// a rotated left by BITS, which is neither 0 nor 64.
     fn rotate_left<const BITS: u32>(self, a: Self::Vector) -> Self::Vector;
 
@@ -88,6 +91,10 @@ pub trait Lanes: Copy {
     /// # Panics
     /// When there are fewer rows than lanes.
     fn transpose(self, rows: &mut [Self::Vector]);
+
+    /// Does the work in a function of its own: what is long and done in many places is in the program once, and stays
+    /// in the CPU's caches of instructions.
+    fn apart<T>(self, work: impl FnOnce() -> T) -> T;
 }
 
 /// Multiply-and-add of 52 bits (IFMA).
@@ -174,6 +181,11 @@ impl<const N: usize> Lanes for Emulated<N> {
     }
 
     #[inline(always)]
+    fn select(self, mask: [u64; N], a: [u64; N], b: [u64; N]) -> [u64; N] {
+        std::array::from_fn(|lane| b[lane] ^ mask[lane] & (a[lane] ^ b[lane]))
+    }
+
+    #[inline(always)]
     fn rotate_left<const BITS: u32>(self, a: [u64; N]) -> [u64; N] {
         a.map(|word| word.rotate_left(BITS))
     }
@@ -187,6 +199,11 @@ impl<const N: usize> Lanes for Emulated<N> {
     fn transpose(self, rows: &mut [[u64; N]]) {
         let rows: &mut [[u64; N]; N] = rows.first_chunk_mut().expect("a row for each lane");
         *rows = std::array::from_fn(|row| std::array::from_fn(|lane| rows[lane][row]));
+    }
+
+    #[inline(never)]
+    fn apart<T>(self, work: impl FnOnce() -> T) -> T {
+        work()
     }
 }
 

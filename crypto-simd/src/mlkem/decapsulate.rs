@@ -12,7 +12,7 @@ use subtle::{ConditionallySelectable, ConstantTimeEq};
 use zeroize::Zeroizing;
 
 /// Groups of Keccak states, the words of which are the pieces in one vector.
-const GROUPS: usize = 2;
+pub(super) const GROUPS: usize = 2;
 /// Lanes of a group, at most.
 const LANES_MAX: usize = 8;
 /// Words of a ciphertext, of a message, and of the bits of which a polynomial of noise is made.
@@ -48,7 +48,8 @@ struct Scratch<W: Words16> {
 struct Secrets<W: Words16> {
     vector: [Polynomial<W::Vector>; RANK],
     product: Polynomial<W::Vector>,
-    error: Polynomial<W::Vector>,
+    /// Random words, of which noise is made.
+    random: Groups<W, NOISE_WORDS>,
     /// The messages as pieces.
     message: [W::Vector; 2 * MESSAGE_WORDS],
     shared: Groups<W, MESSAGE_WORDS>,
@@ -65,7 +66,7 @@ impl<W: Words16> Secrets<W> {
         Self {
             vector: [[zero; PAIRS]; RANK],
             product: [zero; PAIRS],
-            error: [zero; PAIRS],
+            random: [[zero; NOISE_WORDS]; GROUPS],
             message: [zero; 2 * MESSAGE_WORDS],
             shared: groups,
             coins: groups,
@@ -109,10 +110,10 @@ fn load<W: Words16>(
             for lane in 0..W::LANES {
                 let ciphertext = ciphertexts.get(group * W::LANES + lane).unwrap_or(&ciphertexts[0]);
                 let bytes = ciphertext[8 * first..].as_chunks::<8>().0;
-                let row: [u64; LANES_MAX] = std::array::from_fn(|index| match index < W::LANES {
-                    true => u64::from_le_bytes(bytes[index]),
-                    false => 0,
-                });
+                let mut row = [0; LANES_MAX];
+                for (word, bytes) in row[..W::LANES].iter_mut().zip(bytes) {
+                    *word = u64::from_le_bytes(*bytes);
+                }
                 words[lane] = w.load(&row);
             }
             w.transpose(words);
@@ -131,7 +132,10 @@ fn decrypt<W: Steps>(w: W, key: &Key, Scratch { ciphertext, secrets }: &mut Scra
     let (first_part, second_part) = ciphertext.split_at(RANK * FIRST_PIECES);
     for (polynomial, pieces) in vector.iter_mut().zip(first_part.chunks_exact(FIRST_PIECES)) {
         for (pairs, pieces) in polynomial.as_chunks_mut::<8>().0.iter_mut().zip(pieces.as_chunks::<5>().0) {
-            *pairs = pairs_of_10(w, pieces, 15 - DU).map(|pair| w.decompress(pair));
+            *pairs = pairs_of_10(w, pieces, 15 - DU);
+            for pair in pairs {
+                *pair = w.decompress(*pair);
+            }
         }
         w.forward(polynomial);
     }
@@ -179,38 +183,39 @@ fn encrypt_and_compare<W: Steps>(
     key: &Key,
     Scratch { ciphertext, secrets }: &mut Scratch<W>,
 ) -> W::Vector {
-    let Secrets { vector, product, error, message, coins, state, .. } = secrets;
+    let Secrets { vector, product, random, message, coins, state, .. } = secrets;
     let (first_part, second_part) = ciphertext.split_at(RANK * FIRST_PIECES);
     for (nonce, polynomial) in (0..).zip(vector.iter_mut()) {
-        sample(w, groups, coins, nonce, 0, state, polynomial);
+        expand(w, groups, coins, nonce, state, random);
+        for (index, pairs) in polynomial.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+            *pairs = noise_pairs(w, random, index, 0);
+        }
         w.forward(polynomial);
     }
     let mut difference = w.splat(0);
     for ((nonce, row), pieces) in (RANK as u8..).zip(&key.matrix).zip(first_part.chunks_exact(FIRST_PIECES)) {
         multiply(w, vector, row, product);
         w.inverse(product);
-        sample(w, groups, coins, nonce, DU, state, error);
-        let pairs = product.as_chunks::<8>().0.iter().zip(error.as_chunks::<8>().0);
-        for ((products, errors), pieces) in pairs.zip(pieces.as_chunks::<5>().0) {
-            for ((product, error), received) in products.iter().zip(errors).zip(pairs_of_10(w, pieces, 0)) {
-                difference = compare(w, DU, w.add_16(*product, *error), received, difference);
+        expand(w, groups, coins, nonce, state, random);
+        for (index, (pairs, pieces)) in product.as_chunks::<8>().0.iter().zip(pieces.as_chunks::<5>().0).enumerate() {
+            let noise = noise_pairs(w, random, index, DU);
+            for ((pair, noise), received) in pairs.iter().zip(noise).zip(pairs_of_10(w, pieces, 0)) {
+                difference = compare(w, DU, w.add_16(*pair, noise), received, difference);
             }
         }
     }
     multiply(w, vector, &key.public, product);
     w.inverse(product);
-    sample(w, groups, coins, 2 * RANK as u8, DV, state, error);
-    for (pair, error) in product.iter_mut().zip(error.iter()) {
-        *pair = w.add_16(*pair, *error);
-    }
-    for ((pairs, piece), pieces) in product.as_chunks::<16>().0.iter().zip(message).zip(second_part.as_chunks::<4>().0)
-    {
+    expand(w, groups, coins, 2 * RANK as u8, state, random);
+    let chunks = product.as_chunks::<8>().0.iter().zip(second_part.as_chunks::<2>().0);
+    for (index, (pairs, pieces)) in chunks.enumerate() {
         // Half of q, times 2^4, is 8 modulo q.
-        let message = pairs_of_1(w, *piece, 3);
-        for ((pairs, message), piece) in pairs.as_chunks::<4>().0.iter().zip(message.as_chunks::<4>().0).zip(pieces) {
-            for ((pair, message), received) in pairs.iter().zip(message).zip(pairs_of_4(w, *piece, 0)) {
-                difference = compare(w, DV, w.add_16(*pair, *message), received, difference);
-            }
+        let message = pairs_of_1(w, message[index / 2], (index % 2) as i32, 3);
+        let noise = noise_pairs(w, random, index, DV);
+        let received = [pairs_of_4(w, pieces[0], 0), pairs_of_4(w, pieces[1], 0)];
+        for (at, received) in received.as_flattened().iter().enumerate() {
+            let sum = w.add_16(w.add_16(pairs[at], noise[at]), message[at]);
+            difference = compare(w, DV, sum, *received, difference);
         }
     }
     difference
@@ -222,33 +227,36 @@ fn compare<W: Words16>(w: W, d: u32, z: W::Vector, received: W::Vector, differen
     w.or(difference, w.and(w.xor(w.compress(z), received), w.splat_16((1 << d) - 1)))
 }
 
-/// Noise of the coins and a nonce, times 2^shift.
+/// PRF of the coins and a nonce.
 #[inline(always)]
-fn sample<W: Steps>(
+fn expand<W: Steps>(
     w: W,
     groups: usize,
     coins: &Groups<W, MESSAGE_WORDS>,
     nonce: u8,
-    shift: u32,
     state: &mut State<W>,
-    polynomial: &mut Polynomial<W::Vector>,
+    random: &mut Groups<W, NOISE_WORDS>,
 ) {
-    let mut words = [[w.splat(0); NOISE_WORDS]; GROUPS];
-    for (words, coins) in words.iter_mut().zip(coins).take(groups) {
+    for (random, coins) in random.iter_mut().zip(coins).take(groups) {
         *state = [w.splat(0); STATE_WORDS];
         state[..MESSAGE_WORDS].copy_from_slice(coins);
         state[MESSAGE_WORDS] = w.splat(u64::from(nonce) | SHAKE << 8);
         state[RATE_WORDS - 1] = w.splat(LAST);
         w.permute(state);
-        words.copy_from_slice(&state[..NOISE_WORDS]);
+        random.copy_from_slice(&state[..NOISE_WORDS]);
     }
-    let offset = w.splat_16(NOISE_OFFSET << shift);
-    for (index, pairs) in polynomial.as_chunks_mut::<8>().0.iter_mut().enumerate() {
-        let pieces = exchange(w, words[0][index], words[1][index]);
-        for (pairs, piece) in pairs.as_chunks_mut::<4>().0.iter_mut().zip(pieces) {
-            *pairs = pairs_of_4(w, noise(w, piece), shift).map(|pair| w.sub_16(pair, offset));
-        }
+}
+
+/// The eight pairs of noise that are made of the random word `index`, times 2^shift.
+#[inline(always)]
+fn noise_pairs<W: Words16>(w: W, random: &Groups<W, NOISE_WORDS>, index: usize, shift: u32) -> [W::Vector; 8] {
+    let [first, second] = exchange(w, random[0][index], random[1][index]);
+    let ([a, b, c, d], [e, f, g, h]) = (pairs_of_4(w, noise(w, first), shift), pairs_of_4(w, noise(w, second), shift));
+    let mut pairs = [a, b, c, d, e, f, g, h];
+    for pair in &mut pairs {
+        *pair = w.sub_16(*pair, w.splat_16(NOISE_OFFSET << shift));
     }
+    pairs
 }
 
 /// J: the secrets of ciphertexts that are rejected.
@@ -285,8 +293,8 @@ fn multiply<W: Words16>(
     product: &mut Polynomial<W::Vector>,
 ) {
     for (index, pair) in product.iter_mut().enumerate() {
-        let factors = std::array::from_fn(|column| factors[column][index]);
-        *pair = w.products(std::array::from_fn(|column| vector[column][index]), factors);
+        let operands = [vector[0][index], vector[1][index], vector[2][index]];
+        *pair = w.products(operands, [factors[0][index], factors[1][index], factors[2][index]]);
     }
 }
 

@@ -35,61 +35,82 @@ pub(super) fn inverse<R: Ring>(r: R, polynomial: &mut Polynomial<R::Element>) {
 /// The layers `first_layer` and those after it, as many as make blocks of `SIZE` pairs.
 #[inline(always)]
 fn forward_pass<R: Ring, const SIZE: usize>(r: R, polynomial: &mut Polynomial<R::Element>, first_layer: u32) {
-    each_block::<R, SIZE>(polynomial, first_layer, |block, pairs| {
-        let mut half = SIZE / 2;
-        let mut first_twiddle = (1 << first_layer) + block;
-        while half > 0 {
-            for low in (0..SIZE).filter(|low| low & half == 0) {
-                let product = r.mul(pairs[low + half], TWIDDLES[first_twiddle + low / (2 * half)]);
-                (pairs[low], pairs[low + half]) = (r.sum(pairs[low], product), r.difference(pairs[low], product));
+    let distance = (PAIRS >> first_layer) / SIZE;
+    for block in 0..1 << first_layer {
+        for first in block * SIZE * distance..(block * SIZE + 1) * distance {
+            let mut pairs = gather::<R, SIZE>(polynomial, first, distance);
+            let mut half = SIZE / 2;
+            let mut first_twiddle = (1 << first_layer) + block;
+            while half > 0 {
+                for low in 0..SIZE {
+                    if low & half == 0 {
+                        let product = r.mul(pairs[low + half], TWIDDLES[first_twiddle + low / (2 * half)]);
+                        (pairs[low], pairs[low + half]) =
+                            (r.sum(pairs[low], product), r.difference(pairs[low], product));
+                    }
+                }
+                half /= 2;
+                first_twiddle *= 2;
             }
-            half /= 2;
-            first_twiddle *= 2;
+            scatter::<R, SIZE>(&pairs, polynomial, first, distance);
         }
-    });
+    }
 }
 
 /// The same layers, the other way round. The first pair of each block has the largest sums and is reduced, but not
 /// after the last layer.
 #[inline(always)]
 fn inverse_pass<R: Ring, const SIZE: usize>(r: R, polynomial: &mut Polynomial<R::Element>, first_layer: u32) {
-    each_block::<R, SIZE>(polynomial, first_layer, |block, pairs| {
-        let mut half = 1;
-        while half < SIZE {
-            let blocks = SIZE / (2 * half);
-            // The twiddles of a layer lie between two powers of two; here they are taken from the end.
-            let last_twiddle = ((2 << first_layer) - 1 - block) * blocks + blocks - 1;
-            for low in (0..SIZE).filter(|low| low & half == 0) {
-                let (a, b) = (pairs[low], pairs[low + half]);
-                pairs[low] = r.sum(a, b);
-                pairs[low + half] = r.mul(r.difference(b, a), TWIDDLES[last_twiddle - low / (2 * half)]);
+    let distance = (PAIRS >> first_layer) / SIZE;
+    for block in 0..1 << first_layer {
+        for first in block * SIZE * distance..(block * SIZE + 1) * distance {
+            let mut pairs = gather::<R, SIZE>(polynomial, first, distance);
+            let mut half = 1;
+            while half < SIZE {
+                // The twiddles of a layer lie between two powers of two; here they are taken from the end.
+                let blocks = SIZE / (2 * half);
+                let last_twiddle = ((2 << first_layer) - block) * blocks - 1;
+                for low in 0..SIZE {
+                    if low & half == 0 {
+                        let (a, b) = (pairs[low], pairs[low + half]);
+                        pairs[low] = r.sum(a, b);
+                        pairs[low + half] = r.mul(r.difference(b, a), TWIDDLES[last_twiddle - low / (2 * half)]);
+                    }
+                }
+                half *= 2;
             }
-            half *= 2;
+            if first_layer > 0 {
+                pairs[0] = r.reduce(pairs[0]);
+            }
+            scatter::<R, SIZE>(&pairs, polynomial, first, distance);
         }
-        if first_layer > 0 {
-            pairs[0] = r.reduce(pairs[0]);
-        }
-    });
+    }
 }
 
-/// Calls `work` with the number of each block of the first layer, and with `SIZE` equally distant pairs of it, until
-/// all have been worked on.
+/// `SIZE` equally distant pairs of a polynomial.
 #[inline(always)]
-fn each_block<R: Ring, const SIZE: usize>(
+fn gather<R: Ring, const SIZE: usize>(
+    polynomial: &Polynomial<R::Element>,
+    first: usize,
+    distance: usize,
+) -> [R::Element; SIZE] {
+    let mut pairs = [polynomial[first]; SIZE];
+    for index in 1..SIZE {
+        pairs[index] = polynomial[first + index * distance];
+    }
+    pairs
+}
+
+/// Puts such pairs back.
+#[inline(always)]
+fn scatter<R: Ring, const SIZE: usize>(
+    pairs: &[R::Element; SIZE],
     polynomial: &mut Polynomial<R::Element>,
-    first_layer: u32,
-    work: impl Fn(usize, &mut [R::Element; SIZE]),
+    first: usize,
+    distance: usize,
 ) {
-    let block_pairs = PAIRS >> first_layer;
-    let distance = block_pairs / SIZE;
-    for block in 0..1 << first_layer {
-        for first in block * block_pairs..block * block_pairs + distance {
-            let mut pairs: [R::Element; SIZE] = std::array::from_fn(|index| polynomial[first + index * distance]);
-            work(block, &mut pairs);
-            for (index, pair) in pairs.into_iter().enumerate() {
-                polynomial[first + index * distance] = pair;
-            }
-        }
+    for index in 0..SIZE {
+        polynomial[first + index * distance] = pairs[index];
     }
 }
 

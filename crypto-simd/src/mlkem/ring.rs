@@ -71,11 +71,7 @@ impl<W: Words16> Ring for W {
 
     #[inline(always)]
     fn products(self, a: [W::Vector; RANK], factors: [PairFactors; RANK]) -> W::Vector {
-        let sum = |side: usize| {
-            let product = |index: usize| self.dot_32(a[index], self.splat_32(factors[index][side]));
-            self.add_32(self.add_32(product(0), product(1)), product(2))
-        };
-        let (first, second) = (sum(0), sum(1));
+        let (first, second) = (sum_of_dots(self, &a, &factors, 0), sum_of_dots(self, &a, &factors, 1));
         let low = self.merge_16(first, self.shift_32(second, 16));
         let high = self.merge_16(self.shift_32(first, -16), second);
         let quotient = self.mul_low_16(low, self.splat_16(Q_INVERSE));
@@ -88,6 +84,16 @@ impl<W: Words16> Ring for W {
         let quotient = self.mul_round_16(a, self.splat_16(10));
         self.sub_16(a, self.mul_low_16(quotient, self.splat_16(Q)))
     }
+}
+
+/// One coefficient of a sum of products, as a word of 32 bits.
+#[inline(always)]
+fn sum_of_dots<W: Words16>(w: W, a: &[W::Vector; RANK], factors: &[PairFactors; RANK], side: usize) -> W::Vector {
+    let mut sum = w.dot_32(a[0], w.splat_32(factors[0][side]));
+    for index in 1..RANK {
+        sum = w.add_32(sum, w.dot_32(a[index], w.splat_32(factors[index][side])));
+    }
+    sum
 }
 
 /// Compression (FIPS 203 4.2.1) without a division, of any representative.
@@ -116,11 +122,13 @@ pub(super) trait Compress: Words16 {
 
 impl<W: Words16> Compress for W {}
 
-/// a modulo q, the representative nearest to zero.
+/// a modulo q, the representative nearest to zero. Without branches, because coefficients of the secret come here.
 pub(super) const fn centred(a: i64) -> i16 {
     let q = Q as i64;
-    let least = a.rem_euclid(q);
-    (if least > q / 2 { least - q } else { least }) as i16
+    let rest = a % q;
+    let least = rest + ((rest >> 63) & q);
+    let is_above = (q / 2 - least) >> 63;
+    (least - (is_above & q)) as i16
 }
 
 /// The factor a in the form for [`Ring::mul`].

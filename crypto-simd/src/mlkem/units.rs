@@ -20,54 +20,83 @@ pub(super) fn exchange<W: Words16>(w: W, a: W::Vector, b: W::Vector) -> [W::Vect
 /// The pairs of four-bit numbers in a piece, each number shifted left by `shift`.
 #[inline(always)]
 pub(super) fn pairs_of_4<W: Words16>(w: W, piece: W::Vector, shift: u32) -> [W::Vector; 4] {
-    let pair = |at: i32| {
-        let left = shift as i32 - at;
-        w.and(w.merge_16(w.shift_32(piece, left), w.shift_32(piece, left + 12)), w.splat_32(mask(4, shift)))
-    };
-    [pair(0), pair(8), pair(16), pair(24)]
+    [
+        pair_of_4(w, piece, 0, shift),
+        pair_of_4(w, piece, 8, shift),
+        pair_of_4(w, piece, 16, shift),
+        pair_of_4(w, piece, 24, shift),
+    ]
+}
+
+/// The pair that begins at a bit.
+#[inline(always)]
+fn pair_of_4<W: Words16>(w: W, piece: W::Vector, at: i32, shift: u32) -> W::Vector {
+    let left = shift as i32 - at;
+    w.and(w.merge_16(w.shift_32(piece, left), w.shift_32(piece, left + 12)), w.splat_32(mask(4, shift)))
 }
 
 /// The pairs of ten-bit numbers in five pieces, each number shifted left by `shift` (at most 6).
 #[inline(always)]
 pub(super) fn pairs_of_10<W: Words16>(w: W, pieces: &[W::Vector; 5], shift: u32) -> [W::Vector; 8] {
-    // The ten bits that begin at a place among all, moved to a bit of their piece, among others.
-    let number = |at: usize, to: u32| {
-        let (piece, bit) = (at / 32, (at % 32) as i32);
-        let start = w.shift_32(pieces[piece], to as i32 - bit);
-        if bit + 10 > 32 { w.or(start, w.shift_32(pieces[piece + 1], to as i32 - bit + 32)) } else { start }
-    };
-    let pair =
-        |at: usize| w.and(w.merge_16(number(at, shift), number(at + 10, shift + 16)), w.splat_32(mask(10, shift)));
-    [pair(0), pair(20), pair(40), pair(60), pair(80), pair(100), pair(120), pair(140)]
+    [
+        pair_of_10(w, pieces, 0, shift),
+        pair_of_10(w, pieces, 20, shift),
+        pair_of_10(w, pieces, 40, shift),
+        pair_of_10(w, pieces, 60, shift),
+        pair_of_10(w, pieces, 80, shift),
+        pair_of_10(w, pieces, 100, shift),
+        pair_of_10(w, pieces, 120, shift),
+        pair_of_10(w, pieces, 140, shift),
+    ]
 }
 
-/// The pairs of bits in a piece, each shifted left by `shift`.
+/// The pair that begins at a bit.
 #[inline(always)]
-pub(super) fn pairs_of_1<W: Words16>(w: W, piece: W::Vector, shift: u32) -> [W::Vector; 16] {
+fn pair_of_10<W: Words16>(w: W, pieces: &[W::Vector; 5], at: usize, shift: u32) -> W::Vector {
+    let (first, second) = (number_of_10(w, pieces, at, shift), number_of_10(w, pieces, at + 10, shift + 16));
+    w.and(w.merge_16(first, second), w.splat_32(mask(10, shift)))
+}
+
+/// The ten bits that begin at a bit, moved to the bit `to`, with others around them.
+#[inline(always)]
+fn number_of_10<W: Words16>(w: W, pieces: &[W::Vector; 5], at: usize, to: u32) -> W::Vector {
+    let (piece, left) = (at / 32, to as i32 - (at % 32) as i32);
+    let start = w.shift_32(pieces[piece], left);
+    if at % 32 + 10 > 32 { w.or(start, w.shift_32(pieces[piece + 1], left + 32)) } else { start }
+}
+
+/// The pairs of bits in the low (0) or the high half (1) of a piece, each shifted left by `shift`.
+#[inline(always)]
+pub(super) fn pairs_of_1<W: Words16>(w: W, piece: W::Vector, half: i32, shift: u32) -> [W::Vector; 8] {
     let one = w.splat_32(mask(1, 0));
-    // Half of the piece: its even bits where they are in the first word, its odd bits in the second.
-    let low = w.merge_16(piece, w.shift_32(piece, 15));
-    let high = w.merge_16(w.shift_32(piece, -16), w.shift_32(piece, -1));
-    let mut half = low;
-    std::array::from_fn(|index| {
-        half = if index == 8 { high } else { half };
-        let pair = w.shift_32(w.and(half, one), shift as i32);
-        half = w.shift_32(half, -2);
-        pair
-    })
+    let bits = w.shift_32(piece, -16 * half);
+    // The even bits where they are in the first word, the odd ones in the second.
+    let mut bits = w.merge_16(bits, w.shift_32(bits, 15));
+    let mut pairs = [one; 8];
+    for pair in &mut pairs {
+        *pair = w.shift_32(w.and(bits, one), shift as i32);
+        bits = w.shift_32(bits, -2);
+    }
+    pairs
 }
 
 /// The piece of sixteen pairs of bits; above the lowest bit of each word may be anything.
 #[inline(always)]
 pub(super) fn piece_of_pairs<W: Words16>(w: W, pairs: &[W::Vector; 16]) -> W::Vector {
-    let one = w.splat_32(mask(1, 0));
-    let half = |pairs: &[W::Vector]| {
-        pairs.iter().rev().fold(w.splat(0), |bits, pair| w.or(w.shift_32(bits, 2), w.and(*pair, one)))
-    };
-    let (low, high) = (half(&pairs[..8]), half(&pairs[8..]));
+    let (low, high) = (bits_of_pairs(w, &pairs[..8]), bits_of_pairs(w, &pairs[8..]));
     let even = w.merge_16(low, w.shift_32(high, 16));
     let odd = w.merge_16(w.shift_32(low, -16), high);
     w.or(even, w.shift_32(odd, 1))
+}
+
+/// The lowest bits of eight pairs' words, in every second bit.
+#[inline(always)]
+fn bits_of_pairs<W: Words16>(w: W, pairs: &[W::Vector]) -> W::Vector {
+    let mut bits = w.splat(0);
+    for pair in pairs.iter().rev() {
+        bits = w.or(w.shift_32(bits, 2), w.and(*pair, w.splat_32(mask(1, 0))));
+    }
+    bits
 }
 
 /// What [`noise`] adds to each coefficient.

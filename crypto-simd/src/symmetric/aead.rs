@@ -47,5 +47,6 @@ impl ChaChaPoly {
 
 /// One 64-byte block of the ChaCha20 keystream (RFC 8439 2.3).
 pub fn chacha20_block(key: &[u8; 32], counter: u32, nonce: &[u8; 12]) -> [u8; 64] {
-    library::block(key, counter, nonce)
+    let [block] = library::blocks(key, counter, nonce);
+    block
 }

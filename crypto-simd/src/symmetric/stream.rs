@@ -66,13 +66,13 @@ fn library(key: &[u8; 32], iv: &[u8; 16], data: &mut [u8]) {
 /// and into which everything else is inlined.
 #[cfg(target_arch = "x86_64")]
 macro_rules! entry_point {
-    ($kernel:ident, $token:ident, $group:literal, $features:literal) => {
+    ($kernel:ident, $token:ident, $group:literal, $half:literal, $features:literal) => {
         fn $kernel(_: $token) -> Kernel {
             #[target_feature(enable = $features)]
             fn inner(key: &[u8; 32], iv: &[u8; 16], data: &mut [u8]) {
                 // SAFETY: this function is reached through the kernel only, which the token's owner made.
                 let token = unsafe { $token::assume() };
-                xor::<_, $group>(token, key, iv, data);
+                xor::<_, $group, $half>(token, key, iv, data);
             }
             // SAFETY: whoever has the kernel had the token, so the CPU has the features.
             |key, iv, data| unsafe { inner(key, iv, data) }
@@ -81,46 +81,100 @@ macro_rules! entry_point {
 }
 
 #[cfg(target_arch = "x86_64")]
-entry_point!(aes_ni, Avx2, 8, "avx2,aes");
+entry_point!(aes_ni, Avx2, 8, 4, "avx2,aes");
 #[cfg(target_arch = "x86_64")]
-entry_point!(vaes_256, Avx2Vaes, 8, "avx2,aes,vaes");
+entry_point!(vaes_256, Avx2Vaes, 8, 4, "avx2,aes,vaes");
 #[cfg(target_arch = "x86_64")]
-entry_point!(vaes_512, Avx512, 8, "avx512f,avx512bw,avx512dq,avx512vl,aes,vaes");
+entry_point!(vaes_512, Avx512, 8, 4, "avx512f,avx512bw,avx512dq,avx512vl,aes,vaes");
 
-/// `G` vectors at a time, so that the latency of one round hides behind the others.
+/// Writes out a loop over the rounds 1 to 13, which the compiler would keep.
+#[cfg(any(test, target_arch = "x86_64"))]
+macro_rules! thirteen {
+    ($round:ident => $body:block) => {
+        thirteen!($round => $body, 1 2 3 4 5 6 7 8 9 10 11 12 13)
+    };
+    ($round:ident => $body:block, $($number:literal)*) => {
+        $({
+            const $round: usize = $number;
+            $body
+        })*
+    };
+}
+
+/// `G` vectors go through the rounds in step, the last ones in groups of `G` or of half, `H`.
 #[cfg(any(test, target_arch = "x86_64"))]
 #[inline(always)]
-fn xor<B: Counter, const G: usize>(b: B, key: &[u8; 32], iv: &[u8; 16], data: &mut [u8]) {
+fn xor<B: Counter, const G: usize, const H: usize>(b: B, key: &[u8; 32], iv: &[u8; 16], data: &mut [u8]) {
     let mut keys = expand(b, key);
     let mut counter = b.add(b.number(b.splat(iv)), b.count());
+    let mut inputs = [keys[0]; G];
+    for (g, input) in inputs.iter_mut().enumerate() {
+        *input = nth_input(b, &keys, counter, g);
+    }
     let mut groups = data.chunks_exact_mut(16 * B::LANES * G);
     for group in &mut groups {
-        let blocks = std::array::from_fn(|g| b.add(counter, b.repeat((g * B::LANES) as u64)));
-        for (stream, bytes) in encrypt::<_, G>(b, &keys, blocks).into_iter().zip(group.chunks_exact_mut(16 * B::LANES))
-        {
-            b.add_to(stream, bytes);
-        }
         counter = b.add(counter, b.repeat((G * B::LANES) as u64));
+        let mut states = inputs;
+        thirteen!(ROUND => {
+            states = round_in_step(b, states, keys[ROUND]);
+            if ROUND <= G {
+                // The inputs of the next group are made between the rounds of this one, which leave room for them.
+                let input = nth_input(b, &keys, counter, ROUND - 1);
+                let mut both = [states[0], input];
+                b.in_step(&mut both);
+                [states[0], inputs[ROUND - 1]] = both;
+            }
+        });
+        for (state, bytes) in states.into_iter().zip(group.chunks_exact_mut(16 * B::LANES)) {
+            b.add_to(b.last_round(state, keys[14]), bytes);
+        }
     }
-    for bytes in groups.into_remainder().chunks_mut(16 * B::LANES) {
-        let [stream] = encrypt(b, &keys, [counter]);
-        b.add_to(stream, bytes);
-        counter = b.add(counter, b.repeat(B::LANES as u64));
+    let rest = groups.into_remainder();
+    if rest.len() > 16 * B::LANES * H {
+        encrypt_and_add(b, inputs, &keys, rest);
+    } else if !rest.is_empty() {
+        let mut half = [keys[0]; H];
+        half.copy_from_slice(&inputs[..H]);
+        encrypt_and_add(b, half, &keys, rest);
     }
-    // SAFETY: the round keys are plain vectors, for which zeros are valid.
-    unsafe { zeroize::zeroize_flat_type(&mut keys) };
+    keys = [b.splat(&[0; 16]); 15];
+    zeroize::optimization_barrier(&keys);
+}
+
+/// What enters the first round for vector number `g` after `counter`.
+#[cfg(any(test, target_arch = "x86_64"))]
+#[inline(always)]
+fn nth_input<B: Counter>(b: B, keys: &[B::Vector; 15], counter: B::Number, g: usize) -> B::Vector {
+    b.xor(keys[0], b.vector(b.add(counter, b.repeat((g * B::LANES) as u64))))
 }
 
 #[cfg(any(test, target_arch = "x86_64"))]
 #[inline(always)]
-fn encrypt<B: Counter, const N: usize>(b: B, keys: &[B::Vector; 15], blocks: [B::Number; N]) -> [B::Vector; N] {
-    let mut states = blocks.map(|block| b.xor(b.vector(block), keys[0]));
-    for key in &keys[1..14] {
-        for state in &mut states {
-            *state = b.round(*state, *key);
-        }
+fn round_in_step<B: Counter, const N: usize>(b: B, mut states: [B::Vector; N], key: B::Vector) -> [B::Vector; N] {
+    for state in &mut states {
+        *state = b.round(*state, key);
     }
-    states.map(|state| b.last_round(state, keys[14]))
+    b.in_step(&mut states);
+    states
+}
+
+#[cfg(any(test, target_arch = "x86_64"))]
+#[inline(always)]
+fn encrypt_and_add<B: Counter, const N: usize>(
+    b: B,
+    mut states: [B::Vector; N],
+    keys: &[B::Vector; 15],
+    data: &mut [u8],
+) {
+    thirteen!(ROUND => {
+        states = round_in_step(b, states, keys[ROUND]);
+    });
+    for state in &mut states {
+        *state = b.last_round(*state, keys[14]);
+    }
+    for (state, bytes) in states.into_iter().zip(data.chunks_mut(16 * B::LANES)) {
+        b.add_to(state, bytes);
+    }
 }
 
 /// The round keys, each in all lanes. The S-box comes from the last AES round of a block with four equal words, which
@@ -131,18 +185,31 @@ fn expand<B: Counter>(b: B, key: &[u8; 32]) -> [B::Vector; 15] {
     let (halves, _) = key.as_chunks::<16>();
     let mut keys = [b.splat(&halves[0]); 15];
     keys[1] = b.splat(&halves[1]);
-    for round in 2..15 {
-        let mut sum = b.running_sum(keys[round - 2]);
-        let word = if round % 2 == 0 {
-            let constant = 1 << (round / 2 - 1);
-            sum = b.xor(sum, b.splat([[constant, 0, 0, 0]; 4].as_flattened().try_into().expect("sixteen bytes")));
-            b.last_word_rotated(keys[round - 1])
-        } else {
-            b.last_word(keys[round - 1])
-        };
-        keys[round] = b.last_round(word, sum);
-    }
+    // Written out, or the compiler keeps the loop.
+    next_keys(b, &mut keys, 2);
+    next_keys(b, &mut keys, 4);
+    next_keys(b, &mut keys, 6);
+    next_keys(b, &mut keys, 8);
+    next_keys(b, &mut keys, 10);
+    next_keys(b, &mut keys, 12);
+    keys[14] = next_even(b, &keys, 14);
     keys
+}
+
+/// Two round keys from the two before them.
+#[cfg(any(test, target_arch = "x86_64"))]
+#[inline(always)]
+fn next_keys<B: Counter>(b: B, keys: &mut [B::Vector; 15], round: usize) {
+    keys[round] = next_even(b, keys, round);
+    keys[round + 1] = b.last_round(b.last_word(keys[round]), b.running_sum(keys[round - 1]));
+}
+
+#[cfg(any(test, target_arch = "x86_64"))]
+#[inline(always)]
+fn next_even<B: Counter>(b: B, keys: &[B::Vector; 15], round: usize) -> B::Vector {
+    let constant = (1_u128 << (round / 2 - 1)) * 0x0000_0001_0000_0001_0000_0001_0000_0001;
+    let sum = b.xor(b.running_sum(keys[round - 2]), b.splat(&constant.to_le_bytes()));
+    b.last_round(b.last_word_rotated(keys[round - 1]), sum)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use super::memcheck::{conceal, reveal};
 use crypto_simd::aez;
 use crypto_simd::random::{Random, SeededRandom};
 use crypto_simd::schemes::{KemDecapsulationKey, SchemeError, SharedSecret, kem, nike};
-use crypto_simd::symmetric::{self, ChaChaPoly};
+use crypto_simd::symmetric::{self, Blake2Xb, ChaChaPoly};
 use std::hint::black_box;
 
 /// Functions that valgrind must report.
@@ -280,6 +280,7 @@ fn hashes(random: &mut SeededRandom) {
             digests
         };
         twice("SHA-512/256", &secret, hash_batch, reveal);
+        batches(&secret);
         twice("BLAKE2b", &secret, symmetric::blake2b_512, reveal);
         let keyed = |secret: &[u8]| symmetric::blake2b_256_keyed(&secret[..64], &[&secret[64..]]);
         twice("keyed BLAKE2b", &secret, keyed, reveal);
@@ -292,4 +293,38 @@ fn hashes(random: &mut SeededRandom) {
         let equal = |secret: &[u8]| symmetric::equal(&secret[..32], black_box(&tag));
         twice("comparison", &secret, equal, reveal);
     }
+}
+
+/// The batches of multi-buffer kernels; the first 32 bytes are the key.
+#[inline(never)]
+fn batches(secret: &[u8]) {
+    fn key(secret: &[u8]) -> &[u8; 32] {
+        secret.first_chunk().unwrap()
+    }
+    let macs = |secret: &[u8]| {
+        let mut tags = [[0; 32]; 17];
+        symmetric::hmac_sha256_batch(&[key(secret); 17], &[secret; 17], &mut tags);
+        tags
+    };
+    twice("batch of HMAC-SHA-256", secret, macs, reveal);
+    let expand = |secret: &[u8]| {
+        let mut outputs = [[0; 256]; 17];
+        let mut slices = outputs.each_mut().map(|output| &mut output[..]);
+        symmetric::hkdf_expand_sha256_batch(&[&secret[..32]; 17], b"info", &mut slices);
+        outputs
+    };
+    twice("batch of HKDF", secret, expand, reveal);
+    let hashes = |secret: &[u8]| {
+        let mut digests = [[0; 32]; 17];
+        symmetric::blake2b_256_keyed_batch(&[key(secret); 17], &[secret; 17], &mut digests);
+        digests
+    };
+    twice("batch of BLAKE2b", secret, hashes, reveal);
+    let streams = |secret: &[u8]| {
+        let mut outputs = [[0; 56]; 17];
+        let mut slices = outputs.each_mut().map(|output| &mut output[..]);
+        Blake2Xb::batch(&[key(secret); 17], &[secret; 17], &mut slices);
+        outputs
+    };
+    twice("batch of BLAKE2Xb", secret, streams, reveal);
 }

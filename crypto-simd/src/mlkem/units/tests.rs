@@ -50,9 +50,10 @@ fn numbers_of_ciphertexts() {
 fn bits_of_messages() {
     for seed in 0..4 {
         let [message] = random(seed);
-        let pairs = pairs_of_1(W, message, 0);
+        let pairs_of_1 = |shift| [pairs_of_1(W, message, 0, shift), pairs_of_1(W, message, 1, shift)];
+        let pairs: [_; 16] = pairs_of_1(0).as_flattened().try_into().unwrap();
         are_pairs_of(|packet| numbers(&[message], packet, 1), &pairs, 0);
-        are_pairs_of(|packet| numbers(&[message], packet, 1), &pairs_of_1(W, message, 3), 3);
+        are_pairs_of(|packet| numbers(&[message], packet, 1), pairs_of_1(3).as_flattened(), 3);
         // Other bits than the lowest do not count.
         let noise = random::<16>(seed + 1);
         let dirty =

@@ -96,13 +96,13 @@ impl Drop for Context {
     }
 }
 
-/// One 64-byte block of the keystream.
-pub(crate) fn block(key: &[u8; 32], counter: u32, nonce: &[u8; 12]) -> [u8; 64] {
-    let mut block = [0; 64];
-    // SAFETY: input and output are the same 64 bytes, which the call allows; key and nonce have 32 and 12 bytes.
+/// Successive blocks of the keystream.
+pub(crate) fn blocks<const N: usize>(key: &[u8; 32], counter: u32, nonce: &[u8; 12]) -> [[u8; 64]; N] {
+    let mut blocks = [[0; 64]; N];
+    // SAFETY: input and output are the same 64 N bytes, which the call allows; key and nonce have 32 and 12 bytes.
     unsafe {
-        let bytes = block.as_mut_ptr();
-        CRYPTO_chacha_20(bytes, bytes, block.len(), key.as_ptr(), nonce.as_ptr(), counter);
+        let bytes = blocks.as_mut_ptr().cast();
+        CRYPTO_chacha_20(bytes, bytes, 64 * N, key.as_ptr(), nonce.as_ptr(), counter);
     }
-    block
+    blocks
 }
