@@ -1,9 +1,9 @@
 //! Makes `step_avx2.s`: the step of the ladder on doubles for AVX2.
 //!
 //! A compiler brings too many of the step's operations forward for sixteen registers, and stores and loads what does
-//! not fit. Here the step's own formulas run once over a backend that records them ([`trace`]); what it recorded is put into an
-//! order that keeps the pipes busy ([`schedule`]), given registers ([`allocate`]) and written down. The test compares
-//! the result with the file; `KATZENSPRUNG_GENERATE=1 cargo test -p crypto-simd generated` writes it.
+//! not fit. Here the step's own formulas run once over a backend that records them ([`trace`]); what it recorded is put
+//! into an order that keeps the pipes busy ([`schedule`]), given registers ([`allocate`]) and written down. The test
+//! compares the result with the file; `KATZENSPRUNG_GENERATE=1 cargo test -p crypto-simd generated` writes it.
 
 mod allocate;
 mod schedule;
