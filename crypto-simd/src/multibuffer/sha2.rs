@@ -272,7 +272,7 @@ mod x86 {
     }
 
     pub(crate) fn avx2_256(_: Avx2) -> Sha256 {
-        kernel_256!(absorb_avx2_256, 8, 2, "avx2")
+        kernel_256!(absorb_avx2_256, 8, 3, "avx2")
     }
 
     pub(super) fn avx512_512(_: Avx512) -> Sha512 {
