@@ -64,7 +64,7 @@ mod x86 {
             block(Words32(unsafe { Avx512::assume() }), rows);
         }
         // SAFETY: whoever has the kernel had the token, so the CPU has the features.
-        Kernel { lanes: 16, worth: 2, call: |rows| unsafe { inner(rows) } }
+        Kernel { lanes: 16, worth: 3, call: |rows| unsafe { inner(rows) } }
     }
 
     pub(super) fn avx2(_: Avx2) -> ChaCha20 {
@@ -74,7 +74,7 @@ mod x86 {
             block(Words32(unsafe { Avx2::assume() }), rows);
         }
         // SAFETY: whoever has the kernel had the token, so the CPU has the features.
-        Kernel { lanes: 8, worth: 2, call: |rows| unsafe { inner(rows) } }
+        Kernel { lanes: 8, worth: 3, call: |rows| unsafe { inner(rows) } }
     }
 }
 

@@ -144,7 +144,7 @@ pub(crate) struct Calls256 {
 
 /// Keys, messages, tags.
 type Hmac = fn(&[&[u8; 32]], &[&[u8]], &mut [[u8; 32]]);
-/// Pseudorandom keys, the info, outputs.
+/// Pseudorandom keys, `info`, outputs.
 type HkdfExpand = fn(&[&[u8]], &[u8], &mut [&mut [u8]]);
 
 /// The kernels that run everywhere: the twins with which the others are compared.
@@ -272,7 +272,7 @@ mod x86 {
     }
 
     pub(crate) fn avx2_256(_: Avx2) -> Sha256 {
-        kernel_256!(absorb_avx2_256, 8, 2, "avx2")
+        kernel_256!(absorb_avx2_256, 8, 3, "avx2")
     }
 
     pub(super) fn avx512_512(_: Avx512) -> Sha512 {
