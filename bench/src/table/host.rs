@@ -16,6 +16,8 @@ pub struct Host {
     pub date: String,
     /// The level of the kernels.
     pub level: &'static str,
+    /// The best level of the processor.
+    pub best_level: &'static str,
     /// The core's clock in GHz, by dependent adds.
     pub ghz: f64,
     /// The full width in independent adds per cycle.
@@ -33,6 +35,7 @@ impl Host {
             processors: info.lines().filter(|line| line.starts_with("processor")).count(),
             date: chrono::Utc::now().format("%Y-%m-%d").to_string(),
             level: level.name(),
+            best_level: crypto_simd::cpu::detect().name(),
             ghz: probe.read().ghz,
             full_width: probe.full_width(),
             rustc: env!("BENCH_RUSTC"),

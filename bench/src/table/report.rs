@@ -205,6 +205,13 @@ impl Report {
         if host.level != "avx512" {
             text.push_str("\nNOT RUN ON AVX-512.\n");
         }
+        if host.level != host.best_level {
+            text.push_str(&format!(
+                "\nForced on a processor that has `{}`: the limits are those of processors that have no more than `{}`, \
+                 whose scalar multipliers, and so the peers, are slower.\n",
+                host.best_level, host.level
+            ));
+        }
         if cfg!(debug_assertions) {
             text.push_str("\nDEBUG BUILD: these figures say nothing.\n");
         }

@@ -45,6 +45,7 @@ fn report(lines: Vec<Line>, against_command: Vec<CommandLine>) -> Report {
         processors: 2,
         date: "2026-11-24".into(),
         level: "avx2",
+        best_level: "avx512",
         ghz: 4.0,
         full_width: 4.6,
         rustc: "rustc 1.95.0",
@@ -199,8 +200,8 @@ fn each_class_has_its_limits() {
 fn verdicts() {
     let ratio = Limit::Ratio { must: 2.0, aim: Some(3.0) };
     assert_eq!(ratio.verdict(Some(3.0), None), Verdict::Aim);
-    assert_eq!(ratio.verdict(Some(2.0), None), Verdict::Met);
-    assert_eq!(ratio.verdict(Some(1.999), None), Verdict::Missed);
+    assert_eq!(ratio.verdict(Some(1.996), None), Verdict::Met, "shown as 2.00");
+    assert_eq!(ratio.verdict(Some(1.994), None), Verdict::Missed);
     assert_eq!(ratio.verdict(None, Some(0.1)), Verdict::Missed);
     let bytes = Limit::CyclesPerByte { must: 0.36 };
     assert_eq!(bytes.verdict(None, Some(0.36)), Verdict::Met);
@@ -241,6 +242,7 @@ fn markdown_shows_what_is_missed_and_disturbed() {
     assert!(missed.is_missed());
     let text = missed.to_markdown();
     assert!(text.contains("NOT RUN ON AVX-512"), "{text}");
+    assert!(text.contains("Forced on a processor that has `avx512`"), "{text}");
     assert!(text.contains("| 5.0 ±10 % | 20.0 |  | 2.5 | aws-lc | 20.0 | 4.00 | >= 2.4, 3 | aim | 4.50 |"), "{text}");
     assert!(text.contains("| 2.00 | >= 2.4, 3 | MISSED | 4.50 ! |"), "{text}");
     let met = report(vec![line(5.0, 4.5)], Vec::new());

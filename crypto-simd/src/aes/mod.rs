@@ -2,6 +2,7 @@
 //!
 //! AES-NI, VAES with 256 or 512 bits (`x86`), or a bit-sliced AES that is constant time everywhere (`soft`).
 
+#[cfg(any(test, target_arch = "x86_64"))]
 pub(crate) mod counter;
 pub(crate) mod soft;
 #[cfg(target_arch = "x86_64")]
@@ -64,9 +65,7 @@ pub(crate) trait Blocks: Copy {
     /// Leaves the vectors as they are, and has all of them computed before anything that uses one: a compiler that
     /// finishes one chain of rounds after the other fills the CPU's window with what has to wait.
     #[inline(always)]
-    fn in_step<const N: usize>(self, vectors: [Self::Vector; N]) -> [Self::Vector; N] {
-        vectors
-    }
+    fn in_step(self, _vectors: &mut [Self::Vector]) {}
 
     /// The blocks as integers.
     fn number(self, vector: Self::Vector) -> Self::Number;

@@ -143,7 +143,7 @@ fn column_of(block: u128, column: usize) -> u32 {
     ((block >> (96 - 32 * column)) as u32).swap_bytes()
 }
 
-#[inline(always)]
+#[inline(never)]
 fn slice(blocks: &[u128; 4]) -> [u64; 8] {
     let mut words = std::array::from_fn(|index| {
         let (block, column) = (index / 4, index % 4);
@@ -153,7 +153,7 @@ fn slice(blocks: &[u128; 4]) -> [u64; 8] {
     words
 }
 
-#[inline(always)]
+#[inline(never)]
 fn unslice(words: &[u64; 8]) -> [u128; 4] {
     let mut words = *words;
     transpose(&mut words);

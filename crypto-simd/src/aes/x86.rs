@@ -15,65 +15,46 @@ const CARRIES: [u32; 4] = [0x87, 1, 1, 1];
 /// As the order of words in a shuffle: each takes the place of the next, the last that of the first.
 const ROTATED: i32 = 0b10_01_00_11;
 
-/// [`Blocks::in_step`] for groups of eight, four and two vectors, by an empty instruction that changes them all as far as
-/// the compiler knows.
+/// [`Blocks::in_step`] by an empty instruction that changes all vectors as far as the compiler knows.
 macro_rules! in_step {
-    ($two:ident, $four:ident, $eight:ident, $vector:ty, $register:ident, $feature:literal) => {
-        #[inline]
-        #[target_feature(enable = $feature)]
-        fn $two([a, b]: &mut [$vector; 2]) {
-            // SAFETY: there is no instruction.
-            unsafe {
-                asm!(
-                    "/* {0} {1} */",
-                    inout($register) * a,
-                    inout($register) * b,
-                    options(pure, nomem, nostack, preserves_flags)
-                );
+    ($vector:ty, $register:ident, $feature:literal, $($name:ident: $($vectors:ident)*,)*) => {
+        $(
+            #[inline]
+            #[target_feature(enable = $feature)]
+            fn $name([$($vectors),*]: &mut [$vector; in_step!(@count $($vectors)*)]) {
+                // SAFETY: there is no instruction.
+                unsafe {
+                    asm!(
+                        concat!("/*", $(in_step!(@operand $vectors),)* "*/"),
+                        $($vectors = inout($register) *$vectors,)*
+                        options(pure, nomem, nostack, preserves_flags)
+                    );
+                }
             }
-        }
-
-        #[inline]
-        #[target_feature(enable = $feature)]
-        fn $four([a, b, c, d]: &mut [$vector; 4]) {
-            // SAFETY: there is no instruction.
-            unsafe {
-                asm!(
-                    "/* {0} {1} {2} {3} */",
-                    inout($register) * a,
-                    inout($register) * b,
-                    inout($register) * c,
-                    inout($register) * d,
-                    options(pure, nomem, nostack, preserves_flags)
-                );
-            }
-        }
-
-        #[inline]
-        #[target_feature(enable = $feature)]
-        fn $eight([a, b, c, d, e, f, g, h]: &mut [$vector; 8]) {
-            // SAFETY: there is no instruction.
-            unsafe {
-                asm!(
-                    "/* {0} {1} {2} {3} {4} {5} {6} {7} */",
-                    inout($register) * a,
-                    inout($register) * b,
-                    inout($register) * c,
-                    inout($register) * d,
-                    inout($register) * e,
-                    inout($register) * f,
-                    inout($register) * g,
-                    inout($register) * h,
-                    options(pure, nomem, nostack, preserves_flags)
-                );
-            }
-        }
+        )*
     };
+    (@operand $vectors:ident) => { concat!(" {", stringify!($vectors), "}") };
+    (@count) => { 0 };
+    (@count $first:ident $($rest:ident)*) => { 1 + in_step!(@count $($rest)*) };
 }
 
-in_step!(two_128, four_128, eight_128, __m128i, xmm_reg, "avx2");
-in_step!(two_256, four_256, eight_256, __m256i, ymm_reg, "avx2");
-in_step!(two_512, four_512, eight_512, __m512i, zmm_reg, "avx512f");
+in_step!(__m128i, xmm_reg, "avx2",
+    two_128: a b,
+    four_128: a b c d,
+    eight_128: a b c d e f g h,
+);
+
+in_step!(__m256i, ymm_reg, "avx2",
+    two_256: a b,
+    four_256: a b c d,
+    eight_256: a b c d e f g h,
+);
+
+in_step!(__m512i, zmm_reg, "avx512f",
+    two_512: a b,
+    four_512: a b c d,
+    eight_512: a b c d e f g h,
+);
 
 impl Blocks for Avx2 {
     const LANES: usize = 1;
@@ -156,18 +137,16 @@ impl Blocks for Avx2 {
     }
 
     #[inline(always)]
-    fn in_step<const N: usize>(self, mut vectors: [__m128i; N]) -> [__m128i; N] {
+    fn in_step(self, vectors: &mut [__m128i]) {
         // SAFETY: the token proves the feature.
         unsafe {
-            if let Ok(eight) = (&mut vectors[..]).try_into() {
-                eight_128(eight);
-            } else if let Ok(four) = (&mut vectors[..]).try_into() {
-                four_128(four);
-            } else if let Ok(two) = (&mut vectors[..]).try_into() {
-                two_128(two);
+            match vectors.len() {
+                2 => two_128(vectors.try_into().expect("two")),
+                4 => four_128(vectors.try_into().expect("four")),
+                8 => eight_128(vectors.try_into().expect("eight")),
+                _ => {}
             }
         }
-        vectors
     }
 
     #[inline(always)]
@@ -285,18 +264,16 @@ impl Blocks for Avx2Vaes {
     }
 
     #[inline(always)]
-    fn in_step<const N: usize>(self, mut vectors: [__m256i; N]) -> [__m256i; N] {
+    fn in_step(self, vectors: &mut [__m256i]) {
         // SAFETY: the token proves the feature.
         unsafe {
-            if let Ok(eight) = (&mut vectors[..]).try_into() {
-                eight_256(eight);
-            } else if let Ok(four) = (&mut vectors[..]).try_into() {
-                four_256(four);
-            } else if let Ok(two) = (&mut vectors[..]).try_into() {
-                two_256(two);
+            match vectors.len() {
+                2 => two_256(vectors.try_into().expect("two")),
+                4 => four_256(vectors.try_into().expect("four")),
+                8 => eight_256(vectors.try_into().expect("eight")),
+                _ => {}
             }
         }
-        vectors
     }
 
     #[inline(always)]
@@ -434,18 +411,16 @@ impl Blocks for Avx512 {
     }
 
     #[inline(always)]
-    fn in_step<const N: usize>(self, mut vectors: [__m512i; N]) -> [__m512i; N] {
+    fn in_step(self, vectors: &mut [__m512i]) {
         // SAFETY: the token proves the feature.
         unsafe {
-            if let Ok(eight) = (&mut vectors[..]).try_into() {
-                eight_512(eight);
-            } else if let Ok(four) = (&mut vectors[..]).try_into() {
-                four_512(four);
-            } else if let Ok(two) = (&mut vectors[..]).try_into() {
-                two_512(two);
+            match vectors.len() {
+                2 => two_512(vectors.try_into().expect("two")),
+                4 => four_512(vectors.try_into().expect("four")),
+                8 => eight_512(vectors.try_into().expect("eight")),
+                _ => {}
             }
         }
-        vectors
     }
 
     #[inline(always)]

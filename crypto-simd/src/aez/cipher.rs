@@ -4,7 +4,7 @@
 //! Two passes over the pairs are all the work that grows with the message. Between them stands a chain of ten rounds
 //! that nothing can shorten; what else can be known early is computed before the first pass or beside that chain.
 
-use super::{Direction, KEY_BYTES, Tweak};
+use super::{Delta, Direction, KEY_BYTES, Tweak};
 use crate::aes::{Block, Blocks, Pair};
 
 /// Multiplication by x in AEZ's field: the block is a polynomial with its first bit on top.
@@ -38,25 +38,24 @@ fn block(bytes: &[u8], start: usize) -> &Block {
     bytes[start..start + 16].try_into().expect("sixteen bytes")
 }
 
-/// Enciphers or deciphers `data` in place.
+/// Enciphers or deciphers 32 bytes or more in place.
 #[inline(always)]
-pub(super) fn cipher<B: Blocks, const G: usize, const N: usize>(
+pub(super) fn core<B: Blocks, const G: usize, const N: usize>(
     b: B,
     key: &[u8; KEY_BYTES],
-    tweak: &Tweak<'_>,
+    delta: Delta<'_>,
     data: &mut [u8],
     direction: Direction,
 ) {
-    if data.is_empty() {
-        return;
-    }
     let aez = Aez::new(b, key);
-    let delta = aez.hash(tweak);
-    if data.len() < 32 {
-        aez.tiny(u128::from_be_bytes(b.first(delta)), data, direction);
-    } else {
-        aez.core::<G, N>(delta, data, direction);
-    }
+    aez.core::<G, N>(aez.delta(delta), data, direction);
+}
+
+/// Enciphers or deciphers 1 to 31 bytes in place.
+#[inline(always)]
+pub(super) fn tiny<B: Blocks>(b: B, key: &[u8; KEY_BYTES], delta: Delta<'_>, data: &mut [u8], direction: Direction) {
+    let aez = Aez::new(b, key);
+    aez.tiny(u128::from_be_bytes(b.first(aez.delta(delta))), data, direction);
 }
 
 /// The offset of a tweak.
@@ -137,6 +136,7 @@ impl<B: Blocks> Aez<B> {
             for state in &mut states {
                 *state = self.b.round(*state, key);
             }
+            self.b.in_step(&mut states);
         }
         for (state, last) in states.iter_mut().zip(last) {
             *state = self.b.round(*state, last);
@@ -164,15 +164,29 @@ impl<B: Blocks> Aez<B> {
         self.b.round(state, last)
     }
 
+    #[inline(always)]
+    fn delta(&self, delta: Delta<'_>) -> B::Vector {
+        match delta {
+            Delta::Hashed(delta) => self.b.splat(&delta),
+            Delta::Of(iv) => {
+                let offset = self.b.xor(self.offset(1), self.j_four_times);
+                self.b.xor(self.hash_length(0), self.e4(offset, self.b.splat(iv)))
+            }
+        }
+    }
+
+    /// What the authenticator's length adds to the offset.
+    #[inline(always)]
+    fn hash_length(&self, tau_bits: u128) -> B::Vector {
+        let offset = self.b.xor(self.offset(1), self.b.xor(self.j, self.j_twice));
+        self.e4(offset, self.b.splat(&tau_bits.to_be_bytes()))
+    }
+
     /// The offset of the tweak, AEZ-hash.
     #[inline(always)]
     fn hash(&self, tweak: &Tweak<'_>) -> B::Vector {
         let b = self.b;
-        let offset = b.xor(self.offset(1), b.xor(self.j, self.j_twice));
-        let mut delta = self.e4(offset, b.splat(&tweak.tau_bits.to_be_bytes()));
-        if let (Ok(nonce), []) = (tweak.nonce.try_into(), tweak.ad) {
-            return b.xor(delta, self.e4(b.xor(self.offset(1), self.j_four_times), b.splat(nonce)));
-        }
+        let mut delta = self.hash_length(tweak.tau_bits);
         let strings = std::iter::once(&tweak.nonce).chain(tweak.ad);
         for (j, string) in (4..).zip(strings) {
             let (blocks, rest) = string.as_chunks::<16>();
@@ -440,26 +454,22 @@ struct Offsets<B: Blocks, const G: usize> {
 impl<B: Blocks, const G: usize> Offsets<B, G> {
     #[inline(always)]
     fn new(aez: &Aez<B>) -> Self {
-        let multiples: [_; 8] = std::array::from_fn(|slot| aez.b.xor(aez.j, aez.l[(slot + 1) % 8]));
+        const { assert!(G * B::LANES == 8) };
+        let mut multiples = [aez.j; 8];
+        for (slot, multiple) in multiples.iter_mut().enumerate() {
+            *multiple = aez.b.xor(*multiple, aez.l[(slot + 1) % 8]);
+        }
         let mut j_and_l = [aez.zero; G];
-        for (g, vector) in j_and_l.iter_mut().enumerate() {
-            let slot = g * B::LANES % 8;
-            *vector = aez.b.set(&multiples[slot..slot + B::LANES]);
+        for (vector, multiples) in j_and_l.iter_mut().zip(multiples.chunks_exact(B::LANES)) {
+            *vector = aez.b.set(multiples);
         }
         Self { j_and_l, i_doubled: aez.i_doubled }
     }
 
     #[inline(always)]
     fn next(&mut self, aez: &Aez<B>) -> [B::Vector; G] {
-        let mut offsets = self.j_and_l;
-        let mut i = aez.zero;
-        for (g, offset) in offsets.iter_mut().enumerate() {
-            if g * B::LANES % 8 == 0 {
-                i = aez.b.vector(self.i_doubled);
-                self.i_doubled = aez.b.double(self.i_doubled);
-            }
-            *offset = aez.b.xor(*offset, i);
-        }
-        offsets
+        let i = aez.b.vector(self.i_doubled);
+        self.i_doubled = aez.b.double(self.i_doubled);
+        self.j_and_l.map(|offset| aez.b.xor(offset, i))
     }
 }

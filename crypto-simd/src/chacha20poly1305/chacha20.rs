@@ -3,7 +3,8 @@
 //! A group keeps a vector for each of the 16 words of its blocks. Two groups fill the 32 registers of AVX-512 and hide
 //! the latency of each other's chain of additions, XORs and rotations.
 
-use super::words::{BLOCK_BYTES, BLOCK_WORDS, Words};
+use super::words::{BLOCK_BYTES, BLOCK_WORDS, Blocks};
+use crate::words::Words;
 
 /// "expand 32-byte k"
 const CONSTANTS: [u32; 4] = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
@@ -28,7 +29,7 @@ pub(super) fn place(counter: u32, nonce: &[u8; 12]) -> Place {
 
 /// XORs the keystream from block `from` on into `bytes`.
 #[inline(always)]
-pub(super) fn xor_keystream<W: Words, const GROUPS: usize>(w: W, key: &[u8; 32], from: Place, bytes: &mut [u8]) {
+pub(super) fn xor_keystream<W: Blocks, const GROUPS: usize>(w: W, key: &[u8; 32], from: Place, bytes: &mut [u8]) {
     let pass_blocks = GROUPS * W::LANES;
     let mut from = from;
     let mut rest = bytes;
@@ -45,7 +46,7 @@ pub(super) fn xor_keystream<W: Words, const GROUPS: usize>(w: W, key: &[u8; 32],
 
 /// Writes the blocks at the places `first` to `special`, and XORs those from `then` on into `bytes`; no more than a pass.
 #[inline(always)]
-pub(super) fn start<W: Words, const GROUPS: usize, const SPECIAL: usize>(
+pub(super) fn start<W: Blocks, const GROUPS: usize, const SPECIAL: usize>(
     w: W,
     key: &[u8; 32],
     first: &[Place; SPECIAL],
@@ -63,7 +64,7 @@ pub(super) fn start<W: Words, const GROUPS: usize, const SPECIAL: usize>(
 
 /// The inputs of the blocks `first` and of those from `then` on.
 #[inline(always)]
-fn starting<W: Words, const GROUPS: usize, const SPECIAL: usize>(
+fn starting<W: Blocks, const GROUPS: usize, const SPECIAL: usize>(
     w: W,
     key: &[u8; 32],
     first: &[Place; SPECIAL],
@@ -85,28 +86,9 @@ fn starting<W: Words, const GROUPS: usize, const SPECIAL: usize>(
     states
 }
 
-/// XORs block `place` of each key into its 64 bytes.
-#[inline(always)]
-pub(super) fn xor_keys<W: Words>(w: W, keys: &[[u8; 32]], place: Place, bytes: &mut [u8]) {
-    for (keys, bytes) in keys.chunks(W::LANES).zip(bytes.chunks_mut(W::LANES * BLOCK_BYTES)) {
-        let mut words = zeroize::Zeroizing::new([[0; BLOCK_WORDS]; 8]);
-        for (lane, key) in keys.iter().enumerate() {
-            for (word, bytes) in words.iter_mut().zip(key.as_chunks::<4>().0) {
-                word[lane] = u32::from_le_bytes(*bytes);
-            }
-        }
-        let mut states = following::<W, 1>(w, &[0; 32], place);
-        for word in 0..8 {
-            states[0][4 + word] = w.load(&words[word]);
-        }
-        states[0][12] = w.splat(place[0]);
-        xor_states(w, blocks(w, states), &mut [], bytes);
-    }
-}
-
 /// The inputs of consecutive blocks.
 #[inline(always)]
-fn following<W: Words, const GROUPS: usize>(w: W, key: &[u8; 32], from: Place) -> [State<W>; GROUPS] {
+fn following<W: Blocks, const GROUPS: usize>(w: W, key: &[u8; 32], from: Place) -> [State<W>; GROUPS] {
     let (key_words, _) = key.as_chunks::<4>();
     let lane_numbers = w.load(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
     let mut states = [[w.splat(0); BLOCK_WORDS]; GROUPS];
@@ -126,7 +108,7 @@ fn following<W: Words, const GROUPS: usize>(w: W, key: &[u8; 32], from: Place) -
 
 /// The blocks of these inputs.
 #[inline(always)]
-fn blocks<W: Words, const GROUPS: usize>(w: W, inputs: [State<W>; GROUPS]) -> [State<W>; GROUPS] {
+fn blocks<W: Blocks, const GROUPS: usize>(w: W, inputs: [State<W>; GROUPS]) -> [State<W>; GROUPS] {
     let mut states = inputs;
     for _ in 0..DOUBLE_ROUNDS {
         quarter_rounds(w, &mut states, COLUMNS);
@@ -142,16 +124,20 @@ fn blocks<W: Words, const GROUPS: usize>(w: W, inputs: [State<W>; GROUPS]) -> [S
 
 /// Four quarter rounds in each group, whose n-th takes the n-th word of each row.
 #[inline(always)]
-fn quarter_rounds<W: Words, const GROUPS: usize>(w: W, states: &mut [State<W>; GROUPS], [a, b, c, d]: [[usize; 4]; 4]) {
+fn quarter_rounds<W: Blocks, const GROUPS: usize>(
+    w: W,
+    states: &mut [State<W>; GROUPS],
+    [a, b, c, d]: [[usize; 4]; 4],
+) {
     add_xor_rotate::<W, GROUPS, 16>(w, states, a, b, d);
-    add_xor_rotate::<W, GROUPS, 12>(w, states, c, d, b);
-    add_xor_rotate::<W, GROUPS, 8>(w, states, a, b, d);
-    add_xor_rotate::<W, GROUPS, 7>(w, states, c, d, b);
+    add_xor_rotate::<W, GROUPS, 20>(w, states, c, d, b);
+    add_xor_rotate::<W, GROUPS, 24>(w, states, a, b, d);
+    add_xor_rotate::<W, GROUPS, 25>(w, states, c, d, b);
 }
 
-/// a += b; d ^= a; d <<<= BITS, each for all quarters of all groups before the next: they do not depend on each other.
+/// a += b; d ^= a; d >>>= BITS, each for all quarters of all groups before the next: they do not depend on each other.
 #[inline(always)]
-fn add_xor_rotate<W: Words, const GROUPS: usize, const BITS: i32>(
+fn add_xor_rotate<W: Blocks, const GROUPS: usize, const BITS: u32>(
     w: W,
     states: &mut [State<W>; GROUPS],
     a: [usize; 4],
@@ -170,14 +156,14 @@ fn add_xor_rotate<W: Words, const GROUPS: usize, const BITS: i32>(
     }
     for n in 0..4 {
         for state in states.iter_mut() {
-            state[d[n]] = w.rotate_left::<BITS>(state[d[n]]);
+            state[d[n]] = w.rotate_right::<BITS>(state[d[n]]);
         }
     }
 }
 
 /// XORs the blocks, one after the other, into those of `special` and then into `bytes`, which may end before they do.
 #[inline(always)]
-fn xor_states<W: Words, const GROUPS: usize, const SPECIAL: usize>(
+fn xor_states<W: Blocks, const GROUPS: usize, const SPECIAL: usize>(
     w: W,
     states: [State<W>; GROUPS],
     special: &mut [[u8; BLOCK_BYTES]; SPECIAL],

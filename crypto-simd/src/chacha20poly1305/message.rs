@@ -57,12 +57,6 @@ impl Kernel {
         opened
     }
 
-    /// The same block of each key's keystream.
-    pub(crate) fn blocks_of_keys(&self, keys: &[[u8; 32]], counter: u32, nonce: &[u8; 12], blocks: &mut [Block]) {
-        blocks.fill([0; BLOCK_BYTES]);
-        (self.xor_keys)(keys, place(counter, nonce), blocks.as_flattened_mut());
-    }
-
     /// Seals a message of which `encrypted` bytes already are: whole blocks, if not all.
     pub(super) fn seal_rest(
         &self,

@@ -2,7 +2,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `words` | vectors of 32-bit words |
+//! | `words` | vectors of words that become blocks |
 //! | `chacha20` | the keystream |
 //! | `poly1305` | the authenticator |
 //! | `radix44` | its arithmetic over lanes, by IFMA |
@@ -48,8 +48,6 @@ pub(crate) struct Kernel {
     start_message: Start<1>,
     /// The same with the blocks of a frame.
     start_frame: Start<FRAME_SPECIAL>,
-    /// XORs the same block of many keys, one after the other.
-    xor_keys: fn(&[[u8; 32]], Place, &mut [u8]),
     /// XORs bytes into as many.
     xor: fn(&[u8], &mut [u8]),
     /// Authenticates bytes and a block behind them.
@@ -81,12 +79,6 @@ macro_rules! kernel_of {
             chacha20::start::<_, $groups, N>(words, key, first, then, special, bytes);
         }
         $(#[$attribute])*
-        fn xor_keys(keys: &[[u8; 32]], place: Place, bytes: &mut [u8]) {
-            // SAFETY: this function is reached through the kernel only, which the token's owner made.
-            let words = unsafe { $words };
-            chacha20::xor_keys(words, keys, place, bytes);
-        }
-        $(#[$attribute])*
         fn xor(from: &[u8], bytes: &mut [u8]) {
             from.iter().zip(bytes).for_each(|(from, byte)| *byte ^= from);
         }
@@ -103,7 +95,6 @@ macro_rules! kernel_of {
                 xor_keystream: |key, from, bytes| xor_keystream(key, from, bytes),
                 start_message: |key, first, then, special, bytes| start(key, first, then, special, bytes),
                 start_frame: |key, first, then, special, bytes| start(key, first, then, special, bytes),
-                xor_keys: |keys, place, bytes| xor_keys(keys, place, bytes),
                 xor: |from, bytes| xor(from, bytes),
                 absorb: |state, bytes, end| absorb(state, bytes, end),
             }
@@ -127,8 +118,8 @@ pub(crate) fn kernel(proof: Proof) -> Option<Kernel> {
 #[cfg(test)]
 #[allow(unused_unsafe, reason = "the twin needs no features")]
 fn emulated() -> Kernel {
-    use crate::lanes::Emulated;
-    kernel_of!(2 groups of Emulated::<16>, 16 words, Emulated::<8>)
+    use crate::{lanes::Emulated, words::Words32};
+    kernel_of!(2 groups of Words32(Emulated::<16>), 16 words, Emulated::<8>)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! blocks, and at the end by the power that is right for the lane. The few blocks behind the last whole group join the
 //! last multiplication. Short messages go block by block.
 
-use super::radix44::{Blocks, Radix44};
+use super::radix44::{LoadBlocks, Radix44};
 
 /// Bytes in a block.
 pub(super) const BLOCK_BYTES: usize = 16;
@@ -98,7 +98,7 @@ impl Powers {
 
     /// Prepares what any message needs.
     #[inline(always)]
-    fn fill<L: Blocks>(&mut self, f: Radix44<L>, r: Limbs) {
+    fn fill<L: LoadBlocks>(&mut self, f: Radix44<L>, r: Limbs) {
         let r_2 = power(r, r);
         let (r_3, r_4) = (power(r_2, r), power(r_2, r_2));
         let (r_5, r_6, r_7, r_8) = (power(r_4, r), power(r_4, r_2), power(r_4, r_3), power(r_4, r_4));
@@ -139,7 +139,12 @@ impl Drop for Poly1305 {
 
 /// Takes `bytes`, of which the last block is filled with zeros, and one block behind them.
 #[inline(always)]
-pub(super) fn absorb<L: Blocks>(f: Radix44<L>, state: &mut Poly1305, bytes: &[u8], end: Option<&[u8; BLOCK_BYTES]>) {
+pub(super) fn absorb<L: LoadBlocks>(
+    f: Radix44<L>,
+    state: &mut Poly1305,
+    bytes: &[u8],
+    end: Option<&[u8; BLOCK_BYTES]>,
+) {
     if bytes.len() < LANES_BYTES_MIN {
         state.padded(bytes);
         end.into_iter().for_each(|end| state.block(end));
@@ -177,7 +182,7 @@ pub(super) fn absorb<L: Blocks>(f: Radix44<L>, state: &mut Poly1305, bytes: &[u8
 
 /// The accumulators of the lanes behind the last group, which is added but not multiplied.
 #[inline(always)]
-fn lanes<L: Blocks>(f: Radix44<L>, h: &Limbs, powers: &Powers, groups: &[u8]) -> [L::Vector; 3] {
+fn lanes<L: LoadBlocks>(f: Radix44<L>, h: &Limbs, powers: &Powers, groups: &[u8]) -> [L::Vector; 3] {
     let (first, mut rest) = groups.split_at(GROUP_BYTES);
     let mut h = f.add(f.first(h), f.load(first));
     if rest.len() >= STRIDES * GROUP_BYTES {

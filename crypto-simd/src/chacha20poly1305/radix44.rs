@@ -4,7 +4,7 @@ use super::poly1305::{Limbs, MASK_42, MASK_44, Table, carry};
 use crate::lanes::{Emulated, MultiplyAdd52};
 
 /// Lanes that take blocks from memory.
-pub(super) trait Blocks: MultiplyAdd52 {
+pub(super) trait LoadBlocks: MultiplyAdd52 {
     /// The low and the high word of `LANES` blocks, in the order that [`Self::interleave`] gives.
     ///
     /// # Panics
@@ -15,7 +15,7 @@ pub(super) trait Blocks: MultiplyAdd52 {
     fn interleave(self, a: Self::Vector) -> Self::Vector;
 }
 
-impl<const N: usize> Blocks for Emulated<N> {
+impl<const N: usize> LoadBlocks for Emulated<N> {
     fn load_blocks(self, bytes: &[u8]) -> ([u64; N], [u64; N]) {
         let (words, _) = bytes.as_chunks::<8>();
         let word = |index: usize| std::array::from_fn(|lane| u64::from_le_bytes(words[2 * lane + index]));
@@ -46,7 +46,7 @@ pub(super) struct Products<V> {
     high: [V; 3],
 }
 
-impl<L: Blocks> Radix44<L> {
+impl<L: LoadBlocks> Radix44<L> {
     #[inline(always)]
     fn power(self, limbs: [L::Vector; 3]) -> Power<L::Vector> {
         let l = self.0;

@@ -3,8 +3,8 @@
 use super::*;
 use crate::cpu::{Kernels, Level};
 use crate::random::{Random, SeededRandom};
+use crate::symmetric::OpenError;
 use crate::symmetric::aead::library;
-use crate::symmetric::{OpenError, chacha20_block};
 use ::chacha20::cipher::{KeyIvInit, StreamCipher, StreamCipherSeek};
 use aws_lc_sys::{CRYPTO_poly1305_finish, CRYPTO_poly1305_init, CRYPTO_poly1305_update};
 
@@ -244,21 +244,6 @@ fn keystreams() {
             peer.apply_keystream(&mut expected);
             (kernel.xor_keystream)(&key, place(from, &nonce), &mut stream);
             assert!(stream == expected, "{name}: {length} from {from}");
-        }
-    }
-}
-
-#[test]
-fn blocks_of_many_keys() {
-    let mut random = SeededRandom::new(&[2; 32]);
-    for (name, kernel) in kernels() {
-        for count in 0..=40 {
-            let keys: Vec<[u8; 32]> = (0..count).map(|_| bytes(&mut random, 32).try_into().unwrap()).collect();
-            let mut blocks = vec![[1; 64]; count];
-            kernel.blocks_of_keys(&keys, count as u32, &[7; 12], &mut blocks);
-            for (key, block) in keys.iter().zip(blocks) {
-                assert_eq!(block, chacha20_block(key, count as u32, &[7; 12]), "{name}: {count} keys");
-            }
         }
     }
 }

@@ -1,44 +1,14 @@
-//! 32-bit words, and Poly1305's loads, in the registers of AVX-512.
+//! Blocks of ChaCha20 and of Poly1305 in the registers of AVX-512.
 
-use super::radix44::Blocks;
-use super::words::{BLOCK_WORDS, Words};
+use super::radix44::LoadBlocks;
+use super::words::{BLOCK_WORDS, Blocks};
 use super::{Kernel, kernel_of};
 use crate::cpu::Avx512;
+use crate::words::Words32;
 use std::arch::x86_64::*;
 
-impl Words for Avx512 {
+impl Blocks for Words32<Avx512> {
     const LANES: usize = 16;
-    type Vector = __m512i;
-
-    #[inline(always)]
-    fn splat(self, word: u32) -> __m512i {
-        // SAFETY: the token proves the feature.
-        unsafe { _mm512_set1_epi32(word as i32) }
-    }
-
-    #[inline(always)]
-    fn load(self, words: &[u32; BLOCK_WORDS]) -> __m512i {
-        // SAFETY: sixteen words are there; the load needs no alignment; the token proves the feature.
-        unsafe { _mm512_loadu_si512(words.as_ptr().cast()) }
-    }
-
-    #[inline(always)]
-    fn add(self, a: __m512i, b: __m512i) -> __m512i {
-        // SAFETY: the token proves the feature.
-        unsafe { _mm512_add_epi32(a, b) }
-    }
-
-    #[inline(always)]
-    fn xor(self, a: __m512i, b: __m512i) -> __m512i {
-        // SAFETY: the token proves the feature.
-        unsafe { _mm512_xor_si512(a, b) }
-    }
-
-    #[inline(always)]
-    fn rotate_left<const BITS: i32>(self, a: __m512i) -> __m512i {
-        // SAFETY: the token proves the feature.
-        unsafe { _mm512_rol_epi32::<BITS>(a) }
-    }
 
     #[inline(always)]
     fn transpose(self, words: [__m512i; BLOCK_WORDS]) -> [__m512i; BLOCK_WORDS] {
@@ -82,7 +52,7 @@ impl Words for Avx512 {
     }
 }
 
-impl Blocks for Avx512 {
+impl LoadBlocks for Avx512 {
     #[inline(always)]
     fn load_blocks(self, bytes: &[u8]) -> (__m512i, __m512i) {
         let bytes: &[u8; 128] = bytes.first_chunk().expect("a block for each lane");
@@ -105,6 +75,6 @@ impl Blocks for Avx512 {
 pub(super) fn avx512(_: Avx512) -> Kernel {
     kernel_of!(
         #[target_feature(enable = "avx2,bmi2,avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-        2 groups of Avx512::assume(), 16 words, Avx512::assume()
+        2 groups of Words32(Avx512::assume()), 16 words, Avx512::assume()
     )
 }

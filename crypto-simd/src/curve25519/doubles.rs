@@ -131,11 +131,11 @@ impl<D: Doubles> FieldDoubles<D> {
         let d = self.0;
         let (mut carried, mut carries) = (limbs, limbs);
         for limb in 0..5 {
-            (carries[limb], carried[limb]) = d.round(d.splat(HIGH), limbs[limb]);
+            (carries[limb], carried[limb]) = d.round::<51>(limbs[limb]);
         }
-        for (index, carry) in carries.into_iter().enumerate() {
-            let (next, factor) = if index == 4 { (0, 19.0) } else { (index + 1, 1.0) };
-            carried[next] = d.scale_add::<51>(carry, factor, carried[next]);
+        carried[0] = d.multiply_add(carries[4], d.splat(19.0), carried[0]);
+        for limb in 1..5 {
+            carried[limb] = d.add(carried[limb], carries[limb - 1]);
         }
         Reduced(carried)
     }

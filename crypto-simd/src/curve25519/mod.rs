@@ -95,7 +95,7 @@ unsafe extern "sysv64" {
 }
 
 /// Vectors of room that the generated step has for spilled values.
-const STEP_ROOM: usize = 700;
+const STEP_ROOM: usize = 64;
 
 /// The kernel for AVX2 with FMA; the token is the proof that it may be called.
 #[cfg(target_arch = "x86_64")]

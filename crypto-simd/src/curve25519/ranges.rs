@@ -109,11 +109,11 @@ impl Doubles for Intervals {
         split(high, a)
     }
 
-    fn round(self, high: Interval, a: Interval) -> (Interval, Interval) {
-        let (sum, rest) = split(high, a);
-        let half = rest.most;
-        let rounded = Interval { least: a.least - half, most: a.most + half, zeros: sum.zeros }.exact();
-        (rounded, rest)
+    fn round<const BITS: u32>(self, a: Interval) -> (Interval, Interval) {
+        let half = 1 << (BITS - 1);
+        let quotient = Interval { least: (a.least - half) >> BITS, most: (a.most + half) >> BITS, zeros: 0 };
+        assert!(quotient.most.max(-quotient.least) < 1 << 51, "{a:?} is too large to be rounded");
+        (quotient, Interval { least: -half, most: half, zeros: a.zeros.min(BITS) }.exact())
     }
 
     fn scale_add<const EXPONENT: i32>(self, a: Interval, factor: f64, sum: Interval) -> Interval {

@@ -36,11 +36,13 @@ pub(crate) trait Doubles: Copy {
         (next, self.add(a, self.sub(high, next)))
     }
 
-    /// `a` rounded to the precision that `high` has by its size, and what was rounded off, exactly.
+    /// a / 2^BITS rounded to an integer, and what was rounded off of a, exactly.
     #[inline(always)]
-    fn round(self, high: Self::Vector, a: Self::Vector) -> (Self::Vector, Self::Vector) {
-        let rounded = self.sub(self.add(high, a), high);
-        (rounded, self.sub(a, rounded))
+    fn round<const BITS: u32>(self, a: Self::Vector) -> (Self::Vector, Self::Vector) {
+        // Between 2^52 and 2^53 doubles are integers.
+        let (integers, unit) = (self.splat(3.0 * (1u64 << 51) as f64), (1u64 << BITS) as f64);
+        let quotient = self.sub(self.multiply_add(a, self.splat(1.0 / unit), integers), integers);
+        (quotient, self.multiply_add(quotient, self.splat(-unit), a))
     }
 
     /// a · 2^-EXPONENT · factor + sum, of which the product is an integer.

@@ -12,7 +12,7 @@ use subtle::{ConditionallySelectable, ConstantTimeEq};
 use zeroize::Zeroizing;
 
 /// Groups of Keccak states, the words of which are the pieces in one vector.
-const GROUPS: usize = 2;
+pub(super) const GROUPS: usize = 2;
 /// Lanes of a group, at most.
 const LANES_MAX: usize = 8;
 /// Words of a ciphertext, of a message, and of the bits of which a polynomial of noise is made.

@@ -70,7 +70,7 @@ pub(crate) fn kernel(proof: Proof) -> Option<Kernel> {
 #[cfg_attr(not(test), expect(dead_code, reason = "the library is faster than the twin"))]
 pub(crate) fn emulated<const LANES: usize>() -> Kernel {
     Kernel {
-        batch: 2 * LANES,
+        batch: decapsulate::GROUPS * LANES,
         least: 1,
         decapsulate: |key, ciphertexts, secrets| {
             let groups = ciphertexts.len().div_ceil(LANES);
@@ -91,13 +91,13 @@ impl<const N: usize> Steps for Emulated<N> {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{CIPHERTEXT_BYTES, Kernel, Key, SECRET_BYTES, Steps, decapsulate, ntt, ring::Polynomial};
+    use super::{CIPHERTEXT_BYTES, Decapsulate, Kernel, Key, SECRET_BYTES, Steps, decapsulate, ntt, ring::Polynomial};
     use crate::cpu::{Avx2, Avx512};
     use crate::lanes::Lanes;
     use std::arch::x86_64::{__m256i, __m512i};
 
-    macro_rules! steps {
-        ($token:ty, $vector:ty, $features:literal) => {
+    macro_rules! level {
+        ($(#[$doc:meta])* $name:ident, $token:ident, $vector:ty, $features:literal) => {
             impl Steps for $token {
                 #[inline(always)]
                 fn forward(self, polynomial: &mut Polynomial<$vector>) {
@@ -119,45 +119,33 @@ mod x86 {
                     unsafe { inner(self, polynomial) }
                 }
             }
+
+            $(#[$doc])*
+            pub(super) fn $name(_: $token) -> Kernel {
+                #[target_feature(enable = $features)]
+                fn inner(key: &Key, ciphertexts: &[&[u8; CIPHERTEXT_BYTES]], secrets: &mut [[u8; SECRET_BYTES]]) {
+                    // SAFETY: this function is reached through the kernel only, which the token's owner made.
+                    let token = unsafe { $token::assume() };
+                    let groups = ciphertexts.len().div_ceil($token::LANES);
+                    decapsulate::decapsulate(token, groups, key, ciphertexts, secrets);
+                }
+                let decapsulate: Decapsulate = |key, ciphertexts, secrets| {
+                    // SAFETY: whoever has the kernel had the token, so the CPU has the features.
+                    unsafe { inner(key, ciphertexts, secrets) }
+                };
+                Kernel { batch: decapsulate::GROUPS * $token::LANES, least: 2, decapsulate }
+            }
         };
     }
 
-    steps!(Avx2, __m256i, "avx2");
-    steps!(Avx512, __m512i, "avx512f,avx512bw,avx512dq,avx512vl");
-
-    /// The kernel for AVX2; the token is the proof that it may be called.
-    pub(super) fn avx2(_: Avx2) -> Kernel {
-        #[target_feature(enable = "avx2")]
-        fn inner(key: &Key, ciphertexts: &[&[u8; CIPHERTEXT_BYTES]], secrets: &mut [[u8; SECRET_BYTES]]) {
-            // SAFETY: this function is reached through the kernel only, which the token's owner made.
-            let token = unsafe { Avx2::assume() };
-            let groups = ciphertexts.len().div_ceil(Avx2::LANES);
-            decapsulate::decapsulate(token, groups, key, ciphertexts, secrets);
-        }
-        // SAFETY: whoever has the kernel had the token, so the CPU has the features.
-        Kernel {
-            batch: 8,
-            least: 2,
-            decapsulate: |key, ciphertexts, secrets| unsafe { inner(key, ciphertexts, secrets) },
-        }
-    }
-
-    /// The kernel for AVX-512; the token is the proof that it may be called.
-    pub(super) fn avx512(_: Avx512) -> Kernel {
-        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-        fn inner(key: &Key, ciphertexts: &[&[u8; CIPHERTEXT_BYTES]], secrets: &mut [[u8; SECRET_BYTES]]) {
-            // SAFETY: this function is reached through the kernel only, which the token's owner made.
-            let token = unsafe { Avx512::assume() };
-            let groups = ciphertexts.len().div_ceil(Avx512::LANES);
-            decapsulate::decapsulate(token, groups, key, ciphertexts, secrets);
-        }
-        // SAFETY: whoever has the kernel had the token, so the CPU has the features.
-        Kernel {
-            batch: 16,
-            least: 2,
-            decapsulate: |key, ciphertexts, secrets| unsafe { inner(key, ciphertexts, secrets) },
-        }
-    }
+    level!(
+        /// The kernel for AVX2; the token is the proof that it may be called.
+        avx2, Avx2, __m256i, "avx2"
+    );
+    level!(
+        /// The kernel for AVX-512; the token is the proof that it may be called.
+        avx512, Avx512, __m512i, "avx512f,avx512bw,avx512dq,avx512vl"
+    );
 }
 
 #[cfg(test)]

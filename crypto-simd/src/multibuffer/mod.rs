@@ -35,20 +35,21 @@ pub(crate) const IV: [u64; 8] = [
     0x5be0_cd19_137e_2179,
 ];
 
-/// `ROWS` vectors of one word per lane, as they lie in memory; a kernel with fewer lanes uses the first ones of each
-/// row. Wiped when dropped.
+/// `ROWS` vectors of one word per lane, as they lie in memory. Wiped when dropped.
 #[derive(Clone)]
 #[repr(align(64))]
 pub(crate) struct Rows<W: DefaultIsZeroes, const LANES: usize, const ROWS: usize>([[W; LANES]; ROWS]);
 
 impl<W: DefaultIsZeroes, const LANES: usize, const ROWS: usize> Rows<W, LANES, ROWS> {
     /// The same word in all lanes of a row.
+    #[inline(always)]
     pub(crate) fn splat(words: [W; ROWS]) -> Self {
         Self(words.map(|word| [word; LANES]))
     }
 }
 
 impl<W: DefaultIsZeroes, const LANES: usize, const ROWS: usize> Drop for Rows<W, LANES, ROWS> {
+    #[inline(always)]
     fn drop(&mut self) {
         self.0.as_flattened_mut().zeroize();
     }
@@ -57,12 +58,14 @@ impl<W: DefaultIsZeroes, const LANES: usize, const ROWS: usize> Drop for Rows<W,
 impl<W: DefaultIsZeroes, const LANES: usize, const ROWS: usize> Deref for Rows<W, LANES, ROWS> {
     type Target = [[W; LANES]; ROWS];
 
+    #[inline(always)]
     fn deref(&self) -> &[[W; LANES]; ROWS] {
         &self.0
     }
 }
 
 impl<W: DefaultIsZeroes, const LANES: usize, const ROWS: usize> DerefMut for Rows<W, LANES, ROWS> {
+    #[inline(always)]
     fn deref_mut(&mut self) -> &mut [[W; LANES]; ROWS] {
         &mut self.0
     }
@@ -72,23 +75,21 @@ impl<W: DefaultIsZeroes, const LANES: usize, const ROWS: usize> DerefMut for Row
 pub(crate) enum Blocks<'a, W: DefaultIsZeroes, const LANES: usize> {
     /// The inputs of the lanes, equally many whole blocks each.
     Bytes(&'a [&'a [u8]; LANES]),
-    /// One block, already as rows of words.
-    Words(&'a Rows<W, LANES, 16>),
+    /// One block that is the same for all lanes, but for the digests, if there are any, that take the place of its first
+    /// half.
+    Shared(&'a [u8], Option<&'a Rows<W, LANES, 8>>),
 }
 
-/// Hashes several messages with one call of `F`.
+/// What hashes several messages with one call.
 #[derive(Clone, Copy)]
 pub(crate) struct Kernel<F> {
     /// Messages at once.
     pub(crate) lanes: usize,
     /// How many messages, hashed by what comes after this kernel, cost as much as one call.
     pub(crate) worth: usize,
-    /// The function.
+    /// The function, or several; each takes up to `lanes` messages.
     pub(crate) call: F,
 }
-
-/// Takes blocks into the states of a Merkle-Damgård hash.
-pub(crate) type Absorb<W, const LANES: usize> = fn(&mut Rows<W, LANES, 8>, Blocks<'_, W, LANES>);
 
 /// Cuts `count` messages into groups, each with the kernel that hashes it fastest, or one message without a kernel.
 /// The kernels come widest first; `blocks` gives the length of a message, which is public.

@@ -18,6 +18,7 @@ pub(crate) struct Run<'a, const LANES: usize> {
 
 impl<'a, const LANES: usize> Runs<'a, LANES> {
     /// An unused lane has no blocks. Every message that has some has at least one in its end.
+    #[inline(always)]
     pub(crate) fn new(messages: [Parts<'a>; LANES]) -> Self {
         Self { rest: messages }
     }
@@ -26,6 +27,7 @@ impl<'a, const LANES: usize> Runs<'a, LANES> {
 impl<'a, const LANES: usize> Iterator for Runs<'a, LANES> {
     type Item = Run<'a, LANES>;
 
+    #[inline(always)]
     fn next(&mut self) -> Option<Run<'a, LANES>> {
         let mut shortest: &[u8] = &[];
         for [body, end] in &self.rest {

@@ -2,7 +2,7 @@
 
 #[cfg(target_arch = "x86_64")]
 use super::sha_ni;
-use super::{Absorb, Blocks, Kernel, Rows};
+use super::{Blocks, Kernel, Rows, messages};
 use crate::cpu::Proof;
 use crate::words::{Words, Words32, Words64, load};
 
@@ -12,6 +12,8 @@ trait Sha2: Words {
     const BLOCK_BYTES: usize;
 
     fn constant(self, round: usize) -> Self::Vector;
+    /// The 16 words of one block in all lanes.
+    fn splat_block(self, bytes: &[u8]) -> [Self::Vector; 16];
     fn big_sigma_0(self, x: Self::Vector) -> Self::Vector;
     fn big_sigma_1(self, x: Self::Vector) -> Self::Vector;
     fn small_sigma_0(self, x: Self::Vector) -> Self::Vector;
@@ -29,6 +31,15 @@ where
     fn constant(self, round: usize) -> Self::Vector {
         // The first 32 bits of the fractional parts of the same cube roots.
         self.splat((K[round] >> 32) as u32)
+    }
+
+    #[inline(always)]
+    fn splat_block(self, bytes: &[u8]) -> [Self::Vector; 16] {
+        let mut words = [self.splat(0); 16];
+        for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
+            *word = self.splat(u32::from_be_bytes(*bytes));
+        }
+        words
     }
 
     #[inline(always)]
@@ -62,6 +73,15 @@ where
     #[inline(always)]
     fn constant(self, round: usize) -> Self::Vector {
         self.splat(K[round])
+    }
+
+    #[inline(always)]
+    fn splat_block(self, bytes: &[u8]) -> [Self::Vector; 16] {
+        let mut words = [self.splat(0); 16];
+        for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
+            *word = self.splat(u64::from_be_bytes(*bytes));
+        }
+        words
     }
 
     #[inline(always)]
@@ -110,18 +130,45 @@ pub(super) const K: [u64; 80] = [
     0x4cc5_d4be_cb3e_42b6, 0x597f_299c_fc65_7e2a, 0x5fcb_6fab_3ad6_faec, 0x6c44_198c_4a47_5817,
 ];
 
-/// SHA-256 of up to 16 messages.
-pub(crate) type Sha256 = Kernel<Absorb<u32, 16>>;
-/// SHA-512 of up to 8 messages.
-pub(crate) type Sha512 = Kernel<Absorb<u64, 8>>;
+/// HMAC and HKDF with SHA-256 of several messages.
+pub(crate) type Sha256 = Kernel<Calls256>;
+/// SHA-512/256 of several messages.
+pub(crate) type Sha512 = Kernel<fn(&[&[u8]], &mut [[u8; 32]])>;
 
-/// The kernel that runs everywhere: the twin with which the others are compared.
+/// See [`messages`].
+#[derive(Clone, Copy)]
+pub(crate) struct Calls256 {
+    pub(crate) hmac: fn(&[&[u8; 32]], &[&[u8]], &mut [[u8; 32]]),
+    pub(crate) hkdf_expand: fn(&[&[u8]], &[u8], &mut [&mut [u8]]),
+}
+
+/// The kernels that run everywhere: the twins with which the others are compared.
 #[cfg(test)]
-pub(crate) const EMULATED_256: Sha256 =
-    Kernel { lanes: 16, worth: 1, call: |state, blocks| absorb(Words32(crate::lanes::Emulated::<16>), state, blocks) };
-#[cfg(test)]
-pub(crate) const EMULATED_512: Sha512 =
-    Kernel { lanes: 8, worth: 1, call: |state, blocks| absorb(Words64(crate::lanes::Emulated::<8>), state, blocks) };
+pub(crate) mod emulated {
+    use super::*;
+    use crate::lanes::Emulated;
+
+    fn absorb_256(state: &mut Rows<u32, 16, 8>, blocks: Blocks<'_, u32, 16>) {
+        absorb(Words32(Emulated::<16>), state, blocks);
+    }
+
+    pub(crate) const SHA256: Sha256 = Kernel {
+        lanes: 16,
+        worth: 1,
+        call: Calls256 {
+            hmac: |keys, texts, tags| messages::hmac_sha256(absorb_256, keys, texts, tags),
+            hkdf_expand: |prks, info, outputs| messages::hkdf_expand_sha256(absorb_256, prks, info, outputs),
+        },
+    };
+
+    pub(crate) const SHA512: Sha512 = Kernel {
+        lanes: 8,
+        worth: 1,
+        call: |texts, digests| {
+            messages::sha512_256::<8>(|state, blocks| absorb(Words64(Emulated::<8>), state, blocks), texts, digests);
+        },
+    };
+}
 
 /// The kernels for SHA-256 of several messages at a level, widest first.
 pub(crate) fn kernels_256(proof: Proof) -> [Option<Sha256>; 2] {
@@ -159,30 +206,87 @@ pub(crate) fn kernel_512(proof: Proof) -> Option<Sha512> {
 #[cfg(all(test, target_arch = "x86_64"))]
 pub(crate) use x86::avx2_256;
 
+/// The kernel of the function `$absorb`, which needs the features and is not inlined: it is large.
+#[cfg(target_arch = "x86_64")]
+macro_rules! kernel_256 {
+    ($absorb:path, $lanes:expr, $worth:expr, $features:literal) => {{
+        #[target_feature(enable = $features)]
+        fn hmac(keys: &[&[u8; 32]], texts: &[&[u8]], tags: &mut [[u8; 32]]) {
+            $crate::multibuffer::messages::hmac_sha256::<{ $lanes }>(
+                |state, blocks| $absorb(state, blocks),
+                keys,
+                texts,
+                tags,
+            );
+        }
+        #[target_feature(enable = $features)]
+        fn hkdf_expand(prks: &[&[u8]], info: &[u8], outputs: &mut [&mut [u8]]) {
+            $crate::multibuffer::messages::hkdf_expand_sha256::<{ $lanes }>(
+                |state, blocks| $absorb(state, blocks),
+                prks,
+                info,
+                outputs,
+            );
+        }
+        let call = $crate::multibuffer::sha2::Calls256 {
+            // SAFETY: whoever has the kernel had the token, so the CPU has the features.
+            hmac: |keys, texts, tags| unsafe { hmac(keys, texts, tags) },
+            // SAFETY: likewise.
+            hkdf_expand: |prks, info, outputs| unsafe { hkdf_expand(prks, info, outputs) },
+        };
+        Kernel { lanes: $lanes, worth: $worth, call }
+    }};
+}
+#[cfg(target_arch = "x86_64")]
+pub(super) use kernel_256;
+
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::*;
     use crate::cpu::{Avx2, Avx512};
 
-    macro_rules! kernel {
-        ($name:ident, $kernel:ty, $token:ident, $words:ident, $word:ty, $lanes:literal, $used:literal, $worth:literal, $features:literal) => {
-            pub(crate) fn $name(_: $token) -> $kernel {
-                #[target_feature(enable = $features)]
-                fn inner(state: &mut Rows<$word, $lanes, 8>, blocks: Blocks<'_, $word, $lanes>) {
-                    // SAFETY: this function is reached through the kernel only, which the token's owner made.
-                    let token = unsafe { $token::assume() };
-                    absorb($words(token), state, blocks);
-                }
-                // SAFETY: whoever has the kernel had the token, so the CPU has the features.
-                Kernel { lanes: $used, worth: $worth, call: |state, blocks| unsafe { inner(state, blocks) } }
+    /// A function that absorbs with the features of a token, which whoever reaches it had.
+    macro_rules! absorb {
+        ($name:ident, $token:ident, $words:ident, $word:ty, $lanes:literal, $features:literal) => {
+            #[target_feature(enable = $features)]
+            #[inline(never)]
+            fn $name(state: &mut Rows<$word, $lanes, 8>, blocks: Blocks<'_, $word, $lanes>) {
+                // SAFETY: this function is reached through the kernel only, which the token's owner made.
+                absorb($words(unsafe { $token::assume() }), state, blocks);
             }
         };
     }
 
-    kernel!(avx512_256, Sha256, Avx512, Words32, u32, 16, 16, 7, "avx512f,avx512bw,avx512dq,avx512vl");
-    kernel!(avx512_512, Sha512, Avx512, Words64, u64, 8, 8, 2, "avx512f,avx512bw,avx512dq,avx512vl");
-    kernel!(avx2_256, Sha256, Avx2, Words32, u32, 16, 8, 7, "avx2");
-    kernel!(avx2_512, Sha512, Avx2, Words64, u64, 8, 4, 3, "avx2");
+    absorb!(absorb_avx512_256, Avx512, Words32, u32, 16, "avx512f,avx512bw,avx512dq,avx512vl");
+    absorb!(absorb_avx512_512, Avx512, Words64, u64, 8, "avx512f,avx512bw,avx512dq,avx512vl");
+    absorb!(absorb_avx2_256, Avx2, Words32, u32, 8, "avx2");
+    absorb!(absorb_avx2_512, Avx2, Words64, u64, 4, "avx2");
+
+    pub(super) fn avx512_256(_: Avx512) -> Sha256 {
+        kernel_256!(absorb_avx512_256, 16, 7, "avx512f,avx512bw,avx512dq,avx512vl")
+    }
+
+    pub(crate) fn avx2_256(_: Avx2) -> Sha256 {
+        kernel_256!(absorb_avx2_256, 8, 2, "avx2")
+    }
+
+    pub(super) fn avx512_512(_: Avx512) -> Sha512 {
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+        fn inner(texts: &[&[u8]], digests: &mut [[u8; 32]]) {
+            messages::sha512_256::<8>(|state, blocks| absorb_avx512_512(state, blocks), texts, digests);
+        }
+        // SAFETY: whoever has the kernel had the token, so the CPU has the features.
+        Kernel { lanes: 8, worth: 2, call: |texts, digests| unsafe { inner(texts, digests) } }
+    }
+
+    pub(super) fn avx2_512(_: Avx2) -> Sha512 {
+        #[target_feature(enable = "avx2")]
+        fn inner(texts: &[&[u8]], digests: &mut [[u8; 32]]) {
+            messages::sha512_256::<4>(|state, blocks| absorb_avx2_512(state, blocks), texts, digests);
+        }
+        // SAFETY: whoever has the kernel had the token, so the CPU has the features.
+        Kernel { lanes: 4, worth: 3, call: |texts, digests| unsafe { inner(texts, digests) } }
+    }
 }
 
 /// Takes the blocks into the states of all lanes.
@@ -199,7 +303,13 @@ where
                 state = compress(s, state, words);
             }
         }
-        Blocks::Words(words) => state = compress(s, state, load(s, words)),
+        Blocks::Shared(bytes, digests) => {
+            let mut words = s.splat_block(bytes);
+            if let Some(digests) = digests {
+                words[..8].copy_from_slice(&load(s, digests));
+            }
+            state = compress(s, state, words);
+        }
     }
     for row in 0..8 {
         s.store(state[row], &mut rows[row]);

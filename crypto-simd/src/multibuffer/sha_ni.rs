@@ -1,7 +1,7 @@
 //! SHA-256 of two messages at once with the SHA instructions: one message alone waits for each instruction's result,
 //! the other fills the gap.
 
-use super::sha2::{K, Sha256};
+use super::sha2::{K, Sha256, kernel_256};
 use super::{Blocks, Kernel, Rows};
 use crate::cpu::ShaNi;
 use std::arch::x86_64::*;
@@ -23,12 +23,12 @@ const CONSTANTS: [[u32; 4]; 16] = {
 
 /// The kernel; the token is the proof that it may be called.
 pub(super) fn kernel(_: ShaNi) -> Sha256 {
-    // SAFETY: whoever has the kernel had the token, so the CPU has the features.
-    Kernel { lanes: STREAMS, worth: 2, call: |state, blocks| unsafe { absorb(state, blocks) } }
+    kernel_256!(absorb, STREAMS, 2, "sha,sse2,ssse3,sse4.1")
 }
 
 #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
-fn absorb(rows: &mut Rows<u32, 16, 8>, blocks: Blocks<'_, u32, 16>) {
+#[inline(never)]
+fn absorb(rows: &mut Rows<u32, STREAMS, 8>, blocks: Blocks<'_, u32, STREAMS>) {
     let mut states = [[_mm_setzero_si128(); 2]; STREAMS];
     for (lane, [abef, cdgh]) in states.iter_mut().enumerate() {
         let [a, b, c, d, e, f, g, h] = rows.each_ref().map(|row| row[lane] as i32);
@@ -41,12 +41,12 @@ fn absorb(rows: &mut Rows<u32, 16, 8>, blocks: Blocks<'_, u32, 16>) {
                 compress(&mut states, [load(first), load(second)]);
             }
         }
-        Blocks::Words(words) => {
-            let mut w = [[_mm_setzero_si128(); 4]; STREAMS];
-            for (lane, w) in w.iter_mut().enumerate() {
-                for (quad, rows) in w.iter_mut().zip(words.as_chunks::<4>().0) {
-                    let [a, b, c, d] = rows.each_ref().map(|row| row[lane] as i32);
-                    *quad = _mm_set_epi32(d, c, b, a);
+        Blocks::Shared(bytes, digests) => {
+            let mut w = [load(bytes.first_chunk().expect("a whole block")); STREAMS];
+            if let Some(digests) = digests {
+                for (lane, w) in w.iter_mut().enumerate() {
+                    let [a, b, c, d, e, f, g, h] = digests.each_ref().map(|row| row[lane] as i32);
+                    (w[0], w[1]) = (_mm_set_epi32(d, c, b, a), _mm_set_epi32(h, g, f, e));
                 }
             }
             compress(&mut states, w);

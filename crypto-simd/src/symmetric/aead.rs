@@ -50,15 +50,3 @@ pub fn chacha20_block(key: &[u8; 32], counter: u32, nonce: &[u8; 12]) -> [u8; 64
     let [block] = library::blocks(key, counter, nonce);
     block
 }
-
-/// The same block of each key's keystream.
-///
-/// # Panics
-/// When there are not as many blocks as keys.
-pub fn chacha20_block_batch(keys: &[[u8; 32]], counter: u32, nonce: &[u8; 12], blocks: &mut [[u8; 64]]) {
-    assert_eq!(keys.len(), blocks.len(), "a block for each key");
-    match &kernels().chacha20poly1305 {
-        Some(kernel) if keys.len() > 2 => kernel.blocks_of_keys(keys, counter, nonce, blocks),
-        _ => keys.iter().zip(blocks).for_each(|(key, block)| *block = chacha20_block(key, counter, nonce)),
-    }
-}

@@ -2,7 +2,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`aead`] | ChaCha20-Poly1305 in place, single ChaCha20 blocks |
+//! | [`aead`] | ChaCha20-Poly1305 in place, one ChaCha20 block |
 //! | [`blake2`] | BLAKE2b, its keyed mode, HMAC and HKDF over it, the BLAKE2Xb output stream |
 //! | [`frame`] | whole frames of the link |
 //! | [`sha2`] | SHA-512/256, HMAC-SHA-256, HKDF-Expand |
@@ -14,7 +14,7 @@ pub mod frame;
 pub mod sha2;
 pub mod stream;
 
-pub use aead::{ChaChaPoly, OpenError, chacha20_block, chacha20_block_batch};
+pub use aead::{ChaChaPoly, OpenError, chacha20_block};
 pub use blake2::{
     Blake2Xb, HmacBlake2b512Key, blake2b_256, blake2b_256_batch, blake2b_256_keyed, blake2b_256_keyed_batch,
     blake2b_512, blake2b_512_parts, hkdf_blake2b_512, hmac_blake2b_512,

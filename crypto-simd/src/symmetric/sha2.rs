@@ -23,7 +23,7 @@ pub fn sha512_256_batch(inputs: &[&[u8]], digests: &mut [[u8; 32]]) {
 fn sha512_256_by(kernel: Option<Sha512Lanes>, inputs: &[&[u8]], digests: &mut [[u8; 32]]) {
     for (kernel, group) in groups(&[kernel], inputs.len(), |index| inputs[index].len() / 128 + 1) {
         match kernel {
-            Some(kernel) => messages::sha512_256(kernel, &inputs[group.clone()], &mut digests[group]),
+            Some(kernel) => (kernel.call)(&inputs[group.clone()], &mut digests[group]),
             None => digests[group.start] = sha512_256(inputs[group.start]),
         }
     }
@@ -39,7 +39,7 @@ fn hmac_sha256_by(kernels: &[Option<Sha256Lanes>], keys: &[&[u8; 32]], messages:
     for (kernel, group) in groups(kernels, messages.len(), |index| messages[index].len() / BLOCK_BYTES + 4) {
         let (keys, messages, tags) = (&keys[group.clone()], &messages[group.clone()], &mut tags[group]);
         match kernel {
-            Some(kernel) => messages::hmac_sha256(kernel, keys, messages, tags),
+            Some(kernel) => (kernel.call.hmac)(keys, messages, tags),
             None => tags[0] = hmac_sha256(&keys[0][..], &[messages[0]]),
         }
     }
@@ -60,7 +60,7 @@ fn hkdf_expand_sha256_by(kernels: &[Option<Sha256Lanes>], prks: &[&[u8]], info: 
     for (kernel, group) in groups(kernels, prks.len(), |_| 1) {
         let (prks, outputs) = (&prks[group.clone()], &mut outputs[group]);
         match kernel {
-            Some(kernel) => messages::hkdf_expand_sha256(kernel, prks, info, outputs),
+            Some(kernel) => (kernel.call.hkdf_expand)(prks, info, outputs),
             None => hkdf_expand_sha256(prks[0], info, outputs[0]),
         }
     }

@@ -120,7 +120,9 @@ fn xor<B: Counter, const G: usize, const H: usize>(b: B, key: &[u8; 32], iv: &[u
             if ROUND <= G {
                 // The inputs of the next group are made between the rounds of this one, which leave room for them.
                 let input = nth_input(b, &keys, counter, ROUND - 1);
-                [states[0], inputs[ROUND - 1]] = b.in_step([states[0], input]);
+                let mut both = [states[0], input];
+                b.in_step(&mut both);
+                [states[0], inputs[ROUND - 1]] = both;
             }
         });
         for (state, bytes) in states.into_iter().zip(group.chunks_exact_mut(16 * B::LANES)) {
@@ -152,7 +154,8 @@ fn round_in_step<B: Counter, const N: usize>(b: B, mut states: [B::Vector; N], k
     for state in &mut states {
         *state = b.round(*state, key);
     }
-    b.in_step(states)
+    b.in_step(&mut states);
+    states
 }
 
 #[cfg(any(test, target_arch = "x86_64"))]

@@ -170,8 +170,7 @@ impl Allocator<'_> {
                 self.three_operands("vaddpd", a, b, &operands)
             }
             Operation::Sub(a, b) => self.three_operands("vsubpd", a, b, &operands),
-            Operation::MultiplyAdd(a, b, c) => self.multiply_add("vfmadd", a, b, c),
-            Operation::MultiplySub(a, b, c) => self.multiply_add("vfnmadd", a, b, c),
+            Operation::MultiplyAdd(a, b, c) => self.multiply_add(a, b, c),
             Operation::Select(mask, a, b) => {
                 let (mask, b) = (self.load(mask, &operands), self.load(b, &operands));
                 let a = self.operand(a);
@@ -197,8 +196,8 @@ impl Allocator<'_> {
         register
     }
 
-    /// a · b + c or c - a · b: one of the registers of the operands takes the result.
-    fn multiply_add(&mut self, mnemonic: &str, a: Id, b: Id, c: Id) -> usize {
+    /// a · b + c: one of the registers of the operands takes the result.
+    fn multiply_add(&mut self, a: Id, b: Id, c: Id) -> usize {
         let operands = [a, b, c];
         // One of the factors may be in memory, not both.
         let (a, b) = if self.register_of(a).is_none() { (b, a) } else { (a, b) };
@@ -207,24 +206,24 @@ impl Allocator<'_> {
         let register = match overwritten {
             Some(id) if id == c => {
                 let register = self.load(c, &operands);
-                self.emit(format!("{mnemonic}231pd ymm{register}, {}, {}", self.operand(a), self.operand(b)));
+                self.emit(format!("vfmadd231pd ymm{register}, {}, {}", self.operand(a), self.operand(b)));
                 register
             }
             Some(id) => {
                 let register = self.load(id, &operands);
                 let other = if id == a { b } else { a };
                 if self.register_of(other).is_some() {
-                    self.emit(format!("{mnemonic}213pd ymm{register}, {}, {}", self.operand(other), self.operand(c)));
+                    self.emit(format!("vfmadd213pd ymm{register}, {}, {}", self.operand(other), self.operand(c)));
                 } else {
                     let c = self.load(c, &operands);
-                    self.emit(format!("{mnemonic}132pd ymm{register}, ymm{c}, {}", self.operand(other)));
+                    self.emit(format!("vfmadd132pd ymm{register}, ymm{c}, {}", self.operand(other)));
                 }
                 register
             }
             None => {
                 let register = self.free_register(&operands);
                 self.emit(format!("vmovapd ymm{register}, {}", self.operand(c)));
-                self.emit(format!("{mnemonic}231pd ymm{register}, {}, {}", self.operand(a), self.operand(b)));
+                self.emit(format!("vfmadd231pd ymm{register}, {}, {}", self.operand(a), self.operand(b)));
                 register
             }
         };

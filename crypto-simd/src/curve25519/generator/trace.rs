@@ -20,8 +20,6 @@ pub(super) enum Operation {
     Sub(Id, Id),
     /// a · b + c
     MultiplyAdd(Id, Id, Id),
-    /// c - a · b
-    MultiplySub(Id, Id, Id),
     /// The second where the first has its sign bit set, else the third.
     Select(Id, Id, Id),
 }
@@ -31,7 +29,7 @@ impl Operation {
         match self {
             Self::Input(_) | Self::Constant(_) => vec![],
             Self::Add(a, b) | Self::Sub(a, b) => vec![a, b],
-            Self::MultiplyAdd(a, b, c) | Self::MultiplySub(a, b, c) | Self::Select(a, b, c) => vec![a, b, c],
+            Self::MultiplyAdd(a, b, c) | Self::Select(a, b, c) => vec![a, b, c],
         }
     }
 

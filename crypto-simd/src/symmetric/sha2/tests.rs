@@ -2,7 +2,7 @@ use super::*;
 use crate::cpu::{Kernels, Level};
 #[cfg(target_arch = "x86_64")]
 use crate::multibuffer::sha2::avx2_256;
-use crate::multibuffer::sha2::{EMULATED_256, EMULATED_512};
+use crate::multibuffer::sha2::emulated;
 use crate::random::{Random, SeededRandom};
 
 /// Lengths around every boundary of blocks and padding, and those of packets.
@@ -22,13 +22,13 @@ fn kernels_256() -> Vec<(String, Sha256Lanes)> {
     let mut found: Vec<_> = tables.filter_map(|(name, kernel)| Some((name, kernel?))).collect();
     #[cfg(target_arch = "x86_64")]
     found.extend(crate::cpu::Avx2::detect().map(|token| ("avx2, 8 lanes".into(), avx2_256(token))));
-    found.push(("emulated".into(), EMULATED_256));
+    found.push(("emulated".into(), emulated::SHA256));
     found.into_iter().map(|(name, kernel)| (format!("{name}, {} lanes", kernel.lanes), kernel)).collect()
 }
 
 fn kernels_512() -> Vec<(String, Sha512Lanes)> {
     let tables = levels().filter_map(|(name, kernels)| Some((name, kernels.sha512?)));
-    tables.chain([("emulated".to_string(), EMULATED_512)]).collect()
+    tables.chain([("emulated".to_string(), emulated::SHA512)]).collect()
 }
 
 fn levels() -> impl Iterator<Item = (String, Kernels)> {
