@@ -5,6 +5,8 @@ use chacha20::cipher::{KeyIvInit, StreamCipher, StreamCipherSeek};
 use chacha20poly1305::aead::AeadInOut;
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit};
 use crypto_simd::aez;
+use crypto_simd::random::{Random, SeededRandom};
+use crypto_simd::schemes::SchemeError;
 use crypto_simd::symmetric::{self, ChaChaPoly, FrameOpening, OpenError};
 use zears::Aez;
 
@@ -153,23 +155,27 @@ fn nonce_of(counter: u64) -> [u8; 12] {
     nonce
 }
 
-/// The same block of a batch of keys.
-pub fn chacha20_block_batch(source: &mut Source, count: usize) {
-    let keys: Vec<[u8; 32]> = (0..count).map(|_| source.array()).collect();
-    let (nonce, counter) = (source.array::<12>(), u32::from_le_bytes(source.array()));
-    let block = |key: &[u8; 32]| {
-        let mut block = vec![0; 64];
-        let mut oracle = chacha20::ChaCha20::new(key.into(), &nonce.into());
-        oracle.seek(64 * u64::from(counter));
-        oracle.apply_keystream(&mut block);
-        Ok(block)
+/// The streams of a batch of seeds, each read in two parts.
+pub fn seeded_random_batch(source: &mut Source, count: usize) {
+    let seeds: Vec<[u8; 32]> = (0..count).map(|_| source.array()).collect();
+    let lengths: Vec<_> = (0..count).map(|_| (source.below(100), source.below(100))).collect();
+    let stream = |(seed, (first, second)): (&[u8; 32], &(usize, usize))| {
+        let mut stream = vec![0; first + second];
+        chacha20::ChaCha20Legacy::new(seed.into(), &[0; 8].into()).apply_keystream(&mut stream);
+        Ok(stream)
     };
-    let expected: Vec<_> = keys.iter().map(block).collect();
+    let expected: Vec<_> = seeds.iter().zip(&lengths).map(stream).collect();
     compare(source, &expected, |arrangement| {
-        let keys: Vec<_> = arrangement.iter().map(|index| keys[*index]).collect();
-        let mut blocks = vec![[0x55; 64]; keys.len()];
-        symmetric::chacha20_block_batch(&keys, counter, &nonce, &mut blocks);
-        blocks.iter().map(|block| Ok(block.to_vec())).collect()
+        let seeds: Vec<_> = arrangement.iter().map(|index| &seeds[*index]).collect();
+        let mut streams = vec![Err(SchemeError::Unsupported); seeds.len()];
+        SeededRandom::batch(&seeds, |place, random| {
+            let (first, second) = lengths[arrangement[place]];
+            let mut stream = vec![0x55; first + second];
+            random.fill(&mut stream[..first]);
+            random.fill(&mut stream[first..]);
+            streams[place] = Ok(stream);
+        });
+        streams
     });
 }
 

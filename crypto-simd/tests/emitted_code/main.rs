@@ -35,6 +35,9 @@ const NO_SECRETS: [&str; 3] = ["crypto_simd::cpu::", "::by_name", "::look_up"];
 
 /// What was looked at and is in order: symbol, kind, how many at most, reason.
 const REVIEWED: &[(&str, Suspicion, usize, &str)] = &[
+    ("crypto_simd::aez::entries::PORTABLE", Suspicion::LookUp, 8, "the row of keys of the direction"),
+    ("crypto_simd::multibuffer::", Suspicion::BranchOnVector, 2, "the longest of a batch's lengths"),
+    ("crypto_simd::multibuffer::sha2::", Suspicion::Gather, 1, "the same word of each lane's block, at even distances"),
     ("crypto_simd::symmetric::blake2::", Suspicion::BranchOnVector, 2, "the lengths of a batch's messages, added up"),
     ("crypto_simd::keccak::batch::", Suspicion::Division, 4, "of lengths by the rate and of a count by lanes"),
     ("crypto_simd::schemes::", Suspicion::Division, 4, "of a batch's size by the lanes of a kernel"),
