@@ -138,9 +138,14 @@ pub(crate) type Sha512 = Kernel<fn(&[&[u8]], &mut [[u8; 32]])>;
 /// See [`messages`].
 #[derive(Clone, Copy)]
 pub(crate) struct Calls256 {
-    pub(crate) hmac: fn(&[&[u8; 32]], &[&[u8]], &mut [[u8; 32]]),
-    pub(crate) hkdf_expand: fn(&[&[u8]], &[u8], &mut [&mut [u8]]),
+    pub(crate) hmac: Hmac,
+    pub(crate) hkdf_expand: HkdfExpand,
 }
+
+/// Keys, messages, tags.
+type Hmac = fn(&[&[u8; 32]], &[&[u8]], &mut [[u8; 32]]);
+/// Pseudorandom keys, the info, outputs.
+type HkdfExpand = fn(&[&[u8]], &[u8], &mut [&mut [u8]]);
 
 /// The kernels that run everywhere: the twins with which the others are compared.
 #[cfg(test)]
