@@ -48,6 +48,7 @@ pub fn all() -> Vec<Named> {
         ("aez_key", || Box::new(AezKey { key: Secret::new(), data: vec![3; 2000] })),
         ("aez_message", || Box::new(AezMessage { message: Secret::new() })),
         ("chacha20poly1305_open_key", || Box::new(OpenKey::new())),
+        ("seal_frame", || Box::new(SealFrame { key: Secret::new(), body: vec![3; 3000] })),
         ("chacha20poly1305_open_forged", || Box::new(OpenForged::new())),
         ("mlkem768_rejected", || Box::new(Kem::rejected("MLKEM768", 1))),
         ("mlkem768_rejected_by_16", || Box::new(Kem::rejected("MLKEM768", Kem::BATCH_MAX))),
@@ -229,6 +230,22 @@ impl Target for OpenKey {
     fn run(&mut self) {
         let opened = ChaChaPoly::open_in_place(&self.key.bytes, &NONCE, &[], &mut self.data, &self.tag);
         black_box(opened).expect("the frame is authentic");
+    }
+}
+
+/// A whole frame of the link.
+struct SealFrame {
+    key: Secret<32>,
+    body: Vec<u8>,
+}
+
+impl Target for SealFrame {
+    fn prepare(&mut self, class: Class, random: &mut SeededRandom) {
+        self.key.prepare(class, random);
+    }
+
+    fn run(&mut self) {
+        black_box(symmetric::seal_frame(&mut self.key.bytes, 7, &mut [1; 4], &mut self.body));
     }
 }
 

@@ -1,11 +1,13 @@
 //! AEZ v5, AES-256 in counter mode and ChaCha20-Poly1305.
 
-use super::source::Source;
+use super::source::{Source, compare};
 use chacha20::cipher::{KeyIvInit, StreamCipher, StreamCipherSeek};
 use chacha20poly1305::aead::AeadInOut;
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit};
 use crypto_simd::aez;
-use crypto_simd::symmetric::{self, ChaChaPoly, OpenError};
+use crypto_simd::random::{Random, SeededRandom};
+use crypto_simd::schemes::SchemeError;
+use crypto_simd::symmetric::{self, ChaChaPoly, FrameOpening, OpenError};
 use zears::Aez;
 
 /// As Sphinx uses it: 48-byte key, 16-byte nonce, no authenticator.
@@ -95,6 +97,86 @@ pub fn chacha20poly1305(source: &mut Source, count: usize) {
             assert!(data == message, "open {length} bytes");
         }
     }
+}
+
+/// Frames of the link one after the other (wire.md 2.3, 2.4 and 4.1): sealed as by the oracle, opened again, forged.
+pub fn link_frames(source: &mut Source, count: usize) {
+    let mut key = source.array::<32>();
+    let mut counter = if source.once_in(8) { u64::MAX - 5 } else { u64::from_le_bytes(source.array()) };
+    let mut opening = FrameOpening::new();
+    for _ in 0..count {
+        let header = source.array::<4>();
+        let max = if source.once_in(50) { 33_000 } else { 4000 };
+        let length = source.length(max);
+        let body = source.bytes(length);
+
+        let (mut sealed_header, mut sealed_body, mut sealing_key) = (header, body.clone(), key);
+        let tags = symmetric::seal_frame(&mut sealing_key, counter, &mut sealed_header, &mut sealed_body);
+        let (mut expected_header, mut expected_body) = (header, body.clone());
+        let oracle = ChaCha20Poly1305::new(&key.into());
+        let mut seal = |counter: u64, bytes: &mut [u8]| -> [u8; 16] {
+            oracle.encrypt_inout_detached(&nonce_of(counter).into(), &[], bytes.into()).unwrap().into()
+        };
+        let expected_tags = [seal(counter, &mut expected_header), seal(counter.wrapping_add(1), &mut expected_body)];
+        let mut next_key = [0; 32];
+        let mut stream = chacha20::ChaCha20::new(&key.into(), &nonce_of(u64::MAX).into());
+        stream.seek(64);
+        stream.apply_keystream(&mut next_key);
+        assert!(sealed_header == expected_header && sealed_body == expected_body, "seal {length} bytes");
+        assert!(tags == expected_tags && sealing_key == next_key, "tags and key of {length} bytes");
+
+        let forged = source.below(8);
+        let mut wrong = tags;
+        wrong[forged % 2][source.below(16)] ^= 1 << source.below(8);
+        if forged == 0 {
+            let result = opening.open_header(&key, counter, &mut sealed_header.clone(), &wrong[0]);
+            assert_eq!(result, Err(OpenError), "a forged header");
+        }
+        let mut opened_header = sealed_header;
+        assert_eq!(opening.open_header(&key, counter, &mut opened_header, &tags[0]), Ok(()));
+        assert_eq!(opened_header, header);
+        if forged == 1 {
+            let (mut kept, mut opened) = (key, sealed_body.clone());
+            assert_eq!(opening.open_body(&mut kept, &mut opened, &wrong[1]), Err(OpenError), "a forged body");
+            assert!(kept == key && (length < 16 || opened != body), "key kept, nothing of the plaintext");
+            assert_eq!(opening.open_body(&mut kept, &mut sealed_body.clone(), &tags[1]), Err(OpenError), "no header");
+            let mut opened_header = sealed_header;
+            assert_eq!(opening.open_header(&key, counter, &mut opened_header, &tags[0]), Ok(()));
+        }
+        assert_eq!(opening.open_body(&mut key, &mut sealed_body, &tags[1]), Ok(()));
+        assert!(sealed_body == body && key == next_key, "open {length} bytes");
+        counter = counter.wrapping_add(2);
+    }
+}
+
+fn nonce_of(counter: u64) -> [u8; 12] {
+    let mut nonce = [0; 12];
+    nonce[4..].copy_from_slice(&counter.to_le_bytes());
+    nonce
+}
+
+/// The streams of a batch of seeds, each read in two parts.
+pub fn seeded_random_batch(source: &mut Source, count: usize) {
+    let seeds: Vec<[u8; 32]> = (0..count).map(|_| source.array()).collect();
+    let lengths: Vec<_> = (0..count).map(|_| (source.below(100), source.below(100))).collect();
+    let stream = |(seed, (first, second)): (&[u8; 32], &(usize, usize))| {
+        let mut stream = vec![0; first + second];
+        chacha20::ChaCha20Legacy::new(seed.into(), &[0; 8].into()).apply_keystream(&mut stream);
+        Ok(stream)
+    };
+    let expected: Vec<_> = seeds.iter().zip(&lengths).map(stream).collect();
+    compare(source, &expected, |arrangement| {
+        let seeds: Vec<_> = arrangement.iter().map(|index| &seeds[*index]).collect();
+        let mut streams = vec![Err(SchemeError::Unsupported); seeds.len()];
+        SeededRandom::batch(&seeds, |place, random| {
+            let (first, second) = lengths[arrangement[place]];
+            let mut stream = vec![0x55; first + second];
+            random.fill(&mut stream[..first]);
+            random.fill(&mut stream[first..]);
+            streams[place] = Ok(stream);
+        });
+        streams
+    });
 }
 
 pub fn chacha20_block(source: &mut Source, count: usize) {

@@ -68,6 +68,8 @@ const PRIMITIVES: &[Primitive] = &[
     primitive("x25519_blind", "x25519-dalek", nike::x25519_blind),
     primitive("x25519_derive", "x25519-dalek", nike::x25519_derive),
     primitive("chacha20poly1305", "chacha20poly1305", ciphers::chacha20poly1305),
+    primitive("link_frames", "chacha20poly1305, chacha20", ciphers::link_frames),
+    primitive("seeded_random_batch", "chacha20", ciphers::seeded_random_batch),
     primitive("chacha20_block", "chacha20", ciphers::chacha20_block),
     primitive("aes256_ctr", "aes, ctr", ciphers::aes256_ctr),
     primitive("hmac_sha256", "aws-lc", hashes::hmac_sha256),

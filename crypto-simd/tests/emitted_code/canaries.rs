@@ -30,6 +30,7 @@ fn canary_branch_on_mask(secret: __m256i) -> u8 {
 #[inline(never)]
 #[target_feature(enable = "avx2")]
 fn canary_look_up_of_lane(table: &[u8; 16], secret: __m256i) -> u8 {
+    let secret = _mm256_shuffle_epi8(secret, secret);
     table[_mm256_extract_epi32::<3>(secret) as usize & 15]
 }
 

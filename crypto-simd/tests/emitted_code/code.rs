@@ -5,13 +5,11 @@ use iced_x86::{
     MemorySize, Mnemonic, OpAccess, Register,
 };
 use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-/// Instructions before a use among which its definition is searched.
-const WINDOW: usize = 200;
-/// Copies and computations that are followed from a use back to where the value comes from.
-const STEPS: usize = 12;
-
+/// Instructions before a use, on all ways to it, among which its definitions are searched.
+const WINDOW: usize = 1000;
 /// Why an instruction may tell a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Suspicion {
@@ -68,7 +66,7 @@ pub fn symbols(executable: &[u8]) -> Vec<Symbol> {
 
 fn read(name: String, code: &[u8], address: u64) -> Symbol {
     let instructions: Vec<_> = Decoder::with_ip(64, code, address, DecoderOptions::NONE).into_iter().collect();
-    let mut trace = Trace { instructions: &instructions, info: InstructionInfoFactory::new() };
+    let mut trace = Trace::new(&instructions);
     let mut findings = Vec::new();
     let (mut branches, mut indexed) = (0, 0);
     for (at, instruction) in instructions.iter().enumerate() {
@@ -83,25 +81,66 @@ fn read(name: String, code: &[u8], address: u64) -> Symbol {
     Symbol { name, instructions: instructions.len(), branches, indexed, findings }
 }
 
+/// For each instruction those that may be executed just before it.
+fn before(instructions: &[Instruction]) -> Vec<Vec<usize>> {
+    let places: HashMap<u64, usize> = instructions.iter().enumerate().map(|(at, each)| (each.ip(), at)).collect();
+    let mut before = vec![Vec::new(); instructions.len()];
+    for (at, instruction) in instructions.iter().enumerate() {
+        let flow = instruction.flow_control();
+        let ends = matches!(flow, FlowControl::Return | FlowControl::UnconditionalBranch | FlowControl::IndirectBranch);
+        if !ends && at + 1 < instructions.len() {
+            before[at + 1].push(at);
+        }
+        if matches!(flow, FlowControl::ConditionalBranch | FlowControl::UnconditionalBranch)
+            && let Some(target) = places.get(&instruction.near_branch_target())
+        {
+            before[*target].push(at);
+        }
+    }
+    before
+}
+
 /// Where a value comes from.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Origin {
     /// A vector or a mask register.
     Vector,
-    /// A part of memory too small to be a pointer or a counter: a byte, a half word, bits cut out of a word.
-    Part,
-    /// A word of memory.
-    Word,
-    /// Counters, pointers, constants.
+    /// A byte or a half word of memory, too small to be a pointer or a length.
+    Narrow,
+    /// Counters, pointers, constants, and words of memory, which mostly are one of these.
     Other,
 }
 
 struct Trace<'a> {
     instructions: &'a [Instruction],
-    info: InstructionInfoFactory,
+    before: Vec<Vec<usize>>,
+    /// Registers that each instruction reads, but for addresses, and those that it writes, whole ones.
+    registers: Vec<(Vec<Register>, Vec<Register>)>,
+    /// What is known of the results of instructions; a result that is being looked for counts as harmless, so that
+    /// loops end.
+    results: HashMap<usize, Origin>,
 }
 
-impl Trace<'_> {
+impl<'a> Trace<'a> {
+    fn new(instructions: &'a [Instruction]) -> Self {
+        let mut info = InstructionInfoFactory::new();
+        let registers = instructions.iter().map(|instruction| {
+            let (mut reads, mut writes) = (Vec::new(), Vec::new());
+            for used in info.info_options(instruction, InstructionInfoOptions::NO_MEMORY_USAGE).used_registers() {
+                use OpAccess::*;
+                if matches!(used.access(), Read | CondRead | ReadWrite | ReadCondWrite) {
+                    reads.push(used.register());
+                }
+                if matches!(used.access(), Write | CondWrite | ReadWrite | ReadCondWrite) {
+                    writes.push(used.register().full_register());
+                }
+            }
+            (reads, writes)
+        });
+        let registers = registers.collect();
+        Self { instructions, before: before(instructions), registers, results: HashMap::new() }
+    }
+
     fn suspicion(&mut self, at: usize) -> Option<Suspicion> {
         let instruction = &self.instructions[at];
         if is_division(instruction.mnemonic()) {
@@ -117,82 +156,75 @@ impl Trace<'_> {
             return None;
         }
         let (base, index) = (instruction.memory_base(), instruction.memory_index());
-        // A base is a pointer to which lengths, which are cut to multiples, have been added.
-        let looks_up = self.origin(index, at, STEPS) <= Origin::Part || self.origin(base, at, STEPS) == Origin::Vector;
+        // A base is a pointer, to which lengths of a few bytes may have been added.
+        let looks_up = self.origin(index, at) <= Origin::Narrow || self.origin(base, at) == Origin::Vector;
         looks_up.then_some(Suspicion::LookUp)
     }
 
-    /// Whether the flags at `at` come from a comparison of vectors, or of what was in one.
+    /// Whether the flags at `at` may come from a comparison of vectors, or of what was in one.
     fn branches_on_vector(&mut self, at: usize) -> bool {
         let flags = self.instructions[at].rflags_read();
-        let before = &self.instructions[at.saturating_sub(WINDOW)..at];
-        let Some(back) = before.iter().rev().position(|instruction| instruction.rflags_modified() & flags != 0) else {
-            return false;
-        };
-        let by = at - 1 - back;
-        let registers: Vec<_> = self.reads(by).collect();
-        registers.into_iter().any(|register| self.origin(register, by, STEPS) == Origin::Vector)
+        let definitions = self.definitions(at, |trace, by| trace.instructions[by].rflags_modified() & flags != 0);
+        definitions.into_iter().any(|by| self.origin_of_reads(by) == Origin::Vector)
     }
 
-    /// Where the value of `register` comes from when the instruction at `at` begins.
-    fn origin(&mut self, register: Register, at: usize, steps: usize) -> Origin {
+    /// The last instructions before the one at `at` that define something, on all ways to it.
+    fn definitions(&self, at: usize, defines: impl Fn(&Self, usize) -> bool) -> Vec<usize> {
+        let (mut found, mut seen) = (Vec::new(), HashSet::new());
+        let mut open = self.before[at].clone();
+        while let Some(by) = open.pop() {
+            if seen.len() > WINDOW || !seen.insert(by) {
+                continue;
+            }
+            if defines(self, by) {
+                found.push(by);
+            } else {
+                open.extend(&self.before[by]);
+            }
+        }
+        found
+    }
+
+    /// Where the value of `register` may come from when the instruction at `at` begins: the worst of all ways.
+    fn origin(&mut self, register: Register, at: usize) -> Origin {
         if register.is_vector_register() || register.is_k() {
             return Origin::Vector;
         }
-        if !register.is_gpr() || steps == 0 || matches!(register.full_register(), Register::RSP | Register::RBP) {
-            return Origin::Other;
-        }
         let register = register.full_register();
-        let first = at.saturating_sub(WINDOW);
-        let Some(by) = (first..at).rev().find(|by| self.writes(*by, register)) else { return Origin::Other };
+        if !register.is_gpr() || matches!(register, Register::RSP | Register::RBP) {
+            return Origin::Other;
+        }
+        let definitions = self.definitions(at, |trace, by| trace.registers[by].1.contains(&register));
+        definitions.into_iter().map(|by| self.origin_of_result(by)).min().unwrap_or(Origin::Other)
+    }
+
+    fn origin_of_result(&mut self, by: usize) -> Origin {
+        if let Some(origin) = self.results.get(&by) {
+            return *origin;
+        }
+        self.results.insert(by, Origin::Other);
         let instruction = &self.instructions[by];
-        if matches!(instruction.flow_control(), FlowControl::Call | FlowControl::IndirectCall) {
-            return Origin::Other;
-        }
         let has_memory = instruction.memory_base() != Register::None || instruction.memory_index() != Register::None;
-        if has_memory && instruction.mnemonic() != Mnemonic::Lea {
-            let narrow = matches!(
-                instruction.memory_size(),
-                MemorySize::UInt8 | MemorySize::Int8 | MemorySize::UInt16 | MemorySize::Int16
-            );
-            return if narrow { Origin::Part } else { Origin::Word };
-        }
-        // A register cleared by itself.
-        if instruction.mnemonic() == Mnemonic::Xor && instruction.op0_register() == instruction.op1_register() {
-            return Origin::Other;
-        }
-        let sources: Vec<_> = self.reads(by).collect();
-        let origins = sources.into_iter().map(|source| self.origin(source, by, steps - 1));
-        match origins.min().unwrap_or(Origin::Other) {
-            Origin::Word if cuts(instruction.mnemonic()) => Origin::Part,
-            origin => origin,
-        }
+        let origin = if matches!(instruction.flow_control(), FlowControl::Call | FlowControl::IndirectCall) {
+            Origin::Other
+        } else if has_memory && instruction.mnemonic() != Mnemonic::Lea {
+            let size = instruction.memory_size();
+            use MemorySize::*;
+            if matches!(size, UInt8 | Int8 | UInt16 | Int16) { Origin::Narrow } else { Origin::Other }
+        } else if instruction.mnemonic() == Mnemonic::Xor && instruction.op0_register() == instruction.op1_register() {
+            // A register cleared by itself.
+            Origin::Other
+        } else {
+            self.origin_of_reads(by)
+        };
+        self.results.insert(by, origin);
+        origin
     }
 
-    fn reads(&mut self, at: usize) -> impl Iterator<Item = Register> {
-        let info = self.info.info_options(&self.instructions[at], InstructionInfoOptions::NO_MEMORY_USAGE);
-        let used = info.used_registers().iter().filter(|used| {
-            matches!(used.access(), OpAccess::Read | OpAccess::CondRead | OpAccess::ReadWrite | OpAccess::ReadCondWrite)
-        });
-        used.map(|used| used.register()).collect::<Vec<_>>().into_iter()
+    fn origin_of_reads(&mut self, by: usize) -> Origin {
+        let reads = self.registers[by].0.clone();
+        reads.into_iter().map(|register| self.origin(register, by)).min().unwrap_or(Origin::Other)
     }
-
-    fn writes(&mut self, at: usize, register: Register) -> bool {
-        let info = self.info.info_options(&self.instructions[at], InstructionInfoOptions::NO_MEMORY_USAGE);
-        info.used_registers().iter().any(|used| {
-            let written = matches!(
-                used.access(),
-                OpAccess::Write | OpAccess::CondWrite | OpAccess::ReadWrite | OpAccess::ReadCondWrite
-            );
-            written && used.register().full_register() == register
-        })
-    }
-}
-
-/// Whether what results has fewer bits than the operand.
-fn cuts(mnemonic: Mnemonic) -> bool {
-    use Mnemonic::*;
-    matches!(mnemonic, And | Shr | Shrx | Bextr | Pext | Movzx)
 }
 
 fn is_division(mnemonic: Mnemonic) -> bool {

@@ -9,8 +9,8 @@
 //! - a gather or scatter,
 //! - a division or a square root, whose time depends on the operands.
 //!
-//! Where a register came from is searched backwards in the order of the code, without following jumps: a reading aid
-//! that caught every leaky function below, not a proof. What counts is the code of a release:
+//! Where a register came from is searched backwards on all ways to the place, as far as it stays in registers: a reading
+//! aid that caught every leaky function in `canaries`, not a proof. What counts is the code of a release:
 //! `cargo test --release -p crypto-simd --test emitted_code`; `KATZENSPRUNG_AUDIT=1` prints all symbols with their branches.
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 
@@ -30,18 +30,17 @@ const ASSEMBLY: &str = "katzensprung_";
 /// Parts of the names of kernels: functions with target features of their own, and closures of tables.
 const KERNELS: [&str; 5] = [ASSEMBLY, "inner", "::x86::", "::PORTABLE::", "::SINGLE::"];
 
+/// Functions that never see a secret.
+const NO_SECRETS: [&str; 3] = ["crypto_simd::cpu::", "::by_name", "::look_up"];
+
 /// What was looked at and is in order: symbol, kind, how many at most, reason.
 const REVIEWED: &[(&str, Suspicion, usize, &str)] = &[
-    ("crypto_simd::aez::", Suspicion::LookUp, 8, "by the direction, and by the length where the padding starts"),
-    ("crypto_simd::mlkem::ntt::", Suspicion::LookUp, 3, "the root of a step, by the step's number"),
-    (
-        "crypto_simd::keccak::batch::sha3_256_batch",
-        Suspicion::Division,
-        4,
-        "of lengths by the rate and of a count by lanes",
-    ),
-    ("crypto_simd::chacha20poly1305::", Suspicion::LookUp, 1, "the last block of a message, by its length"),
-    ("crypto_simd::schemes::", Suspicion::Division, 2, "of a batch's size by the lanes of a kernel"),
+    ("crypto_simd::aez::entries::PORTABLE", Suspicion::LookUp, 8, "the row of keys of the direction"),
+    ("crypto_simd::multibuffer::", Suspicion::BranchOnVector, 2, "the longest of a batch's lengths"),
+    ("crypto_simd::multibuffer::sha2::", Suspicion::Gather, 1, "the same word of each lane's block, at even distances"),
+    ("crypto_simd::symmetric::blake2::", Suspicion::BranchOnVector, 2, "the lengths of a batch's messages, added up"),
+    ("crypto_simd::keccak::batch::", Suspicion::Division, 4, "of lengths by the rate and of a count by lanes"),
+    ("crypto_simd::schemes::", Suspicion::Division, 4, "of a batch's size by the lanes of a kernel"),
 ];
 
 #[test]
@@ -59,7 +58,10 @@ fn kernels_neither_branch_on_vectors_nor_look_up() {
     let symbols = code::symbols(&executable);
     canaries_are_found(&symbols);
 
-    let is_ours = |name: &str| name.contains("crypto_simd::") || name.starts_with(ASSEMBLY);
+    let is_ours = |name: &str| {
+        let is_named = name.contains("crypto_simd::") || name.starts_with(ASSEMBLY);
+        is_named && !NO_SECRETS.iter().any(|part| name.contains(part))
+    };
     let ours = symbols.iter().filter(|symbol| is_ours(&symbol.name));
     let (kernels, others): (Vec<_>, Vec<_>) =
         ours.partition(|symbol| KERNELS.iter().any(|part| symbol.name.contains(part)));

@@ -5,7 +5,7 @@ use super::memcheck::{conceal, reveal};
 use crypto_simd::aez;
 use crypto_simd::random::{Random, SeededRandom};
 use crypto_simd::schemes::{KemDecapsulationKey, SchemeError, SharedSecret, kem, nike};
-use crypto_simd::symmetric::{self, Blake2Xb, ChaChaPoly};
+use crypto_simd::symmetric::{self, Blake2Xb, ChaChaPoly, FrameOpening};
 use std::hint::black_box;
 
 /// Functions that valgrind must report.
@@ -257,9 +257,38 @@ fn ciphers(random: &mut SeededRandom) {
             sealed
         };
         twice("ChaCha20-Poly1305", &secret, seal_and_open, reveal_bytes);
+        twice("link frame", &secret, |secret| frame(&secret[..32], &secret[48..]), reveal_bytes);
     }
     let block = |key: &[u8]| symmetric::chacha20_block(key.try_into().unwrap(), 7, &[1; 12]);
     twice("ChaCha20", &[9; 32], block, reveal);
+    let streams = |seed: &[u8]| {
+        let mut streams = [[0; 32]; 17];
+        let seed = seed.try_into().unwrap();
+        SeededRandom::batch(&[&seed; 17], |index, random| random.fill(&mut streams[index]));
+        streams
+    };
+    twice("batch of streams", &[9; 32], streams, reveal);
+}
+
+/// Sealed under a key and opened again; gives the sealed body.
+fn frame(key: &[u8], body: &[u8]) -> Vec<u8> {
+    let (mut sealing_key, mut opening_key): ([u8; 32], [u8; 32]) = (key.try_into().unwrap(), key.try_into().unwrap());
+    let (mut header, mut body) = ([7; 4], body.to_vec());
+    let tags = symmetric::seal_frame(&mut sealing_key, 5, &mut header, &mut body);
+    reveal(&tags);
+    reveal(&header);
+    reveal(&body[..]);
+    let sealed = body.clone();
+    let mut opening = FrameOpening::new();
+    let opened = opening.open_header(&opening_key, 5, &mut header, &tags[0]);
+    reveal(&opened);
+    let opened = opened.and(opening.open_body(&mut opening_key, &mut body, &tags[1]));
+    reveal(&opened);
+    assert!(opened.is_ok());
+    reveal(&sealing_key);
+    reveal(&opening_key);
+    assert!(sealing_key == opening_key);
+    sealed
 }
 
 #[inline(never)]
