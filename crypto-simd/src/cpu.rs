@@ -171,12 +171,7 @@ impl Kernels {
     /// The kernels of a level, when the CPU has it.
     pub fn of(level: Level) -> Option<Self> {
         let proof = Proof::of(level)?;
-        Some(Self {
-            level,
-            aez: aez::kernel(proof),
-            x25519: curve25519::kernel(proof),
-            x448: curve448::kernel(proof),
-        })
+        Some(Self { level, aez: aez::kernel(proof), x25519: curve25519::kernel(proof), x448: curve448::kernel(proof) })
     }
 }
 

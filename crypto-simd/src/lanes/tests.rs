@@ -37,6 +37,8 @@ fn each_operation<L: Lanes>(lanes: L, mut check: impl FnMut(&str, u64, u64, u64)
             check("and_not", lanes.and_not(a, vector_b));
             check("rotate_left", lanes.rotate_left::<41>(a));
             check("mul_32", lanes.mul_32(a, vector_b));
+            check("select", lanes.select(lanes.splat(0u64.wrapping_sub(b & 1)), a, vector_b));
+            check("add", lanes.apart(|| lanes.add(a, vector_b)));
         }
     }
 }
@@ -77,6 +79,13 @@ fn expected(name: &str, a: u64, b: u64) -> u64 {
         "or" => wide_a | wide_b,
         "and_not" => wide_b - (wide_a & wide_b),
         "rotate_left" => (wide_a << 41) + (wide_a << 41) / modulus,
+        "select" => {
+            if b & 1 == 1 {
+                wide_a
+            } else {
+                wide_b
+            }
+        }
         "mul_32" => (wide_a % (1 << 32)) * (wide_b % (1 << 32)),
         "mul_low" => wide_a * wide_b,
         "madd52_low" => wide_b + product % (1 << 52),
