@@ -4,7 +4,7 @@ use super::BYTES;
 use std::hint::black_box;
 
 /// Bits of half an element.
-const HALF_BITS: u32 = 224;
+pub(super) const HALF_BITS: u32 = 224;
 
 /// `H` limbs of each half, of `bits` bits each; the last one takes what is left of the half.
 #[inline(always)]

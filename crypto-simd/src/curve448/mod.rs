@@ -5,7 +5,9 @@
 
 mod bytes;
 mod golden;
+#[cfg(any(test, target_arch = "x86_64"))]
 mod radix28;
+#[cfg(any(test, target_arch = "x86_64"))]
 mod radix45;
 mod radix56;
 
@@ -13,7 +15,9 @@ use crate::cpu::Proof;
 #[cfg(test)]
 use crate::lanes::Emulated;
 use golden::Golden;
+#[cfg(any(test, target_arch = "x86_64"))]
 use radix28::Radix28;
+#[cfg(any(test, target_arch = "x86_64"))]
 use radix45::Radix45;
 use radix56::Radix56;
 use zeroize::Zeroizing;
@@ -24,6 +28,9 @@ pub(crate) const BYTES: usize = 56;
 /// Lanes of the widest kernel.
 pub(crate) const LANES_MAX: usize = 8;
 
+/// Scalars, points, products.
+type Multiply = fn(&[[u8; BYTES]], &[[u8; BYTES]], &mut [[u8; BYTES]]);
+
 /// Scalar multiplications, `lanes` at a time.
 #[derive(Clone, Copy)]
 pub(crate) struct Kernel {
@@ -31,7 +38,7 @@ pub(crate) struct Kernel {
     pub(crate) lanes: usize,
     /// Multiplies each point by its scalar. All three slices hold `lanes` values, and an unused one may be anything. A
     /// degenerate point gives zeros.
-    pub(crate) multiply: fn(&[[u8; BYTES]], &[[u8; BYTES]], &mut [[u8; BYTES]]),
+    pub(crate) multiply: Multiply,
 }
 
 /// The twin, lane by lane, of the kernel for AVX-512.
@@ -67,7 +74,7 @@ pub(crate) fn kernel(proof: Proof) -> Option<Kernel> {
 
 /// The kernel for AVX2; the token is the proof that it may be called.
 #[cfg(target_arch = "x86_64")]
-pub(crate) fn avx2(_: crate::cpu::Avx2) -> Kernel {
+fn avx2(_: crate::cpu::Avx2) -> Kernel {
     #[target_feature(enable = "avx2,bmi2")]
     fn inner(scalars: &[[u8; BYTES]], points: &[[u8; BYTES]], products: &mut [[u8; BYTES]]) {
         // SAFETY: this function is reached through the kernel only, which the token's owner made.
@@ -110,21 +117,21 @@ trait Field: Copy {
     /// The elements of 56 little-endian bytes; values of p and more are accepted.
     fn parse(self, bytes: &[[u8; BYTES]]) -> Self::Tight;
     /// The least residues.
-    fn serialise(self, a: Self::Tight, bytes: &mut [[u8; BYTES]]);
+    fn serialise(self, a: &Self::Tight, bytes: &mut [[u8; BYTES]]);
     /// The same small number in every lane.
     fn small(self, value: u64) -> Self::Tight;
     /// The same element, to be multiplied.
-    fn loosen(self, a: Self::Tight) -> Self::Loose;
-    fn add(self, a: Self::Tight, b: Self::Tight) -> Self::Loose;
-    fn sub(self, a: Self::Tight, b: Self::Tight) -> Self::Loose;
-    fn mul(self, a: Self::Loose, b: Self::Loose) -> Self::Tight;
-    fn square(self, a: Self::Loose) -> Self::Tight;
+    fn loosen(self, a: &Self::Tight) -> &Self::Loose;
+    fn add(self, a: &Self::Tight, b: &Self::Tight) -> Self::Loose;
+    fn sub(self, a: &Self::Tight, b: &Self::Tight) -> Self::Loose;
+    fn mul(self, a: &Self::Loose, b: &Self::Loose) -> Self::Tight;
+    fn square(self, a: &Self::Loose) -> Self::Tight;
     /// a^(2^count) · b
-    fn power(self, a: Self::Tight, count: u32, b: Self::Tight) -> Self::Tight;
+    fn power(self, a: &Self::Tight, count: u32, b: &Self::Tight) -> Self::Tight;
     /// sum + 39081 · a
-    fn mul_a24(self, sum: Self::Tight, a: Self::Loose) -> Self::Tight;
+    fn mul_a24(self, sum: &Self::Tight, a: &Self::Loose) -> Self::Tight;
     /// `a` where the mask is set, else `b`.
-    fn select(self, mask: Self::Mask, a: Self::Loose, b: Self::Loose) -> Self::Loose;
+    fn select(self, mask: Self::Mask, a: &Self::Loose, b: &Self::Loose) -> Self::Loose;
     fn words(self, words: &[u64]) -> Self::Words;
     /// The mask of the top bits, which are shifted out.
     fn next_bit(self, words: &mut Self::Words) -> Self::Mask;
@@ -138,29 +145,34 @@ trait Field: Copy {
 /// is selected.
 #[inline(always)]
 fn ladder<F: Field>(f: F, scalars: &[[u8; BYTES]], points: &[[u8; BYTES]], products: &mut [[u8; BYTES]]) {
-    let x_1 = f.parse(points);
-    let (mut x_2, mut z_2) = (f.small(1), f.small(0));
-    let (mut x_3, mut z_3) = (x_1, f.small(1));
+    let x_1 = &f.parse(points);
+    let (one, zero) = (&f.small(1), &f.small(0));
+    // Of x_2 : z_2 and x_3 : z_3 only the sums and the differences live from step to step.
+    let (mut a, mut b) = (f.add(one, zero), f.sub(one, zero));
+    let (mut c, mut d) = (f.add(x_1, one), f.sub(x_1, one));
     let mut last = f.next_bit(&mut f.words(&[0; LANES_MAX]));
     for words in scalar_words(scalars).iter().rev() {
         let mut words = f.words(words);
         for _ in 0..64 {
             let bit = f.next_bit(&mut words);
-            let (a, b) = (f.add(x_2, z_2), f.sub(x_2, z_2));
-            let (c, d) = (f.add(x_3, z_3), f.sub(x_3, z_3));
-            let (da, cb) = (f.mul(d, a), f.mul(c, b));
+            let (da, cb) = (&f.mul(&d, &a), &f.mul(&c, &b));
             let swap = f.differ(bit, last);
-            let (aa, bb) = (f.square(f.select(swap, c, a)), f.square(f.select(swap, d, b)));
-            let e = f.sub(aa, bb);
-            x_3 = f.square(f.add(da, cb));
-            z_3 = mul(f, x_1, f.square(f.sub(da, cb)));
-            x_2 = mul(f, aa, bb);
-            z_2 = f.mul(e, f.loosen(f.mul_a24(aa, e)));
+            let (aa, bb) = (&f.square(&f.select(swap, &c, &a)), &f.square(&f.select(swap, &d, &b)));
+            let e = &f.sub(aa, bb);
+            let x_3 = &f.square(&f.add(da, cb));
+            let z_3 = &f.mul(f.loosen(x_1), f.loosen(&f.square(&f.sub(da, cb))));
+            let x_2 = &f.mul(f.loosen(aa), f.loosen(bb));
+            let z_2 = &f.mul(e, f.loosen(&f.mul_a24(aa, e)));
+            (a, b) = (f.add(x_2, z_2), f.sub(x_2, z_2));
+            (c, d) = (f.add(x_3, z_3), f.sub(x_3, z_3));
             last = bit;
         }
     }
-    // The last bit of a clamped scalar is zero: the doubled point is the result.
-    f.serialise(mul(f, x_2, invert(f, z_2)), products);
+    // The last bit of a clamped scalar is zero: the doubled point, here with both coordinates doubled, is the result.
+    let one = f.loosen(one);
+    let (a, b) = (&f.mul(&a, one), &f.mul(&b, one));
+    let (x, z) = (f.add(a, b), f.mul(&f.sub(a, b), one));
+    f.serialise(&f.mul(&x, f.loosen(&invert(f, &z))), products);
 }
 
 /// The clamped scalars as seven words of each, lane by lane.
@@ -179,26 +191,21 @@ fn scalar_words(scalars: &[[u8; BYTES]]) -> Zeroizing<[[u64; LANES_MAX]; 7]> {
 
 /// The inverse, or zero of zero: the power p - 2 = 2^448 - 2^224 - 3.
 #[inline(always)]
-fn invert<F: Field>(f: F, z: F::Tight) -> F::Tight {
+fn invert<F: Field>(f: F, z: &F::Tight) -> F::Tight {
     // `ones_n` is the power 2^n - 1.
-    let ones_2 = f.power(z, 1, z);
-    let ones_3 = f.power(ones_2, 1, z);
-    let ones_6 = f.power(ones_3, 3, ones_3);
-    let ones_12 = f.power(ones_6, 6, ones_6);
-    let ones_24 = f.power(ones_12, 12, ones_12);
-    let ones_27 = f.power(ones_24, 3, ones_3);
-    let ones_54 = f.power(ones_27, 27, ones_27);
-    let ones_108 = f.power(ones_54, 54, ones_54);
-    let ones_111 = f.power(ones_108, 3, ones_3);
-    let ones_222 = f.power(ones_111, 111, ones_111);
-    let ones_223 = f.power(ones_222, 1, z);
+    let ones_2 = &f.power(z, 1, z);
+    let ones_3 = &f.power(ones_2, 1, z);
+    let ones_6 = &f.power(ones_3, 3, ones_3);
+    let ones_12 = &f.power(ones_6, 6, ones_6);
+    let ones_24 = &f.power(ones_12, 12, ones_12);
+    let ones_27 = &f.power(ones_24, 3, ones_3);
+    let ones_54 = &f.power(ones_27, 27, ones_27);
+    let ones_108 = &f.power(ones_54, 54, ones_54);
+    let ones_111 = &f.power(ones_108, 3, ones_3);
+    let ones_222 = &f.power(ones_111, 111, ones_111);
+    let ones_223 = &f.power(ones_222, 1, z);
     // Bits of the exponent: 223 ones, a zero, 222 ones, then 01.
-    f.power(f.power(ones_223, 223, ones_222), 2, z)
-}
-
-#[inline(always)]
-fn mul<F: Field>(f: F, a: F::Tight, b: F::Tight) -> F::Tight {
-    f.mul(f.loosen(a), f.loosen(b))
+    f.power(&f.power(ones_223, 223, ones_222), 2, z)
 }
 
 #[cfg(test)]

@@ -1,4 +1,9 @@
 //! Halves of eight limbs of 28 bits over [`Lanes`], with products of 32-bit words.
+//!
+//! Ranges: tight limbs are below 2^28, but the second one of a half below 2^28 + 2^10. Loose ones are below twice that,
+//! or, in a settled difference, below 2^28 in even places and 3 · 2^28 + 2^10 in odd ones; sums of four loose limbs are
+//! below 2^32. Columns of half products may wrap; a folded column is not negative and so far below 2^64 that the carry
+//! fits on top, which a test computes limb by limb.
 
 use super::golden::{A24, Columns, Half, Limbs};
 use crate::lanes::Lanes;
@@ -13,33 +18,56 @@ const MASK: u64 = (1 << BITS) - 1;
 pub(super) struct Radix28<L: Lanes>(L, L::Vector);
 
 impl<L: Lanes> Radix28<L> {
-    /// The compiler must not know the mask: from it, it would derive that words are short enough for a multiplication, and
-    /// then forget it and multiply in four parts.
+    /// The compiler must not know the mask: it would find out that the upper halves of words are zero, drop the masks of
+    /// `mul_32`, not see it any more when it chooses instructions, and multiply 64 bits by 64 in parts.
     #[inline(always)]
     pub(super) fn new(lanes: L) -> Self {
         Self(lanes, lanes.splat(black_box(MASK)))
     }
 
     #[inline(always)]
-    fn product_column<const K: usize>(self, start: L::Vector, a: &Half<Self, H>, b: &Half<Self, H>) -> L::Vector {
-        let mut column = start;
-        for i in 0..H {
-            if i <= K && K - i < H {
-                column = self.0.add(column, self.0.mul_32(a[i], b[K - i]));
+    fn product_4(self, a: &[L::Vector; 4], b: &[L::Vector; 4]) -> [L::Vector; 7] {
+        let l = self.0;
+        let mut columns = [l.splat(0); 7];
+        for i in 0..4 {
+            for j in 0..4 {
+                columns[i + j] = l.add(columns[i + j], l.mul_32(a[i], b[j]));
             }
         }
-        column
+        columns
     }
 
     #[inline(always)]
-    fn square_column<const K: usize>(self, start: L::Vector, a: &Half<Self, H>, doubles: &Half<Self, H>) -> L::Vector {
-        let mut column = start;
-        for i in 0..H {
-            if i < K && K - i < H && i < K - i {
-                column = self.0.add(column, self.0.mul_32(doubles[i], a[K - i]));
+    fn square_4(self, a: &[L::Vector; 4]) -> [L::Vector; 7] {
+        let l = self.0;
+        let mut columns = [l.splat(0); 7];
+        for i in 0..4 {
+            columns[2 * i] = l.add(columns[2 * i], l.mul_32(a[i], a[i]));
+            let double = l.add(a[i], a[i]);
+            for j in i + 1..4 {
+                columns[i + j] = l.add(columns[i + j], l.mul_32(double, a[j]));
             }
         }
-        if K % 2 == 0 { self.0.add(column, self.0.mul_32(a[K / 2], a[K / 2])) } else { column }
+        columns
+    }
+
+    /// The columns of start + low + middle · 2^112 + high · 2^224.
+    #[inline(always)]
+    fn join(
+        self,
+        start: Columns<Self, H>,
+        low: [L::Vector; 7],
+        middle: [L::Vector; 7],
+        high: [L::Vector; 7],
+    ) -> Columns<Self, H> {
+        let mut columns = start;
+        for (at, part) in [(0, low), (4, middle), (8, high)] {
+            for (index, value) in part.into_iter().enumerate() {
+                let column = &mut columns.as_flattened_mut()[at + index];
+                *column = self.0.add(*column, value);
+            }
+        }
+        columns
     }
 
     /// Leaves `BITS` bits of a word, and gives what stands above.
@@ -49,16 +77,6 @@ impl<L: Lanes> Radix28<L> {
         *word = self.0.and(*word, self.1);
         carry
     }
-}
-
-/// Column by column, each with its own code: a loop over them would not be unrolled.
-macro_rules! each_column {
-    ($k:ident => $body:expr) => {
-        each_column!(@ $k $body; 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
-    };
-    (@ $k:ident $body:expr; $($value:literal)*) => {
-        $({ const $k: usize = $value; $body; })*
-    };
 }
 
 impl<L: Lanes> Limbs<H> for Radix28<L> {
@@ -91,33 +109,50 @@ impl<L: Lanes> Limbs<H> for Radix28<L> {
         a
     }
 
+    /// By Karatsuba once more, with what is subtracted from one part and added to the next computed once.
     #[inline(always)]
     fn product(self, start: Columns<Self, H>, a: &Half<Self, H>, b: &Half<Self, H>) -> Columns<Self, H> {
-        let mut columns = start;
-        each_column!(k => columns[k / H][k % H] = self.product_column::<k>(columns[k / H][k % H], a, b));
-        columns
+        let l = self.0;
+        let ([a_0, a_1], [b_0, b_1]) = (quarters(a), quarters(b));
+        let (mut a, mut b) = (*a_0, *b_0);
+        for index in 0..4 {
+            (a[index], b[index]) = (l.add(a[index], a_1[index]), l.add(b[index], b_1[index]));
+        }
+        let (mut low, mut high) = (self.product_4(a_0, b_0), self.product_4(a_1, b_1));
+        let mut middle = self.product_4(&a, &b);
+        for index in 0..4 {
+            middle[index] = l.sub(middle[index], low[index]);
+        }
+        for index in 4..7 {
+            middle[index] = l.sub(middle[index], high[index]);
+        }
+        middle[3] = l.sub(middle[3], high[3]);
+        for index in 0..3 {
+            low[index + 4] = l.sub(low[index + 4], high[index]);
+            high[index] = l.sub(l.splat(0), low[index + 4]);
+        }
+        self.join(start, low, middle, high)
     }
 
+    /// By the binomial formula.
     #[inline(always)]
     fn square(self, start: Columns<Self, H>, a: &Half<Self, H>) -> Columns<Self, H> {
-        let l = self.0;
-        let mut doubles = *a;
+        let [a_0, a_1] = quarters(a);
+        let mut doubles = *a_0;
         for double in &mut doubles {
-            *double = l.add(*double, *double);
+            *double = self.0.add(*double, *double);
         }
-        let mut columns = start;
-        each_column!(k => columns[k / H][k % H] = self.square_column::<k>(columns[k / H][k % H], a, &doubles));
-        columns
-    }
-
-    #[inline(always)]
-    fn multiplication<T>(self, work: impl FnOnce() -> T) -> T {
-        self.0.apart(work)
+        self.join(start, self.square_4(a_0), self.product_4(&doubles, a_1), self.square_4(a_1))
     }
 
     #[inline(always)]
     fn start(self) -> Columns<Self, H> {
         [[self.0.splat(0); H]; 2]
+    }
+
+    #[inline(always)]
+    fn multiplication<T>(self, work: impl FnOnce() -> T) -> T {
+        self.0.apart(work)
     }
 
     #[inline(always)]
@@ -154,4 +189,9 @@ impl<L: Lanes> Limbs<H> for Radix28<L> {
             difference[index + 1] = self.0.add(difference[index + 1], carry);
         }
     }
+}
+
+#[inline(always)]
+fn quarters<V>(half: &[V; H]) -> &[[V; 4]; 2] {
+    half.as_chunks().0.as_array().expect("eight limbs are twice four")
 }

@@ -1,8 +1,7 @@
 //! Halves of five limbs of 45 bits over [`Lanes`], with products by 52-bit multiply-and-add.
 //!
-//! Ranges: tight limbs below 2^45 + 2^20, loose ones below 2^47 and sums of two below 2^48, so that all, even doubled,
-//! fits into the 52 bits that are multiplied. A column of a half product is below 5 · (2^52 + 2^7 · 2^44) < 2^56, of
-//! a folded one below 2^59.
+//! Ranges: tight limbs are below 2^45 + 2^19, loose ones below 2^47 and sums of two of them below 2^48, so that all, even
+//! doubled, fit into the 52 bits that are multiplied. A column of a half product is below 2^55, a folded one below 2^58.
 
 use super::golden::{A24, Columns, Golden, Half, Limbs};
 use crate::lanes::MultiplyAdd52;
@@ -89,7 +88,8 @@ impl<L: MultiplyAdd52> Limbs<H> for Radix45<L> {
         self.columns(low, high)
     }
 
-    /// A multiple of p that is doubled in the upper columns.
+    /// A multiple of p: it keeps folded columns, of which the subtracted low and high parts can be greater than those
+    /// that they are subtracted from, above zero. What is in the upper columns counts twice.
     #[inline(always)]
     fn start(self) -> Columns<Self, H> {
         let mut start = [[self.0.splat(0); H]; 2];
@@ -99,6 +99,11 @@ impl<L: MultiplyAdd52> Limbs<H> for Radix45<L> {
             }
         }
         start
+    }
+
+    #[inline(always)]
+    fn multiplication<T>(self, work: impl FnOnce() -> T) -> T {
+        self.0.apart(work)
     }
 
     #[inline(always)]

@@ -73,6 +73,11 @@ impl Limbs<H> for Radix56 {
     }
 
     #[inline(always)]
+    fn multiplication<T>(self, work: impl FnOnce() -> T) -> T {
+        work()
+    }
+
+    #[inline(always)]
     fn mul_a24(self, sum: [u64; 1], a: [u64; 1]) -> u128 {
         u128::from(sum[0]) + u128::from(a[0]) * u128::from(A24)
     }

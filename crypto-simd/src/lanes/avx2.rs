@@ -3,6 +3,8 @@
 use super::Lanes;
 use crate::cpu::Avx2;
 use std::arch::x86_64::*;
+use std::hint::black_box;
+use std::mem::MaybeUninit;
 
 impl Lanes for Avx2 {
     const LANES: usize = 4;
@@ -126,9 +128,12 @@ impl Lanes for Avx2 {
         #[target_feature(enable = "avx2")]
         #[inline(never)]
         fn inner<T>(work: impl FnOnce() -> T) -> T {
+            // Without a variable of such alignment the compiler does not align the frame, and registers that it saves
+            // there would straddle lines of the cache.
             #[repr(align(32))]
+            #[expect(dead_code, reason = "only its alignment counts")]
             struct Aligned([u8; 32]);
-            std::hint::black_box(&mut Aligned([0; 32]));
+            black_box(&mut MaybeUninit::<Aligned>::uninit());
             work()
         }
         // SAFETY: the token proves the features.

@@ -3,6 +3,8 @@
 use super::{Lanes, MultiplyAdd52};
 use crate::cpu::Avx512;
 use std::arch::x86_64::*;
+use std::hint::black_box;
+use std::mem::MaybeUninit;
 
 impl Lanes for Avx512 {
     const LANES: usize = 8;
@@ -146,9 +148,12 @@ impl Lanes for Avx512 {
         #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
         #[inline(never)]
         fn inner<T>(work: impl FnOnce() -> T) -> T {
+            // Without a variable of such alignment the compiler does not align the frame, and registers that it saves
+            // there would straddle lines of the cache.
             #[repr(align(64))]
+            #[expect(dead_code, reason = "only its alignment counts")]
             struct Aligned([u8; 64]);
-            std::hint::black_box(&mut Aligned([0; 64]));
+            black_box(&mut MaybeUninit::<Aligned>::uninit());
             work()
         }
         // SAFETY: the token proves the features.

@@ -38,6 +38,8 @@ fn each_operation<L: Lanes>(lanes: L, mut check: impl FnMut(&str, u64, u64, u64)
             check("rotate_left", lanes.rotate_left::<41>(a));
             check("rotate_bytes", lanes.rotate_left::<56>(a));
             check("mul_32", lanes.mul_32(a, vector_b));
+            check("select", lanes.select(lanes.splat(0u64.wrapping_sub(b & 1)), a, vector_b));
+            check("add", lanes.apart(|| lanes.add(a, vector_b)));
             check("xor_3", lanes.xor_3(a, vector_b, lanes.splat(THIRD)));
             check("xor_and_not", lanes.xor_and_not(a, vector_b, lanes.splat(THIRD)));
         }
@@ -98,6 +100,13 @@ fn expected(name: &str, a: u64, b: u64) -> u64 {
         "and_not" => wide_b - (wide_a & wide_b),
         "rotate_left" => (wide_a << 41) + (wide_a << 41) / modulus,
         "rotate_bytes" => (wide_a << 56) + (wide_a << 56) / modulus,
+        "select" => {
+            if b & 1 == 1 {
+                wide_a
+            } else {
+                wide_b
+            }
+        }
         "mul_32" => (wide_a % (1 << 32)) * (wide_b % (1 << 32)),
         "xor_3" => wide_a ^ wide_b ^ u128::from(THIRD),
         "xor_and_not" => wide_a ^ u128::from(!b & THIRD),

@@ -3,7 +3,7 @@
 use super::nike::{self, Nike, NikeInfo, NikePrivateKey};
 use super::{SchemeError, SharedSecret, array};
 use crate::cpu::kernels;
-use crate::curve448::{BYTES, LANES_MAX, SINGLE};
+use crate::curve448::{BYTES, Kernel, LANES_MAX, SINGLE};
 use crate::random::Random;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -38,6 +38,7 @@ impl Nike for X448 {
         results: &mut [Result<(), SchemeError>],
     ) {
         multiply_batch(
+            kernels().x448,
             publics.len(),
             |index| Ok((array(factors[index])?, array(publics[index])?)),
             |index, outcome| {
@@ -68,6 +69,7 @@ impl NikePrivateKey for PrivateKey {
 
     fn derive_batch(&self, publics: &[&[u8]], secrets: &mut [SharedSecret], results: &mut [Result<(), SchemeError>]) {
         multiply_batch(
+            kernels().x448,
             publics.len(),
             |index| Ok((&*self.private, array(publics[index])?)),
             |index, outcome| {
@@ -77,20 +79,23 @@ impl NikePrivateKey for PrivateKey {
     }
 }
 
-/// Multiplies `count` points, as many at a time as the CPU has lanes for. `operands` gives the scalar and the point of
-/// an index, `done` takes its product.
+/// Multiplies `count` points, as many at a time as the kernel has lanes. `operands` gives the scalar and the point of an
+/// index, `done` takes its product.
 fn multiply_batch<'a>(
+    kernel: Option<Kernel>,
     count: usize,
     operands: impl Fn(usize) -> Result<(&'a [u8; BYTES], &'a [u8; BYTES]), SchemeError>,
     mut done: impl FnMut(usize, Result<&[u8; BYTES], SchemeError>),
 ) {
+    let mut scalars = Zeroizing::new([[0; BYTES]; LANES_MAX]);
+    let mut points = [[0; BYTES]; LANES_MAX];
+    let mut products = Zeroizing::new([[0; BYTES]; LANES_MAX]);
     let mut first = 0;
     while first < count {
-        let kernel = kernels().x448.filter(|_| count - first > 1).unwrap_or(SINGLE);
+        // One call of a kernel costs less than two single multiplications, however few of its lanes are needed.
+        let kernel = kernel.filter(|_| count - first > 1).unwrap_or(SINGLE);
         let indices = first..count.min(first + kernel.lanes);
-        let mut scalars = Zeroizing::new([[0; BYTES]; LANES_MAX]);
-        let mut points = [[0; BYTES]; LANES_MAX];
-        let mut products = Zeroizing::new([[0; BYTES]; LANES_MAX]);
+        first = indices.end;
         for (lane, index) in indices.clone().enumerate() {
             if let Ok((scalar, point)) = operands(index) {
                 (scalars[lane], points[lane]) = (*scalar, *point);
@@ -98,8 +103,8 @@ fn multiply_batch<'a>(
         }
         let lanes = ..kernel.lanes;
         (kernel.multiply)(&scalars[lanes], &points[lanes], &mut products[lanes]);
-        first = indices.end;
         for (product, index) in products.iter().zip(indices) {
+            // The product of a low-order point, whose u is 0, 1 or -1, is zero.
             let degenerate: bool = product.ct_eq(&[0; BYTES]).into();
             let product = if degenerate { Err(SchemeError::Degenerate) } else { Ok(product) };
             done(index, operands(index).and(product));
@@ -114,3 +119,6 @@ fn multiply_base(private: &[u8; BYTES]) -> [u8; BYTES] {
     (SINGLE.multiply)(&[*private], &[base], std::slice::from_mut(&mut public));
     public
 }
+
+#[cfg(test)]
+mod tests;
