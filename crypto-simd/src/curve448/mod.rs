@@ -5,7 +5,9 @@
 
 mod bytes;
 mod golden;
+#[cfg(any(test, target_arch = "x86_64"))]
 mod radix28;
+#[cfg(any(test, target_arch = "x86_64"))]
 mod radix45;
 mod radix56;
 
@@ -13,7 +15,9 @@ use crate::cpu::Proof;
 #[cfg(test)]
 use crate::lanes::Emulated;
 use golden::Golden;
+#[cfg(any(test, target_arch = "x86_64"))]
 use radix28::Radix28;
+#[cfg(any(test, target_arch = "x86_64"))]
 use radix45::Radix45;
 use radix56::Radix56;
 use zeroize::Zeroizing;
