@@ -5,9 +5,19 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`cases`] | the schemes and sizes of the Sphinx benchmarks, and the cost of one unwrap |
+//! | [`cases`] | the schemes of the Sphinx benchmarks, with keys and packets |
+//! | [`measures`] | the table of cases: operations, sizes, batches |
+//! | [`subjects`] | what is timed: ours, the peer's, the floor |
+//! | [`peers`] | the fastest libraries, and one packet's way through them; the only `unsafe` |
+//! | [`table`] | ours, peers and floor in turns on one core, with a guard against busy neighbours, and the limits |
+//! | [`statistics`] | medians and quartiles |
 //! | [`rig`] | one node in real processes on loopback, and everything around it |
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod cases;
+pub mod measures;
+pub mod peers;
 pub mod rig;
+pub mod statistics;
+pub mod subjects;
+pub mod table;

@@ -4,7 +4,8 @@
 //! The choice can be overridden by `KATZENSPRUNG_SIMD` (`portable`, `avx2`, `avx2+vaes`, `avx512`), to a level that the
 //! CPU has.
 
-use crate::{aez, curve448, curve25519};
+use crate::multibuffer::{blake2b, chacha, sha2};
+use crate::{aez, chacha20poly1305, curve448, curve25519, keccak, mlkem, symmetric};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::OnceLock;
@@ -85,6 +86,7 @@ mod tokens {
                     ($(std::arch::is_x86_feature_detected!($feature) &&)* true).then_some(Self(()))
                 }
 
+                #[allow(dead_code, reason = "some functions need the features and no token")]
                 /// The proof inside a function that carries the features.
                 ///
                 /// # Safety
@@ -109,6 +111,11 @@ mod tokens {
         Avx512: "avx2" "fma" "bmi2" "aes" "vaes" "avx512f" "avx512bw" "avx512dq" "avx512vl" "avx512ifma"
     );
 
+    token!(
+        /// Proof of the SHA instructions, which no level promises.
+        ShaNi: "sha" "sse2" "ssse3" "sse4.1"
+    );
+
     impl From<Avx2Vaes> for Avx2 {
         fn from(_: Avx2Vaes) -> Self {
             Self(())
@@ -123,7 +130,7 @@ mod tokens {
 }
 
 #[cfg(target_arch = "x86_64")]
-pub use tokens::{Avx2, Avx2Vaes, Avx512};
+pub use tokens::{Avx2, Avx2Vaes, Avx512, ShaNi};
 
 /// A level with its token: what a module is asked with for its kernel.
 #[derive(Clone, Copy, Debug)]
@@ -154,24 +161,47 @@ impl Proof {
     }
 }
 
-/// The functions of one level. Each module of kernels gives its own for a [`Proof`]; `None` where one operation after
+/// The functions of one level. Each module of kernels gives its own for the proof of a level; `None` where one operation after
 /// the other is as fast.
 #[derive(Clone, Copy)]
 pub struct Kernels {
     /// The level.
     pub level: Level,
     pub(crate) aez: aez::Kernel,
+    pub(crate) aes256_ctr: symmetric::stream::Kernel,
     /// Eight at a time, where that is faster than one after the other.
     pub(crate) x25519: Option<curve25519::Kernel>,
+    pub(crate) mlkem: Option<mlkem::Kernel>,
+    pub(crate) sha3_256: Option<keccak::batch::Kernel>,
     /// As many at a time as it has lanes.
     pub(crate) x448: Option<curve448::Kernel>,
+    /// Widest first.
+    pub(crate) sha256: [Option<sha2::Sha256>; 2],
+    pub(crate) sha512: Option<sha2::Sha512>,
+    pub(crate) blake2b: Option<blake2b::Blake2b>,
+    pub(crate) chacha20: Option<chacha::ChaCha20>,
+    /// Of the link, where it is faster than the library.
+    pub(crate) chacha20poly1305: Option<chacha20poly1305::Kernel>,
 }
 
 impl Kernels {
     /// The kernels of a level, when the CPU has it.
     pub fn of(level: Level) -> Option<Self> {
         let proof = Proof::of(level)?;
-        Some(Self { level, aez: aez::kernel(proof), x25519: curve25519::kernel(proof), x448: curve448::kernel(proof) })
+        Some(Self {
+            level,
+            aez: aez::kernel(proof),
+            x25519: curve25519::kernel(proof),
+            mlkem: mlkem::kernel(proof),
+            sha3_256: keccak::batch::kernel(proof),
+            aes256_ctr: symmetric::stream::kernel(proof),
+            x448: curve448::kernel(proof),
+            sha256: sha2::kernels_256(proof),
+            sha512: sha2::kernel_512(proof),
+            blake2b: blake2b::kernel(proof),
+            chacha20: chacha::kernel(proof),
+            chacha20poly1305: chacha20poly1305::kernel(proof),
+        })
     }
 }
 

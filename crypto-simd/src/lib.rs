@@ -21,6 +21,11 @@ pub mod random;
 pub mod schemes;
 pub mod symmetric;
 
+mod aes;
+mod chacha20poly1305;
 mod curve25519;
 mod curve448;
 mod keccak;
+mod mlkem;
+mod multibuffer;
+mod words;

@@ -31,6 +31,8 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 fn allocations_of(work: impl FnOnce()) -> usize {
+    // The choice of kernels, once per process, may allocate.
+    crypto_simd::cpu::kernels();
     let before = ALLOCATIONS.get();
     work();
     ALLOCATIONS.get() - before
@@ -79,8 +81,8 @@ fn kem_batches() {
 fn symmetric_operations() {
     let (key, nonce, mut tag) = ([1; 32], [2; 12], [0; 16]);
     let mut buffer = vec![3; 3000];
-    // The choice of kernels, once per process, may allocate.
     aez::encipher_in_place(&[4; 48], &[5; 16], &mut buffer);
+    let mut opening = symmetric::FrameOpening::new();
     let allocations = allocations_of(|| {
         aez::decipher_in_place(&[4; 48], &[5; 16], &mut buffer);
         symmetric::ChaChaPoly::seal_in_place(&key, &nonce, &[], &mut buffer, &mut tag);
@@ -90,6 +92,11 @@ fn symmetric_operations() {
         tag.copy_from_slice(&symmetric::hmac_sha256(&key, &[&buffer])[..16]);
         tag.copy_from_slice(&symmetric::sha512_256(&buffer)[..16]);
         symmetric::chacha20_block(&key, 1, &nonce);
+        let (mut sealing_key, mut header) = (key, [7; 4]);
+        let tags = symmetric::seal_frame(&mut sealing_key, 0, &mut header, &mut buffer);
+        let mut opening_key = key;
+        opening.open_header(&opening_key, 0, &mut header, &tags[0]).unwrap();
+        opening.open_body(&mut opening_key, &mut buffer, &tags[1]).unwrap();
         symmetric::hkdf_blake2b_512::<3>(&key, &buffer);
     });
     assert_eq!(allocations, 0);

@@ -388,7 +388,11 @@ impl Work {
             std::thread::sleep(DRAIN_PAUSE);
         }
         self.ending.store(true, Ordering::Release);
-        self.wake_all();
+        // An executor can hang at any moment (see `guard`), its last one included: woken until it has ended.
+        while !self.threads.iter().all(|thread| thread.is_finished()) {
+            self.wake_all();
+            std::thread::sleep(DRAIN_PAUSE);
+        }
         for thread in self.threads {
             // A shard that panicked has ended too.
             let _ended = thread.join();

@@ -3,8 +3,13 @@
 #[cfg(test)]
 mod tests;
 
+use crate::MAC_BYTES;
+use crate::unwrap::BATCH_MAX;
 use crypto_simd::aez;
-use crypto_simd::symmetric::{aes256_ctr_xor, hkdf_expand_sha256, hmac_sha256};
+use crypto_simd::schemes::SharedSecret;
+use crypto_simd::symmetric::{
+    aes256_ctr_xor, hkdf_expand_sha256, hkdf_expand_sha256_batch, hmac_sha256, hmac_sha256_batch,
+};
 use std::ops::Range;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -21,10 +26,25 @@ const SPRP_KEY: Range<usize> = 80..128;
 const BLINDING_SEED: Range<usize> = 128..160;
 
 /// Everything derived from one shared secret.
-#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+#[derive(Clone)]
 pub(crate) struct PacketKeys {
     bytes: [u8; 160],
 }
+
+impl Zeroize for PacketKeys {
+    fn zeroize(&mut self) {
+        // As a slice: an array is wiped byte by byte.
+        self.bytes.as_mut_slice().zeroize();
+    }
+}
+
+impl Drop for PacketKeys {
+    fn drop(&mut self) {
+        self.zeroize();
+    }
+}
+
+impl ZeroizeOnDrop for PacketKeys {}
 
 impl Default for PacketKeys {
     fn default() -> Self {
@@ -35,18 +55,33 @@ impl Default for PacketKeys {
 impl PacketKeys {
     pub fn new(shared_secret: &[u8]) -> Self {
         let mut keys = Self::default();
-        keys.derive(shared_secret);
+        hkdf_expand_sha256(shared_secret, KDF_INFO, &mut keys.bytes);
         keys
     }
 
-    /// Overwrites the keys with those of `shared_secret`.
-    pub fn derive(&mut self, shared_secret: &[u8]) {
-        hkdf_expand_sha256(shared_secret, KDF_INFO, &mut self.bytes);
+    /// Overwrites the keys with those of a batch of shared secrets (at most [`BATCH_MAX`]).
+    pub fn derive_batch<'a>(secrets: impl Iterator<Item = &'a SharedSecret>, keys: &mut [Self]) {
+        let mut prks: [&[u8]; BATCH_MAX] = [&[]; BATCH_MAX];
+        let mut outputs: [&mut [u8]; BATCH_MAX] = std::array::from_fn(|_| <&mut [u8]>::default());
+        let count = keys.len();
+        prks.iter_mut().zip(secrets).for_each(|(prk, secret)| *prk = secret.as_bytes());
+        outputs.iter_mut().zip(keys).for_each(|(output, keys)| *output = &mut keys.bytes);
+        hkdf_expand_sha256_batch(&prks[..count], KDF_INFO, &mut outputs[..count]);
     }
 
     /// MAC of the concatenated parts of a header.
     pub fn header_mac(&self, parts: &[&[u8]]) -> [u8; 32] {
         hmac_sha256(&self.bytes[MAC_KEY], parts)
+    }
+
+    /// MACs of a batch of headers (at most [`BATCH_MAX`]), each under its keys.
+    pub fn header_mac_batch<'a>(headers: impl Iterator<Item = (&'a Self, &'a [u8])>, macs: &mut [[u8; MAC_BYTES]]) {
+        let mut keys: [&[u8; 32]; BATCH_MAX] = [&[0; 32]; BATCH_MAX];
+        let mut messages: [&[u8]; BATCH_MAX] = [&[]; BATCH_MAX];
+        for ((key, message), (packet_keys, header)) in keys.iter_mut().zip(&mut messages).zip(headers) {
+            (*key, *message) = (array(&packet_keys.bytes[MAC_KEY]), header);
+        }
+        hmac_sha256_batch(&keys[..macs.len()], &messages[..macs.len()], macs);
     }
 
     /// XORs the header's keystream, from its start, into `data`.

@@ -1,7 +1,8 @@
-//! One direction's cipher state: ChaCha20-Poly1305 under a counter, and the rekey of wire.md 2.4.
+//! One direction's cipher state: ChaCha20-Poly1305 under a counter, and whole frames with their rekey (wire.md 2.4).
 
 use crate::session::TAG_BYTES;
-use crypto_simd::symmetric::{ChaChaPoly, chacha20_block};
+use crypto_simd::symmetric::frame::nonce_of;
+use crypto_simd::symmetric::{ChaChaPoly, FrameHeader, FrameOpening, seal_frame};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// Why nothing was sealed or opened.
@@ -44,12 +45,45 @@ impl CipherState {
         Ok(())
     }
 
-    /// The first 32 bytes of what encrypting zeros with the last nonce would give: block 1 of the keystream. The
-    /// counter goes on.
-    pub(crate) fn rekey(&mut self) {
-        let mut block = chacha20_block(&self.key, 1, &nonce_of(u64::MAX));
-        self.key.copy_from_slice(&block[..32]);
-        block.zeroize();
+    /// Encrypts header and body of a frame in place, gives their tags, counts both, and takes the key for the next frame.
+    pub(crate) fn seal_frame(
+        &mut self,
+        header: &mut FrameHeader,
+        body: &mut [u8],
+    ) -> Result<[[u8; TAG_BYTES]; 2], CipherError> {
+        if self.counter >= u64::MAX - 1 {
+            return Err(CipherError::NonceExhausted);
+        }
+        let tags = seal_frame(&mut self.key, self.counter, header, body);
+        self.counter += 2;
+        Ok(tags)
+    }
+
+    /// Decrypts a frame's header in place; a wrong tag leaves the counter where it was.
+    pub(crate) fn open_header(
+        &mut self,
+        opening: &mut FrameOpening,
+        header: &mut FrameHeader,
+        tag: &[u8; TAG_BYTES],
+    ) -> Result<(), CipherError> {
+        if self.counter >= u64::MAX - 1 {
+            return Err(CipherError::NonceExhausted);
+        }
+        opening.open_header(&self.key, self.counter, header, tag).map_err(|_| CipherError::Tag)?;
+        self.counter += 1;
+        Ok(())
+    }
+
+    /// Decrypts the body of that header in place and takes the key for the next frame; the counter goes on.
+    pub(crate) fn open_body(
+        &mut self,
+        opening: &mut FrameOpening,
+        body: &mut [u8],
+        tag: &[u8; TAG_BYTES],
+    ) -> Result<(), CipherError> {
+        opening.open_body(&mut self.key, body, tag).map_err(|_| CipherError::Tag)?;
+        self.counter += 1;
+        Ok(())
     }
 
     fn nonce(&self) -> Result<[u8; 12], CipherError> {
@@ -73,10 +107,4 @@ impl CipherState {
     pub(crate) fn at_counter(key: [u8; 32], counter: u64) -> Self {
         Self { key, counter }
     }
-}
-
-fn nonce_of(counter: u64) -> [u8; 12] {
-    let mut nonce = [0; 12];
-    nonce[4..].copy_from_slice(&counter.to_le_bytes());
-    nonce
 }

@@ -34,6 +34,7 @@ pub mod session;
 mod tests;
 
 pub use account::NodeAccount;
+pub use cpu::pin;
 pub use report::Report;
 
 use crate::cases;

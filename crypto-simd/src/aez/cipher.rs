@@ -1,11 +1,11 @@
-//! The AEZ algorithm over [`Blocks`] (sphinx.md 2.5.1). `G` vectors of blocks are worked on together, so that the
-//! latency of one AES round hides behind the others; `G · LANES` is a multiple of 8, the period of the offsets.
+//! The AEZ algorithm over [`Blocks`] (sphinx.md 2.5.1). Blocks of which there is only one (sums, offsets, the ends of a
+//! message) are splats; pairs go through `G` vectors at a time, which hold eight of them, the period of the offsets.
+//!
+//! Two passes over the pairs are all the work that grows with the message. Between them stands a chain of ten rounds
+//! that nothing can shorten; what else can be known early is computed before the first pass or beside that chain.
 
-use super::blocks::{Blocks, Pair};
-use super::{Direction, KEY_BYTES, Tweak};
-
-/// Pairs of the largest group of any backend; the last pairs of a message are worked on in a buffer of this size.
-const GROUP_PAIRS_MAX: usize = 16;
+use super::{Delta, Direction, KEY_BYTES, Tweak};
+use crate::aes::{Block, Blocks, Pair};
 
 /// Multiplication by x in AEZ's field: the block is a polynomial with its first bit on top.
 #[inline(always)]
@@ -25,55 +25,43 @@ fn times(block: u128, factor: u32) -> u128 {
 
 /// `bytes` (at most 15) followed by a one bit and zeros.
 #[inline(always)]
-fn pad(bytes: &[u8]) -> u128 {
+fn pad(bytes: &[u8]) -> Block {
     let mut block = [0; 16];
     block[..bytes.len()].copy_from_slice(bytes);
     block[bytes.len()] = 0x80;
-    u128::from_be_bytes(block)
+    block
 }
 
+/// The sixteen bytes from `start` on.
 #[inline(always)]
-fn block(bytes: &[u8]) -> u128 {
-    u128::from_be_bytes(bytes.try_into().expect("the caller cuts blocks of 16 bytes"))
+fn block(bytes: &[u8], start: usize) -> &Block {
+    bytes[start..start + 16].try_into().expect("sixteen bytes")
 }
 
-/// Key, backend and round keys of one call.
-struct Aez<B: Blocks> {
-    b: B,
-    i: u128,
-    j: u128,
-    l: u128,
-    i_round: B::Vector,
-    j_round: B::Vector,
-    l_round: B::Vector,
-    zero: B::Vector,
-}
-
-/// Enciphers or deciphers `data` in place.
+/// Enciphers or deciphers 32 bytes or more in place.
 #[inline(always)]
-pub(super) fn cipher<B: Blocks, const G: usize>(
+pub(super) fn core<B: Blocks, const G: usize, const N: usize>(
     b: B,
     key: &[u8; KEY_BYTES],
-    tweak: &Tweak<'_>,
+    delta: Delta<'_>,
     data: &mut [u8],
     direction: Direction,
 ) {
-    if data.is_empty() {
-        return;
-    }
     let aez = Aez::new(b, key);
-    let delta = aez.hash(tweak);
-    if data.len() < 32 {
-        aez.tiny(delta, data, direction);
-    } else {
-        aez.core::<G>(delta, data, direction);
-    }
+    aez.core::<G, N>(aez.delta(delta), data, direction);
+}
+
+/// Enciphers or deciphers 1 to 31 bytes in place.
+#[inline(always)]
+pub(super) fn tiny<B: Blocks>(b: B, key: &[u8; KEY_BYTES], delta: Delta<'_>, data: &mut [u8], direction: Direction) {
+    let aez = Aez::new(b, key);
+    aez.tiny(u128::from_be_bytes(b.first(aez.delta(delta))), data, direction);
 }
 
 /// The offset of a tweak.
 #[inline(always)]
 pub(super) fn hash<B: Blocks>(b: B, key: &[u8; KEY_BYTES], tweak: &Tweak<'_>) -> [u8; 16] {
-    Aez::new(b, key).hash(tweak).to_be_bytes()
+    b.first(Aez::new(b, key).hash(tweak))
 }
 
 /// The authenticator of an empty message.
@@ -81,70 +69,132 @@ pub(super) fn hash<B: Blocks>(b: B, key: &[u8; KEY_BYTES], tweak: &Tweak<'_>) ->
 pub(super) fn prf<B: Blocks>(b: B, key: &[u8; KEY_BYTES], delta: &[u8; 16], output: &mut [u8]) {
     let aez = Aez::new(b, key);
     for (index, chunk) in output.chunks_mut(16).enumerate() {
-        let block = aez.e10(3, u128::from_be_bytes(*delta) ^ index as u128);
-        chunk.copy_from_slice(&block.to_be_bytes()[..chunk.len()]);
+        let counter = u128::from_be_bytes(*delta) ^ index as u128;
+        let block = b.first(aez.e10(3, b.splat(&counter.to_be_bytes()), aez.i));
+        chunk.copy_from_slice(&block[..chunk.len()]);
     }
+}
+
+/// Backend, round keys and what offsets are made of; all splats.
+struct Aez<B: Blocks> {
+    b: B,
+    i: B::Vector,
+    j: B::Vector,
+    zero: B::Vector,
+    /// 0 to 7 times L.
+    l: [B::Vector; 8],
+    /// 2 times J.
+    j_twice: B::Vector,
+    /// 4 times J.
+    j_four_times: B::Vector,
+    /// 2 times I.
+    i_doubled: B::Number,
 }
 
 impl<B: Blocks> Aez<B> {
     #[inline(always)]
     fn new(b: B, key: &[u8; KEY_BYTES]) -> Self {
-        let (i, j, l) = (block(&key[..16]), block(&key[16..32]), block(&key[32..]));
-        Self { b, i, j, l, i_round: b.splat(i), j_round: b.splat(j), l_round: b.splat(l), zero: b.splat(0) }
-    }
-
-    /// What is added to the input of `E(j,i)`, j >= 0.
-    #[inline(always)]
-    fn offset(&self, j: u32, i: u32) -> u128 {
-        let mut doubled = self.i;
-        for _ in 0..i.div_ceil(8) {
-            doubled = double(doubled);
+        let (i, j, l) = (b.splat(block(key, 0)), b.splat(block(key, 16)), b.splat(block(key, 32)));
+        let zero = b.splat(&[0; 16]);
+        let (j_doubled, l_doubled) = (b.double(b.number(j)), b.double(b.number(l)));
+        let (two, four) = (b.vector(l_doubled), b.vector(b.double(l_doubled)));
+        let three = b.xor(two, l);
+        Self {
+            b,
+            i,
+            j,
+            zero,
+            l: [zero, l, two, three, four, b.xor(four, l), b.xor(four, two), b.xor(four, three)],
+            j_twice: b.vector(j_doubled),
+            j_four_times: b.vector(b.double(j_doubled)),
+            i_doubled: b.double(b.number(i)),
         }
-        times(self.j, j) ^ doubled ^ times(self.l, i % 8)
     }
 
-    /// Four AES rounds of `G` independent vectors.
+    /// What is added to the input of `E(0,i)`, i from 1 to 7; for other j their multiple of J has to be added.
     #[inline(always)]
-    fn rounds<const G: usize>(&self, mut states: [B::Vector; G]) -> [B::Vector; G] {
-        for key in [self.j_round, self.i_round, self.l_round, self.zero] {
+    fn offset(&self, i: usize) -> B::Vector {
+        self.b.xor(self.b.vector(self.i_doubled), self.l[i])
+    }
+
+    /// What is added to the input of `E(j,i)`, any j >= 0 and i.
+    #[inline(always)]
+    fn offset_of(&self, j: u32, i: u32) -> B::Vector {
+        let number = |vector| u128::from_be_bytes(self.b.first(vector));
+        let mut offset = number(self.i);
+        for _ in 0..i.div_ceil(8) {
+            offset = double(offset);
+        }
+        offset ^= times(number(self.j), j) ^ times(number(self.l[1]), i % 8);
+        self.b.splat(&offset.to_be_bytes())
+    }
+
+    /// Four AES rounds of independent vectors; the last one's key is `last`, so that it adds it to what comes out.
+    #[inline(always)]
+    fn rounds<const N: usize>(&self, mut states: [B::Vector; N], last: [B::Vector; N]) -> [B::Vector; N] {
+        for key in [self.j, self.i, self.l[1]] {
             for state in &mut states {
                 *state = self.b.round(*state, key);
             }
+            self.b.in_step(&mut states);
+        }
+        for (state, last) in states.iter_mut().zip(last) {
+            *state = self.b.round(*state, last);
         }
         states
     }
 
-    /// `E(j,i)` of one block, j >= 0.
+    /// `E(j,i)` of one block, given its offset.
     #[inline(always)]
-    fn e4(&self, j: u32, i: u32, block: u128) -> u128 {
-        let [state] = self.rounds([self.b.splat(block ^ self.offset(j, i))]);
-        self.b.first(state)
+    fn e4(&self, offset: B::Vector, block: B::Vector) -> B::Vector {
+        let [state] = self.rounds([self.b.xor(block, offset)], [self.zero]);
+        state
     }
 
-    /// `E(-1,i)` of one block.
+    /// `E(-1,i)` of one block, with `last` in the place of the last round key, I: what is to be added to the result can
+    /// be added to that.
     #[inline(always)]
-    fn e10(&self, i: u32, block: u128) -> u128 {
-        let mut state = self.b.splat(block ^ times(self.l, i % 8));
+    fn e10(&self, i: usize, block: B::Vector, last: B::Vector) -> B::Vector {
+        let mut state = self.b.xor(block, self.l[i]);
         for _ in 0..3 {
-            for key in [self.i_round, self.j_round, self.l_round] {
+            for key in [self.i, self.j, self.l[1]] {
                 state = self.b.round(state, key);
             }
         }
-        self.b.first(self.b.round(state, self.i_round))
+        self.b.round(state, last)
+    }
+
+    #[inline(always)]
+    fn delta(&self, delta: Delta<'_>) -> B::Vector {
+        match delta {
+            Delta::Hashed(delta) => self.b.splat(&delta),
+            Delta::Of(iv) => {
+                let offset = self.b.xor(self.offset(1), self.j_four_times);
+                self.b.xor(self.hash_length(0), self.e4(offset, self.b.splat(iv)))
+            }
+        }
+    }
+
+    /// What the authenticator's length adds to the offset.
+    #[inline(always)]
+    fn hash_length(&self, tau_bits: u128) -> B::Vector {
+        let offset = self.b.xor(self.offset(1), self.b.xor(self.j, self.j_twice));
+        self.e4(offset, self.b.splat(&tau_bits.to_be_bytes()))
     }
 
     /// The offset of the tweak, AEZ-hash.
     #[inline(always)]
-    fn hash(&self, tweak: &Tweak<'_>) -> u128 {
-        let mut delta = self.e4(3, 1, tweak.tau_bits);
+    fn hash(&self, tweak: &Tweak<'_>) -> B::Vector {
+        let b = self.b;
+        let mut delta = self.hash_length(tweak.tau_bits);
         let strings = std::iter::once(&tweak.nonce).chain(tweak.ad);
         for (j, string) in (4..).zip(strings) {
             let (blocks, rest) = string.as_chunks::<16>();
             for (i, block) in (1..).zip(blocks) {
-                delta ^= self.e4(j, i, u128::from_be_bytes(*block));
+                delta = b.xor(delta, self.e4(self.offset_of(j, i), b.splat(block)));
             }
             if blocks.is_empty() || !rest.is_empty() {
-                delta ^= self.e4(j, 0, pad(rest));
+                delta = b.xor(delta, self.e4(self.offset_of(j, 0), b.splat(&pad(rest))));
             }
         }
         delta
@@ -166,7 +216,7 @@ impl<B: Blocks> Aez<B> {
 
         let mut bytes = [0; 32];
         bytes[..n].copy_from_slice(data);
-        let (high, low) = (block(&bytes[..16]), block(&bytes[16..]));
+        let (high, low) = (u128::from_be_bytes(*block(&bytes, 0)), u128::from_be_bytes(*block(&bytes, 16)));
         let mut left = high & mask;
         let mut right = (high << half_bits | low >> (128 - half_bits)) & mask;
         if direction == Direction::Decipher && n < 16 {
@@ -175,7 +225,7 @@ impl<B: Blocks> Aez<B> {
         for step in 0..rounds {
             let k = if direction == Direction::Encipher { step } else { rounds - 1 - step };
             let (from, to) = if step % 2 == 0 { (right, &mut left) } else { (left, &mut right) };
-            *to ^= self.e4(0, i, (from | end) ^ delta ^ k) & mask;
+            *to ^= self.tiny_function(i, (from | end) ^ delta ^ k) & mask;
         }
         let mut high = right | left >> half_bits;
         let low = left << (128 - half_bits);
@@ -191,197 +241,235 @@ impl<B: Blocks> Aez<B> {
     #[inline(always)]
     fn tiny_fix(&self, delta: u128, text: u128) -> u128 {
         const TOP: u128 = 1 << 127;
-        self.e4(0, 3, (text | TOP) ^ delta) & TOP
+        self.tiny_function(3, (text | TOP) ^ delta) & TOP
+    }
+
+    /// `E(0,i)` of one block.
+    #[inline(always)]
+    fn tiny_function(&self, i: usize, block: u128) -> u128 {
+        u128::from_be_bytes(self.b.first(self.e4(self.offset(i), self.b.splat(&block.to_be_bytes()))))
     }
 
     /// AEZ-core: 32 bytes or more.
     #[inline(always)]
-    fn core<const G: usize>(&self, delta: u128, data: &mut [u8], direction: Direction) {
-        let d = u32::from(direction == Direction::Decipher);
-        let (front, end) = data.split_at_mut(data.len() - 32);
-        let (pairs, fragment) = front.as_chunks_mut::<32>();
-        let (m_x, m_y) = (block(&end[..16]), block(&end[16..]));
-
-        let x = self.first_pass::<G>(pairs) ^ self.absorb(fragment);
-        let s_x = m_x ^ delta ^ x ^ self.e4(0, 1 + d, m_y);
-        let s_y = m_y ^ self.e10(1 + d, s_x);
-        let s = s_x ^ s_y;
-        let y = self.second_pass::<G>(s, pairs);
-        self.mask_fragment(s, fragment);
-        let y = y ^ self.absorb(fragment);
-        let c_y = s_x ^ self.e10(2 - d, s_y);
-        let c_x = s_y ^ delta ^ y ^ self.e4(0, 2 - d, c_y);
-
-        end[..16].copy_from_slice(&c_x.to_be_bytes());
-        end[16..].copy_from_slice(&c_y.to_be_bytes());
-    }
-
-    /// What a fragment of fewer than 32 bytes adds to the sum of its pass.
-    #[inline(always)]
-    fn absorb(&self, fragment: &[u8]) -> u128 {
-        match fragment.split_at_checked(16) {
-            Some((full, rest)) => self.e4(0, 4, block(full)) ^ self.e4(0, 5, pad(rest)),
-            None if fragment.is_empty() => 0,
-            None => self.e4(0, 4, pad(fragment)),
-        }
-    }
-
-    #[inline(always)]
-    fn mask_fragment(&self, s: u128, fragment: &mut [u8]) {
-        for (chunk, i) in fragment.chunks_mut(16).zip(4..) {
-            for (byte, mask) in chunk.iter_mut().zip(self.e10(i, s).to_be_bytes()) {
-                *byte ^= mask;
-            }
-        }
-    }
-
-    /// Replaces each pair by `W_i, X_i` and gives the sum of the `X_i`.
-    #[inline(always)]
-    fn first_pass<const G: usize>(&self, pairs: &mut [Pair]) -> u128 {
-        let mut offsets = Offsets::<B, G>::new(self);
-        let mut sum = self.zero;
-        let mut groups = pairs.chunks_exact_mut(G * B::LANES);
-        for group in &mut groups {
-            for x in self.first_group(&offsets.next(self), group) {
-                sum = self.b.xor(sum, x);
-            }
-        }
-        let rest = groups.into_remainder();
-        let mut sum = self.b.sum(sum);
-        if !rest.is_empty() {
-            let mut buffer = [[0; 32]; GROUP_PAIRS_MAX];
-            buffer[..rest.len()].copy_from_slice(rest);
-            self.first_group(&offsets.next(self), &mut buffer[..G * B::LANES]);
-            rest.copy_from_slice(&buffer[..rest.len()]);
-            for pair in rest {
-                sum ^= block(&pair[16..]);
-            }
-        }
-        sum
-    }
-
-    #[inline(always)]
-    fn first_group<const G: usize>(&self, offsets: &[B::Vector; G], group: &mut [Pair]) -> [B::Vector; G] {
+    fn core<const G: usize, const N: usize>(&self, delta: B::Vector, data: &mut [u8], direction: Direction) {
         let b = self.b;
-        let (mut w, mut x) = ([self.zero; G], [self.zero; G]);
-        for (g, pairs) in group.chunks_exact(B::LANES).enumerate() {
-            (w[g], x[g]) = b.load(pairs);
-        }
-        self.feistel(&mut w, &x, |g, state| b.xor(state, offsets[g]));
-        self.feistel(&mut x, &w, |_, state| b.xor(state, self.i_round));
-        for (g, pairs) in group.chunks_exact_mut(B::LANES).enumerate() {
-            b.store(w[g], x[g], pairs);
-        }
-        x
+        let d = usize::from(direction == Direction::Decipher);
+        let (pairs, ends) = data.split_at_mut((data.len() - 32) / 32 * 32);
+        let (pairs, _) = pairs.as_chunks_mut::<32>();
+        let fragment = ends.len() - 32;
+        let (m_x, m_y) = (b.splat(block(ends, fragment)), b.splat(block(ends, fragment + 16)));
+        let offsets = Offsets::<B, G>::new(self);
+
+        let known = b.xor(b.xor(m_x, delta), self.e4(self.offset(1 + d), m_y));
+        let known = b.xor(known, self.absorb(Fragment::new(b, ends)));
+        let (x, last) = self.first_pass::<G, N>(offsets, pairs);
+        let s_x = b.xor(known, x);
+        let s_y = self.e10(1 + d, s_x, b.xor(self.i, m_y));
+        let s = b.xor(s_x, s_y);
+        let c_y = self.e10(2 - d, s_y, b.xor(self.i, s_x));
+        let known = b.xor(b.xor(s_y, delta), self.e4(self.offset(2 - d), c_y));
+        let known = b.xor(known, self.absorb(self.mask_fragment(s, ends)));
+        let y = self.second_pass::<G, N>(offsets, s, last, pairs);
+
+        ends[fragment..fragment + 16].copy_from_slice(&b.first(b.xor(known, y)));
+        ends[fragment + 16..].copy_from_slice(&b.first(c_y));
     }
 
-    /// Adds to each vector of `to` the four rounds of `from` with its offset.
+    /// What a fragment adds to the sum of its pass.
     #[inline(always)]
-    fn feistel<const G: usize>(
+    fn absorb(&self, fragment: Fragment<B>) -> B::Vector {
+        match fragment {
+            Fragment::Empty => self.zero,
+            Fragment::Short(padded) => self.e4(self.offset(4), padded),
+            Fragment::Long(full, padded) => self.b.xor(self.e4(self.offset(4), full), self.e4(self.offset(5), padded)),
+        }
+    }
+
+    /// Adds the masks to the fragment and gives what it is then.
+    #[inline(always)]
+    fn mask_fragment(&self, s: B::Vector, ends: &mut [u8]) -> Fragment<B> {
+        // Bytes behind the fragment change as well: they belong to the last two blocks, which are written later.
+        for (i, at) in [(4, 0), (5, 16)] {
+            if at + 32 < ends.len() {
+                let masked = self.b.xor(self.b.splat(block(ends, at)), self.e10(i, s, self.i));
+                ends[at..at + 16].copy_from_slice(&self.b.first(masked));
+            }
+        }
+        Fragment::new(self.b, ends)
+    }
+
+    /// Replaces each pair by `W_i, X_i`, in the form of [`Blocks::put`], and gives the sum of the `X_i`. When the last
+    /// pairs fill no vector, their `W_i, X_i` are given, too, and the pairs are left.
+    #[inline(always)]
+    fn first_pass<const G: usize, const N: usize>(
         &self,
-        to: &mut [B::Vector; G],
-        from: &[B::Vector; G],
-        offset: impl Fn(usize, B::Vector) -> B::Vector,
-    ) {
-        let mut states = *from;
-        for (g, state) in states.iter_mut().enumerate() {
-            *state = offset(g, *state);
-        }
-        for (to, state) in to.iter_mut().zip(self.rounds(states)) {
-            *to = self.b.xor(*to, state);
-        }
-    }
-
-    /// Replaces each `W_i, X_i` by the output pair and gives the sum of the `Y_i`.
-    #[inline(always)]
-    fn second_pass<const G: usize>(&self, s: u128, pairs: &mut [Pair]) -> u128 {
-        let mut offsets = Offsets::<B, G>::new(self);
-        // The offset of E(2,i) differs from that of E(1,i) by 2·J + 1·J.
-        let s = self.b.splat(s ^ times(self.j, 3));
+        mut offsets: Offsets<B, G>,
+        pairs: &mut [Pair],
+    ) -> (B::Vector, [B::Vector; 2]) {
+        let b = self.b;
         let mut sum = self.zero;
         let mut groups = pairs.chunks_exact_mut(G * B::LANES);
         for group in &mut groups {
-            for y in self.second_group(s, &offsets.next(self), group) {
-                sum = self.b.xor(sum, y);
+            let offsets = offsets.next(self);
+            for (pairs, offsets) in group.chunks_exact_mut(N * B::LANES).zip(offsets.as_chunks::<N>().0) {
+                let (mut m, mut n) = ([self.zero; N], [self.zero; N]);
+                for (g, pairs) in pairs.chunks_exact(B::LANES).enumerate() {
+                    (m[g], n[g]) = b.load(pairs);
+                }
+                let [w, x] = self.first_group(*offsets, m, n);
+                for (g, pairs) in pairs.chunks_exact_mut(B::LANES).enumerate() {
+                    b.put(w[g], x[g], pairs);
+                    sum = b.xor(sum, x[g]);
+                }
             }
         }
-        let rest = groups.into_remainder();
-        let mut sum = self.b.sum(sum);
-        if !rest.is_empty() {
-            let mut buffer = [[0; 32]; GROUP_PAIRS_MAX];
-            buffer[..rest.len()].copy_from_slice(rest);
-            let y = self.second_group(s, &offsets.next(self), &mut buffer[..G * B::LANES]);
-            let count = rest.len();
-            rest.copy_from_slice(&buffer[..count]);
-            for (g, pairs) in buffer[..G * B::LANES].chunks_exact_mut(B::LANES).enumerate() {
-                self.b.store(y[g], y[g], pairs);
-            }
-            for pair in &buffer[..count] {
-                sum ^= block(&pair[16..]);
+        let offsets = offsets.next(self);
+        let mut last = [self.zero; 2];
+        for (pairs, offset) in groups.into_remainder().chunks_mut(B::LANES).zip(offsets) {
+            let (m, n) = b.load(pairs);
+            let [[w], [x]] = self.first_group([offset], [m], [n]);
+            if pairs.len() == B::LANES {
+                b.put(w, x, pairs);
+                sum = b.xor(sum, x);
+            } else {
+                last = [w, x];
+                sum = b.xor(sum, b.only(x, pairs.len()));
             }
         }
-        sum
+        (b.sum(sum), last)
     }
 
     #[inline(always)]
-    fn second_group<const G: usize>(
+    fn first_group<const N: usize>(
         &self,
+        offsets: [B::Vector; N],
+        m: [B::Vector; N],
+        n: [B::Vector; N],
+    ) -> [[B::Vector; N]; 2] {
+        let w = self.rounds(std::array::from_fn(|g| self.b.xor(n[g], offsets[g])), m);
+        let x = self.rounds(w.map(|w| self.b.xor(w, self.i)), n);
+        [w, x]
+    }
+
+    /// Replaces what the first pass left by the output pairs and gives the sum of the `Y_i`.
+    #[inline(always)]
+    fn second_pass<const G: usize, const N: usize>(
+        &self,
+        mut offsets: Offsets<B, G>,
         s: B::Vector,
-        offsets: &[B::Vector; G],
-        group: &mut [Pair],
-    ) -> [B::Vector; G] {
+        last: [B::Vector; 2],
+        pairs: &mut [Pair],
+    ) -> B::Vector {
         let b = self.b;
-        let (mut w, mut x) = ([self.zero; G], [self.zero; G]);
-        for (g, pairs) in group.chunks_exact(B::LANES).enumerate() {
-            (w[g], x[g]) = b.load(pairs);
+        // The offset of E(2,i) differs from that of E(1,i) by 2·J + 1·J.
+        let s = b.xor(s, b.xor(self.j, self.j_twice));
+        let mut sum = self.zero;
+        let mut groups = pairs.chunks_exact_mut(G * B::LANES);
+        for group in &mut groups {
+            let offsets = offsets.next(self);
+            for (pairs, offsets) in group.chunks_exact_mut(N * B::LANES).zip(offsets.as_chunks::<N>().0) {
+                let (mut w, mut x) = ([self.zero; N], [self.zero; N]);
+                for (g, pairs) in pairs.chunks_exact(B::LANES).enumerate() {
+                    (w[g], x[g]) = b.get(pairs);
+                }
+                let [c, d, y] = self.second_group(*offsets, s, w, x);
+                for (g, pairs) in pairs.chunks_exact_mut(B::LANES).enumerate() {
+                    b.store(c[g], d[g], pairs);
+                    sum = b.xor(sum, y[g]);
+                }
+            }
         }
-        let masks = self.rounds(offsets.map(|offset| b.xor(offset, s)));
-        for g in 0..G {
-            (w[g], x[g]) = (b.xor(w[g], masks[g]), b.xor(x[g], masks[g]));
+        let offsets = offsets.next(self);
+        for (pairs, offset) in groups.into_remainder().chunks_mut(B::LANES).zip(offsets) {
+            let (w, x) = if pairs.len() == B::LANES { b.get(pairs) } else { last.into() };
+            let [[c], [d], [y]] = self.second_group([offset], s, [w], [x]);
+            b.store(c, d, pairs);
+            sum = b.xor(sum, if pairs.len() == B::LANES { y } else { b.only(y, pairs.len()) });
         }
-        let (y, z) = (w, x);
-        let (mut c_second, mut c_first) = (y, z);
-        self.feistel(&mut c_second, &z, |_, state| b.xor(state, self.i_round));
-        self.feistel(&mut c_first, &c_second, |g, state| b.xor(state, offsets[g]));
-        for (g, pairs) in group.chunks_exact_mut(B::LANES).enumerate() {
-            b.store(c_first[g], c_second[g], pairs);
-        }
-        y
+        b.sum(sum)
+    }
+
+    #[inline(always)]
+    fn second_group<const N: usize>(
+        &self,
+        offsets: [B::Vector; N],
+        s: B::Vector,
+        w: [B::Vector; N],
+        x: [B::Vector; N],
+    ) -> [[B::Vector; N]; 3] {
+        let b = self.b;
+        let masks = self.rounds(offsets.map(|offset| b.xor(offset, s)), [self.zero; N]);
+        let y: [_; N] = std::array::from_fn(|g| b.xor(w[g], masks[g]));
+        let z: [_; N] = std::array::from_fn(|g| b.xor(x[g], masks[g]));
+        let d = self.rounds(z.map(|z| b.xor(z, self.i)), y);
+        let c = self.rounds(std::array::from_fn(|g| b.xor(d[g], offsets[g])), z);
+        [c, d, y]
     }
 }
 
-/// The offsets of `E(1,i)` for i = 1, 2, ... in groups of `G` vectors. Eight pairs in a row share their multiple of I.
+/// What stands between the pairs and the last two blocks, as the blocks that are absorbed.
+enum Fragment<B: Blocks> {
+    Empty,
+    Short(B::Vector),
+    Long(B::Vector, B::Vector),
+}
+
+impl<B: Blocks> Fragment<B> {
+    /// From the fragment and the last two blocks, which are 32 to 63 bytes.
+    #[inline(always)]
+    fn new(b: B, ends: &[u8]) -> Self {
+        match ends.len() - 32 {
+            0 => Self::Empty,
+            bytes @ 1..16 => Self::Short(Self::padded(b, block(ends, 0), bytes)),
+            bytes => Self::Long(b.splat(block(ends, 0)), Self::padded(b, block(ends, 16), bytes - 16)),
+        }
+    }
+
+    /// The first `bytes` of a block, then a one bit and zeros.
+    #[inline(always)]
+    fn padded(b: B, block_of: &Block, bytes: usize) -> B::Vector {
+        static KEPT: [u8; 32] = {
+            let mut kept = [0; 32];
+            (kept.split_at_mut(16).0).copy_from_slice(&[0xff; 16]);
+            kept
+        };
+        static ONE: [u8; 32] = {
+            let mut one = [0; 32];
+            one[16] = 0x80;
+            one
+        };
+        let kept = b.and(b.splat(block_of), b.splat(block(&KEPT, 16 - bytes)));
+        b.xor(kept, b.splat(block(&ONE, 16 - bytes)))
+    }
+}
+
+/// The offsets of `E(1,i)` for i = 1, 2, ... in groups of eight pairs, which share their multiple of I.
+#[derive(Clone, Copy)]
 struct Offsets<B: Blocks, const G: usize> {
     j_and_l: [B::Vector; G],
-    doubled: u128,
+    i_doubled: B::Number,
 }
 
 impl<B: Blocks, const G: usize> Offsets<B, G> {
     #[inline(always)]
     fn new(aez: &Aez<B>) -> Self {
+        const { assert!(G * B::LANES == 8) };
         let mut multiples = [aez.j; 8];
-        for (multiple, factor) in multiples.iter_mut().zip(1..8) {
-            *multiple ^= times(aez.l, factor);
+        for (slot, multiple) in multiples.iter_mut().enumerate() {
+            *multiple = aez.b.xor(*multiple, aez.l[(slot + 1) % 8]);
         }
         let mut j_and_l = [aez.zero; G];
-        for (g, vector) in j_and_l.iter_mut().enumerate() {
-            let slot = g * B::LANES % 8;
-            *vector = aez.b.set(&multiples[slot..slot + B::LANES]);
+        for (vector, multiples) in j_and_l.iter_mut().zip(multiples.chunks_exact(B::LANES)) {
+            *vector = aez.b.set(multiples);
         }
-        Self { j_and_l, doubled: aez.i }
+        Self { j_and_l, i_doubled: aez.i_doubled }
     }
 
     #[inline(always)]
     fn next(&mut self, aez: &Aez<B>) -> [B::Vector; G] {
-        let mut offsets = self.j_and_l;
-        let mut i = aez.zero;
-        for (g, offset) in offsets.iter_mut().enumerate() {
-            if g * B::LANES % 8 == 0 {
-                self.doubled = double(self.doubled);
-                i = aez.b.splat(self.doubled);
-            }
-            *offset = aez.b.xor(*offset, i);
-        }
-        offsets
+        let i = aez.b.vector(self.i_doubled);
+        self.i_doubled = aez.b.double(self.i_doubled);
+        self.j_and_l.map(|offset| aez.b.xor(offset, i))
     }
 }

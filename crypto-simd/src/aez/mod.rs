@@ -1,18 +1,14 @@
 //! AEZ v5 (sphinx.md 2.5): the wide-block cipher of packet payloads, in place and without allocation.
 //!
-//! The algorithm stands once, in `cipher`, over vectors of AES blocks (`blocks`); each level of CPU brings its vectors:
-//! AES-NI, VAES with 256 or 512 bits, or a bit-sliced AES that is constant time everywhere.
+//! The algorithm stands once, in `cipher`, over vectors of AES blocks (`crate::aes`); each level of CPU brings its own.
 //!
 //! Sphinx uses a 48-byte key, a 16-byte nonce, no associated data and no authenticator ([`encipher_in_place`],
 //! [`decipher_in_place`]); the general forms serve the recorded vectors.
 
-mod blocks;
 mod cipher;
-mod soft;
-#[cfg(target_arch = "x86_64")]
-mod x86;
+mod entries;
 
-use crate::cpu::{Proof, kernels};
+use crate::cpu::{Kernels, Proof, kernels};
 use crate::symmetric::OpenError;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -36,10 +32,22 @@ pub(crate) struct Tweak<'a> {
     ad: &'a [&'a [u8]],
 }
 
+/// The offset of a message.
+#[derive(Clone, Copy)]
+pub(crate) enum Delta<'a> {
+    /// That of a nonce of Sphinx's length, without associated data and authenticator.
+    Of(&'a [u8; IV_BYTES]),
+    /// Any other, as hashed.
+    Hashed([u8; 16]),
+}
+
 /// The entry points of one level of CPU.
 #[derive(Clone, Copy)]
 pub(crate) struct Kernel {
-    cipher: fn(&[u8; KEY_BYTES], &Tweak<'_>, &mut [u8], Direction),
+    /// For 32 bytes or more.
+    core: fn(&[u8; KEY_BYTES], Delta<'_>, &mut [u8], Direction),
+    /// For 1 to 31 bytes.
+    tiny: fn(&[u8; KEY_BYTES], Delta<'_>, &mut [u8], Direction),
     hash: fn(&[u8; KEY_BYTES], &Tweak<'_>) -> [u8; 16],
     prf: fn(&[u8; KEY_BYTES], &[u8; 16], &mut [u8]),
 }
@@ -47,26 +55,29 @@ pub(crate) struct Kernel {
 /// The entry points for a level.
 pub(crate) fn kernel(proof: Proof) -> Kernel {
     match proof {
-        Proof::Portable => soft::KERNEL,
+        Proof::Portable => entries::PORTABLE,
         #[cfg(target_arch = "x86_64")]
-        Proof::Avx2(token) => x86::aes_ni(token),
+        Proof::Avx2(token) => entries::aes_ni(token),
         #[cfg(target_arch = "x86_64")]
-        Proof::Avx2Vaes(token) => x86::vaes_256(token),
+        Proof::Avx2Vaes(token) => entries::vaes_256(token),
         #[cfg(target_arch = "x86_64")]
-        Proof::Avx512(token) => x86::vaes_512(token),
+        Proof::Avx512(token) => entries::vaes_512(token),
     }
 }
 
 /// Enciphers a payload: no associated data, no authenticator; the length stays. An empty message stays empty.
 pub fn encipher_in_place(key: &[u8; KEY_BYTES], iv: &[u8; IV_BYTES], data: &mut [u8]) {
-    let tweak = Tweak { tau_bits: 0, nonce: iv, ad: &[] };
-    (kernels().aez.cipher)(key, &tweak, data, Direction::Encipher);
+    kernels().aez.cipher(key, Delta::Of(iv), data, Direction::Encipher);
 }
 
 /// The inverse of [`encipher_in_place`]; every text deciphers to something.
 pub fn decipher_in_place(key: &[u8; KEY_BYTES], iv: &[u8; IV_BYTES], data: &mut [u8]) {
-    let tweak = Tweak { tau_bits: 0, nonce: iv, ad: &[] };
-    (kernels().aez.cipher)(key, &tweak, data, Direction::Decipher);
+    decipher_in_place_with(kernels(), key, iv, data);
+}
+
+/// [`decipher_in_place`] with the kernel of another level than this process uses, for comparisons.
+pub fn decipher_in_place_with(kernels: &Kernels, key: &[u8; KEY_BYTES], iv: &[u8; IV_BYTES], data: &mut [u8]) {
+    kernels.aez.cipher(key, Delta::Of(iv), data, Direction::Decipher);
 }
 
 /// Encrypts in place with associated data and an authenticator of `tau_bytes`: `buffer` holds the message, then
@@ -102,6 +113,14 @@ pub fn extract_key(key: &[u8]) -> Zeroizing<[u8; KEY_BYTES]> {
 }
 
 impl Kernel {
+    fn cipher(&self, key: &[u8; KEY_BYTES], delta: Delta<'_>, data: &mut [u8], direction: Direction) {
+        match data.len() {
+            0 => {}
+            1..32 => (self.tiny)(key, delta, data, direction),
+            _ => (self.core)(key, delta, data, direction),
+        }
+    }
+
     fn encrypt(&self, key: &[u8; KEY_BYTES], nonce: &[u8], ad: &[&[u8]], tau_bytes: usize, buffer: &mut [u8]) {
         assert!(tau_bytes <= buffer.len(), "the buffer has room for the authenticator");
         let tweak = Tweak { tau_bits: 8 * tau_bytes as u128, nonce, ad };
@@ -110,7 +129,7 @@ impl Kernel {
             (self.prf)(key, &(self.hash)(key, &tweak), room);
         } else {
             room.fill(0);
-            (self.cipher)(key, &tweak, buffer, Direction::Encipher);
+            self.cipher(key, Delta::Hashed((self.hash)(key, &tweak)), buffer, Direction::Encipher);
         }
     }
 
@@ -139,7 +158,7 @@ impl Kernel {
             }
             buffer.zeroize();
         } else {
-            (self.cipher)(key, &tweak, buffer, Direction::Decipher);
+            self.cipher(key, Delta::Hashed((self.hash)(key, &tweak)), buffer, Direction::Decipher);
             difference = buffer[message_bytes..].iter().fold(0, |all, byte| all | byte);
         }
         if difference == 0 {

@@ -100,19 +100,53 @@ fn extract_vectors() {
 #[test]
 fn every_length_agrees_with_zears() {
     each_level(|level, kernel| {
-        for length in (1..700).chain([1000, 2032, 4095, 33_000]) {
+        for length in (1..700).chain(1900..2060).chain([1000, 2574, 4095, 30_000, 30_574, 32_768, 33_000]) {
             let (mut key, mut iv, mut message) = ([0; KEY_BYTES], [0; IV_BYTES], vec![0; length]);
             let mut random = SeededRandom::new(&[length as u8; 32]);
             random.fill(&mut key);
             random.fill(&mut iv);
             random.fill(&mut message);
             let expected = Aez::new(&key).encrypt(&iv, &[], 0, &message);
-            let tweak = Tweak { tau_bits: 0, nonce: &iv, ad: &[] };
             let mut data = message.clone();
-            (kernel.cipher)(&key, &tweak, &mut data, Direction::Encipher);
+            kernel.cipher(&key, Delta::Of(&iv), &mut data, Direction::Encipher);
             assert!(data == expected, "level {level}, {length} bytes: encipher");
-            (kernel.cipher)(&key, &tweak, &mut data, Direction::Decipher);
+            kernel.cipher(&key, Delta::Of(&iv), &mut data, Direction::Decipher);
             assert!(data == message, "level {level}, {length} bytes: decipher");
+        }
+    });
+}
+
+/// The fast form of the usual offset is the general one's.
+#[test]
+fn the_offset_of_a_nonce_is_its_hash() {
+    each_level(|level, kernel| {
+        for length in [1, 17, 40, 300] {
+            let (key, iv) = ([7; KEY_BYTES], [length as u8; IV_BYTES]);
+            let (mut data, mut expected) = (vec![9; length], vec![9; length]);
+            let hashed = (kernel.hash)(&key, &Tweak { tau_bits: 0, nonce: &iv, ad: &[] });
+            kernel.cipher(&key, Delta::Of(&iv), &mut data, Direction::Encipher);
+            kernel.cipher(&key, Delta::Hashed(hashed), &mut expected, Direction::Encipher);
+            assert!(data == expected, "level {level}, {length} bytes");
+        }
+    });
+}
+
+/// Nothing in front of the message or behind it changes, wherever it lies.
+#[test]
+fn neighbours_of_a_message_stay() {
+    each_level(|level, kernel| {
+        for length in (1..300).step_by(7) {
+            for start in [0, 1, 16, 33] {
+                let mut room = vec![0xa5; start + length + 70];
+                kernel.cipher(
+                    &[1; KEY_BYTES],
+                    Delta::Of(&[2; 16]),
+                    &mut room[start..start + length],
+                    Direction::Decipher,
+                );
+                let neighbours = room[..start].iter().chain(&room[start + length..]);
+                assert!(neighbours.copied().all(|byte| byte == 0xa5), "level {level}, {length} bytes");
+            }
         }
     });
 }

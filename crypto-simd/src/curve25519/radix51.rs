@@ -3,7 +3,8 @@
 //! Ranges of limbs: [`Reduced`] below 2^51 + 2^18, so that all fits into the 52 bits that are multiplied;
 //! [`Unreduced`] below 2^61: a product's column is at most 19 · 14 · 2^52 + 15 · 2^52.
 
-use super::{BATCH, BYTES, Field};
+use super::BYTES;
+use super::ladder::{Arithmetic, Field, LANES_MAX};
 use crate::lanes::MultiplyAdd52;
 
 const LIMB_BITS: u32 = 51;
@@ -72,42 +73,10 @@ impl<L: MultiplyAdd52> Radix51<L> {
     }
 }
 
-impl<L: MultiplyAdd52> Field for Radix51<L> {
+impl<L: MultiplyAdd52> Arithmetic for Radix51<L> {
     type Reduced = Reduced<L::Vector>;
     type Unreduced = Unreduced<L::Vector>;
-    type Words = L::Vector;
     type Mask = L::Vector;
-
-    #[inline(always)]
-    fn parse(self, bytes: &[[u8; BYTES]]) -> Self::Reduced {
-        let mut limbs = [[0; BATCH]; 5];
-        for (lane, bytes) in bytes.iter().enumerate() {
-            let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|index| bytes[at + index]));
-            limbs[0][lane] = word(0) & MASK;
-            limbs[1][lane] = word(6) >> 3 & MASK;
-            limbs[2][lane] = word(12) >> 6 & MASK;
-            limbs[3][lane] = word(19) >> 1 & MASK;
-            limbs[4][lane] = word(24) >> 12 & MASK;
-        }
-        Reduced(limbs.map(|limb| self.0.load(&limb)))
-    }
-
-    #[inline(always)]
-    fn serialise(self, a: Self::Reduced, bytes: &mut [[u8; BYTES]]) {
-        let mut limbs = [[0; BATCH]; 5];
-        for (vector, limb) in a.0.into_iter().zip(&mut limbs) {
-            self.0.store(vector, limb);
-        }
-        for (lane, bytes) in bytes.iter_mut().enumerate() {
-            *bytes = least_residue(limbs.map(|limb| limb[lane]));
-        }
-    }
-
-    #[inline(always)]
-    fn small(self, value: u64) -> Self::Unreduced {
-        let zero = self.0.splat(0);
-        Unreduced([self.0.splat(value), zero, zero, zero, zero])
-    }
 
     #[inline(always)]
     fn widen(self, a: Self::Reduced) -> Self::Unreduced {
@@ -194,9 +163,44 @@ impl<L: MultiplyAdd52> Field for Radix51<L> {
         }
         Reduced(selected)
     }
+}
+
+impl<L: MultiplyAdd52> Field for Radix51<L> {
+    const LANES: usize = L::LANES;
+    type Words = L::Vector;
 
     #[inline(always)]
-    fn words(self, words: &[u64]) -> Self::Words {
+    fn parse(self, bytes: &[&[u8; BYTES]]) -> Self::Reduced {
+        let mut limbs = [[0; LANES_MAX]; 5];
+        for (lane, bytes) in bytes.iter().enumerate() {
+            for (limb, value) in limbs.iter_mut().zip(super::parse_limbs(bytes)) {
+                limb[lane] = value;
+            }
+        }
+        Reduced(limbs.map(|limb| self.0.load(&limb)))
+    }
+
+    #[inline(always)]
+    fn limbs(self, a: Self::Reduced) -> [[u64; 5]; LANES_MAX] {
+        let mut limbs = [[0; 5]; LANES_MAX];
+        for (index, vector) in a.0.into_iter().enumerate() {
+            let mut words = [0; LANES_MAX];
+            self.0.store(vector, &mut words);
+            for (limbs, word) in limbs.iter_mut().zip(words) {
+                limbs[index] = word;
+            }
+        }
+        limbs
+    }
+
+    #[inline(always)]
+    fn small(self, value: u32) -> Self::Unreduced {
+        let zero = self.0.splat(0);
+        Unreduced([self.0.splat(u64::from(value)), zero, zero, zero, zero])
+    }
+
+    #[inline(always)]
+    fn words(self, words: &[u64; LANES_MAX]) -> Self::Words {
         self.0.load(words)
     }
 
@@ -211,42 +215,4 @@ impl<L: MultiplyAdd52> Field for Radix51<L> {
     fn differ(self, a: Self::Mask, b: Self::Mask) -> Self::Mask {
         self.0.xor(a, b)
     }
-}
-
-/// The least residue of reduced limbs, little-endian.
-#[inline(always)]
-fn least_residue(mut limbs: [u64; 5]) -> [u8; BYTES] {
-    // Twice, so that every limb is below 2^51 and the value below 2^255.
-    for _ in 0..2 {
-        let mut carry = 0;
-        for limb in &mut limbs {
-            *limb += carry;
-            carry = *limb >> LIMB_BITS;
-            *limb &= MASK;
-        }
-        limbs[0] += 19 * carry;
-    }
-    // The value is at least p exactly when adding 19 carries out of 255 bits; then 19 is what subtracting p adds.
-    let mut carry = 19;
-    for limb in limbs {
-        carry = (limb + carry) >> LIMB_BITS;
-    }
-    limbs[0] += 19 * carry;
-    let mut carry = 0;
-    for limb in &mut limbs {
-        *limb += carry;
-        carry = *limb >> LIMB_BITS;
-        *limb &= MASK;
-    }
-    let words = [
-        limbs[0] | limbs[1] << 51,
-        limbs[1] >> 13 | limbs[2] << 38,
-        limbs[2] >> 26 | limbs[3] << 25,
-        limbs[3] >> 39 | limbs[4] << 12,
-    ];
-    let mut bytes = [0; BYTES];
-    for (bytes, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(words) {
-        *bytes = word.to_le_bytes();
-    }
-    bytes
 }

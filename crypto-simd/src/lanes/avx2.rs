@@ -88,6 +88,13 @@ impl Lanes for Avx2 {
     fn rotate_left<const BITS: u32>(self, a: __m256i) -> __m256i {
         // SAFETY: the token proves the feature.
         unsafe {
+            if BITS.is_multiple_of(8) {
+                // Whole bytes: one shuffle instead of two shifts.
+                let from = |byte: i64| (byte - i64::from(BITS / 8)) & 7;
+                let lane = (0..8).fold(0, |lane, byte| lane | from(byte) << (8 * byte));
+                let second = lane | 0x0808_0808_0808_0808;
+                return _mm256_shuffle_epi8(a, _mm256_setr_epi64x(lane, second, lane, second));
+            }
             let right = _mm_cvtsi32_si128(64 - BITS as i32);
             _mm256_or_si256(_mm256_sll_epi64(a, _mm_cvtsi32_si128(BITS as i32)), _mm256_srl_epi64(a, right))
         }
@@ -97,6 +104,23 @@ impl Lanes for Avx2 {
     fn mul_32(self, a: __m256i, b: __m256i) -> __m256i {
         // SAFETY: the token proves the feature.
         unsafe { _mm256_mul_epu32(a, b) }
+    }
+
+    #[inline(always)]
+    fn transpose(self, rows: &mut [__m256i]) {
+        let rows: &mut [__m256i; 4] = rows.first_chunk_mut().expect("a row for each lane");
+        let [a, b, c, d] = *rows;
+        // SAFETY: the token proves the feature.
+        *rows = unsafe {
+            let (even_ab, odd_ab) = (_mm256_unpacklo_epi64(a, b), _mm256_unpackhi_epi64(a, b));
+            let (even_cd, odd_cd) = (_mm256_unpacklo_epi64(c, d), _mm256_unpackhi_epi64(c, d));
+            [
+                _mm256_permute2x128_si256::<0x20>(even_ab, even_cd),
+                _mm256_permute2x128_si256::<0x20>(odd_ab, odd_cd),
+                _mm256_permute2x128_si256::<0x31>(even_ab, even_cd),
+                _mm256_permute2x128_si256::<0x31>(odd_ab, odd_cd),
+            ]
+        };
     }
 
     #[inline(always)]

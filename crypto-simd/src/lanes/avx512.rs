@@ -98,6 +98,52 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
+    fn xor_3(self, a: __m512i, b: __m512i, c: __m512i) -> __m512i {
+        // SAFETY: the token proves the feature.
+        unsafe { _mm512_ternarylogic_epi64::<0x96>(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn xor_and_not(self, a: __m512i, b: __m512i, c: __m512i) -> __m512i {
+        // SAFETY: the token proves the feature.
+        unsafe { _mm512_ternarylogic_epi64::<0xd2>(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn transpose(self, rows: &mut [__m512i]) {
+        let rows: &mut [__m512i; 8] = rows.first_chunk_mut().expect("a row for each lane");
+        let [a, b, c, d, e, f, g, h] = *rows;
+        // SAFETY: the token proves the feature.
+        unsafe {
+            // Even and odd columns of pairs of rows: each part of 128 bits is a column of two rows.
+            let (even_ab, odd_ab) = (_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
+            let (even_cd, odd_cd) = (_mm512_unpacklo_epi64(c, d), _mm512_unpackhi_epi64(c, d));
+            let (even_ef, odd_ef) = (_mm512_unpacklo_epi64(e, f), _mm512_unpackhi_epi64(e, f));
+            let (even_gh, odd_gh) = (_mm512_unpacklo_epi64(g, h), _mm512_unpackhi_epi64(g, h));
+            // Parts 0 and 2, or 1 and 3, of both operands.
+            macro_rules! parts_02 {
+                ($a:expr, $b:expr) => {
+                    _mm512_shuffle_i64x2::<0x88>($a, $b)
+                };
+            }
+            macro_rules! parts_13 {
+                ($a:expr, $b:expr) => {
+                    _mm512_shuffle_i64x2::<0xdd>($a, $b)
+                };
+            }
+            let (low_04, high_04) = (parts_02!(even_ab, even_cd), parts_02!(even_ef, even_gh));
+            let (low_26, high_26) = (parts_13!(even_ab, even_cd), parts_13!(even_ef, even_gh));
+            let (low_15, high_15) = (parts_02!(odd_ab, odd_cd), parts_02!(odd_ef, odd_gh));
+            let (low_37, high_37) = (parts_13!(odd_ab, odd_cd), parts_13!(odd_ef, odd_gh));
+            let (row_0, row_4) = (parts_02!(low_04, high_04), parts_13!(low_04, high_04));
+            let (row_1, row_5) = (parts_02!(low_15, high_15), parts_13!(low_15, high_15));
+            let (row_2, row_6) = (parts_02!(low_26, high_26), parts_13!(low_26, high_26));
+            let (row_3, row_7) = (parts_02!(low_37, high_37), parts_13!(low_37, high_37));
+            *rows = [row_0, row_1, row_2, row_3, row_4, row_5, row_6, row_7];
+        }
+    }
+
+    #[inline(always)]
     fn apart<T>(self, work: impl FnOnce() -> T) -> T {
         #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
         #[inline(never)]

@@ -11,6 +11,12 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod doubles;
+
+pub(crate) use doubles::{Array, Doubles};
+mod words16;
+
+pub use words16::Words16;
 
 /// `LANES` words that go through the same operations. Additions and shifts wrap, as the instructions do.
 pub trait Lanes: Copy {
@@ -67,6 +73,24 @@ pub trait Lanes: Copy {
 
     /// The product of the low 32 bits of a and b.
     fn mul_32(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+
+    /// a ^ b ^ c
+    #[inline(always)]
+    fn xor_3(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector {
+        self.xor(self.xor(a, b), c)
+    }
+
+    /// a ^ (!b & c), the step chi of Keccak.
+    #[inline(always)]
+    fn xor_and_not(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector {
+        self.xor(a, self.and_not(b, c))
+    }
+
+    /// Exchanges rows and columns of the first `LANES` rows.
+    ///
+    /// # Panics
+    /// When there are fewer rows than lanes.
+    fn transpose(self, rows: &mut [Self::Vector]);
 
     /// Does the work in a function of its own: what is long and done in many places is in the program once, and stays
     /// in the CPU's caches of instructions.
@@ -169,6 +193,12 @@ impl<const N: usize> Lanes for Emulated<N> {
     #[inline(always)]
     fn mul_32(self, a: [u64; N], b: [u64; N]) -> [u64; N] {
         std::array::from_fn(|lane| (a[lane] & MASK_32) * (b[lane] & MASK_32))
+    }
+
+    #[inline(always)]
+    fn transpose(self, rows: &mut [[u64; N]]) {
+        let rows: &mut [[u64; N]; N] = rows.first_chunk_mut().expect("a row for each lane");
+        *rows = std::array::from_fn(|row| std::array::from_fn(|lane| rows[lane][row]));
     }
 
     #[inline(never)]

@@ -36,9 +36,29 @@ fn each_operation<L: Lanes>(lanes: L, mut check: impl FnMut(&str, u64, u64, u64)
             check("or", lanes.or(a, vector_b));
             check("and_not", lanes.and_not(a, vector_b));
             check("rotate_left", lanes.rotate_left::<41>(a));
+            check("rotate_bytes", lanes.rotate_left::<56>(a));
             check("mul_32", lanes.mul_32(a, vector_b));
             check("select", lanes.select(lanes.splat(0u64.wrapping_sub(b & 1)), a, vector_b));
             check("add", lanes.apart(|| lanes.add(a, vector_b)));
+            check("xor_3", lanes.xor_3(a, vector_b, lanes.splat(THIRD)));
+            check("xor_and_not", lanes.xor_and_not(a, vector_b, lanes.splat(THIRD)));
+        }
+    }
+}
+
+/// The third operand.
+const THIRD: u64 = 0x0123_4567_89ab_cdef;
+
+fn transposes<L: Lanes>(lanes: L) {
+    let word = |row: usize, lane: usize| (row * L::LANES + lane) as u64;
+    let row = |row| lanes.load(&std::array::from_fn::<_, 8, _>(|lane| word(row, lane)));
+    let mut rows: Vec<_> = (0..L::LANES).map(row).collect();
+    lanes.transpose(&mut rows);
+    for (row, vector) in rows.into_iter().enumerate() {
+        let mut words = [0; 8];
+        lanes.store(vector, &mut words);
+        for lane in 0..L::LANES {
+            assert_eq!(words[lane], word(lane, row), "row {row}, lane {lane}");
         }
     }
 }
@@ -79,6 +99,7 @@ fn expected(name: &str, a: u64, b: u64) -> u64 {
         "or" => wide_a | wide_b,
         "and_not" => wide_b - (wide_a & wide_b),
         "rotate_left" => (wide_a << 41) + (wide_a << 41) / modulus,
+        "rotate_bytes" => (wide_a << 56) + (wide_a << 56) / modulus,
         "select" => {
             if b & 1 == 1 {
                 wide_a
@@ -87,6 +108,8 @@ fn expected(name: &str, a: u64, b: u64) -> u64 {
             }
         }
         "mul_32" => (wide_a % (1 << 32)) * (wide_b % (1 << 32)),
+        "xor_3" => wide_a ^ wide_b ^ u128::from(THIRD),
+        "xor_and_not" => wide_a ^ u128::from(!b & THIRD),
         "mul_low" => wide_a * wide_b,
         "madd52_low" => wide_b + product % (1 << 52),
         "madd52_high" => wide_b + product / (1 << 52),
@@ -104,13 +127,18 @@ fn emulated_operations() {
     each_operation(Emulated::<4>, is_expected);
     each_operation(Emulated::<8>, is_expected);
     each_multiply_add(Emulated::<8>, is_expected);
+    transposes(Emulated::<4>);
+    transposes(Emulated::<8>);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[test]
 fn avx2_operations() {
     match crate::cpu::Avx2::detect() {
-        Some(token) => each_operation(token, is_expected),
+        Some(token) => {
+            each_operation(token, is_expected);
+            transposes(token);
+        }
         None => println!("lanes avx2: NOT TESTED ON THIS HOST"),
     }
 }
@@ -122,6 +150,7 @@ fn avx512_operations() {
         Some(token) => {
             each_operation(token, is_expected);
             each_multiply_add(token, is_expected);
+            transposes(token);
         }
         None => println!("lanes avx512: NOT TESTED ON THIS HOST"),
     }

@@ -3,9 +3,16 @@
 use super::kem::{self, Kem, KemDecapsulationKey, KemInfo};
 use super::nike::{Nike, NikePrivateKey};
 use super::{SchemeError, SharedSecret, x448, x25519};
+use crate::curve448;
 use crate::random::Random;
-use crate::symmetric::{Blake2Xb, blake2b_256};
-use zeroize::Zeroizing;
+use crate::symmetric::{Blake2Xb, blake2b_256, blake2b_256_batch};
+use zeroize::{Zeroize, Zeroizing};
+
+/// Secrets are hashed in groups of this many, so that everything fits on the stack.
+const GROUP: usize = 8;
+/// Bytes of the longest public key; shared secrets and ciphertexts are as long as public keys.
+const PUBLIC_KEY_BYTES_MAX: usize = curve448::BYTES;
+const KEY_BYTES: usize = 32;
 
 /// A NIKE seen as a KEM.
 pub(super) struct Adapter {
@@ -85,12 +92,47 @@ impl KemDecapsulationKey for DecapsulationKey {
         results: &mut [Result<(), SchemeError>],
     ) {
         self.nike_key.derive_batch(ciphertexts, secrets, results);
-        for ((ciphertext, secret), result) in ciphertexts.iter().zip(secrets).zip(results) {
-            if result.is_ok() {
-                hash(secret, self.public_key(), ciphertext);
-            }
+        let groups = ciphertexts.chunks(GROUP).zip(secrets.chunks_mut(GROUP)).zip(results.chunks(GROUP));
+        for ((ciphertexts, secrets), results) in groups {
+            hash_group(self.public_key(), ciphertexts, secrets, results);
         }
     }
+}
+
+/// [`hash`] of the secrets of at most [`GROUP`] ciphertexts, without those that have an error.
+fn hash_group(
+    recipient_public: &[u8],
+    ciphertexts: &[&[u8]],
+    secrets: &mut [SharedSecret],
+    results: &[Result<(), SchemeError>],
+) {
+    let (count, bytes) = (ciphertexts.len(), recipient_public.len());
+    let mut keys = [[0; KEY_BYTES]; GROUP];
+    let mut messages = [[0; 2 * PUBLIC_KEY_BYTES_MAX]; GROUP];
+    let mut outputs = [[0; PUBLIC_KEY_BYTES_MAX]; GROUP];
+    if bytes == KEY_BYTES {
+        for ((key, secret), _) in keys.iter_mut().zip(&*secrets).zip(results).filter(|(_, result)| result.is_ok()) {
+            key.copy_from_slice(secret.as_bytes());
+        }
+    } else {
+        let unhashed: [&[u8]; GROUP] =
+            std::array::from_fn(|index| secrets.get(index).map_or(&[][..], |s| s.as_bytes()));
+        blake2b_256_batch(&unhashed[..count], &mut keys[..count]);
+    }
+    for ((message, ciphertext), _) in
+        messages.iter_mut().zip(ciphertexts).zip(results).filter(|(_, result)| result.is_ok())
+    {
+        message[..bytes].copy_from_slice(recipient_public);
+        message[bytes..2 * bytes].copy_from_slice(ciphertext);
+    }
+    let messages = messages.each_ref().map(|message| &message[..2 * bytes]);
+    let mut hashed = outputs.each_mut().map(|output| &mut output[..bytes]);
+    Blake2Xb::batch(&keys.each_ref()[..count], &messages[..count], &mut hashed[..count]);
+    for ((secret, output), _) in secrets.iter_mut().zip(&outputs).zip(results).filter(|(_, result)| result.is_ok()) {
+        secret.reset(bytes).copy_from_slice(&output[..bytes]);
+    }
+    keys.as_flattened_mut().zeroize();
+    outputs.as_flattened_mut().zeroize();
 }
 
 /// Replaces a Diffie-Hellman result by the hash of it and both public keys, the recipient's first.

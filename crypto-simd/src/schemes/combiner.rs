@@ -2,14 +2,17 @@
 
 use super::kem::{self, Kem, KemDecapsulationKey, KemInfo};
 use super::{SchemeError, SharedSecret, adapter, mlkem};
+use crate::curve448;
 use crate::random::Random;
-use crate::symmetric::blake2::{KeyedBlake2b256, blake2b_256};
-use zeroize::Zeroizing;
+use crate::symmetric::blake2::{KeyedBlake2b256, blake2b_256, blake2b_256_batch, blake2b_256_keyed_batch};
+use zeroize::{Zeroize, Zeroizing};
 
 const LABEL: &[u8] = b"splitprf-v1";
 const SECRET_BYTES: usize = 32;
 /// Ciphertexts are handed to the components in groups of this many, so that the slices fit on the stack.
 const GROUP: usize = 32;
+/// Secrets are combined this many at a time: two hashes for each fill the lanes of a vector.
+const PAIRS: usize = 4;
 
 /// A pair of KEMs in the order of the registry.
 pub(super) struct Combiner {
@@ -135,14 +138,78 @@ impl DecapsulationKey {
         let mut results_2 = [Ok(()); GROUP];
         self.first.decapsulate_batch(&first[..count], secrets, results);
         self.second.decapsulate_batch(&second[..count], &mut secrets_2[..count], &mut results_2[..count]);
+        let mut live = [0; GROUP];
+        let mut live_count = 0;
         for index in 0..count {
-            results[index] = results[index].and(results_2[index]).and_then(|()| {
-                let secret_1 = secrets[index].clone();
-                let components = [(&secret_1, first[index]), (&secrets_2[index], second[index])];
-                split_prf(&components, &mut secrets[index])
-            });
+            results[index] = results[index].and(results_2[index]);
+            if results[index].is_ok() {
+                live[live_count] = index;
+                live_count += 1;
+            }
+        }
+        let mut messages = Messages::default();
+        for indices in live[..live_count].chunks(PAIRS) {
+            messages.combine(indices, [&first, &second], secrets, &secrets_2);
         }
     }
+}
+
+/// Bytes of the longest message that [`split_prf`] hashes for a pair of the registry.
+const MESSAGE_BYTES_MAX: usize = LABEL.len() + 3 * size_of::<u32>() + curve448::BYTES + mlkem::CIPHERTEXT_BYTES;
+
+/// What [`split_prf`] hashes, for several pairs.
+struct Messages([[u8; MESSAGE_BYTES_MAX]; PAIRS]);
+
+impl Default for Messages {
+    fn default() -> Self {
+        Self([[0; MESSAGE_BYTES_MAX]; PAIRS])
+    }
+}
+
+impl Messages {
+    /// [`split_prf`] of at most [`PAIRS`] pairs with these indices: `secrets` holds the first components' secrets, then
+    /// the combined ones.
+    fn combine(
+        &mut self,
+        indices: &[usize],
+        ciphertexts: [&[&[u8]]; 2],
+        secrets: &mut [SharedSecret],
+        secrets_2: &[SharedSecret],
+    ) {
+        let mut parts: [&[u8]; 2 * PAIRS] = [&[]; 2 * PAIRS];
+        let mut messages: [&[u8]; 2 * PAIRS] = [&[]; 2 * PAIRS];
+        let buffers = self.0.iter_mut().zip(parts.as_chunks_mut().0).zip(messages.as_chunks_mut().0);
+        for (index, ((buffer, parts), messages)) in indices.iter().zip(buffers) {
+            *parts = [secrets[*index].as_bytes(), secrets_2[*index].as_bytes()];
+            *messages = [write_message(buffer, ciphertexts.map(|ciphertexts| ciphertexts[*index])); 2];
+        }
+        let count = 2 * indices.len();
+        let (mut keys, mut digests) = ([[0; SECRET_BYTES]; 2 * PAIRS], [[0; SECRET_BYTES]; 2 * PAIRS]);
+        blake2b_256_batch(&parts[..count], &mut keys[..count]);
+        blake2b_256_keyed_batch(&keys.each_ref()[..count], &messages[..count], &mut digests[..count]);
+        for (index, [first, second]) in indices.iter().zip(digests.as_chunks().0) {
+            let combined = secrets[*index].reset(SECRET_BYTES);
+            combined.iter_mut().zip(first.iter().zip(second)).for_each(|(byte, (a, b))| *byte = a ^ b);
+        }
+        keys.as_flattened_mut().zeroize();
+        digests.as_flattened_mut().zeroize();
+    }
+}
+
+/// The message of a pair of ciphertexts.
+fn write_message<'a>(buffer: &'a mut [u8; MESSAGE_BYTES_MAX], ciphertexts: [&[u8]; 2]) -> &'a [u8] {
+    let mut written = 0;
+    let mut write = |bytes: &[u8]| {
+        buffer[written..written + bytes.len()].copy_from_slice(bytes);
+        written += bytes.len();
+    };
+    write(LABEL);
+    write(&(ciphertexts.len() as u32).to_be_bytes());
+    for ciphertext in ciphertexts {
+        write(&(ciphertext.len() as u32).to_be_bytes());
+        write(ciphertext);
+    }
+    &buffer[..written]
 }
 
 fn split(bytes: &[u8], first_bytes: usize, second_bytes: usize) -> Result<(&[u8], &[u8]), SchemeError> {

@@ -1,20 +1,21 @@
-//! ML-KEM-768 (FIPS 203; sphinx.md 11.4) over libcrux's unpacked interface: the expanded key with its matrix is kept
-//! in the loaded key.
+//! ML-KEM-768 (FIPS 203; sphinx.md 11.4): batches by the kernel of the CPU's level, everything else by libcrux. The
+//! expanded key with its matrix is kept in the loaded key, in the form of either.
 
 use super::kem::{self, Kem, KemDecapsulationKey, KemInfo};
 use super::{SchemeError, SharedSecret, array};
-use crate::cpu::{Level, kernels};
+use crate::cpu::{Kernels, Level, kernels};
+use crate::mlkem::{self, BATCH_MAX, Kernel, Key, PRIVATE_KEY_BYTES};
 use crate::random::Random;
 #[cfg(target_arch = "x86_64")]
 use libcrux_ml_kem::mlkem768::avx2;
-use libcrux_ml_kem::mlkem768::{MlKem768Ciphertext, MlKem768PublicKey, portable};
-use zeroize::Zeroizing;
+use libcrux_ml_kem::mlkem768::{MlKem768Ciphertext, MlKem768PrivateKey, MlKem768PublicKey, portable};
+use zeroize::{Zeroize, Zeroizing};
 
 pub(super) const PUBLIC_KEY_BYTES: usize = 1184;
-pub(super) const CIPHERTEXT_BYTES: usize = 1088;
+pub(super) const CIPHERTEXT_BYTES: usize = mlkem::CIPHERTEXT_BYTES;
 pub(super) const SEED_BYTES: usize = 64;
 pub(super) const COINS_BYTES: usize = 32;
-pub(super) const SECRET_BYTES: usize = 32;
+pub(super) const SECRET_BYTES: usize = mlkem::SECRET_BYTES;
 
 /// The scheme.
 pub(super) struct MlKem768;
@@ -94,11 +95,13 @@ impl KemDecapsulationKey for DecapsulationKey {
         secrets: &mut [SharedSecret],
         results: &mut [Result<(), SchemeError>],
     ) {
-        for ((ciphertext, secret), result) in ciphertexts.iter().zip(secrets).zip(results) {
-            *result = array(ciphertext).map(|ciphertext| {
-                secret.reset(SECRET_BYTES).copy_from_slice(&*self.expanded.decapsulate(ciphertext));
-            });
-        }
+        self.expanded.decapsulate_batch(
+            ciphertexts.len(),
+            |index| array(ciphertexts[index]),
+            |index, outcome| {
+                results[index] = outcome.map(|secret| secrets[index].reset(SECRET_BYTES).copy_from_slice(secret));
+            },
+        );
     }
 }
 
@@ -126,19 +129,95 @@ pub(super) fn encapsulate(
 type Validate = fn(&MlKem768PublicKey) -> bool;
 type Encapsulate = fn(&MlKem768PublicKey, [u8; COINS_BYTES]) -> (MlKem768Ciphertext, [u8; SECRET_BYTES]);
 
-/// The key of a seed in the form in which the CPU's best code wants it.
-pub(super) enum ExpandedKey {
-    Portable(Box<portable::unpacked::MlKem768KeyPairUnpacked>),
-    #[cfg(target_arch = "x86_64")]
-    Avx2(Box<avx2::unpacked::MlKem768KeyPairUnpacked>),
+/// The key of a seed, expanded.
+pub(super) struct ExpandedKey {
+    library: LibraryKey,
+    /// The same for the kernel, where there is one.
+    lanes: Option<(Kernel, Box<Key>)>,
 }
 
 impl ExpandedKey {
     /// Expands the seed `d || z`.
     pub(super) fn new(seed: &[u8; SEED_BYTES]) -> Self {
-        Self::at_level(kernels().level, seed)
+        Self::for_kernels(kernels(), seed)
     }
 
+    fn for_kernels(kernels: &Kernels, seed: &[u8; SEED_BYTES]) -> Self {
+        let library = LibraryKey::at_level(kernels.level, seed);
+        let lanes = kernels.mlkem.map(|kernel| (kernel, Key::new(&library.private_key())));
+        Self { library, lanes }
+    }
+
+    /// The encapsulation key.
+    pub(super) fn public_key(&self) -> [u8; PUBLIC_KEY_BYTES] {
+        self.library.public_key()
+    }
+
+    /// The secrets of `count` ciphertexts; a wrong ciphertext gives a secret that nobody knows. `ciphertext` gives the
+    /// one of an index, `done` takes its secret.
+    pub(super) fn decapsulate_batch<'a>(
+        &self,
+        count: usize,
+        ciphertext: impl Fn(usize) -> Result<&'a [u8; CIPHERTEXT_BYTES], SchemeError>,
+        mut done: impl FnMut(usize, Result<&[u8; SECRET_BYTES], SchemeError>),
+    ) {
+        let mut group = Group { indices: [0; BATCH_MAX], ciphertexts: [&[0; CIPHERTEXT_BYTES]; BATCH_MAX], count: 0 };
+        for index in 0..count {
+            match ciphertext(index) {
+                Ok(ciphertext) => group.push(index, ciphertext),
+                Err(error) => done(index, Err(error)),
+            }
+            let full = self.lanes.as_ref().map_or(1, |(kernel, _)| kernel.batch);
+            if group.count == full || index + 1 == count {
+                self.decapsulate_group(&mut group, &mut done);
+            }
+        }
+    }
+
+    fn decapsulate_group(
+        &self,
+        group: &mut Group<'_>,
+        done: &mut impl FnMut(usize, Result<&[u8; SECRET_BYTES], SchemeError>),
+    ) {
+        let count = std::mem::take(&mut group.count);
+        let mut secrets = Zeroizing::new([[0; SECRET_BYTES]; BATCH_MAX]);
+        let (ciphertexts, secrets) = (&group.ciphertexts[..count], &mut secrets[..count]);
+        match &self.lanes {
+            Some((kernel, key)) if count >= kernel.least => (kernel.decapsulate)(key, ciphertexts, secrets),
+            _ => {
+                for (ciphertext, secret) in ciphertexts.iter().zip(secrets.iter_mut()) {
+                    *secret = *self.library.decapsulate(ciphertext);
+                }
+            }
+        }
+        for (index, secret) in group.indices.iter().zip(secrets.iter()) {
+            done(*index, Ok(secret));
+        }
+    }
+}
+
+/// The valid ciphertexts that go into one call of the kernel, with their places in the batch.
+struct Group<'a> {
+    indices: [usize; BATCH_MAX],
+    ciphertexts: [&'a [u8; CIPHERTEXT_BYTES]; BATCH_MAX],
+    count: usize,
+}
+
+impl<'a> Group<'a> {
+    fn push(&mut self, index: usize, ciphertext: &'a [u8; CIPHERTEXT_BYTES]) {
+        (self.indices[self.count], self.ciphertexts[self.count]) = (index, ciphertext);
+        self.count += 1;
+    }
+}
+
+/// libcrux's key in the form in which its best code for the CPU wants it.
+enum LibraryKey {
+    Portable(Box<portable::unpacked::MlKem768KeyPairUnpacked>),
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Box<avx2::unpacked::MlKem768KeyPairUnpacked>),
+}
+
+impl LibraryKey {
     #[cfg_attr(not(target_arch = "x86_64"), expect(unused_variables))]
     fn at_level(level: Level, seed: &[u8; SEED_BYTES]) -> Self {
         #[cfg(target_arch = "x86_64")]
@@ -152,8 +231,7 @@ impl ExpandedKey {
         Self::Portable(key)
     }
 
-    /// The encapsulation key.
-    pub(super) fn public_key(&self) -> [u8; PUBLIC_KEY_BYTES] {
+    fn public_key(&self) -> [u8; PUBLIC_KEY_BYTES] {
         match self {
             Self::Portable(key) => portable::unpacked::key_pair_serialized_public_key(key).into(),
             #[cfg(target_arch = "x86_64")]
@@ -161,8 +239,20 @@ impl ExpandedKey {
         }
     }
 
-    /// The secret of a ciphertext; a wrong ciphertext gives a secret that nobody knows.
-    pub(super) fn decapsulate(&self, ciphertext: &[u8; CIPHERTEXT_BYTES]) -> Zeroizing<[u8; SECRET_BYTES]> {
+    /// The key as FIPS 203 encodes it.
+    fn private_key(&self) -> Zeroizing<[u8; PRIVATE_KEY_BYTES]> {
+        let mut serialised = MlKem768PrivateKey::default();
+        match self {
+            Self::Portable(key) => portable::unpacked::key_pair_serialized_private_key_mut(key, &mut serialised),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(key) => avx2::unpacked::key_pair_serialized_private_key_mut(key, &mut serialised),
+        }
+        let private = Zeroizing::new(*serialised.as_slice());
+        serialised[0..].zeroize();
+        private
+    }
+
+    fn decapsulate(&self, ciphertext: &[u8; CIPHERTEXT_BYTES]) -> Zeroizing<[u8; SECRET_BYTES]> {
         let ciphertext = MlKem768Ciphertext::from(ciphertext);
         Zeroizing::new(match self {
             Self::Portable(key) => portable::unpacked::decapsulate(key, &ciphertext),
@@ -172,7 +262,7 @@ impl ExpandedKey {
     }
 }
 
-impl Drop for ExpandedKey {
+impl Drop for LibraryKey {
     fn drop(&mut self) {
         // SAFETY: both forms are arrays of integers or of vectors of integers without pointers or padding that
         // matters, so that all-zero bytes are a valid value; nothing reads them after this.

@@ -71,8 +71,8 @@ pub enum SchemeError {
 pub const SHARED_SECRET_BYTES_MAX: usize = 312;
 
 /// A shared secret of up to [`SHARED_SECRET_BYTES_MAX`] bytes, wiped when dropped.
-#[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct SharedSecret {
+    /// Zeros from `len` on: wiping a short secret costs little.
     bytes: [u8; SHARED_SECRET_BYTES_MAX],
     len: usize,
 }
@@ -80,6 +80,14 @@ pub struct SharedSecret {
 impl Default for SharedSecret {
     fn default() -> Self {
         Self::EMPTY
+    }
+}
+
+impl Clone for SharedSecret {
+    fn clone(&self) -> Self {
+        let mut secret = Self::EMPTY;
+        secret.reset(self.len).copy_from_slice(self.as_bytes());
+        secret
     }
 }
 
@@ -94,11 +102,26 @@ impl SharedSecret {
 
     /// Sets the length and gives the bytes to be written (at most [`SHARED_SECRET_BYTES_MAX`]).
     pub fn reset(&mut self, len: usize) -> &mut [u8] {
-        self.bytes.zeroize();
+        self.zeroize();
         self.len = len.min(SHARED_SECRET_BYTES_MAX);
         &mut self.bytes[..self.len]
     }
 }
+
+impl Zeroize for SharedSecret {
+    fn zeroize(&mut self) {
+        self.bytes[..self.len].zeroize();
+        self.len = 0;
+    }
+}
+
+impl Drop for SharedSecret {
+    fn drop(&mut self) {
+        self.zeroize();
+    }
+}
+
+impl ZeroizeOnDrop for SharedSecret {}
 
 /// The index among the built-in names of the scheme that an operator calls `name`.
 fn look_up(

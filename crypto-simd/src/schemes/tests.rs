@@ -126,6 +126,35 @@ fn batches_agree_with_single_operations() {
     }
 }
 
+/// The same for KEMs, whose combiners hash in groups.
+#[test]
+fn decapsulated_batches_agree_with_single_operations() {
+    for info in kem::registered() {
+        let Ok(scheme) = kem::by_name(info.name) else { continue };
+        let mut random = SeededRandom::new(&[8; 32]);
+        let key = scheme.load(&scheme.generate(&mut random)).unwrap();
+        let (mut ciphertexts, mut expected) = (Vec::new(), Vec::new());
+        for index in 0..41 {
+            let (mut ciphertext, mut secret) = (vec![0; info.ciphertext_bytes], SharedSecret::default());
+            scheme.encapsulate(key.public_key(), &mut random, &mut ciphertext, &mut secret).unwrap();
+            if index % 7 == 3 {
+                ciphertext.pop();
+            }
+            expected.push(if index % 7 == 3 { Err(SchemeError::Length) } else { Ok(secret.as_bytes().to_vec()) });
+            ciphertexts.push(ciphertext);
+        }
+        let ciphertexts: Vec<&[u8]> = ciphertexts.iter().map(Vec::as_slice).collect();
+        for count in (0..12).chain([31, 32, 33, 40, 41]) {
+            let (mut secrets, mut results) = (vec![SharedSecret::default(); count], vec![Ok(()); count]);
+            key.decapsulate_batch(&ciphertexts[..count], &mut secrets, &mut results);
+            for (index, (secret, result)) in secrets.iter().zip(results).enumerate() {
+                let found = result.map(|()| secret.as_bytes().to_vec());
+                assert_eq!(found, expected[index], "{}: {index} of {count}", info.name);
+            }
+        }
+    }
+}
+
 /// All-zero X25519 results end the operation on both sides (sphinx.md 18.1), alone in their place of a batch.
 #[test]
 fn degenerate_halves_are_refused() {

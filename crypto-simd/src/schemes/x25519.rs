@@ -4,10 +4,11 @@
 use super::nike::{self, Nike, NikeInfo, NikePrivateKey};
 use super::{SchemeError, SharedSecret, array};
 use crate::cpu::kernels;
-use crate::curve25519::BATCH;
+use crate::curve25519::{BATCH_MAX, Kernel};
 use crate::random::Random;
+use std::ops::Range;
 use subtle::ConstantTimeEq;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 /// Bytes of every X25519 value.
 pub(super) const BYTES: usize = 32;
@@ -81,41 +82,56 @@ impl NikePrivateKey for PrivateKey {
     }
 }
 
-/// Multiplies `count` points, eight at a time where the CPU has a kernel for it. `operands` gives the scalar and the
+/// Multiplies `count` points, many at a time where the CPU has a kernel for it. `operands` gives the scalar and the
 /// point of an index, `done` takes its product.
 pub(super) fn multiply_batch<'a>(
     count: usize,
     operands: impl Fn(usize) -> Result<(&'a [u8; BYTES], &'a [u8; BYTES]), SchemeError>,
     mut done: impl FnMut(usize, Result<&[u8; BYTES], SchemeError>),
 ) {
-    for first in (0..count).step_by(BATCH) {
-        let indices = first..count.min(first + BATCH);
-        match kernels().x25519 {
-            // One call of the kernel costs as much as one and a half single multiplications.
-            Some(kernel) if indices.len() > 1 => {
-                let mut scalars = Zeroizing::new([[0; BYTES]; BATCH]);
-                let mut points = [[0; BYTES]; BATCH];
-                let mut products = Zeroizing::new([[0; BYTES]; BATCH]);
-                for (lane, index) in indices.clone().enumerate() {
-                    if let Ok((scalar, point)) = operands(index) {
-                        (scalars[lane], points[lane]) = (*scalar, *point);
-                    }
-                }
-                kernel(&scalars, &points, &mut products);
-                for (product, index) in products.iter().zip(indices) {
-                    let degenerate: bool = product.ct_eq(&[0; BYTES]).into();
-                    let product = if degenerate { Err(SchemeError::Degenerate) } else { Ok(product) };
-                    done(index, operands(index).and(product));
-                }
-            }
-            _ => {
-                for index in indices {
-                    let mut product = Zeroizing::new([0; BYTES]);
-                    let outcome = operands(index).and_then(|(scalar, point)| multiply(scalar, point, &mut product));
-                    done(index, outcome.map(|()| &*product));
-                }
-            }
+    let mut next = 0;
+    if let Some(kernel) = kernels().x25519 {
+        while let filled @ 1.. = worth_a_call(kernel.lanes, count - next) {
+            multiply_many(kernel, next..next + filled, &operands, &mut done);
+            next += filled;
         }
+    }
+    for index in next..count {
+        let mut product = Zeroizing::new([0; BYTES]);
+        let outcome = operands(index).and_then(|(scalar, point)| multiply(scalar, point, &mut product));
+        done(index, outcome.map(|()| &*product));
+    }
+}
+
+/// How many of `count` multiplications the next call of a kernel does. A vector costs as much as one and a half single
+/// multiplications, so one alone is left over.
+fn worth_a_call(lanes: usize, count: usize) -> usize {
+    let most = count.min(BATCH_MAX);
+    if most % lanes == 1 { most - 1 } else { most }
+}
+
+/// One call of a kernel, for at most [`BATCH_MAX`] indices.
+fn multiply_many<'a>(
+    kernel: Kernel,
+    indices: Range<usize>,
+    operands: impl Fn(usize) -> Result<(&'a [u8; BYTES], &'a [u8; BYTES]), SchemeError>,
+    mut done: impl FnMut(usize, Result<&[u8; BYTES], SchemeError>),
+) {
+    let count = indices.len();
+    let (mut scalars, mut points) = ([&[0; BYTES]; BATCH_MAX], [&[0; BYTES]; BATCH_MAX]);
+    let mut products = [[0; BYTES]; BATCH_MAX];
+    for (lane, index) in indices.clone().enumerate() {
+        // An index without operands multiplies zeros; its error is told below.
+        if let Ok((scalar, point)) = operands(index) {
+            (scalars[lane], points[lane]) = (scalar, point);
+        }
+    }
+    (kernel.multiply)(&scalars[..count], &points[..count], &mut products[..count]);
+    for (product, index) in products.iter_mut().zip(indices) {
+        let degenerate: bool = product.ct_eq(&[0; BYTES]).into();
+        let outcome = if degenerate { Err(SchemeError::Degenerate) } else { Ok(&*product) };
+        done(index, operands(index).and(outcome));
+        product.zeroize();
     }
 }
 

@@ -3,7 +3,8 @@
 use super::kem::{self, Kem, KemDecapsulationKey, KemInfo};
 use super::mlkem::{self, ExpandedKey};
 use super::{SchemeError, SharedSecret, array, x25519};
-use crate::keccak;
+use crate::cpu::kernels;
+use crate::keccak::{self, batch::sha3_256_batch};
 use crate::random::Random;
 use zeroize::Zeroizing;
 
@@ -12,6 +13,10 @@ const SEED_BYTES: usize = 32;
 const PUBLIC_KEY_BYTES: usize = mlkem::PUBLIC_KEY_BYTES + x25519::BYTES;
 const CIPHERTEXT_BYTES: usize = mlkem::CIPHERTEXT_BYTES + x25519::BYTES;
 const SECRET_BYTES: usize = 32;
+/// Bytes that the combiner hashes: both secrets, the X25519 parts of ciphertext and public key, the label.
+const MESSAGE_BYTES: usize = 4 * 32 + LABEL.len();
+/// Ciphertexts are handed to the components in groups of this many, so that what belongs to them fits on the stack.
+const GROUP: usize = 32;
 
 /// The scheme.
 pub(super) struct XWing;
@@ -70,7 +75,9 @@ impl Kem for XWing {
         let mut secret_x = Zeroizing::new([0; x25519::BYTES]);
         x25519::multiply(&ephemeral, array(public_x)?, &mut secret_x)?;
         ciphertext_x.copy_from_slice(&x25519::multiply_base(&ephemeral));
-        combine(secret, &secret_m, &secret_x, ciphertext_x, public_x);
+        let message = Zeroizing::new(message(&*secret_m, &*secret_x, ciphertext_x, public_x));
+        let digest = Zeroizing::new(keccak::sha3_256(&[&*message]));
+        secret.reset(SECRET_BYTES).copy_from_slice(&*digest);
         Ok(())
     }
 }
@@ -118,19 +125,54 @@ impl KemDecapsulationKey for DecapsulationKey {
         secrets: &mut [SharedSecret],
         results: &mut [Result<(), SchemeError>],
     ) {
-        let public_x = &self.public[mlkem::PUBLIC_KEY_BYTES..];
+        let groups = ciphertexts.chunks(GROUP).zip(secrets.chunks_mut(GROUP)).zip(results.chunks_mut(GROUP));
+        for ((ciphertexts, secrets), results) in groups {
+            self.decapsulate_group(ciphertexts, secrets, results);
+        }
+    }
+}
+
+impl DecapsulationKey {
+    /// At most [`GROUP`] ciphertexts. The parts of those that have no error so far stand in the combiner's messages.
+    fn decapsulate_group(
+        &self,
+        ciphertexts: &[&[u8]],
+        secrets: &mut [SharedSecret],
+        results: &mut [Result<(), SchemeError>],
+    ) {
+        let count = ciphertexts.len();
+        let mut messages = Zeroizing::new([[0; MESSAGE_BYTES]; GROUP]);
         x25519::multiply_batch(
-            ciphertexts.len(),
+            count,
             |index| Ok((&*self.private_x, array(split(ciphertexts[index])?.1)?)),
-            |index, secret_x| {
-                results[index] = secret_x.and_then(|secret_x| {
-                    let (ciphertext_m, ciphertext_x) = split(ciphertexts[index])?;
-                    let secret_m = self.private_m.decapsulate(array(ciphertext_m)?);
-                    combine(&mut secrets[index], &secret_m, secret_x, ciphertext_x, public_x);
+            |index, outcome| {
+                results[index] = outcome.and_then(|secret_x| {
+                    let (_, ciphertext_x) = split(ciphertexts[index])?;
+                    messages[index] = message(&[0; SECRET_BYTES], secret_x, ciphertext_x, self.public_x());
                     Ok(())
                 });
             },
         );
+        self.private_m.decapsulate_batch(
+            count,
+            |index| array(split(ciphertexts[index])?.0),
+            |index, outcome| {
+                results[index] = results[index].and(outcome.map(|secret_m| {
+                    messages[index][..SECRET_BYTES].copy_from_slice(secret_m);
+                }));
+            },
+        );
+        let mut digests = Zeroizing::new([[0; SECRET_BYTES]; GROUP]);
+        sha3_256_batch(kernels().sha3_256, &messages[..count], &mut digests[..count]);
+        for ((secret, digest), result) in secrets.iter_mut().zip(digests.iter()).zip(results) {
+            if result.is_ok() {
+                secret.reset(SECRET_BYTES).copy_from_slice(digest);
+            }
+        }
+    }
+
+    fn public_x(&self) -> &[u8] {
+        &self.public[mlkem::PUBLIC_KEY_BYTES..]
     }
 }
 
@@ -139,7 +181,17 @@ fn split(ciphertext: &[u8]) -> Result<(&[u8], &[u8]), SchemeError> {
     Ok(array::<CIPHERTEXT_BYTES>(ciphertext)?.split_at(mlkem::CIPHERTEXT_BYTES))
 }
 
-fn combine(secret: &mut SharedSecret, secret_m: &[u8; 32], secret_x: &[u8; 32], ciphertext_x: &[u8], public_x: &[u8]) {
-    let digest = Zeroizing::new(keccak::sha3_256(&[secret_m, secret_x, ciphertext_x, public_x, LABEL]));
-    secret.reset(SECRET_BYTES).copy_from_slice(&*digest);
+/// What the combiner hashes.
+fn message(secret_m: &[u8], secret_x: &[u8], ciphertext_x: &[u8], public_x: &[u8]) -> [u8; MESSAGE_BYTES] {
+    let mut message = [0; MESSAGE_BYTES];
+    let parts = [secret_m, secret_x, ciphertext_x, public_x, LABEL];
+    let mut at = 0;
+    for part in parts {
+        message[at..at + part.len()].copy_from_slice(part);
+        at += part.len();
+    }
+    message
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,9 @@
-//! ChaCha20-Poly1305 (RFC 8439) in place with a detached tag, through aws-lc's raw calls: the link's key changes with
-//! every frame, so nothing may be allocated or prepared per key.
+//! ChaCha20-Poly1305 (RFC 8439) in place with a detached tag: by the kernels of the CPU's level, or by aws-lc. The link's
+//! key changes with every frame, so nothing may be allocated or prepared per key.
 
-use aws_lc_sys::{
-    CRYPTO_chacha_20, EVP_AEAD_CTX, EVP_AEAD_CTX_cleanup, EVP_AEAD_CTX_init, EVP_AEAD_CTX_open_gather,
-    EVP_AEAD_CTX_seal_scatter, EVP_aead_chacha20_poly1305,
-};
-use std::mem::MaybeUninit;
-use std::ptr::{null, null_mut};
+pub(crate) mod library;
+
+use crate::cpu::kernels;
 
 /// The tag does not belong to this ciphertext, associated data, nonce and key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,29 +24,10 @@ impl ChaChaPoly {
 
     /// Encrypts `buffer` in place and writes its tag.
     pub fn seal_in_place(key: &[u8; 32], nonce: &[u8; 12], ad: &[u8], buffer: &mut [u8], tag: &mut [u8; 16]) {
-        let context = Context::new(key);
-        let mut tag_bytes = 0;
-        // SAFETY: the context is initialised; input and output are the same buffer, which the call allows; every
-        // pointer comes with its own length; no extra input is given.
-        let sealed = unsafe {
-            EVP_AEAD_CTX_seal_scatter(
-                &context.0,
-                buffer.as_mut_ptr(),
-                tag.as_mut_ptr(),
-                &mut tag_bytes,
-                tag.len(),
-                nonce.as_ptr(),
-                nonce.len(),
-                buffer.as_ptr(),
-                buffer.len(),
-                null(),
-                0,
-                ad.as_ptr(),
-                ad.len(),
-            )
-        };
-        // Sealing fails only above 256 GiB or for wrong nonce and tag lengths, which the types exclude.
-        assert!(sealed == 1 && tag_bytes == tag.len(), "sealing cannot fail");
+        match &kernels().chacha20poly1305 {
+            Some(kernel) => *tag = kernel.seal(key, nonce, ad, buffer),
+            None => library::seal(key, nonce, ad, buffer, tag),
+        }
     }
 
     /// Checks the tag and decrypts `buffer` in place. When the tag is wrong, `buffer` holds nothing of the plaintext.
@@ -60,67 +38,15 @@ impl ChaChaPoly {
         buffer: &mut [u8],
         tag: &[u8; 16],
     ) -> Result<(), OpenError> {
-        let context = Context::new(key);
-        // SAFETY: as for sealing; the tag has its own pointer and length.
-        let opened = unsafe {
-            EVP_AEAD_CTX_open_gather(
-                &context.0,
-                buffer.as_mut_ptr(),
-                nonce.as_ptr(),
-                nonce.len(),
-                buffer.as_ptr(),
-                buffer.len(),
-                tag.as_ptr(),
-                tag.len(),
-                ad.as_ptr(),
-                ad.len(),
-            )
-        };
-        if opened == 1 { Ok(()) } else { Err(OpenError) }
-    }
-}
-
-/// A context that lives on the stack for one call.
-struct Context(EVP_AEAD_CTX);
-
-impl Context {
-    fn new(key: &[u8; 32]) -> Self {
-        let mut context = MaybeUninit::<EVP_AEAD_CTX>::zeroed();
-        // SAFETY: the context has room and is written by the call; the key has the length that goes with it; tag
-        // length 0 means the default of 16; there is no engine. ChaCha20-Poly1305 keeps its state inside the context,
-        // which may therefore be moved.
-        unsafe {
-            let initialised = EVP_AEAD_CTX_init(
-                context.as_mut_ptr(),
-                EVP_aead_chacha20_poly1305(),
-                key.as_ptr(),
-                key.len(),
-                0,
-                null_mut(),
-            );
-            assert!(initialised == 1, "a 32-byte key is a ChaCha20-Poly1305 key");
-            Self(context.assume_init())
-        }
-    }
-}
-
-impl Drop for Context {
-    fn drop(&mut self) {
-        // SAFETY: the context is initialised and not used again; then its bytes, for which zeros are valid, are wiped.
-        unsafe {
-            EVP_AEAD_CTX_cleanup(&mut self.0);
-            zeroize::zeroize_flat_type(&raw mut self.0);
+        match &kernels().chacha20poly1305 {
+            Some(kernel) => kernel.open(key, nonce, ad, buffer, tag),
+            None => library::open(key, nonce, ad, buffer, tag),
         }
     }
 }
 
 /// One 64-byte block of the ChaCha20 keystream (RFC 8439 2.3).
 pub fn chacha20_block(key: &[u8; 32], counter: u32, nonce: &[u8; 12]) -> [u8; 64] {
-    let mut block = [0; 64];
-    // SAFETY: input and output are the same 64 bytes, which the call allows; key and nonce have 32 and 12 bytes.
-    unsafe {
-        let bytes = block.as_mut_ptr();
-        CRYPTO_chacha_20(bytes, bytes, block.len(), key.as_ptr(), nonce.as_ptr(), counter);
-    }
+    let [block] = library::blocks(key, counter, nonce);
     block
 }

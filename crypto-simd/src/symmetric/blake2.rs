@@ -1,5 +1,8 @@
 //! BLAKE2b: plain, keyed, as HMAC and HKDF (wire.md 2.2) and as the BLAKE2Xb output stream (sphinx.md 11.2).
 
+use crate::cpu::kernels;
+use crate::multibuffer::blake2b::{Blake2b, Parameters, State as Lanes};
+use crate::multibuffer::groups;
 use crate::random::Random;
 use blake2b_simd::{Params, State};
 use zeroize::{Zeroize, Zeroizing};
@@ -33,6 +36,39 @@ pub fn blake2b_256_keyed(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
         state.update(part);
     }
     state.finish()
+}
+
+/// BLAKE2b with a 32-byte digest of each message; both slices have the same length.
+pub fn blake2b_256_batch(messages: &[&[u8]], digests: &mut [[u8; 32]]) {
+    blake2b_256_by(kernels().blake2b, None, messages, digests);
+}
+
+/// BLAKE2b in its keyed mode with a 32-byte digest of each message under its key; all slices have the same length.
+pub fn blake2b_256_keyed_batch(keys: &[&[u8; 32]], messages: &[&[u8]], digests: &mut [[u8; 32]]) {
+    blake2b_256_by(kernels().blake2b, Some(keys), messages, digests);
+}
+
+fn blake2b_256_by(kernel: Option<Blake2b>, keys: Option<&[&[u8; 32]]>, messages: &[&[u8]], digests: &mut [[u8; 32]]) {
+    let key_bytes = if keys.is_some() { 32 } else { 0 };
+    for (kernel, group) in groups(&[kernel], messages.len(), |index| Blake2b::blocks(messages[index])) {
+        let keys = keys.map(|keys| &keys[group.clone()]);
+        let (messages, digests) = (&messages[group.clone()], &mut digests[group]);
+        match (kernel, keys) {
+            (Some(kernel), _) => {
+                let state = kernel.hash(Parameters::sequential(32, key_bytes), keys, messages);
+                digests.iter_mut().enumerate().for_each(|(lane, digest)| write(&state, lane, digest));
+            }
+            (None, Some(keys)) => digests[0] = blake2b_256_keyed(keys[0], &[messages[0]]),
+            (None, None) => digests[0] = blake2b_256(messages[0]),
+        }
+    }
+}
+
+/// The first bytes of a lane's digest.
+fn write(state: &Lanes, lane: usize, bytes: &mut [u8]) {
+    for (bytes, row) in bytes.chunks_mut(8).zip(&**state) {
+        bytes.copy_from_slice(&row[lane].to_le_bytes()[..bytes.len()]);
+    }
 }
 
 /// BLAKE2b in its keyed mode with a 32-byte digest, fed piece by piece.
@@ -80,8 +116,8 @@ impl HmacBlake2b512Key {
         inner.update(&padded);
         padded.copy_from_slice(&block.map(|byte| byte ^ 0x5c));
         outer.update(&padded);
-        block.zeroize();
-        padded.zeroize();
+        block.as_mut_slice().zeroize();
+        padded.as_mut_slice().zeroize();
         Self { inner, outer }
     }
 
@@ -146,10 +182,31 @@ impl Blake2Xb {
         }
     }
 
+    /// Streams of equal lengths of at most 64 bytes, each over its message under its key, read to their ends.
+    pub fn batch(keys: &[&[u8; 32]], messages: &[&[u8]], outputs: &mut [&mut [u8]]) {
+        Self::batch_by(kernels().blake2b, keys, messages, outputs);
+    }
+
+    fn batch_by(kernel: Option<Blake2b>, keys: &[&[u8; 32]], messages: &[&[u8]], outputs: &mut [&mut [u8]]) {
+        for (kernel, group) in groups(&[kernel], messages.len(), |index| Blake2b::blocks(messages[index])) {
+            let (keys, messages, outputs) = (&keys[group.clone()], &messages[group.clone()], &mut outputs[group]);
+            let length = outputs[0].len();
+            match kernel {
+                Some(kernel) => {
+                    let roots = kernel.hash(Parameters::xof_root(32, length as u32), Some(keys), messages);
+                    let parameters = Parameters::xof_block(length as u8, 0, length as u32);
+                    let blocks = kernel.hash_digests(parameters, &roots);
+                    outputs.iter_mut().enumerate().for_each(|(lane, output)| write(&blocks, lane, output));
+                }
+                None => Self::new(length as u32, keys[0], &[messages[0]]).fill(outputs[0]),
+            }
+        }
+    }
+
     fn next_block(&mut self) {
         let length = self.remaining.min(DIGEST_BYTES as u64) as usize;
         // A stream that has given all its bytes gives zeros; no caller of fixed size reads past the end.
-        self.block.zeroize();
+        self.block.as_mut_slice().zeroize();
         if length == 0 {
             self.unread = DIGEST_BYTES;
             return;
@@ -186,3 +243,6 @@ impl Random for Blake2Xb {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

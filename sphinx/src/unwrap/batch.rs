@@ -6,7 +6,7 @@ use crate::geometry::Geometry;
 use crate::keys::PacketKeys;
 use crate::layout::Layout;
 use crate::scheme::{Scheme, SetupError};
-use crate::{AD, REPLAY_TAG_BYTES};
+use crate::{AD, MAC_BYTES, REPLAY_TAG_BYTES};
 use crypto_simd::random::SeededRandom;
 use crypto_simd::schemes::{Nike, SchemeError, SharedSecret};
 use crypto_simd::symmetric::{equal, sha512_256_batch};
@@ -21,16 +21,24 @@ type UnwrapResult = Result<Unwrapped, UnwrapError>;
 pub struct Unwrapper {
     layout: Layout,
     batch_max: usize,
-    /// Indices of the packets that have passed every check so far.
-    live: Vec<usize>,
+    /// The packets that have passed every check so far, in their order.
+    live: Vec<Live>,
     secrets: Vec<SharedSecret>,
-    /// Tags and keys of the packets in `live`.
     tags: Vec<[u8; REPLAY_TAG_BYTES]>,
     keys: Vec<PacketKeys>,
     outcomes: Vec<Result<(), SchemeError>>,
     /// Decrypted routing information of one packet, with the fragment that is appended.
     header: Vec<u8>,
     blinding: Option<Blinding>,
+}
+
+/// A packet that is still good.
+#[derive(Clone, Copy)]
+struct Live {
+    /// Its index in the batch.
+    packet: usize,
+    /// Where its secret, tag and keys are.
+    slot: usize,
 }
 
 /// Scratch for the second stage of NIKE packets.
@@ -91,9 +99,12 @@ impl Unwrapper {
         for (packets, results) in packets.chunks_mut(self.batch_max).zip(results.chunks_mut(self.batch_max)) {
             self.check_versions(packets, results);
             self.share_secrets(key, packets, results);
-            self.derive_keys(packets);
+            self.tag_packets(packets);
+            self.derive_keys();
+            self.check_macs(packets, results);
             self.open_packets(packets, results);
             self.blind_elements(packets, results);
+            self.keys.iter_mut().take(packets.len()).for_each(Zeroize::zeroize);
         }
     }
 
@@ -106,117 +117,136 @@ impl Unwrapper {
             } else if !equal(&packet[..AD.len()], &AD) {
                 *result = Err(UnwrapErrorReason::UnknownVersion.without_tag());
             } else {
-                self.live.push(index);
+                self.live.push(Live { packet: index, slot: self.live.len() });
             }
         }
     }
 
-    /// Steps 3 and 4. Compacts `live` and the secrets to the packets that have one.
+    /// Steps 3 and 4.
     fn share_secrets(&mut self, key: &MixKey, packets: &[&mut [u8]], results: &mut [UnwrapResult]) {
         let count = self.live.len();
-        let mut elements: [&[u8]; BATCH_MAX] = [&[]; BATCH_MAX];
-        for (element, &index) in elements.iter_mut().zip(&self.live) {
-            *element = &packets[index][self.layout.element()];
-        }
+        let elements = elements(&self.layout, &self.live, packets);
         let (secrets, outcomes) = (&mut self.secrets[..count], &mut self.outcomes[..count]);
         outcomes.fill(Ok(()));
         match &key.private {
             Private::Nike(private) => private.derive_batch(&elements[..count], secrets, outcomes),
             Private::Kem(private) => private.decapsulate_batch(&elements[..count], secrets, outcomes),
         }
-        let mut kept = 0;
-        for slot in 0..count {
-            let index = self.live[slot];
-            match self.outcomes[slot] {
-                Ok(()) => {
-                    self.live[kept] = index;
-                    self.secrets.swap(kept, slot);
-                    kept += 1;
-                }
-                Err(error) => results[index] = Err(UnwrapErrorReason::from(error).without_tag()),
+        self.live.retain(|live| match outcomes[live.slot] {
+            Ok(()) => true,
+            Err(error) => {
+                secrets[live.slot].zeroize();
+                results[live.packet] = Err(UnwrapErrorReason::from(error).without_tag());
+                false
+            }
+        });
+        for (slot, live) in self.live.iter_mut().enumerate() {
+            if live.slot != slot {
+                self.secrets.swap(live.slot, slot);
+                live.slot = slot;
             }
         }
-        self.live.truncate(kept);
     }
 
-    /// Steps 5 and 6.
-    fn derive_keys(&mut self, packets: &[&mut [u8]]) {
+    /// Step 5.
+    fn tag_packets(&mut self, packets: &[&mut [u8]]) {
         let count = self.live.len();
-        let mut elements: [&[u8]; BATCH_MAX] = [&[]; BATCH_MAX];
-        for (element, &index) in elements.iter_mut().zip(&self.live) {
-            *element = &packets[index][self.layout.element()];
-        }
+        let elements = elements(&self.layout, &self.live, packets);
         sha512_256_batch(&elements[..count], &mut self.tags[..count]);
-        for (keys, secret) in self.keys[..count].iter_mut().zip(&mut self.secrets) {
-            keys.derive(secret.as_bytes());
-            secret.zeroize();
-        }
     }
 
-    /// Steps 7 to 13, but for the blinding.
+    /// Step 6.
+    fn derive_keys(&mut self) {
+        let count = self.live.len();
+        PacketKeys::derive_batch(self.secrets[..count].iter(), &mut self.keys[..count]);
+        self.secrets[..count].iter_mut().for_each(Zeroize::zeroize);
+    }
+
+    /// Step 7.
+    fn check_macs(&mut self, packets: &[&mut [u8]], results: &mut [UnwrapResult]) {
+        let mut macs = [[0; MAC_BYTES]; BATCH_MAX];
+        let headers = self.live.iter().map(|live| {
+            let header = &packets[live.packet][self.layout.authenticated()];
+            (&self.keys[live.slot], header)
+        });
+        PacketKeys::header_mac_batch(headers, &mut macs[..self.live.len()]);
+        self.live.retain(|live| {
+            let good = equal(&macs[live.slot], &packets[live.packet][self.layout.mac()]);
+            if !good {
+                let reason = UnwrapErrorReason::MacMismatch;
+                results[live.packet] = Err(UnwrapError { reason, tag: Some(self.tags[live.slot]) });
+            }
+            good
+        });
+    }
+
+    /// Steps 8 to 13, but for the blinding.
     fn open_packets(&mut self, packets: &mut [&mut [u8]], results: &mut [UnwrapResult]) {
-        for (slot, &index) in self.live.iter().enumerate() {
-            let tag = self.tags[slot];
-            let packet = &mut *packets[index];
-            results[index] = open(&self.layout, &self.keys[slot], tag, packet, &mut self.header)
+        for live in &self.live {
+            let tag = self.tags[live.slot];
+            let packet = &mut *packets[live.packet];
+            results[live.packet] = open(&self.layout, &self.keys[live.slot], tag, packet, &mut self.header)
                 .map_err(|reason| UnwrapError { reason, tag: Some(tag) });
         }
     }
 
     /// The forwarding part of step 10, for NIKE packets: only those that are sent on are blinded.
     fn blind_elements(&mut self, packets: &mut [&mut [u8]], results: &mut [UnwrapResult]) {
-        let keys = &mut self.keys[..self.live.len()];
-        if let Some(blinding) = &mut self.blinding {
-            // `live` holds ascending indices; what is left of it are the packets to be sent on.
-            let mut slot = 0;
-            let mut forwarded = 0;
-            self.live.retain(|&index| {
-                let forward = matches!(results[index], Ok(Unwrapped { kind: UnwrappedKind::Forward, .. }));
-                if forward {
-                    blinding.stage(forwarded, keys[slot].blinding_seed(), &packets[index][self.layout.element()]);
-                    forwarded += 1;
-                }
-                slot += 1;
-                forward
-            });
-            let outcomes = &mut self.outcomes[..forwarded];
-            outcomes.fill(Ok(()));
-            blinding.blind(&self.layout, &self.live, packets, outcomes);
-            for (&index, outcome) in self.live.iter().zip(outcomes) {
-                if let (Err(error), Ok(unwrapped)) = (*outcome, results[index]) {
-                    results[index] = Err(UnwrapError { reason: error.into(), tag: Some(unwrapped.tag) });
-                }
+        let Some(blinding) = &mut self.blinding else { return };
+        self.live.retain(|live| matches!(results[live.packet], Ok(Unwrapped { kind: UnwrappedKind::Forward, .. })));
+        let outcomes = &mut self.outcomes[..self.live.len()];
+        outcomes.fill(Ok(()));
+        blinding.stage(&self.layout, &self.live, &self.keys, packets);
+        blinding.blind(&self.layout, &self.live, packets, outcomes);
+        for (live, outcome) in self.live.iter().zip(outcomes) {
+            if let Err(error) = *outcome {
+                let tag = Some(self.tags[live.slot]);
+                results[live.packet] = Err(UnwrapError { reason: error.into(), tag });
             }
         }
-        keys.iter_mut().for_each(Zeroize::zeroize);
     }
 }
 
+/// The elements of the live packets.
+fn elements<'a>(layout: &Layout, live: &[Live], packets: &'a [&mut [u8]]) -> [&'a [u8]; BATCH_MAX] {
+    let mut elements: [&[u8]; BATCH_MAX] = [&[]; BATCH_MAX];
+    for (element, live) in elements.iter_mut().zip(live) {
+        *element = &packets[live.packet][layout.element()];
+    }
+    elements
+}
+
 impl Blinding {
-    /// Keeps a received element and its factor at `slot`.
-    fn stage(&mut self, slot: usize, seed: &[u8; 32], element: &[u8]) {
-        let bytes = self.nike.info().private_key_bytes;
-        self.nike.generate_into(&mut SeededRandom::new(seed), &mut self.factors[slot * bytes..][..bytes]);
-        self.elements[slot * element.len()..][..element.len()].copy_from_slice(element);
+    /// Keeps the received elements and the factors of the packets that are sent on.
+    fn stage(&mut self, layout: &Layout, live: &[Live], keys: &[PacketKeys], packets: &[&mut [u8]]) {
+        let mut seeds: [&[u8; 32]; BATCH_MAX] = [&[0; 32]; BATCH_MAX];
+        for ((seed, kept), live) in seeds.iter_mut().zip(self.elements.chunks_mut(layout.element_bytes)).zip(live) {
+            *seed = keys[live.slot].blinding_seed();
+            kept.copy_from_slice(&packets[live.packet][layout.element()]);
+        }
+        let factor_bytes = self.nike.info().private_key_bytes;
+        SeededRandom::batch(&seeds[..live.len()], |index, stream| {
+            self.nike.generate_into(stream, &mut self.factors[index * factor_bytes..][..factor_bytes]);
+        });
     }
 
-    /// Writes the blinded elements into the packets with these (ascending) indices.
+    /// Writes the blinded elements into the packets.
     fn blind(
         &mut self,
         layout: &Layout,
-        indices: &[usize],
+        live: &[Live],
         packets: &mut [&mut [u8]],
         outcomes: &mut [Result<(), SchemeError>],
     ) {
-        let count = indices.len();
+        let count = live.len();
         let mut factors: [&[u8]; BATCH_MAX] = [&[]; BATCH_MAX];
         let mut elements: [&[u8]; BATCH_MAX] = [&[]; BATCH_MAX];
         let mut blinded: [&mut [u8]; BATCH_MAX] = std::array::from_fn(|_| <&mut [u8]>::default());
         let factor_bytes = self.nike.info().private_key_bytes;
         factors.iter_mut().zip(self.factors.chunks(factor_bytes)).for_each(|(to, from)| *to = from);
         elements.iter_mut().zip(self.elements.chunks(layout.element_bytes)).for_each(|(to, from)| *to = from);
-        let mut wanted = indices.iter().peekable();
-        let outputs = packets.iter_mut().enumerate().filter(|(index, _)| wanted.next_if_eq(&index).is_some());
+        let mut wanted = live.iter().map(|live| live.packet).peekable();
+        let outputs = packets.iter_mut().enumerate().filter(|(index, _)| wanted.next_if_eq(index).is_some());
         blinded.iter_mut().zip(outputs).for_each(|(to, (_, packet))| *to = &mut packet[layout.element()]);
         self.nike.blind_batch(&factors[..count], &elements[..count], &mut blinded[..count], outcomes);
         self.factors[..count * factor_bytes].zeroize();
@@ -228,3 +258,6 @@ impl UnwrapErrorReason {
         UnwrapError { reason: self, tag: None }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -211,6 +211,8 @@ fn derived_chain(geometry: &Geometry, built_in: bool, case: &Value) -> Result<()
             let mut scratch = vec![0; layout.routing_info_bytes + layout.per_hop_bytes];
             let mut tags = [[0; 32]];
             replay_tags(geometry, &[&packet], &mut tags);
+            let mac = keys.header_mac(&[&packet[layout.authenticated()]]);
+            same("computed MAC", &mac, &array(&hop["mac"]))?;
             let unwrapped = super::open::open(&layout, &keys, tags[0], &mut packet, &mut scratch)
                 .map_err(|reason| reason.to_string())?;
             if let Some(next) = hops.get(index + 1) {

@@ -8,6 +8,7 @@ use crate::cipher::{CipherError, CipherState};
 use crate::command::{Command, CommandSet};
 use crate::error::{Error, FrameError};
 use crate::session::TAG_BYTES;
+use crypto_simd::symmetric::FrameOpening;
 
 /// Bytes of a sealed header: length and tag.
 pub const FRAME_HEADER_BYTES: usize = 4 + TAG_BYTES;
@@ -36,14 +37,13 @@ impl FrameSealer {
     pub fn seal(&mut self, frame: &mut [u8]) -> Result<(), FrameError> {
         let actual = frame.len();
         let length_error = FrameError::Length { expected: frame_bytes(0), actual };
-        let (header, body) = frame.split_first_chunk_mut::<FRAME_HEADER_BYTES>().ok_or(length_error)?;
+        let (length, rest) = frame.split_first_chunk_mut().ok_or(length_error)?;
+        let (header_tag, body) = rest.split_first_chunk_mut::<TAG_BYTES>().ok_or(length_error)?;
         let body_bytes = self.check_limit(body.len())?;
         let (command, body_tag) = body.split_last_chunk_mut::<TAG_BYTES>().ok_or(length_error)?;
-        let (length, header_tag) = header.split_at_mut(4);
-        length.copy_from_slice(&body_bytes.to_be_bytes());
-        header_tag.copy_from_slice(&self.cipher.seal(&[], length)?);
-        *body_tag = self.cipher.seal(&[], command)?;
-        self.cipher.rekey();
+        *length = body_bytes.to_be_bytes();
+        let tags = self.cipher.seal_frame(length, command)?;
+        (*header_tag, *body_tag) = (tags[0], tags[1]);
         Ok(())
     }
 
@@ -78,13 +78,14 @@ enum Due {
 /// The receiving direction.
 pub struct FrameOpener {
     cipher: CipherState,
+    opening: FrameOpening,
     receive_bytes_max: usize,
     due: Due,
 }
 
 impl FrameOpener {
     pub(crate) fn new(cipher: CipherState, receive_bytes_max: usize) -> Self {
-        Self { cipher, receive_bytes_max, due: Due::Header }
+        Self { cipher, opening: FrameOpening::new(), receive_bytes_max, due: Due::Header }
     }
 
     /// Lowers the limit for announced bodies, once it is known who the peer is. It cannot be raised again.
@@ -104,7 +105,7 @@ impl FrameOpener {
             (Some(length), Some(tag)) => (length, tag),
             _ => return Err(FrameError::InvalidState),
         };
-        self.cipher.open(&[], length, tag)?;
+        self.cipher.open_header(&mut self.opening, length, tag)?;
         let bytes = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
         if bytes < TAG_BYTES {
             return Err(FrameError::Length { expected: TAG_BYTES, actual: bytes });
@@ -128,8 +129,7 @@ impl FrameOpener {
             .split_last_chunk_mut::<TAG_BYTES>()
             .filter(|_| actual == expected)
             .ok_or(FrameError::Length { expected, actual })?;
-        self.cipher.open(&[], command, tag)?;
-        self.cipher.rekey();
+        self.cipher.open_body(&mut self.opening, command, tag)?;
         self.due = Due::Header;
         Ok(command)
     }

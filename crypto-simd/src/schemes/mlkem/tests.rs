@@ -2,23 +2,39 @@ use super::*;
 use crate::cpu::Kernels;
 use crate::random::SeededRandom;
 
-/// Both forms of key give the same public key and the same secret, also when they reject implicitly.
+/// Batches of every size, right and wrong ciphertexts mixed and one of the wrong length: at every level each gives what
+/// libcrux gives for it alone.
 #[test]
-fn every_level_agrees_with_the_portable_one() {
+fn every_batch_is_one_by_one() {
     let seed = &[3; SEED_BYTES];
-    let portable = ExpandedKey::at_level(Level::Portable, seed);
-    let public = portable.public_key();
-    let mut ciphertext = [0; CIPHERTEXT_BYTES];
-    let secret = encapsulate(&public, &[4; COINS_BYTES], &mut ciphertext).unwrap();
-    let mut wrong = ciphertext;
-    wrong[1000] ^= 1;
-    let rejected = portable.decapsulate(&wrong);
-    assert_ne!(rejected, secret);
-    for level in Level::ALL.into_iter().filter(|level| Kernels::of(*level).is_some()) {
-        let key = ExpandedKey::at_level(level, seed);
-        assert_eq!(key.public_key(), public, "level {level}");
-        assert_eq!(key.decapsulate(&ciphertext), secret, "level {level}");
-        assert_eq!(key.decapsulate(&wrong), rejected, "level {level}");
+    let portable = LibraryKey::at_level(Level::Portable, seed);
+    let mut random = SeededRandom::new(&[4; 32]);
+    let mut ciphertexts = [[0; CIPHERTEXT_BYTES]; 64];
+    for (index, ciphertext) in ciphertexts.iter_mut().enumerate() {
+        let mut coins = [0; COINS_BYTES];
+        random.fill(&mut coins);
+        let secret = encapsulate(&portable.public_key(), &coins, ciphertext).unwrap();
+        ciphertext[17 * index] ^= u8::from(index % 3 == 1);
+        assert_eq!(portable.decapsulate(ciphertext) == secret, index % 3 != 1);
+    }
+    let expected = ciphertexts.each_ref().map(|ciphertext| *portable.decapsulate(ciphertext));
+    for kernels in Level::ALL.into_iter().filter_map(Kernels::of) {
+        let key = ExpandedKey::for_kernels(&kernels, seed);
+        assert_eq!(key.public_key(), portable.public_key(), "level {}", kernels.level);
+        for count in 1..=64 {
+            let of_wrong_length = count / 2;
+            let mut outcomes = [None; 64];
+            key.decapsulate_batch(
+                count,
+                |index| if index == of_wrong_length { Err(SchemeError::Length) } else { Ok(&ciphertexts[index]) },
+                |index, outcome| assert_eq!(outcomes[index].replace(outcome.copied()), None),
+            );
+            for (index, outcome) in outcomes.into_iter().enumerate().take(count) {
+                let expected = if index == of_wrong_length { Err(SchemeError::Length) } else { Ok(expected[index]) };
+                assert_eq!(outcome, Some(expected), "level {}, {index} of {count}", kernels.level);
+            }
+            assert!(outcomes[count..].iter().all(Option::is_none));
+        }
     }
 }
 

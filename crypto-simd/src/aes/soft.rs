@@ -3,53 +3,45 @@
 //! Bit `16·row + 4·block + column` of word k is bit k of the byte in that row and column of that block, so that
 //! MixColumns rotates words and ShiftRows rotates groups of four bits.
 
-use super::blocks::{Blocks, Pair};
-use super::{Direction, KEY_BYTES, Kernel, Tweak, cipher};
-
-/// The entry points that run everywhere.
-pub(crate) const KERNEL: Kernel = Kernel { cipher: soft_cipher, hash: soft_hash, prf: soft_prf };
-
-/// Two vectors of four blocks at a time: eight pairs.
-const GROUP: usize = 2;
-
-fn soft_cipher(key: &[u8; KEY_BYTES], tweak: &Tweak<'_>, data: &mut [u8], direction: Direction) {
-    cipher::cipher::<_, GROUP>(Soft, key, tweak, data, direction);
-}
-
-fn soft_hash(key: &[u8; KEY_BYTES], tweak: &Tweak<'_>) -> [u8; 16] {
-    cipher::hash(Soft, key, tweak)
-}
-
-fn soft_prf(key: &[u8; KEY_BYTES], delta: &[u8; 16], output: &mut [u8]) {
-    cipher::prf(Soft, key, delta, output);
-}
+use super::{Block, Blocks, Pair};
 
 /// Needs nothing from the CPU.
-#[derive(Clone, Copy)]
-struct Soft;
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Soft;
 
 impl Blocks for Soft {
     const LANES: usize = 4;
     type Vector = [u64; 8];
+    type Number = [u128; 4];
 
     #[inline(always)]
-    fn splat(self, block: u128) -> [u64; 8] {
-        slice(&[block; 4])
+    fn splat(self, block: &Block) -> [u64; 8] {
+        slice(&[u128::from_be_bytes(*block); 4])
     }
 
     #[inline(always)]
-    fn first(self, vector: [u64; 8]) -> u128 {
-        unslice(&vector)[0]
+    fn first(self, vector: [u64; 8]) -> Block {
+        unslice(&vector)[0].to_be_bytes()
     }
 
     #[inline(always)]
-    fn set(self, blocks: &[u128]) -> [u64; 8] {
-        slice(blocks.try_into().expect("four lanes"))
+    fn set(self, vectors: &[[u64; 8]]) -> [u64; 8] {
+        let lanes = vectors.iter().enumerate().map(|(lane, vector)| vector.map(|word| word & LANE << (4 * lane)));
+        lanes.fold([0; 8], |all, lane| self.xor(all, lane))
     }
 
     #[inline(always)]
-    fn sum(self, vector: [u64; 8]) -> u128 {
-        unslice(&vector).into_iter().fold(0, |sum, block| sum ^ block)
+    fn sum(self, vector: [u64; 8]) -> [u64; 8] {
+        // Each lane is four bits of every sixteen: halves of them change places, then quarters.
+        let halves = |word: u64| word >> 8 & 0x00ff_00ff_00ff_00ff | (word & 0x00ff_00ff_00ff_00ff) << 8;
+        let quarters = |word: u64| word >> 4 & 0x0f0f_0f0f_0f0f_0f0f | (word & 0x0f0f_0f0f_0f0f_0f0f) << 4;
+        vector.map(|word| word ^ halves(word)).map(|word| word ^ quarters(word))
+    }
+
+    #[inline(always)]
+    fn only(self, vector: [u64; 8], count: usize) -> [u64; 8] {
+        let kept = (0..count).fold(0, |kept, lane| kept | LANE << (4 * lane));
+        vector.map(|word| word & kept)
     }
 
     #[inline(always)]
@@ -72,15 +64,62 @@ impl Blocks for Soft {
     }
 
     #[inline(always)]
+    fn get(self, room: &[Pair]) -> ([u64; 8], [u64; 8]) {
+        let (words, _) = room.as_flattened().as_chunks::<8>();
+        let word = |index: usize| u64::from_ne_bytes(words[index]);
+        (std::array::from_fn(word), std::array::from_fn(|index| word(index + 8)))
+    }
+
+    #[inline(always)]
+    fn put(self, first: [u64; 8], second: [u64; 8], room: &mut [Pair]) {
+        let (words, _) = room.as_flattened_mut().as_chunks_mut::<8>();
+        for (bytes, word) in words.iter_mut().zip(first.into_iter().chain(second)) {
+            *bytes = word.to_ne_bytes();
+        }
+    }
+
+    #[inline(always)]
     fn xor(self, a: [u64; 8], b: [u64; 8]) -> [u64; 8] {
         std::array::from_fn(|k| a[k] ^ b[k])
     }
 
-    #[inline]
+    #[inline(always)]
+    fn and(self, a: [u64; 8], b: [u64; 8]) -> [u64; 8] {
+        std::array::from_fn(|k| a[k] & b[k])
+    }
+
+    // The largest function by far, and called from many places.
+    #[inline(never)]
     fn round(self, state: [u64; 8], key: [u64; 8]) -> [u64; 8] {
         self.xor(mix_columns(&sub_bytes(&state).map(shift_rows)), key)
     }
+
+    #[inline(always)]
+    fn number(self, vector: [u64; 8]) -> [u128; 4] {
+        unslice(&vector)
+    }
+
+    #[inline(always)]
+    fn vector(self, number: [u128; 4]) -> [u64; 8] {
+        slice(&number)
+    }
+
+    #[inline(always)]
+    fn double(self, number: [u128; 4]) -> [u128; 4] {
+        number.map(|block| (block << 1) ^ (0x87 & (block >> 127).wrapping_neg()))
+    }
 }
+
+#[cfg(test)]
+impl Soft {
+    /// SubBytes and ShiftRows.
+    pub(super) fn sub_shift(self, state: [u64; 8]) -> [u64; 8] {
+        sub_bytes(&state).map(shift_rows)
+    }
+}
+
+/// The bits of the first block in each word; those of the next are four places higher.
+const LANE: u64 = 0x000f_000f_000f_000f;
 
 /// Spreads the four bytes of a column to every second byte of a word.
 #[inline(always)]
@@ -104,7 +143,7 @@ fn column_of(block: u128, column: usize) -> u32 {
     ((block >> (96 - 32 * column)) as u32).swap_bytes()
 }
 
-#[inline(always)]
+#[inline(never)]
 fn slice(blocks: &[u128; 4]) -> [u64; 8] {
     let mut words = std::array::from_fn(|index| {
         let (block, column) = (index / 4, index % 4);
@@ -114,7 +153,7 @@ fn slice(blocks: &[u128; 4]) -> [u64; 8] {
     words
 }
 
-#[inline(always)]
+#[inline(never)]
 fn unslice(words: &[u64; 8]) -> [u128; 4] {
     let mut words = *words;
     transpose(&mut words);

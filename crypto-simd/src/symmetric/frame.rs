@@ -1,0 +1,118 @@
+//! Whole frames of the link (wire.md 4.1): ChaCha20-Poly1305 for a header and a body under successive nonces, and the
+//! key for the next frame (wire.md 2.4).
+
+use super::OpenError;
+use super::aead::library;
+use crate::chacha20poly1305::{FrameStart, Kernel, open_header, seal_header};
+use crate::cpu::kernels;
+use zeroize::Zeroize;
+
+/// The plaintext or ciphertext of a header.
+pub type FrameHeader = [u8; 4];
+
+/// The nonce of a counter (wire.md 2.3).
+pub fn nonce_of(counter: u64) -> [u8; 12] {
+    let mut nonce = [0; 12];
+    nonce[4..].copy_from_slice(&counter.to_le_bytes());
+    nonce
+}
+
+/// The key after `key` (wire.md 2.4): the first half of block 1 under the last nonce.
+fn rekey(key: &mut [u8; 32]) {
+    let [mut block] = library::blocks(key, 1, &nonce_of(u64::MAX));
+    key.copy_from_slice(&block[..32]);
+    block.zeroize();
+}
+
+/// Seals the header under `counter` and the body under the counter after it, both in place, and replaces the key by the
+/// next frame's. Gives the tags.
+pub fn seal_frame(key: &mut [u8; 32], counter: u64, header: &mut FrameHeader, body: &mut [u8]) -> [[u8; 16]; 2] {
+    seal_by(kernels().chacha20poly1305.as_ref(), key, counter, header, body)
+}
+
+fn seal_by(
+    kernel: Option<&Kernel>,
+    key: &mut [u8; 32],
+    counter: u64,
+    header: &mut FrameHeader,
+    body: &mut [u8],
+) -> [[u8; 16]; 2] {
+    if let Some(kernel) = kernel {
+        return kernel.seal_frame(key, counter, header, body);
+    }
+    let [mut header_key, mut header_stream] = library::blocks(key, 0, &nonce_of(counter));
+    let header_tag = seal_header(&mut header_key, &mut header_stream, header);
+    let mut body_tag = [0; 16];
+    library::seal(key, &nonce_of(counter.wrapping_add(1)), &[], body, &mut body_tag);
+    rekey(key);
+    [header_tag, body_tag]
+}
+
+/// The opening of frames, header by header and body by body. In between it holds what was computed together with the
+/// header's blocks: most of what a body of usual size needs.
+pub struct FrameOpening {
+    /// The kernel, and what it knows of the body: empty unless a frame is started.
+    kernel: Option<(&'static Kernel, Box<FrameStart>)>,
+    counter: u64,
+    is_started: bool,
+}
+
+impl FrameOpening {
+    /// No frame is begun.
+    pub fn new() -> Self {
+        Self::by(kernels().chacha20poly1305.as_ref())
+    }
+
+    fn by(kernel: Option<&'static Kernel>) -> Self {
+        let kernel = kernel.map(|kernel| (kernel, Box::new(FrameStart::EMPTY)));
+        Self { kernel, counter: 0, is_started: false }
+    }
+
+    /// Opens a header in place, under `counter`.
+    pub fn open_header(
+        &mut self,
+        key: &[u8; 32],
+        counter: u64,
+        header: &mut FrameHeader,
+        tag: &[u8; 16],
+    ) -> Result<(), OpenError> {
+        let was_started = std::mem::take(&mut self.is_started);
+        match &mut self.kernel {
+            Some((kernel, start)) => {
+                if was_started {
+                    start.wipe();
+                }
+                kernel.open_header(key, counter, header, tag, start)?;
+            }
+            None => {
+                let [mut header_key, mut header_stream] = library::blocks(key, 0, &nonce_of(counter));
+                open_header(&mut header_key, &mut header_stream, header, tag)?;
+            }
+        }
+        (self.counter, self.is_started) = (counter, true);
+        Ok(())
+    }
+
+    /// Opens the body of the header that was opened last, in place, and replaces the key by the next frame's. When the
+    /// tag is wrong, or no header was opened before, `body` holds nothing of the plaintext and the key stays.
+    pub fn open_body(&mut self, key: &mut [u8; 32], body: &mut [u8], tag: &[u8; 16]) -> Result<(), OpenError> {
+        if !std::mem::take(&mut self.is_started) {
+            return Err(OpenError);
+        }
+        if let Some((kernel, start)) = &mut self.kernel {
+            return kernel.open_body(key, self.counter, body, tag, start);
+        }
+        library::open(key, &nonce_of(self.counter.wrapping_add(1)), &[], body, tag)?;
+        rekey(key);
+        Ok(())
+    }
+}
+
+impl Default for FrameOpening {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,87 @@
+//! Each kernel's frames, and the library's, against messages and rekeys one after the other.
+
+use super::*;
+use crate::chacha20poly1305::tests::kernels;
+use crate::random::{Random, SeededRandom};
+
+/// The frame as wire.md 4.1 puts it: two messages, then a rekey by sealing zeros.
+fn expected(key: &mut [u8; 32], counter: u64, header: &mut FrameHeader, body: &mut [u8]) -> [[u8; 16]; 2] {
+    let (mut tags, mut zeros, mut unused) = ([[0; 16]; 2], [0; 32], [0; 16]);
+    library::seal(key, &nonce_of(counter), &[], header, &mut tags[0]);
+    library::seal(key, &nonce_of(counter + 1), &[], body, &mut tags[1]);
+    library::seal(key, &nonce_of(u64::MAX), &[], &mut zeros, &mut unused);
+    *key = zeros;
+    tags
+}
+
+fn each_way(mut check: impl FnMut(&str, Option<&'static Kernel>)) {
+    check("library", None);
+    for (name, kernel) in kernels() {
+        check(&name, Some(Box::leak(Box::new(kernel))));
+    }
+}
+
+#[test]
+fn frames_of_every_length() {
+    each_way(|name, kernel| {
+        let mut random = SeededRandom::new(&[4; 32]);
+        let mut opening = FrameOpening::by(kernel);
+        let mut key = [5; 32];
+        for length in (0..=2100).chain([3106, 4096, 8200, 16_500, 32_768]) {
+            let counter = if length % 7 == 0 { u64::MAX - 2 } else { 2 * length as u64 };
+            let (mut header, mut body) = ([0; 4], vec![0; length]);
+            random.fill(&mut header);
+            random.fill(&mut body);
+            let (plain_header, plain_body, old_key) = (header, body.clone(), key);
+            let (mut expected_header, mut expected_body, mut expected_key) = (header, body.clone(), key);
+            let expected_tags = expected(&mut expected_key, counter, &mut expected_header, &mut expected_body);
+            let tags = seal_by(kernel, &mut key, counter, &mut header, &mut body);
+            assert!(body == expected_body && header == expected_header, "{name}: frame of {length}");
+            assert_eq!((tags, key), (expected_tags, expected_key), "{name}: tags, next key of {length}");
+            let mut opening_key = old_key;
+            assert_eq!(opening.open_header(&opening_key, counter, &mut header, &tags[0]), Ok(()));
+            assert_eq!(header, plain_header, "{name}");
+            assert_eq!(opening.open_body(&mut opening_key, &mut body, &tags[1]), Ok(()), "{name}: {length}");
+            assert!(body == plain_body && opening_key == key, "{name}: opened frame of {length}");
+        }
+    });
+}
+
+#[test]
+fn wrong_tags_leave_key_and_ciphertext() {
+    each_way(|name, kernel| {
+        let (old_key, mut key, mut header, mut body) = ([6; 32], [6; 32], [1, 2, 3, 4], vec![7; 500]);
+        let tags = seal_by(kernel, &mut key, 10, &mut header, &mut body);
+        let mut opening = FrameOpening::by(kernel);
+        for byte in 0..16 {
+            let (mut wrong, mut opening_key) = (tags, old_key);
+            wrong[0][byte] ^= 0x80;
+            wrong[1][byte] ^= 1;
+            let mut opened = header;
+            assert_eq!(opening.open_header(&opening_key, 10, &mut opened, &wrong[0]), Err(OpenError), "{name}");
+            assert_ne!(opened, [1, 2, 3, 4], "{name}");
+            let mut opened_body = body.clone();
+            assert_eq!(opening.open_body(&mut opening_key, &mut opened_body, &tags[1]), Err(OpenError), "no header");
+            assert_eq!(opening.open_header(&opening_key, 10, &mut header.clone(), &tags[0]), Ok(()));
+            assert_eq!(opening.open_body(&mut opening_key, &mut opened_body, &wrong[1]), Err(OpenError), "{name}");
+            assert!(opened_body.windows(4).all(|bytes| bytes != [7; 4]), "{name}: nothing of the plaintext");
+            assert_eq!(opening_key, old_key, "{name}");
+            assert_eq!(opening.open_body(&mut opening_key, &mut body.clone(), &tags[1]), Err(OpenError), "final");
+        }
+    });
+}
+
+/// A header that is opened twice, as only a confused caller does, is forgotten the first time.
+#[test]
+fn the_last_header_counts() {
+    each_way(|name, kernel| {
+        let (mut key, mut header, mut body) = ([6; 32], [1; 4], vec![7; 3000]);
+        let tags = seal_by(kernel, &mut key, 10, &mut header, &mut body);
+        let (mut opening, mut opening_key) = (FrameOpening::by(kernel), [6; 32]);
+        for _ in 0..2 {
+            assert_eq!(opening.open_header(&opening_key, 10, &mut header.clone(), &tags[0]), Ok(()), "{name}");
+        }
+        assert_eq!(opening.open_body(&mut opening_key, &mut body, &tags[1]), Ok(()), "{name}");
+        assert!(opening_key == key && body == [7; 3000], "{name}");
+    });
+}
