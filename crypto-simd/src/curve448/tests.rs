@@ -143,23 +143,3 @@ fn rfc_7748_iterated() {
         assert!(scalars.iter().all(|scalar| *scalar == expected), "level {level}");
     });
 }
-
-/// The differential test at length; the emulated kernels do a thousand calls.
-#[test]
-#[ignore = "long: 10^6 multiplications for each level"]
-fn a_million_inputs() {
-    each_kernel(|level, kernel| {
-        let calls = if level.starts_with("emulated") { 1_000 } else { 1_000_000 / kernel.lanes };
-        let mut random = SeededRandom::new(&[10; 32]);
-        let (mut scalars, mut points) = (vec![[0; BYTES]; kernel.lanes], vec![[0; BYTES]; kernel.lanes]);
-        for call in 0..calls {
-            random.fill(scalars.as_flattened_mut());
-            random.fill(points.as_flattened_mut());
-            let products = run(kernel, &scalars, &points);
-            for lane in 0..kernel.lanes {
-                let expected = crrl::x448::x448(&points[lane], &scalars[lane]);
-                assert_eq!(products[lane], expected, "level {level}, call {call}, lane {lane}");
-            }
-        }
-    });
-}
