@@ -65,6 +65,17 @@ impl Drop for Key {
     }
 }
 
+/// The z of each pair's modulus X² - z.
+static ROOTS_OF_PAIRS: [i64; PAIRS] = {
+    let mut roots = [0; PAIRS];
+    let mut index = 0;
+    while index < PAIRS {
+        roots[index] = root_to_the(2 * ((index as u8).reverse_bits() as u32 >> 1) + 1);
+        index += 1;
+    }
+    roots
+};
+
 /// The factors of a polynomial in NTT form, times `scale` and what reduction and inverse transform take away.
 pub(super) fn factors(coefficients: &[i64; 2 * PAIRS], scale: i64, factors: &mut Factors) {
     let inverse_of_pairs = centred(-26);
@@ -72,7 +83,7 @@ pub(super) fn factors(coefficients: &[i64; 2 * PAIRS], scale: i64, factors: &mut
     let scale = i64::from(centred(i64::from(centred(scale * i64::from(inverse_of_pairs))) << 16));
     for (index, (pair_of_factors, coefficients)) in factors.iter_mut().zip(coefficients.as_chunks::<2>().0).enumerate()
     {
-        let root = root_to_the(2 * (u32::from((index as u8).reverse_bits()) >> 1) + 1);
+        let root = ROOTS_OF_PAIRS[index];
         let [a0, a1] = coefficients.map(|coefficient| centred(coefficient * scale));
         *pair_of_factors = [pair(a0, centred(i64::from(a1) * root)), pair(a1, a0)];
     }

@@ -114,7 +114,7 @@ pub fn link_frames(source: &mut Source, count: usize) {
         let tags = symmetric::seal_frame(&mut sealing_key, counter, &mut sealed_header, &mut sealed_body);
         let (mut expected_header, mut expected_body) = (header, body.clone());
         let oracle = ChaCha20Poly1305::new(&key.into());
-        let mut seal = |counter: u64, bytes: &mut [u8]| -> [u8; 16] {
+        let seal = |counter: u64, bytes: &mut [u8]| -> [u8; 16] {
             oracle.encrypt_inout_detached(&nonce_of(counter).into(), &[], bytes.into()).unwrap().into()
         };
         let expected_tags = [seal(counter, &mut expected_header), seal(counter.wrapping_add(1), &mut expected_body)];
