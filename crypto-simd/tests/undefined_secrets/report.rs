@@ -45,10 +45,11 @@ pub fn findings(log: &str) -> Vec<Finding> {
         let line = line.trim_start_matches(['=', '*']).trim();
         if line.contains("uninitialised") || line.starts_with("Invalid") {
             findings.push(Finding { what: line.into(), frames: Vec::new() });
-        } else if let (Some(finding), Some((_, frame))) = (findings.last_mut(), line.split_once("x")) {
-            if (line.starts_with("at ") || line.starts_with("by ")) && finding.frames.len() < FRAMES {
-                finding.frames.push(frame.split_once(": ").map_or(frame, |(_, place)| place).into());
-            }
+        } else if let (Some(finding), Some((_, frame))) = (findings.last_mut(), line.split_once("x"))
+            && (line.starts_with("at ") || line.starts_with("by "))
+            && finding.frames.len() < FRAMES
+        {
+            finding.frames.push(frame.split_once(": ").map_or(frame, |(_, place)| place).into());
         }
     }
     findings
