@@ -161,7 +161,7 @@ impl Proof {
     }
 }
 
-/// The functions of one level. Each module of kernels gives its own for a [`Proof`]; `None` where one operation after
+/// The functions of one level. Each module of kernels gives its own for the proof of a level; `None` where one operation after
 /// the other is as fast.
 #[derive(Clone, Copy)]
 pub struct Kernels {

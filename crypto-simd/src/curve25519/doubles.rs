@@ -75,9 +75,10 @@ impl<D: Doubles> FieldDoubles<D> {
     /// The product of limbs by limbs; `add_product` adds the product of limb i and another to a column, if there is one.
     ///
     /// The order is for the generated step, which needs few columns at a time and other products to do while a column
-    /// is folded: column 4 is first, because its high part goes to column 5.
+    /// is folded: column 4 is first, because its high part goes to column 5. If the product
+    /// `is_added`, low parts of more than two products are split once more: they leave no room.
     #[inline(always)]
-    fn product(self, add_product: impl Fn(&mut Columns<D::Vector>, usize, usize)) -> Unreduced<D::Vector> {
+    fn product(self, add_product: impl Fn(&mut Columns<D::Vector>, usize, usize), is_added: bool) -> [D::Vector; 5] {
         let columns = &mut self.columns();
         let add_columns = |columns: &mut _, pair: [usize; 2]| {
             for i in 0..5 {
@@ -87,21 +88,21 @@ impl<D: Doubles> FieldDoubles<D> {
         };
         add_columns(columns, [8, 4]);
         add_columns(columns, [5, 0]);
-        self.fold(columns, 4);
+        self.fold(columns, 4, is_added);
         add_columns(columns, [6, 1]);
-        self.fold(columns, 0);
+        self.fold(columns, 0, is_added);
         add_columns(columns, [7, 2]);
-        self.fold(columns, 1);
+        self.fold(columns, 1, is_added);
         add_columns(columns, [3, 9]);
-        self.fold(columns, 2);
-        self.fold(columns, 3);
-        Unreduced(std::array::from_fn(
+        self.fold(columns, 2, is_added);
+        self.fold(columns, 3, is_added);
+        std::array::from_fn(
             #[inline(always)]
             |column| match column {
                 0 => self.low(columns, 0),
                 _ => self.0.add(self.low(columns, column), self.carry_out(columns, column - 1)),
             },
-        ))
+        )
     }
 
     #[inline(always)]
@@ -111,18 +112,34 @@ impl<D: Doubles> FieldDoubles<D> {
 
     /// Folds the column that is five above by 2^255 = 19: it is one more product, by 19.
     #[inline(always)]
-    fn fold(self, columns: &mut Columns<D::Vector>, column: usize) {
+    fn fold(self, columns: &mut Columns<D::Vector>, column: usize, is_added: bool) {
         let d = self.0;
         let carry = self.carry_out(columns, column + 4);
         let top = if column == 4 { carry } else { d.add(self.low(columns, column + 5), carry) };
         self.add_product(columns, column, 1, top, d.splat(19.0));
-        // The low parts of more than two products leave no room for an addition.
-        if column >= 2 {
+        if is_added && column >= 2 {
             let low = self.low(columns, column);
             let high = if column == 4 { &mut columns.high_odd } else { &mut columns.high[column] };
             let (next, rest) = d.split(*high, low);
             (*high, columns.low[column]) = (next, Some(rest));
         }
+    }
+
+    #[inline(always)]
+    fn square_limbs(self, a: Reduced<D::Vector>, is_added: bool) -> [D::Vector; 5] {
+        let twice = a.0.map(
+            #[inline(always)]
+            |limb| self.0.add(limb, limb),
+        );
+        self.product(
+            #[inline(always)]
+            |columns, column, i| match column.checked_sub(i) {
+                Some(j) if i < j && j < 5 => self.add_product(columns, column, i, twice[i], a.0[j]),
+                Some(j) if i == j => self.add_product(columns, column, i, a.0[i], a.0[i]),
+                _ => {}
+            },
+            is_added,
+        )
     }
 
     /// Rounds every limb to a multiple of 2^51, which goes to the next limb.
@@ -145,6 +162,11 @@ impl<D: Doubles> Arithmetic for FieldDoubles<D> {
     type Reduced = Reduced<D::Vector>;
     type Unreduced = Unreduced<D::Vector>;
     type Mask = D::Vector;
+
+    #[inline(always)]
+    fn widen(self, a: Self::Reduced) -> Self::Unreduced {
+        Unreduced(a.0)
+    }
 
     #[inline(always)]
     fn reduce(self, a: Self::Unreduced) -> Self::Reduced {
@@ -171,30 +193,25 @@ impl<D: Doubles> Arithmetic for FieldDoubles<D> {
 
     #[inline(always)]
     fn mul(self, a: Self::Reduced, b: Self::Reduced) -> Self::Unreduced {
-        self.product(
+        Unreduced(self.product(
             #[inline(always)]
             |columns, column, i| {
                 if let Some(b) = column.checked_sub(i).and_then(|j| b.0.get(j)) {
                     self.add_product(columns, column, i, a.0[i], *b);
                 }
             },
-        )
+            true,
+        ))
     }
 
     #[inline(always)]
     fn square(self, a: Self::Reduced) -> Self::Unreduced {
-        let twice = a.0.map(
-            #[inline(always)]
-            |limb| self.0.add(limb, limb),
-        );
-        self.product(
-            #[inline(always)]
-            |columns, column, i| match column.checked_sub(i) {
-                Some(j) if i < j && j < 5 => self.add_product(columns, column, i, twice[i], a.0[j]),
-                Some(j) if i == j => self.add_product(columns, column, i, a.0[i], a.0[i]),
-                _ => {}
-            },
-        )
+        Unreduced(self.square_limbs(a, true))
+    }
+
+    #[inline(always)]
+    fn square_reduced(self, a: Self::Reduced) -> Self::Reduced {
+        self.carry(self.square_limbs(a, false))
     }
 
     #[inline(always)]
@@ -255,11 +272,6 @@ impl Field for FieldDoubles<Emulated<4>> {
     fn small(self, value: u32) -> Self::Unreduced {
         let zero = self.0.splat(0.0);
         Unreduced([self.0.splat(f64::from(value)), zero, zero, zero, zero])
-    }
-
-    #[inline(always)]
-    fn widen(self, a: Self::Reduced) -> Self::Unreduced {
-        Unreduced(a.0)
     }
 
     #[inline(always)]

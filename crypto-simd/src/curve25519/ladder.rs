@@ -18,11 +18,17 @@ pub(super) trait Arithmetic: Copy {
     /// The choice of one of two in each lane.
     type Mask: Copy;
 
+    /// The number itself, not reduced.
+    fn widen(self, a: Self::Reduced) -> Self::Unreduced;
     fn reduce(self, a: Self::Unreduced) -> Self::Reduced;
     fn add(self, a: Self::Unreduced, b: Self::Unreduced) -> Self::Reduced;
     fn sub(self, a: Self::Unreduced, b: Self::Unreduced) -> Self::Reduced;
     fn mul(self, a: Self::Reduced, b: Self::Reduced) -> Self::Unreduced;
     fn square(self, a: Self::Reduced) -> Self::Unreduced;
+    #[inline(always)]
+    fn square_reduced(self, a: Self::Reduced) -> Self::Reduced {
+        self.reduce(self.square(a))
+    }
     /// sum + 121665 · a
     fn mul_a24(self, sum: Self::Unreduced, a: Self::Reduced) -> Self::Reduced;
     /// `a` where the mask is set, else `b`.
@@ -42,8 +48,6 @@ pub(super) trait Field: Arithmetic {
     fn limbs(self, a: Self::Reduced) -> [[u64; 5]; LANES_MAX];
     /// The same small number in every lane.
     fn small(self, value: u32) -> Self::Unreduced;
-    /// The number itself, not reduced.
-    fn widen(self, a: Self::Reduced) -> Self::Unreduced;
     fn words(self, words: &[u64; LANES_MAX]) -> Self::Words;
     /// The mask of the top bits, which are shifted out.
     fn next_bit(self, words: &mut Self::Words) -> Self::Mask;
@@ -71,14 +75,14 @@ pub(super) fn step<F: Arithmetic>(f: F, points: &mut Points<F>) {
     let (a, b) = (f.add(x_2, z_2), f.sub(x_2, z_2));
     let (c, d) = (f.add(x_3, z_3), f.sub(x_3, z_3));
     let (da, cb) = (f.mul(d, a), f.mul(c, b));
-    let (aa, bb) = (f.square(f.select(points.swap, c, a)), f.square(f.select(points.swap, d, b)));
+    let (aa, bb) = (f.square_reduced(f.select(points.swap, c, a)), f.square_reduced(f.select(points.swap, d, b)));
     // In an order in which neighbours do not wait for each other.
-    let difference = f.square(f.sub(da, cb));
-    points.x_2 = f.mul(f.reduce(aa), f.reduce(bb));
-    points.z_3 = f.mul(points.x_1, f.reduce(difference));
-    let e = f.sub(aa, bb);
+    let difference = f.square_reduced(f.sub(da, cb));
+    points.x_2 = f.mul(aa, bb);
+    points.z_3 = f.mul(points.x_1, difference);
+    let e = f.sub(f.widen(aa), f.widen(bb));
     points.x_3 = f.square(f.add(da, cb));
-    points.z_2 = f.mul(e, f.mul_a24(aa, e));
+    points.z_2 = f.mul(e, f.mul_a24(f.widen(aa), e));
 }
 
 /// The products of up to `LANES` points as quotients x/z, with a fixed number of steps; (numerator, denominator).

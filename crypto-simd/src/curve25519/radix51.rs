@@ -79,6 +79,11 @@ impl<L: MultiplyAdd52> Arithmetic for Radix51<L> {
     type Mask = L::Vector;
 
     #[inline(always)]
+    fn widen(self, a: Self::Reduced) -> Self::Unreduced {
+        Unreduced(a.0)
+    }
+
+    #[inline(always)]
     fn reduce(self, a: Self::Unreduced) -> Self::Reduced {
         self.carry(a.0)
     }
@@ -192,11 +197,6 @@ impl<L: MultiplyAdd52> Field for Radix51<L> {
     fn small(self, value: u32) -> Self::Unreduced {
         let zero = self.0.splat(0);
         Unreduced([self.0.splat(u64::from(value)), zero, zero, zero, zero])
-    }
-
-    #[inline(always)]
-    fn widen(self, a: Self::Reduced) -> Self::Unreduced {
-        Unreduced(a.0)
     }
 
     #[inline(always)]

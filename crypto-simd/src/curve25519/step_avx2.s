@@ -33,2008 +33,2009 @@ katzensprung_curve25519_step_avx2:
     vmovapd ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
     vmovapd ymm12, ymm11
     vfmadd231pd ymm12, ymm1, ymm10
-    vmovapd ymm13, ymm11
-    vfmadd231pd ymm13, ymm3, ymm10
-    vmovapd ymm14, ymm11
-    vfmadd231pd ymm14, ymm5, ymm10
     vsubpd ymm12, ymm12, ymm11
-    vsubpd ymm13, ymm13, ymm11
-    vmovapd ymm15, ymm11
-    vfmadd231pd ymm15, ymm7, ymm10
-    vsubpd ymm14, ymm14, ymm11
-    vmovapd ymm8, ymm11
-    vfmadd231pd ymm8, ymm9, ymm10
-    vmovapd ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_2]
-    vfmadd231pd ymm1, ymm12, ymm10
-    vfmadd231pd ymm3, ymm13, ymm10
-    vfmadd231pd ymm5, ymm14, ymm10
-    vsubpd ymm15, ymm15, ymm11
-    vsubpd ymm8, ymm8, ymm11
-    vfmadd231pd ymm7, ymm15, ymm10
-    vaddpd ymm3, ymm3, ymm12
-    vmovapd ymm12, ymmword ptr [rdi + 160]
-    vsubpd ymm0, ymm12, ymm0
-    vfmadd231pd ymm9, ymm8, ymm10
-    vfmadd132pd ymm8, ymm1, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vaddpd ymm1, ymm5, ymm13
-    vmovapd ymm5, ymmword ptr [rdi + 192]
-    vsubpd ymm2, ymm5, ymm2
-    vmovapd ymm5, ymmword ptr [rdi + 224]
-    vsubpd ymm4, ymm5, ymm4
-    vmovapd ymm5, ymmword ptr [rdi + 256]
-    vsubpd ymm5, ymm5, ymm6
-    vmovapd ymm6, ymmword ptr [rdi + 288]
-    vsubpd ymm6, ymm6, ymmword ptr [rdi + 448]
-    vmovapd ymm12, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vmovapd ymm13, ymm11
-    vfmadd231pd ymm13, ymm0, ymm12
-    vaddpd ymm7, ymm7, ymm14
+    vmovapd ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_2]
+    vfmadd231pd ymm1, ymm12, ymm13
     vmovapd ymm14, ymm11
-    vfmadd231pd ymm14, ymm2, ymm12
-    vaddpd ymm9, ymm9, ymm15
-    vmovapd ymm15, ymm11
-    vfmadd231pd ymm15, ymm4, ymm12
-    vsubpd ymm13, ymm13, ymm11
-    vmovapd ymmword ptr [rsi + 0], ymm8
-    vmovapd ymm8, ymm11
-    vfmadd231pd ymm8, ymm5, ymm12
-    vsubpd ymm14, ymm14, ymm11
-    vsubpd ymm15, ymm15, ymm11
-    vmovapd ymmword ptr [rsi + 32], ymm3
-    vmovapd ymm3, ymm11
-    vfmadd231pd ymm3, ymm6, ymm12
-    vfmadd231pd ymm0, ymm13, ymm10
-    vfmadd231pd ymm2, ymm14, ymm10
-    vsubpd ymm8, ymm8, ymm11
-    vfmadd231pd ymm4, ymm15, ymm10
-    vsubpd ymm3, ymm3, ymm11
-    vfmadd231pd ymm5, ymm8, ymm10
-    vaddpd ymm2, ymm2, ymm13
-    vmovapd ymm13, ymmword ptr [rdi + 640]
-    vmovapd ymmword ptr [rsi + 64], ymm2
-    vaddpd ymm2, ymm13, ymmword ptr [rdi + 480]
-    vfmadd231pd ymm6, ymm3, ymm10
-    vfmadd132pd ymm3, ymm0, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vaddpd ymm0, ymm4, ymm14
-    vmovapd ymm4, ymmword ptr [rdi + 672]
-    vaddpd ymm14, ymm4, ymmword ptr [rdi + 512]
-    vmovapd ymmword ptr [rsi + 96], ymm3
-    vmovapd ymm3, ymmword ptr [rdi + 704]
-    vmovapd ymmword ptr [rsi + 128], ymm0
-    vaddpd ymm0, ymm3, ymmword ptr [rdi + 544]
-    vmovapd ymm3, ymmword ptr [rdi + 736]
-    vaddpd ymm4, ymm3, ymmword ptr [rdi + 576]
-    vaddpd ymm5, ymm5, ymm15
-    vmovapd ymm15, ymmword ptr [rdi + 768]
-    vmovapd ymmword ptr [rsi + 160], ymm5
-    vaddpd ymm5, ymm15, ymmword ptr [rdi + 608]
-    vmovapd ymm15, ymm11
-    vfmadd231pd ymm15, ymm2, ymm12
-    vmovapd ymm3, ymm11
-    vfmadd231pd ymm3, ymm14, ymm12
-    vaddpd ymm6, ymm6, ymm8
-    vmovapd ymm8, ymm11
-    vfmadd231pd ymm8, ymm0, ymm12
-    vsubpd ymm15, ymm15, ymm11
-    vmovapd ymmword ptr [rsi + 192], ymm6
-    vmovapd ymm6, ymm11
-    vfmadd231pd ymm6, ymm4, ymm12
-    vsubpd ymm3, ymm3, ymm11
-    vsubpd ymm8, ymm8, ymm11
-    vmovapd ymmword ptr [rsi + 224], ymm1
-    vmovapd ymm1, ymm11
-    vfmadd231pd ymm1, ymm5, ymm12
-    vfmadd231pd ymm2, ymm15, ymm10
     vfmadd231pd ymm14, ymm3, ymm10
-    vsubpd ymm6, ymm6, ymm11
-    vfmadd231pd ymm0, ymm8, ymm10
-    vsubpd ymm1, ymm1, ymm11
-    vfmadd231pd ymm4, ymm6, ymm10
-    vaddpd ymm14, ymm14, ymm15
-    vmovapd ymm15, ymmword ptr [rdi + 480]
-    vsubpd ymm13, ymm15, ymm13
-    vfmadd231pd ymm5, ymm1, ymm10
-    vfmadd132pd ymm1, ymm2, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vaddpd ymm0, ymm0, ymm3
-    vmovapd ymm2, ymmword ptr [rdi + 512]
-    vsubpd ymm2, ymm2, ymmword ptr [rdi + 672]
-    vmovapd ymm3, ymmword ptr [rdi + 544]
-    vsubpd ymm3, ymm3, ymmword ptr [rdi + 704]
-    vmovapd ymm15, ymmword ptr [rdi + 576]
-    vsubpd ymm15, ymm15, ymmword ptr [rdi + 736]
-    vaddpd ymm4, ymm4, ymm8
-    vmovapd ymm8, ymmword ptr [rdi + 608]
-    vsubpd ymm8, ymm8, ymmword ptr [rdi + 768]
-    vmovapd ymmword ptr [rsi + 256], ymm4
-    vmovapd ymm4, ymm11
-    vfmadd231pd ymm4, ymm13, ymm12
-    vmovapd ymmword ptr [rsi + 288], ymm0
-    vmovapd ymm0, ymm11
-    vfmadd231pd ymm0, ymm2, ymm12
-    vaddpd ymm5, ymm5, ymm6
-    vmovapd ymm6, ymm11
-    vfmadd231pd ymm6, ymm3, ymm12
-    vsubpd ymm4, ymm4, ymm11
-    vmovapd ymmword ptr [rsi + 320], ymm5
-    vmovapd ymm5, ymm11
-    vfmadd231pd ymm5, ymm15, ymm12
-    vsubpd ymm0, ymm0, ymm11
-    vsubpd ymm6, ymm6, ymm11
-    vmovapd ymmword ptr [rsi + 352], ymm14
-    vmovapd ymm14, ymm11
-    vfmadd231pd ymm14, ymm8, ymm12
-    vfmadd231pd ymm13, ymm4, ymm10
-    vfmadd231pd ymm2, ymm0, ymm10
-    vsubpd ymm5, ymm5, ymm11
-    vfmadd231pd ymm3, ymm6, ymm10
     vsubpd ymm14, ymm14, ymm11
+    vfmadd231pd ymm3, ymm14, ymm13
+    vmovapd ymm15, ymm11
     vfmadd231pd ymm15, ymm5, ymm10
-    vaddpd ymm2, ymm2, ymm4
-    vfmadd231pd ymm8, ymm14, ymm10
-    vfmadd132pd ymm14, ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vaddpd ymm0, ymm3, ymm0
-    vaddpd ymm3, ymm15, ymm6
-    vmovapd ymm4, ymmword ptr [rip + .Lkatzensprung_curve25519_4]
-    vmovapd ymm6, ymm4
-    vfmadd231pd ymm6, ymm2, ymm7
-    vaddpd ymm5, ymm8, ymm5
-    vmovapd ymm8, ymm4
-    vfmadd231pd ymm8, ymm14, ymm9
-    vsubpd ymm13, ymm4, ymm6
-    vsubpd ymm15, ymm4, ymm8
-    vmovapd ymm10, ymm8
-    vfmadd231pd ymm10, ymm0, ymmword ptr [rsi + 224]
-    vfmadd231pd ymm13, ymm2, ymm7
-    vmovapd ymm11, ymm6
-    vfmadd231pd ymm11, ymm3, ymmword ptr [rsi + 32]
-    vfmadd231pd ymm15, ymm14, ymm9
-    vsubpd ymm8, ymm8, ymm10
-    vsubpd ymm6, ymm6, ymm11
-    vmovapd ymmword ptr [rsi + 384], ymm1
-    vmovapd ymm1, ymm4
-    vfmadd231pd ymm1, ymm5, ymm9
-    vaddpd ymm13, ymm15, ymm13
-    vfmadd231pd ymm8, ymm0, ymmword ptr [rsi + 224]
-    vmovapd ymm15, ymm10
-    vfmadd231pd ymm15, ymm5, ymmword ptr [rsi + 0]
-    vfmadd231pd ymm6, ymm3, ymmword ptr [rsi + 32]
-    vsubpd ymm12, ymm4, ymm1
-    vaddpd ymm8, ymm13, ymm8
-    vsubpd ymm10, ymm10, ymm15
-    vmovapd ymm13, ymm4
-    vfmadd231pd ymm13, ymm14, ymmword ptr [rsi + 0]
-    vfmadd231pd ymm12, ymm5, ymm9
-    vmovapd ymmword ptr [rsi + 416], ymm12
-    vmovapd ymm12, ymm4
-    vfmadd231pd ymm12, ymm2, ymm9
-    vaddpd ymm6, ymm8, ymm6
-    vfmadd231pd ymm10, ymm5, ymmword ptr [rsi + 0]
-    vsubpd ymm8, ymm4, ymm13
-    vmovapd ymmword ptr [rsi + 448], ymm13
-    vsubpd ymm13, ymm4, ymm12
-    vmovapd ymm4, ymm12
-    vfmadd231pd ymm4, ymm0, ymm7
-    vaddpd ymm6, ymm6, ymm10
-    vfmadd231pd ymm8, ymm14, ymmword ptr [rsi + 0]
-    vfmadd231pd ymm13, ymm2, ymm9
-    vsubpd ymm10, ymm12, ymm4
-    vmovapd ymm12, ymm4
-    vfmadd231pd ymm12, ymm3, ymmword ptr [rsi + 224]
-    vfmadd231pd ymm10, ymm0, ymm7
-    vsubpd ymm4, ymm4, ymm12
-    vmovapd ymmword ptr [rsi + 480], ymm8
-    vmovapd ymm8, ymm12
-    vfmadd231pd ymm8, ymm5, ymmword ptr [rsi + 32]
-    vaddpd ymm10, ymm13, ymm10
-    vfmadd231pd ymm4, ymm3, ymmword ptr [rsi + 224]
-    vmovapd ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vfmadd132pd ymm1, ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vsubpd ymm12, ymm12, ymm8
-    vaddpd ymm4, ymm10, ymm4
-    vfmadd231pd ymm12, ymm5, ymmword ptr [rsi + 32]
-    vmovapd ymm10, ymm11
-    vfmadd231pd ymm10, ymm1, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vaddpd ymm4, ymm4, ymm12
-    vsubpd ymm11, ymm11, ymm10
-    vmovapd ymm12, ymmword ptr [rip + .Lkatzensprung_curve25519_4]
-    vmovapd ymm13, ymm12
-    vfmadd231pd ymm13, ymm14, ymmword ptr [rsi + 32]
-    vfmadd132pd ymm1, ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vsubpd ymm11, ymm12, ymm13
-    vmovapd ymmword ptr [rsi + 512], ymm8
-    vmovapd ymm8, ymm13
-    vfmadd231pd ymm8, ymm2, ymmword ptr [rsi + 0]
-    vaddpd ymm1, ymm6, ymm1
-    vfmadd231pd ymm11, ymm14, ymmword ptr [rsi + 32]
-    vsubpd ymm6, ymm13, ymm8
-    vmovapd ymm13, ymm12
-    vfmadd231pd ymm13, ymm0, ymm9
-    vmovapd ymmword ptr [rsi + 544], ymm8
-    vaddpd ymm8, ymm10, ymm1
-    vfmadd231pd ymm6, ymm2, ymmword ptr [rsi + 0]
-    vmovapd ymmword ptr [rsi + 576], ymm2
-    vsubpd ymm2, ymm12, ymm13
-    vmovapd ymm12, ymm13
-    vfmadd231pd ymm12, ymm3, ymm7
-    vsubpd ymm10, ymm10, ymm8
-    vaddpd ymm6, ymm11, ymm6
-    vfmadd231pd ymm2, ymm0, ymm9
-    vaddpd ymm1, ymm1, ymm10
-    vsubpd ymm10, ymm13, ymm12
-    vmovapd ymm11, ymm12
-    vfmadd231pd ymm11, ymm5, ymmword ptr [rsi + 224]
-    vmovapd ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vfmadd213pd ymm8, ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_6]
-    vfmadd231pd ymm10, ymm3, ymm7
-    vsubpd ymm12, ymm12, ymm11
-    vfmadd213pd ymm15, ymm13, ymm8
-    vaddpd ymm2, ymm2, ymm10
-    vmovapd ymm8, ymmword ptr [rsi + 224]
-    vfmadd231pd ymm12, ymm5, ymm8
-    vaddpd ymm4, ymm4, ymm15
-    vmovapd ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_4]
-    vmovapd ymm15, ymm10
-    vfmadd231pd ymm15, ymm14, ymm8
-    vaddpd ymm2, ymm2, ymm12
-    vmovapd ymm12, ymmword ptr [rsi + 448]
-    vmovapd ymmword ptr [rsi + 608], ymm1
-    vmovapd ymm1, ymm12
-    vfmadd231pd ymm1, ymm4, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vsubpd ymm13, ymm10, ymm15
-    vmovapd ymmword ptr [rsi + 640], ymm11
-    vmovapd ymm11, ymmword ptr [rsi + 32]
-    vmovapd ymmword ptr [rsi + 672], ymm6
-    vmovapd ymm6, ymm15
-    vfmadd231pd ymm6, ymm11, ymmword ptr [rsi + 576]
-    vsubpd ymm12, ymm12, ymm1
-    vfmadd231pd ymm13, ymm14, ymm8
-    vsubpd ymm15, ymm15, ymm6
-    vmovapd ymm8, ymm6
-    vfmadd231pd ymm8, ymm0, ymmword ptr [rsi + 0]
-    vfmadd132pd ymm4, ymm12, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vfmadd231pd ymm15, ymm11, ymmword ptr [rsi + 576]
-    vmovapd ymm12, ymm10
-    vfmadd231pd ymm12, ymm3, ymm9
-    vsubpd ymm6, ymm6, ymm8
-    vaddpd ymm4, ymm4, ymmword ptr [rsi + 480]
-    vaddpd ymm13, ymm13, ymm15
-    vfmadd231pd ymm6, ymm0, ymmword ptr [rsi + 0]
-    vsubpd ymm15, ymm10, ymm12
-    vmovapd ymmword ptr [rsi + 480], ymm4
-    vmovapd ymm4, ymm12
-    vfmadd231pd ymm4, ymm5, ymm7
-    vmovapd ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vmovapd ymmword ptr [rsi + 448], ymm1
-    vmovapd ymm1, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vfmadd231pd ymm1, ymm11, ymmword ptr [rsi + 512]
-    vfmadd231pd ymm15, ymm3, ymm9
-    vaddpd ymm6, ymm13, ymm6
-    vsubpd ymm12, ymm12, ymm4
-    vaddpd ymm1, ymm2, ymm1
-    vfmadd231pd ymm12, ymm5, ymm7
-    vmovapd ymm2, ymm10
-    vfmadd231pd ymm2, ymm14, ymm7
-    vmovapd ymm13, ymmword ptr [rsi + 544]
-    vfmadd231pd ymm13, ymm1, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vaddpd ymm12, ymm15, ymm12
-    vsubpd ymm15, ymm10, ymm2
-    vmovapd ymmword ptr [rsi + 512], ymm5
-    vmovapd ymm5, ymmword ptr [rsi + 224]
-    vmovapd ymmword ptr [rsi + 704], ymm9
-    vmovapd ymm9, ymm2
-    vfmadd231pd ymm9, ymm5, ymmword ptr [rsi + 576]
-    vmovapd ymm10, ymmword ptr [rsi + 544]
-    vsubpd ymm10, ymm10, ymm13
-    vfmadd231pd ymm15, ymm14, ymm7
-    vfmadd132pd ymm1, ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vsubpd ymm2, ymm2, ymm9
-    vmovapd ymm10, ymm9
-    vfmadd231pd ymm10, ymm0, ymmword ptr [rsi + 32]
-    vfmadd231pd ymm2, ymm5, ymmword ptr [rsi + 576]
-    vaddpd ymm1, ymm1, ymmword ptr [rsi + 672]
-    vsubpd ymm9, ymm9, ymm10
-    vmovapd ymm5, ymm10
-    vfmadd231pd ymm5, ymm3, ymmword ptr [rsi + 0]
-    vaddpd ymm2, ymm15, ymm2
-    vfmadd231pd ymm9, ymm0, ymmword ptr [rsi + 32]
-    vmovapd ymm15, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vfmadd231pd ymm15, ymm11, ymmword ptr [rsi + 640]
-    vsubpd ymm10, ymm10, ymm5
-    vaddpd ymm2, ymm2, ymm9
-    vfmadd231pd ymm10, ymm3, ymmword ptr [rsi + 0]
-    vaddpd ymm9, ymm12, ymm15
-    vmovapd ymm12, ymm8
-    vfmadd231pd ymm12, ymm9, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vaddpd ymm2, ymm2, ymm10
-    vsubpd ymm8, ymm8, ymm12
-    vfmadd213pd ymm4, ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vmovapd ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vfmadd213pd ymm9, ymm10, ymm8
-    vaddpd ymm4, ymm4, ymmword ptr [rsi + 416]
-    vaddpd ymm6, ymm6, ymm9
-    vmovapd ymm8, ymm5
-    vfmadd231pd ymm8, ymm4, ymm10
-    vaddpd ymm9, ymm12, ymm6
-    vsubpd ymm5, ymm5, ymm8
-    vsubpd ymm12, ymm12, ymm9
-    vfmadd213pd ymm4, ymm10, ymm5
-    vmovapd ymm5, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vmovapd ymm15, ymm5
-    vfmadd231pd ymm15, ymm11, ymmword ptr [rsi + 448]
-    vaddpd ymm6, ymm6, ymm12
-    vfmadd213pd ymm13, ymm11, ymm5
-    vaddpd ymm2, ymm2, ymm4
-    vaddpd ymm1, ymm1, ymm15
-    vfmadd213pd ymm9, ymm11, ymm5
-    vaddpd ymm4, ymm6, ymm13
-    vaddpd ymm6, ymm8, ymm2
-    vmovapd ymm12, ymmword ptr [rip + .Lkatzensprung_curve25519_4]
-    vmovapd ymm13, ymmword ptr [rsi + 192]
-    vmovapd ymm15, ymm12
-    vfmadd231pd ymm15, ymm13, ymmword ptr [rsi + 384]
-    vsubpd ymm8, ymm8, ymm6
-    vfmadd213pd ymm6, ymm11, ymm5
-    vmovapd ymmword ptr [rsi + 448], ymm4
-    vmovapd ymm4, ymmword ptr [rsi + 160]
-    vmovapd ymmword ptr [rsi + 416], ymm1
-    vmovapd ymm1, ymm12
-    vfmadd231pd ymm1, ymm4, ymmword ptr [rsi + 352]
-    vmovapd ymmword ptr [rsi + 640], ymm3
-    vsubpd ymm3, ymm12, ymm15
-    vaddpd ymm2, ymm2, ymm8
-    vaddpd ymm6, ymm6, ymmword ptr [rsi + 608]
-    vfmadd231pd ymm3, ymm13, ymmword ptr [rsi + 384]
-    vsubpd ymm8, ymm12, ymm1
-    vmovapd ymmword ptr [rsi + 608], ymm6
-    vmovapd ymm6, ymmword ptr [rsi + 128]
-    vmovapd ymmword ptr [rsi + 672], ymm0
-    vmovapd ymm0, ymm15
-    vfmadd231pd ymm0, ymm6, ymmword ptr [rsi + 288]
-    vaddpd ymm2, ymm2, ymm9
-    vmovapd ymm9, ymmword ptr [rsi + 64]
-    vmovapd ymmword ptr [rsi + 544], ymm2
-    vmovapd ymm2, ymm1
-    vfmadd231pd ymm2, ymm9, ymmword ptr [rsi + 256]
-    vfmadd231pd ymm8, ymm4, ymmword ptr [rsi + 352]
-    vsubpd ymm15, ymm15, ymm0
-    vsubpd ymm1, ymm1, ymm2
-    vmovapd ymmword ptr [rsi + 736], ymm14
-    vmovapd ymm14, ymmword ptr [rsi + 320]
-    vmovapd ymmword ptr [rsi + 768], ymm7
-    vmovapd ymm7, ymm12
-    vfmadd231pd ymm7, ymm14, ymm13
-    vaddpd ymm3, ymm3, ymm8
-    vfmadd231pd ymm15, ymm6, ymmword ptr [rsi + 288]
-    vmovapd ymm8, ymm0
-    vfmadd231pd ymm8, ymm14, ymmword ptr [rsi + 96]
-    vfmadd231pd ymm1, ymm9, ymmword ptr [rsi + 256]
-    vsubpd ymm10, ymm12, ymm7
-    vaddpd ymm3, ymm3, ymm15
-    vsubpd ymm0, ymm0, ymm8
-    vmovapd ymm15, ymmword ptr [rsi + 96]
-    vmovapd ymm11, ymm12
-    vfmadd231pd ymm11, ymm15, ymmword ptr [rsi + 384]
-    vfmadd231pd ymm10, ymm14, ymm13
-    vmovapd ymmword ptr [rsi + 800], ymm10
-    vmovapd ymm10, ymm12
-    vfmadd231pd ymm10, ymm13, ymmword ptr [rsi + 352]
-    vaddpd ymm1, ymm3, ymm1
-    vfmadd231pd ymm0, ymm14, ymm15
-    vsubpd ymm3, ymm12, ymm11
-    vsubpd ymm5, ymm12, ymm10
-    vmovapd ymm12, ymm10
-    vfmadd231pd ymm12, ymm4, ymmword ptr [rsi + 288]
-    vaddpd ymm0, ymm1, ymm0
-    vfmadd231pd ymm3, ymm15, ymmword ptr [rsi + 384]
-    vfmadd231pd ymm5, ymm13, ymmword ptr [rsi + 352]
-    vsubpd ymm1, ymm10, ymm12
-    vmovapd ymm10, ymm12
-    vfmadd231pd ymm10, ymm6, ymmword ptr [rsi + 256]
-    vfmadd231pd ymm1, ymm4, ymmword ptr [rsi + 288]
-    vsubpd ymm12, ymm12, ymm10
-    vmovapd ymm4, ymm10
-    vfmadd231pd ymm4, ymm14, ymm9
-    vaddpd ymm1, ymm5, ymm1
-    vfmadd231pd ymm12, ymm6, ymmword ptr [rsi + 256]
-    vmovapd ymm5, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vfmadd132pd ymm7, ymm5, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vsubpd ymm10, ymm10, ymm4
-    vaddpd ymm1, ymm1, ymm12
-    vfmadd231pd ymm10, ymm14, ymm9
-    vmovapd ymm12, ymm2
-    vfmadd231pd ymm12, ymm7, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vaddpd ymm1, ymm1, ymm10
-    vsubpd ymm2, ymm2, ymm12
-    vmovapd ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_4]
-    vmovapd ymm5, ymm10
-    vfmadd231pd ymm5, ymm9, ymmword ptr [rsi + 384]
-    vfmadd132pd ymm7, ymm2, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vsubpd ymm2, ymm10, ymm5
-    vmovapd ymm14, ymm5
-    vfmadd231pd ymm14, ymm15, ymmword ptr [rsi + 352]
-    vaddpd ymm0, ymm0, ymm7
-    vfmadd231pd ymm2, ymm9, ymmword ptr [rsi + 384]
-    vsubpd ymm5, ymm5, ymm14
-    vmovapd ymm7, ymm10
-    vfmadd231pd ymm7, ymm13, ymmword ptr [rsi + 288]
-    vaddpd ymm9, ymm12, ymm0
-    vfmadd231pd ymm5, ymm15, ymmword ptr [rsi + 352]
-    vsubpd ymm15, ymm10, ymm7
-    vmovapd ymm10, ymmword ptr [rsi + 160]
-    vmovapd ymmword ptr [rsi + 832], ymm14
-    vmovapd ymm14, ymm7
-    vfmadd231pd ymm14, ymm10, ymmword ptr [rsi + 256]
-    vsubpd ymm12, ymm12, ymm9
-    vaddpd ymm2, ymm2, ymm5
-    vfmadd231pd ymm15, ymm13, ymmword ptr [rsi + 288]
-    vaddpd ymm0, ymm0, ymm12
-    vsubpd ymm5, ymm7, ymm14
-    vmovapd ymm7, ymm14
-    vfmadd231pd ymm7, ymm6, ymmword ptr [rsi + 320]
-    vmovapd ymm12, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vfmadd213pd ymm9, ymm12, ymmword ptr [rip + .Lkatzensprung_curve25519_6]
-    vfmadd231pd ymm5, ymm10, ymmword ptr [rsi + 256]
-    vsubpd ymm14, ymm14, ymm7
-    vfmadd213pd ymm8, ymm12, ymm9
-    vaddpd ymm5, ymm15, ymm5
-    vfmadd231pd ymm14, ymm6, ymmword ptr [rsi + 320]
-    vaddpd ymm1, ymm1, ymm8
-    vmovapd ymm8, ymmword ptr [rip + .Lkatzensprung_curve25519_4]
-    vmovapd ymm9, ymm8
-    vfmadd231pd ymm9, ymm6, ymmword ptr [rsi + 384]
-    vaddpd ymm5, ymm5, ymm14
-    vmovapd ymm14, ymm11
-    vfmadd231pd ymm14, ymm1, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vsubpd ymm15, ymm8, ymm9
-    vmovapd ymmword ptr [rsi + 864], ymm0
-    vmovapd ymm0, ymmword ptr [rsi + 64]
-    vmovapd ymm12, ymm9
-    vfmadd231pd ymm12, ymm0, ymmword ptr [rsi + 352]
-    vsubpd ymm11, ymm11, ymm14
-    vfmadd231pd ymm15, ymm6, ymmword ptr [rsi + 384]
-    vsubpd ymm9, ymm9, ymm12
-    vmovapd ymm6, ymmword ptr [rsi + 96]
-    vmovapd ymmword ptr [rsi + 896], ymm14
-    vmovapd ymm14, ymm12
-    vfmadd231pd ymm14, ymm6, ymmword ptr [rsi + 288]
-    vfmadd132pd ymm1, ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vfmadd231pd ymm9, ymm0, ymmword ptr [rsi + 352]
-    vmovapd ymm11, ymm8
-    vfmadd231pd ymm11, ymm13, ymmword ptr [rsi + 256]
-    vsubpd ymm12, ymm12, ymm14
-    vaddpd ymm1, ymm3, ymm1
-    vaddpd ymm3, ymm15, ymm9
-    vfmadd231pd ymm12, ymm6, ymmword ptr [rsi + 288]
-    vsubpd ymm9, ymm8, ymm11
-    vmovapd ymm15, ymm11
-    vfmadd231pd ymm15, ymm10, ymmword ptr [rsi + 320]
-    vmovapd ymmword ptr [rsi + 928], ymm1
-    vmovapd ymm1, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vfmadd132pd ymm4, ymm1, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vfmadd231pd ymm9, ymm13, ymmword ptr [rsi + 256]
-    vaddpd ymm3, ymm3, ymm12
-    vsubpd ymm11, ymm11, ymm15
-    vaddpd ymm4, ymm5, ymm4
-    vfmadd231pd ymm11, ymm10, ymmword ptr [rsi + 320]
-    vmovapd ymm5, ymm8
-    vfmadd231pd ymm5, ymm10, ymmword ptr [rsi + 384]
-    vmovapd ymm12, ymmword ptr [rsi + 832]
-    vfmadd231pd ymm12, ymm4, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vaddpd ymm9, ymm9, ymm11
-    vsubpd ymm11, ymm8, ymm5
-    vmovapd ymm13, ymmword ptr [rsi + 128]
-    vmovapd ymm8, ymm5
-    vfmadd231pd ymm8, ymm13, ymmword ptr [rsi + 352]
-    vmovapd ymm1, ymmword ptr [rsi + 832]
-    vsubpd ymm1, ymm1, ymm12
-    vfmadd231pd ymm11, ymm10, ymmword ptr [rsi + 384]
-    vfmadd132pd ymm4, ymm1, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vsubpd ymm1, ymm5, ymm8
-    vmovapd ymm5, ymm8
-    vfmadd231pd ymm5, ymm0, ymmword ptr [rsi + 288]
-    vfmadd231pd ymm1, ymm13, ymmword ptr [rsi + 352]
-    vaddpd ymm2, ymm2, ymm4
-    vsubpd ymm4, ymm8, ymm5
-    vmovapd ymm8, ymm5
-    vfmadd231pd ymm8, ymm6, ymmword ptr [rsi + 256]
-    vaddpd ymm1, ymm11, ymm1
-    vfmadd231pd ymm4, ymm0, ymmword ptr [rsi + 288]
-    vmovapd ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vfmadd132pd ymm7, ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vsubpd ymm5, ymm5, ymm8
-    vaddpd ymm1, ymm1, ymm4
-    vfmadd231pd ymm5, ymm6, ymmword ptr [rsi + 256]
-    vaddpd ymm4, ymm9, ymm7
-    vmovapd ymm7, ymm14
-    vfmadd231pd ymm7, ymm4, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vaddpd ymm1, ymm1, ymm5
-    vsubpd ymm5, ymm14, ymm7
-    vfmadd132pd ymm15, ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vmovapd ymm9, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vfmadd213pd ymm4, ymm9, ymm5
-    vaddpd ymm5, ymm15, ymmword ptr [rsi + 800]
-    vaddpd ymm3, ymm3, ymm4
-    vmovapd ymm4, ymm8
-    vfmadd231pd ymm4, ymm5, ymm9
-    vaddpd ymm14, ymm7, ymm3
-    vsubpd ymm8, ymm8, ymm4
-    vsubpd ymm7, ymm7, ymm14
-    vfmadd213pd ymm5, ymm9, ymm8
-    vmovapd ymm8, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vmovapd ymm15, ymm11
-    vfmadd231pd ymm15, ymm8, ymmword ptr [rsi + 896]
-    vaddpd ymm3, ymm3, ymm7
-    vfmadd213pd ymm12, ymm8, ymm11
-    vaddpd ymm1, ymm1, ymm5
-    vaddpd ymm2, ymm2, ymm15
-    vfmadd213pd ymm14, ymm8, ymm11
-    vaddpd ymm3, ymm3, ymm12
-    vaddpd ymm5, ymm4, ymm1
-    vmovapd ymm7, ymmword ptr [rdi + 800]
-    vmovapd ymm12, ymmword ptr [rsi + 0]
-    vblendvpd ymm12, ymm12, ymmword ptr [rsi + 384], ymm7
-    vmovapd ymm15, ymmword ptr [rsi + 32]
-    vblendvpd ymm15, ymm15, ymmword ptr [rsi + 352], ymm7
-    vmovapd ymm10, ymmword ptr [rsi + 224]
-    vblendvpd ymm10, ymm10, ymmword ptr [rsi + 288], ymm7
-    vmovapd ymm13, ymmword ptr [rsi + 768]
-    vblendvpd ymm13, ymm13, ymmword ptr [rsi + 256], ymm7
-    vmovapd ymm0, ymmword ptr [rsi + 704]
-    vblendvpd ymm0, ymm0, ymmword ptr [rsi + 320], ymm7
-    vaddpd ymm7, ymm12, ymm12
-    vaddpd ymm6, ymm15, ymm15
-    vsubpd ymm4, ymm4, ymm5
-    vfmadd213pd ymm5, ymm8, ymm11
-    vmovapd ymmword ptr [rsi + 704], ymm3
-    vaddpd ymm3, ymm10, ymm10
-    vmovapd ymmword ptr [rsi + 320], ymm2
-    vaddpd ymm2, ymm13, ymm13
-    vaddpd ymm9, ymm0, ymm0
-    vmovapd ymmword ptr [rsi + 768], ymm9
-    vmovapd ymm9, ymmword ptr [rip + .Lkatzensprung_curve25519_4]
-    vmovapd ymm11, ymm9
-    vfmadd231pd ymm11, ymm7, ymm0
-    vmovapd ymm8, ymm9
-    vfmadd231pd ymm8, ymm6, ymm13
-    vaddpd ymm1, ymm1, ymm4
-    vaddpd ymm4, ymm5, ymmword ptr [rsi + 864]
-    vaddpd ymm1, ymm1, ymm14
-    vsubpd ymm5, ymm9, ymm11
-    vmovapd ymm14, ymm11
-    vfmadd231pd ymm14, ymm10, ymm10
-    vmovapd ymmword ptr [rsi + 864], ymm4
-    vsubpd ymm4, ymm9, ymm8
-    vfmadd231pd ymm5, ymm7, ymm0
-    vmovapd ymmword ptr [rsi + 256], ymm1
-    vmovapd ymm1, ymm9
-    vfmadd231pd ymm1, ymm0, ymm0
-    vfmadd231pd ymm4, ymm6, ymm13
-    vsubpd ymm11, ymm11, ymm14
-    vmovapd ymmword ptr [rsi + 224], ymm2
-    vmovapd ymm2, ymm9
-    vfmadd231pd ymm2, ymm12, ymm12
-    vfmadd231pd ymm11, ymm10, ymm10
-    vmovapd ymmword ptr [rsi + 288], ymm10
-    vsubpd ymm10, ymm9, ymm1
-    vmovapd ymmword ptr [rsi + 32], ymm14
-    vmovapd ymm14, ymm9
-    vfmadd231pd ymm14, ymm6, ymm0
-    vaddpd ymm4, ymm5, ymm4
-    vsubpd ymm5, ymm9, ymm2
-    vfmadd231pd ymm10, ymm0, ymm0
-    vaddpd ymm4, ymm4, ymm11
-    vfmadd213pd ymm12, ymm12, ymm5
-    vsubpd ymm5, ymm9, ymm14
-    vmovapd ymm11, ymm14
-    vfmadd231pd ymm11, ymm3, ymm13
-    vmovapd ymmword ptr [rsi + 352], ymm10
-    vmovapd ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vfmadd132pd ymm1, ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vfmadd231pd ymm5, ymm6, ymm0
-    vsubpd ymm14, ymm14, ymm11
-    vmovapd ymm10, ymm8
-    vfmadd231pd ymm10, ymm1, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vfmadd231pd ymm14, ymm3, ymm13
-    vsubpd ymm8, ymm8, ymm10
-    vaddpd ymm5, ymm5, ymm14
-    vmovapd ymm14, ymm9
-    vfmadd231pd ymm14, ymm7, ymm15
-    vfmadd132pd ymm1, ymm8, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vsubpd ymm8, ymm9, ymm14
-    vmovapd ymmword ptr [rsi + 0], ymm6
-    vmovapd ymm6, ymm9
-    vfmadd231pd ymm6, ymm3, ymm0
-    vaddpd ymm1, ymm4, ymm1
-    vfmadd231pd ymm8, ymm7, ymm15
-    vaddpd ymm4, ymm10, ymm1
-    vmovapd ymmword ptr [rsi + 384], ymm8
-    vsubpd ymm8, ymm9, ymm6
-    vmovapd ymm9, ymm6
-    vfmadd231pd ymm9, ymm13, ymm13
-    vsubpd ymm10, ymm10, ymm4
-    vfmadd213pd ymm3, ymm0, ymm8
-    vmovapd ymm8, ymmword ptr [rip + .Lkatzensprung_curve25519_6]
-    vfmadd132pd ymm4, ymm8, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vsubpd ymm6, ymm6, ymm9
-    vaddpd ymm1, ymm1, ymm10
-    vfmadd231pd ymm6, ymm13, ymm13
-    vmovapd ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vfmadd231pd ymm4, ymm10, ymmword ptr [rsi + 32]
-    vaddpd ymm3, ymm3, ymm6
-    vaddpd ymm4, ymm5, ymm4
-    vmovapd ymm5, ymmword ptr [rip + .Lkatzensprung_curve25519_4]
-    vmovapd ymm6, ymm5
-    vfmadd231pd ymm6, ymm7, ymmword ptr [rsi + 288]
-    vmovapd ymm8, ymm2
-    vfmadd231pd ymm8, ymm4, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vmovapd ymmword ptr [rsi + 32], ymm1
-    vsubpd ymm1, ymm5, ymm6
-    vmovapd ymm10, ymm6
-    vfmadd231pd ymm10, ymm15, ymm15
-    vsubpd ymm2, ymm2, ymm8
-    vfmadd231pd ymm1, ymm7, ymmword ptr [rsi + 288]
-    vmovapd ymmword ptr [rsi + 896], ymm8
-    vmovapd ymm8, ymm5
-    vfmadd231pd ymm8, ymm0, ymmword ptr [rsi + 224]
-    vsubpd ymm6, ymm6, ymm10
-    vfmadd132pd ymm4, ymm2, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vmovapd ymm2, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vfmadd132pd ymm11, ymm2, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vfmadd213pd ymm15, ymm15, ymm6
-    vsubpd ymm6, ymm5, ymm8
-    vaddpd ymm4, ymm12, ymm4
-    vfmadd132pd ymm0, ymm6, ymmword ptr [rsi + 224]
-    vaddpd ymm3, ymm3, ymm11
-    vmovapd ymm6, ymm5
-    vfmadd231pd ymm6, ymm7, ymm13
-    vaddpd ymm1, ymm1, ymm15
-    vmovapd ymm11, ymm14
-    vfmadd231pd ymm11, ymm3, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vsubpd ymm12, ymm5, ymm6
-    vmovapd ymm15, ymmword ptr [rsi + 288]
-    vmovapd ymmword ptr [rsi + 224], ymm4
-    vmovapd ymm4, ymm6
-    vfmadd231pd ymm4, ymm15, ymmword ptr [rsi + 0]
-    vsubpd ymm14, ymm14, ymm11
-    vfmadd213pd ymm7, ymm13, ymm12
-    vfmadd132pd ymm9, ymm2, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vsubpd ymm6, ymm6, ymm4
-    vfmadd132pd ymm3, ymm14, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vfmadd132pd ymm15, ymm6, ymmword ptr [rsi + 0]
-    vaddpd ymm0, ymm0, ymm9
-    vaddpd ymm3, ymm3, ymmword ptr [rsi + 384]
-    vmovapd ymm6, ymm10
-    vfmadd231pd ymm6, ymm0, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vaddpd ymm7, ymm7, ymm15
-    vsubpd ymm9, ymm10, ymm6
-    vfmadd132pd ymm8, ymm2, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vmovapd ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vfmadd213pd ymm0, ymm10, ymm9
-    vaddpd ymm8, ymm8, ymmword ptr [rsi + 352]
-    vaddpd ymm0, ymm1, ymm0
-    vmovapd ymm1, ymm4
-    vfmadd231pd ymm1, ymm8, ymm10
-    vaddpd ymm9, ymm6, ymm0
-    vsubpd ymm4, ymm4, ymm1
-    vsubpd ymm6, ymm6, ymm9
-    vfmadd213pd ymm8, ymm10, ymm4
-    vmovapd ymm4, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vmovapd ymm12, ymm2
-    vfmadd231pd ymm12, ymm4, ymmword ptr [rsi + 896]
-    vaddpd ymm0, ymm0, ymm6
-    vfmadd213pd ymm11, ymm4, ymm2
-    vaddpd ymm6, ymm7, ymm8
-    vaddpd ymm3, ymm3, ymm12
-    vfmadd213pd ymm9, ymm4, ymm2
-    vaddpd ymm0, ymm0, ymm11
-    vaddpd ymm7, ymm1, ymm6
-    vmovapd ymm8, ymmword ptr [rdi + 800]
-    vmovapd ymm11, ymmword ptr [rsi + 96]
-    vblendvpd ymm11, ymm11, ymmword ptr [rsi + 736], ymm8
-    vmovapd ymm12, ymmword ptr [rsi + 64]
-    vblendvpd ymm12, ymm12, ymmword ptr [rsi + 576], ymm8
-    vmovapd ymm13, ymmword ptr [rsi + 128]
-    vblendvpd ymm13, ymm13, ymmword ptr [rsi + 672], ymm8
-    vmovapd ymm14, ymmword ptr [rsi + 160]
-    vblendvpd ymm14, ymm14, ymmword ptr [rsi + 640], ymm8
-    vmovapd ymm15, ymmword ptr [rsi + 192]
-    vblendvpd ymm8, ymm15, ymmword ptr [rsi + 512], ymm8
-    vaddpd ymm15, ymm11, ymm11
-    vmovapd ymmword ptr [rsi + 192], ymm0
-    vaddpd ymm0, ymm12, ymm12
-    vsubpd ymm1, ymm1, ymm7
-    vfmadd213pd ymm7, ymm4, ymm2
-    vmovapd ymmword ptr [rsi + 512], ymm3
-    vaddpd ymm3, ymm13, ymm13
-    vaddpd ymm10, ymm14, ymm14
-    vaddpd ymm4, ymm8, ymm8
-    vmovapd ymmword ptr [rsi + 160], ymm4
-    vmovapd ymm4, ymm5
-    vfmadd231pd ymm4, ymm15, ymm8
-    vmovapd ymm2, ymm5
-    vfmadd231pd ymm2, ymm0, ymm14
-    vaddpd ymm1, ymm6, ymm1
-    vaddpd ymm6, ymm7, ymmword ptr [rsi + 32]
-    vaddpd ymm1, ymm1, ymm9
-    vsubpd ymm7, ymm5, ymm4
-    vmovapd ymm9, ymm4
-    vfmadd231pd ymm9, ymm13, ymm13
-    vmovapd ymmword ptr [rsi + 32], ymm6
-    vsubpd ymm6, ymm5, ymm2
-    vfmadd231pd ymm7, ymm15, ymm8
-    vmovapd ymmword ptr [rsi + 640], ymm1
-    vmovapd ymm1, ymm5
-    vfmadd231pd ymm1, ymm8, ymm8
-    vfmadd231pd ymm6, ymm0, ymm14
-    vsubpd ymm4, ymm4, ymm9
-    vmovapd ymmword ptr [rsi + 128], ymm10
-    vmovapd ymm10, ymm5
-    vfmadd231pd ymm10, ymm11, ymm11
-    vfmadd231pd ymm4, ymm13, ymm13
-    vmovapd ymmword ptr [rsi + 672], ymm13
-    vsubpd ymm13, ymm5, ymm1
-    vmovapd ymmword ptr [rsi + 64], ymm9
-    vmovapd ymm9, ymm5
-    vfmadd231pd ymm9, ymm0, ymm8
-    vaddpd ymm6, ymm7, ymm6
-    vsubpd ymm7, ymm5, ymm10
-    vfmadd231pd ymm13, ymm8, ymm8
-    vaddpd ymm4, ymm6, ymm4
-    vfmadd213pd ymm11, ymm11, ymm7
-    vsubpd ymm6, ymm5, ymm9
-    vmovapd ymm7, ymm9
-    vfmadd231pd ymm7, ymm3, ymm14
-    vmovapd ymmword ptr [rsi + 576], ymm13
-    vmovapd ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vfmadd132pd ymm1, ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vfmadd231pd ymm6, ymm0, ymm8
-    vsubpd ymm9, ymm9, ymm7
-    vmovapd ymm13, ymm2
-    vfmadd231pd ymm13, ymm1, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vfmadd231pd ymm9, ymm3, ymm14
-    vsubpd ymm2, ymm2, ymm13
-    vaddpd ymm6, ymm6, ymm9
-    vmovapd ymm9, ymm5
-    vfmadd231pd ymm9, ymm15, ymm12
-    vfmadd132pd ymm1, ymm2, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vsubpd ymm2, ymm5, ymm9
-    vmovapd ymmword ptr [rsi + 96], ymm0
-    vmovapd ymm0, ymm5
-    vfmadd231pd ymm0, ymm3, ymm8
-    vaddpd ymm1, ymm4, ymm1
-    vfmadd231pd ymm2, ymm15, ymm12
-    vaddpd ymm4, ymm13, ymm1
-    vmovapd ymmword ptr [rsi + 736], ymm2
-    vsubpd ymm2, ymm5, ymm0
-    vmovapd ymm5, ymm0
-    vfmadd231pd ymm5, ymm14, ymm14
-    vsubpd ymm13, ymm13, ymm4
-    vfmadd213pd ymm3, ymm8, ymm2
-    vmovapd ymm2, ymmword ptr [rip + .Lkatzensprung_curve25519_6]
-    vfmadd132pd ymm4, ymm2, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vsubpd ymm0, ymm0, ymm5
-    vaddpd ymm1, ymm1, ymm13
-    vfmadd231pd ymm0, ymm14, ymm14
-    vmovapd ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vfmadd231pd ymm4, ymm13, ymmword ptr [rsi + 64]
-    vaddpd ymm0, ymm3, ymm0
-    vaddpd ymm3, ymm6, ymm4
-    vmovapd ymm4, ymmword ptr [rip + .Lkatzensprung_curve25519_4]
-    vmovapd ymm6, ymm4
-    vfmadd231pd ymm6, ymm15, ymmword ptr [rsi + 672]
-    vmovapd ymm2, ymm10
-    vfmadd231pd ymm2, ymm3, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vmovapd ymmword ptr [rsi + 64], ymm1
-    vsubpd ymm1, ymm4, ymm6
-    vmovapd ymm13, ymm6
-    vfmadd231pd ymm13, ymm12, ymm12
-    vsubpd ymm10, ymm10, ymm2
-    vfmadd231pd ymm1, ymm15, ymmword ptr [rsi + 672]
-    vmovapd ymmword ptr [rsi + 896], ymm2
-    vmovapd ymm2, ymm4
-    vfmadd231pd ymm2, ymm8, ymmword ptr [rsi + 128]
-    vsubpd ymm6, ymm6, ymm13
-    vfmadd132pd ymm3, ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vmovapd ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vfmadd132pd ymm7, ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vfmadd213pd ymm12, ymm12, ymm6
-    vsubpd ymm6, ymm4, ymm2
-    vaddpd ymm3, ymm11, ymm3
-    vfmadd132pd ymm8, ymm6, ymmword ptr [rsi + 128]
-    vaddpd ymm0, ymm0, ymm7
-    vmovapd ymm6, ymm4
-    vfmadd231pd ymm6, ymm15, ymm14
-    vaddpd ymm1, ymm1, ymm12
-    vmovapd ymm7, ymm9
-    vfmadd231pd ymm7, ymm0, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vsubpd ymm11, ymm4, ymm6
-    vmovapd ymm12, ymmword ptr [rsi + 672]
-    vmovapd ymm4, ymm6
-    vfmadd231pd ymm4, ymm12, ymmword ptr [rsi + 96]
-    vsubpd ymm9, ymm9, ymm7
-    vfmadd213pd ymm15, ymm14, ymm11
-    vfmadd132pd ymm5, ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vsubpd ymm6, ymm6, ymm4
-    vfmadd132pd ymm0, ymm9, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vfmadd132pd ymm12, ymm6, ymmword ptr [rsi + 96]
-    vaddpd ymm5, ymm8, ymm5
-    vaddpd ymm0, ymm0, ymmword ptr [rsi + 736]
-    vmovapd ymm6, ymm13
-    vfmadd231pd ymm6, ymm5, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vaddpd ymm8, ymm15, ymm12
-    vsubpd ymm9, ymm13, ymm6
-    vfmadd132pd ymm2, ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vmovapd ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vfmadd213pd ymm5, ymm11, ymm9
-    vaddpd ymm2, ymm2, ymmword ptr [rsi + 576]
-    vaddpd ymm1, ymm1, ymm5
-    vmovapd ymm5, ymm4
-    vfmadd231pd ymm5, ymm2, ymm11
-    vaddpd ymm9, ymm6, ymm1
-    vsubpd ymm4, ymm4, ymm5
-    vsubpd ymm6, ymm6, ymm9
-    vfmadd213pd ymm2, ymm11, ymm4
-    vmovapd ymm4, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vmovapd ymm12, ymm10
-    vfmadd231pd ymm12, ymm4, ymmword ptr [rsi + 896]
-    vaddpd ymm1, ymm1, ymm6
-    vfmadd213pd ymm7, ymm4, ymm10
-    vaddpd ymm2, ymm8, ymm2
-    vaddpd ymm0, ymm0, ymm12
-    vfmadd213pd ymm9, ymm4, ymm10
-    vaddpd ymm1, ymm1, ymm7
-    vaddpd ymm6, ymm5, ymm2
-    vmovapd ymm7, ymmword ptr [rsi + 480]
-    vsubpd ymm8, ymm7, ymmword ptr [rsi + 928]
-    vmovapd ymm12, ymmword ptr [rsi + 416]
-    vsubpd ymm13, ymm12, ymmword ptr [rsi + 320]
-    vmovapd ymm14, ymmword ptr [rsi + 448]
-    vsubpd ymm15, ymm14, ymmword ptr [rsi + 704]
-    vmovapd ymm14, ymmword ptr [rsi + 544]
-    vsubpd ymm12, ymm14, ymmword ptr [rsi + 256]
-    vmovapd ymm14, ymmword ptr [rsi + 608]
-    vsubpd ymm7, ymm14, ymmword ptr [rsi + 864]
-    vsubpd ymm5, ymm5, ymm6
-    vfmadd213pd ymm6, ymm4, ymm10
-    vmovapd ymm14, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
-    vmovapd ymm10, ymm14
-    vfmadd231pd ymm10, ymm8, ymm4
-    vmovapd ymmword ptr [rsi + 896], ymm1
-    vmovapd ymm1, ymm14
-    vfmadd231pd ymm1, ymm13, ymm4
-    vaddpd ymm2, ymm2, ymm5
-    vaddpd ymm5, ymm6, ymmword ptr [rsi + 64]
-    vsubpd ymm6, ymm10, ymm14
-    vmovapd ymm10, ymm14
-    vfmadd231pd ymm10, ymm15, ymm4
-    vsubpd ymm1, ymm1, ymm14
-    vmovapd ymmword ptr [rsi + 64], ymm5
-    vmovapd ymm5, ymm14
-    vfmadd231pd ymm5, ymm12, ymm4
-    vaddpd ymm2, ymm2, ymm9
-    vmovapd ymm9, ymmword ptr [rip + .Lkatzensprung_curve25519_2]
-    vfmadd231pd ymm8, ymm6, ymm9
-    vmovapd ymmword ptr [rsi + 576], ymm2
-    vmovapd ymm2, ymm14
-    vfmadd231pd ymm2, ymm7, ymm4
-    vfmadd231pd ymm13, ymm1, ymm9
-    vsubpd ymm10, ymm10, ymm14
-    vsubpd ymm5, ymm5, ymm14
-    vfmadd231pd ymm15, ymm10, ymm9
-    vsubpd ymm2, ymm2, ymm14
-    vfmadd231pd ymm12, ymm5, ymm9
-    vaddpd ymm6, ymm13, ymm6
-    vfmadd231pd ymm7, ymm2, ymm9
-    vfmadd213pd ymm2, ymm11, ymm8
-    vaddpd ymm1, ymm15, ymm1
-    vaddpd ymm8, ymm6, ymm6
-    vaddpd ymm10, ymm12, ymm10
-    vaddpd ymm5, ymm7, ymm5
-    vaddpd ymm7, ymm2, ymm2
-    vaddpd ymm12, ymm1, ymm1
-    vaddpd ymm13, ymm10, ymm10
-    vmovapd ymm15, ymmword ptr [rip + .Lkatzensprung_curve25519_4]
-    vmovapd ymm9, ymm15
-    vfmadd231pd ymm9, ymm8, ymm10
-    vaddpd ymm14, ymm5, ymm5
-    vmovapd ymmword ptr [rsi + 736], ymm14
-    vmovapd ymm14, ymm15
-    vfmadd231pd ymm14, ymm7, ymm5
-    vmovapd ymmword ptr [rsi + 672], ymm0
-    vsubpd ymm0, ymm15, ymm9
-    vmovapd ymmword ptr [rsi + 96], ymm3
-    vsubpd ymm3, ymm15, ymm14
-    vmovapd ymm11, ymm14
-    vfmadd231pd ymm11, ymm1, ymm1
-    vfmadd231pd ymm0, ymm8, ymm10
-    vmovapd ymm4, ymm15
-    vfmadd231pd ymm4, ymm5, ymm5
-    vfmadd231pd ymm3, ymm7, ymm5
-    vsubpd ymm14, ymm14, ymm11
-    vmovapd ymmword ptr [rsi + 128], ymm13
-    vmovapd ymm13, ymm15
-    vfmadd231pd ymm13, ymm2, ymm2
-    vmovapd ymmword ptr [rsi + 352], ymm11
-    vsubpd ymm11, ymm15, ymm4
-    vaddpd ymm0, ymm3, ymm0
-    vfmadd231pd ymm14, ymm1, ymm1
-    vmovapd ymm3, ymm15
-    vfmadd231pd ymm3, ymm8, ymm5
-    vfmadd231pd ymm11, ymm5, ymm5
-    vmovapd ymmword ptr [rsi + 384], ymm11
-    vsubpd ymm11, ymm15, ymm13
-    vaddpd ymm0, ymm0, ymm14
-    vfmadd213pd ymm2, ymm2, ymm11
-    vsubpd ymm11, ymm15, ymm3
-    vmovapd ymm14, ymm3
-    vfmadd231pd ymm14, ymm12, ymm10
-    vmovapd ymmword ptr [rsi + 288], ymm2
-    vmovapd ymm2, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vfmadd132pd ymm4, ymm2, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vfmadd231pd ymm11, ymm8, ymm5
-    vsubpd ymm3, ymm3, ymm14
-    vmovapd ymm2, ymm9
-    vfmadd231pd ymm2, ymm4, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vfmadd231pd ymm3, ymm12, ymm10
-    vsubpd ymm9, ymm9, ymm2
-    vaddpd ymm3, ymm11, ymm3
-    vmovapd ymm11, ymm15
-    vfmadd231pd ymm11, ymm7, ymm6
-    vfmadd132pd ymm4, ymm9, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vsubpd ymm9, ymm15, ymm11
-    vmovapd ymmword ptr [rsi + 0], ymm8
-    vmovapd ymm8, ymm15
-    vfmadd231pd ymm8, ymm12, ymm5
-    vaddpd ymm0, ymm0, ymm4
-    vfmadd231pd ymm9, ymm7, ymm6
-    vaddpd ymm4, ymm2, ymm0
-    vmovapd ymmword ptr [rsi + 800], ymm9
-    vsubpd ymm9, ymm15, ymm8
-    vmovapd ymm15, ymm8
-    vfmadd231pd ymm15, ymm10, ymm10
-    vsubpd ymm2, ymm2, ymm4
-    vfmadd213pd ymm12, ymm5, ymm9
-    vmovapd ymm9, ymmword ptr [rip + .Lkatzensprung_curve25519_6]
-    vfmadd132pd ymm4, ymm9, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vsubpd ymm8, ymm8, ymm15
-    vaddpd ymm0, ymm0, ymm2
-    vfmadd231pd ymm8, ymm10, ymm10
-    vmovapd ymm2, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vfmadd231pd ymm4, ymm2, ymmword ptr [rsi + 352]
-    vaddpd ymm8, ymm12, ymm8
-    vaddpd ymm3, ymm3, ymm4
-    vmovapd ymm4, ymmword ptr [rip + .Lkatzensprung_curve25519_4]
-    vmovapd ymm12, ymm4
-    vfmadd231pd ymm12, ymm7, ymm1
-    vmovapd ymm9, ymm13
-    vfmadd231pd ymm9, ymm3, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vmovapd ymmword ptr [rsi + 352], ymm0
-    vsubpd ymm0, ymm4, ymm12
-    vmovapd ymm2, ymm12
-    vfmadd231pd ymm2, ymm6, ymm6
-    vsubpd ymm13, ymm13, ymm9
-    vfmadd231pd ymm0, ymm7, ymm1
-    vmovapd ymmword ptr [rsi + 832], ymm9
-    vmovapd ymm9, ymm4
-    vfmadd231pd ymm9, ymm5, ymmword ptr [rsi + 128]
-    vsubpd ymm12, ymm12, ymm2
-    vfmadd132pd ymm3, ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vmovapd ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vfmadd132pd ymm14, ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vfmadd213pd ymm6, ymm6, ymm12
-    vsubpd ymm12, ymm4, ymm9
-    vaddpd ymm3, ymm3, ymmword ptr [rsi + 288]
-    vfmadd132pd ymm5, ymm12, ymmword ptr [rsi + 128]
-    vaddpd ymm8, ymm8, ymm14
-    vmovapd ymm12, ymm4
-    vfmadd231pd ymm12, ymm7, ymm10
-    vaddpd ymm0, ymm0, ymm6
-    vmovapd ymm6, ymm11
-    vfmadd231pd ymm6, ymm8, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vsubpd ymm14, ymm4, ymm12
-    vmovapd ymm4, ymm12
-    vfmadd231pd ymm4, ymm1, ymmword ptr [rsi + 0]
-    vsubpd ymm11, ymm11, ymm6
-    vfmadd213pd ymm7, ymm10, ymm14
-    vfmadd132pd ymm15, ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vsubpd ymm10, ymm12, ymm4
-    vfmadd132pd ymm8, ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vfmadd132pd ymm1, ymm10, ymmword ptr [rsi + 0]
-    vaddpd ymm5, ymm5, ymm15
-    vaddpd ymm8, ymm8, ymmword ptr [rsi + 800]
-    vmovapd ymm10, ymm2
-    vfmadd231pd ymm10, ymm5, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vaddpd ymm1, ymm7, ymm1
-    vsubpd ymm2, ymm2, ymm10
-    vfmadd132pd ymm9, ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vmovapd ymm7, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vfmadd213pd ymm5, ymm7, ymm2
-    vaddpd ymm2, ymm9, ymmword ptr [rsi + 384]
-    vaddpd ymm0, ymm0, ymm5
-    vmovapd ymm5, ymm4
-    vfmadd231pd ymm5, ymm2, ymm7
-    vaddpd ymm9, ymm10, ymm0
-    vsubpd ymm4, ymm4, ymm5
-    vsubpd ymm10, ymm10, ymm9
-    vfmadd213pd ymm2, ymm7, ymm4
-    vmovapd ymm4, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vmovapd ymm11, ymm13
-    vfmadd231pd ymm11, ymm4, ymmword ptr [rsi + 832]
-    vaddpd ymm0, ymm0, ymm10
-    vfmadd213pd ymm6, ymm4, ymm13
-    vaddpd ymm1, ymm1, ymm2
-    vaddpd ymm2, ymm8, ymm11
-    vfmadd213pd ymm9, ymm4, ymm13
-    vaddpd ymm0, ymm0, ymm6
-    vaddpd ymm6, ymm5, ymm1
-    vmovapd ymm8, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
-    vmovapd ymm10, ymm8
-    vfmadd231pd ymm10, ymm4, ymmword ptr [rsi + 224]
-    vsubpd ymm5, ymm5, ymm6
-    vfmadd213pd ymm6, ymm4, ymm13
-    vmovapd ymm11, ymm8
-    vfmadd231pd ymm11, ymm4, ymmword ptr [rsi + 512]
-    vsubpd ymm10, ymm10, ymm8
-    vaddpd ymm1, ymm1, ymm5
-    vmovapd ymm5, ymm8
-    vfmadd231pd ymm5, ymm4, ymmword ptr [rsi + 192]
-    vaddpd ymm6, ymm6, ymmword ptr [rsi + 352]
-    vmovapd ymm12, ymmword ptr [rsi + 224]
-    vfmadd231pd ymm12, ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_2]
-    vsubpd ymm11, ymm11, ymm8
-    vmovapd ymm14, ymm8
-    vfmadd231pd ymm14, ymm4, ymmword ptr [rsi + 640]
-    vaddpd ymm1, ymm1, ymm9
-    vmovapd ymm9, ymm8
-    vfmadd231pd ymm9, ymm4, ymmword ptr [rsi + 32]
-    vmovapd ymm15, ymmword ptr [rip + .Lkatzensprung_curve25519_2]
-    vmovapd ymm13, ymmword ptr [rsi + 512]
-    vfmadd231pd ymm13, ymm11, ymm15
-    vsubpd ymm5, ymm5, ymm8
-    vsubpd ymm14, ymm14, ymm8
-    vmovapd ymmword ptr [rsi + 352], ymm6
-    vmovapd ymm6, ymmword ptr [rsi + 192]
-    vfmadd231pd ymm6, ymm5, ymm15
-    vsubpd ymm9, ymm9, ymm8
-    vmovapd ymmword ptr [rsi + 832], ymm1
-    vmovapd ymm1, ymmword ptr [rsi + 640]
-    vfmadd231pd ymm1, ymm14, ymm15
-    vaddpd ymm10, ymm13, ymm10
-    vmovapd ymm13, ymm8
-    vfmadd231pd ymm13, ymm4, ymmword ptr [rsi + 96]
-    vmovapd ymmword ptr [rsi + 384], ymm0
-    vmovapd ymm0, ymmword ptr [rsi + 32]
-    vfmadd231pd ymm0, ymm9, ymm15
-    vfmadd213pd ymm9, ymm7, ymm12
-    vaddpd ymm6, ymm6, ymm11
-    vmovapd ymm11, ymm8
-    vfmadd231pd ymm11, ymm4, ymmword ptr [rsi + 672]
-    vaddpd ymm1, ymm1, ymm5
-    vsubpd ymm5, ymm13, ymm8
-    vmovapd ymm12, ymm8
-    vfmadd231pd ymm12, ymm4, ymmword ptr [rsi + 896]
-    vaddpd ymm0, ymm0, ymm14
-    vmovapd ymm13, ymm8
-    vfmadd231pd ymm13, ymm4, ymmword ptr [rsi + 576]
-    vmovapd ymm14, ymmword ptr [rsi + 96]
-    vfmadd231pd ymm14, ymm5, ymm15
-    vsubpd ymm11, ymm11, ymm8
-    vmovapd ymmword ptr [rsi + 800], ymm2
-    vmovapd ymm2, ymm8
-    vfmadd231pd ymm2, ymm4, ymmword ptr [rsi + 64]
-    vsubpd ymm12, ymm12, ymm8
-    vmovapd ymm4, ymmword ptr [rsi + 672]
-    vfmadd231pd ymm4, ymm11, ymm15
-    vsubpd ymm13, ymm13, ymm8
-    vmovapd ymmword ptr [rsi + 0], ymm3
-    vmovapd ymm3, ymmword ptr [rsi + 896]
-    vfmadd231pd ymm3, ymm12, ymm15
-    vsubpd ymm2, ymm2, ymm8
-    vmovapd ymm8, ymmword ptr [rsi + 576]
-    vfmadd231pd ymm8, ymm13, ymm15
-    vmovapd ymmword ptr [rsi + 128], ymm0
-    vmovapd ymm0, ymmword ptr [rsi + 64]
-    vfmadd231pd ymm0, ymm2, ymm15
-    vfmadd213pd ymm2, ymm7, ymm14
-    vaddpd ymm4, ymm4, ymm5
-    vaddpd ymm3, ymm3, ymm11
-    vaddpd ymm5, ymm8, ymm12
-    vaddpd ymm0, ymm0, ymm13
-    vmovapd ymm8, ymmword ptr [rip + .Lkatzensprung_curve25519_4]
-    vmovapd ymm11, ymm8
-    vfmadd231pd ymm11, ymm10, ymm5
-    vmovapd ymm12, ymm8
-    vfmadd231pd ymm12, ymm9, ymm0
-    vsubpd ymm13, ymm8, ymm11
-    vsubpd ymm14, ymm8, ymm12
-    vmovapd ymm15, ymm12
-    vfmadd231pd ymm15, ymm6, ymm3
-    vfmadd231pd ymm13, ymm10, ymm5
-    vmovapd ymm7, ymm11
-    vfmadd231pd ymm7, ymm1, ymm4
-    vfmadd231pd ymm14, ymm9, ymm0
-    vsubpd ymm12, ymm12, ymm15
-    vsubpd ymm11, ymm11, ymm7
-    vmovapd ymmword ptr [rsi + 288], ymm7
-    vmovapd ymm7, ymmword ptr [rsi + 128]
-    vmovapd ymmword ptr [rsi + 960], ymm5
-    vmovapd ymm5, ymm8
-    vfmadd231pd ymm5, ymm7, ymm0
-    vaddpd ymm13, ymm14, ymm13
-    vfmadd231pd ymm12, ymm6, ymm3
-    vmovapd ymm14, ymm15
-    vfmadd231pd ymm14, ymm7, ymm2
-    vfmadd231pd ymm11, ymm1, ymm4
-    vmovapd ymmword ptr [rsi + 992], ymm4
-    vsubpd ymm4, ymm8, ymm5
-    vaddpd ymm12, ymm13, ymm12
-    vsubpd ymm13, ymm15, ymm14
-    vmovapd ymm15, ymm8
-    vfmadd231pd ymm15, ymm9, ymm2
-    vfmadd231pd ymm4, ymm7, ymm0
-    vmovapd ymmword ptr [rsi + 1024], ymm4
-    vmovapd ymm4, ymm8
-    vfmadd231pd ymm4, ymm10, ymm0
-    vaddpd ymm11, ymm12, ymm11
-    vfmadd231pd ymm13, ymm7, ymm2
-    vsubpd ymm12, ymm8, ymm15
-    vmovapd ymmword ptr [rsi + 1056], ymm15
-    vsubpd ymm15, ymm8, ymm4
-    vmovapd ymm8, ymm4
-    vfmadd231pd ymm8, ymm6, ymmword ptr [rsi + 960]
-    vaddpd ymm11, ymm11, ymm13
-    vfmadd231pd ymm12, ymm9, ymm2
-    vfmadd231pd ymm15, ymm10, ymm0
-    vsubpd ymm4, ymm4, ymm8
-    vmovapd ymm13, ymm8
-    vfmadd231pd ymm13, ymm1, ymm3
-    vfmadd231pd ymm4, ymm6, ymmword ptr [rsi + 960]
-    vsubpd ymm8, ymm8, ymm13
-    vmovapd ymmword ptr [rsi + 1088], ymm12
-    vmovapd ymm12, ymm13
-    vfmadd231pd ymm12, ymm7, ymmword ptr [rsi + 992]
-    vaddpd ymm4, ymm15, ymm4
-    vfmadd231pd ymm8, ymm1, ymm3
-    vmovapd ymm15, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vfmadd132pd ymm5, ymm15, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vsubpd ymm13, ymm13, ymm12
-    vaddpd ymm4, ymm4, ymm8
-    vfmadd231pd ymm13, ymm7, ymmword ptr [rsi + 992]
-    vmovapd ymm8, ymmword ptr [rsi + 288]
-    vmovapd ymm15, ymm8
-    vfmadd231pd ymm15, ymm5, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vaddpd ymm4, ymm4, ymm13
-    vsubpd ymm8, ymm8, ymm15
-    vmovapd ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_4]
-    vmovapd ymm7, ymm13
-    vfmadd231pd ymm7, ymm9, ymmword ptr [rsi + 992]
-    vfmadd132pd ymm5, ymm8, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vsubpd ymm8, ymm13, ymm7
-    vmovapd ymmword ptr [rsi + 288], ymm12
-    vmovapd ymm12, ymm7
-    vfmadd231pd ymm12, ymm10, ymm2
-    vaddpd ymm5, ymm11, ymm5
-    vfmadd231pd ymm8, ymm9, ymmword ptr [rsi + 992]
-    vsubpd ymm7, ymm7, ymm12
-    vmovapd ymm11, ymm13
-    vfmadd231pd ymm11, ymm6, ymm0
-    vmovapd ymmword ptr [rsi + 1120], ymm12
-    vaddpd ymm12, ymm15, ymm5
-    vfmadd231pd ymm7, ymm10, ymm2
-    vmovapd ymmword ptr [rsi + 1152], ymm2
-    vsubpd ymm2, ymm13, ymm11
-    vmovapd ymm13, ymm11
-    vfmadd231pd ymm13, ymm1, ymmword ptr [rsi + 960]
-    vsubpd ymm15, ymm15, ymm12
-    vaddpd ymm7, ymm8, ymm7
-    vfmadd231pd ymm2, ymm6, ymm0
-    vaddpd ymm5, ymm5, ymm15
-    vsubpd ymm8, ymm11, ymm13
-    vmovapd ymm11, ymm13
-    vfmadd231pd ymm11, ymm3, ymmword ptr [rsi + 128]
-    vmovapd ymm15, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vfmadd213pd ymm12, ymm15, ymmword ptr [rip + .Lkatzensprung_curve25519_6]
-    vfmadd231pd ymm8, ymm1, ymmword ptr [rsi + 960]
-    vsubpd ymm13, ymm13, ymm11
-    vfmadd213pd ymm14, ymm15, ymm12
-    vaddpd ymm2, ymm2, ymm8
-    vfmadd231pd ymm13, ymm3, ymmword ptr [rsi + 128]
-    vaddpd ymm4, ymm4, ymm14
-    vmovapd ymm8, ymmword ptr [rip + .Lkatzensprung_curve25519_4]
-    vmovapd ymm12, ymm8
-    vfmadd231pd ymm12, ymm9, ymm3
-    vaddpd ymm2, ymm2, ymm13
-    vmovapd ymm13, ymmword ptr [rsi + 1056]
-    vmovapd ymm14, ymm13
-    vfmadd231pd ymm14, ymm4, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vmovapd ymmword ptr [rsi + 1184], ymm5
-    vsubpd ymm5, ymm8, ymm12
-    vmovapd ymm15, ymm12
-    vfmadd231pd ymm15, ymm10, ymmword ptr [rsi + 992]
-    vsubpd ymm13, ymm13, ymm14
-    vfmadd231pd ymm5, ymm9, ymm3
-    vsubpd ymm12, ymm12, ymm15
-    vmovapd ymmword ptr [rsi + 1056], ymm14
-    vmovapd ymm14, ymm15
-    vfmadd231pd ymm14, ymm6, ymmword ptr [rsi + 1152]
-    vfmadd132pd ymm4, ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vfmadd231pd ymm12, ymm10, ymmword ptr [rsi + 992]
-    vmovapd ymm13, ymm8
-    vfmadd231pd ymm13, ymm1, ymm0
-    vsubpd ymm15, ymm15, ymm14
-    vaddpd ymm4, ymm4, ymmword ptr [rsi + 1088]
-    vmovapd ymmword ptr [rdi + 160], ymm4
-    vaddpd ymm4, ymm5, ymm12
-    vfmadd231pd ymm15, ymm6, ymmword ptr [rsi + 1152]
-    vsubpd ymm5, ymm8, ymm13
-    vmovapd ymm12, ymmword ptr [rsi + 960]
-    vmovapd ymmword ptr [rsi + 1088], ymm14
-    vmovapd ymm14, ymm13
-    vfmadd231pd ymm14, ymm12, ymmword ptr [rsi + 128]
-    vmovapd ymm8, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vmovapd ymmword ptr [rsi + 1216], ymm11
-    vmovapd ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vfmadd231pd ymm11, ymm8, ymmword ptr [rsi + 288]
-    vfmadd213pd ymm0, ymm1, ymm5
-    vaddpd ymm4, ymm4, ymm15
-    vsubpd ymm5, ymm13, ymm14
-    vaddpd ymm2, ymm2, ymm11
-    vfmadd231pd ymm5, ymm12, ymmword ptr [rsi + 128]
-    vmovapd ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_4]
-    vmovapd ymm13, ymm11
-    vfmadd231pd ymm13, ymm9, ymm12
-    vmovapd ymm15, ymmword ptr [rsi + 1120]
-    vfmadd231pd ymm15, ymm2, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vaddpd ymm0, ymm0, ymm5
-    vsubpd ymm5, ymm11, ymm13
-    vmovapd ymm11, ymm13
-    vfmadd231pd ymm11, ymm10, ymm3
-    vmovapd ymm8, ymmword ptr [rsi + 1120]
-    vsubpd ymm8, ymm8, ymm15
-    vfmadd213pd ymm9, ymm12, ymm5
-    vfmadd132pd ymm2, ymm8, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vsubpd ymm5, ymm13, ymm11
+    vsubpd ymm15, ymm15, ymm11
+    vfmadd231pd ymm5, ymm15, ymm13
     vmovapd ymm8, ymm11
-    vfmadd231pd ymm8, ymm6, ymmword ptr [rsi + 992]
-    vfmadd213pd ymm10, ymm3, ymm5
-    vaddpd ymm2, ymm7, ymm2
-    vsubpd ymm3, ymm11, ymm8
-    vmovapd ymm5, ymm8
-    vfmadd231pd ymm5, ymm1, ymmword ptr [rsi + 1152]
-    vaddpd ymm7, ymm9, ymm10
-    vfmadd132pd ymm6, ymm3, ymmword ptr [rsi + 992]
-    vmovapd ymm3, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vmovapd ymm9, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vfmadd231pd ymm9, ymm3, ymmword ptr [rsi + 1216]
-    vsubpd ymm8, ymm8, ymm5
-    vaddpd ymm6, ymm7, ymm6
-    vfmadd132pd ymm1, ymm8, ymmword ptr [rsi + 1152]
-    vaddpd ymm0, ymm0, ymm9
-    vmovapd ymm7, ymmword ptr [rsi + 1088]
-    vmovapd ymm8, ymm7
-    vfmadd231pd ymm8, ymm0, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vaddpd ymm1, ymm6, ymm1
-    vsubpd ymm6, ymm7, ymm8
-    vfmadd213pd ymm14, ymm3, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vmovapd ymm7, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vfmadd213pd ymm0, ymm7, ymm6
-    vaddpd ymm6, ymm14, ymmword ptr [rsi + 1024]
-    vaddpd ymm0, ymm4, ymm0
-    vmovapd ymm4, ymm5
-    vfmadd231pd ymm4, ymm6, ymm7
-    vaddpd ymm9, ymm8, ymm0
-    vsubpd ymm5, ymm5, ymm4
-    vsubpd ymm8, ymm8, ymm9
-    vfmadd213pd ymm6, ymm7, ymm5
-    vmovapd ymm5, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vmovapd ymm10, ymm5
-    vfmadd231pd ymm10, ymm3, ymmword ptr [rsi + 1056]
-    vaddpd ymm0, ymm0, ymm8
-    vfmadd213pd ymm15, ymm3, ymm5
-    vaddpd ymm1, ymm1, ymm6
-    vaddpd ymm2, ymm2, ymm10
-    vmovapd ymmword ptr [rdi + 192], ymm2
-    vfmadd213pd ymm9, ymm3, ymm5
-    vaddpd ymm0, ymm0, ymm15
-    vmovapd ymmword ptr [rdi + 224], ymm0
-    vaddpd ymm0, ymm4, ymm1
-    vmovapd ymm2, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
-    vmovapd ymm6, ymm2
-    vfmadd231pd ymm6, ymm3, ymmword ptr [rsi + 0]
-    vsubpd ymm4, ymm4, ymm0
-    vfmadd213pd ymm0, ymm3, ymm5
-    vmovapd ymm8, ymm2
-    vfmadd231pd ymm8, ymm3, ymmword ptr [rsi + 800]
-    vsubpd ymm6, ymm6, ymm2
-    vaddpd ymm1, ymm1, ymm4
-    vmovapd ymm4, ymm2
-    vfmadd231pd ymm4, ymm3, ymmword ptr [rsi + 384]
-    vaddpd ymm0, ymm0, ymmword ptr [rsi + 1184]
-    vmovapd ymmword ptr [rdi + 288], ymm0
-    vmovapd ymm0, ymmword ptr [rsi + 0]
-    vfmadd231pd ymm0, ymm6, ymmword ptr [rip + .Lkatzensprung_curve25519_2]
-    vsubpd ymm8, ymm8, ymm2
-    vmovapd ymm10, ymm2
-    vfmadd231pd ymm10, ymm3, ymmword ptr [rsi + 832]
-    vaddpd ymm1, ymm1, ymm9
-    vmovapd ymmword ptr [rdi + 256], ymm1
-    vmovapd ymm1, ymm2
-    vfmadd231pd ymm1, ymm3, ymmword ptr [rsi + 352]
-    vmovapd ymm9, ymmword ptr [rip + .Lkatzensprung_curve25519_2]
-    vmovapd ymm11, ymmword ptr [rsi + 800]
-    vfmadd231pd ymm11, ymm8, ymm9
-    vsubpd ymm4, ymm4, ymm2
-    vsubpd ymm10, ymm10, ymm2
-    vmovapd ymm12, ymmword ptr [rsi + 384]
-    vfmadd231pd ymm12, ymm4, ymm9
-    vsubpd ymm1, ymm1, ymm2
-    vmovapd ymm13, ymmword ptr [rsi + 832]
-    vfmadd231pd ymm13, ymm10, ymm9
-    vaddpd ymm6, ymm11, ymm6
-    vmovapd ymm11, ymmword ptr [rsi + 352]
-    vfmadd231pd ymm11, ymm1, ymm9
-    vfmadd213pd ymm1, ymm7, ymm0
-    vaddpd ymm0, ymm12, ymm8
-    vaddpd ymm4, ymm13, ymm4
-    vaddpd ymm8, ymm11, ymm10
-    vmovapd ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_4]
-    vmovapd ymm11, ymm10
-    vfmadd231pd ymm11, ymm4, ymmword ptr [rdi + 32]
-    vmovapd ymm12, ymm10
-    vfmadd231pd ymm12, ymm8, ymmword ptr [rdi + 0]
-    vsubpd ymm13, ymm10, ymm11
-    vsubpd ymm14, ymm10, ymm12
-    vmovapd ymm15, ymm12
-    vfmadd231pd ymm15, ymm0, ymmword ptr [rdi + 64]
-    vfmadd231pd ymm13, ymm4, ymmword ptr [rdi + 32]
-    vmovapd ymm9, ymm11
-    vfmadd231pd ymm9, ymm6, ymmword ptr [rdi + 96]
-    vfmadd231pd ymm14, ymm8, ymmword ptr [rdi + 0]
-    vsubpd ymm12, ymm12, ymm15
-    vsubpd ymm11, ymm11, ymm9
-    vmovapd ymm2, ymmword ptr [rdi + 128]
-    vmovapd ymm7, ymm10
-    vfmadd231pd ymm7, ymm2, ymm8
-    vaddpd ymm13, ymm14, ymm13
-    vfmadd231pd ymm12, ymm0, ymmword ptr [rdi + 64]
-    vmovapd ymm14, ymm15
-    vfmadd231pd ymm14, ymm2, ymm1
-    vfmadd231pd ymm11, ymm6, ymmword ptr [rdi + 96]
-    vsubpd ymm5, ymm10, ymm7
-    vaddpd ymm12, ymm13, ymm12
-    vsubpd ymm13, ymm15, ymm14
-    vmovapd ymm15, ymm10
-    vfmadd231pd ymm15, ymm1, ymmword ptr [rdi + 0]
-    vfmadd231pd ymm5, ymm2, ymm8
-    vmovapd ymmword ptr [rsi + 352], ymm5
-    vmovapd ymm5, ymm10
-    vfmadd231pd ymm5, ymm8, ymmword ptr [rdi + 32]
-    vaddpd ymm11, ymm12, ymm11
-    vfmadd231pd ymm13, ymm2, ymm1
-    vsubpd ymm12, ymm10, ymm15
-    vsubpd ymm3, ymm10, ymm5
-    vmovapd ymm10, ymm5
-    vfmadd231pd ymm10, ymm4, ymmword ptr [rdi + 64]
-    vaddpd ymm11, ymm11, ymm13
-    vfmadd231pd ymm12, ymm1, ymmword ptr [rdi + 0]
-    vfmadd231pd ymm3, ymm8, ymmword ptr [rdi + 32]
-    vsubpd ymm5, ymm5, ymm10
-    vmovapd ymm13, ymm10
-    vfmadd231pd ymm13, ymm0, ymmword ptr [rdi + 96]
-    vfmadd231pd ymm5, ymm4, ymmword ptr [rdi + 64]
-    vsubpd ymm10, ymm10, ymm13
-    vmovapd ymmword ptr [rsi + 832], ymm12
-    vmovapd ymm12, ymm13
-    vfmadd231pd ymm12, ymm2, ymm6
-    vaddpd ymm3, ymm3, ymm5
-    vfmadd231pd ymm10, ymm0, ymmword ptr [rdi + 96]
-    vmovapd ymm5, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vfmadd132pd ymm7, ymm5, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vsubpd ymm13, ymm13, ymm12
-    vaddpd ymm3, ymm3, ymm10
-    vfmadd231pd ymm13, ymm2, ymm6
-    vmovapd ymm10, ymm9
-    vfmadd231pd ymm10, ymm7, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vaddpd ymm3, ymm3, ymm13
-    vsubpd ymm9, ymm9, ymm10
-    vmovapd ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_4]
-    vmovapd ymm5, ymm13
-    vfmadd231pd ymm5, ymm6, ymmword ptr [rdi + 0]
-    vfmadd132pd ymm7, ymm9, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vsubpd ymm9, ymm13, ymm5
-    vmovapd ymm2, ymm5
-    vfmadd231pd ymm2, ymm1, ymmword ptr [rdi + 32]
-    vaddpd ymm7, ymm11, ymm7
-    vfmadd231pd ymm9, ymm6, ymmword ptr [rdi + 0]
-    vsubpd ymm5, ymm5, ymm2
-    vmovapd ymm11, ymm13
-    vfmadd231pd ymm11, ymm8, ymmword ptr [rdi + 64]
-    vmovapd ymmword ptr [rsi + 384], ymm2
-    vaddpd ymm2, ymm10, ymm7
-    vfmadd231pd ymm5, ymm1, ymmword ptr [rdi + 32]
-    vmovapd ymmword ptr [rsi + 800], ymm12
-    vsubpd ymm12, ymm13, ymm11
-    vmovapd ymm13, ymm11
-    vfmadd231pd ymm13, ymm4, ymmword ptr [rdi + 96]
-    vsubpd ymm10, ymm10, ymm2
-    vaddpd ymm5, ymm9, ymm5
-    vfmadd231pd ymm12, ymm8, ymmword ptr [rdi + 64]
-    vaddpd ymm7, ymm7, ymm10
-    vsubpd ymm9, ymm11, ymm13
-    vmovapd ymm10, ymm13
-    vfmadd231pd ymm10, ymm0, ymmword ptr [rdi + 128]
-    vmovapd ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vfmadd213pd ymm2, ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_6]
-    vfmadd231pd ymm9, ymm4, ymmword ptr [rdi + 96]
-    vsubpd ymm13, ymm13, ymm10
-    vfmadd213pd ymm14, ymm11, ymm2
-    vaddpd ymm2, ymm12, ymm9
-    vfmadd231pd ymm13, ymm0, ymmword ptr [rdi + 128]
-    vaddpd ymm3, ymm3, ymm14
-    vmovapd ymm9, ymmword ptr [rip + .Lkatzensprung_curve25519_4]
-    vmovapd ymm12, ymm9
-    vfmadd231pd ymm12, ymm0, ymmword ptr [rdi + 0]
-    vaddpd ymm2, ymm2, ymm13
-    vmovapd ymm13, ymm15
-    vfmadd231pd ymm13, ymm3, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vsubpd ymm14, ymm9, ymm12
-    vmovapd ymmword ptr [rsi + 0], ymm7
-    vmovapd ymm7, ymm12
-    vfmadd231pd ymm7, ymm6, ymmword ptr [rdi + 32]
-    vsubpd ymm15, ymm15, ymm13
-    vfmadd231pd ymm14, ymm0, ymmword ptr [rdi + 0]
-    vsubpd ymm12, ymm12, ymm7
-    vmovapd ymmword ptr [rsi + 1184], ymm13
-    vmovapd ymm13, ymm7
-    vfmadd231pd ymm13, ymm1, ymmword ptr [rdi + 64]
-    vfmadd132pd ymm3, ymm15, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vfmadd231pd ymm12, ymm6, ymmword ptr [rdi + 32]
-    vmovapd ymm15, ymm9
-    vfmadd231pd ymm15, ymm8, ymmword ptr [rdi + 96]
-    vsubpd ymm7, ymm7, ymm13
-    vaddpd ymm3, ymm3, ymmword ptr [rsi + 832]
-    vmovapd ymmword ptr [rdi + 640], ymm3
-    vaddpd ymm3, ymm14, ymm12
-    vfmadd231pd ymm7, ymm1, ymmword ptr [rdi + 64]
-    vsubpd ymm12, ymm9, ymm15
-    vmovapd ymm14, ymm15
-    vfmadd231pd ymm14, ymm4, ymmword ptr [rdi + 128]
-    vmovapd ymmword ptr [rsi + 832], ymm13
-    vmovapd ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vfmadd231pd ymm13, ymm11, ymmword ptr [rsi + 800]
-    vfmadd132pd ymm8, ymm12, ymmword ptr [rdi + 96]
-    vaddpd ymm3, ymm3, ymm7
-    vsubpd ymm7, ymm15, ymm14
-    vaddpd ymm2, ymm2, ymm13
-    vfmadd231pd ymm7, ymm4, ymmword ptr [rdi + 128]
-    vmovapd ymm12, ymm9
-    vfmadd231pd ymm12, ymm4, ymmword ptr [rdi + 0]
-    vmovapd ymm13, ymmword ptr [rsi + 384]
-    vfmadd231pd ymm13, ymm2, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vaddpd ymm7, ymm8, ymm7
-    vsubpd ymm8, ymm9, ymm12
-    vmovapd ymm15, ymm12
-    vfmadd231pd ymm15, ymm0, ymmword ptr [rdi + 32]
-    vmovapd ymm9, ymmword ptr [rsi + 384]
-    vsubpd ymm9, ymm9, ymm13
-    vfmadd132pd ymm4, ymm8, ymmword ptr [rdi + 0]
-    vfmadd132pd ymm2, ymm9, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vsubpd ymm8, ymm12, ymm15
-    vmovapd ymm9, ymm15
-    vfmadd231pd ymm9, ymm6, ymmword ptr [rdi + 64]
-    vfmadd132pd ymm0, ymm8, ymmword ptr [rdi + 32]
-    vaddpd ymm2, ymm5, ymm2
-    vsubpd ymm5, ymm15, ymm9
-    vmovapd ymm8, ymm9
-    vfmadd231pd ymm8, ymm1, ymmword ptr [rdi + 96]
-    vaddpd ymm0, ymm4, ymm0
-    vfmadd132pd ymm6, ymm5, ymmword ptr [rdi + 64]
-    vfmadd213pd ymm10, ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vsubpd ymm4, ymm9, ymm8
-    vaddpd ymm0, ymm0, ymm6
-    vfmadd132pd ymm1, ymm4, ymmword ptr [rdi + 96]
-    vaddpd ymm4, ymm7, ymm10
-    vmovapd ymm5, ymmword ptr [rsi + 832]
-    vmovapd ymm6, ymm5
-    vfmadd231pd ymm6, ymm4, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vaddpd ymm0, ymm0, ymm1
-    vsubpd ymm1, ymm5, ymm6
-    vfmadd213pd ymm14, ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vmovapd ymm5, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vfmadd213pd ymm4, ymm5, ymm1
-    vaddpd ymm1, ymm14, ymmword ptr [rsi + 352]
-    vaddpd ymm3, ymm3, ymm4
-    vmovapd ymm4, ymm8
-    vfmadd231pd ymm4, ymm1, ymm5
-    vaddpd ymm7, ymm6, ymm3
-    vsubpd ymm8, ymm8, ymm4
-    vsubpd ymm6, ymm6, ymm7
-    vfmadd213pd ymm1, ymm5, ymm8
-    vmovapd ymm8, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vmovapd ymm9, ymm8
-    vfmadd231pd ymm9, ymm11, ymmword ptr [rsi + 1184]
-    vaddpd ymm3, ymm3, ymm6
-    vfmadd213pd ymm13, ymm11, ymm8
-    vaddpd ymm0, ymm0, ymm1
-    vaddpd ymm1, ymm2, ymm9
-    vmovapd ymmword ptr [rdi + 672], ymm1
-    vfmadd213pd ymm7, ymm11, ymm8
-    vaddpd ymm1, ymm3, ymm13
-    vmovapd ymmword ptr [rdi + 704], ymm1
-    vaddpd ymm1, ymm4, ymm0
-    vmovapd ymm2, ymmword ptr [rsi + 224]
-    vsubpd ymm3, ymm2, ymmword ptr [rsi + 96]
-    vmovapd ymm6, ymmword ptr [rsi + 512]
-    vsubpd ymm9, ymm6, ymmword ptr [rsi + 672]
-    vmovapd ymm10, ymmword ptr [rsi + 192]
-    vsubpd ymm12, ymm10, ymmword ptr [rsi + 896]
-    vmovapd ymm13, ymmword ptr [rsi + 640]
-    vsubpd ymm14, ymm13, ymmword ptr [rsi + 576]
-    vmovapd ymm15, ymmword ptr [rsi + 32]
-    vsubpd ymm13, ymm15, ymmword ptr [rsi + 64]
-    vsubpd ymm4, ymm4, ymm1
-    vfmadd213pd ymm1, ymm11, ymm8
-    vmovapd ymm15, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
-    vmovapd ymm10, ymm15
-    vfmadd231pd ymm10, ymm3, ymm11
-    vmovapd ymm6, ymm15
-    vfmadd231pd ymm6, ymm9, ymm11
-    vaddpd ymm0, ymm0, ymm4
-    vaddpd ymm1, ymm1, ymmword ptr [rsi + 0]
-    vmovapd ymmword ptr [rdi + 768], ymm1
-    vsubpd ymm1, ymm10, ymm15
-    vmovapd ymm4, ymm15
-    vfmadd231pd ymm4, ymm12, ymm11
-    vsubpd ymm6, ymm6, ymm15
-    vmovapd ymm10, ymm15
-    vfmadd231pd ymm10, ymm14, ymm11
-    vaddpd ymm0, ymm0, ymm7
-    vmovapd ymmword ptr [rdi + 736], ymm0
-    vmovapd ymm0, ymmword ptr [rip + .Lkatzensprung_curve25519_2]
-    vfmadd231pd ymm3, ymm1, ymm0
-    vmovapd ymm7, ymm15
-    vfmadd231pd ymm7, ymm13, ymm11
-    vfmadd231pd ymm9, ymm6, ymm0
-    vsubpd ymm4, ymm4, ymm15
-    vsubpd ymm10, ymm10, ymm15
-    vfmadd231pd ymm12, ymm4, ymm0
-    vsubpd ymm7, ymm7, ymm15
-    vfmadd231pd ymm14, ymm10, ymm0
-    vaddpd ymm1, ymm9, ymm1
-    vmovapd ymm9, ymmword ptr [rsi + 928]
-    vaddpd ymm9, ymm9, ymmword ptr [rsi + 480]
-    vmovapd ymm2, ymmword ptr [rsi + 320]
-    vaddpd ymm2, ymm2, ymmword ptr [rsi + 416]
-    vmovapd ymm8, ymmword ptr [rsi + 704]
-    vaddpd ymm8, ymm8, ymmword ptr [rsi + 448]
-    vfmadd231pd ymm13, ymm7, ymm0
-    vfmadd213pd ymm7, ymm5, ymm3
-    vmovapd ymm3, ymmword ptr [rsi + 256]
-    vaddpd ymm3, ymm3, ymmword ptr [rsi + 544]
-    vmovapd ymmword ptr [rsi + 256], ymm1
-    vmovapd ymm1, ymmword ptr [rsi + 864]
-    vaddpd ymm1, ymm1, ymmword ptr [rsi + 608]
-    vaddpd ymm6, ymm12, ymm6
-    vmovapd ymm12, ymm15
-    vfmadd231pd ymm12, ymm9, ymm11
+    vfmadd231pd ymm8, ymm7, ymm10
+    vsubpd ymm8, ymm8, ymm11
+    vfmadd231pd ymm7, ymm8, ymm13
+    vmovapd ymm6, ymm11
+    vfmadd231pd ymm6, ymm9, ymm10
+    vsubpd ymm6, ymm6, ymm11
+    vfmadd231pd ymm9, ymm6, ymm13
+    vfmadd132pd ymm6, ymm1, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
+    vaddpd ymm1, ymm3, ymm12
+    vaddpd ymm3, ymm5, ymm14
+    vaddpd ymm5, ymm7, ymm15
+    vaddpd ymm7, ymm9, ymm8
+    vmovapd ymm8, ymmword ptr [rdi + 160]
+    vsubpd ymm0, ymm8, ymm0
+    vmovapd ymm8, ymmword ptr [rdi + 192]
+    vsubpd ymm2, ymm8, ymm2
+    vmovapd ymm8, ymmword ptr [rdi + 224]
+    vsubpd ymm4, ymm8, ymm4
+    vmovapd ymm8, ymmword ptr [rdi + 256]
+    vsubpd ymm8, ymm8, ymmword ptr [rdi + 416]
+    vmovapd ymm9, ymmword ptr [rdi + 288]
+    vsubpd ymm9, ymm9, ymmword ptr [rdi + 448]
+    vmovapd ymm12, ymm11
+    vfmadd231pd ymm12, ymm0, ymm10
+    vsubpd ymm12, ymm12, ymm11
+    vfmadd231pd ymm0, ymm12, ymm13
+    vmovapd ymm14, ymm11
+    vfmadd231pd ymm14, ymm2, ymm10
+    vsubpd ymm14, ymm14, ymm11
+    vfmadd231pd ymm2, ymm14, ymm13
+    vmovapd ymm15, ymm11
+    vfmadd231pd ymm15, ymm4, ymm10
+    vsubpd ymm15, ymm15, ymm11
+    vfmadd231pd ymm4, ymm15, ymm13
+    vmovapd ymmword ptr [rsi + 0], ymm6
+    vmovapd ymm6, ymm11
+    vfmadd231pd ymm6, ymm8, ymm10
+    vsubpd ymm6, ymm6, ymm11
+    vfmadd231pd ymm8, ymm6, ymm13
+    vmovapd ymmword ptr [rsi + 32], ymm1
+    vmovapd ymm1, ymm11
+    vfmadd231pd ymm1, ymm9, ymm10
+    vsubpd ymm1, ymm1, ymm11
+    vfmadd231pd ymm9, ymm1, ymm13
+    vfmadd132pd ymm1, ymm0, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
+    vaddpd ymm0, ymm2, ymm12
+    vaddpd ymm2, ymm4, ymm14
+    vaddpd ymm4, ymm8, ymm15
+    vaddpd ymm6, ymm9, ymm6
+    vmovapd ymm8, ymmword ptr [rdi + 640]
+    vaddpd ymm9, ymm8, ymmword ptr [rdi + 480]
+    vmovapd ymm12, ymmword ptr [rdi + 672]
+    vaddpd ymm14, ymm12, ymmword ptr [rdi + 512]
+    vmovapd ymm15, ymmword ptr [rdi + 704]
+    vmovapd ymmword ptr [rsi + 64], ymm1
+    vaddpd ymm1, ymm15, ymmword ptr [rdi + 544]
+    vmovapd ymmword ptr [rsi + 96], ymm0
+    vmovapd ymm0, ymmword ptr [rdi + 736]
+    vmovapd ymmword ptr [rsi + 128], ymm2
+    vaddpd ymm2, ymm0, ymmword ptr [rdi + 576]
+    vmovapd ymmword ptr [rsi + 160], ymm4
+    vmovapd ymm4, ymmword ptr [rdi + 768]
+    vmovapd ymmword ptr [rsi + 192], ymm6
+    vaddpd ymm6, ymm4, ymmword ptr [rdi + 608]
+    vmovapd ymm4, ymm11
+    vfmadd231pd ymm4, ymm9, ymm10
+    vsubpd ymm4, ymm4, ymm11
+    vfmadd231pd ymm9, ymm4, ymm13
+    vmovapd ymm0, ymm11
+    vfmadd231pd ymm0, ymm14, ymm10
+    vsubpd ymm0, ymm0, ymm11
+    vfmadd231pd ymm14, ymm0, ymm13
+    vmovapd ymm15, ymm11
+    vfmadd231pd ymm15, ymm1, ymm10
+    vsubpd ymm15, ymm15, ymm11
+    vfmadd231pd ymm1, ymm15, ymm13
+    vmovapd ymm12, ymm11
+    vfmadd231pd ymm12, ymm2, ymm10
+    vsubpd ymm12, ymm12, ymm11
+    vfmadd231pd ymm2, ymm12, ymm13
+    vmovapd ymmword ptr [rsi + 224], ymm3
+    vmovapd ymm3, ymm11
+    vfmadd231pd ymm3, ymm6, ymm10
+    vsubpd ymm3, ymm3, ymm11
+    vfmadd231pd ymm6, ymm3, ymm13
+    vfmadd132pd ymm3, ymm9, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
     vaddpd ymm4, ymm14, ymm4
-    vmovapd ymm14, ymm15
-    vfmadd231pd ymm14, ymm2, ymm11
-    vmovapd ymmword ptr [rsi + 864], ymm4
-    vmovapd ymm4, ymm15
-    vfmadd231pd ymm4, ymm8, ymm11
-    vaddpd ymm10, ymm13, ymm10
+    vaddpd ymm0, ymm1, ymm0
+    vaddpd ymm1, ymm2, ymm15
+    vaddpd ymm2, ymm6, ymm12
+    vmovapd ymm6, ymmword ptr [rdi + 480]
+    vsubpd ymm6, ymm6, ymm8
+    vmovapd ymm8, ymmword ptr [rdi + 512]
+    vsubpd ymm8, ymm8, ymmword ptr [rdi + 672]
+    vmovapd ymm9, ymmword ptr [rdi + 544]
+    vsubpd ymm9, ymm9, ymmword ptr [rdi + 704]
+    vmovapd ymm12, ymmword ptr [rdi + 576]
+    vsubpd ymm12, ymm12, ymmword ptr [rdi + 736]
+    vmovapd ymm14, ymmword ptr [rdi + 608]
+    vsubpd ymm14, ymm14, ymmword ptr [rdi + 768]
+    vmovapd ymm15, ymm11
+    vfmadd231pd ymm15, ymm6, ymm10
+    vsubpd ymm15, ymm15, ymm11
+    vfmadd231pd ymm6, ymm15, ymm13
+    vmovapd ymmword ptr [rsi + 256], ymm2
+    vmovapd ymm2, ymm11
+    vfmadd231pd ymm2, ymm8, ymm10
+    vsubpd ymm2, ymm2, ymm11
+    vfmadd231pd ymm8, ymm2, ymm13
+    vmovapd ymmword ptr [rsi + 288], ymm1
+    vmovapd ymm1, ymm11
+    vfmadd231pd ymm1, ymm9, ymm10
+    vsubpd ymm1, ymm1, ymm11
+    vfmadd231pd ymm9, ymm1, ymm13
+    vmovapd ymmword ptr [rsi + 320], ymm0
+    vmovapd ymm0, ymm11
+    vfmadd231pd ymm0, ymm12, ymm10
+    vsubpd ymm0, ymm0, ymm11
+    vfmadd231pd ymm12, ymm0, ymm13
+    vmovapd ymmword ptr [rsi + 352], ymm4
+    vmovapd ymm4, ymm11
+    vfmadd231pd ymm4, ymm14, ymm10
+    vsubpd ymm4, ymm4, ymm11
+    vfmadd231pd ymm14, ymm4, ymm13
+    vfmadd132pd ymm4, ymm6, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
+    vaddpd ymm6, ymm8, ymm15
+    vaddpd ymm2, ymm9, ymm2
+    vaddpd ymm1, ymm12, ymm1
+    vaddpd ymm0, ymm14, ymm0
+    vmovapd ymm8, ymmword ptr [rip + .Lkatzensprung_curve25519_4]
+    vmovapd ymm9, ymm8
+    vfmadd231pd ymm9, ymm4, ymm7
+    vsubpd ymm12, ymm8, ymm9
+    vfmadd231pd ymm12, ymm4, ymm7
+    vmovapd ymm14, ymm8
+    vfmadd231pd ymm14, ymm6, ymm5
+    vsubpd ymm15, ymm8, ymm14
+    vfmadd231pd ymm15, ymm6, ymm5
+    vaddpd ymm12, ymm12, ymm15
+    vmovapd ymm15, ymmword ptr [rsi + 224]
+    vmovapd ymm13, ymm9
+    vfmadd231pd ymm13, ymm2, ymm15
+    vsubpd ymm9, ymm9, ymm13
+    vfmadd231pd ymm9, ymm2, ymm15
+    vaddpd ymm9, ymm12, ymm9
+    vmovapd ymm12, ymmword ptr [rsi + 32]
+    vmovapd ymm11, ymm14
+    vfmadd231pd ymm11, ymm1, ymm12
+    vsubpd ymm14, ymm14, ymm11
+    vfmadd231pd ymm14, ymm1, ymm12
+    vaddpd ymm9, ymm9, ymm14
+    vmovapd ymm14, ymm8
+    vfmadd231pd ymm14, ymm0, ymm7
+    vmovapd ymmword ptr [rsi + 384], ymm3
+    vsubpd ymm3, ymm8, ymm14
+    vfmadd231pd ymm3, ymm0, ymm7
+    vmovapd ymmword ptr [rsi + 416], ymm3
+    vmovapd ymm3, ymmword ptr [rsi + 0]
+    vmovapd ymm10, ymm13
+    vfmadd231pd ymm10, ymm0, ymm3
+    vsubpd ymm13, ymm13, ymm10
+    vfmadd231pd ymm13, ymm0, ymm3
+    vaddpd ymm9, ymm9, ymm13
+    vmovapd ymm13, ymm8
+    vfmadd231pd ymm13, ymm4, ymm3
+    vsubpd ymm12, ymm8, ymm13
+    vfmadd231pd ymm12, ymm4, ymm3
+    vmovapd ymm3, ymm8
+    vfmadd231pd ymm3, ymm6, ymm7
+    vmovapd ymmword ptr [rsi + 448], ymm12
+    vsubpd ymm12, ymm8, ymm3
+    vfmadd231pd ymm12, ymm6, ymm7
+    vmovapd ymm8, ymm3
+    vfmadd231pd ymm8, ymm2, ymm5
+    vsubpd ymm3, ymm3, ymm8
+    vfmadd231pd ymm3, ymm2, ymm5
+    vaddpd ymm3, ymm12, ymm3
+    vmovapd ymm12, ymm8
+    vfmadd231pd ymm12, ymm1, ymm15
+    vsubpd ymm8, ymm8, ymm12
+    vfmadd231pd ymm8, ymm1, ymm15
+    vaddpd ymm3, ymm3, ymm8
+    vmovapd ymm8, ymmword ptr [rsi + 32]
+    vmovapd ymm15, ymm12
+    vfmadd231pd ymm15, ymm0, ymm8
     vsubpd ymm12, ymm12, ymm15
-    vmovapd ymm13, ymm15
-    vfmadd231pd ymm13, ymm3, ymm11
-    vsubpd ymm14, ymm14, ymm15
-    vsubpd ymm4, ymm4, ymm15
-    vmovapd ymmword ptr [rsi + 608], ymm10
-    vmovapd ymm10, ymm15
-    vfmadd231pd ymm10, ymm1, ymm11
-    vfmadd231pd ymm9, ymm12, ymm0
-    vfmadd231pd ymm2, ymm14, ymm0
-    vfmadd231pd ymm8, ymm4, ymm0
-    vsubpd ymm13, ymm13, ymm15
-    vsubpd ymm10, ymm10, ymm15
-    vfmadd231pd ymm3, ymm13, ymm0
-    vfmadd213pd ymm0, ymm10, ymm1
-    vfmadd213pd ymm10, ymm5, ymm9
-    vaddpd ymm1, ymm2, ymm12
-    vaddpd ymm2, ymm8, ymm14
-    vaddpd ymm3, ymm3, ymm4
-    vaddpd ymm4, ymm1, ymm1
-    vaddpd ymm0, ymm0, ymm13
-    vaddpd ymm8, ymm10, ymm10
-    vaddpd ymm9, ymm2, ymm2
-    vaddpd ymm12, ymm3, ymm3
-    vmovapd ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_4]
-    vmovapd ymm14, ymm13
-    vfmadd231pd ymm14, ymm4, ymm3
-    vaddpd ymm15, ymm0, ymm0
-    vmovapd ymmword ptr [rsi + 544], ymm15
-    vmovapd ymm15, ymm13
-    vfmadd231pd ymm15, ymm8, ymm0
-    vmovapd ymmword ptr [rsi + 704], ymm6
-    vsubpd ymm6, ymm13, ymm14
-    vmovapd ymmword ptr [rsi + 448], ymm7
-    vsubpd ymm7, ymm13, ymm15
-    vmovapd ymm5, ymm15
-    vfmadd231pd ymm5, ymm2, ymm2
-    vfmadd231pd ymm6, ymm4, ymm3
+    vfmadd231pd ymm12, ymm0, ymm8
+    vaddpd ymm3, ymm3, ymm12
+    vmovapd ymm12, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
+    vfmadd132pd ymm14, ymm12, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
+    vmovapd ymm12, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
+    vmovapd ymmword ptr [rsi + 480], ymm15
+    vmovapd ymm15, ymm11
+    vfmadd231pd ymm15, ymm14, ymm12
+    vsubpd ymm11, ymm11, ymm15
+    vfmadd213pd ymm14, ymm12, ymm11
+    vaddpd ymm9, ymm9, ymm14
+    vaddpd ymm11, ymm15, ymm9
+    vsubpd ymm14, ymm15, ymm11
+    vaddpd ymm9, ymm9, ymm14
+    vmovapd ymm14, ymmword ptr [rip + .Lkatzensprung_curve25519_4]
+    vmovapd ymm15, ymm14
+    vfmadd231pd ymm15, ymm4, ymm8
+    vmovapd ymmword ptr [rsi + 512], ymm9
+    vsubpd ymm9, ymm14, ymm15
+    vfmadd231pd ymm9, ymm4, ymm8
+    vmovapd ymm8, ymmword ptr [rsi + 0]
+    vmovapd ymm12, ymm15
+    vfmadd231pd ymm12, ymm6, ymm8
+    vsubpd ymm15, ymm15, ymm12
+    vfmadd231pd ymm15, ymm6, ymm8
+    vaddpd ymm9, ymm9, ymm15
+    vmovapd ymm15, ymm14
+    vfmadd231pd ymm15, ymm2, ymm7
+    vsubpd ymm8, ymm14, ymm15
+    vfmadd231pd ymm8, ymm2, ymm7
+    vmovapd ymm14, ymm15
+    vfmadd231pd ymm14, ymm1, ymm5
+    vsubpd ymm15, ymm15, ymm14
+    vfmadd231pd ymm15, ymm1, ymm5
+    vaddpd ymm8, ymm8, ymm15
+    vmovapd ymm15, ymmword ptr [rsi + 224]
+    vmovapd ymmword ptr [rsi + 544], ymm9
+    vmovapd ymm9, ymm14
+    vfmadd231pd ymm9, ymm0, ymm15
+    vsubpd ymm14, ymm14, ymm9
+    vfmadd231pd ymm14, ymm0, ymm15
+    vaddpd ymm8, ymm8, ymm14
+    vmovapd ymm14, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
+    vfmadd213pd ymm11, ymm14, ymmword ptr [rip + .Lkatzensprung_curve25519_6]
+    vfmadd213pd ymm10, ymm14, ymm11
+    vaddpd ymm3, ymm3, ymm10
+    vmovapd ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
     vmovapd ymm11, ymm13
-    vfmadd231pd ymm11, ymm0, ymm0
-    vfmadd231pd ymm7, ymm8, ymm0
-    vsubpd ymm15, ymm15, ymm5
-    vmovapd ymmword ptr [rsi + 320], ymm12
+    vfmadd231pd ymm11, ymm3, ymm10
+    vsubpd ymm13, ymm13, ymm11
+    vfmadd213pd ymm3, ymm10, ymm13
+    vaddpd ymm3, ymm3, ymmword ptr [rsi + 448]
+    vmovapd ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_4]
+    vmovapd ymmword ptr [rsi + 448], ymm3
+    vmovapd ymm3, ymm13
+    vfmadd231pd ymm3, ymm4, ymm15
+    vsubpd ymm10, ymm13, ymm3
+    vfmadd231pd ymm10, ymm4, ymm15
+    vmovapd ymm15, ymmword ptr [rsi + 32]
+    vmovapd ymm14, ymm3
+    vfmadd231pd ymm14, ymm6, ymm15
+    vsubpd ymm3, ymm3, ymm14
+    vfmadd231pd ymm3, ymm6, ymm15
+    vaddpd ymm3, ymm10, ymm3
+    vmovapd ymm10, ymmword ptr [rsi + 0]
+    vmovapd ymm15, ymm14
+    vfmadd231pd ymm15, ymm2, ymm10
+    vsubpd ymm14, ymm14, ymm15
+    vfmadd231pd ymm14, ymm2, ymm10
+    vaddpd ymm3, ymm3, ymm14
+    vmovapd ymm14, ymm13
+    vfmadd231pd ymm14, ymm1, ymm7
+    vsubpd ymm10, ymm13, ymm14
+    vfmadd231pd ymm10, ymm1, ymm7
+    vmovapd ymmword ptr [rsi + 576], ymm7
+    vmovapd ymm7, ymm14
+    vfmadd231pd ymm7, ymm0, ymm5
+    vsubpd ymm14, ymm14, ymm7
+    vfmadd231pd ymm14, ymm0, ymm5
+    vaddpd ymm10, ymm10, ymm14
+    vmovapd ymm14, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
+    vmovapd ymmword ptr [rsi + 608], ymm0
+    vmovapd ymm0, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
+    vfmadd231pd ymm0, ymm14, ymmword ptr [rsi + 480]
+    vaddpd ymm0, ymm8, ymm0
+    vmovapd ymm8, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
+    vmovapd ymm14, ymm12
+    vfmadd231pd ymm14, ymm0, ymm8
+    vsubpd ymm12, ymm12, ymm14
+    vfmadd213pd ymm0, ymm8, ymm12
+    vaddpd ymm0, ymm0, ymmword ptr [rsi + 544]
     vmovapd ymm12, ymm13
-    vfmadd231pd ymm12, ymm10, ymm10
-    vmovapd ymmword ptr [rsi + 416], ymm5
-    vsubpd ymm5, ymm13, ymm11
-    vaddpd ymm6, ymm7, ymm6
-    vfmadd231pd ymm15, ymm2, ymm2
-    vmovapd ymm7, ymm13
-    vfmadd231pd ymm7, ymm4, ymm0
-    vmovapd ymmword ptr [rsi + 928], ymm2
-    vsubpd ymm2, ymm13, ymm12
-    vfmadd231pd ymm5, ymm0, ymm0
-    vaddpd ymm6, ymm6, ymm15
-    vfmadd213pd ymm10, ymm10, ymm2
-    vsubpd ymm2, ymm13, ymm7
-    vmovapd ymm15, ymm7
-    vfmadd231pd ymm15, ymm9, ymm3
+    vfmadd231pd ymm12, ymm4, ymm5
+    vsubpd ymm8, ymm13, ymm12
+    vfmadd231pd ymm8, ymm4, ymm5
+    vmovapd ymmword ptr [rsi + 544], ymm4
+    vmovapd ymm4, ymmword ptr [rsi + 224]
     vmovapd ymmword ptr [rsi + 480], ymm5
+    vmovapd ymm5, ymm12
+    vfmadd231pd ymm5, ymm6, ymm4
+    vsubpd ymm12, ymm12, ymm5
+    vfmadd231pd ymm12, ymm6, ymm4
+    vaddpd ymm8, ymm8, ymm12
+    vmovapd ymm12, ymmword ptr [rsi + 32]
+    vmovapd ymm4, ymm5
+    vfmadd231pd ymm4, ymm2, ymm12
+    vsubpd ymm5, ymm5, ymm4
+    vfmadd231pd ymm5, ymm2, ymm12
+    vaddpd ymm5, ymm8, ymm5
+    vmovapd ymm8, ymmword ptr [rsi + 0]
+    vmovapd ymm12, ymm4
+    vfmadd231pd ymm12, ymm1, ymm8
+    vsubpd ymm4, ymm4, ymm12
+    vfmadd231pd ymm4, ymm1, ymm8
+    vaddpd ymm4, ymm5, ymm4
     vmovapd ymm5, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vfmadd132pd ymm11, ymm5, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vfmadd231pd ymm2, ymm4, ymm0
-    vsubpd ymm7, ymm7, ymm15
-    vmovapd ymm5, ymm14
-    vfmadd231pd ymm5, ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vfmadd231pd ymm7, ymm9, ymm3
-    vsubpd ymm14, ymm14, ymm5
-    vaddpd ymm2, ymm2, ymm7
-    vmovapd ymm7, ymm13
-    vfmadd231pd ymm7, ymm8, ymm1
-    vfmadd132pd ymm11, ymm14, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vsubpd ymm14, ymm13, ymm7
-    vmovapd ymmword ptr [rsi + 0], ymm4
+    vfmadd132pd ymm9, ymm5, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
+    vaddpd ymm9, ymm10, ymm9
+    vmovapd ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
+    vmovapd ymm8, ymm15
+    vfmadd231pd ymm8, ymm9, ymm10
+    vsubpd ymm15, ymm15, ymm8
+    vfmadd213pd ymm9, ymm10, ymm15
+    vaddpd ymm3, ymm3, ymm9
+    vaddpd ymm9, ymm8, ymm3
+    vsubpd ymm8, ymm8, ymm9
+    vaddpd ymm3, ymm3, ymm8
+    vfmadd132pd ymm7, ymm5, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
+    vaddpd ymm7, ymm7, ymmword ptr [rsi + 416]
+    vmovapd ymm8, ymm12
+    vfmadd231pd ymm8, ymm7, ymm10
+    vsubpd ymm12, ymm12, ymm8
+    vfmadd213pd ymm7, ymm10, ymm12
+    vaddpd ymm4, ymm4, ymm7
+    vaddpd ymm7, ymm8, ymm4
+    vsubpd ymm8, ymm8, ymm7
+    vaddpd ymm4, ymm4, ymm8
+    vmovapd ymm8, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
+    vfmadd213pd ymm11, ymm8, ymm5
+    vaddpd ymm0, ymm0, ymm11
+    vfmadd213pd ymm14, ymm8, ymm5
+    vaddpd ymm3, ymm3, ymm14
+    vfmadd213pd ymm9, ymm8, ymm5
+    vaddpd ymm4, ymm4, ymm9
+    vfmadd213pd ymm7, ymm8, ymm5
+    vaddpd ymm7, ymm7, ymmword ptr [rsi + 512]
+    vmovapd ymm9, ymmword ptr [rsi + 384]
+    vmovapd ymm11, ymmword ptr [rsi + 192]
+    vmovapd ymm12, ymm13
+    vfmadd231pd ymm12, ymm9, ymm11
+    vsubpd ymm14, ymm13, ymm12
+    vfmadd231pd ymm14, ymm9, ymm11
+    vmovapd ymm15, ymmword ptr [rsi + 352]
+    vmovapd ymmword ptr [rsi + 512], ymm7
+    vmovapd ymm7, ymmword ptr [rsi + 160]
+    vmovapd ymmword ptr [rsi + 416], ymm4
     vmovapd ymm4, ymm13
-    vfmadd231pd ymm4, ymm9, ymm0
-    vaddpd ymm6, ymm6, ymm11
-    vfmadd231pd ymm14, ymm8, ymm1
-    vaddpd ymm11, ymm5, ymm6
-    vmovapd ymmword ptr [rsi + 64], ymm14
-    vsubpd ymm14, ymm13, ymm4
+    vfmadd231pd ymm4, ymm15, ymm7
+    vmovapd ymmword ptr [rsi + 640], ymm3
+    vsubpd ymm3, ymm13, ymm4
+    vfmadd231pd ymm3, ymm15, ymm7
+    vaddpd ymm3, ymm14, ymm3
+    vmovapd ymm14, ymmword ptr [rsi + 320]
+    vmovapd ymmword ptr [rsi + 672], ymm0
+    vmovapd ymm0, ymmword ptr [rsi + 128]
+    vmovapd ymmword ptr [rsi + 704], ymm1
+    vmovapd ymm1, ymm12
+    vfmadd231pd ymm1, ymm14, ymm0
+    vsubpd ymm12, ymm12, ymm1
+    vfmadd231pd ymm12, ymm14, ymm0
+    vaddpd ymm3, ymm3, ymm12
+    vmovapd ymm12, ymmword ptr [rsi + 288]
+    vmovapd ymmword ptr [rsi + 736], ymm2
+    vmovapd ymm2, ymmword ptr [rsi + 96]
+    vmovapd ymmword ptr [rsi + 768], ymm6
+    vmovapd ymm6, ymm4
+    vfmadd231pd ymm6, ymm12, ymm2
+    vsubpd ymm4, ymm4, ymm6
+    vfmadd231pd ymm4, ymm12, ymm2
+    vaddpd ymm3, ymm3, ymm4
+    vmovapd ymm4, ymmword ptr [rsi + 256]
+    vmovapd ymm10, ymm13
+    vfmadd231pd ymm10, ymm4, ymm11
+    vsubpd ymm8, ymm13, ymm10
+    vfmadd231pd ymm8, ymm4, ymm11
+    vmovapd ymmword ptr [rsi + 800], ymm8
+    vmovapd ymm8, ymmword ptr [rsi + 64]
+    vmovapd ymm5, ymm1
+    vfmadd231pd ymm5, ymm4, ymm8
+    vsubpd ymm1, ymm1, ymm5
+    vfmadd231pd ymm1, ymm4, ymm8
+    vaddpd ymm1, ymm3, ymm1
+    vmovapd ymm3, ymm13
+    vfmadd231pd ymm3, ymm9, ymm8
+    vsubpd ymm4, ymm13, ymm3
+    vfmadd231pd ymm4, ymm9, ymm8
+    vmovapd ymm8, ymm13
+    vfmadd231pd ymm8, ymm15, ymm11
+    vsubpd ymm9, ymm13, ymm8
+    vfmadd231pd ymm9, ymm15, ymm11
+    vmovapd ymm11, ymm8
+    vfmadd231pd ymm11, ymm14, ymm7
+    vsubpd ymm8, ymm8, ymm11
+    vfmadd231pd ymm8, ymm14, ymm7
+    vaddpd ymm8, ymm9, ymm8
+    vmovapd ymm9, ymm11
+    vfmadd231pd ymm9, ymm12, ymm0
+    vsubpd ymm11, ymm11, ymm9
+    vfmadd231pd ymm11, ymm12, ymm0
+    vaddpd ymm8, ymm8, ymm11
+    vmovapd ymm11, ymmword ptr [rsi + 256]
+    vmovapd ymm0, ymm9
+    vfmadd231pd ymm0, ymm11, ymm2
+    vsubpd ymm9, ymm9, ymm0
+    vfmadd231pd ymm9, ymm11, ymm2
+    vaddpd ymm8, ymm8, ymm9
+    vmovapd ymm9, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
+    vfmadd132pd ymm10, ymm9, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
+    vmovapd ymm9, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
+    vmovapd ymm11, ymm6
+    vfmadd231pd ymm11, ymm10, ymm9
+    vsubpd ymm6, ymm6, ymm11
+    vfmadd213pd ymm10, ymm9, ymm6
+    vaddpd ymm1, ymm1, ymm10
+    vaddpd ymm6, ymm11, ymm1
+    vsubpd ymm10, ymm11, ymm6
+    vaddpd ymm1, ymm1, ymm10
+    vmovapd ymm10, ymmword ptr [rsi + 384]
+    vmovapd ymm11, ymm13
+    vfmadd231pd ymm11, ymm10, ymm2
+    vmovapd ymmword ptr [rsi + 832], ymm1
+    vsubpd ymm1, ymm13, ymm11
+    vfmadd231pd ymm1, ymm10, ymm2
+    vmovapd ymm2, ymmword ptr [rsi + 64]
+    vmovapd ymm10, ymm11
+    vfmadd231pd ymm10, ymm15, ymm2
+    vsubpd ymm11, ymm11, ymm10
+    vfmadd231pd ymm11, ymm15, ymm2
+    vaddpd ymm1, ymm1, ymm11
+    vmovapd ymm11, ymmword ptr [rsi + 192]
+    vmovapd ymm2, ymm13
+    vfmadd231pd ymm2, ymm14, ymm11
+    vsubpd ymm15, ymm13, ymm2
+    vfmadd231pd ymm15, ymm14, ymm11
+    vmovapd ymm11, ymm2
+    vfmadd231pd ymm11, ymm12, ymm7
+    vsubpd ymm2, ymm2, ymm11
+    vfmadd231pd ymm2, ymm12, ymm7
+    vaddpd ymm2, ymm15, ymm2
+    vmovapd ymm15, ymmword ptr [rsi + 256]
+    vmovapd ymm7, ymmword ptr [rsi + 128]
+    vmovapd ymm12, ymm11
+    vfmadd231pd ymm12, ymm15, ymm7
+    vsubpd ymm11, ymm11, ymm12
+    vfmadd231pd ymm11, ymm15, ymm7
+    vaddpd ymm2, ymm2, ymm11
+    vmovapd ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
+    vfmadd213pd ymm6, ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_6]
+    vfmadd213pd ymm5, ymm11, ymm6
+    vaddpd ymm5, ymm8, ymm5
+    vmovapd ymm6, ymm3
+    vfmadd231pd ymm6, ymm5, ymm9
+    vsubpd ymm3, ymm3, ymm6
+    vfmadd213pd ymm5, ymm9, ymm3
+    vaddpd ymm3, ymm4, ymm5
+    vmovapd ymm4, ymmword ptr [rsi + 384]
+    vmovapd ymm5, ymm13
+    vfmadd231pd ymm5, ymm4, ymm7
+    vsubpd ymm8, ymm13, ymm5
+    vfmadd231pd ymm8, ymm4, ymm7
+    vmovapd ymmword ptr [rsi + 864], ymm3
+    vmovapd ymm3, ymmword ptr [rsi + 352]
+    vmovapd ymm7, ymmword ptr [rsi + 96]
+    vmovapd ymm4, ymm5
+    vfmadd231pd ymm4, ymm3, ymm7
+    vsubpd ymm5, ymm5, ymm4
+    vfmadd231pd ymm5, ymm3, ymm7
+    vaddpd ymm5, ymm8, ymm5
+    vmovapd ymm8, ymmword ptr [rsi + 64]
+    vmovapd ymm7, ymm4
+    vfmadd231pd ymm7, ymm14, ymm8
+    vsubpd ymm4, ymm4, ymm7
+    vfmadd231pd ymm4, ymm14, ymm8
+    vaddpd ymm4, ymm5, ymm4
+    vmovapd ymm5, ymmword ptr [rsi + 288]
+    vmovapd ymm8, ymmword ptr [rsi + 192]
+    vmovapd ymm14, ymm13
+    vfmadd231pd ymm14, ymm5, ymm8
+    vsubpd ymm3, ymm13, ymm14
+    vfmadd231pd ymm3, ymm5, ymm8
+    vmovapd ymm8, ymmword ptr [rsi + 160]
+    vmovapd ymm5, ymm14
+    vfmadd231pd ymm5, ymm15, ymm8
+    vsubpd ymm14, ymm14, ymm5
+    vfmadd231pd ymm14, ymm15, ymm8
+    vaddpd ymm3, ymm3, ymm14
+    vfmadd213pd ymm0, ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
+    vaddpd ymm0, ymm2, ymm0
+    vmovapd ymm2, ymm10
+    vfmadd231pd ymm2, ymm0, ymm9
+    vsubpd ymm10, ymm10, ymm2
+    vfmadd213pd ymm0, ymm9, ymm10
+    vaddpd ymm0, ymm1, ymm0
+    vmovapd ymm1, ymmword ptr [rsi + 384]
+    vmovapd ymm10, ymm13
+    vfmadd231pd ymm10, ymm1, ymm8
+    vsubpd ymm14, ymm13, ymm10
+    vfmadd231pd ymm14, ymm1, ymm8
+    vmovapd ymm8, ymmword ptr [rsi + 352]
+    vmovapd ymm13, ymmword ptr [rsi + 128]
+    vmovapd ymm15, ymm10
+    vfmadd231pd ymm15, ymm8, ymm13
+    vsubpd ymm10, ymm10, ymm15
+    vfmadd231pd ymm10, ymm8, ymm13
+    vaddpd ymm10, ymm14, ymm10
+    vmovapd ymm14, ymmword ptr [rsi + 320]
+    vmovapd ymm13, ymmword ptr [rsi + 96]
+    vmovapd ymm8, ymm15
+    vfmadd231pd ymm8, ymm14, ymm13
+    vsubpd ymm15, ymm15, ymm8
+    vfmadd231pd ymm15, ymm14, ymm13
+    vaddpd ymm10, ymm10, ymm15
+    vmovapd ymm15, ymmword ptr [rsi + 288]
+    vmovapd ymm13, ymmword ptr [rsi + 64]
+    vmovapd ymm14, ymm8
+    vfmadd231pd ymm14, ymm15, ymm13
+    vsubpd ymm8, ymm8, ymm14
+    vfmadd231pd ymm8, ymm15, ymm13
+    vaddpd ymm8, ymm10, ymm8
+    vfmadd213pd ymm12, ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
+    vaddpd ymm3, ymm3, ymm12
+    vmovapd ymm10, ymm7
+    vfmadd231pd ymm10, ymm3, ymm9
+    vsubpd ymm7, ymm7, ymm10
+    vfmadd213pd ymm3, ymm9, ymm7
+    vaddpd ymm3, ymm4, ymm3
+    vaddpd ymm4, ymm10, ymm3
+    vsubpd ymm7, ymm10, ymm4
+    vaddpd ymm3, ymm3, ymm7
+    vfmadd213pd ymm5, ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
+    vaddpd ymm5, ymm5, ymmword ptr [rsi + 800]
+    vmovapd ymm7, ymm14
+    vfmadd231pd ymm7, ymm5, ymm9
+    vsubpd ymm10, ymm14, ymm7
+    vfmadd213pd ymm5, ymm9, ymm10
+    vaddpd ymm5, ymm8, ymm5
+    vaddpd ymm8, ymm7, ymm5
+    vsubpd ymm7, ymm7, ymm8
+    vaddpd ymm5, ymm5, ymm7
+    vmovapd ymm7, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
+    vfmadd213pd ymm6, ymm11, ymm7
+    vaddpd ymm0, ymm0, ymm6
+    vfmadd213pd ymm2, ymm11, ymm7
+    vaddpd ymm2, ymm3, ymm2
+    vfmadd213pd ymm4, ymm11, ymm7
+    vaddpd ymm3, ymm5, ymm4
+    vfmadd213pd ymm8, ymm11, ymm7
+    vaddpd ymm4, ymm8, ymmword ptr [rsi + 832]
+    vmovapd ymm5, ymmword ptr [rdi + 800]
+    vmovapd ymm6, ymmword ptr [rsi + 0]
+    vblendvpd ymm1, ymm6, ymm1, ymm5
+    vmovapd ymm6, ymmword ptr [rsi + 32]
+    vblendvpd ymm6, ymm6, ymmword ptr [rsi + 352], ymm5
+    vmovapd ymm8, ymmword ptr [rsi + 224]
+    vblendvpd ymm8, ymm8, ymmword ptr [rsi + 320], ymm5
+    vmovapd ymm10, ymmword ptr [rsi + 480]
+    vblendvpd ymm10, ymm10, ymm15, ymm5
+    vmovapd ymm12, ymmword ptr [rsi + 576]
+    vblendvpd ymm12, ymm12, ymmword ptr [rsi + 256], ymm5
+    vaddpd ymm14, ymm1, ymm1
+    vaddpd ymm15, ymm6, ymm6
+    vaddpd ymm13, ymm8, ymm8
+    vaddpd ymm5, ymm10, ymm10
+    vmovapd ymmword ptr [rsi + 576], ymm4
+    vaddpd ymm4, ymm12, ymm12
+    vmovapd ymmword ptr [rsi + 256], ymm4
+    vmovapd ymm4, ymmword ptr [rip + .Lkatzensprung_curve25519_4]
+    vmovapd ymmword ptr [rsi + 480], ymm3
+    vmovapd ymm3, ymm4
+    vfmadd231pd ymm3, ymm14, ymm12
+    vmovapd ymmword ptr [rsi + 288], ymm2
+    vsubpd ymm2, ymm4, ymm3
+    vfmadd231pd ymm2, ymm14, ymm12
+    vmovapd ymmword ptr [rsi + 224], ymm0
+    vmovapd ymm0, ymm4
+    vfmadd231pd ymm0, ymm15, ymm10
+    vsubpd ymm9, ymm4, ymm0
+    vfmadd231pd ymm9, ymm15, ymm10
+    vaddpd ymm2, ymm2, ymm9
+    vmovapd ymm9, ymm3
+    vfmadd231pd ymm9, ymm8, ymm8
+    vsubpd ymm3, ymm3, ymm9
+    vfmadd231pd ymm3, ymm8, ymm8
+    vaddpd ymm2, ymm2, ymm3
+    vmovapd ymm3, ymm4
+    vfmadd231pd ymm3, ymm12, ymm12
+    vsubpd ymm11, ymm4, ymm3
+    vfmadd231pd ymm11, ymm12, ymm12
+    vmovapd ymmword ptr [rsi + 320], ymm11
+    vmovapd ymm11, ymm4
+    vfmadd231pd ymm11, ymm1, ymm1
+    vmovapd ymmword ptr [rsi + 32], ymm5
+    vsubpd ymm5, ymm4, ymm11
+    vfmadd213pd ymm1, ymm1, ymm5
+    vmovapd ymm5, ymm4
+    vfmadd231pd ymm5, ymm15, ymm12
+    vmovapd ymmword ptr [rsi + 352], ymm8
+    vsubpd ymm8, ymm4, ymm5
+    vfmadd231pd ymm8, ymm15, ymm12
+    vmovapd ymmword ptr [rsi + 0], ymm15
+    vmovapd ymm15, ymm5
+    vfmadd231pd ymm15, ymm13, ymm10
+    vsubpd ymm5, ymm5, ymm15
+    vfmadd231pd ymm5, ymm13, ymm10
+    vaddpd ymm5, ymm8, ymm5
+    vfmadd132pd ymm3, ymm7, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
+    vmovapd ymm8, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
+    vmovapd ymm7, ymm0
+    vfmadd231pd ymm7, ymm3, ymm8
+    vsubpd ymm0, ymm0, ymm7
+    vfmadd213pd ymm3, ymm8, ymm0
+    vaddpd ymm0, ymm2, ymm3
+    vmovapd ymm2, ymm4
+    vfmadd231pd ymm2, ymm14, ymm6
+    vsubpd ymm3, ymm4, ymm2
+    vfmadd231pd ymm3, ymm14, ymm6
+    vmovapd ymmword ptr [rsi + 384], ymm0
+    vmovapd ymm0, ymm4
+    vfmadd231pd ymm0, ymm13, ymm12
+    vsubpd ymm8, ymm4, ymm0
+    vfmadd213pd ymm13, ymm12, ymm8
+    vmovapd ymm8, ymm0
+    vfmadd231pd ymm8, ymm10, ymm10
+    vsubpd ymm0, ymm0, ymm8
+    vfmadd231pd ymm0, ymm10, ymm10
+    vaddpd ymm0, ymm13, ymm0
+    vmovapd ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
+    vfmadd213pd ymm7, ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_6]
+    vfmadd213pd ymm9, ymm13, ymm7
+    vaddpd ymm5, ymm5, ymm9
+    vmovapd ymm7, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
+    vmovapd ymm9, ymm11
+    vfmadd231pd ymm9, ymm5, ymm7
+    vsubpd ymm11, ymm11, ymm9
+    vfmadd213pd ymm5, ymm7, ymm11
+    vaddpd ymm1, ymm1, ymm5
+    vmovapd ymm5, ymmword ptr [rsi + 352]
+    vmovapd ymm11, ymm4
+    vfmadd231pd ymm11, ymm14, ymm5
+    vsubpd ymm7, ymm4, ymm11
+    vfmadd231pd ymm7, ymm14, ymm5
+    vmovapd ymm5, ymm11
+    vfmadd231pd ymm5, ymm6, ymm6
+    vsubpd ymm11, ymm11, ymm5
+    vfmadd213pd ymm6, ymm6, ymm11
+    vaddpd ymm6, ymm7, ymm6
+    vmovapd ymm7, ymmword ptr [rsi + 32]
+    vmovapd ymm11, ymm4
+    vfmadd231pd ymm11, ymm7, ymm12
+    vmovapd ymmword ptr [rsi + 832], ymm1
+    vsubpd ymm1, ymm4, ymm11
+    vfmadd213pd ymm7, ymm12, ymm1
+    vfmadd213pd ymm15, ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
+    vaddpd ymm0, ymm0, ymm15
+    vmovapd ymm1, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
+    vmovapd ymm12, ymm2
+    vfmadd231pd ymm12, ymm0, ymm1
+    vsubpd ymm2, ymm2, ymm12
+    vfmadd213pd ymm0, ymm1, ymm2
+    vaddpd ymm0, ymm3, ymm0
+    vmovapd ymm2, ymm4
+    vfmadd231pd ymm2, ymm14, ymm10
+    vsubpd ymm3, ymm4, ymm2
+    vfmadd213pd ymm14, ymm10, ymm3
+    vmovapd ymm3, ymmword ptr [rsi + 0]
+    vmovapd ymm10, ymmword ptr [rsi + 352]
+    vmovapd ymm15, ymm2
+    vfmadd231pd ymm15, ymm3, ymm10
+    vsubpd ymm2, ymm2, ymm15
+    vfmadd213pd ymm3, ymm10, ymm2
+    vaddpd ymm2, ymm14, ymm3
+    vmovapd ymm3, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
+    vfmadd213pd ymm8, ymm13, ymm3
+    vaddpd ymm7, ymm7, ymm8
+    vmovapd ymm8, ymm5
+    vfmadd231pd ymm8, ymm7, ymm1
+    vsubpd ymm5, ymm5, ymm8
+    vfmadd213pd ymm7, ymm1, ymm5
+    vaddpd ymm5, ymm6, ymm7
+    vfmadd213pd ymm11, ymm13, ymm3
+    vaddpd ymm6, ymm11, ymmword ptr [rsi + 320]
+    vmovapd ymm7, ymm15
+    vfmadd231pd ymm7, ymm6, ymm1
+    vsubpd ymm10, ymm15, ymm7
+    vfmadd213pd ymm6, ymm1, ymm10
+    vaddpd ymm2, ymm2, ymm6
+    vfmadd213pd ymm9, ymm13, ymm3
+    vaddpd ymm0, ymm0, ymm9
+    vfmadd213pd ymm12, ymm13, ymm3
+    vaddpd ymm5, ymm5, ymm12
+    vfmadd213pd ymm8, ymm13, ymm3
+    vaddpd ymm2, ymm2, ymm8
+    vfmadd213pd ymm7, ymm13, ymm3
+    vaddpd ymm6, ymm7, ymmword ptr [rsi + 384]
+    vmovapd ymm7, ymmword ptr [rsi + 832]
+    vmovapd ymm8, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
+    vmovapd ymm9, ymm8
+    vfmadd231pd ymm9, ymm7, ymm13
+    vsubpd ymm9, ymm9, ymm8
+    vmovapd ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_2]
+    vfmadd231pd ymm7, ymm9, ymm10
+    vmovapd ymm11, ymm8
+    vfmadd231pd ymm11, ymm0, ymm13
+    vsubpd ymm11, ymm11, ymm8
+    vfmadd231pd ymm0, ymm11, ymm10
+    vmovapd ymm12, ymm8
+    vfmadd231pd ymm12, ymm5, ymm13
+    vsubpd ymm12, ymm12, ymm8
+    vfmadd231pd ymm5, ymm12, ymm10
+    vmovapd ymm14, ymm8
+    vfmadd231pd ymm14, ymm2, ymm13
+    vsubpd ymm14, ymm14, ymm8
+    vfmadd231pd ymm2, ymm14, ymm10
+    vmovapd ymm15, ymm8
+    vfmadd231pd ymm15, ymm6, ymm13
+    vsubpd ymm15, ymm15, ymm8
+    vfmadd231pd ymm6, ymm15, ymm10
+    vfmadd213pd ymm15, ymm1, ymm7
+    vaddpd ymm0, ymm0, ymm9
+    vaddpd ymm5, ymm5, ymm11
+    vaddpd ymm2, ymm2, ymm12
+    vaddpd ymm6, ymm6, ymm14
+    vmovapd ymm7, ymmword ptr [rdi + 800]
+    vmovapd ymm9, ymmword ptr [rsi + 64]
+    vblendvpd ymm9, ymm9, ymmword ptr [rsi + 544], ymm7
+    vmovapd ymm11, ymmword ptr [rsi + 96]
+    vblendvpd ymm11, ymm11, ymmword ptr [rsi + 768], ymm7
+    vmovapd ymm12, ymmword ptr [rsi + 128]
+    vblendvpd ymm12, ymm12, ymmword ptr [rsi + 736], ymm7
+    vmovapd ymm14, ymmword ptr [rsi + 160]
+    vblendvpd ymm14, ymm14, ymmword ptr [rsi + 704], ymm7
+    vmovapd ymm10, ymmword ptr [rsi + 192]
+    vblendvpd ymm7, ymm10, ymmword ptr [rsi + 608], ymm7
+    vaddpd ymm10, ymm9, ymm9
+    vaddpd ymm8, ymm11, ymm11
+    vmovapd ymmword ptr [rsi + 192], ymm6
+    vaddpd ymm6, ymm12, ymm12
+    vmovapd ymmword ptr [rsi + 608], ymm2
+    vaddpd ymm2, ymm14, ymm14
+    vmovapd ymmword ptr [rsi + 160], ymm5
+    vaddpd ymm5, ymm7, ymm7
+    vmovapd ymmword ptr [rsi + 704], ymm5
+    vmovapd ymm5, ymm4
+    vfmadd231pd ymm5, ymm10, ymm7
+    vmovapd ymmword ptr [rsi + 128], ymm0
+    vsubpd ymm0, ymm4, ymm5
+    vfmadd231pd ymm0, ymm10, ymm7
+    vmovapd ymmword ptr [rsi + 736], ymm15
+    vmovapd ymm15, ymm4
+    vfmadd231pd ymm15, ymm8, ymm14
+    vsubpd ymm1, ymm4, ymm15
+    vfmadd231pd ymm1, ymm8, ymm14
+    vaddpd ymm0, ymm0, ymm1
+    vmovapd ymm1, ymm5
+    vfmadd231pd ymm1, ymm12, ymm12
+    vsubpd ymm5, ymm5, ymm1
+    vfmadd231pd ymm5, ymm12, ymm12
+    vaddpd ymm0, ymm0, ymm5
+    vmovapd ymm5, ymm4
+    vfmadd231pd ymm5, ymm7, ymm7
+    vsubpd ymm13, ymm4, ymm5
+    vfmadd231pd ymm13, ymm7, ymm7
+    vmovapd ymmword ptr [rsi + 96], ymm13
+    vmovapd ymm13, ymm4
+    vfmadd231pd ymm13, ymm9, ymm9
+    vmovapd ymmword ptr [rsi + 768], ymm2
+    vsubpd ymm2, ymm4, ymm13
+    vfmadd213pd ymm9, ymm9, ymm2
+    vmovapd ymm2, ymm4
+    vfmadd231pd ymm2, ymm8, ymm7
+    vmovapd ymmword ptr [rsi + 64], ymm12
+    vsubpd ymm12, ymm4, ymm2
+    vfmadd231pd ymm12, ymm8, ymm7
+    vmovapd ymmword ptr [rsi + 544], ymm8
+    vmovapd ymm8, ymm2
+    vfmadd231pd ymm8, ymm6, ymm14
+    vsubpd ymm2, ymm2, ymm8
+    vfmadd231pd ymm2, ymm6, ymm14
+    vaddpd ymm2, ymm12, ymm2
+    vfmadd132pd ymm5, ymm3, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
+    vmovapd ymm12, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
+    vmovapd ymm3, ymm15
+    vfmadd231pd ymm3, ymm5, ymm12
+    vsubpd ymm15, ymm15, ymm3
+    vfmadd213pd ymm5, ymm12, ymm15
+    vaddpd ymm0, ymm0, ymm5
+    vmovapd ymm5, ymm4
+    vfmadd231pd ymm5, ymm10, ymm11
+    vsubpd ymm15, ymm4, ymm5
+    vfmadd231pd ymm15, ymm10, ymm11
+    vmovapd ymmword ptr [rsi + 832], ymm0
+    vmovapd ymm0, ymm4
+    vfmadd231pd ymm0, ymm6, ymm7
+    vsubpd ymm12, ymm4, ymm0
+    vfmadd213pd ymm6, ymm7, ymm12
+    vmovapd ymm12, ymm0
+    vfmadd231pd ymm12, ymm14, ymm14
+    vsubpd ymm0, ymm0, ymm12
+    vfmadd231pd ymm0, ymm14, ymm14
+    vaddpd ymm0, ymm6, ymm0
+    vmovapd ymm6, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
+    vfmadd213pd ymm3, ymm6, ymmword ptr [rip + .Lkatzensprung_curve25519_6]
+    vfmadd213pd ymm1, ymm6, ymm3
+    vaddpd ymm1, ymm2, ymm1
+    vmovapd ymm2, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
+    vmovapd ymm3, ymm13
+    vfmadd231pd ymm3, ymm1, ymm2
+    vsubpd ymm13, ymm13, ymm3
+    vfmadd213pd ymm1, ymm2, ymm13
+    vaddpd ymm1, ymm9, ymm1
+    vmovapd ymm9, ymmword ptr [rsi + 64]
+    vmovapd ymm13, ymm4
+    vfmadd231pd ymm13, ymm10, ymm9
+    vsubpd ymm2, ymm4, ymm13
+    vfmadd231pd ymm2, ymm10, ymm9
+    vmovapd ymm9, ymm13
+    vfmadd231pd ymm9, ymm11, ymm11
+    vsubpd ymm13, ymm13, ymm9
+    vfmadd213pd ymm11, ymm11, ymm13
+    vaddpd ymm2, ymm2, ymm11
+    vmovapd ymm11, ymmword ptr [rsi + 768]
+    vmovapd ymm13, ymm4
+    vfmadd231pd ymm13, ymm11, ymm7
+    vmovapd ymmword ptr [rsi + 384], ymm1
+    vsubpd ymm1, ymm4, ymm13
+    vfmadd213pd ymm11, ymm7, ymm1
+    vfmadd213pd ymm8, ymm6, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
+    vaddpd ymm0, ymm0, ymm8
+    vmovapd ymm1, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
+    vmovapd ymm7, ymm5
+    vfmadd231pd ymm7, ymm0, ymm1
+    vsubpd ymm5, ymm5, ymm7
+    vfmadd213pd ymm0, ymm1, ymm5
+    vaddpd ymm0, ymm15, ymm0
+    vmovapd ymm5, ymm4
+    vfmadd231pd ymm5, ymm10, ymm14
+    vsubpd ymm8, ymm4, ymm5
+    vfmadd213pd ymm10, ymm14, ymm8
+    vmovapd ymm8, ymmword ptr [rsi + 544]
+    vmovapd ymm14, ymmword ptr [rsi + 64]
+    vmovapd ymm15, ymm5
+    vfmadd231pd ymm15, ymm8, ymm14
+    vsubpd ymm5, ymm5, ymm15
+    vfmadd213pd ymm8, ymm14, ymm5
+    vaddpd ymm5, ymm10, ymm8
+    vmovapd ymm8, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
+    vfmadd213pd ymm12, ymm6, ymm8
+    vaddpd ymm10, ymm11, ymm12
+    vmovapd ymm11, ymm9
+    vfmadd231pd ymm11, ymm10, ymm1
+    vsubpd ymm9, ymm9, ymm11
+    vfmadd213pd ymm10, ymm1, ymm9
+    vaddpd ymm2, ymm2, ymm10
+    vfmadd213pd ymm13, ymm6, ymm8
+    vaddpd ymm9, ymm13, ymmword ptr [rsi + 96]
+    vmovapd ymm10, ymm15
+    vfmadd231pd ymm10, ymm9, ymm1
+    vsubpd ymm12, ymm15, ymm10
+    vfmadd213pd ymm9, ymm1, ymm12
+    vaddpd ymm5, ymm5, ymm9
+    vfmadd213pd ymm3, ymm6, ymm8
+    vaddpd ymm0, ymm0, ymm3
+    vfmadd213pd ymm7, ymm6, ymm8
+    vaddpd ymm2, ymm2, ymm7
+    vfmadd213pd ymm11, ymm6, ymm8
+    vaddpd ymm3, ymm5, ymm11
+    vfmadd213pd ymm10, ymm6, ymm8
+    vaddpd ymm5, ymm10, ymmword ptr [rsi + 832]
+    vmovapd ymm7, ymmword ptr [rsi + 384]
+    vmovapd ymm9, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
+    vmovapd ymm10, ymm9
+    vfmadd231pd ymm10, ymm7, ymm6
+    vsubpd ymm10, ymm10, ymm9
+    vmovapd ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_2]
+    vfmadd231pd ymm7, ymm10, ymm11
+    vmovapd ymm12, ymm9
+    vfmadd231pd ymm12, ymm0, ymm6
+    vsubpd ymm12, ymm12, ymm9
+    vfmadd231pd ymm0, ymm12, ymm11
+    vmovapd ymm13, ymm9
+    vfmadd231pd ymm13, ymm2, ymm6
+    vsubpd ymm13, ymm13, ymm9
+    vfmadd231pd ymm2, ymm13, ymm11
+    vmovapd ymm14, ymm9
+    vfmadd231pd ymm14, ymm3, ymm6
+    vsubpd ymm14, ymm14, ymm9
+    vfmadd231pd ymm3, ymm14, ymm11
+    vmovapd ymm15, ymm9
+    vfmadd231pd ymm15, ymm5, ymm6
+    vsubpd ymm15, ymm15, ymm9
+    vfmadd231pd ymm5, ymm15, ymm11
+    vfmadd213pd ymm15, ymm1, ymm7
+    vaddpd ymm0, ymm0, ymm10
+    vaddpd ymm2, ymm2, ymm12
+    vaddpd ymm3, ymm3, ymm13
+    vaddpd ymm5, ymm5, ymm14
+    vmovapd ymm7, ymmword ptr [rsi + 448]
+    vsubpd ymm10, ymm7, ymmword ptr [rsi + 864]
+    vmovapd ymm12, ymmword ptr [rsi + 672]
+    vsubpd ymm13, ymm12, ymmword ptr [rsi + 224]
+    vmovapd ymm14, ymmword ptr [rsi + 640]
+    vsubpd ymm12, ymm14, ymmword ptr [rsi + 288]
+    vmovapd ymm14, ymmword ptr [rsi + 416]
+    vsubpd ymm7, ymm14, ymmword ptr [rsi + 480]
+    vmovapd ymm14, ymmword ptr [rsi + 512]
+    vsubpd ymm8, ymm14, ymmword ptr [rsi + 576]
+    vmovapd ymm14, ymm9
+    vfmadd231pd ymm14, ymm10, ymm6
+    vsubpd ymm14, ymm14, ymm9
+    vfmadd231pd ymm10, ymm14, ymm11
+    vmovapd ymmword ptr [rsi + 384], ymm15
+    vmovapd ymm15, ymm9
+    vfmadd231pd ymm15, ymm13, ymm6
+    vsubpd ymm15, ymm15, ymm9
+    vfmadd231pd ymm13, ymm15, ymm11
+    vmovapd ymmword ptr [rsi + 832], ymm0
+    vmovapd ymm0, ymm9
+    vfmadd231pd ymm0, ymm12, ymm6
+    vsubpd ymm0, ymm0, ymm9
+    vfmadd231pd ymm12, ymm0, ymm11
+    vmovapd ymmword ptr [rsi + 96], ymm2
+    vmovapd ymm2, ymm9
+    vfmadd231pd ymm2, ymm7, ymm6
+    vsubpd ymm2, ymm2, ymm9
+    vfmadd231pd ymm7, ymm2, ymm11
+    vmovapd ymmword ptr [rsi + 64], ymm3
+    vmovapd ymm3, ymm9
+    vfmadd231pd ymm3, ymm8, ymm6
+    vsubpd ymm3, ymm3, ymm9
+    vfmadd231pd ymm8, ymm3, ymm11
+    vfmadd213pd ymm3, ymm1, ymm10
+    vaddpd ymm10, ymm13, ymm14
+    vaddpd ymm12, ymm12, ymm15
+    vaddpd ymm0, ymm7, ymm0
+    vaddpd ymm2, ymm8, ymm2
+    vaddpd ymm7, ymm3, ymm3
+    vaddpd ymm8, ymm10, ymm10
+    vaddpd ymm13, ymm12, ymm12
+    vaddpd ymm14, ymm0, ymm0
+    vaddpd ymm15, ymm2, ymm2
+    vmovapd ymmword ptr [rsi + 544], ymm15
+    vmovapd ymm15, ymm4
+    vfmadd231pd ymm15, ymm7, ymm2
+    vsubpd ymm11, ymm4, ymm15
+    vfmadd231pd ymm11, ymm7, ymm2
+    vmovapd ymm9, ymm4
+    vfmadd231pd ymm9, ymm8, ymm0
+    vmovapd ymmword ptr [rsi + 768], ymm5
+    vsubpd ymm5, ymm4, ymm9
+    vfmadd231pd ymm5, ymm8, ymm0
+    vaddpd ymm5, ymm11, ymm5
+    vmovapd ymm11, ymm15
+    vfmadd231pd ymm11, ymm12, ymm12
+    vsubpd ymm15, ymm15, ymm11
+    vfmadd231pd ymm15, ymm12, ymm12
+    vaddpd ymm5, ymm5, ymm15
+    vmovapd ymm15, ymm4
+    vfmadd231pd ymm15, ymm2, ymm2
+    vsubpd ymm1, ymm4, ymm15
+    vfmadd231pd ymm1, ymm2, ymm2
+    vmovapd ymmword ptr [rsi + 320], ymm1
+    vmovapd ymm1, ymm4
+    vfmadd231pd ymm1, ymm3, ymm3
+    vmovapd ymmword ptr [rsi + 352], ymm14
+    vsubpd ymm14, ymm4, ymm1
+    vfmadd213pd ymm3, ymm3, ymm14
+    vmovapd ymm14, ymm4
+    vfmadd231pd ymm14, ymm8, ymm2
+    vmovapd ymmword ptr [rsi + 0], ymm12
+    vsubpd ymm12, ymm4, ymm14
+    vfmadd231pd ymm12, ymm8, ymm2
+    vmovapd ymmword ptr [rsi + 32], ymm8
+    vmovapd ymm8, ymm14
+    vfmadd231pd ymm8, ymm13, ymm0
+    vsubpd ymm14, ymm14, ymm8
+    vfmadd231pd ymm14, ymm13, ymm0
+    vaddpd ymm12, ymm12, ymm14
+    vfmadd213pd ymm15, ymm6, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
+    vmovapd ymm14, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
+    vmovapd ymm6, ymm9
+    vfmadd231pd ymm6, ymm15, ymm14
+    vsubpd ymm9, ymm9, ymm6
+    vfmadd213pd ymm15, ymm14, ymm9
+    vaddpd ymm5, ymm5, ymm15
+    vmovapd ymm9, ymm4
+    vfmadd231pd ymm9, ymm7, ymm10
+    vsubpd ymm15, ymm4, ymm9
+    vfmadd231pd ymm15, ymm7, ymm10
+    vmovapd ymmword ptr [rsi + 800], ymm5
+    vmovapd ymm5, ymm4
+    vfmadd231pd ymm5, ymm13, ymm2
+    vsubpd ymm14, ymm4, ymm5
+    vfmadd213pd ymm13, ymm2, ymm14
+    vmovapd ymm14, ymm5
+    vfmadd231pd ymm14, ymm0, ymm0
+    vsubpd ymm5, ymm5, ymm14
+    vfmadd231pd ymm5, ymm0, ymm0
+    vaddpd ymm5, ymm13, ymm5
+    vmovapd ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
+    vfmadd213pd ymm6, ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_6]
+    vfmadd213pd ymm11, ymm13, ymm6
+    vaddpd ymm6, ymm12, ymm11
+    vmovapd ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
+    vmovapd ymm12, ymm1
+    vfmadd231pd ymm12, ymm6, ymm11
+    vsubpd ymm1, ymm1, ymm12
+    vfmadd213pd ymm6, ymm11, ymm1
+    vaddpd ymm1, ymm3, ymm6
+    vmovapd ymm3, ymmword ptr [rsi + 0]
+    vmovapd ymm6, ymm4
+    vfmadd231pd ymm6, ymm7, ymm3
+    vsubpd ymm11, ymm4, ymm6
+    vfmadd231pd ymm11, ymm7, ymm3
+    vmovapd ymm3, ymm6
+    vfmadd231pd ymm3, ymm10, ymm10
+    vsubpd ymm6, ymm6, ymm3
+    vfmadd213pd ymm10, ymm10, ymm6
+    vaddpd ymm6, ymm11, ymm10
+    vmovapd ymm10, ymmword ptr [rsi + 352]
+    vmovapd ymm11, ymm4
+    vfmadd231pd ymm11, ymm10, ymm2
+    vmovapd ymmword ptr [rsi + 896], ymm1
+    vsubpd ymm1, ymm4, ymm11
+    vfmadd213pd ymm10, ymm2, ymm1
+    vfmadd213pd ymm8, ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
+    vaddpd ymm1, ymm5, ymm8
+    vmovapd ymm2, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
+    vmovapd ymm5, ymm9
+    vfmadd231pd ymm5, ymm1, ymm2
+    vsubpd ymm8, ymm9, ymm5
+    vfmadd213pd ymm1, ymm2, ymm8
+    vaddpd ymm1, ymm15, ymm1
+    vmovapd ymm8, ymm4
+    vfmadd231pd ymm8, ymm7, ymm0
+    vsubpd ymm9, ymm4, ymm8
+    vfmadd213pd ymm7, ymm0, ymm9
+    vmovapd ymm0, ymmword ptr [rsi + 32]
+    vmovapd ymm9, ymmword ptr [rsi + 0]
+    vmovapd ymm15, ymm8
+    vfmadd231pd ymm15, ymm0, ymm9
+    vsubpd ymm8, ymm8, ymm15
+    vfmadd213pd ymm0, ymm9, ymm8
+    vaddpd ymm0, ymm7, ymm0
+    vmovapd ymm7, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
+    vfmadd213pd ymm14, ymm13, ymm7
+    vaddpd ymm8, ymm10, ymm14
+    vmovapd ymm9, ymm3
+    vfmadd231pd ymm9, ymm8, ymm2
+    vsubpd ymm3, ymm3, ymm9
+    vfmadd213pd ymm8, ymm2, ymm3
+    vaddpd ymm3, ymm6, ymm8
+    vfmadd213pd ymm11, ymm13, ymm7
+    vaddpd ymm6, ymm11, ymmword ptr [rsi + 320]
+    vmovapd ymm8, ymm15
+    vfmadd231pd ymm8, ymm6, ymm2
+    vsubpd ymm10, ymm15, ymm8
+    vfmadd213pd ymm6, ymm2, ymm10
+    vaddpd ymm0, ymm0, ymm6
+    vfmadd213pd ymm12, ymm13, ymm7
+    vaddpd ymm1, ymm1, ymm12
+    vfmadd213pd ymm5, ymm13, ymm7
+    vaddpd ymm3, ymm3, ymm5
+    vfmadd213pd ymm9, ymm13, ymm7
+    vaddpd ymm0, ymm0, ymm9
+    vfmadd213pd ymm8, ymm13, ymm7
+    vaddpd ymm5, ymm8, ymmword ptr [rsi + 800]
+    vmovapd ymm6, ymmword ptr [rsi + 896]
+    vmovapd ymm8, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
+    vmovapd ymm9, ymm8
+    vfmadd231pd ymm9, ymm6, ymm13
+    vsubpd ymm9, ymm9, ymm8
+    vmovapd ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_2]
+    vfmadd231pd ymm6, ymm9, ymm10
+    vmovapd ymm11, ymm8
+    vfmadd231pd ymm11, ymm1, ymm13
+    vsubpd ymm11, ymm11, ymm8
+    vfmadd231pd ymm1, ymm11, ymm10
+    vmovapd ymm12, ymm8
+    vfmadd231pd ymm12, ymm3, ymm13
+    vsubpd ymm12, ymm12, ymm8
+    vfmadd231pd ymm3, ymm12, ymm10
+    vmovapd ymm14, ymm8
+    vfmadd231pd ymm14, ymm0, ymm13
+    vsubpd ymm14, ymm14, ymm8
+    vfmadd231pd ymm0, ymm14, ymm10
+    vmovapd ymm15, ymm8
+    vfmadd231pd ymm15, ymm5, ymm13
+    vsubpd ymm15, ymm15, ymm8
+    vfmadd231pd ymm5, ymm15, ymm10
+    vfmadd213pd ymm15, ymm2, ymm6
+    vaddpd ymm1, ymm1, ymm9
+    vaddpd ymm3, ymm3, ymm11
+    vaddpd ymm0, ymm0, ymm12
+    vaddpd ymm5, ymm5, ymm14
+    vmovapd ymm6, ymmword ptr [rsi + 736]
+    vmovapd ymm9, ymmword ptr [rsi + 768]
+    vmovapd ymm11, ymm4
+    vfmadd231pd ymm11, ymm6, ymm9
+    vsubpd ymm12, ymm4, ymm11
+    vfmadd231pd ymm12, ymm6, ymm9
+    vmovapd ymm14, ymmword ptr [rsi + 128]
+    vmovapd ymm10, ymmword ptr [rsi + 64]
+    vmovapd ymm8, ymm4
+    vfmadd231pd ymm8, ymm14, ymm10
+    vmovapd ymmword ptr [rsi + 896], ymm15
+    vsubpd ymm15, ymm4, ymm8
+    vfmadd231pd ymm15, ymm14, ymm10
+    vaddpd ymm12, ymm12, ymm15
+    vmovapd ymm15, ymmword ptr [rsi + 160]
+    vmovapd ymmword ptr [rsi + 800], ymm1
+    vmovapd ymm1, ymmword ptr [rsi + 96]
+    vmovapd ymmword ptr [rsi + 320], ymm3
+    vmovapd ymm3, ymm11
+    vfmadd231pd ymm3, ymm15, ymm1
+    vsubpd ymm11, ymm11, ymm3
+    vfmadd231pd ymm11, ymm15, ymm1
+    vaddpd ymm11, ymm12, ymm11
+    vmovapd ymm12, ymmword ptr [rsi + 608]
+    vmovapd ymmword ptr [rsi + 0], ymm0
+    vmovapd ymm0, ymmword ptr [rsi + 832]
+    vmovapd ymmword ptr [rsi + 32], ymm5
+    vmovapd ymm5, ymm8
+    vfmadd231pd ymm5, ymm12, ymm0
+    vsubpd ymm8, ymm8, ymm5
+    vfmadd231pd ymm8, ymm12, ymm0
+    vaddpd ymm8, ymm11, ymm8
+    vmovapd ymm11, ymmword ptr [rsi + 192]
+    vmovapd ymm2, ymm4
+    vfmadd231pd ymm2, ymm11, ymm9
+    vsubpd ymm13, ymm4, ymm2
+    vfmadd231pd ymm13, ymm11, ymm9
+    vmovapd ymmword ptr [rsi + 352], ymm13
+    vmovapd ymm13, ymmword ptr [rsi + 384]
+    vmovapd ymm7, ymm3
+    vfmadd231pd ymm7, ymm11, ymm13
+    vsubpd ymm3, ymm3, ymm7
+    vfmadd231pd ymm3, ymm11, ymm13
+    vaddpd ymm3, ymm8, ymm3
+    vmovapd ymm8, ymm4
+    vfmadd231pd ymm8, ymm6, ymm13
+    vsubpd ymm11, ymm4, ymm8
+    vfmadd231pd ymm11, ymm6, ymm13
+    vmovapd ymm13, ymm4
+    vfmadd231pd ymm13, ymm14, ymm9
+    vsubpd ymm6, ymm4, ymm13
+    vfmadd231pd ymm6, ymm14, ymm9
+    vmovapd ymm9, ymm13
+    vfmadd231pd ymm9, ymm15, ymm10
+    vsubpd ymm13, ymm13, ymm9
+    vfmadd231pd ymm13, ymm15, ymm10
+    vaddpd ymm6, ymm6, ymm13
+    vmovapd ymm13, ymm9
+    vfmadd231pd ymm13, ymm12, ymm1
+    vsubpd ymm9, ymm9, ymm13
+    vfmadd231pd ymm9, ymm12, ymm1
+    vaddpd ymm6, ymm6, ymm9
+    vmovapd ymm9, ymmword ptr [rsi + 192]
+    vmovapd ymm1, ymm13
+    vfmadd231pd ymm1, ymm9, ymm0
+    vsubpd ymm13, ymm13, ymm1
+    vfmadd231pd ymm13, ymm9, ymm0
+    vaddpd ymm6, ymm6, ymm13
+    vmovapd ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
+    vfmadd132pd ymm2, ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
+    vmovapd ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
+    vmovapd ymm9, ymm5
+    vfmadd231pd ymm9, ymm2, ymm13
+    vsubpd ymm5, ymm5, ymm9
+    vfmadd213pd ymm2, ymm13, ymm5
+    vaddpd ymm2, ymm3, ymm2
+    vaddpd ymm3, ymm9, ymm2
+    vsubpd ymm5, ymm9, ymm3
+    vaddpd ymm2, ymm2, ymm5
+    vmovapd ymm5, ymmword ptr [rsi + 736]
+    vmovapd ymm9, ymm4
+    vfmadd231pd ymm9, ymm5, ymm0
+    vmovapd ymmword ptr [rsi + 928], ymm2
+    vsubpd ymm2, ymm4, ymm9
+    vfmadd231pd ymm2, ymm5, ymm0
+    vmovapd ymm0, ymmword ptr [rsi + 384]
+    vmovapd ymm5, ymm9
+    vfmadd231pd ymm5, ymm14, ymm0
+    vsubpd ymm9, ymm9, ymm5
+    vfmadd231pd ymm9, ymm14, ymm0
+    vaddpd ymm2, ymm2, ymm9
+    vmovapd ymm9, ymmword ptr [rsi + 768]
+    vmovapd ymm0, ymm4
+    vfmadd231pd ymm0, ymm15, ymm9
+    vsubpd ymm14, ymm4, ymm0
+    vfmadd231pd ymm14, ymm15, ymm9
+    vmovapd ymm9, ymm0
+    vfmadd231pd ymm9, ymm12, ymm10
+    vsubpd ymm0, ymm0, ymm9
+    vfmadd231pd ymm0, ymm12, ymm10
+    vaddpd ymm0, ymm14, ymm0
+    vmovapd ymm14, ymmword ptr [rsi + 192]
+    vmovapd ymm10, ymmword ptr [rsi + 96]
+    vmovapd ymm12, ymm9
+    vfmadd231pd ymm12, ymm14, ymm10
+    vsubpd ymm9, ymm9, ymm12
+    vfmadd231pd ymm9, ymm14, ymm10
+    vaddpd ymm0, ymm0, ymm9
+    vmovapd ymm9, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
+    vfmadd213pd ymm3, ymm9, ymmword ptr [rip + .Lkatzensprung_curve25519_6]
+    vfmadd213pd ymm7, ymm9, ymm3
+    vaddpd ymm3, ymm6, ymm7
+    vmovapd ymm6, ymm8
+    vfmadd231pd ymm6, ymm3, ymm13
+    vsubpd ymm7, ymm8, ymm6
+    vfmadd213pd ymm3, ymm13, ymm7
+    vaddpd ymm3, ymm11, ymm3
+    vmovapd ymmword ptr [rdi + 160], ymm3
+    vmovapd ymm3, ymmword ptr [rsi + 736]
+    vmovapd ymm7, ymm4
+    vfmadd231pd ymm7, ymm3, ymm10
+    vsubpd ymm8, ymm4, ymm7
+    vfmadd231pd ymm8, ymm3, ymm10
+    vmovapd ymm11, ymmword ptr [rsi + 128]
+    vmovapd ymm10, ymmword ptr [rsi + 832]
+    vmovapd ymm3, ymm7
+    vfmadd231pd ymm3, ymm11, ymm10
+    vsubpd ymm7, ymm7, ymm3
+    vfmadd231pd ymm7, ymm11, ymm10
+    vaddpd ymm7, ymm8, ymm7
+    vmovapd ymm8, ymmword ptr [rsi + 384]
+    vmovapd ymm10, ymm3
+    vfmadd231pd ymm10, ymm15, ymm8
+    vsubpd ymm3, ymm3, ymm10
+    vfmadd231pd ymm3, ymm15, ymm8
+    vaddpd ymm3, ymm7, ymm3
+    vmovapd ymm7, ymmword ptr [rsi + 608]
+    vmovapd ymm8, ymmword ptr [rsi + 768]
+    vmovapd ymm15, ymm4
+    vfmadd231pd ymm15, ymm7, ymm8
+    vsubpd ymm11, ymm4, ymm15
+    vfmadd231pd ymm11, ymm7, ymm8
+    vmovapd ymm8, ymmword ptr [rsi + 64]
+    vmovapd ymm7, ymm15
+    vfmadd231pd ymm7, ymm14, ymm8
+    vsubpd ymm15, ymm15, ymm7
+    vfmadd231pd ymm15, ymm14, ymm8
+    vaddpd ymm11, ymm11, ymm15
+    vfmadd213pd ymm1, ymm9, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
+    vaddpd ymm0, ymm0, ymm1
+    vmovapd ymm1, ymm5
+    vfmadd231pd ymm1, ymm0, ymm13
+    vsubpd ymm5, ymm5, ymm1
+    vfmadd213pd ymm0, ymm13, ymm5
+    vaddpd ymm0, ymm2, ymm0
+    vmovapd ymm2, ymmword ptr [rsi + 736]
+    vmovapd ymm5, ymm4
+    vfmadd231pd ymm5, ymm2, ymm8
+    vsubpd ymm15, ymm4, ymm5
+    vfmadd231pd ymm15, ymm2, ymm8
+    vmovapd ymm14, ymmword ptr [rsi + 128]
+    vmovapd ymm8, ymmword ptr [rsi + 96]
+    vmovapd ymm2, ymm5
+    vfmadd231pd ymm2, ymm14, ymm8
+    vsubpd ymm5, ymm5, ymm2
+    vfmadd231pd ymm5, ymm14, ymm8
+    vaddpd ymm5, ymm15, ymm5
+    vmovapd ymm15, ymmword ptr [rsi + 160]
+    vmovapd ymm8, ymmword ptr [rsi + 832]
+    vmovapd ymm14, ymm2
+    vfmadd231pd ymm14, ymm15, ymm8
+    vsubpd ymm2, ymm2, ymm14
+    vfmadd231pd ymm2, ymm15, ymm8
+    vaddpd ymm2, ymm5, ymm2
+    vmovapd ymm5, ymmword ptr [rsi + 608]
+    vmovapd ymm15, ymmword ptr [rsi + 384]
+    vmovapd ymm8, ymm14
+    vfmadd231pd ymm8, ymm5, ymm15
+    vsubpd ymm14, ymm14, ymm8
+    vfmadd231pd ymm14, ymm5, ymm15
+    vaddpd ymm2, ymm2, ymm14
+    vfmadd213pd ymm12, ymm9, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
+    vaddpd ymm11, ymm11, ymm12
+    vmovapd ymm12, ymm10
+    vfmadd231pd ymm12, ymm11, ymm13
+    vsubpd ymm10, ymm10, ymm12
+    vfmadd213pd ymm11, ymm13, ymm10
+    vaddpd ymm3, ymm3, ymm11
+    vaddpd ymm10, ymm12, ymm3
+    vsubpd ymm11, ymm12, ymm10
+    vaddpd ymm3, ymm3, ymm11
+    vfmadd213pd ymm7, ymm9, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
+    vaddpd ymm7, ymm7, ymmword ptr [rsi + 352]
+    vmovapd ymm11, ymm8
+    vfmadd231pd ymm11, ymm7, ymm13
+    vsubpd ymm8, ymm8, ymm11
+    vfmadd213pd ymm7, ymm13, ymm8
+    vaddpd ymm2, ymm2, ymm7
+    vaddpd ymm7, ymm11, ymm2
+    vsubpd ymm8, ymm11, ymm7
+    vaddpd ymm2, ymm2, ymm8
+    vmovapd ymm8, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
+    vfmadd213pd ymm6, ymm9, ymm8
+    vaddpd ymm0, ymm0, ymm6
+    vmovapd ymmword ptr [rdi + 192], ymm0
+    vfmadd213pd ymm1, ymm9, ymm8
+    vaddpd ymm0, ymm3, ymm1
+    vmovapd ymmword ptr [rdi + 224], ymm0
+    vfmadd213pd ymm10, ymm9, ymm8
+    vaddpd ymm0, ymm2, ymm10
+    vmovapd ymmword ptr [rdi + 256], ymm0
+    vfmadd213pd ymm7, ymm9, ymm8
+    vaddpd ymm0, ymm7, ymmword ptr [rsi + 928]
+    vmovapd ymmword ptr [rdi + 288], ymm0
+    vmovapd ymm0, ymmword ptr [rdi + 0]
+    vmovapd ymm1, ymmword ptr [rsi + 32]
+    vmovapd ymm2, ymm4
+    vfmadd231pd ymm2, ymm0, ymm1
+    vsubpd ymm3, ymm4, ymm2
+    vfmadd231pd ymm3, ymm0, ymm1
+    vmovapd ymm6, ymmword ptr [rdi + 32]
+    vmovapd ymm7, ymmword ptr [rsi + 0]
+    vmovapd ymm10, ymm4
+    vfmadd231pd ymm10, ymm6, ymm7
+    vsubpd ymm11, ymm4, ymm10
+    vfmadd231pd ymm11, ymm6, ymm7
+    vaddpd ymm3, ymm3, ymm11
+    vmovapd ymm11, ymmword ptr [rdi + 64]
+    vmovapd ymm12, ymmword ptr [rsi + 320]
+    vmovapd ymm14, ymm2
+    vfmadd231pd ymm14, ymm11, ymm12
+    vsubpd ymm2, ymm2, ymm14
+    vfmadd231pd ymm2, ymm11, ymm12
+    vaddpd ymm2, ymm3, ymm2
+    vmovapd ymm3, ymmword ptr [rdi + 96]
+    vmovapd ymm5, ymmword ptr [rsi + 800]
+    vmovapd ymm15, ymm10
+    vfmadd231pd ymm15, ymm3, ymm5
+    vsubpd ymm10, ymm10, ymm15
+    vfmadd231pd ymm10, ymm3, ymm5
+    vaddpd ymm2, ymm2, ymm10
+    vmovapd ymm10, ymmword ptr [rdi + 128]
+    vmovapd ymm13, ymm4
+    vfmadd231pd ymm13, ymm10, ymm1
+    vsubpd ymm9, ymm4, ymm13
+    vfmadd231pd ymm9, ymm10, ymm1
+    vmovapd ymmword ptr [rsi + 928], ymm9
+    vmovapd ymm9, ymmword ptr [rsi + 896]
+    vmovapd ymm8, ymm14
+    vfmadd231pd ymm8, ymm10, ymm9
+    vsubpd ymm14, ymm14, ymm8
+    vfmadd231pd ymm14, ymm10, ymm9
+    vaddpd ymm2, ymm2, ymm14
+    vmovapd ymm14, ymm4
+    vfmadd231pd ymm14, ymm0, ymm9
+    vsubpd ymm10, ymm4, ymm14
+    vfmadd231pd ymm10, ymm0, ymm9
+    vmovapd ymm9, ymm4
+    vfmadd231pd ymm9, ymm6, ymm1
+    vsubpd ymm0, ymm4, ymm9
+    vfmadd231pd ymm0, ymm6, ymm1
+    vmovapd ymm1, ymm9
+    vfmadd231pd ymm1, ymm11, ymm7
+    vsubpd ymm9, ymm9, ymm1
+    vfmadd231pd ymm9, ymm11, ymm7
+    vaddpd ymm0, ymm0, ymm9
+    vmovapd ymm9, ymm1
+    vfmadd231pd ymm9, ymm3, ymm12
+    vsubpd ymm1, ymm1, ymm9
+    vfmadd231pd ymm1, ymm3, ymm12
+    vaddpd ymm0, ymm0, ymm1
+    vmovapd ymm1, ymmword ptr [rdi + 128]
+    vmovapd ymm12, ymm9
+    vfmadd231pd ymm12, ymm1, ymm5
+    vsubpd ymm9, ymm9, ymm12
+    vfmadd231pd ymm9, ymm1, ymm5
+    vaddpd ymm0, ymm0, ymm9
+    vmovapd ymm9, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
+    vfmadd132pd ymm13, ymm9, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
+    vmovapd ymm9, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
+    vmovapd ymm1, ymm15
+    vfmadd231pd ymm1, ymm13, ymm9
+    vsubpd ymm15, ymm15, ymm1
+    vfmadd213pd ymm13, ymm9, ymm15
+    vaddpd ymm2, ymm2, ymm13
+    vaddpd ymm13, ymm1, ymm2
+    vsubpd ymm1, ymm1, ymm13
+    vaddpd ymm1, ymm2, ymm1
+    vmovapd ymm2, ymmword ptr [rdi + 0]
+    vmovapd ymm15, ymm4
+    vfmadd231pd ymm15, ymm2, ymm5
+    vmovapd ymmword ptr [rsi + 352], ymm1
+    vsubpd ymm1, ymm4, ymm15
+    vfmadd231pd ymm1, ymm2, ymm5
+    vmovapd ymm5, ymmword ptr [rsi + 896]
+    vmovapd ymm2, ymm15
+    vfmadd231pd ymm2, ymm6, ymm5
+    vsubpd ymm15, ymm15, ymm2
+    vfmadd231pd ymm15, ymm6, ymm5
+    vaddpd ymm1, ymm1, ymm15
+    vmovapd ymm15, ymmword ptr [rsi + 32]
+    vmovapd ymm5, ymm4
+    vfmadd231pd ymm5, ymm11, ymm15
+    vsubpd ymm6, ymm4, ymm5
+    vfmadd231pd ymm6, ymm11, ymm15
+    vmovapd ymm15, ymm5
+    vfmadd231pd ymm15, ymm3, ymm7
+    vsubpd ymm5, ymm5, ymm15
+    vfmadd231pd ymm5, ymm3, ymm7
+    vaddpd ymm5, ymm6, ymm5
+    vmovapd ymm6, ymmword ptr [rdi + 128]
+    vmovapd ymm7, ymmword ptr [rsi + 320]
+    vmovapd ymm3, ymm15
+    vfmadd231pd ymm3, ymm6, ymm7
+    vsubpd ymm15, ymm15, ymm3
+    vfmadd231pd ymm15, ymm6, ymm7
+    vaddpd ymm5, ymm5, ymm15
+    vmovapd ymm15, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
+    vfmadd213pd ymm13, ymm15, ymmword ptr [rip + .Lkatzensprung_curve25519_6]
+    vfmadd213pd ymm8, ymm15, ymm13
+    vaddpd ymm0, ymm0, ymm8
+    vmovapd ymm8, ymm14
+    vfmadd231pd ymm8, ymm0, ymm9
+    vsubpd ymm13, ymm14, ymm8
+    vfmadd213pd ymm0, ymm9, ymm13
+    vaddpd ymm0, ymm10, ymm0
+    vmovapd ymmword ptr [rdi + 640], ymm0
+    vmovapd ymm0, ymmword ptr [rdi + 0]
+    vmovapd ymm10, ymm4
+    vfmadd231pd ymm10, ymm0, ymm7
+    vsubpd ymm13, ymm4, ymm10
+    vfmadd231pd ymm13, ymm0, ymm7
+    vmovapd ymm14, ymmword ptr [rdi + 32]
+    vmovapd ymm7, ymmword ptr [rsi + 800]
+    vmovapd ymm0, ymm10
+    vfmadd231pd ymm0, ymm14, ymm7
+    vsubpd ymm10, ymm10, ymm0
+    vfmadd231pd ymm10, ymm14, ymm7
+    vaddpd ymm10, ymm13, ymm10
+    vmovapd ymm13, ymmword ptr [rsi + 896]
+    vmovapd ymm7, ymm0
+    vfmadd231pd ymm7, ymm11, ymm13
+    vsubpd ymm0, ymm0, ymm7
+    vfmadd231pd ymm0, ymm11, ymm13
+    vaddpd ymm0, ymm10, ymm0
+    vmovapd ymm10, ymmword ptr [rdi + 96]
+    vmovapd ymm13, ymmword ptr [rsi + 32]
+    vmovapd ymm11, ymm4
+    vfmadd231pd ymm11, ymm10, ymm13
+    vsubpd ymm14, ymm4, ymm11
+    vfmadd213pd ymm13, ymm10, ymm14
+    vmovapd ymm14, ymmword ptr [rsi + 0]
+    vmovapd ymm10, ymm11
+    vfmadd231pd ymm10, ymm6, ymm14
+    vsubpd ymm11, ymm11, ymm10
+    vfmadd213pd ymm6, ymm14, ymm11
+    vaddpd ymm6, ymm13, ymm6
+    vfmadd213pd ymm12, ymm15, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
+    vaddpd ymm5, ymm5, ymm12
+    vmovapd ymm11, ymm2
+    vfmadd231pd ymm11, ymm5, ymm9
+    vsubpd ymm2, ymm2, ymm11
+    vfmadd213pd ymm5, ymm9, ymm2
+    vaddpd ymm1, ymm1, ymm5
+    vmovapd ymm2, ymmword ptr [rdi + 0]
+    vmovapd ymm5, ymm4
+    vfmadd231pd ymm5, ymm2, ymm14
+    vsubpd ymm12, ymm4, ymm5
+    vfmadd213pd ymm2, ymm14, ymm12
+    vmovapd ymm12, ymmword ptr [rdi + 32]
+    vmovapd ymm13, ymmword ptr [rsi + 320]
+    vmovapd ymm14, ymm5
+    vfmadd231pd ymm14, ymm12, ymm13
+    vsubpd ymm5, ymm5, ymm14
+    vfmadd213pd ymm12, ymm13, ymm5
+    vaddpd ymm2, ymm2, ymm12
+    vmovapd ymm5, ymmword ptr [rdi + 64]
+    vmovapd ymm12, ymmword ptr [rsi + 800]
+    vmovapd ymm13, ymm14
+    vfmadd231pd ymm13, ymm5, ymm12
+    vsubpd ymm14, ymm14, ymm13
+    vfmadd213pd ymm5, ymm12, ymm14
+    vaddpd ymm2, ymm2, ymm5
+    vmovapd ymm5, ymmword ptr [rdi + 96]
+    vmovapd ymm12, ymmword ptr [rsi + 896]
+    vmovapd ymm14, ymm13
+    vfmadd231pd ymm14, ymm5, ymm12
+    vsubpd ymm13, ymm13, ymm14
+    vfmadd213pd ymm5, ymm12, ymm13
+    vaddpd ymm2, ymm2, ymm5
+    vfmadd213pd ymm3, ymm15, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
+    vaddpd ymm3, ymm6, ymm3
+    vmovapd ymm5, ymm7
+    vfmadd231pd ymm5, ymm3, ymm9
+    vsubpd ymm6, ymm7, ymm5
+    vfmadd213pd ymm3, ymm9, ymm6
+    vaddpd ymm0, ymm0, ymm3
+    vaddpd ymm3, ymm5, ymm0
+    vsubpd ymm5, ymm5, ymm3
+    vaddpd ymm0, ymm0, ymm5
+    vfmadd213pd ymm10, ymm15, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
+    vaddpd ymm5, ymm10, ymmword ptr [rsi + 928]
+    vmovapd ymm6, ymm14
+    vfmadd231pd ymm6, ymm5, ymm9
+    vsubpd ymm7, ymm14, ymm6
+    vfmadd213pd ymm5, ymm9, ymm7
+    vaddpd ymm2, ymm2, ymm5
+    vaddpd ymm5, ymm6, ymm2
+    vsubpd ymm6, ymm6, ymm5
+    vaddpd ymm2, ymm2, ymm6
+    vmovapd ymm6, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
+    vfmadd213pd ymm8, ymm15, ymm6
+    vaddpd ymm1, ymm1, ymm8
+    vmovapd ymmword ptr [rdi + 672], ymm1
+    vfmadd213pd ymm11, ymm15, ymm6
+    vaddpd ymm0, ymm0, ymm11
+    vmovapd ymmword ptr [rdi + 704], ymm0
+    vfmadd213pd ymm3, ymm15, ymm6
+    vaddpd ymm0, ymm2, ymm3
+    vmovapd ymmword ptr [rdi + 736], ymm0
+    vfmadd213pd ymm5, ymm15, ymm6
+    vaddpd ymm0, ymm5, ymmword ptr [rsi + 352]
+    vmovapd ymmword ptr [rdi + 768], ymm0
+    vmovapd ymm0, ymmword ptr [rsi + 736]
+    vsubpd ymm1, ymm0, ymmword ptr [rsi + 384]
+    vmovapd ymm2, ymmword ptr [rsi + 128]
+    vsubpd ymm3, ymm2, ymmword ptr [rsi + 832]
+    vmovapd ymm5, ymmword ptr [rsi + 160]
+    vsubpd ymm7, ymm5, ymmword ptr [rsi + 96]
+    vmovapd ymm8, ymmword ptr [rsi + 608]
+    vsubpd ymm10, ymm8, ymmword ptr [rsi + 64]
+    vmovapd ymm11, ymmword ptr [rsi + 192]
+    vsubpd ymm12, ymm11, ymmword ptr [rsi + 768]
+    vmovapd ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
+    vmovapd ymm14, ymm13
+    vfmadd231pd ymm14, ymm1, ymm15
+    vsubpd ymm14, ymm14, ymm13
+    vmovapd ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_2]
+    vfmadd231pd ymm1, ymm14, ymm11
+    vmovapd ymm8, ymm13
+    vfmadd231pd ymm8, ymm3, ymm15
+    vsubpd ymm8, ymm8, ymm13
+    vfmadd231pd ymm3, ymm8, ymm11
+    vmovapd ymm5, ymm13
+    vfmadd231pd ymm5, ymm7, ymm15
+    vsubpd ymm5, ymm5, ymm13
+    vfmadd231pd ymm7, ymm5, ymm11
+    vmovapd ymm2, ymm13
+    vfmadd231pd ymm2, ymm10, ymm15
+    vsubpd ymm2, ymm2, ymm13
+    vfmadd231pd ymm10, ymm2, ymm11
+    vmovapd ymm0, ymm13
+    vfmadd231pd ymm0, ymm12, ymm15
+    vsubpd ymm0, ymm0, ymm13
+    vfmadd231pd ymm12, ymm0, ymm11
+    vfmadd213pd ymm0, ymm9, ymm1
+    vaddpd ymm1, ymm3, ymm14
+    vaddpd ymm3, ymm7, ymm8
+    vaddpd ymm5, ymm10, ymm5
+    vaddpd ymm2, ymm12, ymm2
+    vmovapd ymm7, ymmword ptr [rsi + 864]
+    vaddpd ymm7, ymm7, ymmword ptr [rsi + 448]
+    vmovapd ymm8, ymmword ptr [rsi + 224]
+    vaddpd ymm8, ymm8, ymmword ptr [rsi + 672]
+    vmovapd ymm10, ymmword ptr [rsi + 288]
+    vaddpd ymm10, ymm10, ymmword ptr [rsi + 640]
+    vmovapd ymm12, ymmword ptr [rsi + 480]
+    vaddpd ymm12, ymm12, ymmword ptr [rsi + 416]
+    vmovapd ymm14, ymmword ptr [rsi + 576]
+    vaddpd ymm14, ymm14, ymmword ptr [rsi + 512]
+    vmovapd ymm6, ymm13
+    vfmadd231pd ymm6, ymm7, ymm15
+    vsubpd ymm6, ymm6, ymm13
+    vfmadd231pd ymm7, ymm6, ymm11
+    vmovapd ymmword ptr [rsi + 576], ymm2
+    vmovapd ymm2, ymm13
+    vfmadd231pd ymm2, ymm8, ymm15
+    vsubpd ymm2, ymm2, ymm13
+    vfmadd231pd ymm8, ymm2, ymm11
+    vmovapd ymmword ptr [rsi + 512], ymm5
+    vmovapd ymm5, ymm13
+    vfmadd231pd ymm5, ymm10, ymm15
+    vsubpd ymm5, ymm5, ymm13
+    vfmadd231pd ymm10, ymm5, ymm11
+    vmovapd ymmword ptr [rsi + 480], ymm3
+    vmovapd ymm3, ymm13
+    vfmadd231pd ymm3, ymm12, ymm15
+    vsubpd ymm3, ymm3, ymm13
+    vfmadd231pd ymm12, ymm3, ymm11
+    vmovapd ymmword ptr [rsi + 416], ymm1
+    vmovapd ymm1, ymm13
+    vfmadd231pd ymm1, ymm14, ymm15
+    vsubpd ymm1, ymm1, ymm13
+    vfmadd213pd ymm11, ymm1, ymm14
+    vfmadd213pd ymm1, ymm9, ymm7
+    vaddpd ymm6, ymm8, ymm6
+    vaddpd ymm2, ymm10, ymm2
+    vaddpd ymm5, ymm12, ymm5
+    vaddpd ymm3, ymm11, ymm3
+    vaddpd ymm7, ymm1, ymm1
+    vaddpd ymm8, ymm6, ymm6
+    vaddpd ymm10, ymm2, ymm2
+    vaddpd ymm11, ymm5, ymm5
+    vaddpd ymm12, ymm3, ymm3
+    vmovapd ymm13, ymm4
+    vfmadd231pd ymm13, ymm7, ymm3
+    vsubpd ymm14, ymm4, ymm13
+    vfmadd231pd ymm14, ymm7, ymm3
+    vmovapd ymmword ptr [rsi + 288], ymm12
+    vmovapd ymm12, ymm4
+    vfmadd231pd ymm12, ymm8, ymm5
+    vmovapd ymmword ptr [rsi + 640], ymm0
+    vsubpd ymm0, ymm4, ymm12
+    vfmadd231pd ymm0, ymm8, ymm5
+    vaddpd ymm0, ymm14, ymm0
+    vmovapd ymm14, ymm13
+    vfmadd231pd ymm14, ymm2, ymm2
+    vsubpd ymm13, ymm13, ymm14
+    vfmadd231pd ymm13, ymm2, ymm2
+    vaddpd ymm0, ymm0, ymm13
     vmovapd ymm13, ymm4
     vfmadd231pd ymm13, ymm3, ymm3
-    vsubpd ymm5, ymm5, ymm11
-    vfmadd213pd ymm9, ymm0, ymm14
-    vmovapd ymm14, ymmword ptr [rip + .Lkatzensprung_curve25519_6]
-    vfmadd132pd ymm11, ymm14, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vsubpd ymm4, ymm4, ymm13
-    vaddpd ymm5, ymm6, ymm5
-    vfmadd231pd ymm4, ymm3, ymm3
-    vmovapd ymm6, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vfmadd231pd ymm11, ymm6, ymmword ptr [rsi + 416]
-    vaddpd ymm4, ymm9, ymm4
-    vaddpd ymm2, ymm2, ymm11
-    vmovapd ymm9, ymmword ptr [rip + .Lkatzensprung_curve25519_4]
-    vmovapd ymm11, ymm9
-    vfmadd231pd ymm11, ymm8, ymmword ptr [rsi + 928]
-    vmovapd ymm14, ymm12
-    vfmadd231pd ymm14, ymm2, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vmovapd ymmword ptr [rsi + 416], ymm5
-    vsubpd ymm5, ymm9, ymm11
-    vmovapd ymm6, ymm11
-    vfmadd231pd ymm6, ymm1, ymm1
-    vsubpd ymm12, ymm12, ymm14
-    vfmadd231pd ymm5, ymm8, ymmword ptr [rsi + 928]
-    vmovapd ymmword ptr [rsi + 576], ymm14
-    vmovapd ymm14, ymm9
-    vfmadd231pd ymm14, ymm0, ymmword ptr [rsi + 320]
-    vsubpd ymm11, ymm11, ymm6
-    vfmadd132pd ymm2, ymm12, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vmovapd ymm12, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vfmadd132pd ymm15, ymm12, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
+    vsubpd ymm9, ymm4, ymm13
+    vfmadd231pd ymm9, ymm3, ymm3
+    vmovapd ymmword ptr [rsi + 224], ymm9
+    vmovapd ymm9, ymm4
+    vfmadd231pd ymm9, ymm1, ymm1
+    vmovapd ymmword ptr [rsi + 672], ymm11
+    vsubpd ymm11, ymm4, ymm9
     vfmadd213pd ymm1, ymm1, ymm11
-    vsubpd ymm11, ymm9, ymm14
-    vaddpd ymm2, ymm10, ymm2
-    vmovapd ymmword ptr [rdi + 480], ymm2
-    vfmadd132pd ymm0, ymm11, ymmword ptr [rsi + 320]
-    vaddpd ymm2, ymm4, ymm15
-    vmovapd ymm4, ymm9
-    vfmadd231pd ymm4, ymm8, ymm3
-    vaddpd ymm1, ymm5, ymm1
-    vmovapd ymm5, ymm7
-    vfmadd231pd ymm5, ymm2, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vsubpd ymm10, ymm9, ymm4
-    vmovapd ymm11, ymmword ptr [rsi + 928]
-    vmovapd ymm15, ymm4
-    vfmadd231pd ymm15, ymm11, ymmword ptr [rsi + 0]
-    vsubpd ymm7, ymm7, ymm5
-    vfmadd213pd ymm8, ymm3, ymm10
-    vfmadd132pd ymm13, ymm12, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vsubpd ymm3, ymm4, ymm15
-    vfmadd132pd ymm2, ymm7, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vfmadd132pd ymm11, ymm3, ymmword ptr [rsi + 0]
-    vaddpd ymm0, ymm0, ymm13
-    vaddpd ymm2, ymm2, ymmword ptr [rsi + 64]
-    vmovapd ymm3, ymm6
-    vfmadd231pd ymm3, ymm0, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vaddpd ymm4, ymm8, ymm11
-    vsubpd ymm6, ymm6, ymm3
-    vfmadd132pd ymm14, ymm12, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vmovapd ymm7, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vfmadd213pd ymm0, ymm7, ymm6
-    vaddpd ymm6, ymm14, ymmword ptr [rsi + 480]
-    vaddpd ymm0, ymm1, ymm0
-    vmovapd ymm1, ymm15
-    vfmadd231pd ymm1, ymm6, ymm7
-    vaddpd ymm8, ymm3, ymm0
-    vsubpd ymm10, ymm15, ymm1
-    vsubpd ymm3, ymm3, ymm8
-    vfmadd213pd ymm6, ymm7, ymm10
-    vmovapd ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vmovapd ymm11, ymm12
-    vfmadd231pd ymm11, ymm10, ymmword ptr [rsi + 576]
-    vaddpd ymm0, ymm0, ymm3
-    vfmadd213pd ymm5, ymm10, ymm12
-    vaddpd ymm3, ymm4, ymm6
+    vmovapd ymm11, ymm4
+    vfmadd231pd ymm11, ymm8, ymm3
+    vmovapd ymmword ptr [rsi + 864], ymm2
+    vsubpd ymm2, ymm4, ymm11
+    vfmadd231pd ymm2, ymm8, ymm3
+    vmovapd ymmword ptr [rsi + 448], ymm8
+    vmovapd ymm8, ymm11
+    vfmadd231pd ymm8, ymm10, ymm5
+    vsubpd ymm11, ymm11, ymm8
+    vfmadd231pd ymm11, ymm10, ymm5
     vaddpd ymm2, ymm2, ymm11
-    vmovapd ymmword ptr [rdi + 512], ymm2
-    vfmadd213pd ymm8, ymm10, ymm12
-    vaddpd ymm0, ymm0, ymm5
-    vmovapd ymmword ptr [rdi + 544], ymm0
-    vaddpd ymm0, ymm1, ymm3
-    vmovapd ymm2, ymmword ptr [rip + .Lkatzensprung_curve25519_7]
-    vmovapd ymm4, ymm9
-    vfmadd231pd ymm4, ymm2, ymmword ptr [rsi + 448]
-    vsubpd ymm1, ymm1, ymm0
-    vfmadd213pd ymm0, ymm10, ymm12
-    vsubpd ymm5, ymm9, ymm4
-    vaddpd ymm1, ymm3, ymm1
-    vaddpd ymm0, ymm0, ymmword ptr [rsi + 416]
-    vmovapd ymmword ptr [rdi + 608], ymm0
-    vfmadd231pd ymm5, ymm2, ymmword ptr [rsi + 448]
-    vmovapd ymm0, ymm9
-    vfmadd231pd ymm0, ymm2, ymmword ptr [rsi + 256]
-    vaddpd ymm1, ymm1, ymm8
-    vmovapd ymmword ptr [rdi + 576], ymm1
-    vaddpd ymm1, ymm5, ymmword ptr [rsi + 224]
-    vsubpd ymm3, ymm9, ymm0
-    vaddpd ymm5, ymm4, ymm1
-    vfmadd231pd ymm3, ymm2, ymmword ptr [rsi + 256]
-    vsubpd ymm4, ymm4, ymm5
-    vmovapd ymm6, ymm9
-    vfmadd231pd ymm6, ymm2, ymmword ptr [rsi + 704]
-    vaddpd ymm3, ymm3, ymmword ptr [rsi + 512]
-    vaddpd ymm1, ymm1, ymm4
-    vaddpd ymm4, ymm0, ymm3
-    vsubpd ymm8, ymm9, ymm6
-    vsubpd ymm0, ymm0, ymm4
-    vfmadd231pd ymm8, ymm2, ymmword ptr [rsi + 704]
-    vmovapd ymm11, ymm9
-    vfmadd231pd ymm11, ymm2, ymmword ptr [rsi + 864]
-    vaddpd ymm0, ymm3, ymm0
-    vaddpd ymm3, ymm8, ymmword ptr [rsi + 192]
-    vsubpd ymm8, ymm9, ymm11
-    vaddpd ymm13, ymm6, ymm3
-    vfmadd231pd ymm8, ymm2, ymmword ptr [rsi + 864]
-    vsubpd ymm6, ymm6, ymm13
-    vmovapd ymm14, ymm9
-    vfmadd231pd ymm14, ymm2, ymmword ptr [rsi + 608]
-    vaddpd ymm8, ymm8, ymmword ptr [rsi + 640]
-    vaddpd ymm3, ymm3, ymm6
-    vaddpd ymm6, ymm11, ymm8
-    vsubpd ymm15, ymm9, ymm14
-    vsubpd ymm11, ymm11, ymm6
-    vfmadd132pd ymm2, ymm15, ymmword ptr [rsi + 608]
-    vsubpd ymm5, ymm5, ymm9
-    vaddpd ymm8, ymm8, ymm11
-    vfmadd213pd ymm5, ymm10, ymm0
-    vsubpd ymm0, ymm4, ymm9
-    vaddpd ymm2, ymm2, ymmword ptr [rsi + 32]
-    vsubpd ymm4, ymm13, ymm9
-    vsubpd ymm6, ymm6, ymm9
-    vfmadd213pd ymm0, ymm10, ymm3
-    vaddpd ymm3, ymm14, ymm2
-    vfmadd213pd ymm4, ymm10, ymm8
-    vsubpd ymm8, ymm14, ymm3
-    vsubpd ymm3, ymm3, ymm9
-    vaddpd ymm2, ymm2, ymm8
-    vfmadd132pd ymm3, ymm1, ymmword ptr [rip + .Lkatzensprung_curve25519_8]
-    vmovapd ymm1, ymm9
-    vfmadd231pd ymm1, ymm4, ymmword ptr [rsi + 256]
-    vfmadd213pd ymm6, ymm10, ymm2
-    vsubpd ymm2, ymm9, ymm1
-    vmovapd ymm8, ymm9
-    vfmadd231pd ymm8, ymm6, ymmword ptr [rsi + 448]
-    vfmadd231pd ymm2, ymm4, ymmword ptr [rsi + 256]
-    vsubpd ymm11, ymm9, ymm8
-    vmovapd ymm13, ymm8
-    vfmadd231pd ymm13, ymm0, ymmword ptr [rsi + 704]
-    vmovapd ymm14, ymm1
-    vfmadd231pd ymm14, ymm5, ymmword ptr [rsi + 864]
-    vfmadd231pd ymm11, ymm6, ymmword ptr [rsi + 448]
-    vsubpd ymm8, ymm8, ymm13
-    vsubpd ymm1, ymm1, ymm14
-    vmovapd ymm15, ymm9
-    vfmadd231pd ymm15, ymm6, ymmword ptr [rsi + 608]
-    vaddpd ymm2, ymm11, ymm2
-    vfmadd231pd ymm8, ymm0, ymmword ptr [rsi + 704]
-    vfmadd231pd ymm1, ymm5, ymmword ptr [rsi + 864]
-    vsubpd ymm11, ymm9, ymm15
-    vmovapd ymm7, ymmword ptr [rsi + 608]
-    vmovapd ymm12, ymm13
-    vfmadd231pd ymm12, ymm7, ymm3
-    vaddpd ymm2, ymm2, ymm8
-    vfmadd231pd ymm11, ymm7, ymm6
-    vmovapd ymm8, ymm9
-    vfmadd231pd ymm8, ymm3, ymmword ptr [rsi + 448]
-    vsubpd ymm13, ymm13, ymm12
-    vmovapd ymmword ptr [rsi + 32], ymm11
-    vmovapd ymm11, ymm9
-    vfmadd231pd ymm11, ymm6, ymmword ptr [rsi + 256]
-    vaddpd ymm1, ymm2, ymm1
-    vfmadd231pd ymm13, ymm7, ymm3
-    vsubpd ymm2, ymm9, ymm8
-    vsubpd ymm10, ymm9, ymm11
-    vmovapd ymm9, ymm11
-    vfmadd231pd ymm9, ymm4, ymmword ptr [rsi + 704]
-    vfmadd231pd ymm2, ymm3, ymmword ptr [rsi + 448]
-    vaddpd ymm1, ymm1, ymm13
-    vfmadd231pd ymm10, ymm6, ymmword ptr [rsi + 256]
-    vsubpd ymm11, ymm11, ymm9
-    vmovapd ymm13, ymm9
-    vfmadd231pd ymm13, ymm0, ymmword ptr [rsi + 864]
-    vfmadd231pd ymm11, ymm4, ymmword ptr [rsi + 704]
-    vsubpd ymm9, ymm9, ymm13
-    vmovapd ymmword ptr [rsi + 640], ymm2
-    vmovapd ymm2, ymm13
-    vfmadd231pd ymm2, ymm7, ymm5
-    vaddpd ymm10, ymm10, ymm11
-    vfmadd231pd ymm9, ymm0, ymmword ptr [rsi + 864]
-    vmovapd ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vfmadd132pd ymm15, ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vsubpd ymm13, ymm13, ymm2
-    vaddpd ymm9, ymm10, ymm9
-    vfmadd231pd ymm13, ymm7, ymm5
-    vmovapd ymm10, ymm14
-    vfmadd231pd ymm10, ymm15, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vaddpd ymm9, ymm9, ymm13
-    vsubpd ymm13, ymm14, ymm10
-    vmovapd ymm14, ymmword ptr [rip + .Lkatzensprung_curve25519_4]
-    vmovapd ymm11, ymm14
-    vfmadd231pd ymm11, ymm5, ymmword ptr [rsi + 448]
-    vfmadd132pd ymm15, ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vsubpd ymm13, ymm14, ymm11
-    vmovapd ymm7, ymm11
-    vfmadd231pd ymm7, ymm3, ymmword ptr [rsi + 256]
-    vaddpd ymm1, ymm1, ymm15
-    vfmadd231pd ymm13, ymm5, ymmword ptr [rsi + 448]
-    vsubpd ymm11, ymm11, ymm7
-    vmovapd ymm15, ymm14
-    vfmadd231pd ymm15, ymm6, ymmword ptr [rsi + 704]
-    vmovapd ymmword ptr [rsi + 192], ymm7
-    vaddpd ymm7, ymm10, ymm1
-    vfmadd231pd ymm11, ymm3, ymmword ptr [rsi + 256]
-    vmovapd ymmword ptr [rsi + 512], ymm2
-    vsubpd ymm2, ymm14, ymm15
-    vmovapd ymm14, ymm15
-    vfmadd231pd ymm14, ymm4, ymmword ptr [rsi + 864]
-    vsubpd ymm10, ymm10, ymm7
-    vaddpd ymm11, ymm13, ymm11
-    vfmadd231pd ymm2, ymm6, ymmword ptr [rsi + 704]
-    vaddpd ymm1, ymm1, ymm10
-    vsubpd ymm10, ymm15, ymm14
-    vmovapd ymm13, ymm14
-    vfmadd231pd ymm13, ymm0, ymmword ptr [rsi + 608]
-    vmovapd ymm15, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vfmadd213pd ymm7, ymm15, ymmword ptr [rip + .Lkatzensprung_curve25519_6]
-    vfmadd231pd ymm10, ymm4, ymmword ptr [rsi + 864]
-    vsubpd ymm14, ymm14, ymm13
-    vfmadd213pd ymm12, ymm15, ymm7
-    vaddpd ymm2, ymm2, ymm10
-    vfmadd231pd ymm14, ymm0, ymmword ptr [rsi + 608]
-    vaddpd ymm7, ymm9, ymm12
-    vmovapd ymm9, ymmword ptr [rip + .Lkatzensprung_curve25519_4]
-    vmovapd ymm10, ymm9
-    vfmadd231pd ymm10, ymm0, ymmword ptr [rsi + 448]
-    vaddpd ymm2, ymm2, ymm14
-    vmovapd ymm12, ymm8
-    vfmadd231pd ymm12, ymm7, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vsubpd ymm14, ymm9, ymm10
-    vmovapd ymmword ptr [rsi + 224], ymm1
-    vmovapd ymm1, ymm10
-    vfmadd231pd ymm1, ymm5, ymmword ptr [rsi + 256]
-    vsubpd ymm8, ymm8, ymm12
-    vfmadd231pd ymm14, ymm0, ymmword ptr [rsi + 448]
-    vsubpd ymm10, ymm10, ymm1
-    vmovapd ymmword ptr [rsi + 416], ymm12
-    vmovapd ymm12, ymm1
-    vfmadd231pd ymm12, ymm3, ymmword ptr [rsi + 704]
-    vfmadd132pd ymm7, ymm8, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vfmadd231pd ymm10, ymm5, ymmword ptr [rsi + 256]
-    vmovapd ymm8, ymm9
-    vfmadd231pd ymm8, ymm6, ymmword ptr [rsi + 864]
-    vsubpd ymm1, ymm1, ymm12
-    vaddpd ymm7, ymm7, ymmword ptr [rsi + 640]
-    vmovapd ymmword ptr [rdi + 320], ymm7
-    vaddpd ymm7, ymm14, ymm10
-    vfmadd231pd ymm1, ymm3, ymmword ptr [rsi + 704]
-    vsubpd ymm10, ymm9, ymm8
-    vmovapd ymm14, ymm8
-    vfmadd231pd ymm14, ymm4, ymmword ptr [rsi + 608]
-    vmovapd ymmword ptr [rsi + 640], ymm12
-    vmovapd ymm12, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vfmadd231pd ymm12, ymm15, ymmword ptr [rsi + 512]
-    vfmadd132pd ymm6, ymm10, ymmword ptr [rsi + 864]
-    vaddpd ymm1, ymm7, ymm1
-    vsubpd ymm7, ymm8, ymm14
-    vaddpd ymm2, ymm2, ymm12
-    vfmadd231pd ymm7, ymm4, ymmword ptr [rsi + 608]
-    vmovapd ymm8, ymm9
-    vfmadd231pd ymm8, ymm4, ymmword ptr [rsi + 448]
-    vmovapd ymm10, ymmword ptr [rsi + 192]
-    vfmadd231pd ymm10, ymm2, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vaddpd ymm6, ymm6, ymm7
-    vsubpd ymm7, ymm9, ymm8
-    vmovapd ymm9, ymm8
-    vfmadd231pd ymm9, ymm0, ymmword ptr [rsi + 256]
-    vmovapd ymm12, ymmword ptr [rsi + 192]
-    vsubpd ymm12, ymm12, ymm10
-    vfmadd132pd ymm4, ymm7, ymmword ptr [rsi + 448]
-    vfmadd132pd ymm2, ymm12, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vsubpd ymm7, ymm8, ymm9
-    vmovapd ymm8, ymm9
-    vfmadd231pd ymm8, ymm5, ymmword ptr [rsi + 704]
-    vfmadd132pd ymm0, ymm7, ymmword ptr [rsi + 256]
-    vaddpd ymm2, ymm11, ymm2
-    vsubpd ymm7, ymm9, ymm8
-    vmovapd ymm9, ymm8
-    vfmadd231pd ymm9, ymm3, ymmword ptr [rsi + 864]
-    vaddpd ymm0, ymm4, ymm0
-    vfmadd132pd ymm5, ymm7, ymmword ptr [rsi + 704]
     vfmadd213pd ymm13, ymm15, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vsubpd ymm4, ymm8, ymm9
-    vaddpd ymm0, ymm0, ymm5
-    vfmadd132pd ymm3, ymm4, ymmword ptr [rsi + 864]
-    vaddpd ymm4, ymm6, ymm13
-    vmovapd ymm5, ymmword ptr [rsi + 640]
-    vmovapd ymm6, ymm5
-    vfmadd231pd ymm6, ymm4, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vaddpd ymm0, ymm0, ymm3
-    vsubpd ymm3, ymm5, ymm6
-    vfmadd213pd ymm14, ymm15, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vmovapd ymm5, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vfmadd213pd ymm4, ymm5, ymm3
-    vaddpd ymm3, ymm14, ymmword ptr [rsi + 32]
-    vaddpd ymm1, ymm1, ymm4
-    vmovapd ymm4, ymm9
-    vfmadd231pd ymm4, ymm3, ymm5
-    vaddpd ymm7, ymm6, ymm1
-    vsubpd ymm8, ymm9, ymm4
-    vsubpd ymm6, ymm6, ymm7
-    vfmadd213pd ymm3, ymm5, ymm8
-    vmovapd ymm5, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vmovapd ymm8, ymm5
-    vfmadd231pd ymm8, ymm15, ymmword ptr [rsi + 416]
+    vmovapd ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
+    vmovapd ymm15, ymm12
+    vfmadd231pd ymm15, ymm13, ymm11
+    vsubpd ymm12, ymm12, ymm15
+    vfmadd213pd ymm13, ymm11, ymm12
+    vaddpd ymm0, ymm0, ymm13
+    vaddpd ymm12, ymm15, ymm0
+    vsubpd ymm13, ymm15, ymm12
+    vaddpd ymm0, ymm0, ymm13
+    vmovapd ymm13, ymm4
+    vfmadd231pd ymm13, ymm7, ymm6
+    vsubpd ymm15, ymm4, ymm13
+    vfmadd231pd ymm15, ymm7, ymm6
+    vmovapd ymmword ptr [rsi + 768], ymm0
+    vmovapd ymm0, ymm4
+    vfmadd231pd ymm0, ymm10, ymm3
+    vsubpd ymm11, ymm4, ymm0
+    vfmadd213pd ymm10, ymm3, ymm11
+    vmovapd ymm11, ymm0
+    vfmadd231pd ymm11, ymm5, ymm5
+    vsubpd ymm0, ymm0, ymm11
+    vfmadd231pd ymm0, ymm5, ymm5
+    vaddpd ymm0, ymm10, ymm0
+    vmovapd ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
+    vfmadd213pd ymm12, ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_6]
+    vfmadd213pd ymm14, ymm10, ymm12
+    vaddpd ymm2, ymm2, ymm14
+    vmovapd ymm12, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
+    vmovapd ymm14, ymm9
+    vfmadd231pd ymm14, ymm2, ymm12
+    vsubpd ymm9, ymm9, ymm14
+    vfmadd213pd ymm2, ymm12, ymm9
+    vaddpd ymm1, ymm1, ymm2
+    vmovapd ymmword ptr [rdi + 480], ymm1
+    vmovapd ymm1, ymmword ptr [rsi + 864]
+    vmovapd ymm2, ymm4
+    vfmadd231pd ymm2, ymm7, ymm1
+    vsubpd ymm9, ymm4, ymm2
+    vfmadd231pd ymm9, ymm7, ymm1
+    vmovapd ymm1, ymm2
+    vfmadd231pd ymm1, ymm6, ymm6
+    vsubpd ymm2, ymm2, ymm1
+    vfmadd213pd ymm6, ymm6, ymm2
+    vaddpd ymm2, ymm9, ymm6
+    vmovapd ymm6, ymmword ptr [rsi + 672]
+    vmovapd ymm9, ymm4
+    vfmadd231pd ymm9, ymm6, ymm3
+    vmovapd ymmword ptr [rsi + 64], ymm14
+    vsubpd ymm14, ymm4, ymm9
+    vfmadd213pd ymm6, ymm3, ymm14
+    vfmadd213pd ymm8, ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
+    vaddpd ymm0, ymm0, ymm8
+    vmovapd ymm3, ymm13
+    vfmadd231pd ymm3, ymm0, ymm12
+    vsubpd ymm8, ymm13, ymm3
+    vfmadd213pd ymm0, ymm12, ymm8
+    vaddpd ymm0, ymm15, ymm0
+    vmovapd ymm8, ymm4
+    vfmadd231pd ymm8, ymm7, ymm5
+    vsubpd ymm13, ymm4, ymm8
+    vfmadd213pd ymm7, ymm5, ymm13
+    vmovapd ymm5, ymmword ptr [rsi + 448]
+    vmovapd ymm13, ymmword ptr [rsi + 864]
+    vmovapd ymm14, ymm8
+    vfmadd231pd ymm14, ymm5, ymm13
+    vsubpd ymm8, ymm8, ymm14
+    vfmadd213pd ymm5, ymm13, ymm8
+    vaddpd ymm5, ymm7, ymm5
+    vfmadd213pd ymm11, ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
+    vaddpd ymm6, ymm6, ymm11
+    vmovapd ymm7, ymm1
+    vfmadd231pd ymm7, ymm6, ymm12
+    vsubpd ymm1, ymm1, ymm7
+    vfmadd213pd ymm6, ymm12, ymm1
+    vaddpd ymm1, ymm2, ymm6
+    vaddpd ymm2, ymm7, ymm1
+    vsubpd ymm6, ymm7, ymm2
     vaddpd ymm1, ymm1, ymm6
-    vfmadd213pd ymm10, ymm15, ymm5
+    vfmadd213pd ymm9, ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
+    vaddpd ymm6, ymm9, ymmword ptr [rsi + 224]
+    vmovapd ymm7, ymm14
+    vfmadd231pd ymm7, ymm6, ymm12
+    vsubpd ymm8, ymm14, ymm7
+    vfmadd213pd ymm6, ymm12, ymm8
+    vaddpd ymm5, ymm5, ymm6
+    vaddpd ymm6, ymm7, ymm5
+    vsubpd ymm7, ymm7, ymm6
+    vaddpd ymm5, ymm5, ymm7
+    vmovapd ymm7, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
+    vmovapd ymm8, ymm7
+    vfmadd231pd ymm8, ymm10, ymmword ptr [rsi + 64]
+    vaddpd ymm0, ymm0, ymm8
+    vmovapd ymmword ptr [rdi + 512], ymm0
+    vfmadd213pd ymm3, ymm10, ymm7
+    vaddpd ymm0, ymm1, ymm3
+    vmovapd ymmword ptr [rdi + 544], ymm0
+    vfmadd213pd ymm2, ymm10, ymm7
+    vaddpd ymm0, ymm5, ymm2
+    vmovapd ymmword ptr [rdi + 576], ymm0
+    vfmadd213pd ymm6, ymm10, ymm7
+    vaddpd ymm0, ymm6, ymmword ptr [rsi + 768]
+    vmovapd ymmword ptr [rdi + 608], ymm0
+    vmovapd ymm0, ymmword ptr [rsi + 640]
+    vmovapd ymm1, ymmword ptr [rip + .Lkatzensprung_curve25519_7]
+    vmovapd ymm2, ymm4
+    vfmadd231pd ymm2, ymm0, ymm1
+    vsubpd ymm3, ymm4, ymm2
+    vfmadd231pd ymm3, ymm0, ymm1
+    vaddpd ymm3, ymm3, ymmword ptr [rsi + 736]
+    vaddpd ymm5, ymm2, ymm3
+    vsubpd ymm2, ymm2, ymm5
+    vaddpd ymm2, ymm3, ymm2
+    vmovapd ymm3, ymmword ptr [rsi + 416]
+    vmovapd ymm6, ymm4
+    vfmadd231pd ymm6, ymm3, ymm1
+    vsubpd ymm8, ymm4, ymm6
+    vfmadd231pd ymm8, ymm3, ymm1
+    vaddpd ymm8, ymm8, ymmword ptr [rsi + 128]
+    vaddpd ymm9, ymm6, ymm8
+    vsubpd ymm6, ymm6, ymm9
+    vaddpd ymm6, ymm8, ymm6
+    vmovapd ymm8, ymmword ptr [rsi + 480]
+    vmovapd ymm11, ymm4
+    vfmadd231pd ymm11, ymm8, ymm1
+    vsubpd ymm13, ymm4, ymm11
+    vfmadd231pd ymm13, ymm8, ymm1
+    vaddpd ymm13, ymm13, ymmword ptr [rsi + 160]
+    vaddpd ymm14, ymm11, ymm13
+    vsubpd ymm11, ymm11, ymm14
+    vaddpd ymm11, ymm13, ymm11
+    vmovapd ymm13, ymmword ptr [rsi + 512]
+    vmovapd ymm15, ymm4
+    vfmadd231pd ymm15, ymm13, ymm1
+    vsubpd ymm12, ymm4, ymm15
+    vfmadd231pd ymm12, ymm13, ymm1
+    vaddpd ymm12, ymm12, ymmword ptr [rsi + 608]
+    vaddpd ymm7, ymm15, ymm12
+    vsubpd ymm15, ymm15, ymm7
+    vaddpd ymm12, ymm12, ymm15
+    vmovapd ymm15, ymmword ptr [rsi + 576]
+    vmovapd ymm13, ymm4
+    vfmadd231pd ymm13, ymm15, ymm1
+    vsubpd ymm8, ymm4, ymm13
+    vfmadd213pd ymm1, ymm15, ymm8
+    vaddpd ymm1, ymm1, ymmword ptr [rsi + 192]
+    vaddpd ymm8, ymm13, ymm1
+    vsubpd ymm13, ymm13, ymm8
+    vaddpd ymm1, ymm1, ymm13
+    vsubpd ymm5, ymm5, ymm4
+    vfmadd213pd ymm5, ymm10, ymm6
+    vsubpd ymm6, ymm9, ymm4
+    vfmadd213pd ymm6, ymm10, ymm11
+    vsubpd ymm9, ymm14, ymm4
+    vfmadd213pd ymm9, ymm10, ymm12
+    vsubpd ymm7, ymm7, ymm4
+    vfmadd213pd ymm7, ymm10, ymm1
+    vsubpd ymm1, ymm8, ymm4
+    vfmadd132pd ymm1, ymm2, ymmword ptr [rip + .Lkatzensprung_curve25519_8]
+    vmovapd ymm2, ymm4
+    vfmadd231pd ymm2, ymm0, ymm7
+    vsubpd ymm8, ymm4, ymm2
+    vfmadd231pd ymm8, ymm0, ymm7
+    vmovapd ymm11, ymm4
+    vfmadd231pd ymm11, ymm3, ymm9
+    vsubpd ymm12, ymm4, ymm11
+    vfmadd231pd ymm12, ymm3, ymm9
+    vaddpd ymm8, ymm8, ymm12
+    vmovapd ymm12, ymmword ptr [rsi + 480]
+    vmovapd ymm13, ymm2
+    vfmadd231pd ymm13, ymm12, ymm6
+    vsubpd ymm2, ymm2, ymm13
+    vfmadd231pd ymm2, ymm12, ymm6
+    vaddpd ymm2, ymm8, ymm2
+    vmovapd ymm8, ymmword ptr [rsi + 512]
+    vmovapd ymm14, ymm11
+    vfmadd231pd ymm14, ymm8, ymm5
+    vsubpd ymm11, ymm11, ymm14
+    vfmadd231pd ymm11, ymm8, ymm5
+    vaddpd ymm2, ymm2, ymm11
+    vmovapd ymm11, ymm4
+    vfmadd231pd ymm11, ymm15, ymm7
+    vsubpd ymm10, ymm4, ymm11
+    vfmadd231pd ymm10, ymm15, ymm7
+    vmovapd ymmword ptr [rsi + 192], ymm10
+    vmovapd ymm10, ymm13
+    vfmadd231pd ymm10, ymm15, ymm1
+    vsubpd ymm13, ymm13, ymm10
+    vfmadd231pd ymm13, ymm15, ymm1
+    vaddpd ymm2, ymm2, ymm13
+    vmovapd ymm13, ymm4
+    vfmadd231pd ymm13, ymm0, ymm1
+    vsubpd ymm15, ymm4, ymm13
+    vfmadd231pd ymm15, ymm0, ymm1
+    vmovapd ymm0, ymm4
+    vfmadd231pd ymm0, ymm3, ymm7
+    vmovapd ymmword ptr [rsi + 608], ymm15
+    vsubpd ymm15, ymm4, ymm0
+    vfmadd231pd ymm15, ymm3, ymm7
+    vmovapd ymm3, ymm0
+    vfmadd231pd ymm3, ymm12, ymm9
+    vsubpd ymm0, ymm0, ymm3
+    vfmadd231pd ymm0, ymm12, ymm9
+    vaddpd ymm0, ymm15, ymm0
+    vmovapd ymm15, ymm3
+    vfmadd231pd ymm15, ymm8, ymm6
+    vsubpd ymm3, ymm3, ymm15
+    vfmadd231pd ymm3, ymm8, ymm6
     vaddpd ymm0, ymm0, ymm3
-    vaddpd ymm2, ymm2, ymm8
+    vmovapd ymm3, ymmword ptr [rsi + 576]
+    vmovapd ymm8, ymm15
+    vfmadd231pd ymm8, ymm3, ymm5
+    vsubpd ymm15, ymm15, ymm8
+    vfmadd231pd ymm15, ymm3, ymm5
+    vaddpd ymm0, ymm0, ymm15
+    vmovapd ymm15, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
+    vfmadd132pd ymm11, ymm15, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
+    vmovapd ymm15, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
+    vmovapd ymm3, ymm14
+    vfmadd231pd ymm3, ymm11, ymm15
+    vsubpd ymm14, ymm14, ymm3
+    vfmadd213pd ymm11, ymm15, ymm14
+    vaddpd ymm2, ymm2, ymm11
+    vaddpd ymm11, ymm3, ymm2
+    vsubpd ymm3, ymm3, ymm11
+    vaddpd ymm2, ymm2, ymm3
+    vmovapd ymm3, ymmword ptr [rsi + 640]
+    vmovapd ymm14, ymm4
+    vfmadd231pd ymm14, ymm3, ymm5
+    vmovapd ymmword ptr [rsi + 160], ymm2
+    vsubpd ymm2, ymm4, ymm14
+    vfmadd231pd ymm2, ymm3, ymm5
+    vmovapd ymm3, ymmword ptr [rsi + 416]
+    vmovapd ymm15, ymm14
+    vfmadd231pd ymm15, ymm3, ymm1
+    vsubpd ymm14, ymm14, ymm15
+    vfmadd231pd ymm14, ymm3, ymm1
+    vaddpd ymm2, ymm2, ymm14
+    vmovapd ymm14, ymm4
+    vfmadd231pd ymm14, ymm12, ymm7
+    vsubpd ymm3, ymm4, ymm14
+    vfmadd231pd ymm3, ymm12, ymm7
+    vmovapd ymm12, ymmword ptr [rsi + 512]
+    vmovapd ymm4, ymm14
+    vfmadd231pd ymm4, ymm12, ymm9
+    vsubpd ymm14, ymm14, ymm4
+    vfmadd231pd ymm14, ymm12, ymm9
+    vaddpd ymm3, ymm3, ymm14
+    vmovapd ymm14, ymmword ptr [rsi + 576]
+    vmovapd ymm12, ymm4
+    vfmadd231pd ymm12, ymm14, ymm6
+    vsubpd ymm4, ymm4, ymm12
+    vfmadd231pd ymm4, ymm14, ymm6
+    vaddpd ymm3, ymm3, ymm4
+    vmovapd ymm4, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
+    vfmadd213pd ymm11, ymm4, ymmword ptr [rip + .Lkatzensprung_curve25519_6]
+    vfmadd213pd ymm10, ymm4, ymm11
+    vaddpd ymm0, ymm0, ymm10
+    vmovapd ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
+    vmovapd ymm11, ymm13
+    vfmadd231pd ymm11, ymm0, ymm10
+    vsubpd ymm13, ymm13, ymm11
+    vfmadd213pd ymm0, ymm10, ymm13
+    vaddpd ymm0, ymm0, ymmword ptr [rsi + 608]
+    vmovapd ymmword ptr [rdi + 320], ymm0
+    vmovapd ymm0, ymmword ptr [rsi + 640]
+    vmovapd ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_4]
+    vmovapd ymm10, ymm13
+    vfmadd231pd ymm10, ymm0, ymm6
+    vsubpd ymm4, ymm13, ymm10
+    vfmadd231pd ymm4, ymm0, ymm6
+    vmovapd ymm0, ymmword ptr [rsi + 416]
+    vmovapd ymmword ptr [rsi + 608], ymm11
+    vmovapd ymm11, ymm10
+    vfmadd231pd ymm11, ymm0, ymm5
+    vsubpd ymm10, ymm10, ymm11
+    vfmadd231pd ymm10, ymm0, ymm5
+    vaddpd ymm4, ymm4, ymm10
+    vmovapd ymm10, ymmword ptr [rsi + 480]
+    vmovapd ymm0, ymm11
+    vfmadd231pd ymm0, ymm10, ymm1
+    vsubpd ymm11, ymm11, ymm0
+    vfmadd231pd ymm11, ymm10, ymm1
+    vaddpd ymm4, ymm4, ymm11
+    vmovapd ymm11, ymmword ptr [rsi + 512]
+    vmovapd ymm10, ymm13
+    vfmadd231pd ymm10, ymm11, ymm7
+    vmovapd ymmword ptr [rsi + 128], ymm4
+    vsubpd ymm4, ymm13, ymm10
+    vfmadd213pd ymm7, ymm11, ymm4
+    vmovapd ymm4, ymm10
+    vfmadd231pd ymm4, ymm14, ymm9
+    vsubpd ymm10, ymm10, ymm4
+    vfmadd213pd ymm14, ymm9, ymm10
+    vaddpd ymm7, ymm7, ymm14
+    vmovapd ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
+    vfmadd132pd ymm8, ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
+    vaddpd ymm3, ymm3, ymm8
+    vmovapd ymm8, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
+    vmovapd ymm14, ymm15
+    vfmadd231pd ymm14, ymm3, ymm8
+    vsubpd ymm15, ymm15, ymm14
+    vfmadd213pd ymm3, ymm8, ymm15
+    vaddpd ymm2, ymm2, ymm3
+    vmovapd ymm3, ymmword ptr [rsi + 640]
+    vmovapd ymm15, ymm13
+    vfmadd231pd ymm15, ymm3, ymm9
+    vsubpd ymm13, ymm13, ymm15
+    vfmadd213pd ymm3, ymm9, ymm13
+    vmovapd ymm9, ymmword ptr [rsi + 416]
+    vmovapd ymm13, ymm15
+    vfmadd231pd ymm13, ymm9, ymm6
+    vsubpd ymm15, ymm15, ymm13
+    vfmadd213pd ymm9, ymm6, ymm15
+    vaddpd ymm3, ymm3, ymm9
+    vmovapd ymm6, ymmword ptr [rsi + 480]
+    vmovapd ymm9, ymm13
+    vfmadd231pd ymm9, ymm6, ymm5
+    vsubpd ymm13, ymm13, ymm9
+    vfmadd213pd ymm6, ymm5, ymm13
+    vaddpd ymm3, ymm3, ymm6
+    vmovapd ymm5, ymm9
+    vfmadd231pd ymm5, ymm11, ymm1
+    vsubpd ymm6, ymm9, ymm5
+    vfmadd213pd ymm11, ymm1, ymm6
+    vaddpd ymm1, ymm3, ymm11
+    vfmadd132pd ymm12, ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
+    vaddpd ymm3, ymm7, ymm12
+    vmovapd ymm6, ymm0
+    vfmadd231pd ymm6, ymm3, ymm8
+    vsubpd ymm0, ymm0, ymm6
+    vfmadd213pd ymm3, ymm8, ymm0
+    vaddpd ymm0, ymm3, ymmword ptr [rsi + 128]
+    vaddpd ymm3, ymm6, ymm0
+    vsubpd ymm6, ymm6, ymm3
+    vaddpd ymm0, ymm0, ymm6
+    vfmadd132pd ymm4, ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
+    vaddpd ymm4, ymm4, ymmword ptr [rsi + 192]
+    vmovapd ymm6, ymm5
+    vfmadd231pd ymm6, ymm4, ymm8
+    vsubpd ymm5, ymm5, ymm6
+    vfmadd213pd ymm4, ymm8, ymm5
+    vaddpd ymm1, ymm1, ymm4
+    vaddpd ymm4, ymm6, ymm1
+    vsubpd ymm5, ymm6, ymm4
+    vaddpd ymm1, ymm1, ymm5
+    vmovapd ymm5, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
+    vmovapd ymm6, ymm10
+    vfmadd231pd ymm6, ymm5, ymmword ptr [rsi + 608]
+    vaddpd ymm2, ymm2, ymm6
     vmovapd ymmword ptr [rdi + 352], ymm2
-    vfmadd213pd ymm7, ymm15, ymm5
-    vaddpd ymm1, ymm1, ymm10
-    vmovapd ymmword ptr [rdi + 384], ymm1
-    vaddpd ymm1, ymm4, ymm0
-    vsubpd ymm2, ymm4, ymm1
-    vfmadd213pd ymm1, ymm15, ymm5
-    vaddpd ymm0, ymm0, ymm2
-    vaddpd ymm1, ymm1, ymmword ptr [rsi + 224]
-    vmovapd ymmword ptr [rdi + 448], ymm1
-    vaddpd ymm0, ymm0, ymm7
+    vfmadd213pd ymm14, ymm5, ymm10
+    vaddpd ymm0, ymm0, ymm14
+    vmovapd ymmword ptr [rdi + 384], ymm0
+    vfmadd213pd ymm3, ymm5, ymm10
+    vaddpd ymm0, ymm1, ymm3
     vmovapd ymmword ptr [rdi + 416], ymm0
+    vfmadd213pd ymm4, ymm5, ymm10
+    vaddpd ymm0, ymm4, ymmword ptr [rsi + 160]
+    vmovapd ymmword ptr [rdi + 448], ymm0
     vzeroupper
     ret
 .size katzensprung_curve25519_step_avx2, . - katzensprung_curve25519_step_avx2

@@ -1,12 +1,15 @@
 //! Registers: a value stays where it is until its place is needed by another whose next use is nearer. Operands in
 //! memory (inputs, constants, stored values) are used from there where the instruction can.
 
-use super::Tuning;
 use super::trace::{Graph, Id, Operation};
 use crate::curve25519::STEP_ROOM;
 use std::collections::HashMap;
 
 const REGISTERS: usize = 16;
+/// An operand in memory is loaded when it is used again within so many operations.
+const REUSE_DISTANCE: usize = 6;
+/// How many times as far away as another the next use of a value must be to be stored in its place.
+const STORE_COST: usize = 4;
 
 /// Instructions and the constants that they refer to.
 pub(super) struct Code {
@@ -34,8 +37,7 @@ impl Memory {
 
 struct Allocator<'a> {
     graph: &'a Graph,
-    tuning: &'a Tuning,
-    /// Positions of the uses of each value that are still to come, the next one last.
+    /// Positions of the uses of each value.
     uses: HashMap<Id, Vec<usize>>,
     registers: [Option<Id>; REGISTERS],
     memory: HashMap<Id, Memory>,
@@ -45,21 +47,23 @@ struct Allocator<'a> {
     code: Code,
 }
 
-pub(super) fn allocate(graph: &Graph, order: &[Id], tuning: &Tuning) -> Code {
+/// Registers for the operations in the order in which they were recorded.
+pub(super) fn allocate(graph: &Graph) -> Code {
+    let order = (0..graph.operations.len()).filter(|id| !graph.operations[*id].is_given());
     let mut uses: HashMap<Id, Vec<usize>> = HashMap::new();
-    for (position, id) in order.iter().enumerate().rev() {
-        for operand in graph.operations[*id].operands() {
+    for (position, id) in order.clone().enumerate() {
+        for operand in graph.operations[id].operands() {
             uses.entry(operand).or_default().push(position);
         }
     }
     let code = Code { instructions: Vec::new(), constants: Vec::new() };
     let registers = [None; REGISTERS];
     let (memory, free_room) = (HashMap::new(), Vec::new());
-    let mut allocator = Allocator { graph, tuning, uses, registers, memory, free_room, rooms: 0, position: 0, code };
+    let mut allocator = Allocator { graph, uses, registers, memory, free_room, rooms: 0, position: 0, code };
     allocator.place_given();
-    for (position, id) in order.iter().enumerate() {
+    for (position, id) in order.enumerate() {
         allocator.position = position;
-        allocator.compute(*id);
+        allocator.compute(id);
     }
     assert!(allocator.rooms <= STEP_ROOM, "{} vectors of room are needed", allocator.rooms);
     allocator.code
@@ -91,7 +95,7 @@ impl Allocator<'_> {
 
     /// The position of the next use after this operation.
     fn next_use(&self, id: Id) -> Option<usize> {
-        self.uses.get(&id)?.iter().rev().copied().find(|position| *position > self.position)
+        self.uses.get(&id)?.iter().copied().find(|position| *position > self.position)
     }
 
     /// A register for a new value, that holds none of `keep`.
@@ -101,7 +105,7 @@ impl Allocator<'_> {
         }
         let distance = |id: Id| self.next_use(id).map_or(usize::MAX / 8, |at| at - self.position);
         let candidates = self.registers.iter().enumerate().filter_map(|(register, value)| Some((register, (*value)?)));
-        let weight = |id: Id| distance(id) * if self.memory.contains_key(&id) { self.tuning.store_cost } else { 1 };
+        let weight = |id: Id| distance(id) * if self.memory.contains_key(&id) { STORE_COST } else { 1 };
         let victim = candidates.filter(|(_, id)| !keep.contains(id)).max_by_key(|(_, id)| weight(*id));
         let (register, id) = victim.expect("an operation has fewer operands than there are registers");
         if !self.memory.contains_key(&id) {
@@ -128,7 +132,7 @@ impl Allocator<'_> {
     /// Loads what is used again soon.
     fn load_reused(&mut self, operands: &[Id]) {
         for id in operands {
-            if self.next_use(*id).is_some_and(|at| at - self.position <= self.tuning.reuse_distance) {
+            if self.next_use(*id).is_some_and(|at| at - self.position <= REUSE_DISTANCE) {
                 self.load(*id, operands);
             }
         }
