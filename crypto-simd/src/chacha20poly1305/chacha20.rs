@@ -7,7 +7,7 @@ use super::words::{BLOCK_BYTES, BLOCK_WORDS, Blocks};
 use crate::words::Words;
 
 /// "expand 32-byte k"
-const CONSTANTS: [u32; 4] = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
+pub(crate) const CONSTANTS: [u32; 4] = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
 
 /// Double rounds of a block.
 const DOUBLE_ROUNDS: usize = 10;
@@ -15,7 +15,7 @@ const DOUBLE_ROUNDS: usize = 10;
 const COLUMNS: [[usize; 4]; 4] = [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11], [12, 13, 14, 15]];
 const DIAGONALS: [[usize; 4]; 4] = [[0, 1, 2, 3], [5, 6, 7, 4], [10, 11, 8, 9], [15, 12, 13, 14]];
 
-type State<W> = [<W as Words>::Vector; BLOCK_WORDS];
+pub(crate) type State<W> = [<W as Words>::Vector; BLOCK_WORDS];
 
 /// Counter and nonce of one block: the last four words of its input.
 pub(super) type Place = [u32; 4];
@@ -108,7 +108,10 @@ fn following<W: Blocks, const GROUPS: usize>(w: W, key: &[u8; 32], from: Place) 
 
 /// The blocks of these inputs.
 #[inline(always)]
-fn blocks<W: Blocks, const GROUPS: usize>(w: W, inputs: [State<W>; GROUPS]) -> [State<W>; GROUPS] {
+pub(crate) fn blocks<W: Words<Word = u32>, const GROUPS: usize>(
+    w: W,
+    inputs: [State<W>; GROUPS],
+) -> [State<W>; GROUPS] {
     let mut states = inputs;
     for _ in 0..DOUBLE_ROUNDS {
         quarter_rounds(w, &mut states, COLUMNS);
@@ -124,7 +127,7 @@ fn blocks<W: Blocks, const GROUPS: usize>(w: W, inputs: [State<W>; GROUPS]) -> [
 
 /// Four quarter rounds in each group, whose n-th takes the n-th word of each row.
 #[inline(always)]
-fn quarter_rounds<W: Blocks, const GROUPS: usize>(
+fn quarter_rounds<W: Words<Word = u32>, const GROUPS: usize>(
     w: W,
     states: &mut [State<W>; GROUPS],
     [a, b, c, d]: [[usize; 4]; 4],
@@ -137,7 +140,7 @@ fn quarter_rounds<W: Blocks, const GROUPS: usize>(
 
 /// a += b; d ^= a; d >>>= BITS, each for all quarters of all groups before the next: they do not depend on each other.
 #[inline(always)]
-fn add_xor_rotate<W: Blocks, const GROUPS: usize, const BITS: u32>(
+fn add_xor_rotate<W: Words<Word = u32>, const GROUPS: usize, const BITS: u32>(
     w: W,
     states: &mut [State<W>; GROUPS],
     a: [usize; 4],

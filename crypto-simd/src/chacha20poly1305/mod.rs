@@ -9,7 +9,7 @@
 //! | `message` | sealing and opening of messages by the functions of a level |
 //! | `frame` | the same for the frames of the link, which are two messages and a new key |
 
-mod chacha20;
+pub(crate) mod chacha20;
 mod frame;
 mod message;
 mod poly1305;

@@ -2,11 +2,9 @@
 //! deterministic reader gives first (sphinx.md 2.4).
 
 use super::{Kernel, Rows};
+use crate::chacha20poly1305::chacha20::{CONSTANTS, blocks};
 use crate::cpu::Proof;
 use crate::words::{Words, Words32, load};
-
-/// "expand 32-byte k"
-const CONSTANTS: [u32; 4] = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
 
 /// First blocks of up to 16 keystreams: turns the rows of key words, 4 to 11, into the rows of the blocks.
 pub(crate) type ChaCha20 = Kernel<fn(&mut Rows<u32, 16, 16>)>;
@@ -85,29 +83,8 @@ fn block<W: Words<Word = u32>>(w: W, rows: &mut Rows<u32, 16, 16>) {
     for row in 0..4 {
         (start[row], start[row + 12]) = (w.splat(CONSTANTS[row]), w.splat(0));
     }
-    let mut x = start;
-    for _ in 0..10 {
-        for column in 0..4 {
-            quarter_round(w, &mut x, [column, column + 4, column + 8, column + 12]);
-        }
-        for column in 0..4 {
-            quarter_round(w, &mut x, [column, (column + 1) % 4 + 4, (column + 2) % 4 + 8, (column + 3) % 4 + 12]);
-        }
+    let [block] = blocks(w, [start]);
+    for (row, words) in rows.iter_mut().enumerate() {
+        w.store(block[row], words);
     }
-    for row in 0..16 {
-        w.store(w.add(x[row], start[row]), &mut rows[row]);
-    }
-}
-
-/// RFC 8439 2.1.
-#[inline(always)]
-fn quarter_round<W: Words<Word = u32>>(w: W, x: &mut [W::Vector; 16], [a, b, c, d]: [usize; 4]) {
-    x[a] = w.add(x[a], x[b]);
-    x[d] = w.rotate_right::<16>(w.xor(x[d], x[a]));
-    x[c] = w.add(x[c], x[d]);
-    x[b] = w.rotate_right::<20>(w.xor(x[b], x[c]));
-    x[a] = w.add(x[a], x[b]);
-    x[d] = w.rotate_right::<24>(w.xor(x[d], x[a]));
-    x[c] = w.add(x[c], x[d]);
-    x[b] = w.rotate_right::<25>(w.xor(x[b], x[c]));
 }

@@ -10,6 +10,7 @@ mod combiner;
 mod ed25519;
 mod hybrid;
 mod mlkem;
+mod montgomery;
 mod sphincs;
 mod x25519;
 mod x448;

@@ -1,11 +1,11 @@
 //! X25519 (RFC 7748) as a NIKE: private keys are kept unclamped, clamping happens inside the multiplication, bit 255
 //! of a public key is ignored and non-canonical ones are accepted (sphinx.md 10.2).
 
-use super::nike::{self, Nike, NikeInfo, NikePrivateKey};
-use super::{SchemeError, SharedSecret, array};
+use super::SchemeError;
+use super::montgomery::{Curve, MontgomeryNike, Operands};
+use super::nike::{self, Nike, NikeInfo};
 use crate::cpu::kernels;
 use crate::curve25519::{BATCH_MAX, Kernel};
-use crate::random::Random;
 use std::ops::Range;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
@@ -14,71 +14,27 @@ use zeroize::{Zeroize, Zeroizing};
 pub(super) const BYTES: usize = 32;
 
 /// The scheme.
-pub(super) struct X25519;
+pub(super) static X25519: MontgomeryNike<Curve25519, BYTES> = MontgomeryNike(Curve25519);
 
-impl Nike for X25519 {
-    fn info(&self) -> &'static NikeInfo {
-        const INFO: &NikeInfo = nike::info("x25519");
-        INFO
-    }
+pub(super) struct Curve25519;
 
-    fn generate_into(&self, random: &mut dyn Random, private: &mut [u8]) {
-        random.fill(private);
-    }
+impl Curve<BYTES> for Curve25519 {
+    const INFO: &'static NikeInfo = nike::info("x25519");
 
-    fn public_key(&self, private: &[u8]) -> Result<Vec<u8>, SchemeError> {
-        Ok(multiply_base(array(private)?).to_vec())
-    }
-
-    fn load(&self, private: &[u8]) -> Result<Box<dyn NikePrivateKey>, SchemeError> {
-        let private: &[u8; BYTES] = array(private)?;
-        Ok(Box::new(PrivateKey { private: Zeroizing::new(*private), public: multiply_base(private) }))
-    }
-
-    fn blind_batch(
-        &self,
-        factors: &[&[u8]],
-        publics: &[&[u8]],
-        blinded: &mut [&mut [u8]],
-        results: &mut [Result<(), SchemeError>],
-    ) {
-        multiply_batch(
-            publics.len(),
-            |index| Ok((array(factors[index])?, array(publics[index])?)),
-            |index, outcome| {
-                results[index] = outcome.and_then(|product| {
-                    let blinded: &mut [u8; BYTES] =
-                        blinded[index].as_mut().try_into().map_err(|_| SchemeError::Length)?;
-                    *blinded = *product;
-                    Ok(())
-                });
-            },
-        );
-    }
-}
-
-struct PrivateKey {
-    private: Zeroizing<[u8; BYTES]>,
-    public: [u8; BYTES],
-}
-
-impl NikePrivateKey for PrivateKey {
-    fn scheme(&self) -> &'static dyn Nike {
+    fn nike() -> &'static dyn Nike {
         &X25519
     }
 
-    fn public_key(&self) -> &[u8] {
-        &self.public
+    fn multiply_base(private: &[u8; BYTES]) -> [u8; BYTES] {
+        multiply_base(private)
     }
 
-    fn derive_batch(&self, publics: &[&[u8]], secrets: &mut [SharedSecret], results: &mut [Result<(), SchemeError>]) {
-        multiply_batch(
-            publics.len(),
-            |index| Ok((&*self.private, array(publics[index])?)),
-            |index, outcome| {
-                results[index] = outcome.map(|product| secrets[index].reset(BYTES).copy_from_slice(product));
-            },
-        );
+    fn multiply_batch<'a>(
+        count: usize,
+        operands: impl Fn(usize) -> Operands<'a, BYTES>,
+        done: impl FnMut(usize, Result<&[u8; BYTES], SchemeError>),
+    ) {
+        multiply_batch(count, operands, done);
     }
 }
 
@@ -86,7 +42,7 @@ impl NikePrivateKey for PrivateKey {
 /// point of an index, `done` takes its product.
 pub(super) fn multiply_batch<'a>(
     count: usize,
-    operands: impl Fn(usize) -> Result<(&'a [u8; BYTES], &'a [u8; BYTES]), SchemeError>,
+    operands: impl Fn(usize) -> Operands<'a, BYTES>,
     mut done: impl FnMut(usize, Result<&[u8; BYTES], SchemeError>),
 ) {
     let mut next = 0;
@@ -114,7 +70,7 @@ fn worth_a_call(lanes: usize, count: usize) -> usize {
 fn multiply_many<'a>(
     kernel: Kernel,
     indices: Range<usize>,
-    operands: impl Fn(usize) -> Result<(&'a [u8; BYTES], &'a [u8; BYTES]), SchemeError>,
+    operands: impl Fn(usize) -> Operands<'a, BYTES>,
     mut done: impl FnMut(usize, Result<&[u8; BYTES], SchemeError>),
 ) {
     let count = indices.len();

@@ -1,81 +1,35 @@
 //! X448 (RFC 7748) as a NIKE: private keys are kept unclamped, low-order points are errors (sphinx.md 10.3).
 
-use super::nike::{self, Nike, NikeInfo, NikePrivateKey};
-use super::{SchemeError, SharedSecret, array};
+use super::SchemeError;
+use super::montgomery::{Curve, MontgomeryNike, Operands};
+use super::nike::{self, Nike, NikeInfo};
 use crate::cpu::kernels;
 use crate::curve448::{BYTES, Kernel, LANES_MAX, SINGLE};
-use crate::random::Random;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 /// The scheme.
-pub(super) struct X448;
+pub(super) static X448: MontgomeryNike<Curve448, BYTES> = MontgomeryNike(Curve448);
 
-impl Nike for X448 {
-    fn info(&self) -> &'static NikeInfo {
-        const INFO: &NikeInfo = nike::info("x448");
-        INFO
-    }
+pub(super) struct Curve448;
 
-    fn generate_into(&self, random: &mut dyn Random, private: &mut [u8]) {
-        random.fill(private);
-    }
+impl Curve<BYTES> for Curve448 {
+    const INFO: &'static NikeInfo = nike::info("x448");
 
-    fn public_key(&self, private: &[u8]) -> Result<Vec<u8>, SchemeError> {
-        Ok(multiply_base(array(private)?).to_vec())
-    }
-
-    fn load(&self, private: &[u8]) -> Result<Box<dyn NikePrivateKey>, SchemeError> {
-        let private: &[u8; BYTES] = array(private)?;
-        Ok(Box::new(PrivateKey { private: Zeroizing::new(*private), public: multiply_base(private) }))
-    }
-
-    fn blind_batch(
-        &self,
-        factors: &[&[u8]],
-        publics: &[&[u8]],
-        blinded: &mut [&mut [u8]],
-        results: &mut [Result<(), SchemeError>],
-    ) {
-        multiply_batch(
-            kernels().x448,
-            publics.len(),
-            |index| Ok((array(factors[index])?, array(publics[index])?)),
-            |index, outcome| {
-                results[index] = outcome.and_then(|product| {
-                    let blinded: &mut [u8; BYTES] =
-                        blinded[index].as_mut().try_into().map_err(|_| SchemeError::Length)?;
-                    *blinded = *product;
-                    Ok(())
-                });
-            },
-        );
-    }
-}
-
-struct PrivateKey {
-    private: Zeroizing<[u8; BYTES]>,
-    public: [u8; BYTES],
-}
-
-impl NikePrivateKey for PrivateKey {
-    fn scheme(&self) -> &'static dyn Nike {
+    fn nike() -> &'static dyn Nike {
         &X448
     }
 
-    fn public_key(&self) -> &[u8] {
-        &self.public
+    fn multiply_base(private: &[u8; BYTES]) -> [u8; BYTES] {
+        multiply_base(private)
     }
 
-    fn derive_batch(&self, publics: &[&[u8]], secrets: &mut [SharedSecret], results: &mut [Result<(), SchemeError>]) {
-        multiply_batch(
-            kernels().x448,
-            publics.len(),
-            |index| Ok((&*self.private, array(publics[index])?)),
-            |index, outcome| {
-                results[index] = outcome.map(|product| secrets[index].reset(BYTES).copy_from_slice(product));
-            },
-        );
+    fn multiply_batch<'a>(
+        count: usize,
+        operands: impl Fn(usize) -> Operands<'a, BYTES>,
+        done: impl FnMut(usize, Result<&[u8; BYTES], SchemeError>),
+    ) {
+        multiply_batch(kernels().x448, count, operands, done);
     }
 }
 
@@ -84,7 +38,7 @@ impl NikePrivateKey for PrivateKey {
 fn multiply_batch<'a>(
     kernel: Option<Kernel>,
     count: usize,
-    operands: impl Fn(usize) -> Result<(&'a [u8; BYTES], &'a [u8; BYTES]), SchemeError>,
+    operands: impl Fn(usize) -> Operands<'a, BYTES>,
     mut done: impl FnMut(usize, Result<&[u8; BYTES], SchemeError>),
 ) {
     let mut scalars = Zeroizing::new([[0; BYTES]; LANES_MAX]);

@@ -1,6 +1,7 @@
 use super::*;
 use crate::cpu::{Kernels, Level};
-use crate::random::SeededRandom;
+use crate::random::{Random, SeededRandom};
+use crate::schemes::array;
 
 fn bytes(text: &str) -> [u8; BYTES] {
     hex::decode(text).unwrap().try_into().unwrap()
