@@ -53,6 +53,7 @@ fn narrow() -> (Network, SimIo, ConnId, SimIo, ConnId) {
     network.listen(listener, address(2));
     let conn = ours.connect(Target::tcp(address(2)));
     network.advance_to(Instant(1_000_000));
+    assert_eq!(ours.next_event(), Some(Event::Connected { conn }));
     let Some(Event::Accepted { conn: accepted, .. }) = theirs.next_event() else { panic!("not accepted") };
     (network, ours, conn, theirs, accepted)
 }
