@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use tidy::{Source, circles, citations, crates, doors, read_tree, readers, sizes, words};
+use tidy::{Source, citations, crates, doors, read_tree, sizes, words};
 
 /// Where `unsafe` may stand: intrinsics, shared memory, rings, the allocator that counts in tests, and the calls of the
 /// C library that `bench` compares with: its safe wrappers are slower and would make us look good.
@@ -14,8 +14,10 @@ const UNSAFE_ROOMS: &[&str] = &["crypto-simd/", "interplane/", "dataplane/src/io
 const LONG_FILES: &[(&str, &str)] = &[];
 
 /// Functions longer than a screen, each with its reason.
-const LONG_FUNCTIONS: &[(&str, &str)] =
-    &[("crypto-simd/src/aes/soft.rs: sub_bytes", "a circuit: one line per gate, nothing to name in between")];
+const LONG_FUNCTIONS: &[(&str, &str)] = &[
+    ("soft.rs: sub_bytes", "a circuit: one line per gate, nothing to name in between"),
+    ("serve.rs: serve", "the start order of a node, step by step"),
+];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -35,16 +37,15 @@ fn members() -> Vec<String> {
     members.iter().map(|member| member.as_str().unwrap().to_owned()).collect()
 }
 
-/// What each crate names of ours, development dependencies left out.
-fn uses() -> crates::Uses {
-    let members = members();
-    let uses = members.iter().map(|name| {
+/// What `[dependencies]` of each crate name, development dependencies left out.
+fn dependencies() -> crates::Uses {
+    let members = members().into_iter();
+    let named = members.map(|name| {
         let manifest: toml::Table = page(&format!("{name}/Cargo.toml")).parse().unwrap();
         let table = manifest.get("dependencies").and_then(|table| table.as_table());
-        let named: BTreeSet<_> = table.into_iter().flat_map(|table| table.keys()).cloned().collect();
-        (name.clone(), named.into_iter().filter(|other| members.contains(other)).collect())
+        (name, table.into_iter().flat_map(|table| table.keys()).cloned().collect())
     });
-    uses.collect()
+    named.collect()
 }
 
 /// Fails with all findings at once.
@@ -56,7 +57,34 @@ fn demand_none(findings: impl IntoIterator<Item = String>) {
 
 #[test]
 fn dependencies_point_down_as_the_page_says() {
-    demand_none(crates::findings(&page("ARCHITECTURE.md"), &uses()));
+    let mut edges = dependencies();
+    let ours: BTreeSet<_> = edges.keys().cloned().collect();
+    edges.values_mut().for_each(|named| named.retain(|other| ours.contains(other)));
+    demand_none(crates::findings(&page("ARCHITECTURE.md"), &edges));
+}
+
+/// Only what `[dependencies]` name, through all crates of ours: no peer of a benchmark, no package of tests.
+#[test]
+fn the_operators_program_links_nothing_that_only_measures_or_tests() {
+    let reasons = page("docs/internals/dependencies.md");
+    let (_, section) = reasons.split_once("\n## Tests and benchmarks\n").expect("a section of that name");
+    let rows = section.lines().take_while(|line| !line.starts_with("## ")).filter(|line| line.starts_with("| `"));
+    let mut kept_out: Vec<&str> = rows.filter_map(|row| row.split('`').nth(1)).collect();
+    assert!(kept_out.contains(&"crrl") && kept_out.contains(&"criterion"), "the table was not read: {kept_out:?}");
+    kept_out.extend(["bench", "fuzz", "tidy", "vectors"]);
+    let named = dependencies();
+    let mut waiting = vec!["katzensprung".to_owned()];
+    let mut seen = BTreeSet::new();
+    while let Some(name) = waiting.pop() {
+        if !seen.insert(name.clone()) {
+            continue;
+        }
+        for dependency in &named[&name] {
+            assert!(!kept_out.contains(&dependency.as_str()), "{name} brings {dependency} into the operator's program");
+            waiting.extend(named.contains_key(dependency).then(|| dependency.clone()));
+        }
+    }
+    assert!(seen.contains("rig"), "the program's crates were not found");
 }
 
 #[test]
@@ -71,7 +99,8 @@ fn citations_hit_a_section() {
 
 #[test]
 fn doors_name_their_rooms() {
-    demand_none(sources().iter().filter(|source| source.path.ends_with("/src/lib.rs")).flat_map(doors::findings));
+    let doors: Vec<_> = members().iter().map(|name| format!("{name}/src/lib.rs")).collect();
+    demand_none(sources().iter().filter(|source| doors.contains(&source.path)).flat_map(doors::findings));
 }
 
 #[test]
@@ -82,8 +111,9 @@ fn files_are_short_enough_to_read() {
 
 #[test]
 fn functions_are_short_enough_to_read() {
-    let found = sources().iter().flat_map(sizes::long_functions).collect::<Vec<_>>();
-    let new = found.iter().filter(|(shown, _)| !LONG_FUNCTIONS.iter().any(|(excepted, _)| excepted == shown));
+    let sources = sources();
+    let found: Vec<_> = sources.iter().filter(|source| !source.is_test()).flat_map(sizes::long_functions).collect();
+    let new = found.iter().filter(|(shown, _)| !LONG_FUNCTIONS.iter().any(|(excepted, _)| shown.ends_with(excepted)));
     demand_none(
         new.map(|(shown, lines)| format!("{shown} has {lines} lines, more than {}", sizes::FUNCTION_LINES_MAX)),
     );
@@ -123,22 +153,5 @@ fn every_package_has_its_reason() {
     let ours = members();
     for package in packages.keys().filter(|package| !ours.contains(package)) {
         assert!(reasons.contains(&format!("`{package}`")), "docs/internals/dependencies.md does not name {package}");
-    }
-}
-
-#[test]
-fn print_circles() {
-    let all = sources();
-    for name in members() {
-        let own: Vec<_> = all.iter().filter(|s| s.room() == name).cloned().collect();
-        for l in circles::find(&own) {
-            println!("{l:?}");
-        }
-    }
-    for u in readers::unread(&all) {
-        println!("{u}");
-    }
-    for (f, n) in all.iter().flat_map(sizes::long_functions) {
-        println!("{f} {n}");
     }
 }
