@@ -2,7 +2,9 @@ use super::*;
 
 const PAGE: &str = "text\n<!-- crates -->\n\n| crate | uses |\n|---|---|\n| `top` | `middle`, `ground` |\n| `middle` | `ground` |\n| `ground` | |\n<!-- end of crates -->\n| `other` | `table` |\n";
 
-fn manifests(edges: &[(&str, &[&str])]) -> Uses {
+type Edge<'a> = (&'a str, &'a [&'a str]);
+
+fn manifests(edges: &[Edge]) -> Uses {
     edges
         .iter()
         .map(|(name, uses)| ((*name).to_owned(), uses.iter().map(|&other| other.to_owned()).collect()))
@@ -17,7 +19,7 @@ fn a_table_that_agrees_is_silent() {
 
 #[test]
 fn each_disagreement_rings() {
-    let cases: [(&[(&str, &[&str])], &str); 5] = [
+    let cases: [(&[Edge], &str); 5] = [
         (&[("top", &["middle", "ground"]), ("middle", &[]), ("ground", &[])], "`middle` does not use `ground`"),
         (&[("top", &["middle"]), ("middle", &["ground"]), ("ground", &[])], "`top` does not use `ground`"),
         (&[("top", &["middle", "ground"]), ("middle", &["ground"])], "`ground`, which is no crate"),
