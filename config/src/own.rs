@@ -26,6 +26,8 @@ section! {
         shards: i64 = ("shards", "one for each of `pin_cpus`, else for each processor, at most `Debug.NumSphinxWorkers`", "");
         /// Processors to which the shards are pinned, in order; at least as many as shards.
         pin_cpus: Vec<At<i64>> = ("pin_cpus", "not pinned", "");
+        /// How the shards do input and output: `uring`, `epoll`, `glommio`, or `auto`, which is the fastest that works on the host.
+        backend: String = ("backend", "`auto`", "");
         /// Most packets per second that the node must carry, 1 to 10000000. The replay sets are sized from it: about 16 kB for each packet per second and mix key at 20-minute epochs, up to five keys. Packets beyond a full set are dropped.
         line_rate_packets_per_second: i64 = ("line_rate_packets_per_second", "5000", "");
         /// Packets that are unwrapped together, 1 to 256.
@@ -63,6 +65,8 @@ pub struct Dataplane {
     pub shards: Option<NonZeroUsize>,
     /// Processors of the shards; empty is not pinned.
     pub pin_cpus: Vec<usize>,
+    /// How the shards do input and output.
+    pub backend: Backend,
     /// Most packets per second, for the size of the replay sets.
     pub line_rate_packets_per_second: u32,
     /// Packets that are unwrapped together.
@@ -77,11 +81,26 @@ pub struct Dataplane {
     pub profile: String,
 }
 
+/// How shards do input and output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backend {
+    /// The fastest that works.
+    #[default]
+    Auto,
+    /// io_uring.
+    Uring,
+    /// Plain readiness.
+    Epoll,
+    /// glommio's executors.
+    Glommio,
+}
+
 impl Default for Dataplane {
     fn default() -> Self {
         Self {
             shards: None,
             pin_cpus: Vec::new(),
+            backend: Backend::default(),
             line_rate_packets_per_second: 5_000,
             batch_max: 32,
             batch_wait: Duration::from_micros(50),
@@ -146,6 +165,7 @@ fn dataplane(raw: RawDataplane, findings: &mut Findings) -> Dataplane {
     Dataplane {
         shards: shards.or(Some(pin_cpus.len())).and_then(NonZeroUsize::new),
         pin_cpus,
+        backend: backend(raw.backend, findings),
         line_rate_packets_per_second: in_range(&raw.line_rate_packets_per_second, 1..=10_000_000, findings)
             .and_then(|rate| u32::try_from(rate).ok())
             .unwrap_or(defaults.line_rate_packets_per_second),
@@ -155,6 +175,21 @@ fn dataplane(raw: RawDataplane, findings: &mut Findings) -> Dataplane {
         slots,
         run_as_two_units: raw.run_as_two_units.is_some_and(|at| at.value),
         profile: profile.map_or(defaults.profile, |at| at.value),
+    }
+}
+
+fn backend(name: Option<At<String>>, findings: &mut Findings) -> Backend {
+    let Some(at) = name else { return Backend::default() };
+    match at.value.as_str() {
+        "auto" => Backend::Auto,
+        "uring" => Backend::Uring,
+        "epoll" => Backend::Epoll,
+        "glommio" => Backend::Glommio,
+        other => {
+            let problem = format!("there is no backend '{other}'");
+            findings.error("backend", &at.place, problem, "write auto, uring, epoll or glommio");
+            Backend::default()
+        }
     }
 }
 

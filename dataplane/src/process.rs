@@ -2,15 +2,16 @@
 //! threads, which it starts.
 //!
 //! The attach thread is an ordinary, unpinned thread. It decodes what the control plane publishes, hands it to the
-//! shards, hands everything back to the next control plane, and wakes a shard that stands still although it has not
-//! parked (the executor's hang, see [`crate::io::glommio`]).
+//! shards, hands everything back to the next control plane, and watches the shards (see `guard`).
 
 mod fills;
 mod guard;
 mod held;
 
-use crate::io::glommio::{self, ExecutorOptions, Fabric};
-use crate::shard::{Instruments, Shard};
+use crate::io::choice::{self, Choice};
+use crate::io::driver::{Clock, Plan, Task};
+use crate::io::{Driver, DriverError, Io};
+use crate::shard::{Instruments, Next, Shard};
 use crate::shared::{EpochKey, Facts, FactsError, KeyRing, Shared};
 use crypto_simd::random::{OsRandom, Random};
 use fills::Fills;
@@ -19,6 +20,7 @@ use held::Held;
 use interplane::DropReason;
 use interplane::channel::{Channel, ChannelError, ChannelListener, Received, Trusted};
 use interplane::counter::{Counter, Counters};
+use interplane::event::{Detail, Event};
 use interplane::memory::MemoryError;
 use interplane::message::{Descriptor, ToControl, ToData, VERSION};
 use interplane::poison::InFlight;
@@ -34,11 +36,13 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// How long packets that are still held may take to leave after the order to stop.
 const DRAIN_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long shards may take to their first round.
+const READY_LIMIT: Duration = Duration::from_secs(5);
 
 /// Pause between two looks at a data plane that drains.
 const DRAIN_PAUSE: Duration = Duration::from_millis(5);
@@ -66,6 +70,9 @@ pub enum ProcessError {
     /// A message without what belongs to it, or at the wrong time.
     #[error("{0}")]
     Order(&'static str),
+    /// A shard, or what does its input and output.
+    #[error("{0}")]
+    Driver(#[from] DriverError),
     /// The operating system.
     #[error("{0}")]
     Os(#[from] std::io::Error),
@@ -73,7 +80,7 @@ pub enum ProcessError {
 
 /// Runs until a control plane says stop.
 pub fn run(socket: &Path) -> Result<(), ProcessError> {
-    glommio::register_membarrier();
+    choice::register_membarrier();
     let listener = ChannelListener::bind(socket, Trusted::default())?;
     let mut process = Process { listener, control: None, work: None };
     loop {
@@ -96,11 +103,10 @@ struct Work {
     setup: Setup,
     shared: Arc<Shared>,
     counters: Counters,
-    fabric: Fabric,
+    driver: Driver,
     guard: Guard,
     fills: Fills,
     ending: Arc<AtomicBool>,
-    threads: Vec<JoinHandle<std::io::Result<()>>>,
     keys: KeyRing,
     held: Held,
     serial: u64,
@@ -111,7 +117,10 @@ struct Work {
 impl Process {
     /// Waits for one thing to happen and reacts; true when the process is to end.
     fn round(&mut self) -> Result<bool, ProcessError> {
-        let pause = self.work.as_mut().map_or(Duration::from_secs(1), Work::look_after);
+        let pause = match &mut self.work {
+            Some(work) => work.look_after()?,
+            None => Duration::from_secs(1),
+        };
         let (knocks, speaks) = self.wait(pause)?;
         if let Some(work) = &mut self.work {
             work.announce(self.control.as_ref());
@@ -250,18 +259,13 @@ impl Work {
         if counters.shards() < shards {
             return Err(ProcessError::Order("the counters are for fewer shards"));
         }
-        let fabric = Fabric::new(shards);
+        let clock = Clock::start();
+        let (backend, refusal) = Choice::make(setup.machine.backend, shards, clock)?;
         let shared = Arc::new(Shared::new(facts, refused));
         let ending = Arc::new(AtomicBool::new(false));
         let mut listeners = held.listeners()?;
-        let mut threads = Vec::new();
+        let mut plans = Vec::new();
         for index in 0..shards {
-            let options = ExecutorOptions {
-                cpu: setup.machine.cpus.get(index).map(|&cpu| usize::from(cpu)),
-                connect_limit: Duration::from_millis(setup.times.connect_timeout_ms.max(1)),
-                preempt_timer: None,
-                name: format!("shard-{index}"),
-            };
             let (Some(counters), Some(events), Some(in_flight)) =
                 (counters.shard(index), events.shard(index), in_flight.shard(index))
             else {
@@ -270,30 +274,30 @@ impl Work {
             let instruments = Instruments { counters, events, in_flight };
             let mut seed = [0; 32];
             OsRandom.fill(&mut seed);
-            let mut shard = Shard::new(index, shared.clone(), instruments, seed, fabric.now())
+            let shard = Shard::new(index, shared.clone(), instruments, seed, clock.now())
                 .map_err(|error| ProcessError::Key { what: "geometry", reason: error.to_string() })?;
-            let ending = ending.clone();
-            let start = move || {
-                move |io: &mut glommio::GlommioIo| {
-                    if ending.load(Ordering::Acquire) {
-                        shard.shut_down(io);
-                        return None;
-                    }
-                    Some(shard.poll(io))
-                }
-            };
-            threads.push(glommio::spawn(fabric.clone(), index, options, std::mem::take(&mut listeners), start)?);
+            let cpu = setup.machine.cpus.get(index).map(|&cpu| usize::from(cpu));
+            let task = ShardTask { shard, ending: ending.clone() };
+            plans.push(Plan { cpu, listeners: std::mem::take(&mut listeners), task });
         }
-        let guard = Guard::new(shards, counters.process(), events.process());
+        let mut guard = Guard::new(shards, counters.process(), events.process());
+        guard.tell(&Event::BackendChosen {
+            name: Detail::new(backend.name()),
+            refusal: refusal.map(|refusal| Detail::new(refusal)),
+        });
+        let driver = backend.spawn(clock, plans)?;
+        if let Err(error) = driver.wait_until_ready(READY_LIMIT) {
+            ending.store(true, Ordering::Release);
+            return Err(error.into());
+        }
         Ok(Self {
             setup,
             shared,
             counters,
-            fabric,
+            driver,
             guard,
             fills: Fills::default(),
             ending,
-            threads,
             keys: KeyRing::default(),
             held,
             serial: 0,
@@ -302,15 +306,18 @@ impl Work {
         })
     }
 
-    /// Wakes shards that stand still, tells of replay sets that fill; gives how long the attach thread may sleep.
-    fn look_after(&mut self) -> Duration {
+    /// Watches the shards, tells of replay sets that fill; gives how long the attach thread may sleep. A shard that
+    /// cannot be helped is an error, which ends the process: half a data plane would swallow packets.
+    fn look_after(&mut self) -> Result<Duration, ProcessError> {
         let waiting = self.serial > self.announced_serial || self.announced_keys.is_some();
         let refused = self.counters.total(Counter::dropped(DropReason::ReplaySetFull));
         for event in self.fills.look(Instant::now(), &self.keys, refused) {
             self.guard.tell(&event);
         }
-        let pause = self.guard.look(&self.shared, &self.counters, &self.fabric);
-        if waiting { pause.min(Duration::from_millis(2)) } else { pause }
+        let pause = self.guard.look(&self.shared, &self.counters, &self.driver).inspect_err(|error| {
+            self.guard.tell(&Event::ShardEnded { detail: Detail::new(error) });
+        })?;
+        Ok(if waiting { pause.min(Duration::from_millis(2)) } else { pause })
     }
 
     fn publish(&mut self, serial: u64, what: Descriptor, fd: OwnedFd) -> Result<(), ProcessError> {
@@ -376,7 +383,7 @@ impl Work {
     fn wake_all(&self) {
         for shard in 0..self.shared.facts().shards {
             let _was_parked = self.shared.unpark(shard);
-            self.fabric.wake(shard);
+            self.driver.wake(shard);
         }
     }
 
@@ -388,15 +395,24 @@ impl Work {
             std::thread::sleep(DRAIN_PAUSE);
         }
         self.ending.store(true, Ordering::Release);
-        // An executor can hang at any moment (see `guard`), its last one included: woken until it has ended.
-        while !self.threads.iter().all(|thread| thread.is_finished()) {
-            self.wake_all();
-            std::thread::sleep(DRAIN_PAUSE);
-        }
-        for thread in self.threads {
-            // A shard that panicked has ended too.
-            let _ended = thread.join();
-        }
+        self.wake_all();
+        self.driver.join();
         self.counters.account_total()
+    }
+}
+
+/// A shard on its thread, until it is told to end.
+struct ShardTask {
+    shard: Shard,
+    ending: Arc<AtomicBool>,
+}
+
+impl Task for ShardTask {
+    fn poll(&mut self, io: &mut impl Io) -> Option<Next> {
+        if self.ending.load(Ordering::Acquire) {
+            self.shard.shut_down(io);
+            return None;
+        }
+        Some(self.shard.poll(io))
     }
 }

@@ -109,6 +109,11 @@ impl Shared {
         self.ports.get(shard).is_some_and(Port::is_parked)
     }
 
+    /// Until when the shard sleeps, if it says that it does.
+    pub fn parked_until(&self, shard: usize) -> Option<crate::time::Instant> {
+        self.ports.get(shard).and_then(Port::parked_until)
+    }
+
     pub(crate) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Relaxed)
     }

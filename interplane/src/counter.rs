@@ -14,7 +14,7 @@ mod tests;
 pub use account::Account;
 pub use handle::{Counter, Histogram};
 pub use label::{
-    AdmissionRefusal, Destination, DialFailure, Dimension, Direction, HandshakeState, LinkEnd, Origin, Outcome,
+    AcceptFailure, AdmissionRefusal, Destination, DialFailure, Dimension, Direction, HandshakeState, LinkEnd, Origin, Outcome,
     PeerClass, PeerRefusal, Queue, Request,
 };
 pub use registry::{CELLS, Family, Kind};

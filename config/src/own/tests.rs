@@ -17,7 +17,7 @@ fn everything_is_optional() {
 #[test]
 fn every_key() {
     let (own, findings) = parsed(
-        "[dataplane]\nshards = 2\npin_cpus = [4, 5, 6]\nline_rate_packets_per_second = 20000\nbatch_max = 16\n\
+        "[dataplane]\nshards = 2\npin_cpus = [4, 5, 6]\nbackend = \"epoll\"\nline_rate_packets_per_second = 20000\nbatch_max = 16\n\
          batch_wait_us = 0\nslots = 1024\nrun_as_two_units = true\nprofile = \"zen4\"\n\
          [controlplane]\nshutdown_withdraw = true\n",
     );
@@ -28,6 +28,7 @@ fn every_key() {
             dataplane: Dataplane {
                 shards: NonZeroUsize::new(2),
                 pin_cpus: vec![4, 5, 6],
+                backend: Backend::Epoll,
                 line_rate_packets_per_second: 20_000,
                 batch_max: 16,
                 batch_wait: Duration::ZERO,

@@ -62,6 +62,13 @@ fn write(log: &Log, event: &Event) {
                 epoch.0
             ),
         ),
+        Event::BackendChosen { name, refusal: None } => {
+            log.notice(module, format_args!("input and output: {name}"));
+        }
+        Event::BackendChosen { name, refusal: Some(refusal) } => {
+            log.notice(module, format_args!("input and output: {name}, because: {refusal}"));
+        }
+        Event::ShardEnded { detail } => log.error(module, format_args!("the data plane ends: {detail}")),
         Event::ShardRescued { shard } => log.info(module, format_args!("woke shard {shard}, which stood still")),
         Event::AcceptFailed { detail } => log.warning(module, format_args!("cannot accept: {detail}")),
         Event::AdmissionRefused { .. } | Event::NoDocument | Event::PacketDropped { .. } => {

@@ -3,7 +3,7 @@
 use super::Node;
 use config::server::Debug;
 use interplane::replay::replay_capacity;
-use interplane::setup::{Limits, Machine, Setup, Times};
+use interplane::setup::{Backend, Limits, Machine, Setup, Times};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -34,6 +34,12 @@ impl Node {
             machine: Machine {
                 shards: small(shards),
                 cpus: own.pin_cpus.iter().take(shards).map(|&cpu| small(cpu)).collect(),
+                backend: match own.backend {
+                    config::own::Backend::Auto => Backend::Auto,
+                    config::own::Backend::Uring => Backend::Uring,
+                    config::own::Backend::Epoll => Backend::Epoll,
+                    config::own::Backend::Glommio => Backend::Glommio,
+                },
                 batch_packets_max: small(own.batch_max.min(interplane::setup::BATCH_PACKETS_MAX)),
                 batch_wait_us: u32::try_from(own.batch_wait.as_micros()).unwrap_or(u32::MAX),
                 slots_per_shard: u32::try_from(own.slots).unwrap_or(u32::MAX),

@@ -3,7 +3,7 @@
 use super::Shard;
 use super::table::Owner;
 use crate::account;
-use crate::io::{ConnId, Event, Io};
+use crate::io::{AcceptFailure, ConnId, Event, Io};
 use crate::link::handshaking::{Handshaking, Progress};
 use crate::link::incoming::{Incoming, Stage, Up};
 use crate::link::outgoing::{Pushed, Waiter};
@@ -18,6 +18,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use wire::{HandshakeError, Role};
+
+/// Between two words in the log about connections that cannot be accepted.
+const ACCEPT_FAILURE_INTERVAL: std::time::Duration = std::time::Duration::from_secs(60);
 
 impl Shard {
     /// Handles what happened; true if there may be more.
@@ -48,10 +51,7 @@ impl Shard {
                     Some(Owner::Outgoing(id)) => self.handle_outgoing_sent(io, id, buffer, taken),
                     None => {}
                 },
-                Event::AcceptFailed { code, .. } => {
-                    let error = std::io::Error::from_raw_os_error(code);
-                    self.account.tell(LogEvent::AcceptFailed { detail: Detail::new(error) });
-                }
+                Event::AcceptFailed { failure, code } => self.handle_accept_failed(failure, code),
             }
         }
         true
@@ -72,6 +72,22 @@ impl Shard {
                 // It is closed, and does not count as that shard's.
                 self.shared.ports()[shard].connections.fetch_sub(1, Ordering::Relaxed);
             }
+        }
+    }
+
+    /// There is no connection where there should be one: counted each time, told now and then.
+    fn handle_accept_failed(&mut self, failure: AcceptFailure, code: i32) {
+        self.account.count(Counter::accept_failure(failure));
+        if self.now >= self.accept_failures_told_until {
+            self.accept_failures_told_until = self.now + ACCEPT_FAILURE_INTERVAL;
+            let remedy = match failure {
+                AcceptFailure::ProcessDescriptors => ": raise LimitNOFILE= (ulimit -n)",
+                AcceptFailure::SystemDescriptors => ": raise fs.file-max",
+                AcceptFailure::Memory => ": give the node more memory",
+                AcceptFailure::Other => "",
+            };
+            let error = std::io::Error::from_raw_os_error(code);
+            self.account.tell(LogEvent::AcceptFailed { detail: Detail::new(format_args!("{error}{remedy}")) });
         }
     }
 

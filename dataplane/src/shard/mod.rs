@@ -19,7 +19,7 @@ mod receive;
 mod send;
 mod table;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod work;
 
 use crate::account::Account;
@@ -107,6 +107,7 @@ pub struct Shard {
     random: ShardRandom,
     housekeeping_at: Instant,
     reauthenticate_at: Instant,
+    accept_failures_told_until: Instant,
     rounds_to_gauges: u32,
     /// It has parked and was not polled since.
     is_parked: bool,
@@ -150,6 +151,7 @@ impl Shard {
             random: ShardRandom::new(seed),
             housekeeping_at: now,
             reauthenticate_at: now + facts.reauth_interval,
+            accept_failures_told_until: now,
             rounds_to_gauges: 0,
             is_parked: false,
             slots: Slots::new(index, Arc::clone(&shared)),

@@ -6,7 +6,7 @@ mod epochs;
 mod forwarding;
 mod garbage;
 mod links;
-mod net;
+pub(crate) mod net;
 mod nodes;
 mod peers;
 mod replays;

@@ -77,6 +77,11 @@ impl Port {
         self.parked.load(Ordering::Relaxed)
     }
 
+    /// Until when the shard sleeps, if it says that it does.
+    pub(crate) fn parked_until(&self) -> Option<Instant> {
+        self.is_parked().then(|| Instant(self.next_expiry.load(Ordering::Relaxed)))
+    }
+
     /// True if the shard was parked: the caller is the one to wake it.
     pub(crate) fn unpark(&self) -> bool {
         fence(Ordering::SeqCst);

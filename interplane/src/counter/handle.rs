@@ -1,7 +1,7 @@
 //! Handles of cells, each made from typed labels: a cell outside a row cannot be named.
 
 use super::label::{
-    AdmissionRefusal, Destination, DialFailure, Direction, HandshakeState, LinkEnd, Origin, Outcome, PeerClass,
+    AcceptFailure, AdmissionRefusal, Destination, DialFailure, Direction, HandshakeState, LinkEnd, Origin, Outcome, PeerClass,
     PeerRefusal, Queue, Request,
 };
 use super::registry::{Family, Kind};
@@ -65,6 +65,7 @@ labelled! {
     request(Request) Requests,
     connections(PeerClass) Connections,
     link_ended(LinkEnd) LinksEnded,
+    accept_failure(AcceptFailure) AcceptFailures,
     admission_refused(AdmissionRefusal) AdmissionRefused,
     peer_validation_failure(PeerRefusal) PeerValidationFailures,
     dial_failure(DialFailure) DialFailures,
