@@ -1,0 +1,104 @@
+//! What is sealed and not yet sent. A frame that is sealed must go out in order, so nothing in here can be dropped any
+//! more; it is kept small for that reason.
+
+use crate::command::{Command, CommandSet};
+use crate::error::Error;
+use crate::frame::FrameSealer;
+use std::collections::VecDeque;
+
+/// Two buffers: one is filled while the connection has the other.
+#[derive(Default)]
+pub(super) struct Outbox {
+    filling: Vec<u8>,
+    spare: Vec<u8>,
+    /// Bytes at the front of `filling` that leave by themselves: a message of the handshake.
+    alone: usize,
+    /// Bytes that the connection has.
+    away: usize,
+    /// Of each frame that is not wholly sent: its bytes, and whether it carries a packet.
+    frames: VecDeque<(usize, bool)>,
+    packets: usize,
+}
+
+impl Outbox {
+    /// Bytes that are not wholly sent.
+    pub(super) fn bytes(&self) -> usize {
+        self.filling.len() + self.away
+    }
+
+    /// Packets that are not wholly sent.
+    pub(super) fn packets(&self) -> usize {
+        self.packets
+    }
+
+    /// Adds a message of the handshake. Whatever is there leaves before what comes behind.
+    pub(super) fn push_message(&mut self, message: &[u8]) {
+        self.push_bytes(message);
+        self.alone = self.filling.len();
+    }
+
+    /// Seals a command behind the rest.
+    pub(super) fn seal(
+        &mut self,
+        sealer: &mut FrameSealer,
+        set: &CommandSet,
+        command: &Command<'_>,
+    ) -> Result<(), Error> {
+        let before = self.filling.len();
+        sealer.seal_command(set, command, &mut self.filling)?;
+        let is_packet = matches!(command, Command::SendPacket { .. });
+        self.frames.push_back((self.filling.len() - before, is_packet));
+        self.packets += usize::from(is_packet);
+        Ok(())
+    }
+
+    /// What the connection is to be given next, if it has nothing.
+    pub(super) fn take(&mut self) -> Option<Vec<u8>> {
+        if self.away > 0 || self.filling.is_empty() {
+            return None;
+        }
+        let behind = if self.alone > 0 && self.alone < self.filling.len() {
+            self.filling.split_off(self.alone)
+        } else {
+            std::mem::take(&mut self.spare)
+        };
+        self.alone = 0;
+        let buffer = std::mem::replace(&mut self.filling, behind);
+        self.away = buffer.len();
+        Some(buffer)
+    }
+
+    /// The connection has taken all that it was given. Returns the packets that are wholly sent now.
+    pub(super) fn sent(&mut self, mut buffer: Vec<u8>) -> usize {
+        let mut bytes = std::mem::take(&mut self.away);
+        let before = self.packets;
+        while let Some(&(frame_bytes, is_packet)) = self.frames.front()
+            && frame_bytes <= bytes
+        {
+            bytes -= frame_bytes;
+            self.frames.pop_front();
+            self.packets -= usize::from(is_packet);
+        }
+        if buffer.capacity() > self.spare.capacity() {
+            buffer.clear();
+            self.spare = buffer;
+        }
+        before - self.packets
+    }
+
+    /// Gives memory back if nothing is to be sent.
+    pub(super) fn reclaim(&mut self) {
+        if self.bytes() == 0 {
+            *self = Self::default();
+        }
+    }
+
+    pub(super) fn has_memory(&self) -> bool {
+        self.filling.capacity() + self.spare.capacity() + self.frames.capacity() > 0
+    }
+
+    fn push_bytes(&mut self, bytes: &[u8]) {
+        self.filling.extend_from_slice(bytes);
+        self.frames.push_back((bytes.len(), false));
+    }
+}
