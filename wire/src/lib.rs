@@ -44,7 +44,8 @@
 //!         }
 //!         while let Some(bytes) = link.poll_output(now) {
 //!             out.extend_from_slice(&bytes);
-//!             link.handle_sent(bytes);
+//!             let taken = bytes.len();
+//!             link.handle_sent(bytes, taken);
 //!         }
 //!         let commands = link.commands();
 //!         match link.handle_input(now, &mut received) {

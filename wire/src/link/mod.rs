@@ -197,11 +197,30 @@ impl Link {
         }
     }
 
-    /// The connection has taken all of a buffer of [`poll_output`](Self::poll_output). Returns how many packets are
-    /// wholly sent with it.
-    pub fn handle_sent(&mut self, buffer: Vec<u8>) -> usize {
+    /// A buffer of [`poll_output`](Self::poll_output) comes back, of which the connection has taken so many bytes: all,
+    /// or it is lost. Returns how many packets are wholly sent with it.
+    pub fn handle_sent(&mut self, buffer: Vec<u8>, taken: usize) -> usize {
         self.state.timers.stop(Timer::Send);
-        self.outbox.sent(buffer)
+        let is_lost = taken < buffer.len();
+        let packets = self.outbox.sent(buffer, taken);
+        if is_lost {
+            self.handle_closed(true);
+        }
+        packets
+    }
+
+    /// The connection took some of what it was given, though not yet all of it.
+    pub fn handle_progress(&mut self, at: Instant) {
+        if self.state.timers.runs(Timer::Send) {
+            self.state.timers.set(Timer::Send, at + self.limits.send);
+        }
+    }
+
+    /// The connection is closed, and the buffer that it had will not come back; so many bytes of that it has taken.
+    /// Returns how many packets were wholly sent with them, and how many are lost.
+    pub fn handle_lost(&mut self, taken: usize) -> (usize, usize) {
+        let sent = self.outbox.taken(taken);
+        (sent, self.outbox.packets())
     }
 
     /// The connection has ended: closed by the peer, or broken.
@@ -301,7 +320,7 @@ impl Link {
         let (Stage::Up, Some(sealer)) = (self.state.stage, &mut self.sealer) else { return Err(SendError::NotUp) };
         let set = self.config.command_set();
         let bytes = frame_bytes(set.encoded_len(command));
-        if self.outbox.bytes() > 0 && self.outbox.bytes().saturating_add(bytes) > self.limits.output_bytes {
+        if !fits(&self.outbox, &self.limits, bytes) {
             return Err(SendError::Full);
         }
         self.outbox.seal(sealer, &set, command).map_err(|error| match error {
@@ -352,8 +371,7 @@ impl Link {
 
     /// Whether another command with an encoding of `command_bytes` may be sealed.
     pub fn has_room(&self, command_bytes: usize) -> bool {
-        let waiting = self.outbox.bytes();
-        self.is_up() && (waiting == 0 || waiting.saturating_add(frame_bytes(command_bytes)) <= self.limits.output_bytes)
+        self.is_up() && fits(&self.outbox, &self.limits, frame_bytes(command_bytes))
     }
 
     /// Packets that are sealed and not wholly sent.
@@ -363,7 +381,7 @@ impl Link {
 
     /// Whether all that was sealed is sent.
     pub fn is_flushed(&self) -> bool {
-        self.outbox.bytes() == 0
+        self.outbox.is_empty()
     }
 
     /// Bytes without which nothing will happen: a driver that reads no more than these holds no surplus.
@@ -527,6 +545,12 @@ impl State {
         self.stage = stage;
         self.event = event;
     }
+}
+
+/// Whether another frame may be sealed.
+fn fits(outbox: &Outbox, limits: &Limits, bytes: usize) -> bool {
+    let waiting = outbox.waiting_bytes();
+    waiting == 0 || waiting.saturating_add(bytes) <= limits.output_bytes
 }
 
 impl Link {

@@ -21,9 +21,14 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    /// Bytes that are not wholly sent.
-    pub(super) fn bytes(&self) -> usize {
-        self.filling.len() + self.away
+    /// Whether nothing is to be sent or on its way.
+    pub(super) fn is_empty(&self) -> bool {
+        self.filling.is_empty() && self.away == 0
+    }
+
+    /// Bytes that the connection does not have yet.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.filling.len()
     }
 
     /// Packets that are not wholly sent.
@@ -68,9 +73,20 @@ impl Outbox {
         Some(buffer)
     }
 
-    /// The connection has taken all that it was given. Returns the packets that are wholly sent now.
-    pub(super) fn sent(&mut self, mut buffer: Vec<u8>) -> usize {
-        let mut bytes = std::mem::take(&mut self.away);
+    /// A buffer comes back of which the connection has taken so many bytes. Returns the packets among them.
+    pub(super) fn sent(&mut self, mut buffer: Vec<u8>, taken: usize) -> usize {
+        let packets = self.taken(taken);
+        if buffer.capacity() > self.spare.capacity() {
+            buffer.clear();
+            self.spare = buffer;
+        }
+        packets
+    }
+
+    /// The connection has taken so many bytes of what it has, and will take no more of it. Returns the packets that
+    /// were wholly among them.
+    pub(super) fn taken(&mut self, taken: usize) -> usize {
+        let mut bytes = taken.min(std::mem::take(&mut self.away));
         let before = self.packets;
         while let Some(&(frame_bytes, is_packet)) = self.frames.front()
             && frame_bytes <= bytes
@@ -79,16 +95,12 @@ impl Outbox {
             self.frames.pop_front();
             self.packets -= usize::from(is_packet);
         }
-        if buffer.capacity() > self.spare.capacity() {
-            buffer.clear();
-            self.spare = buffer;
-        }
         before - self.packets
     }
 
     /// Gives memory back if nothing is to be sent.
     pub(super) fn reclaim(&mut self) {
-        if self.bytes() == 0 {
+        if self.is_empty() {
             *self = Self::default();
         }
     }

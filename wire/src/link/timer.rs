@@ -51,7 +51,7 @@ pub struct Limits {
     /// See [`Timer::KeepAlive`]; each wait is up to an eighth longer or shorter, so that it does not tell when the link
     /// was used last.
     pub keep_alive: Option<Duration>,
-    /// Bytes that may be sealed and not yet sent. One frame always may.
+    /// Bytes that may be sealed while the connection has another buffer. One frame always may.
     pub output_bytes: usize,
 }
 

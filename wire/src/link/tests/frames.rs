@@ -2,7 +2,7 @@
 
 use super::pair::{PACKET_BYTES, Pair, x25519};
 use crate::command::Command;
-use crate::link::{Due, Event, SendError};
+use crate::link::{Due, End, Event, SendError};
 use crate::sizes::{MessageSizes, Role};
 use crate::{FRAME_HEADER_BYTES, Link, frame_bytes};
 use crypto_simd::schemes::kem;
@@ -141,12 +141,21 @@ fn output_has_a_limit_but_one_frame_always_goes() {
     }
     assert!(!pair.responder.link.has_room(6 + PACKET_BYTES));
     assert_eq!(pair.responder.link.send(&command), Err(SendError::Full));
-    // What the connection has counts until it is gone.
+    // While the connection has these, as many again.
     let buffer = pair.responder.link.poll_output(pair.now).expect("frames");
+    (0..most).for_each(|_| pair.responder.send(&command));
     assert_eq!(pair.responder.link.send(&command), Err(SendError::Full));
-    assert_eq!(pair.responder.link.handle_sent(buffer), most);
+    assert!(pair.responder.link.poll_output(pair.now).is_none());
+    let taken = buffer.len();
+    assert_eq!(pair.responder.link.handle_sent(buffer, taken), most);
+    let buffer = pair.responder.link.poll_output(pair.now).expect("frames");
     pair.responder.send(&Command::Consensus { error_code: 0, payload: &vec![1; 1 << 20] });
     assert_eq!(pair.responder.link.send(&command), Err(SendError::Full));
+    // A connection that is lost half-way has sent what it took as a whole.
+    let frame_bytes = frame_bytes(6 + PACKET_BYTES);
+    assert_eq!(pair.responder.link.handle_sent(buffer, 3 * frame_bytes - 1), 2);
+    assert_eq!(pair.responder.link.poll_event(), Some(Event::Ended(End::Failed)));
+    assert_eq!(pair.responder.link.handle_lost(0), (0, most - 2));
 }
 
 #[test]

@@ -87,7 +87,8 @@ impl Side {
         while let Some(buffer) = self.link.poll_output(now) {
             assert!(self.link.poll_output(now).is_none(), "one buffer at a time");
             self.line.push(buffer.clone());
-            self.packets_sent += self.link.handle_sent(buffer);
+            let taken = buffer.len();
+            self.packets_sent += self.link.handle_sent(buffer, taken);
         }
     }
 
