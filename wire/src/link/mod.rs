@@ -317,29 +317,18 @@ impl Link {
 
     /// Seals a command, of whatever size its session allows.
     pub fn send(&mut self, command: &Command<'_>) -> Result<(), SendError> {
-        let (Stage::Up, Some(sealer)) = (self.state.stage, &mut self.sealer) else { return Err(SendError::NotUp) };
-        let set = self.config.command_set();
-        let bytes = frame_bytes(set.encoded_len(command));
-        if !fits(&self.outbox, &self.limits, bytes) {
+        if !self.is_up() {
+            return Err(SendError::NotUp);
+        }
+        if !self.has_room(self.commands().encoded_len(command)) {
             return Err(SendError::Full);
         }
-        self.outbox.seal(sealer, &set, command).map_err(|error| match error {
-            Error::Command(error) => SendError::Command(error),
-            Error::Frame(error) => SendError::Frame(error),
-            Error::Handshake(_) => SendError::NotUp,
-        })
+        self.seal(command)
     }
 
     /// Ends the link. The first reason stays.
     pub fn end(&mut self, end: End) {
         self.state.end(end);
-    }
-
-    /// What the peer sends waits to be read: until `until`, silence is no fault of its.
-    pub fn excuse_silence(&mut self, until: Instant) {
-        if self.state.timers.is_over(Timer::Receive, until) {
-            self.state.timers.set(Timer::Receive, until);
-        }
     }
 
     // 4. The rest.
@@ -371,7 +360,8 @@ impl Link {
 
     /// Whether another command with an encoding of `command_bytes` may be sealed.
     pub fn has_room(&self, command_bytes: usize) -> bool {
-        self.is_up() && fits(&self.outbox, &self.limits, frame_bytes(command_bytes))
+        let waiting = self.outbox.waiting_bytes();
+        self.is_up() && (waiting == 0 || waiting.saturating_add(frame_bytes(command_bytes)) <= self.limits.output_bytes)
     }
 
     /// Packets that are sealed and not wholly sent.
@@ -392,6 +382,11 @@ impl Link {
             _ => self.body_bytes.unwrap_or(FRAME_HEADER_BYTES),
         };
         bytes.saturating_sub(self.held.len())
+    }
+
+    /// Bytes of a message or frame that are here before the rest of it.
+    pub fn held_bytes(&self) -> usize {
+        self.held.len()
     }
 
     /// Initiator only: local clock minus the peer's, in seconds.
@@ -451,6 +446,15 @@ impl Link {
             self.body_bytes = Some(opener.open_header(&mut header)?);
         }
         Ok(self.body_bytes)
+    }
+
+    fn seal(&mut self, command: &Command<'_>) -> Result<(), SendError> {
+        let Some(sealer) = &mut self.sealer else { return Err(SendError::NotUp) };
+        self.outbox.seal(sealer, &self.config.command_set(), command).map_err(|error| match error {
+            Error::Command(error) => SendError::Command(error),
+            Error::Frame(error) => SendError::Frame(error),
+            Error::Handshake(_) => SendError::NotUp,
+        })
     }
 
     /// Something was sent: the wait before the next NoOp begins anew.
@@ -545,12 +549,6 @@ impl State {
         self.stage = stage;
         self.event = event;
     }
-}
-
-/// Whether another frame may be sealed.
-fn fits(outbox: &Outbox, limits: &Limits, bytes: usize) -> bool {
-    let waiting = outbox.waiting_bytes();
-    waiting == 0 || waiting.saturating_add(bytes) <= limits.output_bytes
 }
 
 impl Link {

@@ -186,7 +186,7 @@ impl Link {
             }
             Role::Responder => {
                 self.go_up(now);
-                if self.send(&Command::NoOp).is_err() {
+                if self.seal(&Command::NoOp).is_err() {
                     self.end(End::Handshake(self.handshake_error(HandshakeReason::Finalization)));
                 }
             }

@@ -88,12 +88,14 @@ fn redials_every_two_minutes_are_taken_calmly() {
 }
 
 #[test]
-fn an_idle_outgoing_link_stays_and_carries_a_no_op_every_45_seconds() {
+fn an_idle_outgoing_link_stays_and_carries_a_no_op_about_every_45_seconds() {
     let (mut net, _, downstream) = connected(1);
     net.run_for(Duration::from_secs(10 * 45 + 20));
     for peer in downstream {
         let peer = net.peer(peer);
-        assert_eq!((peer.established, peer.ended, peer.no_ops), (1, 0, 10));
+        assert_eq!((peer.established, peer.ended), (1, 0));
+        // Each wait is up to an eighth longer or shorter.
+        assert!((9..=11).contains(&peer.no_ops), "{} NoOps", peer.no_ops);
     }
 }
 

@@ -90,17 +90,6 @@ fn a_receive_limit_covers_header_and_body_together() {
 }
 
 #[test]
-fn silence_that_was_not_listened_to_is_excused() {
-    let mut pair = Pair::of(x25519()).established();
-    pair.pass(seconds(120) - MILLISECOND);
-    pair.responder.link.excuse_silence(pair.now + seconds(1));
-    pair.pass(seconds(1) - MILLISECOND);
-    assert_eq!(pair.responder.end(), None);
-    pair.pass(MILLISECOND);
-    assert_eq!(pair.responder.end(), Some(End::Silent));
-}
-
-#[test]
 fn a_peer_that_takes_nothing_is_given_up() {
     let mut pair = Pair::of(x25519()).established();
     pair.initiator.send(&Command::NoOp);
