@@ -12,6 +12,7 @@
 //! | [`consensus2`] | a consensus as compressed chunks, cut and joined |
 //! | [`config`], [`sizes`], [`peer`] | what a session is told, what it is measured by, who is at the other end |
 //! | [`error`], [`time`] | typed errors with their states for metrics; instants |
+//! | `cipher`, `symmetric` | Noise's cipher state and symmetric state |
 //!
 //! Both ends of a link, over a transport that here is a function call:
 //!

@@ -28,6 +28,7 @@ impl Shard {
         if !is_new && self.almanac.holds(unix) {
             return;
         }
+        let (is_new_document, epoch) = (directory.is_some(), self.almanac.epoch.epoch);
         if let Some(directory) = directory {
             self.directory = directory;
         }
@@ -37,8 +38,10 @@ impl Shard {
         self.almanac.renew(self.shared.facts(), &self.directory, &self.keys, unix);
         self.create_peers();
         self.reauthenticate(io);
-        for place in 0..self.peers.len() {
-            self.with_peer(DestinationId(place as u32), io, |peer, _, with| peer.dial_afresh(with));
+        if is_new_document || self.almanac.epoch.epoch != epoch {
+            for place in 0..self.peers.len() {
+                self.with_peer(DestinationId(place as u32), io, |peer, _, with| peer.dial_afresh(with));
+            }
         }
         self.housekeeping_at = self.now;
         let serial = self.directory.snapshot().serial;

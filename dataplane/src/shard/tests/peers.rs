@@ -50,6 +50,10 @@ pub struct FakePeer {
     random: ShardRandom,
     /// Does not do the handshake: for tests that send garbage instead.
     pub mute: bool,
+    /// Takes nobody: it does not know the peer yet.
+    pub refuses: bool,
+    /// When connections came.
+    pub accepted_at: Vec<Instant>,
     /// Bytes per send, to cut frames at odd places.
     pub send_bytes_max: usize,
 }
@@ -91,6 +95,8 @@ impl FakePeer {
             dials_again: None,
             random: ShardRandom::new([node; 32]),
             mute: false,
+            refuses: false,
+            accepted_at: Vec::new(),
             send_bytes_max: usize::MAX,
         }
     }
@@ -135,7 +141,10 @@ impl FakePeer {
         while let Some(event) = io.next_event() {
             match event {
                 Event::Connected { conn } => self.open(io, conn, Role::Initiator),
-                Event::Accepted { conn, .. } => self.open(io, conn, Role::Responder),
+                Event::Accepted { conn, .. } => {
+                    self.accepted_at.push(io.now());
+                    self.open(io, conn, Role::Responder);
+                }
                 Event::ConnectFailed { conn, .. } => {
                     io.close(conn);
                     self.ended += 1;
@@ -195,6 +204,7 @@ impl FakePeer {
             match carry::shake(link, io, session.conn, io.now()) {
                 Progress::Waits => return true,
                 Progress::Due(Due::Step) => link.step(io.now(), io.unix_now().as_secs(), &mut self.random),
+                Progress::Due(Due::Decision) if self.refuses => link.reject(),
                 Progress::Due(Due::Decision) => link.accept(io.now(), &mut self.random),
                 // Its NoOp has to be on its way before frames are made by hand.
                 Progress::Up if !link.is_flushed() => return true,
