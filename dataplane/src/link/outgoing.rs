@@ -130,6 +130,12 @@ impl Peer {
         self.link().is_some_and(Link::is_up)
     }
 
+    /// The link has ended after it was up.
+    fn has_been_up(&self) -> bool {
+        let end = self.link().and_then(Link::ended);
+        end.is_some_and(|end| !matches!(end, End::Handshake(_)))
+    }
+
     /// The link key with which it is expected.
     pub fn link_key(&self) -> &[u8] {
         &self.link_key
@@ -318,7 +324,7 @@ impl Peer {
     }
 
     fn close<I: Io>(&mut self, end: LinkEnd, with: &mut Surroundings<'_, I>) {
-        if self.is_up() {
+        if self.is_up() || self.has_been_up() {
             let peer = self.event_peer();
             with.account.link_down(Direction::Outgoing, peer, end);
         }

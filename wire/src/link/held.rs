@@ -1,5 +1,8 @@
 //! Bytes that have arrived before the rest of what they belong to.
 
+/// What room is made for at once, at most: what a peer announces costs nothing before it is there.
+const ROOM_BYTES_MAX: usize = 64 << 10;
+
 /// The beginning of a message, header or body; with a step of the handshake in between, also what came behind it.
 #[derive(Default)]
 pub(super) struct Held {
@@ -24,6 +27,7 @@ impl Held {
     pub(super) fn unit<'a, 'i: 'a>(&'a mut self, bytes: usize, input: &mut &'i mut [u8]) -> Option<Unit<'a>> {
         let missing = bytes.saturating_sub(self.len());
         if missing > input.len() {
+            self.bytes.reserve(bytes.min(ROOM_BYTES_MAX));
             self.keep(input);
             return None;
         }

@@ -450,10 +450,12 @@ impl Link {
 
     fn seal(&mut self, command: &Command<'_>) -> Result<(), SendError> {
         let Some(sealer) = &mut self.sealer else { return Err(SendError::NotUp) };
-        self.outbox.seal(sealer, &self.config.command_set(), command).map_err(|error| match error {
-            Error::Command(error) => SendError::Command(error),
-            Error::Frame(error) => SendError::Frame(error),
-            Error::Handshake(_) => SendError::NotUp,
+        self.outbox.seal(sealer, &self.config.command_set(), command, self.limits.output_bytes).map_err(|error| {
+            match error {
+                Error::Command(error) => SendError::Command(error),
+                Error::Frame(error) => SendError::Frame(error),
+                Error::Handshake(_) => SendError::NotUp,
+            }
         })
     }
 

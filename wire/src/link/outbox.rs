@@ -3,8 +3,11 @@
 
 use crate::command::{Command, CommandSet};
 use crate::error::Error;
-use crate::frame::FrameSealer;
+use crate::frame::{FrameSealer, frame_bytes};
 use std::collections::VecDeque;
+
+/// Frames that room is made for at once, at most.
+const ROOM_FRAMES_MAX: usize = 64;
 
 /// Two buffers: one is filled while the connection has the other.
 #[derive(Default)]
@@ -42,16 +45,24 @@ impl Outbox {
         self.alone = self.filling.len();
     }
 
-    /// Seals a command behind the rest.
+    /// Seals a command behind the rest. The first packet makes room for as many as there may ever be, so that packets
+    /// cost no memory afterwards; other commands are too rare for that.
     pub(super) fn seal(
         &mut self,
         sealer: &mut FrameSealer,
         set: &CommandSet,
         command: &Command<'_>,
+        output_bytes: usize,
     ) -> Result<(), Error> {
-        let before = self.filling.len();
-        sealer.seal_command(set, command, &mut self.filling)?;
         let is_packet = matches!(command, Command::SendPacket { .. });
+        let before = self.filling.len();
+        if is_packet {
+            let frame_bytes = frame_bytes(set.encoded_len(command));
+            let frames = (output_bytes / frame_bytes).clamp(1, ROOM_FRAMES_MAX);
+            self.filling.reserve_exact((frames * frame_bytes).saturating_sub(before).max(frame_bytes));
+            self.frames.reserve((2 * frames).saturating_sub(self.frames.len()).max(1));
+        }
+        sealer.seal_command(set, command, &mut self.filling)?;
         self.frames.push_back((self.filling.len() - before, is_packet));
         self.packets += usize::from(is_packet);
         Ok(())

@@ -1,6 +1,6 @@
 //! From "not connected" to "up": addresses, waiting times, handshake (server.md 3.9).
 
-use super::patience::longest;
+use super::patience::{beyond_the_boundary, longest};
 use super::{Peer, Stage, Surroundings};
 use crate::io::{ConnId, ConnectFailure, Io, Target};
 use crate::link::carry::{self, Progress};
@@ -70,8 +70,8 @@ impl Peer {
             if self.is_early && self.is_gateway {
                 // Before its epoch it would take this node for a client, and drop what comes over the link later
                 // (server.md 3.2, 3.7 row 7). The boundary ends the wait.
-                let longest = longest(with.facts.clock.period());
-                self.stage = Stage::Waiting { until: with.now + longest };
+                let wait = beyond_the_boundary(with.facts.clock.period());
+                self.stage = Stage::Waiting { until: with.now + wait };
                 return true;
             }
             self.tell_reachable(entry, with);

@@ -26,7 +26,7 @@ impl Patience {
             return PAUSE;
         }
         if is_early {
-            return longest(period);
+            return beyond_the_boundary(period);
         }
         self.delay = (self.delay + increment(period)).min(longest(period));
         self.delay
@@ -43,6 +43,11 @@ impl Patience {
     pub fn reward(&mut self) {
         *self = Self::default();
     }
+}
+
+/// Longer than a node of the next epoch is known before that epoch (server.md 8.6), whatever the jitter.
+pub fn beyond_the_boundary(period: Duration) -> Duration {
+    period / 4
 }
 
 /// The longest wait.
@@ -82,7 +87,7 @@ mod tests {
     #[test]
     fn a_node_of_the_next_epoch_is_not_pressed() {
         let mut patience = Patience::default();
-        assert_eq!(patience.after_a_failure(false, true, PERIOD).as_secs(), 160);
+        assert_eq!(patience.after_a_failure(false, true, PERIOD).as_secs(), 320);
         assert_eq!(failures(&mut patience, 1), [20]);
     }
 
