@@ -25,13 +25,14 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 use sphinx::{Geometry, MixKey};
 use std::collections::{BTreeMap, VecDeque};
+use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 use std::time::Duration;
 use testnet::network::{NODE_NAME, Network, clock_starting_at, signing_key};
-use testnet::session::{Identity, unix_now};
+use testnet::session::{Identity, Session, unix_now};
 use wire::{Command, Role};
 
 /// Packets of one round: long enough that the last packets' delay of 1 ms does not show.

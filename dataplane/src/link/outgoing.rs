@@ -302,13 +302,13 @@ impl Peer {
     }
 
     /// The destination has left the directory: closes, and drops what waits.
-    pub fn remove<I: Io>(mut self: Box<Self>, with: &mut Surroundings<'_, I>) {
+    pub fn remove<I: Io>(mut self, with: &mut Surroundings<'_, I>) {
         self.close(LinkEnd::NoLongerValid, with);
         self.drop_queue(DropReason::OutgoingLinkClosed, with);
     }
 
     /// The node stops.
-    pub fn shut_down<I: Io>(mut self: Box<Self>, with: &mut Surroundings<'_, I>) {
+    pub fn shut_down<I: Io>(mut self, with: &mut Surroundings<'_, I>) {
         if self.is_up() {
             with.account.count(Counter::CONNECTIONS_CANCELLED);
         }

@@ -3,6 +3,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
+//! | `input` | what comes of bytes that arrive |
 //! | `shaking` | the handshake on its way, up to the finalization NoOp |
 //! | [`end`] | when a link ends |
 //! | [`timer`] | deadlines and limits |
@@ -10,6 +11,7 @@
 
 pub mod end;
 mod held;
+mod input;
 mod outbox;
 mod shaking;
 #[cfg(test)]
@@ -17,6 +19,7 @@ mod tests;
 pub mod timer;
 
 pub use end::End;
+pub use input::{Frame, Input};
 pub use timer::{Limits, Timer};
 
 use crate::command::{Command, CommandSet};
@@ -29,7 +32,7 @@ use crate::sizes::Role;
 use crate::time::Instant;
 use crypto_simd::random::Random;
 use crypto_simd::schemes::KemDecapsulationKey;
-use held::{Held, Unit};
+use held::Held;
 use outbox::Outbox;
 use shaking::Shaking;
 use std::sync::Arc;
@@ -109,25 +112,6 @@ pub enum Due {
     Step,
     /// [`Link::accept`] or [`Link::reject`].
     Decision,
-}
-
-/// What came of [`Link::handle_input`].
-#[must_use]
-pub enum Input<'a> {
-    /// All of the input is taken; more is needed.
-    Nothing,
-    /// There is an event to poll; then call again with what is left of the input.
-    Event,
-    /// A whole frame. Open it, then call again with what is left of the input.
-    Frame(Frame<'a>),
-}
-
-/// A whole frame that is still sealed. One that is not opened ends the link.
-#[must_use]
-pub struct Frame<'a> {
-    unit: Unit<'a>,
-    opener: &'a mut FrameOpener,
-    state: &'a mut State,
 }
 
 /// Why nothing was sent.
@@ -501,39 +485,6 @@ impl Link {
         if self.held.has_memory() || self.outbox.has_memory() {
             self.state.timers.set(Timer::Reclaim, now + RECLAIM);
         }
-    }
-}
-
-impl<'a> Frame<'a> {
-    /// Bytes of its body: what a place must have to open it there.
-    pub fn body_bytes(&self) -> usize {
-        self.unit.len()
-    }
-
-    /// Opens it where its bytes lie; returns the command's encoding. An error has ended the link.
-    pub fn open(self) -> Result<&'a mut [u8], FrameError> {
-        Self::open_body(self.opener, self.state, self.unit.join())
-    }
-
-    /// Opens it in `place`, which has [`body_bytes`](Self::body_bytes); returns the command's encoding. An error has
-    /// ended the link.
-    pub fn open_in<'p>(self, place: &'p mut [u8]) -> Result<&'p mut [u8], FrameError> {
-        let (expected, actual) = (self.unit.len(), place.len());
-        if expected != actual {
-            let error = FrameError::Length { expected, actual };
-            self.state.end(End::Frame(error));
-            return Err(error);
-        }
-        self.unit.copy_to(place);
-        Self::open_body(self.opener, self.state, place)
-    }
-
-    fn open_body<'p>(
-        opener: &mut FrameOpener,
-        state: &mut State,
-        body: &'p mut [u8],
-    ) -> Result<&'p mut [u8], FrameError> {
-        opener.open_body(body).inspect_err(|error| state.end(End::Frame(*error)))
     }
 }
 
