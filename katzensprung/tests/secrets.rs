@@ -77,8 +77,7 @@ fn private_keys_lie_on_locked_pages_that_no_dump_holds_or_nowhere() {
 /// The keys of DataDir.
 fn key_files(site: &Site) -> Vec<Needle> {
     let mut needles = Vec::new();
-    for (name, scheme) in [("identity", bench::rig::network::SIGNATURE_SCHEME), ("link", bench::rig::network::WIRE_KEM)]
-    {
+    for (name, scheme) in [("identity", testnet::network::SIGNATURE_SCHEME), ("link", testnet::network::WIRE_KEM)] {
         for (half, label) in [("private", pem::private_key_type(scheme)), ("public", pem::public_key_type(scheme))] {
             let file = format!("{name}.{half}.pem");
             let text = fs::read_to_string(site.folder.data(&file)).expect("a key file");
