@@ -32,7 +32,8 @@ fn what_is_made_inside_lies_in_the_arena_until_it_is_dropped() {
     assert!(!is_secret(&copy), "a copy made outside is an ordinary one");
     let nested = within(|| within(|| Box::new([1_u8; 5000])));
     assert!(is_secret(&*nested));
-    assert!(!is_secret(&[0_u8; 4].to_vec()), "the scope has ended");
+    let after = vec![0_u8; 4];
+    assert!(!is_secret(&after), "the scope has ended");
 }
 
 #[test]
@@ -65,7 +66,7 @@ fn all_sizes_and_alignments_are_served() {
     #[repr(align(64))]
     struct Aligned([u8; 64]);
     let boxes: Vec<_> = (0..100).map(|at| within(|| Box::new(Aligned([at; 64])))).collect();
-    assert!(boxes.iter().all(|one| std::ptr::from_ref(&**one) as usize % 64 == 0));
+    assert!(boxes.iter().all(|one| (std::ptr::from_ref(&**one) as usize).is_multiple_of(64)));
     assert!(boxes.iter().zip(0..).all(|(one, at)| one.0 == [at; 64]));
     for bytes in (0..24).map(|power| 1_usize << power).chain([3, 17, 4097, 100_001]) {
         let content = within(|| vec![3_u8; bytes]);
