@@ -99,7 +99,7 @@ fn next_begin(text: &str) -> Option<(&str, &str)> {
 /// What stands between the headers and the end line of that type; none where there is no such line.
 fn body<'a>(block_type: &str, block: &'a str) -> Option<&'a str> {
     let (mut lines, mut start) = (Lines(block), block);
-    while let Some((_, rest)) = lines.next().filter(|(line, _)| line.contains(':')) {
+    while let Some((_, rest)) = lines.next().filter(|(line, _)| line.contains(':') && !line.starts_with(END)) {
         start = rest;
     }
     lines = Lines(start);
