@@ -76,11 +76,11 @@ fn run_out(choice: Choice, clock: Clock) {
     let plan = Plan { cpu: None, listeners: vec![OwnedFd::from(listener)], task };
     let driver = choice.spawn(clock, vec![plan]).expect("a thread");
     driver.wait_until_ready(Duration::from_secs(20)).expect("a shard that polls");
-    let dials: Vec<_> =
-        (0..DIALS).map(|_| Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket")).collect();
+    let dials: Vec<_> = (0..DIALS).map(|_| Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket")).collect();
     let highest = dials.iter().map(AsRawFd::as_raw_fd).max().expect("some") as u64;
     let before = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, rustix::process::Rlimit { current: Some(highest + SPARE), ..before }).expect("a lower one");
+    setrlimit(Resource::Nofile, rustix::process::Rlimit { current: Some(highest + SPARE), ..before })
+        .expect("a lower one");
     let start = std::time::Instant::now();
     dials.iter().for_each(|dial| dial.connect(&address.into()).expect("the kernel queues it"));
     wait_until("a failure", || board.failed.load(Ordering::SeqCst) > 0);

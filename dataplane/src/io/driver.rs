@@ -194,6 +194,8 @@ fn run<B: Backend, T: Task>(
     seats: Arc<[Seat]>,
 ) -> Result<(), DriverError> {
     let Plan { cpu, listeners, mut task } = plan;
+    // Keys pass over the shard's stack while it works with them.
+    secret_memory::protect_stack();
     if let Some(cpu) = cpu {
         pin(cpu)?;
     }

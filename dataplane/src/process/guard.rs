@@ -71,6 +71,10 @@ impl Guard {
                 // It moves, or sleeps and is not late.
                 *seen = Seen { heartbeat, moved_at: until.map_or(now, |until| until.max(now)), ..*seen };
             }
+            if until.is_none() {
+                // Somebody took its flag down: it is to wake up now.
+                seen.moved_at = seen.moved_at.min(now);
+            }
             let late = now.since(seen.moved_at);
             if late >= STUCK {
                 return Err(DriverError::Stuck { shard, seconds: STUCK.as_secs() });

@@ -1,8 +1,8 @@
 //! Handles of cells, each made from typed labels: a cell outside a row cannot be named.
 
 use super::label::{
-    AcceptFailure, AdmissionRefusal, Destination, DialFailure, Direction, HandshakeState, LinkEnd, Origin, Outcome, PeerClass,
-    PeerRefusal, Queue, Request,
+    AcceptFailure, AdmissionRefusal, Destination, DialFailure, Direction, HandshakeState, LinkEnd, Origin, Outcome,
+    PeerClass, PeerRefusal, Queue, Request,
 };
 use super::registry::{Family, Kind};
 use crate::reason::DropReason;
