@@ -62,7 +62,10 @@ struct Watched {
 }
 
 fn watched(wakes_heard: usize) -> Watched {
-    let shared = Arc::new(Shared::new(Facts::new(&setup(1)).expect("a sound setup"), []));
+    let mut setup = setup(1);
+    // So often the shard wakes up by itself, if it does.
+    setup.times.reauth_interval_ms = 50;
+    let shared = Arc::new(Shared::new(Facts::new(&setup).expect("a sound setup"), []));
     let (counters, events, in_flight) = (Counters::heap(1), EventRings::heap(1), InFlight::heap(1));
     let instruments = Instruments {
         counters: counters.shard(0).expect("a row"),
@@ -87,7 +90,6 @@ fn watched(wakes_heard: usize) -> Watched {
 #[test]
 fn a_parked_shard_that_sleeps_past_its_time_is_woken() {
     let mut watched = watched(usize::MAX);
-    // Without documents a shard looks at the clock every second, so it sleeps past its time again and again.
     let start = std::time::Instant::now();
     while watched.counters.total(Counter::RESCUES) < 2 {
         assert!(start.elapsed() < Duration::from_secs(30), "nobody woke it");
