@@ -15,6 +15,7 @@ use crate::packet::pool::{Slot, SlotList};
 use crate::random::ShardRandom;
 use crate::time::Instant;
 use std::collections::VecDeque;
+use std::time::Duration;
 
 /// Nanoseconds of one slot: packets that become due in the same slot are mixed with each other.
 pub const TICK_NS: u64 = 250_000;
@@ -100,6 +101,12 @@ impl Wheel {
         let slot = self.ready.pop_front()?;
         self.len -= 1;
         Some(slot)
+    }
+
+    /// How late a packet is that becomes ready only now, and whether that is later than `slack` allows (server.md 3.8).
+    pub fn lateness(slot: &Slot, now: Instant, slack: Duration) -> (Duration, bool) {
+        let lateness = now.since(slot.due);
+        (lateness, lateness > slack)
     }
 
     /// When [`Wheel::advance`] has something to do next.

@@ -1,7 +1,7 @@
 //! The data plane of a mix node: links in, batches, unwrapping, replay look-up, delay, links out, one shard per core.
 //!
 //! It never allocates per packet, takes no lock on a packet's way, decides nothing about the network (documents and
-//! keys come in ready) and, outside [`io`], touches no socket and no clock.
+//! keys come in ready) and, outside [`io`] and [`process`], touches no socket and no clock.
 //!
 //! | module | what lives there |
 //! |---|---|
@@ -11,9 +11,11 @@
 //! | [`shared`] | what shards share: documents, keys, queues between them |
 //! | [`link`] | links to other nodes: handshakes, frames in, queues and frames out |
 //! | [`packet`] | slots for packets, and what happens to the packets in them |
+//! | [`ends`] | what ends at this node instead of passing through |
 //! | [`delay`] | the wheel in which packets wait until they are due |
 //! | [`account`] | where every packet went |
 //! | [`random`] | a shard's random numbers |
+//! | [`process`] | the process: the thread that talks to the control plane, and the shards' threads |
 //!
 //! # Running it
 //!
@@ -32,6 +34,7 @@
 
 pub mod account;
 pub mod delay;
+pub mod ends;
 pub mod io;
 pub mod link;
 pub mod packet;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`facts`] | what is fixed for the life of the data plane |
 //! | [`directory`] | documents as this node sees them, and the owner of each outgoing destination |
+//! | [`handshake_budget`] | how many unfinished handshakes there may be |
 //! | [`keys`] | loaded mix keys with their replay sets, and the link key |
 //! | [`port`] | where a shard is reached by the others: queues, parked flag, orders |
 //! | [`sessions`] | who is connected: of two connections of one peer the newer one stays |
@@ -15,17 +16,18 @@
 
 pub mod directory;
 pub mod facts;
+pub mod handshake_budget;
 pub mod keys;
 pub mod port;
 pub mod sessions;
 
-pub use directory::{Destination, Directory};
+pub use directory::{Destination, DestinationId, Directory};
 pub use facts::{Facts, FactsError};
+pub use handshake_budget::HandshakeBudget;
 pub use keys::{EpochKey, KeyRing};
 pub use port::{Order, Port};
 pub use sessions::Sessions;
 
-use crate::link::handshake_budget::HandshakeBudget;
 use interplane::snapshot::Snapshot;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -1,16 +1,17 @@
 //! A link that a peer opened: from the first byte to opened packets (server.md 3.2, 3.3).
 
-use super::handshake_budget::{ConnectionPermit, HandshakePermit};
 use super::handshaking::Handshaking;
 use crate::account::Account;
 use crate::io::{ConnId, Io, Sent};
+use crate::packet::batch::Backlog;
 use crate::packet::pool::{Slot, Source};
+use crate::packet::route::Sender;
 use crate::packet::slots::Slots;
+use crate::shared::handshake_budget::{ConnectionPermit, HandshakePermit};
 use crate::shared::sessions::SessionKey;
 use crate::time::Instant;
 use interplane::counter::{LinkEnd, Request};
 use interplane::{Counter, DropReason};
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use wire::command::Verdict;
 use wire::{Acceptor, Command, CommandId, CommandSet, FRAME_HEADER_BYTES, FrameOpener, PeerCredentials, Transport};
@@ -23,8 +24,6 @@ pub struct Incoming {
     pub address: SocketAddr,
     /// How far it is.
     pub stage: Stage,
-    /// Whether the shard has it on its list of links to read from.
-    pub is_listed: bool,
     /// Its place among all connections.
     pub permit: ConnectionPermit,
 }
@@ -62,7 +61,7 @@ pub struct Intake<'a> {
     /// Empty slots.
     pub slots: &'a mut Slots,
     /// Opened packets.
-    pub opened: &'a mut VecDeque<Box<Slot>>,
+    pub opened: &'a mut Backlog,
     /// The books.
     pub account: &'a mut Account,
     /// The commands of links.
@@ -169,7 +168,9 @@ impl Up {
                 if self.may_send {
                     slot.recv_at = intake.now;
                     slot.source = intake.source;
-                    intake.opened.push_back(slot);
+                    // A mix has no clients.
+                    slot.sender = Sender::default();
+                    intake.opened.push(slot);
                 } else {
                     intake.account.dropped(DropReason::IncomingOutOfEpoch, intake.now);
                     intake.slots.give(slot);

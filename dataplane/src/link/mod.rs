@@ -3,12 +3,10 @@
 //! | module | what lives there |
 //! |---|---|
 //! | [`handshaking`] | one unfinished handshake with its bytes |
-//! | [`handshake_budget`] | how many unfinished ones there may be |
 //! | [`incoming`] | a link that a peer opened: from received bytes to opened packets |
 //! | [`outgoing`] | the link to one destination: dialling, its queue, frames out |
 //! | [`out_buffer`] | sealed frames on their way into the connection |
 
-pub mod handshake_budget;
 pub mod handshaking;
 pub mod incoming;
 pub mod out_buffer;

@@ -14,10 +14,10 @@ use super::out_buffer::OutBuffer;
 use super::{KEEP_ALIVE, RECEIVE_LIMIT, SEND_LIMIT};
 use crate::account::{self, Account};
 use crate::io::{ConnId, Io, Recv};
-use crate::packet::pool::{DestinationId, Slot};
+use crate::packet::pool::Slot;
 use crate::packet::slots::Slots;
 use crate::random::ShardRandom;
-use crate::shared::Facts;
+use crate::shared::{DestinationId, Facts};
 use crate::time::Instant;
 use interplane::counter::{Direction, LinkEnd};
 use interplane::event::Peer as EventPeer;
@@ -50,8 +50,6 @@ pub struct Peer {
     pub id: DestinationId,
     /// The node.
     pub node: NodeId,
-    /// Whether the shard has it on its list of links to flush.
-    pub is_listed: bool,
     /// The link key that the newest descriptor gives it.
     link_key: Vec<u8>,
     stage: Stage,
@@ -104,7 +102,6 @@ impl Peer {
         Self {
             id,
             node,
-            is_listed: false,
             link_key: Vec::new(),
             stage: Stage::Waiting { until: now },
             queue: VecDeque::with_capacity(facts.link_queue_packets),
@@ -298,13 +295,13 @@ impl Peer {
     }
 
     /// The destination has left the directory: closes, and drops what waits.
-    pub fn remove<I: Io>(mut self: Box<Self>, with: &mut Surroundings<'_, I>) {
+    pub fn remove<I: Io>(mut self, with: &mut Surroundings<'_, I>) {
         self.close(LinkEnd::NoLongerValid, with);
         self.drop_queue(DropReason::OutgoingLinkClosed, with);
     }
 
     /// The node stops.
-    pub fn shut_down<I: Io>(mut self: Box<Self>, with: &mut Surroundings<'_, I>) {
+    pub fn shut_down<I: Io>(mut self, with: &mut Surroundings<'_, I>) {
         if self.is_up() {
             with.account.count(Counter::CONNECTIONS_CANCELLED);
         }

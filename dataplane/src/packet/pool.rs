@@ -13,18 +13,14 @@
 #[cfg(test)]
 mod tests;
 
+use super::route::{Arrival, Sender};
 use crate::time::Instant;
-use sphinx::NODE_ID_BYTES;
 use wire::command::COMMAND_HEADER_BYTES;
 use wire::{FRAME_BODY_TAG_BYTES, FRAME_HEADER_BYTES};
 
 /// Bytes around a packet in its slot and on the wire.
 pub const FRAME_OVERHEAD_BYTES: usize = FRAME_HEADER_BYTES + COMMAND_HEADER_BYTES + FRAME_BODY_TAG_BYTES;
 const PACKET_START: usize = FRAME_HEADER_BYTES + COMMAND_HEADER_BYTES;
-
-/// Names an outgoing destination: a place in the [`Directory`](crate::shared::Directory)'s table.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct DestinationId(pub u32);
 
 /// A packet and what the node knows about it.
 pub struct Slot {
@@ -39,10 +35,10 @@ pub struct Slot {
     pub dispatch_at: Instant,
     /// The link that it came in by.
     pub source: Source,
-    /// Where to send it, after routing.
-    pub next_hop: [u8; NODE_ID_BYTES],
-    /// Where to send it, as a place in the table.
-    pub destination: DestinationId,
+    /// What its link says about its sender.
+    pub sender: Sender,
+    /// What becomes of it, once it is routed.
+    pub arrival: Arrival,
 }
 
 /// Where a packet came from. The shard is the slot's home.
@@ -91,8 +87,8 @@ impl Slot {
             due: Instant::default(),
             dispatch_at: Instant::default(),
             source: Source::default(),
-            next_hop: [0; NODE_ID_BYTES],
-            destination: DestinationId::default(),
+            sender: Sender::default(),
+            arrival: Arrival::Deliver,
         })
     }
 
@@ -179,28 +175,6 @@ impl Drop for SlotList {
     /// One by one: the derived order would recurse once per slot.
     fn drop(&mut self) {
         while self.pop().is_some() {}
-    }
-}
-
-/// Who holds slots of a shard, at most: the size of its pool is the sum (written down, not guessed).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PoolSize {
-    /// Opened and waiting to be unwrapped, surplus queue included.
-    pub opened: usize,
-    /// The batch in the unwrapper, and one that another shard pulled.
-    pub unwrapping: usize,
-    /// In the wheel: line rate times mean delay, with room for bursts.
-    pub delayed: usize,
-    /// On the way to another shard, or back.
-    pub handed_over: usize,
-    /// In the queues of outgoing peers.
-    pub queued: usize,
-}
-
-impl PoolSize {
-    /// The sum.
-    pub fn slots(&self) -> usize {
-        self.opened + self.unwrapping + self.delayed + self.handed_over + self.queued
     }
 }
 

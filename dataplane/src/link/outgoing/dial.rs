@@ -3,7 +3,7 @@
 use super::{Peer, RECEIVE_LIMIT, Stage, Surroundings};
 use crate::io::{ConnectFailure, Io, Recv};
 use crate::link::handshaking::{Handshaking, Progress};
-use crate::packet::pool::DestinationId;
+use crate::shared::DestinationId;
 use crate::shared::directory::dial_addresses;
 use crypto_simd::random::Random;
 use crypto_simd::schemes::KemDecapsulationKey;

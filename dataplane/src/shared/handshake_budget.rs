@@ -1,7 +1,7 @@
 //! How many connections and unfinished handshakes there may be (server.md 3.1: the reference has no limits). Whoever
 //! connects makes this node compute before anything is known about it.
 
-use crate::shared::lock;
+use super::lock;
 use interplane::counter::AdmissionRefusal;
 use interplane::setup::Limits;
 use std::collections::HashMap;

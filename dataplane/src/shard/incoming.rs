@@ -1,0 +1,379 @@
+//! The links that peers opened to this shard: admission, handshakes, ends.
+
+mod receive;
+
+use super::context::{Context, Round};
+use super::deadlines::Deadlines;
+use super::table::Table;
+use crate::account;
+use crate::io::{ConnId, Io};
+use crate::link::RECEIVE_LIMIT;
+use crate::link::handshaking::{Handshaking, Progress};
+use crate::link::incoming::{Incoming, Stage, Up};
+use crate::link::outgoing::Waiter;
+use crate::shared::sessions::Seat;
+use crate::shared::{Facts, Order};
+use crate::time::Instant;
+use interplane::Counter;
+use interplane::counter::{AdmissionRefusal, Direction, LinkEnd, PeerClass};
+use interplane::event::Event as LogEvent;
+use pki::policy::Verdict;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use wire::{HandshakeError, Role};
+
+/// Bytes received at once: application batching is worth more than the choice of a runtime.
+const RECEIVE_BYTES: usize = 256 << 10;
+/// Between two looks at a link that is not read although its time is over.
+const UNREAD_INTERVAL: Duration = Duration::from_secs(1);
+/// Links that are asked about again in one round: documents change for all of them at once.
+const REAUTHENTICATED_MAX: usize = 128;
+/// Links that are looked at in one round because their deadlines have come.
+const TIMED_OUT_MAX: usize = 128;
+
+/// The links. Nothing here goes over all of them in one round.
+pub struct IncomingLinks {
+    links: Table<Link>,
+    /// Those that may have something to read, in the order in which they are read.
+    readable: VecDeque<ConnId>,
+    receive_buffer: Box<[u8]>,
+    deadlines: Deadlines,
+    /// The place at which the present authentication of all links goes on.
+    unasked: Option<usize>,
+    handshaking: u64,
+    up: u64,
+}
+
+struct Link {
+    incoming: Box<Incoming>,
+    /// It is in `readable`.
+    is_listed: bool,
+    /// It waits for a KEM operation.
+    waits_for_step: bool,
+}
+
+impl IncomingLinks {
+    /// None yet.
+    pub fn new(facts: &Facts) -> Self {
+        Self {
+            links: Table::default(),
+            readable: VecDeque::with_capacity(1024),
+            receive_buffer: vec![0; RECEIVE_BYTES.max(2 * facts.frame_bytes())].into_boxed_slice(),
+            deadlines: Deadlines::default(),
+            unasked: None,
+            handshaking: 0,
+            up: 0,
+        }
+    }
+
+    /// Whether a link may have something to read.
+    pub fn is_readable(&self) -> bool {
+        !self.readable.is_empty()
+    }
+
+    /// Whether links are left that the policy is to be asked about.
+    pub fn is_busy(&self) -> bool {
+        self.unasked.is_some()
+    }
+
+    /// When [`IncomingLinks::keep_house`] has something to do.
+    pub fn next_deadline(&self) -> Instant {
+        self.deadlines.next()
+    }
+
+    /// Admission gate, then the connection goes to the shard that has the fewest (server.md 3.1).
+    pub fn accept<I: Io>(&mut self, round: &mut Round<'_, I>, conn: ConnId, peer: SocketAddr) {
+        let context = &mut *round.context;
+        if context.shared.is_closing() {
+            refuse(context, round.io, conn, AdmissionRefusal::ShuttingDown);
+        } else if !round.sight.view().is_usable {
+            context.account.count(Counter::REFUSED_NO_PKI_DOC);
+            round.io.close(conn);
+        } else {
+            let shard = context.shared.deal();
+            if shard == context.index {
+                self.adopt(round, conn, peer);
+            } else {
+                round.io.hand_over(conn, shard);
+            }
+        }
+    }
+
+    /// Takes a connection that was dealt to this shard, and begins its handshake.
+    pub fn adopt<I: Io>(&mut self, round: &mut Round<'_, I>, conn: ConnId, address: SocketAddr) {
+        let context = &mut *round.context;
+        context.account.count(Counter::CONNECTIONS_ACCEPTED);
+        let (permit, handshake_permit) = match context.shared.budget().admit(address) {
+            Ok(permits) => permits,
+            Err(refusal) => {
+                count_ended(context);
+                return refuse(context, round.io, conn, refusal);
+            }
+        };
+        let Some(key) = round.sight.link_key().cloned() else {
+            count_ended(context);
+            return round.io.close(conn);
+        };
+        let facts = context.shared.facts();
+        let deadline = context.now + facts.handshake_timeout;
+        let config = facts.session(Role::Responder);
+        match Handshaking::new(&config, key, &facts.node_id, context.now, deadline, &mut context.random) {
+            Ok(handshake) => {
+                let stage = Stage::Handshaking(Box::new(handshake), handshake_permit);
+                let incoming = Box::new(Incoming { conn, address, stage, permit });
+                self.links.insert(conn, Link { incoming, is_listed: false, waits_for_step: false });
+                self.handshaking += 1;
+                self.deadlines.set(conn.index, deadline);
+                self.handle_ready(round, conn);
+            }
+            Err(_) => {
+                count_ended(context);
+                round.io.close(conn);
+            }
+        }
+    }
+
+    /// There is something to read from, or room to write to, a connection.
+    pub fn handle_ready<I: Io>(&mut self, round: &mut Round<'_, I>, conn: ConnId) {
+        let Some(link) = self.links.get_mut(conn) else { return };
+        match &mut link.incoming.stage {
+            Stage::Up(up) => {
+                if !up.flush(round.io, conn) {
+                    return self.close(round.context, round.io, conn, LinkEnd::Failed);
+                }
+                if !std::mem::replace(&mut link.is_listed, true) {
+                    self.readable.push_back(conn);
+                }
+            }
+            Stage::Handshaking(handshake, _) => match handshake.pump(round.io, conn) {
+                Progress::Waits => {}
+                Progress::Expensive | Progress::Authenticate => {
+                    if !std::mem::replace(&mut link.waits_for_step, true) {
+                        round.steps.push(Waiter::Incoming(conn));
+                    }
+                }
+                Progress::Done => self.finish(round, conn),
+                Progress::Failed(failure) => self.fail(round, conn, failure),
+            },
+        }
+    }
+
+    /// Takes the KEM operation for which a handshake has waited.
+    pub fn step<I: Io>(&mut self, round: &mut Round<'_, I>, conn: ConnId) {
+        let Some(link) = self.links.get_mut(conn) else { return };
+        link.waits_for_step = false;
+        let address = link.incoming.address;
+        let Stage::Handshaking(handshake, _) = &mut link.incoming.stage else { return };
+        let outcome = match handshake.pump(round.io, conn) {
+            Progress::Expensive => handshake.step(round.io.unix_now().as_secs(), &mut round.context.random),
+            Progress::Authenticate => authenticate(round, handshake, address),
+            Progress::Failed(failure) => Err(failure),
+            Progress::Waits | Progress::Done => Ok(()),
+        };
+        match outcome {
+            Ok(()) => self.handle_ready(round, conn),
+            Err(failure) => self.fail(round, conn, failure),
+        }
+    }
+
+    /// All messages are exchanged: sends the NoOp, registers the link, ends an older one of the same peer.
+    fn finish<I: Io>(&mut self, round: &mut Round<'_, I>, conn: ConnId) {
+        let Some(link) = self.links.remove(conn) else { return };
+        self.handshaking -= 1;
+        let Incoming { conn, address, stage, permit } = *link.incoming;
+        let Stage::Handshaking(handshake, handshake_permit) = stage else { return };
+        drop(handshake_permit);
+        let context = &mut *round.context;
+        let took = context.now.since(handshake.started_at);
+        let facts = context.shared.facts();
+        let up = match handshake.finish() {
+            Ok((transport, rest)) => {
+                let may_send = round.sight.judge_incoming(&transport.peer).may_send;
+                Up::new(transport, rest, &facts.commands(), may_send, facts.frame_bytes(), context.now)
+            }
+            Err(_) => None,
+        };
+        let Some(mut up) = up else {
+            count_ended(context);
+            self.deadlines.remove(conn.index);
+            return round.io.close(conn);
+        };
+        let is_flushed = up.flush(round.io, conn);
+        let replaced = context.shared.sessions().register(up.key, Seat { shard: context.index, conn });
+        let peer = account::peer(Some(&up.peer.additional_data), Some(address));
+        context.account.link_up(Direction::Incoming, peer, took);
+        let incoming = Box::new(Incoming { conn, address, stage: Stage::Up(Box::new(up)), permit });
+        self.links.insert(conn, Link { incoming, is_listed: true, waits_for_step: false });
+        self.up += 1;
+        self.deadlines.set(conn.index, context.now + RECEIVE_LIMIT);
+        self.readable.push_back(conn);
+        if let Some(older) = replaced {
+            self.replace(context, round.io, older);
+        }
+        if !is_flushed {
+            self.close(round.context, round.io, conn, LinkEnd::Failed);
+        }
+    }
+
+    /// Ends an older connection, here or on another shard.
+    fn replace(&mut self, context: &mut Context, io: &mut impl Io, older: Seat) {
+        if older.shard == context.index {
+            return self.close(context, io, older.conn, LinkEnd::Replaced);
+        }
+        if let Some(port) = context.shared.ports().get(older.shard) {
+            port.order(Order::Replace(older.conn));
+            if port.unpark() {
+                io.wake(older.shard);
+            }
+        }
+    }
+
+    /// What other shards ask for.
+    pub fn obey_orders(&mut self, context: &mut Context, io: &mut impl Io) {
+        for order in context.port().take_orders() {
+            match order {
+                Order::Replace(conn) => self.close(context, io, conn, LinkEnd::Replaced),
+            }
+        }
+    }
+
+    /// Ends a connection, whatever it is.
+    fn close(&mut self, context: &mut Context, io: &mut impl Io, conn: ConnId, end: LinkEnd) {
+        let Some(link) = self.links.remove(conn) else { return };
+        self.deadlines.remove(conn.index);
+        match &link.incoming.stage {
+            Stage::Handshaking(..) => self.handshaking -= 1,
+            Stage::Up(up) => {
+                self.up -= 1;
+                context.shared.sessions().forget(&up.key, Seat { shard: context.index, conn });
+                let peer = account::peer(Some(&up.peer.additional_data), Some(link.incoming.address));
+                context.account.link_down(Direction::Incoming, peer, end);
+            }
+        }
+        count_ended(context);
+        io.close(conn);
+    }
+
+    /// Ends a connection whose handshake failed.
+    fn fail<I: Io>(&mut self, round: &mut Round<'_, I>, conn: ConnId, failure: Box<HandshakeError>) {
+        let context = &mut *round.context;
+        if let Some(link) = self.links.get(conn)
+            && let Stage::Handshaking(handshake, _) = &link.incoming.stage
+        {
+            let id = handshake.peer().map(|peer| peer.additional_data.as_slice());
+            let peer = account::peer(id, Some(link.incoming.address));
+            let took = context.now.since(handshake.started_at);
+            context.account.handshake_failed(Direction::Incoming, &failure, peer, took);
+        }
+        self.close(context, round.io, conn, LinkEnd::Protocol);
+    }
+
+    /// Begins to ask the policy about every link; [`IncomingLinks::keep_house`] goes on with it.
+    pub fn reauthenticate(&mut self) {
+        self.unasked = Some(0);
+    }
+
+    /// Looks at some links that are to be asked about, and at those whose deadlines have come.
+    pub fn keep_house<I: Io>(&mut self, round: &mut Round<'_, I>) {
+        if let Some(first) = self.unasked {
+            let end = (first + REAUTHENTICATED_MAX).min(self.links.places());
+            for place in first..end {
+                if let Some((conn, _)) = self.links.at(place) {
+                    self.reauthenticate_one(round, conn);
+                }
+            }
+            self.unasked = Some(end).filter(|end| *end < self.links.places());
+        }
+        for _ in 0..TIMED_OUT_MAX {
+            let Some(place) = self.deadlines.pop_due(round.context.now) else { return };
+            let Some((conn, link)) = self.links.at(place as usize) else { continue };
+            let deadline = deadline(link, round.context.now);
+            if deadline > round.context.now {
+                self.deadlines.set(place, deadline);
+            } else {
+                self.time_out(round, conn);
+            }
+        }
+    }
+
+    /// Asks the policy about a live link (server.md 3.2).
+    fn reauthenticate_one<I: Io>(&mut self, round: &mut Round<'_, I>, conn: ConnId) {
+        let Some(link) = self.links.get_mut(conn) else { return };
+        let Stage::Up(up) = &mut link.incoming.stage else { return };
+        let verdict = round.sight.judge_incoming(&up.peer);
+        up.may_send = verdict.may_send;
+        if !verdict.valid {
+            let peer = account::peer(Some(&up.peer.additional_data), Some(link.incoming.address));
+            round.context.account.peer_refused(peer);
+            self.close(round.context, round.io, conn, LinkEnd::NoLongerValid);
+        }
+    }
+
+    fn time_out<I: Io>(&mut self, round: &mut Round<'_, I>, conn: ConnId) {
+        let Some(link) = self.links.get_mut(conn) else { return };
+        match &mut link.incoming.stage {
+            Stage::Handshaking(handshake, _) => {
+                let failure = handshake.timed_out();
+                self.fail(round, conn, failure);
+            }
+            Stage::Up(_) => self.close(round.context, round.io, conn, LinkEnd::Idle),
+        }
+    }
+
+    /// Ends all links.
+    pub fn shut_down(&mut self, context: &mut Context, io: &mut impl Io) {
+        for place in 0..self.links.places() {
+            if let Some((conn, _)) = self.links.at(place) {
+                self.close(context, io, conn, LinkEnd::Shutdown);
+            }
+        }
+    }
+
+    /// Sets the gauges of these links.
+    pub fn update_gauges(&self, context: &Context) {
+        context.account.set(Counter::connections(PeerClass::Handshaking), self.handshaking);
+        context.account.set(Counter::connections(PeerClass::Incoming), self.up);
+    }
+}
+
+/// A mix takes only nodes that the documents put before it (server.md 3.2).
+fn authenticate<I: Io>(
+    round: &mut Round<'_, I>,
+    handshake: &mut Handshaking,
+    address: SocketAddr,
+) -> Result<(), Box<HandshakeError>> {
+    let verdict = handshake.peer().map_or_else(Verdict::default, |peer| round.sight.judge_incoming(peer));
+    let context = &mut *round.context;
+    if verdict.valid {
+        return handshake.accept(&mut context.random);
+    }
+    let id = handshake.peer().map(|peer| peer.additional_data.as_slice());
+    let peer = account::peer(id, Some(address));
+    if verdict.link_key_mismatch {
+        context.account.tell(LogEvent::LinkKeyMismatch { peer });
+    }
+    context.account.peer_refused(peer);
+    Err(handshake.reject())
+}
+
+/// When a connection has been silent for too long. A link that waits to be read is not silent; it is looked at again
+/// after a while.
+fn deadline(link: &Link, now: Instant) -> Instant {
+    match &link.incoming.stage {
+        Stage::Handshaking(handshake, _) => handshake.deadline,
+        Stage::Up(up) if link.is_listed => (up.command_at + RECEIVE_LIMIT).max(now + UNREAD_INTERVAL),
+        Stage::Up(up) => up.command_at + RECEIVE_LIMIT,
+    }
+}
+
+fn refuse(context: &mut Context, io: &mut impl Io, conn: ConnId, reason: AdmissionRefusal) {
+    context.account.count(Counter::admission_refused(reason));
+    context.account.tell(LogEvent::AdmissionRefused { reason });
+    io.close(conn);
+}
+
+fn count_ended(context: &Context) {
+    context.port().connections.fetch_sub(1, Ordering::Relaxed);
+}
