@@ -78,6 +78,7 @@ impl Shared {
     /// Lets all shards go by a snapshot from their next round on. Owners of destinations stay owners.
     pub fn publish_directory(&self, snapshot: Snapshot) {
         let next = Directory::after(&self.directory.get(), snapshot, self.facts.shards);
+        self.budget.know(next.incoming_addresses());
         self.directory.publish(next);
     }
 

@@ -185,9 +185,15 @@ impl UnwrapStage {
             // Repetitions make a packet invalid before its tag is recorded.
             Ok(unwrapped) if unwrapped.commands.repeated => self.finish(at, Outcome::Drop(DropReason::UnwrapFailed)),
             Ok(unwrapped) => {
-                let outcome = match self.places[hint.index()][at].map(|place| key.replays.insert_at(place)) {
+                let is_early = hint == KeyHint::Next;
+                let insert = |place| match is_early {
+                    true => key.replays.insert_early_at(place),
+                    false => key.replays.insert_at(place),
+                };
+                let outcome = match self.places[hint.index()][at].map(insert) {
                     Some(Insert::New) => Outcome::New { unwrapped, key: hint },
                     Some(Insert::Seen) => Outcome::Drop(DropReason::Replay),
+                    Some(Insert::Full) | None if is_early => Outcome::Drop(DropReason::ReplayEarlyQuota),
                     Some(Insert::Full) | None => Outcome::Drop(DropReason::ReplaySetFull),
                 };
                 self.finish(at, outcome);

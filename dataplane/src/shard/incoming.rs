@@ -11,6 +11,7 @@ use crate::link::RECEIVE_LIMIT;
 use crate::link::handshaking::{Handshaking, Progress};
 use crate::link::incoming::{Incoming, Stage, Up};
 use crate::link::outgoing::Waiter;
+use crate::shared::handshake_budget::Admitted;
 use crate::shared::sessions::Seat;
 use crate::shared::{Facts, Order};
 use crate::time::Instant;
@@ -48,6 +49,8 @@ pub struct IncomingLinks {
 
 struct Link {
     incoming: Box<Incoming>,
+    /// The peer has sent its first message.
+    is_heard: bool,
     /// It is in `readable`.
     is_listed: bool,
     /// It waits for a KEM operation.
@@ -105,25 +108,29 @@ impl IncomingLinks {
     pub fn adopt<I: Io>(&mut self, round: &mut Round<'_, I>, conn: ConnId, address: SocketAddr) {
         let context = &mut *round.context;
         context.account.count(Counter::CONNECTIONS_ACCEPTED);
-        let (permit, handshake_permit) = match context.shared.budget().admit(address) {
-            Ok(permits) => permits,
+        let seat = Seat { shard: context.index, conn };
+        let Admitted { connection, handshake: permit, evicted } = match context.shared.budget().admit(address, seat) {
+            Ok(admitted) => admitted,
             Err(refusal) => {
                 count_ended(context);
                 return refuse(context, round.io, conn, refusal);
             }
         };
+        if let Some((older, limit)) = evicted {
+            self.order(context, round.io, older.shard, Order::Evict(older.conn, limit));
+        }
         let Some(key) = round.sight.link_key().cloned() else {
             count_ended(context);
             return round.io.close(conn);
         };
         let facts = context.shared.facts();
-        let deadline = context.now + facts.handshake_timeout;
+        let deadline = context.now + facts.first_message_timeout;
         let config = facts.session(Role::Responder);
         match Handshaking::new(&config, key, &facts.node_id, context.now, deadline, &mut context.random) {
             Ok(handshake) => {
-                let stage = Stage::Handshaking(Box::new(handshake), handshake_permit);
-                let incoming = Box::new(Incoming { conn, address, stage, permit });
-                self.links.insert(conn, Link { incoming, is_listed: false, waits_for_step: false });
+                let stage = Stage::Handshaking(Box::new(handshake), permit);
+                let incoming = Box::new(Incoming { conn, address, stage, permit: connection });
+                self.links.insert(conn, Link { incoming, is_heard: false, is_listed: false, waits_for_step: false });
                 self.handshaking += 1;
                 self.deadlines.set(conn.index, deadline);
                 self.handle_ready(round, conn);
@@ -147,11 +154,15 @@ impl IncomingLinks {
                     self.readable.push_back(conn);
                 }
             }
-            Stage::Handshaking(handshake, _) => match handshake.pump(round.io, conn) {
+            Stage::Handshaking(handshake, permit) => match handshake.pump(round.io, conn) {
                 Progress::Waits => {}
                 Progress::Expensive | Progress::Authenticate => {
+                    if !std::mem::replace(&mut link.is_heard, true) {
+                        permit.heard();
+                        handshake.deadline = handshake.started_at + round.context.shared.facts().handshake_timeout;
+                    }
                     if !std::mem::replace(&mut link.waits_for_step, true) {
-                        round.steps.push(Waiter::Incoming(conn));
+                        round.steps.push(Waiter::Incoming(conn), permit.is_of_neighbour());
                     }
                 }
                 Progress::Done => self.finish(round, conn),
@@ -202,40 +213,54 @@ impl IncomingLinks {
         };
         let is_flushed = up.flush(round.io, conn);
         let replaced = context.shared.sessions().register(up.key, Seat { shard: context.index, conn });
+        if let Ok(node) = up.peer.additional_data.as_slice().try_into() {
+            context.shared.budget().remember(node, address);
+        }
         let peer = account::peer(Some(&up.peer.additional_data), Some(address));
         context.account.link_up(Direction::Incoming, peer, took);
         let incoming = Box::new(Incoming { conn, address, stage: Stage::Up(Box::new(up)), permit });
-        self.links.insert(conn, Link { incoming, is_listed: true, waits_for_step: false });
+        self.links.insert(conn, Link { incoming, is_heard: true, is_listed: true, waits_for_step: false });
         self.up += 1;
         self.deadlines.set(conn.index, context.now + RECEIVE_LIMIT);
         self.readable.push_back(conn);
         if let Some(older) = replaced {
-            self.replace(context, round.io, older);
+            self.order(context, round.io, older.shard, Order::Replace(older.conn));
         }
         if !is_flushed {
             self.close(round.context, round.io, conn, LinkEnd::Failed);
         }
     }
 
-    /// Ends an older connection, here or on another shard.
-    fn replace(&mut self, context: &mut Context, io: &mut impl Io, older: Seat) {
-        if older.shard == context.index {
-            return self.close(context, io, older.conn, LinkEnd::Replaced);
+    /// Has something done, here or on another shard.
+    fn order(&mut self, context: &mut Context, io: &mut impl Io, shard: usize, order: Order) {
+        if shard == context.index {
+            return self.obey(context, io, order);
         }
-        if let Some(port) = context.shared.ports().get(older.shard) {
-            port.order(Order::Replace(older.conn));
+        if let Some(port) = context.shared.ports().get(shard) {
+            port.order(order);
             if port.unpark() {
-                io.wake(older.shard);
+                io.wake(shard);
             }
+        }
+    }
+
+    fn obey(&mut self, context: &mut Context, io: &mut impl Io, order: Order) {
+        match order {
+            Order::Replace(conn) => self.close(context, io, conn, LinkEnd::Replaced),
+            // It may have come further in the meantime.
+            Order::Evict(conn, limit) if self.links.get(conn).is_some_and(|link| !link.is_heard) => {
+                context.account.count(Counter::admission_refused(limit));
+                context.account.tell(LogEvent::AdmissionRefused { reason: limit });
+                self.close(context, io, conn, LinkEnd::Protocol);
+            }
+            Order::Evict(..) => {}
         }
     }
 
     /// What other shards ask for.
     pub fn obey_orders(&mut self, context: &mut Context, io: &mut impl Io) {
         for order in context.port().take_orders() {
-            match order {
-                Order::Replace(conn) => self.close(context, io, conn, LinkEnd::Replaced),
-            }
+            self.obey(context, io, order);
         }
     }
 

@@ -185,6 +185,9 @@ impl Shard {
         let (mut round, incoming, outgoing) = self.split(io);
         outgoing.take_over(&mut round);
         incoming.reauthenticate();
+        if self.sight.view().is_usable {
+            self.packets.check_size(&mut self.context, self.sight.view().delay_max);
+        }
         let serial = self.sight.directory().snapshot().serial;
         self.context.account.set(Counter::SNAPSHOT_SERIAL, serial);
         let port = self.context.port();

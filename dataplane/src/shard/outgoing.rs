@@ -212,7 +212,7 @@ impl OutgoingLinks {
         let Some(Some(link)) = self.links.get_mut(id.0 as usize) else { return };
         match pushed {
             Some(Pushed::Expensive) if !std::mem::replace(&mut link.waits_for_step, true) => {
-                round.steps.push(Waiter::Outgoing(id));
+                round.steps.push(Waiter::Outgoing(id), true);
             }
             Some(Pushed::Up) => self.list_for_flush(id),
             Some(Pushed::Expensive | Pushed::Waits) | None => {}

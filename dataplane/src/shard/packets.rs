@@ -11,12 +11,16 @@ use crate::packet::pool::Slot;
 use crate::packet::route::Arrival;
 use crate::packet::slots::Slots;
 use crate::packet::unwrap::{BatchContext, Outcome, UnwrapStage};
+use crate::shared::Port;
 use crate::time::Instant;
 use interplane::counter::Queue;
+use interplane::event::Event;
 use interplane::poison::ShardInFlight;
+use interplane::setup::PoolSize;
 use interplane::{Counter, DropReason, Histogram};
 use sphinx::SetupError;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Packets from other shards that enter the wheel in one round.
 const INBOX_MAX: usize = 256;
@@ -30,6 +34,8 @@ pub struct Packets {
     surplus_seen: usize,
     in_flight: ShardInFlight,
     wheel: Wheel,
+    /// The longest delay for which the number of slots was looked at.
+    delay_max_seen: Duration,
 }
 
 impl Packets {
@@ -43,6 +49,7 @@ impl Packets {
             surplus_seen: 0,
             in_flight,
             wheel: Wheel::new(context.now, facts.slots),
+            delay_max_seen: Duration::ZERO,
         })
     }
 
@@ -212,14 +219,37 @@ impl Packets {
         }
     }
 
-    /// Puts a packet into this shard's wheel, which may have a limit (server.md 3.8).
+    /// Puts a packet into this shard's wheel. Where the wheel is at its limit, or the pool of the packet's slot near its
+    /// end, a random packet is dropped for it (server.md 3.8): reading must not stop, or all links would stand still
+    /// because of those whose packets wait long.
     fn delay(&mut self, context: &mut Context, slot: Box<Slot>) {
+        let home = slot.home();
         self.wheel.insert(slot);
-        if let Some(most) = context.shared.facts().delayed_max
-            && self.wheel.len() > most
-            && let Some(slot) = self.wheel.remove_random(&mut context.random)
-        {
+        let is_full = context.shared.facts().delayed_max.is_some_and(|most| self.wheel.len() > most);
+        let overflow = if is_full {
+            self.wheel.remove_random(&mut context.random)
+        } else if context.shared.ports().get(home).is_some_and(Port::is_short) {
+            self.wheel.remove_random_of(home, &mut context.random)
+        } else {
+            None
+        };
+        if let Some(slot) = overflow {
             self.drop_packet(context, slot, DropReason::SchedulerQueueOverflow);
+        }
+    }
+
+    /// Tells the log, once for each document that changes it, when there are fewer slots than delays of up to
+    /// `delay_max` take at the line rate.
+    pub fn check_size(&mut self, context: &mut Context, delay_max: Duration) {
+        if std::mem::replace(&mut self.delay_max_seen, delay_max) == delay_max || context.index != 0 {
+            return;
+        }
+        let facts = context.shared.facts();
+        let needed = PoolSize::new(u64::from(facts.limits.packets_per_second), facts.shards as u64, delay_max).slots();
+        let slots = facts.slots as u64;
+        if needed > slots {
+            let delay_ms = u64::try_from(delay_max.as_millis()).unwrap_or(u64::MAX);
+            context.account.tell(Event::SlotsTooFew { delay_ms, needed, slots });
         }
     }
 

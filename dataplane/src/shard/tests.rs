@@ -3,6 +3,7 @@
 
 mod allocations;
 mod epochs;
+mod floods;
 mod forwarding;
 mod garbage;
 mod links;

@@ -70,6 +70,15 @@ impl Directory {
         &self.snapshot
     }
 
+    /// The nodes that may connect, with the addresses that documents give them.
+    pub fn incoming_addresses(&self) -> impl Iterator<Item = (NodeId, IpAddr)> {
+        let entries = self.view().documents().iter().flat_map(|map| map.neighbours(Direction::Incoming));
+        entries.flat_map(|entry| {
+            let urls = entry.addresses.iter().filter_map(|address| Url::parse(&address.url));
+            urls.filter_map(|url| Some((entry.id, url.host_and_port()?.0.parse().ok()?)))
+        })
+    }
+
     /// The documents.
     pub fn view(&self) -> &View {
         &self.snapshot.view

@@ -62,12 +62,16 @@ pub struct Facts {
     pub connect_timeout: Duration,
     /// Longest handshake.
     pub handshake_timeout: Duration,
+    /// Longest silence before a peer's first message.
+    pub first_message_timeout: Duration,
     /// Time between two authentications of a live link.
     pub reauth_interval: Duration,
     kem: &'static dyn Kem,
     sizes: CommandSizes,
 }
 
+/// The part of a handshake's time in which its first message must have come: it is sent without waiting for anything.
+const FIRST_MESSAGE_SHARE: u32 = 3;
 /// Fewest packets in the queue of one link (server.md 3.9).
 const LINK_QUEUE_PACKETS_MIN: usize = 64;
 
@@ -99,6 +103,7 @@ impl Facts {
             send_slack: Duration::from_millis(times.send_slack_ms),
             connect_timeout: Duration::from_millis(times.connect_timeout_ms),
             handshake_timeout: Duration::from_millis(times.handshake_timeout_ms),
+            first_message_timeout: Duration::from_millis(times.handshake_timeout_ms) / FIRST_MESSAGE_SHARE,
             reauth_interval: Duration::from_millis(times.reauth_interval_ms),
             kem: kem::by_name(&setup.wire_kem)?,
             sizes: CommandSizes::mixnet(geometry.packet_length, surb_reply_bytes),

@@ -62,8 +62,7 @@ pub fn setup(shards: u16) -> Setup {
         times: Times::default(),
         limits: Limits::default(),
         machine: Machine { shards, slots_per_shard: 2048, ..Machine::default() },
-        decoys: false,
-        rate_limit: false,
+        populates_replay_sets: false,
         replay_buckets: 1 << 16,
     }
 }

@@ -49,6 +49,8 @@ pub struct FakePeer {
     random: ShardRandom,
     /// Does not do the handshake: for tests that send garbage instead.
     pub mute: bool,
+    /// Says no more than the first message of its handshake.
+    pub stops_after_first_message: bool,
     /// Bytes per send, to cut frames at odd places.
     pub send_bytes_max: usize,
 }
@@ -90,6 +92,7 @@ impl FakePeer {
             dials_again: None,
             random: ShardRandom::new([node; 32]),
             mute: false,
+            stops_after_first_message: false,
             send_bytes_max: usize::MAX,
         }
     }
@@ -176,6 +179,7 @@ impl FakePeer {
         while let Stage::Shaking(shaking) = &mut session.stage {
             match shaking.pump(io, session.conn) {
                 Progress::Waits => return true,
+                Progress::Expensive if self.stops_after_first_message => return true,
                 Progress::Expensive => {
                     if shaking.step(io.unix_now().as_secs(), &mut self.random).is_err() {
                         return false;
