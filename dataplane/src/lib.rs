@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`time`] | monotonic time as a number |
 //! | [`io`] | the trait between shard and driver; the simulated network |
+//! | [`process`] | the data plane as a process: attaching, threads, the guard over them |
 //! | [`shard`] | the round: what one core does, in which order and how much of it at once |
 //! | [`shared`] | what shards share: documents, keys, queues between them |
 //! | [`link`] | links to other nodes: handshakes, frames in, queues and frames out |
