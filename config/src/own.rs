@@ -79,7 +79,7 @@ impl Default for Dataplane {
             shards: None,
             pin_cpus: Vec::new(),
             line_rate_packets_per_second: None,
-            batch_max: sphinx::BATCH_MAX,
+            batch_max: BATCH_PACKETS_MAX,
             batch_wait: Duration::from_micros(50),
             slots: None,
             run_as_two_units: false,
@@ -94,6 +94,8 @@ pub struct Controlplane {
     pub shutdown_withdraw: Option<bool>,
 }
 
+/// Most packets that are unwrapped together.
+pub const BATCH_PACKETS_MAX: usize = 32;
 const SHARDS_MAX: i64 = 256;
 const CPU_MAX: i64 = 4_095;
 
@@ -119,7 +121,7 @@ fn dataplane(raw: RawDataplane, findings: &mut Findings) -> Dataplane {
         let problem = format!("names {} processors for {shards} shards", pin_cpus.len());
         findings.error("pin-cpus", &at.place, problem, "name one processor for each shard");
     }
-    let batch_max = in_range(&raw.batch_max, 1..=sphinx::BATCH_MAX as i64, findings).unwrap_or(defaults.batch_max);
+    let batch_max = in_range(&raw.batch_max, 1..=BATCH_PACKETS_MAX as i64, findings).unwrap_or(defaults.batch_max);
     Dataplane {
         shards: shards.or(Some(pin_cpus.len())).and_then(NonZeroUsize::new),
         pin_cpus,

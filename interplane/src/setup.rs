@@ -16,7 +16,7 @@ use sphinx::Geometry;
 use std::time::Duration;
 
 /// Most packets of a batch.
-pub const BATCH_PACKETS_MAX: usize = sphinx::BATCH_MAX;
+pub const BATCH_PACKETS_MAX: usize = 32;
 
 /// The longest delay in networks with the usual rate of delays, 0.005 per millisecond.
 const DELAY_MS_USUAL: u64 = 5_527;

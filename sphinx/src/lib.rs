@@ -34,7 +34,7 @@ pub use geometry::{Geometry, GeometryError};
 pub use path::PathHop;
 pub use scheme::SetupError;
 pub use surb::{SurbError, decrypt_surb_payload};
-pub use unwrap::{BATCH_MAX, MixKey, UnwrapError, UnwrapErrorReason, Unwrapped, UnwrappedKind, Unwrapper, replay_tags};
+pub use unwrap::{MixKey, UnwrapError, UnwrapErrorReason, Unwrapped, UnwrappedKind, Unwrapper, replay_tags};
 
 /// Bytes of a node id: BLAKE2b-256 of the node's identity key.
 pub const NODE_ID_BYTES: usize = 32;

@@ -9,6 +9,9 @@ use pki::EpochClock;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+/// What the configuration accepts is what the data plane takes.
+const _: () = assert!(config::own::BATCH_PACKETS_MAX == interplane::setup::BATCH_PACKETS_MAX);
+
 /// Connections' worth of line rate that one peer's queue may hold, in milliseconds of it.
 const LINK_QUEUE_MS: u64 = 50;
 
