@@ -6,7 +6,7 @@
 //! work on the machine hardly touches. `cargo bench -p bench --bench shards`.
 
 use crypto_simd::random::{OsRandom, Random};
-use dataplane::io::{ConnId, Event, Io, Recv, Sent};
+use dataplane::io::{ConnId, Event, Io, Received, Sending, Target};
 use dataplane::shared::EpochKey;
 use dataplane::{Facts, Instant, Instruments, KeyRing, Next, Shard, Shared};
 use interplane::counter::{Counters, PeerClass};
@@ -25,14 +25,15 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 use sphinx::{Geometry, MixKey};
 use std::collections::{BTreeMap, VecDeque};
+use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 use std::time::Duration;
 use testnet::network::{NODE_NAME, Network, clock_starting_at, signing_key};
-use testnet::session::{Identity, unix_now};
-use wire::{Command, Handshake, Role, Transport, Want};
+use testnet::session::{Identity, Session, unix_now};
+use wire::{Command, Role};
 
 /// Packets of one round: long enough that the last packets' delay of 1 ms does not show.
 const PACKETS: usize = 16 << 10;
@@ -173,7 +174,13 @@ impl World {
                 };
                 let shard = Shard::new(index, Arc::clone(&shared), instruments, [index as u8; 32], Instant(0));
                 let shard = shard.map_err(|error| error.to_string())?;
-                let io = MemoryIo { shard: index, memory: Arc::clone(&memory), pipes: Vec::new() };
+                let io = MemoryIo {
+                    shard: index,
+                    memory: Arc::clone(&memory),
+                    pipes: Vec::new(),
+                    sent: VecDeque::new(),
+                    lent: Vec::new(),
+                };
                 threads.push(scope.spawn(move || run_shard(shard, io)));
             }
             let result = self.drive(&memory, &counters);
@@ -194,16 +201,15 @@ impl World {
                 continue;
             };
             let peer = self.network.downstream.iter().find(|peer| peer.address == Some(to)).ok_or("a strange dial")?;
-            let mut transport = self.shake_hands(memory, &pipe, Role::Responder, &peer.identity)?;
-            let set = self.network.mixnet_session(Role::Responder).command_set();
-            let mut frame = Vec::new();
-            transport.sealer.seal_command(&set, &Command::NoOp, &mut frame).map_err(|error| error.to_string())?;
+            let end = PipeEnd { memory: Arc::clone(memory), pipe: Arc::clone(&pipe) };
+            self.shake_hands(end, Role::Responder, &peer.identity)?;
             lock(&pipe.ends).swallows = true;
-            memory.write(&pipe, &frame);
             linked += 1;
         }
         let pipe = memory.dial(0);
-        let mut transport = self.shake_hands(memory, &pipe, Role::Initiator, &self.network.upstream[0].identity)?;
+        let end = PipeEnd { memory: Arc::clone(memory), pipe: Arc::clone(&pipe) };
+        let session = self.shake_hands(end, Role::Initiator, &self.network.upstream[0].identity)?;
+        let (_, mut transport) = session.into_parts()?;
         lock(&pipe.ends).swallows = true;
         let set = self.network.mixnet_session(Role::Initiator).command_set();
         let mut frames = Vec::new();
@@ -235,27 +241,8 @@ impl World {
         }
     }
 
-    fn shake_hands(&self, memory: &Memory, pipe: &Pipe, role: Role, identity: &Identity) -> Result<Transport, String> {
-        let failed = |error: Box<wire::HandshakeError>| error.to_string();
-        let config = self.network.mixnet_session(role);
-        let random = &mut OsRandom;
-        let mut handshake =
-            Handshake::new(&config, Arc::clone(&identity.link_key), &identity.id, random).map_err(failed)?;
-        loop {
-            match handshake.wants() {
-                Want::Write => {
-                    memory.write(pipe, handshake.pending_write());
-                    handshake.written();
-                }
-                Want::Read(bytes) => {
-                    let mut message = pipe.read_exactly(bytes);
-                    handshake.read(&mut message, unix_now().as_secs(), random).map_err(failed)?;
-                }
-                Want::Authenticate => handshake.accept(random).map_err(failed)?,
-                Want::Done => return handshake.into_transport().map_err(failed),
-                Want::Closed => return Err("the handshake ended".into()),
-            }
-        }
+    fn shake_hands(&self, pipe: PipeEnd, role: Role, identity: &Identity) -> Result<Session<PipeEnd>, String> {
+        Session::over(pipe, &self.network.mixnet_session(role), identity, |_| true)
     }
 }
 
@@ -373,16 +360,35 @@ impl Memory {
     }
 }
 
-impl Pipe {
-    fn read_exactly(&self, bytes: usize) -> Vec<u8> {
+/// The end of a connection that no shard has, as a thing that blocks.
+struct PipeEnd {
+    memory: Arc<Memory>,
+    pipe: Arc<Pipe>,
+}
+
+impl Read for PipeEnd {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         loop {
-            let mut ends = lock(&self.ends);
-            if ends.from_shard.len() >= bytes {
-                return ends.from_shard.drain(..bytes).collect();
+            let mut ends = lock(&self.pipe.ends);
+            if !ends.from_shard.is_empty() || buffer.is_empty() {
+                let count = ends.from_shard.len().min(buffer.len());
+                ends.from_shard.drain(..count).zip(buffer).for_each(|(byte, place)| *place = byte);
+                return Ok(count);
             }
             drop(ends);
             std::thread::sleep(Duration::from_micros(50));
         }
+    }
+}
+
+impl Write for PipeEnd {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.memory.write(&self.pipe, bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
@@ -395,6 +401,9 @@ struct MemoryIo {
     shard: usize,
     memory: Arc<Memory>,
     pipes: Vec<Option<Arc<Pipe>>>,
+    /// Buffers to be given back.
+    sent: VecDeque<(ConnId, Vec<u8>)>,
+    lent: Vec<u8>,
 }
 
 impl MemoryIo {
@@ -420,6 +429,10 @@ impl Io for MemoryIo {
     }
 
     fn next_event(&mut self) -> Option<Event> {
+        if let Some((conn, buffer)) = self.sent.pop_front() {
+            let taken = buffer.len();
+            return Some(Event::Sent { conn, buffer, taken });
+        }
         let arrival = lock(&self.memory.seats[self.shard]).arrivals.pop_front()?;
         let peer = SocketAddr::from(([192, 0, 2, 98], 1));
         Some(match arrival {
@@ -430,43 +443,56 @@ impl Io for MemoryIo {
         })
     }
 
-    fn recv(&mut self, conn: ConnId, buffer: &mut [u8]) -> Recv {
-        let Some(pipe) = self.pipe(conn) else { return Recv::Failed };
+    fn recv(&mut self, conn: ConnId, bytes_max: usize) -> Received<'_> {
+        let at = self.now();
+        let Some(Some(pipe)) = self.pipes.get(conn.index as usize) else { return Received::Failed };
         let ends = &mut *lock(&pipe.ends);
         let bytes = &ends.to_shard[ends.read..];
-        let count = bytes.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&bytes[..count]);
+        let count = bytes.len().min(bytes_max);
+        if count == 0 {
+            return Received::WouldBlock;
+        }
+        self.lent.clear();
+        self.lent.extend_from_slice(&bytes[..count]);
         ends.read += count;
-        if count > 0 { Recv::Bytes(count) } else { Recv::WouldBlock }
+        Received::Bytes { bytes: &mut self.lent, at }
     }
 
-    fn send(&mut self, conn: ConnId, bytes: &[u8]) -> Sent {
-        let Some(pipe) = self.pipe(conn) else { return Sent::Failed };
+    fn send(&mut self, conn: ConnId, buffer: Vec<u8>) {
+        let Some(pipe) = self.pipe(conn) else { return };
         let mut ends = lock(&pipe.ends);
         if !ends.swallows {
-            ends.from_shard.extend_from_slice(bytes);
+            ends.from_shard.extend_from_slice(&buffer);
         }
-        Sent::Bytes(bytes.len())
+        drop(ends);
+        self.sent.push_back((conn, buffer));
     }
 
-    fn connect(&mut self, to: SocketAddr) -> ConnId {
+    fn sending(&self, conn: ConnId) -> Option<Sending> {
+        let (_, buffer) = self.sent.iter().find(|(sent, _)| *sent == conn)?;
+        Some(Sending { taken: buffer.len(), progress_at: self.now() })
+    }
+
+    fn connect(&mut self, to: Target) -> ConnId {
         let pipe = Arc::new(Pipe::default());
         let conn = self.add(Arc::clone(&pipe));
-        lock(&self.memory.dialled).push((to, pipe));
+        lock(&self.memory.dialled).push((to.address, pipe));
         self.memory.post(self.shard, Arrival::Connected(conn));
         conn
     }
 
-    fn hand_over(&mut self, conn: ConnId, to_shard: usize) {
-        if let Some(pipe) = self.pipes.get_mut(conn.index as usize).and_then(Option::take) {
-            self.memory.post(to_shard, Arrival::Adopted(pipe));
-        }
+    fn hand_over(&mut self, conn: ConnId, to_shard: usize) -> bool {
+        let pipe = self.pipes.get_mut(conn.index as usize).and_then(Option::take);
+        let is_there = pipe.is_some();
+        pipe.into_iter().for_each(|pipe| self.memory.post(to_shard, Arrival::Adopted(pipe)));
+        is_there
     }
 
-    fn close(&mut self, conn: ConnId) {
+    fn close(&mut self, conn: ConnId) -> usize {
         if let Some(pipe) = self.pipes.get_mut(conn.index as usize) {
             *pipe = None;
         }
+        0
     }
 
     fn wake(&mut self, shard: usize) {

@@ -7,13 +7,12 @@ use super::deadlines::Deadlines;
 use super::table::Table;
 use crate::account;
 use crate::io::{ConnId, Io};
-use crate::link::RECEIVE_LIMIT;
-use crate::link::handshaking::{Handshaking, Progress};
-use crate::link::incoming::{Incoming, Stage, Up};
+use crate::link::carry::Progress;
+use crate::link::incoming::{Handshaking, Incoming, Stage};
 use crate::link::outgoing::Waiter;
+use crate::shared::Order;
 use crate::shared::handshake_budget::Admitted;
 use crate::shared::sessions::Seat;
-use crate::shared::{Facts, Order};
 use crate::time::Instant;
 use interplane::Counter;
 use interplane::counter::{AdmissionRefusal, Direction, LinkEnd, PeerClass};
@@ -23,12 +22,12 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use wire::{HandshakeError, Role};
+use wire::link::{Due, End};
 
-/// Bytes received at once: application batching is worth more than the choice of a runtime.
-const RECEIVE_BYTES: usize = 256 << 10;
 /// Between two looks at a link that is not read although its time is over.
 const UNREAD_INTERVAL: Duration = Duration::from_secs(1);
+/// Between two looks at the deadlines of one link.
+const LEAST_INTERVAL: Duration = Duration::from_millis(1);
 /// Links that are asked about again in one round: documents change for all of them at once.
 const REAUTHENTICATED_MAX: usize = 128;
 /// Links that are looked at in one round because their deadlines have come.
@@ -39,7 +38,6 @@ pub struct IncomingLinks {
     links: Table<Link>,
     /// Those that may have something to read, in the order in which they are read.
     readable: VecDeque<ConnId>,
-    receive_buffer: Box<[u8]>,
     deadlines: Deadlines,
     /// The place at which the present authentication of all links goes on.
     unasked: Option<usize>,
@@ -59,11 +57,10 @@ struct Link {
 
 impl IncomingLinks {
     /// None yet.
-    pub fn new(facts: &Facts) -> Self {
+    pub fn new() -> Self {
         Self {
             links: Table::default(),
             readable: VecDeque::with_capacity(1024),
-            receive_buffer: vec![0; RECEIVE_BYTES.max(2 * facts.frame_bytes())].into_boxed_slice(),
             deadlines: Deadlines::default(),
             unasked: None,
             handshaking: 0,
@@ -98,8 +95,9 @@ impl IncomingLinks {
             let shard = context.shared.deal();
             if shard == context.index {
                 self.adopt(round, conn, peer);
-            } else {
-                round.io.hand_over(conn, shard);
+            } else if !round.io.hand_over(conn, shard) {
+                // It is closed, and does not count as that shard's.
+                context.shared.ports()[shard].connections.fetch_sub(1, Ordering::Relaxed);
             }
         }
     }
@@ -121,25 +119,16 @@ impl IncomingLinks {
         }
         let Some(key) = round.sight.link_key().cloned() else {
             count_ended(context);
-            return round.io.close(conn);
+            round.io.close(conn);
+            return;
         };
-        let facts = context.shared.facts();
-        let deadline = context.now + facts.first_message_timeout;
-        let config = facts.session(Role::Responder);
-        match Handshaking::new(&config, key, &facts.node_id, context.now, deadline, &mut context.random) {
-            Ok(handshake) => {
-                let stage = Stage::Handshaking(Box::new(handshake), permit);
-                let incoming = Box::new(Incoming { conn, address, stage, permit: connection });
-                self.links.insert(conn, Link { incoming, is_heard: false, is_listed: false, waits_for_step: false });
-                self.handshaking += 1;
-                self.deadlines.set(conn.index, deadline);
-                self.handle_ready(round, conn);
-            }
-            Err(_) => {
-                count_ended(context);
-                round.io.close(conn);
-            }
-        }
+        let handshake = Handshaking::new(context.shared.facts(), key, context.now);
+        self.deadlines.set(conn.index, handshake.next_timeout());
+        self.handshaking += 1;
+        let stage = Stage::Handshaking(Box::new(handshake), permit);
+        let incoming = Box::new(Incoming { conn, address, stage, permit: connection });
+        self.links.insert(conn, Link { incoming, is_heard: false, is_listed: false, waits_for_step: false });
+        self.handle_ready(round, conn);
     }
 
     /// There is something to read from, or room to write to, a connection.
@@ -147,28 +136,39 @@ impl IncomingLinks {
         let Some(link) = self.links.get_mut(conn) else { return };
         match &mut link.incoming.stage {
             Stage::Up(up) => {
-                if !up.flush(round.io, conn) {
-                    return self.close(round.context, round.io, conn, LinkEnd::Failed);
-                }
+                up.flush(round.io, conn);
                 if !std::mem::replace(&mut link.is_listed, true) {
                     self.readable.push_back(conn);
                 }
             }
-            Stage::Handshaking(handshake, permit) => match handshake.pump(round.io, conn) {
+            Stage::Handshaking(handshake, permit) => match handshake.pump(round.io, conn, round.context.now) {
                 Progress::Waits => {}
-                Progress::Expensive | Progress::Authenticate => {
+                Progress::Due(_) => {
                     if !std::mem::replace(&mut link.is_heard, true) {
                         permit.heard();
-                        handshake.deadline = handshake.started_at + round.context.shared.facts().handshake_timeout;
                     }
                     if !std::mem::replace(&mut link.waits_for_step, true) {
                         round.steps.push(Waiter::Incoming(conn), permit.is_of_neighbour());
                     }
                 }
-                Progress::Done => self.finish(round, conn),
-                Progress::Failed(failure) => self.fail(round, conn, failure),
+                Progress::Up => self.finish(round, conn),
+                Progress::Ended(end) => self.fail(round, conn, end),
             },
         }
+    }
+
+    /// A buffer comes back, of which the connection took so much.
+    pub fn handle_sent<I: Io>(&mut self, round: &mut Round<'_, I>, conn: ConnId, buffer: Vec<u8>, taken: usize) {
+        let Some(link) = self.links.get_mut(conn) else { return };
+        match &mut link.incoming.stage {
+            Stage::Handshaking(handshake, _) => handshake.handle_sent(buffer, taken),
+            Stage::Up(up) => {
+                if let Some(end) = up.handle_sent(buffer, taken) {
+                    return self.close(round.context, round.io, conn, end);
+                }
+            }
+        }
+        self.handle_ready(round, conn);
     }
 
     /// Takes the KEM operation for which a handshake has waited.
@@ -177,16 +177,15 @@ impl IncomingLinks {
         link.waits_for_step = false;
         let address = link.incoming.address;
         let Stage::Handshaking(handshake, _) = &mut link.incoming.stage else { return };
-        let outcome = match handshake.pump(round.io, conn) {
-            Progress::Expensive => handshake.step(round.io.unix_now().as_secs(), &mut round.context.random),
-            Progress::Authenticate => authenticate(round, handshake, address),
-            Progress::Failed(failure) => Err(failure),
-            Progress::Waits | Progress::Done => Ok(()),
-        };
-        match outcome {
-            Ok(()) => self.handle_ready(round, conn),
-            Err(failure) => self.fail(round, conn, failure),
+        match handshake.due() {
+            Some(Due::Step) => {
+                let unix_seconds = round.io.unix_now().as_secs();
+                handshake.step(round.context.now, unix_seconds, &mut round.context.random);
+            }
+            Some(Due::Decision) => authenticate(round, handshake, address),
+            None => {}
         }
+        self.handle_ready(round, conn);
     }
 
     /// All messages are exchanged: sends the NoOp, registers the link, ends an older one of the same peer.
@@ -198,20 +197,14 @@ impl IncomingLinks {
         drop(handshake_permit);
         let context = &mut *round.context;
         let took = context.now.since(handshake.started_at);
-        let facts = context.shared.facts();
-        let up = match handshake.finish() {
-            Ok((transport, rest)) => {
-                let may_send = round.sight.judge_incoming(&transport.peer).may_send;
-                Up::new(transport, rest, &facts.commands(), may_send, facts.frame_bytes(), context.now)
-            }
-            Err(_) => None,
-        };
-        let Some(mut up) = up else {
+        let Some(mut up) = handshake.finish(|peer| round.sight.judge_incoming(peer).may_send) else {
             count_ended(context);
             self.deadlines.remove(conn.index);
-            return round.io.close(conn);
+            round.io.close(conn);
+            return;
         };
-        let is_flushed = up.flush(round.io, conn);
+        up.flush(round.io, conn);
+        self.deadlines.set(conn.index, up.next_timeout());
         let replaced = context.shared.sessions().register(up.key, Seat { shard: context.index, conn });
         if let Ok(node) = up.peer.additional_data.as_slice().try_into() {
             context.shared.budget().remember(node, address);
@@ -221,13 +214,9 @@ impl IncomingLinks {
         let incoming = Box::new(Incoming { conn, address, stage: Stage::Up(Box::new(up)), permit });
         self.links.insert(conn, Link { incoming, is_heard: true, is_listed: true, waits_for_step: false });
         self.up += 1;
-        self.deadlines.set(conn.index, context.now + RECEIVE_LIMIT);
         self.readable.push_back(conn);
         if let Some(older) = replaced {
             self.order(context, round.io, older.shard, Order::Replace(older.conn));
-        }
-        if !is_flushed {
-            self.close(round.context, round.io, conn, LinkEnd::Failed);
         }
     }
 
@@ -282,9 +271,10 @@ impl IncomingLinks {
     }
 
     /// Ends a connection whose handshake failed.
-    fn fail<I: Io>(&mut self, round: &mut Round<'_, I>, conn: ConnId, failure: Box<HandshakeError>) {
+    fn fail<I: Io>(&mut self, round: &mut Round<'_, I>, conn: ConnId, end: End) {
         let context = &mut *round.context;
-        if let Some(link) = self.links.get(conn)
+        if let End::Handshake(failure) = end
+            && let Some(link) = self.links.get(conn)
             && let Stage::Handshaking(handshake, _) = &link.incoming.stage
         {
             let id = handshake.peer().map(|peer| peer.additional_data.as_slice());
@@ -340,10 +330,17 @@ impl IncomingLinks {
         let Some(link) = self.links.get_mut(conn) else { return };
         match &mut link.incoming.stage {
             Stage::Handshaking(handshake, _) => {
-                let failure = handshake.timed_out();
-                self.fail(round, conn, failure);
+                handshake.handle_timeout(round.context.now, &mut round.context.random);
+                self.deadlines.set(conn.index, handshake.next_timeout().max(round.context.now + LEAST_INTERVAL));
+                self.handle_ready(round, conn);
             }
-            Stage::Up(_) => self.close(round.context, round.io, conn, LinkEnd::Idle),
+            Stage::Up(up) => {
+                let (now, random) = (round.context.now, &mut round.context.random);
+                match up.handle_timeout(round.io, conn, now, random) {
+                    Some(end) => self.close(round.context, round.io, conn, end),
+                    None => self.deadlines.set(conn.index, up.next_timeout().max(now + LEAST_INTERVAL)),
+                }
+            }
         }
     }
 
@@ -364,15 +361,11 @@ impl IncomingLinks {
 }
 
 /// A mix takes only nodes that the documents put before it (server.md 3.2).
-fn authenticate<I: Io>(
-    round: &mut Round<'_, I>,
-    handshake: &mut Handshaking,
-    address: SocketAddr,
-) -> Result<(), Box<HandshakeError>> {
+fn authenticate<I: Io>(round: &mut Round<'_, I>, handshake: &mut Handshaking, address: SocketAddr) {
     let verdict = handshake.peer().map_or_else(Verdict::default, |peer| round.sight.judge_incoming(peer));
     let context = &mut *round.context;
     if verdict.valid {
-        return handshake.accept(&mut context.random);
+        return handshake.accept(context.now, &mut context.random);
     }
     let id = handshake.peer().map(|peer| peer.additional_data.as_slice());
     let peer = account::peer(id, Some(address));
@@ -380,16 +373,16 @@ fn authenticate<I: Io>(
         context.account.tell(LogEvent::LinkKeyMismatch { peer });
     }
     context.account.peer_refused(peer);
-    Err(handshake.reject())
+    handshake.reject();
 }
 
 /// When a connection has been silent for too long. A link that waits to be read is not silent; it is looked at again
 /// after a while.
 fn deadline(link: &Link, now: Instant) -> Instant {
     match &link.incoming.stage {
-        Stage::Handshaking(handshake, _) => handshake.deadline,
-        Stage::Up(up) if link.is_listed => (up.command_at + RECEIVE_LIMIT).max(now + UNREAD_INTERVAL),
-        Stage::Up(up) => up.command_at + RECEIVE_LIMIT,
+        Stage::Handshaking(handshake, _) => handshake.next_timeout(),
+        Stage::Up(up) if link.is_listed => up.next_timeout().max(now + UNREAD_INTERVAL),
+        Stage::Up(up) => up.next_timeout(),
     }
 }
 

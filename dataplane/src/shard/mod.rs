@@ -35,6 +35,7 @@ use crate::shared::Shared;
 use crate::time::Instant;
 use context::{Context, Round};
 use incoming::IncomingLinks;
+use interplane::event::{Detail, Event as LogEvent};
 use interplane::poison::ShardInFlight;
 use interplane::ring::EventWriter;
 use interplane::{Counter, ShardCounters};
@@ -47,8 +48,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use steps::Steps;
 
-/// Packets that leave the wheel in one round.
-const EXPIRIES_MAX: usize = 256;
+/// Packets that leave the wheel in one round: what one link takes at once, in its buffers and its queue.
+const EXPIRIES_MAX: usize = 128;
 /// Events handled in one round.
 const EVENTS_MAX: usize = 256;
 /// How long a shard without free slots sleeps although there is something to read.
@@ -106,7 +107,7 @@ impl Shard {
         let facts = context.shared.facts();
         Ok(Self {
             sight: Sight::new(&context.shared),
-            incoming: IncomingLinks::new(facts),
+            incoming: IncomingLinks::new(),
             outgoing: OutgoingLinks::new(),
             steps: Steps::default(),
             packets: Packets::new(&context, in_flight)?,
@@ -137,6 +138,8 @@ impl Shard {
         self.expire(io);
         let (mut round, _, outgoing) = self.split(io);
         outgoing.flush(&mut round);
+        // Most of what was handed over has been sent by now; its buffers need no round of their own.
+        let more_events = self.handle_events(io) || more_events;
         self.rest(io, more_events)
     }
 
@@ -178,12 +181,10 @@ impl Shard {
 
     /// Goes by what was published, and by the part of the epoch that has begun.
     fn take_over(&mut self, io: &mut impl Io) {
-        if !self.sight.take_over(&self.context.shared, io.unix_now()) {
-            return;
-        }
+        let Some(news) = self.sight.take_over(&self.context.shared, io.unix_now()) else { return };
         self.reauthenticate_at = self.context.now + self.context.shared.facts().reauth_interval;
         let (mut round, incoming, outgoing) = self.split(io);
-        outgoing.take_over(&mut round);
+        outgoing.take_over(&mut round, news);
         incoming.reauthenticate();
         if self.sight.view().is_usable {
             self.packets.check_size(&mut self.context, self.sight.view().delay_max);
@@ -217,10 +218,14 @@ impl Shard {
                     Some(id) => outgoing.handle_readable(&mut round, id),
                     None => incoming.handle_ready(&mut round, conn),
                 },
-                Event::Writable { conn } => match outgoing.find(conn) {
-                    Some(id) => outgoing.handle_writable(&mut round, id),
-                    None => incoming.handle_ready(&mut round, conn),
+                Event::Sent { conn, buffer, taken } => match outgoing.find(conn) {
+                    Some(id) => outgoing.handle_sent(&mut round, id, buffer, taken),
+                    None => incoming.handle_sent(&mut round, conn, buffer, taken),
                 },
+                Event::AcceptFailed { code, .. } => {
+                    let error = std::io::Error::from_raw_os_error(code);
+                    round.context.account.tell(LogEvent::AcceptFailed { detail: Detail::new(error) });
+                }
             }
         }
         true

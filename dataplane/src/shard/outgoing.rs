@@ -2,6 +2,7 @@
 
 use super::context::{Context, Round};
 use super::deadlines::Deadlines;
+use super::sight::News;
 use super::table::Table;
 use crate::io::{ConnId, ConnectFailure, Io};
 use crate::link::outgoing::{Judge, Peer, Pushed, Surroundings, Waiter};
@@ -95,9 +96,14 @@ impl OutgoingLinks {
     }
 
     /// Documents, keys or the part of the epoch have changed: links that are wanted come, others go.
-    pub fn take_over<I: Io>(&mut self, round: &mut Round<'_, I>) {
+    pub fn take_over<I: Io>(&mut self, round: &mut Round<'_, I>, news: News) {
         self.create(round);
         self.reauthenticate(round);
+        if news.may_reach_others {
+            for place in 0..self.links.len() {
+                self.with_peer(DestinationId(place as u32), round, |peer, _, with| peer.dial_afresh(with));
+            }
+        }
     }
 
     /// Makes links for destinations that this shard owns and has no link for. None is ended here: a link that is no
@@ -190,10 +196,10 @@ impl OutgoingLinks {
         self.after_push(round, id, pushed);
     }
 
-    /// There is room to send.
-    pub fn handle_writable<I: Io>(&mut self, round: &mut Round<'_, I>, id: DestinationId) {
+    /// A buffer comes back, of which the connection took so much.
+    pub fn handle_sent<I: Io>(&mut self, round: &mut Round<'_, I>, id: DestinationId, buffer: Vec<u8>, taken: usize) {
         let pushed = self.with_peer(id, round, |peer, judge, with| {
-            peer.handle_writable(with);
+            peer.handle_sent(buffer, taken, with);
             peer.push(judge, with)
         });
         self.after_push(round, id, pushed);

@@ -19,6 +19,13 @@ pub struct Sight {
     view: EpochView,
 }
 
+/// What a change means for links.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct News {
+    /// There is a new document or a new epoch: who could not be reached before may be now.
+    pub may_reach_others: bool,
+}
+
 impl Sight {
     /// Nothing is seen yet; what is there already is taken over in the first round, like everything that comes later.
     pub fn new(shared: &Shared) -> Self {
@@ -32,14 +39,15 @@ impl Sight {
         }
     }
 
-    /// Takes over what was published since the last round, and works out anew what it means when it is time to; true
-    /// if anything may have changed.
-    pub fn take_over(&mut self, shared: &Shared, unix: Duration) -> bool {
+    /// Takes over what was published since the last round, and works out anew what it means when it is time to; none if
+    /// nothing has changed.
+    pub fn take_over(&mut self, shared: &Shared, unix: Duration) -> Option<News> {
         let directory = shared.directory().newer(&mut self.directory_seen);
         let keys = shared.keys().newer(&mut self.keys_seen);
         if directory.is_none() && keys.is_none() && self.view.holds(unix) {
-            return false;
+            return None;
         }
+        let (is_new_document, epoch) = (directory.is_some(), self.view.epoch.epoch);
         if let Some(directory) = directory {
             self.directory = directory;
         }
@@ -47,7 +55,7 @@ impl Sight {
             self.keys = keys;
         }
         self.view.renew(shared.facts(), &self.directory, &self.keys, unix);
-        true
+        Some(News { may_reach_others: is_new_document || self.view.epoch.epoch != epoch })
     }
 
     /// Whether something was published since [`Sight::take_over`].

@@ -2,6 +2,7 @@
 //! test follows from one seed.
 
 mod allocations;
+mod dials;
 mod epochs;
 mod floods;
 mod forwarding;
@@ -12,4 +13,5 @@ mod nodes;
 mod peers;
 mod replays;
 mod sharing;
+mod sockets;
 mod threads;

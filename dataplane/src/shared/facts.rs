@@ -8,6 +8,7 @@ use pki::neighbours::Role;
 use pki::{EpochClock, NodeId};
 use sphinx::Geometry;
 use std::time::Duration;
+use wire::link::Limits as LinkLimits;
 use wire::{CommandSet, CommandSizes, Role as LinkRole, SessionConfig};
 
 /// Why a data plane cannot run with a setup.
@@ -62,16 +63,17 @@ pub struct Facts {
     pub connect_timeout: Duration,
     /// Longest handshake.
     pub handshake_timeout: Duration,
-    /// Longest silence before a peer's first message.
-    pub first_message_timeout: Duration,
     /// Time between two authentications of a live link.
     pub reauth_interval: Duration,
     kem: &'static dyn Kem,
     sizes: CommandSizes,
 }
 
-/// The part of a handshake's time in which its first message must have come: it is sent without waiting for anything.
-const FIRST_MESSAGE_SHARE: u32 = 3;
+/// What is sealed ahead for one link: so much if frames are small, but not too few of them and not too many.
+const OUTPUT_BYTES: usize = 256 << 10;
+const OUTPUT_FRAMES_MIN: usize = 16;
+const OUTPUT_FRAMES_MAX: usize = 64;
+
 /// Fewest packets in the queue of one link (server.md 3.9).
 const LINK_QUEUE_PACKETS_MIN: usize = 64;
 
@@ -103,7 +105,6 @@ impl Facts {
             send_slack: Duration::from_millis(times.send_slack_ms),
             connect_timeout: Duration::from_millis(times.connect_timeout_ms),
             handshake_timeout: Duration::from_millis(times.handshake_timeout_ms),
-            first_message_timeout: Duration::from_millis(times.handshake_timeout_ms) / FIRST_MESSAGE_SHARE,
             reauth_interval: Duration::from_millis(times.reauth_interval_ms),
             kem: kem::by_name(&setup.wire_kem)?,
             sizes: CommandSizes::mixnet(geometry.packet_length, surb_reply_bytes),
@@ -113,6 +114,20 @@ impl Facts {
     /// The configuration of a link's session. No body is larger than a padded SendPacket.
     pub fn session(&self, role: LinkRole) -> SessionConfig {
         SessionConfig::mixnet(role, self.kem, self.sizes).receive_client_to_server()
+    }
+
+    /// The limits of a link. Whoever has not begun its handshake in half the time gives its place away.
+    pub fn link_limits(&self, role: LinkRole) -> LinkLimits {
+        let frames = match role {
+            LinkRole::Initiator => (OUTPUT_BYTES / self.frame_bytes()).clamp(OUTPUT_FRAMES_MIN, OUTPUT_FRAMES_MAX),
+            // Message 4 and a NoOp.
+            LinkRole::Responder => 1,
+        };
+        LinkLimits {
+            message_1: self.handshake_timeout / 2,
+            output_bytes: frames * self.frame_bytes(),
+            ..LinkLimits::node(role, self.handshake_timeout)
+        }
     }
 
     /// The commands of links.

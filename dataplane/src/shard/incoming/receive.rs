@@ -1,7 +1,7 @@
 //! Reading: one large receive per link and round, all whole frames opened, the packets collected for the next batch.
 
 use super::IncomingLinks;
-use crate::io::{ConnId, Io, Recv};
+use crate::io::{ConnId, Io, Received};
 use crate::link::incoming::{Intake, Stage};
 use crate::packet::pool::Source;
 use crate::shard::context::Round;
@@ -49,20 +49,16 @@ impl IncomingLinks {
         let context = &mut *round.context;
         let hint = context.port().hint(conn.index);
         let facts = context.shared.facts();
-        // A whole frame always fits behind the beginning of one.
-        let most = (packets_max * facts.frame_bytes()).min(self.receive_buffer.len());
         let Stage::Up(up) = &mut self.links.get_mut(conn)?.incoming.stage else { return None };
-        let tail = up.restore_tail(&mut self.receive_buffer);
-        let received = round.io.recv(conn, &mut self.receive_buffer[tail..most.max(tail + 1)]);
-        // Not the beginning of the round: a packet that has arrived since would leave that much too early.
-        context.now = round.io.now();
-        let (bytes, read) = match received {
-            Recv::Bytes(count) => (tail + count, Read::More),
-            Recv::WouldBlock => (tail, Read::Drained),
-            Recv::Closed => (0, Read::Ended(LinkEnd::PeerClosed)),
-            Recv::Failed => (0, Read::Ended(LinkEnd::Failed)),
+        let most = (packets_max * facts.frame_bytes()).saturating_sub(up.held_bytes()).max(1);
+        let (bytes, at) = match round.io.recv(conn, most) {
+            Received::Bytes { bytes, at } => (bytes, at),
+            Received::WouldBlock => return Some(Read::Drained),
+            Received::Closed => return Some(Read::Ended(LinkEnd::PeerClosed)),
+            Received::Failed => return Some(Read::Ended(LinkEnd::Failed)),
         };
-        context.account.add(Counter::BYTES_RECEIVED, bytes.saturating_sub(tail) as u64);
+        context.now = context.now.max(at);
+        context.account.add(Counter::BYTES_RECEIVED, bytes.len() as u64);
         let (slots, opened) = round.packets.intake();
         let mut intake = Intake {
             slots,
@@ -71,10 +67,11 @@ impl IncomingLinks {
             commands: facts.commands(),
             packet_bytes: facts.geometry.packet_length,
             source: Source { link: conn.index, hint },
-            now: context.now,
+            // Not the beginning of the round: a packet that has arrived since would leave that much too early.
+            now: at,
         };
-        match up.consume(&mut self.receive_buffer[..bytes], &mut intake) {
-            Ok(()) => Some(read),
+        match up.consume(bytes, &mut intake) {
+            Ok(()) => Some(Read::More),
             Err(end) => Some(Read::Ended(end)),
         }
     }

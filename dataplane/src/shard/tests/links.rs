@@ -88,12 +88,14 @@ fn redials_every_two_minutes_are_taken_calmly() {
 }
 
 #[test]
-fn an_idle_outgoing_link_stays_and_carries_a_no_op_every_45_seconds() {
+fn an_idle_outgoing_link_stays_and_carries_a_no_op_about_every_45_seconds() {
     let (mut net, _, downstream) = connected(1);
     net.run_for(Duration::from_secs(10 * 45 + 20));
     for peer in downstream {
         let peer = net.peer(peer);
-        assert_eq!((peer.established, peer.ended, peer.no_ops), (1, 0, 10));
+        assert_eq!((peer.established, peer.ended), (1, 0));
+        // Each wait is up to an eighth longer or shorter.
+        assert!((9..=11).contains(&peer.no_ops), "{} NoOps", peer.no_ops);
     }
 }
 
@@ -125,8 +127,10 @@ fn whatever_a_downstream_peer_says_ends_the_link() {
 
 #[test]
 fn dials_are_repeated_at_growing_intervals() {
-    let mut net = Plan::new(1).build();
-    // Nobody listens: dials at about 0, 19, 56, 112, 187 s and then every 150 s, each within an eighth.
+    let mut plan = Plan::new(1);
+    plan.unix_start = super::nodes::unix_at(EPOCH, 1, 100);
+    let mut net = plan.build();
+    // Nobody listens: dials at about 0, 19, 56, 112, 187, 281, 394, 525 s and then every 150 s, each wait within an eighth.
     net.run_for(Duration::from_secs(1000));
     let dials = net.total(Counter::dial_failure(interplane::counter::DialFailure::Refused)) / 3;
     assert!((8..=11).contains(&dials), "{dials} dials");
@@ -161,7 +165,7 @@ fn a_stalled_peer_costs_the_others_nothing() {
     let (mut net, upstream, downstream) = connected(1);
     net.simulation.set_stopped(downstream[0], true);
     let mut mint = Mint::new(3);
-    // More to the stalled peer than its connection and buffers take (1 MB, 64 frames and 64 packets).
+    // More to the stalled peer than its connection and buffers take (1 MB, twice 64 frames and 64 packets).
     let frame_bytes = net.shared.facts().frame_bytes();
     let to_stalled = (1 << 20) / frame_bytes + 600;
     let others = 400;
@@ -182,8 +186,9 @@ fn a_stalled_peer_costs_the_others_nothing() {
     let lost = net.dropped(DropReason::OutgoingQueueFull) + net.dropped(DropReason::OutgoingSendDeadlineBlown);
     assert!(lost > 0, "{:?}", net.drops());
     assert_eq!(net.account().dropped, lost);
-    // What waits too long is dropped although the peer takes nothing: only sealed frames are left.
-    assert!(net.account().held <= 64, "{:?}", net.account());
+    // What waits too long is dropped although the peer takes nothing: only sealed frames are left, in
+    // the buffer that is under way and in the one behind it.
+    assert!(net.account().held <= 128, "{:?}", net.account());
     net.run_for(Duration::from_secs(65));
     assert_eq!(ended(&net, LinkEnd::Failed), 1, "after a minute without progress");
     assert_eq!(net.account().held, 0);

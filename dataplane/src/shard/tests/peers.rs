@@ -1,15 +1,16 @@
 //! Fake peers: they dial or listen, speak the link protocol, and do what a test tells them.
 
 use super::nodes::{geometry, id_of, link_kem, link_key};
-use crate::io::{ConnId, Event, Io, Recv, Sent};
-use crate::link::handshaking::{Handshaking, Progress};
+use crate::io::{ConnId, Event, Io, Received as Recv, Target};
+use crate::link::carry::{self, Progress};
 use crate::random::ShardRandom;
 use crate::shard::Next;
 use crate::time::Instant;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
-use wire::{Command, CommandSizes, FRAME_HEADER_BYTES, FrameOpener, FrameSealer, Role, SessionConfig};
+use wire::link::{Due, Limits};
+use wire::{Command, CommandSizes, FRAME_HEADER_BYTES, FrameOpener, FrameSealer, Link, Role, SessionConfig};
 
 /// Something to send, in order.
 pub enum Send {
@@ -49,6 +50,10 @@ pub struct FakePeer {
     random: ShardRandom,
     /// Does not do the handshake: for tests that send garbage instead.
     pub mute: bool,
+    /// Takes nobody: it does not know the peer yet.
+    pub refuses: bool,
+    /// When connections came.
+    pub accepted_at: Vec<Instant>,
     /// Says no more than the first message of its handshake.
     pub stops_after_first_message: bool,
     /// Bytes per send, to cut frames at odd places.
@@ -61,12 +66,13 @@ struct Session {
     out: Vec<u8>,
     incoming: Vec<u8>,
     body_due: Option<usize>,
+    has_begun: bool,
+    is_lost: bool,
 }
 
 enum Stage {
     Mute,
-    Shaking(Box<Handshaking>),
-    Finalizing(Box<wire::Transport>),
+    Shaking(Box<Link>),
     Up { sealer: FrameSealer, opener: FrameOpener },
 }
 
@@ -92,7 +98,9 @@ impl FakePeer {
             dials_again: None,
             random: ShardRandom::new([node; 32]),
             mute: false,
+            refuses: false,
             stops_after_first_message: false,
+            accepted_at: Vec::new(),
             send_bytes_max: usize::MAX,
         }
     }
@@ -131,18 +139,22 @@ impl FakePeer {
 
     pub fn poll(&mut self, io: &mut impl Io) -> Next {
         if let Some(to) = self.dials.take() {
-            io.connect(to);
+            io.connect(Target::tcp(to));
             self.dials_again = self.redials.then_some(to);
         }
         while let Some(event) = io.next_event() {
             match event {
                 Event::Connected { conn } => self.open(io, conn, Role::Initiator),
-                Event::Accepted { conn, .. } => self.open(io, conn, Role::Responder),
+                Event::Accepted { conn, .. } => {
+                    self.accepted_at.push(io.now());
+                    self.open(io, conn, Role::Responder);
+                }
                 Event::ConnectFailed { conn, .. } => {
                     io.close(conn);
                     self.ended += 1;
                 }
-                Event::Adopted { .. } | Event::Readable { .. } | Event::Writable { .. } => {}
+                Event::Sent { conn, buffer, taken } => self.handle_sent(conn, buffer, taken),
+                Event::Adopted { .. } | Event::AcceptFailed { .. } | Event::Readable { .. } => {}
             }
         }
         let mut wake_at = Instant::NEVER;
@@ -162,57 +174,70 @@ impl FakePeer {
         Next::ParkUntil(wake_at)
     }
 
+    fn handle_sent(&mut self, conn: ConnId, buffer: Vec<u8>, taken: usize) {
+        for session in self.connections.iter_mut().filter(|session| session.conn == conn) {
+            session.is_lost |= taken < buffer.len();
+            if let Stage::Shaking(link) = &mut session.stage {
+                link.handle_sent(buffer, taken);
+                return;
+            }
+        }
+    }
+
     fn open(&mut self, io: &impl Io, conn: ConnId, role: Role) {
-        let (now, deadline) = (io.now(), io.now() + Duration::from_secs(60));
         let stage = if self.mute {
             Stage::Mute
         } else {
+            let limits = Limits::node(role, Duration::from_secs(60));
             let key = link_key(self.node, self.key_edition);
-            let shaking = Handshaking::new(&config(role), key, &id_of(self.node), now, deadline, &mut self.random);
-            Stage::Shaking(Box::new(shaking.expect("sound keys")))
+            Stage::Shaking(Box::new(Link::new(config(role), key, &id_of(self.node), limits, io.now())))
         };
-        self.connections.push(Session { conn, stage, out: Vec::new(), incoming: Vec::new(), body_due: None });
+        self.connections.push(Session {
+            conn,
+            stage,
+            out: Vec::new(),
+            incoming: Vec::new(),
+            body_due: None,
+            has_begun: false,
+            is_lost: false,
+        });
     }
 
     /// Goes as far as possible; false when the connection has ended.
     fn pump(&mut self, io: &mut impl Io, session: &mut Session) -> bool {
-        while let Stage::Shaking(shaking) = &mut session.stage {
-            match shaking.pump(io, session.conn) {
+        while let Stage::Shaking(link) = &mut session.stage {
+            match carry::shake(link, io, session.conn, io.now()) {
                 Progress::Waits => return true,
-                Progress::Expensive if self.stops_after_first_message => return true,
-                Progress::Expensive => {
-                    if shaking.step(io.unix_now().as_secs(), &mut self.random).is_err() {
-                        return false;
-                    }
+                // The first step makes the first message.
+                Progress::Due(Due::Step) if self.stops_after_first_message && session.has_begun => return true,
+                Progress::Due(Due::Step) => {
+                    session.has_begun = true;
+                    link.step(io.now(), io.unix_now().as_secs(), &mut self.random);
                 }
-                Progress::Authenticate => shaking.accept(&mut self.random).expect("it is time to accept"),
-                Progress::Done => self.finish(session),
-                Progress::Failed(_) => return false,
+                Progress::Due(Due::Decision) if self.refuses => link.reject(),
+                Progress::Due(Due::Decision) => link.accept(io.now(), &mut self.random),
+                // Its NoOp has to be on its way before frames are made by hand.
+                Progress::Up if !link.is_flushed() => return true,
+                Progress::Up => self.finish(session),
+                Progress::Ended(_) => return false,
             }
         }
         self.receive(io, session) && self.send_everything(io, session)
     }
 
     fn finish(&mut self, session: &mut Session) {
-        let Stage::Shaking(shaking) = std::mem::replace(&mut session.stage, Stage::Mute) else { return };
-        let (mut transport, rest) = shaking.finish().expect("the handshake is done");
-        session.out = rest;
-        session.stage = match transport.role {
-            Role::Initiator => Stage::Finalizing(Box::new(transport)),
-            Role::Responder => {
-                let set = config(Role::Responder).command_set();
-                transport.sealer.seal_command(&set, &Command::NoOp, &mut session.out).expect("a NoOp fits");
-                self.established += 1;
-                Stage::Up { sealer: transport.sealer, opener: transport.opener }
-            }
-        };
+        let Stage::Shaking(link) = std::mem::replace(&mut session.stage, Stage::Mute) else { return };
+        let transport = link.into_transport().expect("nothing is under way");
+        // An initiator has seen the finalization NoOp.
+        self.no_ops += usize::from(transport.role == Role::Initiator);
+        self.established += 1;
+        session.stage = Stage::Up { sealer: transport.sealer, opener: transport.opener };
     }
 
     fn receive(&mut self, io: &mut impl Io, session: &mut Session) -> bool {
-        let mut buffer = vec![0; 1 << 16];
         loop {
-            match io.recv(session.conn, &mut buffer) {
-                Recv::Bytes(count) => session.incoming.extend_from_slice(&buffer[..count]),
+            match io.recv(session.conn, 1 << 16) {
+                Recv::Bytes { bytes, .. } => session.incoming.extend_from_slice(bytes),
                 Recv::WouldBlock => break,
                 Recv::Closed | Recv::Failed => return false,
             }
@@ -225,7 +250,6 @@ impl FakePeer {
         let set = config(Role::Initiator).command_set();
         loop {
             let opener = match &mut session.stage {
-                Stage::Finalizing(transport) => &mut transport.opener,
                 Stage::Up { opener, .. } => opener,
                 Stage::Mute | Stage::Shaking(_) => return,
             };
@@ -249,12 +273,6 @@ impl FakePeer {
                 Command::NoOp => self.no_ops += 1,
                 Command::SendPacket { packet } => self.received.push(Received { at: now, packet: packet.to_vec() }),
                 other => panic!("unexpected {other:?}"),
-            }
-            if let Stage::Finalizing(_) = session.stage
-                && let Stage::Finalizing(transport) = std::mem::replace(&mut session.stage, Stage::Mute)
-            {
-                self.established += 1;
-                session.stage = Stage::Up { sealer: transport.sealer, opener: transport.opener };
             }
         }
     }
@@ -281,14 +299,10 @@ impl FakePeer {
                 _ => {}
             }
         }
-        while !session.out.is_empty() {
+        if !session.out.is_empty() && io.sending(session.conn).is_none() {
             let count = session.out.len().min(self.send_bytes_max);
-            match io.send(session.conn, &session.out[..count]) {
-                Sent::Bytes(count) => drop(session.out.drain(..count)),
-                Sent::WouldBlock => return true,
-                Sent::Failed => return false,
-            }
+            io.send(session.conn, session.out.drain(..count).collect());
         }
-        true
+        !session.is_lost
     }
 }
