@@ -6,7 +6,8 @@
 //! | [`directory`] | documents as this node sees them, and the owner of each outgoing destination |
 //! | [`handshake_budget`] | how many unfinished handshakes there may be |
 //! | [`keys`] | loaded mix keys with their replay sets, and the link key |
-//! | [`port`] | where a shard is reached by the others: queues, parked flag, orders |
+//! | [`port`] | where a shard is reached by the others: queues, orders |
+//! | `parking` | how a shard goes to sleep without missing anything |
 //! | [`sessions`] | who is connected: of two connections of one peer the newer one stays |
 //!
 //! The attach thread makes one [`Shared`], gives an `Arc` of it to each [`Shard`](crate::shard::Shard) and publishes
@@ -18,6 +19,7 @@ pub mod directory;
 pub mod facts;
 pub mod handshake_budget;
 pub mod keys;
+mod parking;
 pub mod port;
 pub mod sessions;
 
@@ -104,12 +106,12 @@ impl Shared {
     /// other shards.
     #[must_use]
     pub fn unpark(&self, shard: usize) -> bool {
-        self.ports.get(shard).is_some_and(Port::unpark)
+        self.ports.get(shard).is_some_and(|port| port.parking.unpark())
     }
 
     /// Whether the shard says that it sleeps: its heartbeat may then stand still.
     pub fn is_parked(&self, shard: usize) -> bool {
-        self.ports.get(shard).is_some_and(Port::is_parked)
+        self.ports.get(shard).is_some_and(|port| port.parking.is_parked())
     }
 
     pub(crate) fn is_closing(&self) -> bool {

@@ -227,7 +227,7 @@ impl IncomingLinks {
         }
         if let Some(port) = context.shared.ports().get(shard) {
             port.order(order);
-            if port.unpark() {
+            if port.parking.unpark() {
                 io.wake(shard);
             }
         }

@@ -120,7 +120,7 @@ impl Shard {
 
     /// One round.
     pub fn poll(&mut self, io: &mut impl Io) -> Next {
-        if !self.context.port().awake() && std::mem::take(&mut self.is_parked) {
+        if !self.context.port().parking.awake() && std::mem::take(&mut self.is_parked) {
             self.context.account.count(Counter::WAKES);
         }
         self.is_parked = false;
@@ -293,10 +293,10 @@ impl Shard {
         let starved_until = if is_starved { context.now + STARVED_SLEEP } else { Instant::NEVER };
         let links = incoming.next_deadline().min(outgoing.next_deadline());
         let until = packets.next_expiry().min(links).min(self.reauthenticate_at).min(boundary).min(starved_until);
-        context.port().park(until);
+        context.port().parking.park(until);
         // Whoever brought something before the flag was up did not wake this shard.
         if context.port().has_work() || sight.has_news(&context.shared) || has_surplus() {
-            context.port().awake();
+            context.port().parking.awake();
             return Next::Busy;
         }
         self.update_gauges();

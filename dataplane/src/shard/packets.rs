@@ -170,7 +170,7 @@ impl Packets {
                 // Only this shard fills the queue, so there was room.
                 Err(batch) => return self.backlog.put_back(batch),
             }
-            if let Some(sleeper) = ports.iter().position(|port| port.unpark()) {
+            if let Some(sleeper) = ports.iter().position(|port| port.parking.unpark()) {
                 io.wake(sleeper);
             }
         }
@@ -202,7 +202,7 @@ impl Packets {
         match owner.filter(|owner| *owner != context.index).and_then(|owner| Some((owner, shared.ports().get(owner)?)))
         {
             Some((owner, port)) => match port.inbox.push(slot) {
-                Ok(()) if port.unpark_for(due) => io.wake(owner),
+                Ok(()) if port.parking.unpark_for(due) => io.wake(owner),
                 Ok(()) => {}
                 // The way there is full: it waits here.
                 Err(slot) => self.settle(context, slot),
@@ -278,7 +278,7 @@ impl Packets {
             return self.drop_packet(context, slot, DropReason::DispatchNoConnection);
         };
         match port.inbox.push(slot) {
-            Ok(()) if port.unpark_for(Instant::default()) => io.wake(owner),
+            Ok(()) if port.parking.unpark_for(Instant::default()) => io.wake(owner),
             Ok(()) => {}
             Err(slot) => self.drop_packet(context, slot, DropReason::OutgoingQueueFull),
         }
