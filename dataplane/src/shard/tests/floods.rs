@@ -5,6 +5,7 @@ use super::nodes::{DOWNSTREAM, Mint, OWN, Order, UPSTREAM, address_of};
 use super::peers::{FakePeer, Send};
 use crate::io::sim::HostId;
 use interplane::DropReason;
+use interplane::event::Event;
 use interplane::setup::PoolSize;
 use std::time::Duration;
 
@@ -131,4 +132,20 @@ fn too_many_long_delays_cost_random_packets_and_no_link_stands_still() {
     assert_eq!(net.drops(), [(DropReason::SchedulerQueueOverflow, overflow)]);
     assert_eq!(net.account().received, 220 * 16, "everything was read");
     net.check_slots();
+}
+
+#[test]
+fn a_document_with_longer_delays_than_there_are_slots_for_is_told_of_once() {
+    for (packets_per_second, expected) in [(50, 0), (5_000, 1)] {
+        let mut plan = Plan::new(2);
+        plan.setup.limits.packets_per_second = packets_per_second;
+        let (mut net, _) = plan.build_with_downstream();
+        net.run_for(Duration::from_secs(1));
+        net.shared.publish_directory(super::nodes::usual_snapshot(2));
+        net.wake_all();
+        net.run_for(Duration::from_secs(1));
+        let mut told = 0;
+        net.events.reader().drain(|_, event| told += u32::from(matches!(event, Event::SlotsTooFew { .. })));
+        assert_eq!(told, expected);
+    }
 }
