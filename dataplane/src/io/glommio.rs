@@ -60,7 +60,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub struct Fabric {
     mailboxes: Arc<[Mailbox]>,
     clock: Clock,
-    preempt_timer: Option<Duration>,
 }
 
 impl Fabric {
@@ -71,13 +70,7 @@ impl Fabric {
         if may < LOCKED_BYTES {
             return Err(DriverError::LockedMemory { needs: LOCKED_BYTES, may });
         }
-        Ok(Self { mailboxes: (0..shards).map(|_| Mailbox::default()).collect(), clock, preempt_timer: None })
-    }
-
-    /// With a preempt timer of its own, which decides how often the executor's hang strikes.
-    #[cfg(test)]
-    pub(crate) fn with_preempt_timer(self, preempt_timer: Duration) -> Self {
-        Self { preempt_timer: Some(preempt_timer), ..self }
+        Ok(Self { mailboxes: (0..shards).map(|_| Mailbox::default()).collect(), clock })
     }
 }
 
@@ -100,10 +93,7 @@ impl Backend for Fabric {
         round: impl FnMut(&mut GlommioIo) -> Option<Next> + 'static,
     ) -> Result<(), DriverError> {
         // The thread is pinned already, if it is to be.
-        let mut builder = LocalExecutorBuilder::new(Placement::Unbound).io_memory(IO_MEMORY_BYTES);
-        if let Some(preempt_timer) = self.preempt_timer {
-            builder = builder.preempt_timer(preempt_timer);
-        }
+        let builder = LocalExecutorBuilder::new(Placement::Unbound).io_memory(IO_MEMORY_BYTES);
         let refused = |reason: String| DriverError::Backend { shard, backend: "glommio", reason };
         let executor = builder.make().map_err(|error| refused(error.to_string()))?;
         executor.run(async move {
