@@ -8,7 +8,7 @@ use dataplane::io::driver::{Clock, Plan, Task};
 use dataplane::io::{AcceptFailure, ConnId, Event, Io};
 use dataplane::time::Instant;
 use interplane::setup::Backend;
-use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Socket, Type};
 use std::net::TcpListener;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -17,8 +17,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 const DIALS: u64 = 40;
-/// Descriptors that are left for some of them.
-const SPARE: u64 = 10;
+/// Descriptors that are left for some of them, and for what the shard itself needs.
+const SPARE: u64 = 25;
 
 #[derive(Default)]
 struct Board {
@@ -71,16 +71,16 @@ fn run_out(choice: Choice, clock: Clock) {
     let name = choice.name();
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("a bound socket");
+    let dials: Vec<_> = (0..DIALS).map(|_| Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket")).collect();
+    let highest = dials.iter().map(AsRawFd::as_raw_fd).max().expect("some") as u64;
+    let before = getrlimit(Resource::Nofile);
+    // Before the shard starts: io_uring goes by the limit at the moment at which it is asked to accept.
+    setrlimit(Resource::Nofile, Rlimit { current: Some(highest + SPARE), ..before }).expect("a lower one");
     let board = Arc::new(Board::default());
     let task = Acceptor(Arc::clone(&board), Vec::new());
     let plan = Plan { cpu: None, listeners: vec![OwnedFd::from(listener)], task };
     let driver = choice.spawn(clock, vec![plan]).expect("a thread");
     driver.wait_until_ready(Duration::from_secs(20)).expect("a shard that polls");
-    let dials: Vec<_> = (0..DIALS).map(|_| Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket")).collect();
-    let highest = dials.iter().map(AsRawFd::as_raw_fd).max().expect("some") as u64;
-    let before = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, rustix::process::Rlimit { current: Some(highest + SPARE), ..before })
-        .expect("a lower one");
     let start = std::time::Instant::now();
     dials.iter().for_each(|dial| dial.connect(&address.into()).expect("the kernel queues it"));
     wait_until("a failure", || board.failed.load(Ordering::SeqCst) > 0);
