@@ -1,0 +1,76 @@
+//! Why a node does not start.
+
+use super::listen::ListenError;
+use super::memory::MemoryTooSmall;
+use super::plane::PlaneError;
+use config::keys::KeyError;
+use std::path::PathBuf;
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Not yet.
+    #[error(
+        "{0} is not in this version yet: this node can run as a mix only (Server.IsGatewayNode, Server.IsServiceNode)"
+    )]
+    Role(&'static str),
+    /// The period of epochs.
+    #[error("{0}")]
+    Period(#[from] pki::epoch::PeriodVariableError),
+    /// The level of the vector kernels.
+    #[error("{0}")]
+    Simd(#[from] crypto_simd::cpu::LevelError),
+    /// The line rate.
+    #[error("{0}")]
+    Memory(#[from] MemoryTooSmall),
+    /// DataDir or its keys.
+    #[error("{0}")]
+    Keys(#[from] KeyError),
+    /// The log file.
+    #[error("cannot open the log file {file}: {error} (Logging.File)")]
+    Log {
+        /// The file.
+        file: PathBuf,
+        /// The reason.
+        error: std::io::Error,
+    },
+    /// A listening socket.
+    #[error("{0}")]
+    Listen(#[from] ListenError),
+    /// The metrics' address.
+    #[error("cannot serve metrics on {address}: {error} (Server.MetricsAddress)")]
+    Metrics {
+        /// The address.
+        address: String,
+        /// The reason.
+        error: std::io::Error,
+    },
+    /// The management socket.
+    #[error("cannot serve management at {path}: {error} (Management.Path)")]
+    Management {
+        /// The path.
+        path: PathBuf,
+        /// The reason.
+        error: std::io::Error,
+    },
+    /// The advertised addresses.
+    #[error("Server.Addresses: {0}")]
+    Addresses(String),
+    /// The authorities.
+    #[error("PKI.Voting.Authorities: {0}")]
+    Authorities(String),
+    /// A key that its scheme refuses.
+    #[error("{what}: {error}")]
+    Scheme {
+        /// Which key.
+        what: &'static str,
+        /// The reason.
+        error: crypto_simd::schemes::SchemeError,
+    },
+    /// The data plane.
+    #[error("data plane: {0}")]
+    Plane(#[from] PlaneError),
+    /// The operating system.
+    #[error("{0}")]
+    Os(#[from] std::io::Error),
+}

@@ -1,0 +1,82 @@
+//! What the configuration says of the network: who this node is in it, its authorities, and how they are reached.
+
+use super::{Node, StartError};
+use crate::directory::DirectoryOptions;
+use crate::directory::session::{Caller, Dialler};
+use config::{ServerConfig, address};
+use pki::VerifyingKey;
+use pki::authority::{Authorities, Authority};
+use pki::descriptor::OwnProfile;
+use pki::neighbours::OwnNode;
+use std::collections::BTreeMap;
+use std::net::ToSocketAddrs;
+use std::sync::Arc;
+use std::time::Duration;
+
+impl Node {
+    /// What the directory worker goes by.
+    pub(super) fn directory_options(&self) -> Result<DirectoryOptions, StartError> {
+        let config = &self.config;
+        let own = OwnNode {
+            name: config.identifier.clone(),
+            identity_key: self.identity.public.clone(),
+            link_key: self.link.public.clone(),
+            role: self.role.listed_as(),
+        };
+        let identity = config
+            .pki_signature_scheme
+            .load(&self.identity.private)
+            .map_err(|error| StartError::Scheme { what: "identity.private.pem", error })?;
+        let link = config
+            .wire_kem
+            .load(&self.link.private)
+            .map_err(|error| StartError::Scheme { what: "link.private.pem", error })?;
+        let caller = Caller { link_key: Arc::from(link), additional_data: pki::hash(&own.identity_key).to_vec() };
+        Ok(DirectoryOptions {
+            clock: self.clock,
+            authorities: Arc::new(authorities(config)?),
+            geometry_hash: config.geometry.hash(),
+            dialler: dialler(config),
+            profile: OwnProfile { addresses: advertised(config)?, ..OwnProfile::default() },
+            own,
+            identity: Arc::from(identity),
+            caller,
+        })
+    }
+}
+
+/// The configured authorities.
+pub fn authorities(config: &ServerConfig) -> Result<Authorities, StartError> {
+    let list = config.authorities.iter().map(|authority| {
+        let identity = VerifyingKey::new(authority.pki_signature_scheme.0, &authority.identity_public_key)
+            .map_err(|error| StartError::Authorities(format!("{}: {error}", authority.identifier)))?;
+        Ok(Authority {
+            name: authority.identifier.clone(),
+            identity,
+            link_key: authority.link_public_key.clone(),
+            addresses: authority.addresses.iter().map(|address| address.url().into()).collect(),
+        })
+    });
+    let list = list.collect::<Result<_, StartError>>()?;
+    Authorities::new(list).map_err(|error| StartError::Authorities(error.to_string()))
+}
+
+/// How this configuration reaches authorities. The reference hands on whole seconds, 0 meaning 30 and 3 (server.md 2.6).
+pub fn dialler(config: &ServerConfig) -> Dialler {
+    Dialler {
+        kem: config.wire_kem.0,
+        pki_public_key_bytes: config.pki_signature_scheme.info().public_key_bytes,
+        connect_limit: config.debug.connect_timeout,
+        handshake_limit: config.debug.handshake_timeout,
+        answer_limit: Duration::from_secs(30),
+    }
+}
+
+fn advertised(config: &ServerConfig) -> Result<BTreeMap<String, Vec<String>>, StartError> {
+    address::advertised(&config.network.advertised, |name| {
+        let found = (name, 0).to_socket_addrs();
+        found.map(|found| found.map(|address| address.ip()).collect()).map_err(|error| {
+            StartError::Addresses(format!("{name} cannot be resolved: {error}; write an address, or mend the name"))
+        })
+    })
+}

@@ -1,0 +1,53 @@
+//! The node as the management socket sees it.
+
+use crate::directory::{DirectoryStatus, epoch_time};
+use crate::logging::Log;
+use crate::management;
+use pki::EpochClock;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+use tokio::sync::Notify;
+
+/// What STATUS reads, and whom SHUTDOWN tells.
+pub struct Managed {
+    /// The configured name.
+    pub identifier: String,
+    /// Epochs.
+    pub clock: EpochClock,
+    /// The data plane's counters.
+    pub counters: interplane::Counters,
+    /// The directory worker's status.
+    pub status: Arc<Mutex<DirectoryStatus>>,
+    /// Told to stop the node.
+    pub shut_down: Arc<Notify>,
+    /// When the node started.
+    pub started: Instant,
+    /// The log.
+    pub log: Log,
+}
+
+impl management::Node for Managed {
+    fn shut_down(&self) {
+        self.log.warning("mgmt", "shutdown requested over the management socket");
+        self.shut_down.notify_one();
+    }
+
+    fn status(&self) -> String {
+        let now = epoch_time(&self.clock);
+        let status = self.status.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let account = self.counters.account_total();
+        serde_json::json!({
+            "identifier": self.identifier,
+            "version": env!("CARGO_PKG_VERSION"),
+            "uptime_seconds": self.started.elapsed().as_secs(),
+            "epoch": now.epoch.0,
+            "epoch_seconds_left": now.till.as_secs(),
+            "documents": status.documents,
+            "published_epoch": status.published,
+            "shards": self.counters.shards(),
+            "packets": account,
+            "packets_unaccounted": account.difference(),
+        })
+        .to_string()
+    }
+}
