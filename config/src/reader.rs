@@ -5,11 +5,13 @@
 //! first, else ignoring letter case, except in tables that are exact.
 
 mod field;
+mod line;
 mod suggest;
 #[cfg(test)]
 mod tests;
 
 pub use field::{Field, Value};
+pub use line::{line_in, line_of};
 
 use crate::finding::{Findings, Place, Severity};
 use toml::Spanned;

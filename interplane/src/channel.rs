@@ -5,6 +5,7 @@
 mod tests;
 
 use crate::message::Descriptor;
+use crate::socket_path::SocketPath;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FileType, Mode};
 use rustix::io::{Errno, IoSlice, IoSliceMut, retry_on_intr};
@@ -93,7 +94,8 @@ pub struct ChannelListener {
 impl ChannelListener {
     /// Listens at `path`, in place of a data plane that ended.
     pub fn bind(path: &Path, trusted: Trusted) -> Result<Self, ChannelError> {
-        let address = address(path)?;
+        let short = short(path)?;
+        let address = address(&short)?;
         match connect(&address) {
             Ok(_) => return Err(ChannelError::AlreadyListening),
             Err(ChannelError::NobodyListens) => {
@@ -155,7 +157,7 @@ impl<M> Received<M> {
 impl Channel {
     /// Connects to the data plane that listens at `path`.
     pub fn connect(path: &Path, trusted: Trusted) -> Result<Self, ChannelError> {
-        let socket = connect(&address(path)?)?;
+        let socket = connect(&address(&short(path)?)?)?;
         trusted.check(&socket)?;
         Ok(Self { socket })
     }
@@ -279,8 +281,16 @@ fn decode<M: DeserializeOwned>(bytes: &[u8], fds: Vec<OwnedFd>) -> Result<Receiv
     }
 }
 
-fn address(path: &Path) -> Result<SocketAddrUnix, ChannelError> {
-    SocketAddrUnix::new(path).map_err(os("the control socket's path"))
+fn short(path: &Path) -> Result<SocketPath, ChannelError> {
+    SocketPath::of(path).map_err(|error| match Errno::from_io_error(&error) {
+        // No folder, no data plane in it.
+        Some(Errno::NOENT) => ChannelError::NobodyListens,
+        errno => os("the control socket's path")(errno.unwrap_or(Errno::NAMETOOLONG)),
+    })
+}
+
+fn address(path: &SocketPath) -> Result<SocketAddrUnix, ChannelError> {
+    SocketAddrUnix::new(path.as_path()).map_err(os("the control socket's path"))
 }
 
 fn socket() -> Result<OwnedFd, ChannelError> {

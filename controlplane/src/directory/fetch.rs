@@ -99,6 +99,9 @@ async fn ask(
     (authority, Err(ExchangeError::NoAddress))
 }
 
+/// What [`fetch_once`] says of an authority that has no such epoch.
+pub const NEVER: &str = "there will never be one";
+
 /// One try at every authority in turn, for tools; gives what each said when none has the document.
 pub async fn fetch_once(
     dialler: &Dialler,
@@ -122,7 +125,7 @@ pub async fn fetch_once(
                 }
             }
             Ok(Ok((Some(ConsensusCode::NotFound), _))) => "it is not there yet".into(),
-            Ok(Ok((Some(ConsensusCode::Gone), _))) => "there will never be one".into(),
+            Ok(Ok((Some(ConsensusCode::Gone), _))) => NEVER.into(),
             Ok(Ok((_, _))) => "an unknown code".into(),
             Ok(Err(error)) => error.to_string(),
             Err(_) => "no answer in time".into(),

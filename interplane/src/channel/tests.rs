@@ -122,6 +122,17 @@ fn a_listener_takes_the_place_of_a_dead_one_only() {
     std::fs::write(&file, "precious").expect("files can be written");
     assert!(ChannelListener::bind(&file, Trusted::default()).is_err());
     assert_eq!(std::fs::read(&file).expect("it is there"), b"precious");
+    // A folder with a name longer than the system's calls take.
+    let folder = directory.path().join("y".repeat(200));
+    std::fs::create_dir(&folder).expect("a directory can be made");
+    let path = folder.join(SOCKET_NAME);
+    let connect = || Channel::connect(&path, Trusted::default());
+    assert_eq!(connect().map(|_| ()), Err(ChannelError::NobodyListens));
+    let listener = ChannelListener::bind(&path, Trusted::default()).expect("the path is free");
+    let control = connect().expect("somebody listens");
+    let data = listener.accept().expect("the peer is this process");
+    control.send(&ToData::Hello { version: VERSION }, &[]).expect("the channel is up");
+    assert_eq!(data.recv::<ToData>().expect("it arrives").message, ToData::Hello { version: VERSION });
     let long = directory.path().join("x".repeat(200));
     assert!(matches!(ChannelListener::bind(&long, Trusted::default()), Err(ChannelError::Os { .. })));
 }

@@ -1,5 +1,6 @@
 //! `dataplane`: the process that forwards packets.
 
+use crate::host;
 use std::path::PathBuf;
 
 /// Arguments of `dataplane`.
@@ -12,5 +13,7 @@ pub struct Arguments {
 
 /// Runs until the control plane says stop.
 pub fn run(arguments: &Arguments) -> Result<(), String> {
+    host::name_process(host::DATA_PLANE_NAME);
+    host::raise_descriptor_limit();
     dataplane::process::run(&arguments.socket).map_err(|error| error.to_string())
 }
