@@ -1,7 +1,7 @@
 //! What a reviewer would have to look for by hand.
 #![allow(missing_docs, reason = "a test binary has no public interface")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -18,10 +18,12 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("interplane", &["crypto-simd", "sphinx", "wire", "pki"]),
     ("dataplane", &["crypto-simd", "sphinx", "wire", "pki", "interplane"]),
     ("controlplane", &["crypto-simd", "sphinx", "wire", "pki", "config", "interplane"]),
-    ("bench", &["crypto-simd", "sphinx", "wire", "pki", "config", "interplane", "controlplane", "dataplane"]),
+    ("testnet", &["crypto-simd", "sphinx", "wire", "pki"]),
+    ("rig", &["crypto-simd", "sphinx", "wire", "pki", "testnet"]),
+    ("bench", &["crypto-simd", "sphinx", "wire", "pki", "rig", "testnet"]),
     (
         "katzensprung",
-        &["crypto-simd", "sphinx", "wire", "pki", "config", "interplane", "controlplane", "dataplane", "bench"],
+        &["crypto-simd", "sphinx", "wire", "pki", "config", "interplane", "controlplane", "dataplane", "rig"],
     ),
     ("fuzz", &["crypto-simd", "sphinx", "wire", "pki", "config", "interplane"]),
 ];
@@ -84,6 +86,31 @@ fn dependencies_point_down_only() {
             assert!(place < at, "{name} uses {below}, which does not stand below it");
         }
     }
+}
+
+/// Only what `[dependencies]` name, through all crates of ours: no peer of a benchmark, no package of tests.
+#[test]
+fn the_operators_program_links_nothing_that_only_measures_or_tests() {
+    let reasons = fs::read_to_string(root().join("docs/internals/dependencies.md")).unwrap();
+    let (_, section) = reasons.split_once("\n## Tests and benchmarks\n").expect("a section of that name");
+    let rows = section.lines().take_while(|line| !line.starts_with("## ")).filter(|line| line.starts_with("| `"));
+    let mut kept_out: Vec<&str> = rows.filter_map(|row| row.split('`').nth(1)).collect();
+    assert!(kept_out.contains(&"crrl") && kept_out.contains(&"criterion"), "the table was not read: {kept_out:?}");
+    kept_out.extend(["bench", "fuzz", "tidy", "vectors"]);
+    let manifests = manifests();
+    let mut waiting = vec!["katzensprung".to_owned()];
+    let mut seen = BTreeSet::new();
+    while let Some(name) = waiting.pop() {
+        if !seen.insert(name.clone()) {
+            continue;
+        }
+        let dependencies = manifests[&name].get("dependencies").and_then(|table| table.as_table());
+        for dependency in dependencies.into_iter().flat_map(|table| table.keys()) {
+            assert!(!kept_out.contains(&dependency.as_str()), "{name} brings {dependency} into the operator's program");
+            waiting.extend(manifests.contains_key(dependency).then(|| dependency.clone()));
+        }
+    }
+    assert!(seen.contains("rig"), "the program's crates were not found");
 }
 
 #[test]

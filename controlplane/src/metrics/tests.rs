@@ -96,8 +96,6 @@ fn what_is_known_of_the_node_is_written_and_can_be_parsed() {
         status.documents = vec![epoch, epoch + 1];
         status.published = Some(epoch + 1);
     }
-    assert_eq!(sources.readiness(), Err("the document for the current epoch does not list this node"));
-    sources.directory.lock().unwrap().listed = vec![epoch];
     let after = parse(&render(&sources));
     for (name, value) in [
         ("katzenpost_node_ready", 1.0),
@@ -144,7 +142,7 @@ async fn the_endpoint_serves_metrics_and_probes_and_nothing_else() {
     sources.health.attached(1);
     assert!(ask(address, &get("/health")).await.starts_with("HTTP/1.1 200 "));
     let answer = ask(address, &get("/ready")).await;
-    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.ends_with("no document for the current epoch\n"), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("no document for the current epoch"), "{answer}");
     server.abort();
 }
 

@@ -19,10 +19,14 @@ pub struct MemoryTooSmall {
     available_gb: u64,
 }
 
+/// What the replay sets of all keys that are live at once take when they are full.
+pub fn wanted_bytes(packets_per_second: u32, epoch_period: Duration) -> u64 {
+    memory_bytes(replay_capacity(u64::from(packets_per_second), epoch_period.as_secs())).saturating_mul(KEYS)
+}
+
 /// Compares what the replay sets grow to with the memory of the host.
 pub fn check(packets_per_second: u32, epoch_period: Duration) -> Result<(), MemoryTooSmall> {
-    let buckets = replay_capacity(u64::from(packets_per_second), epoch_period.as_secs());
-    let needed = memory_bytes(buckets).saturating_mul(KEYS);
+    let needed = wanted_bytes(packets_per_second, epoch_period);
     match total_bytes() {
         Some(total) if needed > total => Err(MemoryTooSmall {
             rate: packets_per_second,

@@ -6,7 +6,8 @@ use super::stop::STOP_LIMIT;
 use super::supervise::Supervision;
 use super::{MODULE, Node, StartError, events, supervise};
 use crate::directory::{Directory, DirectoryStatus};
-use crate::{management, metrics};
+use crate::health::Health;
+use crate::{management, metrics, selfcheck};
 use config::address;
 use config::keys::DataDir;
 use interplane::channel::SOCKET_NAME;
@@ -28,16 +29,19 @@ impl Node {
         let metrics_listener = self.bind_metrics()?;
         let management = self.bind_management()?;
         let options = self.directory_options()?;
-        let socket = data_dir.path().join(SOCKET_NAME);
+        let socket = data_dir.sockets().join(SOCKET_NAME);
+        let selfcheck = selfcheck::known_or_measured(data_dir.path(), &self.config.geometry, &self.log);
         let started = self.find_or_make_plane(&socket)?;
         let plane = started.plane;
         let status = Arc::new(Mutex::new(DirectoryStatus::default()));
         let stopping = Arc::new(AtomicBool::new(false));
+        let health = Arc::new(Health::default());
         let supervision = Supervision {
             socket,
             foreign: self.config.own.dataplane.run_as_two_units,
             stopping: stopping.clone(),
             plane: plane.clone(),
+            health: health.clone(),
             log: self.log.clone(),
         };
         let attached = supervise::start(&supervision, started.resumed)?;
@@ -56,10 +60,16 @@ impl Node {
         };
         tokio::spawn(events::drain(events, self.log.clone()));
         if let Some(listener) = metrics_listener {
-            let sources = metrics::Sources { counters: counters.clone(), directory: status.clone() };
+            let sources = metrics::Sources {
+                counters: counters.clone(),
+                directory: status.clone(),
+                health: health.clone(),
+                clock: self.clock,
+                selfcheck,
+            };
             let log = self.log.clone();
             tokio::spawn(async move {
-                if let Err(error) = metrics::serve(listener, sources).await {
+                if let Err(error) = metrics::serve(listener, sources, log.clone()).await {
                     log.error(MODULE, format_args!("metrics ended: {error}"));
                 }
             });
@@ -77,6 +87,7 @@ impl Node {
         let management = management.map(|socket| {
             tokio::spawn(management::serve(socket, managed.identifier.clone(), managed, self.log.clone()))
         });
+        self.report_start();
         self.log.notice(MODULE, "Started.");
 
         self.until_told_to_stop(signals, &shut_down, &advertise, &status).await;
@@ -101,6 +112,35 @@ impl Node {
         Ok(())
     }
 
+    /// What an operator compares with what was meant.
+    fn report_start(&self) {
+        let (config, setup) = (&self.config, self.setup());
+        let addresses = self.listen_addresses().unwrap_or_default();
+        let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+        self.log.notice(MODULE, format_args!("listening on {}", addresses.join(", ")));
+        match config.network.metrics.as_ref().map(metrics_address) {
+            Some(address) => self.log.notice(MODULE, format_args!("metrics on http://{address}/metrics")),
+            None => self.log.notice(MODULE, "no metrics (Server.MetricsAddress is not set)"),
+        }
+        match &config.management {
+            settings if settings.enabled => {
+                self.log.notice(MODULE, format_args!("management at {}", settings.path.display()));
+            }
+            _ => self.log.notice(MODULE, "no management socket (Management.Enable is not set)"),
+        }
+        let rate = config.own.dataplane.line_rate_packets_per_second;
+        self.log.notice(
+            MODULE,
+            format_args!(
+                "{} shards with {} slots of {} bytes each; replay sets for {rate} packets per second take up to {} MB",
+                setup.machine.shards,
+                setup.machine.slots_per_shard,
+                config.geometry.packet_length,
+                super::memory::wanted_bytes(rate, self.clock.period()) / 1_000_000,
+            ),
+        );
+    }
+
     fn report_account(&self, account: Option<Account>) {
         match account {
             Some(account) => self.log.info(MODULE, format_args!("last account: {account:?}")),
@@ -109,12 +149,7 @@ impl Node {
     }
 
     fn bind_metrics(&self) -> Result<Option<std::net::TcpListener>, StartError> {
-        let Some((host, port)) = &self.config.network.metrics else { return Ok(None) };
-        let address = match host {
-            None => SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), *port).to_string(),
-            Some(address::Host::Ip(ip)) => SocketAddr::new(*ip, *port).to_string(),
-            Some(address::Host::Name(name)) => format!("{}:{port}", name.as_str()),
-        };
+        let Some(address) = self.config.network.metrics.as_ref().map(metrics_address) else { return Ok(None) };
         std::net::TcpListener::bind(&address).map(Some).map_err(|error| StartError::Metrics { address, error })
     }
 
@@ -127,5 +162,13 @@ impl Node {
             management::remove_stale(&settings.path, &self.log).map_err(failed)?;
             Ok(None)
         }
+    }
+}
+
+fn metrics_address((host, port): &(Option<address::Host>, u16)) -> String {
+    match host {
+        None => SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), *port).to_string(),
+        Some(address::Host::Ip(ip)) => SocketAddr::new(*ip, *port).to_string(),
+        Some(address::Host::Name(name)) => format!("{}:{port}", name.as_str()),
     }
 }

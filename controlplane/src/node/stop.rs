@@ -24,10 +24,7 @@ impl Node {
             tokio::select! {
                 () = wait_for_stop(&mut signals.interrupt, &mut signals.terminate) => break,
                 () = shut_down.notified() => break,
-                _ = signals.hangup.recv() => match self.log.reopen() {
-                    Ok(()) => self.log.notice(MODULE, "log reopened"),
-                    Err(error) => self.log.error(MODULE, format_args!("cannot reopen the log: {error}; the old file stays in use")),
-                },
+                _ = signals.hangup.recv() => self.log.reopen(),
             }
         }
         self.log.notice(MODULE, "Starting graceful shutdown.");

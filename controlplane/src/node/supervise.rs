@@ -2,6 +2,7 @@
 //! to. Runs on a thread of its own, because the control channel is a blocking one.
 
 use super::plane::{PlaneError, SharedPlane, greet};
+use crate::health::Health;
 use crate::logging::Log;
 use interplane::channel::{Channel, ChannelError, Received};
 use interplane::counter::Account;
@@ -37,6 +38,8 @@ pub struct Supervision {
     pub stopping: Arc<AtomicBool>,
     /// The data plane.
     pub plane: SharedPlane,
+    /// Told of what becomes of it.
+    pub health: Arc<Health>,
     /// The log.
     pub log: Log,
 }
@@ -64,7 +67,9 @@ pub fn watch(supervision: &Supervision, mut attached: Attached, ended: &mpsc::Se
     let is_stopping = || supervision.stopping.load(Ordering::SeqCst);
     loop {
         let started = Instant::now();
+        supervision.health.attached(process_at(&attached.channel));
         let account = listen(supervision, &attached.channel);
+        supervision.health.lost();
         reap(&mut attached);
         if is_stopping() {
             if !supervision.foreign {
@@ -75,6 +80,7 @@ pub fn watch(supervision: &Supervision, mut attached: Attached, ended: &mpsc::Se
             let _unheard = ended.send(account);
             return;
         }
+        supervision.health.restarting();
         let lost = supervision.plane.lock().lost();
         supervision.log.error(MODULE, format_args!("the data plane ended; {lost} packets were lost; starting another"));
         if started.elapsed() < SHORT_LIFE {
@@ -109,8 +115,16 @@ fn listen(supervision: &Supervision, channel: &Channel) -> Option<Account> {
             Ok(Received { message, .. }) => match message {
                 ToControl::Stopped { account } => return Some(account),
                 ToControl::Failed { reason } => log.error(MODULE, format_args!("refused: {reason}")),
-                ToControl::KeysLoaded { locked: false, .. } => {
-                    log.info(MODULE, "mix keys cannot be locked in memory; raise the memlock limit");
+                ToControl::KeysLoaded { locked, .. } => {
+                    let before = supervision.health.are_keys_locked();
+                    supervision.health.keys_locked(locked);
+                    if !locked && before != Some(false) {
+                        log.warning(
+                            MODULE,
+                            "mix keys cannot be locked in memory and may be swapped out; raise the memlock limit \
+                             (LimitMEMLOCK= of the unit, ulimit -l)",
+                        );
+                    }
                 }
                 other => log.debug(MODULE, format_args!("{other:?}")),
             },
@@ -167,6 +181,10 @@ fn spawn(supervision: &Supervision) -> Result<Child, PlaneError> {
     // A group of its own: an interrupt from the terminal is for the control plane, which lets packets leave first.
     let spawned = command.process_group(0).spawn();
     spawned.map_err(|error| PlaneError::Refused(format!("it cannot be started: {error}")))
+}
+
+fn process_at(channel: &Channel) -> i32 {
+    rustix::net::sockopt::socket_peercred(channel).map_or(0, |credentials| credentials.pid.as_raw_nonzero().get())
 }
 
 fn reap(attached: &mut Attached) {

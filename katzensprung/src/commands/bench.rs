@@ -1,7 +1,5 @@
 //! `bench`: measures a node on this host.
 
-use bench::rig;
-
 /// Arguments of `bench`.
 #[derive(clap::Args)]
 pub struct Arguments {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use wire::FRAME_BODY_TAG_BYTES;
 
 /// Packets that are made together, so that the kernels see full lanes.
-const BATCH: usize = 32;
+pub const BATCH: usize = 32;
 /// Packets that a thread takes at once.
 const CHUNK: usize = 16 * BATCH;
 

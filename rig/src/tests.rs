@@ -4,14 +4,15 @@ use super::check::Wrong;
 use super::cpu::CpuTime;
 use super::drive::{Drive, Load};
 use super::mill::{Delays, Pool};
-use super::network::Network;
 use super::null_node::{Forward, NullNode, pass_on};
-use super::{geometry, network, peers};
+use super::{geometry, peers};
 use pki::EpochClock;
 use sphinx::{Geometry, MixKey, Unwrapper};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
+use testnet::network;
+use testnet::network::Network;
 
 const LINKS: usize = 2;
 const PACKETS: usize = 600;

@@ -1,12 +1,12 @@
 //! Established links without blocking and with large buffers: many packets per system call.
 
-use super::session::Session;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::ops::Range;
 use std::time::Duration;
+use testnet::session::Session;
 use wire::command::{COMMAND_HEADER_BYTES, write_header};
 use wire::{Command, CommandId, CommandSet, FRAME_BODY_TAG_BYTES, FRAME_HEADER_BYTES, FrameOpener, FrameSealer};
 

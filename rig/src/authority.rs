@@ -1,8 +1,6 @@
 //! The one authority of the rig's network: takes the node's descriptor and signs documents with it at once, instead of
 //! voting with others for most of an epoch.
 
-use super::network::{Network, SIGNATURE_SCHEME};
-use super::session::Session;
 use crypto_simd::schemes::signature;
 use pki::Epoch;
 use pki::descriptor::{MixDescriptor, SignedUpload};
@@ -10,6 +8,8 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use testnet::network::{Network, SIGNATURE_SCHEME};
+use testnet::session::Session;
 use wire::command::codes;
 use wire::{Command, Role};
 

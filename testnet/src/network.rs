@@ -1,7 +1,7 @@
 //! The network that the node finds itself in: who is in it, and the documents about it. The node is a mix of the middle
 //! layer; all others belong to the rig.
 
-use super::session::{Identity, unix_now};
+use crate::session::{Identity, unix_now};
 use crypto_simd::random::OsRandom;
 use crypto_simd::schemes::{Kem, SignatureSigningKey, signature};
 use pki::descriptor::MixDescriptor;

@@ -2,11 +2,11 @@
 //!
 //! | module | what it plays or does |
 //! |---|---|
-//! | `network` | who is in the network, and the documents about it |
 //! | `authority` | takes the node's descriptor, signs and serves documents |
-//! | `session`, `link` | link handshakes; established links with large buffers |
+//! | `link` | established links with large buffers |
 //! | `peers` | the fake mixes before and behind the node |
-//! | `mill` | valid, unique packets, made in advance |
+//! | [`mill`] | valid, unique packets, made in advance |
+//! | [`unwraps`] | what one core unwraps when it does nothing else |
 //! | `drive` | the loop that sends and receives: open or closed |
 //! | `check` | every packet that comes out |
 //! | `process`, `account` | the node's processes, their CPU time, the node's own account |
@@ -16,6 +16,7 @@
 //!
 //! Time: the node starts with an epoch and posts its descriptor for the next one, in which everything is measured. The
 //! rest of the first epoch is spent on making packets for the key in that descriptor.
+#![forbid(unsafe_code)]
 
 mod account;
 mod authority;
@@ -24,35 +25,33 @@ mod cpu;
 mod drive;
 mod link;
 pub mod mill;
-pub mod network;
 mod null_node;
 mod peers;
 mod process;
 mod report;
-pub mod session;
 #[cfg(test)]
 mod tests;
+pub mod unwraps;
 
 pub use account::NodeAccount;
 pub use cpu::pin;
 pub use report::Report;
 
-use crate::cases;
 use authority::Authority;
 use cpu::{CpuTime, Placement};
 use drive::{Drive, Load, Phase};
 use link::FRAME_OVERHEAD_BYTES;
 use mill::{Delays, Pool};
-use network::Network;
 use null_node::NullNode;
 use peers::NodeCredentials;
 use pki::{Epoch, EpochClock};
 use process::NodeProcess;
-use session::unix_now;
 use sphinx::Geometry;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use testnet::network::{self, Network};
+use testnet::session::unix_now;
 
 /// Hops of the packets' geometry.
 const HOPS: usize = 5;
@@ -132,8 +131,8 @@ impl<'a> Plan<'a> {
         let placement = cpu::placement();
         say(format_args!("measuring what one core unwraps and makes"));
         let unwraps_per_second =
-            on_processor(placement.node, || cases::unwrap_packets_per_second(&geometry, Duration::from_millis(500)))?;
-        let private = cases::private_key(&geometry)?;
+            on_processor(placement.node, || unwraps::packets_per_second(&geometry, Duration::from_millis(500)))?;
+        let private = unwraps::private_key(&geometry)?;
         let key = sphinx::MixKey::new(&geometry, &private).map_err(|error| error.to_string())?;
         let made_per_second = mill::packets_per_second(&geometry, key.public_key(), Duration::from_millis(200))?;
         let wanted = unwraps_per_second * (WARM_UP.as_secs_f64() + 1.5 * (options.seconds as f64 + RAMP.as_secs_f64()));

@@ -1,12 +1,12 @@
 //! The fake mixes on both sides of the node: those before it dial and send, those behind it listen and receive.
 
 use super::link::{Incoming, Presealed};
-use super::network::{Network, Peer};
-use super::session::Session;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
+use testnet::network::{Network, Peer};
+use testnet::session::Session;
 use wire::{PeerCredentials, Role};
 
 /// Between two tries to connect to the node.

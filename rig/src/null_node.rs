@@ -3,9 +3,7 @@
 
 use super::cpu;
 use super::link::{Awaited, Incoming, Outgoing, wait};
-use super::network::Network;
 use super::peers::NodeCredentials;
-use super::session::{Identity, Session};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -13,6 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use testnet::network::Network;
+use testnet::session::{Identity, Session};
 use wire::Role;
 
 /// Where a forwarder puts packets: the node behind, the delay, the bytes.
@@ -106,7 +106,7 @@ impl Running {
             upstream[number] = Some(Incoming::new(session, config.command_set())?);
         }
         let config = network.mixnet_session(Role::Initiator);
-        let dial = |peer: &super::network::Peer| {
+        let dial = |peer: &testnet::network::Peer| {
             let address = peer.address.ok_or("a node behind listens")?;
             let stream = TcpStream::connect(address).map_err(|error| error.to_string())?;
             Outgoing::new(Session::establish(stream, &config, identity, |answering| peer.identity.is(answering))?)

@@ -2,7 +2,6 @@
 //! that it starts.
 
 use super::cpu::{CpuTime, Placement};
-use super::network::{NODE_NAME, Network, SIGNATURE_SCHEME, WIRE_KEM};
 use crypto_simd::pem;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File};
@@ -11,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+use testnet::network::{NODE_NAME, Network, SIGNATURE_SCHEME, WIRE_KEM};
 
 /// How long a node may take to stop.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
