@@ -4,11 +4,13 @@
 //! |---|---|
 //! | `bad_input` | what an operator can get wrong: exit status 1, one clear line, nothing overwritten |
 //! | `commands` | what the subcommands do when all is well |
+//! | `hosts` | what hosts are like, and what an operator reads of it |
 //! | `lifecycle` | start, stop, crashes of either process, and what the authority sees of them |
 //! | `support` | the program, a node's folder, the authority and the neighbours |
 #![allow(missing_docs, reason = "a test binary has no public interface")]
 
 mod bad_input;
 mod commands;
+mod hosts;
 mod lifecycle;
 mod support;

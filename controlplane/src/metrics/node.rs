@@ -13,8 +13,16 @@ pub fn families(sources: &Sources) -> Vec<MetricFamily> {
     let epoch = |epoch: Option<u64>| epoch.map(plain).unwrap_or_default();
     let check = &sources.selfcheck;
     vec![
-        gauges("katzenpost_node_ready", "1 if the node takes part in the current epoch.", is(sources.readiness().is_ok())),
-        gauges("katzenpost_node_current_epoch", "The epoch by this node's clock.", plain(epoch_time(&sources.clock).epoch.0)),
+        gauges(
+            "katzenpost_node_ready",
+            "1 if the node takes part in the current epoch.",
+            is(sources.readiness().is_ok()),
+        ),
+        gauges(
+            "katzenpost_node_current_epoch",
+            "The epoch by this node's clock.",
+            plain(epoch_time(&sources.clock).epoch.0),
+        ),
         gauges(
             "katzensprung_document_epoch",
             "The epoch of the newest document that is held.",
@@ -45,7 +53,11 @@ pub fn families(sources: &Sources) -> Vec<MetricFamily> {
             "1 if the data plane's keys are kept out of swap.",
             health.are_keys_locked().map(is).unwrap_or_default(),
         ),
-        gauges("katzensprung_build_info", "The program: its version and the level of its vector kernels.", build_info()),
+        gauges(
+            "katzensprung_build_info",
+            "The program: its version and the level of its vector kernels.",
+            build_info(),
+        ),
         gauges(
             "katzenpost_server_selfcheck_sphinx_ops_per_sec_solo",
             "Unwraps per second of one processor, measured once.",
@@ -56,11 +68,7 @@ pub fn families(sources: &Sources) -> Vec<MetricFamily> {
             "Unwraps per second of all processors at once, measured once.",
             vec![float_gauge(check.saturated_per_second, Vec::new())],
         ),
-        gauges(
-            "katzenpost_server_selfcheck_num_cpu",
-            "Processors that took part in it.",
-            plain(check.processors),
-        ),
+        gauges("katzenpost_server_selfcheck_num_cpu", "Processors that took part in it.", plain(check.processors)),
     ]
 }
 
@@ -72,7 +80,7 @@ pub fn processes(data_plane: Option<i32>) -> Vec<MetricFamily> {
         // The collector knows its own process's start only; and what it may not read it calls 0.
         let is_known = |family: &MetricFamily| {
             let name = family.name();
-            let value = family.get_metric().first().map_or(0.0, |metric| metric.get_gauge().value());
+            let value = family.get_metric().first().map_or(0.0, |metric| metric.get_gauge().get_value());
             !name.ends_with("start_time_seconds") && (!name.ends_with("_fds") || value > 0.0)
         };
         families.extend(theirs.into_iter().filter(is_known));

@@ -1,10 +1,10 @@
 use super::*;
 use crate::logging::Log;
+use interplane::reason::DropReason;
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use interplane::reason::DropReason;
 
 fn sources() -> Sources {
     Sources {

@@ -3,8 +3,8 @@
 
 use config::address::{Address, Host, Transport};
 use interplane::message::{Listener, Transport as Carrier};
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use rustix::io::Errno;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::OwnedFd;

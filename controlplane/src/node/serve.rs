@@ -1,5 +1,6 @@
 //! The parts of a node, started in their order and stopped in the other one (server.md 1.7, 1.8).
 
+use super::setup::descriptors;
 use super::signals::Signals;
 use super::status::Managed;
 use super::stop::STOP_LIMIT;
@@ -12,6 +13,7 @@ use config::address;
 use config::keys::DataDir;
 use interplane::channel::SOCKET_NAME;
 use interplane::counter::Account;
+use interplane::setup::Limits;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -127,6 +129,17 @@ impl Node {
                 self.log.notice(MODULE, format_args!("management at {}", settings.path.display()));
             }
             _ => self.log.notice(MODULE, "no management socket (Management.Enable is not set)"),
+        }
+        let (connections, wanted) = (setup.limits.connections, Limits::default().connections);
+        if connections < wanted {
+            self.log.warning(
+                MODULE,
+                format_args!(
+                    "{connections} of {wanted} connections fit the limit of {} open files; raise it (LimitNOFILE= of \
+                     the unit, ulimit -Hn)",
+                    descriptors()
+                ),
+            );
         }
         let rate = config.own.dataplane.line_rate_packets_per_second;
         self.log.notice(

@@ -4,11 +4,15 @@ use super::Node;
 use config::server::Debug;
 use interplane::replay::replay_capacity;
 use interplane::setup::{Limits, Machine, Setup, Times};
+use rustix::process::{Resource, getrlimit};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
 /// Connections' worth of line rate that one peer's queue may hold, in milliseconds of it.
 const LINK_QUEUE_MS: u64 = 50;
+
+/// Descriptors that incoming connections leave to everything else.
+const DESCRIPTORS_RESERVED: u64 = 1024;
 
 impl Node {
     /// All static facts, with the configuration's defaults filled in.
@@ -29,6 +33,7 @@ impl Node {
             limits: Limits {
                 scheduler_queue_packets: config.debug.scheduler_queue_size.map_or(0, |size| size.get() as u64),
                 link_queue_packets: u32::try_from((line_rate * LINK_QUEUE_MS / 1000).max(64)).unwrap_or(u32::MAX),
+                connections: Limits::default().connections.min(connections_that_fit(descriptors())),
                 ..Limits::default()
             },
             machine: Machine {
@@ -44,6 +49,17 @@ impl Node {
             replay_buckets: replay_capacity(line_rate, self.clock.period().as_secs()),
         }
     }
+}
+
+/// Open files that a process of this node may have; the data plane inherits the limit.
+pub fn descriptors() -> u64 {
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+/// Incoming connections for which there are descriptors beside those for links, rings and files.
+fn connections_that_fit(descriptors: u64) -> u32 {
+    let reserve = DESCRIPTORS_RESERVED.min(descriptors / 2);
+    u32::try_from(descriptors - reserve).unwrap_or(u32::MAX)
 }
 
 fn times(debug: &Debug) -> Times {

@@ -60,7 +60,10 @@ pub fn known_or_measured(data_dir: &Path, geometry: &Geometry, log: &Log) -> Sel
         }
     };
     if let Err(error) = write(&path, &measured) {
-        log.warning(MODULE, format_args!("{} cannot be written: {error}; the next start measures again", path.display()));
+        log.warning(
+            MODULE,
+            format_args!("{} cannot be written: {error}; the next start measures again", path.display()),
+        );
     }
     measured
 }

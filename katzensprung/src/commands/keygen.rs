@@ -61,19 +61,36 @@ fn generate(kind: Kind, scheme: &str) -> Result<Pair, String> {
     let random = &mut OsRandom;
     let (name, private, public) = match kind {
         Kind::Kem => {
-            let scheme = kem::by_name(scheme).map_err(|error| not_there(&error, &built_in(kem::registered().iter().map(|info| info.name), |name| kem::by_name(name).is_ok())))?;
+            let scheme = kem::by_name(scheme).map_err(|error| {
+                not_there(
+                    &error,
+                    &built_in(kem::registered().iter().map(|info| info.name), |name| kem::by_name(name).is_ok()),
+                )
+            })?;
             let private = scheme.generate(random);
             let public = scheme.load(&private).map(|key| key.public_key().to_vec());
             (scheme.info().name, private, public)
         }
         Kind::Nike => {
-            let scheme = nike::by_name(scheme).map_err(|error| not_there(&error, &built_in(nike::registered().iter().map(|info| info.name), |name| nike::by_name(name).is_ok())))?;
+            let scheme = nike::by_name(scheme).map_err(|error| {
+                not_there(
+                    &error,
+                    &built_in(nike::registered().iter().map(|info| info.name), |name| nike::by_name(name).is_ok()),
+                )
+            })?;
             let private = scheme.generate(random);
             let public = scheme.public_key(&private);
             (scheme.info().name, private, public)
         }
         Kind::Sign => {
-            let scheme = signature::by_name(scheme).map_err(|error| not_there(&error, &built_in(signature::registered().iter().map(|info| info.name), |name| signature::by_name(name).is_ok())))?;
+            let scheme = signature::by_name(scheme).map_err(|error| {
+                not_there(
+                    &error,
+                    &built_in(signature::registered().iter().map(|info| info.name), |name| {
+                        signature::by_name(name).is_ok()
+                    }),
+                )
+            })?;
             let private = scheme.generate(random);
             let public = scheme.load(&private).map(|key| key.public_key().to_vec());
             (scheme.info().name, private, public)
@@ -102,7 +119,9 @@ fn not_there(error: &LookupError, built_in: &str) -> String {
 fn write_new(path: &Path, text: &str) -> Result<(), String> {
     let describe = |error: std::io::Error| {
         let remedy = match error.kind() {
-            std::io::ErrorKind::AlreadyExists => "; keys are never overwritten: give another name with -o, or move it away",
+            std::io::ErrorKind::AlreadyExists => {
+                "; keys are never overwritten: give another name with -o, or move it away"
+            }
             std::io::ErrorKind::NotFound => "; check that the folder exists",
             _ => "",
         };
