@@ -105,7 +105,8 @@ impl World {
         };
         let document = network.document(epoch, descriptor)?.into();
         let next: Vec<[u8; 32]> = network.downstream.iter().map(|peer| peer.identity.id).collect();
-        let packets = Pool::make(&geometry, mix_key.public_key(), &next, Delays { mean_ms: 1.0, max_ms: 1 }, PACKETS)?;
+        let packets =
+            Pool::make(&geometry, mix_key.public_key(), &next, Delays { mean_ms: 1.0, max_ms: 1 }, PACKETS, None)?;
         Ok(Self { network, epoch, own, own_identity_key, mix_key: Arc::new(mix_key), document, packets })
     }
 

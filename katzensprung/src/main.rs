@@ -1,7 +1,7 @@
 //! `katzensprung <subcommand>`, the only binary; called as `server`, or with an option of `server` first, it is the
 //! reference's server.
 //!
-//! Exit status: 0 when what was asked for is done, 1 for any error.
+//! Exit status: 0 when what was asked for is done, 1 for any error; `bench node` has one more, see its help.
 #![forbid(unsafe_code)]
 
 mod commands;
@@ -53,16 +53,17 @@ fn main() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(1) } else { ExitCode::SUCCESS };
         }
     };
+    let done = |()| ExitCode::SUCCESS;
     let outcome = level.and_then(|_| match arguments.command {
-        Command::Server(arguments) => commands::server::run(&arguments),
-        Command::Keygen(arguments) => commands::keygen::run(&arguments),
-        Command::Geometry(arguments) => commands::geometry::run(&arguments),
-        Command::Fetch(arguments) => commands::fetch::run(&arguments),
+        Command::Server(arguments) => commands::server::run(&arguments).map(done),
+        Command::Keygen(arguments) => commands::keygen::run(&arguments).map(done),
+        Command::Geometry(arguments) => commands::geometry::run(&arguments).map(done),
+        Command::Fetch(arguments) => commands::fetch::run(&arguments).map(done),
         Command::Bench(arguments) => commands::bench::run(&arguments),
-        Command::Dataplane(arguments) => commands::dataplane::run(&arguments),
+        Command::Dataplane(arguments) => commands::dataplane::run(&arguments).map(done),
     });
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(message) => failed(&message),
     }
 }

@@ -150,7 +150,8 @@ fn keygen_makes_every_scheme_and_overwrites_nothing() {
         }
     }
     assert!(made >= 8, "{made} schemes");
-    run(["keygen", "kem", "Kyber1", "-o", folder.path().join("x").to_str().unwrap()]).refused(&["Kyber1", "built in are: "]);
+    run(["keygen", "kem", "Kyber1", "-o", folder.path().join("x").to_str().unwrap()])
+        .refused(&["Kyber1", "built in are: "]);
     run(["keygen", "kem", "xwing", "-o", "/nonexistent/x"])
         .refused(&["/nonexistent/x.kem_private.pem", "cannot write"]);
 }

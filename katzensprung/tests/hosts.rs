@@ -49,7 +49,8 @@ fn says_when_it_is_ready() {
     let metrics = with_metrics(&site);
     let processors = std::thread::available_parallelism().unwrap();
     // What the reference left there is believed.
-    let known = format!("Hostname = \"\"\nNumCPU = {processors}\nOpsPerSecPerCore = 896.8\nOpsPerSecSaturated = 359.0\n");
+    let known =
+        format!("Hostname = \"\"\nNumCPU = {processors}\nOpsPerSecPerCore = 896.8\nOpsPerSecSaturated = 359.0\n");
     fs::write(site.folder.data("selfcheck.toml"), known).unwrap();
     let mut node = start(&site);
     assert_eq!(http(metrics, "/health").unwrap(), (200, "healthy\n".into()));
@@ -84,9 +85,7 @@ fn both_processes_have_names_and_figures() {
     let before = metric(metrics, "katzensprung_data_plane_restarts_total");
     assert_eq!(before, Some(0.0));
     rustix::process::kill_process(site.data_plane().unwrap(), Signal::KILL).unwrap();
-    wait_for("a restart", SOON, || {
-        (metric(metrics, "katzensprung_data_plane_restarts_total")? == 1.0).then_some(())
-    });
+    wait_for("a restart", SOON, || (metric(metrics, "katzensprung_data_plane_restarts_total")? == 1.0).then_some(()));
     wait_for("another data plane", SOON, || (http(metrics, "/health")?.0 == 200).then_some(()));
     node.stop();
     site.is_quiet();

@@ -68,9 +68,13 @@ impl NodeAccount {
 
     /// Whether the node's account adds up, and is what the rig counted at both ends.
     pub fn is_balanced(&self, rig_sent: u64, rig_received: u64) -> bool {
+        self.adds_up() && self.received == rig_sent && self.sent == rig_received
+    }
+
+    /// Whether every packet is somewhere.
+    pub fn adds_up(&self) -> bool {
         let dropped: u64 = self.dropped.values().sum();
-        let out = self.sent + self.delivered + dropped + self.held + self.lost_in_restart;
-        self.received + self.originated == out && self.received == rig_sent && self.sent == rig_received
+        self.received + self.originated == self.sent + self.delivered + dropped + self.held + self.lost_in_restart
     }
 }
 

@@ -39,6 +39,8 @@ pub struct Checker<'a> {
     started: Instant,
     /// Nanoseconds since the start, plus one; zero is not sent.
     sent_at: Vec<u64>,
+    /// How long before that it was due to be sent, in nanoseconds.
+    held_up: Vec<u32>,
     seen: Vec<bool>,
     sent: u64,
     received: u64,
@@ -55,6 +57,7 @@ impl<'a> Checker<'a> {
             pool,
             started: Instant::now(),
             sent_at: vec![0; pool.count()],
+            held_up: vec![0; pool.count()],
             seen: vec![false; pool.count()],
             sent: 0,
             received: 0,
@@ -64,9 +67,11 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// The packet with this number is about to be sent.
-    pub fn handle_sent(&mut self, number: usize, now: Instant) {
+    /// The packet with this number is about to be sent, and was due at `due`, which is not later.
+    pub fn handle_sent(&mut self, number: usize, due: Instant, now: Instant) {
         self.sent_at[number] = self.since_start(now) + 1;
+        let held_up = now.saturating_duration_since(due).as_nanos();
+        self.held_up[number] = u32::try_from(held_up).unwrap_or(u32::MAX);
         self.sent += 1;
     }
 
@@ -93,7 +98,8 @@ impl<'a> Checker<'a> {
         let delay = Duration::from_millis(u64::from(order.delay_ms)).as_nanos() as u64;
         let (due, now) = (sent_at + delay, self.since_start(now));
         if now >= due {
-            self.lateness_us.saturating_record((now - due) / 1000);
+            // What a full link or a busy rig held up is late too: a sender's packets would have waited like that.
+            self.lateness_us.saturating_record((now - due + u64::from(self.held_up[number])) / 1000);
         } else {
             self.wrong.early += 1;
             self.wrong.early_us_max = self.wrong.early_us_max.max((due - now).div_ceil(1000));
@@ -125,8 +131,8 @@ impl<'a> Checker<'a> {
         self.sent_at.iter().zip(&self.seen).filter(|(sent_at, seen)| **sent_at > 0 && !**seen).count() as u64
     }
 
-    /// Lateness since the last call, in microseconds: departure as seen here, less the moment at which the packet was
-    /// handed to its link plus its delay.
+    /// Lateness since the last call, in microseconds: departure as seen here, less the moment at which the packet was due
+    /// to be sent plus its delay.
     pub fn take_lateness_us(&mut self) -> Histogram<u64> {
         std::mem::replace(&mut self.lateness_us, lateness_histogram())
     }
@@ -137,6 +143,6 @@ impl<'a> Checker<'a> {
 }
 
 /// Microseconds, three digits exact; what is later than the bound counts as the bound.
-fn lateness_histogram() -> Histogram<u64> {
+pub fn lateness_histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, LATENESS_US_MAX, 3).expect("constant bounds that are possible")
 }

@@ -1,27 +1,59 @@
 //! Processors: which there are, who runs where, and how much of them somebody got. Node and rig must not share one while
 //! anything is measured, nor with anybody else.
 
+#[cfg(test)]
+mod tests;
+
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use std::collections::BTreeSet;
+use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
 /// Where node and rig run, if there are processors for both.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Placement {
-    /// The node's one shard.
-    pub node: Option<usize>,
-    /// The rig's one loop.
+    /// One for each of the node's shards; none when there are too few.
+    pub node: Vec<usize>,
+    /// The rig's one loop; none when nothing is left beside the node.
     pub rig: Option<usize>,
+    /// Who calls the node while it is under load: a third processor, else the rig's.
+    pub caller: Option<usize>,
+    /// The rig's processor is the other half of one of the node's: each slows the other down.
+    pub shares_core: bool,
 }
 
-/// The first two processors that this process may use.
-pub fn placement() -> Placement {
-    let Ok(allowed) = sched_getaffinity(None) else { return Placement::default() };
-    let mut processors = (0..CpuSet::MAX_CPU).filter(|processor| allowed.is_set(*processor));
-    match (processors.next(), processors.next()) {
-        (Some(node), Some(rig)) => Placement { node: Some(node), rig: Some(rig) },
-        _ => Placement::default(),
+impl Placement {
+    /// Places a node of so many shards, and the rig, on the processors that this process may use.
+    pub fn of_this_host(shards: usize) -> Self {
+        let Ok(allowed) = sched_getaffinity(None) else { return Self::default() };
+        let allowed: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|processor| allowed.is_set(*processor)).collect();
+        Self::choose(&allowed, core_of, shards)
     }
+
+    /// Cores first, their second halves only when nothing else is left. `core_of` gives what two halves have in common.
+    fn choose(allowed: &[usize], core_of: impl Fn(usize) -> usize, shards: usize) -> Self {
+        let mut cores = BTreeSet::new();
+        let (mut order, halves): (Vec<usize>, Vec<usize>) =
+            allowed.iter().partition(|processor| cores.insert(core_of(**processor)));
+        order.extend(halves);
+        if order.len() < shards {
+            return Self::default();
+        }
+        let others = order.split_off(shards);
+        let rig = others.first().copied();
+        let shares_core = rig.is_some_and(|rig| order.iter().any(|node| core_of(*node) == core_of(rig)));
+        Self { node: order, rig, caller: others.get(1).copied().or(rig), shares_core }
+    }
+}
+
+/// The lowest processor of the same core: the name of the core.
+fn core_of(processor: usize) -> usize {
+    let path = format!("/sys/devices/system/cpu/cpu{processor}/topology/thread_siblings_list");
+    // A list of numbers and ranges: the first number is the lowest. A kernel that does not say has no halves.
+    let list = fs::read_to_string(path).unwrap_or_default();
+    let first: String = list.chars().take_while(char::is_ascii_digit).collect();
+    first.parse().unwrap_or(processor)
 }
 
 /// Pins the calling thread.
@@ -50,7 +82,7 @@ impl CpuTime {
     /// Of all threads of the process with that folder in /proc, so far.
     pub fn of_process(process: &Path) -> std::io::Result<Self> {
         let mut sum = Self::default();
-        for task in std::fs::read_dir(process.join("task"))? {
+        for task in fs::read_dir(process.join("task"))? {
             let time = Self::of_thread(&task?.path())?;
             sum = Self { used: sum.used + time.used, waited: sum.waited + time.waited };
         }
@@ -63,7 +95,7 @@ impl CpuTime {
     }
 
     fn of_thread(task: &Path) -> std::io::Result<Self> {
-        let text = std::fs::read_to_string(task.join("schedstat"))?;
+        let text = fs::read_to_string(task.join("schedstat"))?;
         let mut fields = text.split_whitespace().map(|field| Duration::from_nanos(field.parse().unwrap_or(0)));
         Ok(Self { used: fields.next().unwrap_or_default(), waited: fields.next().unwrap_or_default() })
     }

@@ -1,6 +1,6 @@
 //! The rig's one loop: sends packets of a pool over the links to the node and checks what comes out behind it.
 
-use super::check::Checker;
+use super::check::{Checker, lateness_histogram};
 use super::cpu::CpuTime;
 use super::link::{Awaited, Incoming, Presealed, wait};
 use super::mill::{Pool, exponential, upstream_link};
@@ -19,7 +19,7 @@ pub enum Load {
 }
 
 /// When to stop waiting for packets that do not come out any more.
-const QUIET_LIMIT: Duration = Duration::from_millis(1500);
+const QUIET_LIMIT: Duration = Duration::from_secs(5);
 /// Nothing may come out any more when everything has.
 const QUIET_AT_END: Duration = Duration::from_millis(50);
 /// Packets sent between two looks at the receiving side.
@@ -39,6 +39,8 @@ pub struct Phase {
     pub rig_cpu: CpuTime,
     /// Lateness of all packets of the phase, in microseconds.
     pub lateness_us: Histogram<u64>,
+    /// How long after the moment at which they were due packets were sent: the link was full, or the rig did not run.
+    pub held_up_us: Histogram<u64>,
 }
 
 /// Links, packets and what has become of them.
@@ -50,6 +52,7 @@ pub struct Drive<'a> {
     accepted: Accepted,
     next: usize,
     random: SeededRandom,
+    held_up_us: Histogram<u64>,
 }
 
 impl<'a> Drive<'a> {
@@ -65,6 +68,7 @@ impl<'a> Drive<'a> {
             accepted: links.accepted,
             next: 0,
             random: SeededRandom::new(&seed),
+            held_up_us: lateness_histogram(),
         }
     }
 
@@ -74,7 +78,7 @@ impl<'a> Drive<'a> {
     }
 
     /// Sends until `duration` or `packets` have passed, then waits until everything has come out or nothing more comes.
-    /// Figures begin after `ramp`; `node_cpu` gives what the node got so far.
+    /// Figures begin after `ramp`; `node_cpu` gives what the node got so far; `all_sent` is called when sending ends.
     pub fn run(
         &mut self,
         load: Load,
@@ -82,6 +86,7 @@ impl<'a> Drive<'a> {
         ramp: Duration,
         duration: Duration,
         node_cpu: impl Fn() -> CpuTime,
+        all_sent: impl FnOnce(),
     ) -> Result<Phase, String> {
         let last = self.pool.count().min(self.next.saturating_add(packets));
         self.checker.take_lateness_us();
@@ -106,6 +111,7 @@ impl<'a> Drive<'a> {
                 self.sleep(limit.min(Duration::from_millis(1)))?;
             }
         }
+        all_sent();
         let rig_cpu = CpuTime::of_this_thread();
         let (from, packets_before, node_cpu_before, rig_cpu_before) =
             from.ok_or("there were not enough packets to begin measuring")?;
@@ -120,6 +126,7 @@ impl<'a> Drive<'a> {
             duration,
             rig_cpu: rig_cpu.since(rig_cpu_before),
             lateness_us: self.checker.take_lateness_us(),
+            held_up_us: std::mem::replace(&mut self.held_up_us, lateness_histogram()),
         })
     }
 
@@ -133,7 +140,13 @@ impl<'a> Drive<'a> {
             };
             let link = upstream_link(self.next, self.upstream.len());
             let Some(upstream) = self.upstream.get_mut(link).filter(|link| is_due && link.has_room()) else { break };
-            self.checker.handle_sent(self.next, Instant::now());
+            let sent_at = Instant::now();
+            let was_due = match load {
+                Load::Window(_) => sent_at,
+                Load::PacketsPerSecond(_) => *due,
+            };
+            self.checker.handle_sent(self.next, was_due, sent_at);
+            self.held_up_us.saturating_record(sent_at.saturating_duration_since(was_due).as_micros() as u64);
             upstream.push(self.pool.frame(self.next));
             self.next += 1;
             if let Load::PacketsPerSecond(rate) = load {

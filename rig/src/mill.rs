@@ -14,8 +14,11 @@ use wire::FRAME_BODY_TAG_BYTES;
 
 /// Packets that are made together, so that the kernels see full lanes.
 pub const BATCH: usize = 32;
-/// Packets that a thread takes at once.
-const CHUNK: usize = 16 * BATCH;
+/// Bytes of frames that a thread takes at once.
+const CHUNK_BYTES: usize = 1 << 20;
+/// The most packets and bytes that are made to find out how fast that goes.
+const TRIAL_PACKETS: usize = 200_000;
+const TRIAL_BYTES: usize = 1 << 30;
 
 /// What the node is told to do with a packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,23 +54,33 @@ impl Delays {
 }
 
 impl Pool {
-    /// Packets for the node whose mix key is `public`, evenly for the nodes in `next`.
+    /// Packets for the node whose mix key is `public`, evenly for the nodes in `next`: `count`, or fewer when the
+    /// deadline comes before.
     pub fn make(
         geometry: &Geometry,
         public: &[u8],
         next: &[[u8; 32]],
         delays: Delays,
         count: usize,
+        deadline: Option<Instant>,
     ) -> Result<Self, String> {
         let frame_bytes = geometry.packet_length + FRAME_OVERHEAD_BYTES;
         let mut frames = vec![0; count * frame_bytes];
         let mut filled = vec![(Order::default(), 0); count];
-        let chunks = frames.chunks_mut(CHUNK * frame_bytes).zip(filled.chunks_mut(CHUNK));
-        let chunks = Mutex::new(chunks);
+        let chunk = (CHUNK_BYTES / frame_bytes).next_multiple_of(BATCH);
+        let chunks = frames.chunks_mut(chunk * frame_bytes).zip(filled.chunks_mut(chunk));
+        // In order, so that those made before the deadline are the first.
+        let chunks = Mutex::new((0, chunks));
         let work = || -> Result<(), String> {
             let mut maker = Maker::new(geometry, public, next, delays)?;
             loop {
-                let chunk = chunks.lock().unwrap_or_else(PoisonError::into_inner).next();
+                let chunk = {
+                    let (made, chunks) = &mut *chunks.lock().unwrap_or_else(PoisonError::into_inner);
+                    if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                        return Ok(());
+                    }
+                    chunks.next().inspect(|(_, filled)| *made += filled.len())
+                };
                 let Some((frames, filled)) = chunk else { return Ok(()) };
                 for (frames, filled) in frames.chunks_mut(BATCH * frame_bytes).zip(filled.chunks_mut(BATCH)) {
                     maker.fill(frames, filled)?;
@@ -78,6 +91,9 @@ impl Pool {
             let threads: Vec<_> = (0..processors()).map(|_| scope.spawn(work)).collect();
             threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| "a mill thread ended badly")?)
         })?;
+        let (made, _) = chunks.into_inner().unwrap_or_else(PoisonError::into_inner);
+        frames.truncate(made * frame_bytes);
+        filled.truncate(made);
         Self::index(frame_bytes, frames, filled)
     }
 
@@ -111,11 +127,35 @@ impl Pool {
         self.orders.len()
     }
 
-    /// Seals every frame for the link that it will be sent over.
-    pub fn seal(&mut self, links: &mut [Presealed]) -> Result<(), String> {
+    /// Seals the frames for the links that they will be sent over, a thread for each link. Packets that are not sealed at
+    /// the deadline are let go.
+    pub fn seal(&mut self, links: &mut [Presealed], deadline: Option<Instant>) -> Result<(), String> {
         let count = links.len();
-        let mut frames = self.frames.chunks_mut(self.frame_bytes).enumerate();
-        frames.try_for_each(|(number, frame)| links[upstream_link(number, count)].seal(frame))
+        let mut parts: Vec<Vec<(usize, &mut [u8])>> = links.iter().map(|_| Vec::new()).collect();
+        for (number, frame) in self.frames.chunks_mut(self.frame_bytes).enumerate() {
+            parts[upstream_link(number, count)].push((number, frame));
+        }
+        let seal = |link: &mut Presealed, part: Vec<(usize, &mut [u8])>| -> Result<Option<usize>, String> {
+            for (number, frame) in part {
+                if number % BATCH == 0 && deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                    return Ok(Some(number));
+                }
+                link.seal(frame)?;
+            }
+            Ok(None)
+        };
+        let unsealed = std::thread::scope(|scope| {
+            let threads = links.iter_mut().zip(parts).map(|(link, part)| scope.spawn(move || seal(link, part)));
+            let threads: Vec<_> = threads.collect();
+            let firsts = threads.into_iter().map(|thread| thread.join().map_err(|_| "a sealing thread ended badly")?);
+            firsts.collect::<Result<Vec<_>, String>>()
+        })?;
+        if let Some(first) = unsealed.into_iter().flatten().min() {
+            self.frames.truncate(first * self.frame_bytes);
+            self.orders.truncate(first);
+            self.expected.retain(|_, number| (*number as usize) < first);
+        }
+        Ok(())
     }
 
     /// All frames.
@@ -191,18 +231,13 @@ impl<'a> Maker<'a> {
     }
 }
 
-/// Packets per second that all processors together make.
+/// Packets per second that all processors together make, as found by making some for `duration`, in new memory.
 pub fn packets_per_second(geometry: &Geometry, public: &[u8], duration: Duration) -> Result<f64, String> {
     let delays = Delays { mean_ms: 1.0, max_ms: 1 };
-    let mut maker = Maker::new(geometry, public, &[[1; 32]], delays)?;
-    let mut frames = vec![0; BATCH * (geometry.packet_length + FRAME_OVERHEAD_BYTES)];
-    let mut filled = vec![(Order::default(), 0); BATCH];
-    let (started, mut made) = (Instant::now(), 0);
-    while made == 0 || started.elapsed() < duration {
-        maker.fill(&mut frames, &mut filled)?;
-        made += BATCH;
-    }
-    Ok(made as f64 / started.elapsed().as_secs_f64() * processors() as f64)
+    let count = TRIAL_PACKETS.min(TRIAL_BYTES / (geometry.packet_length + FRAME_OVERHEAD_BYTES));
+    let started = Instant::now();
+    let pool = Pool::make(geometry, public, &[[1; 32]], delays, count.max(BATCH), Some(started + duration))?;
+    Ok(pool.count().max(1) as f64 / started.elapsed().as_secs_f64())
 }
 
 /// Over which of `links` links to the node a packet is sent: some in a row take the same one, so that they can be

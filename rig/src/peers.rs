@@ -37,7 +37,8 @@ pub struct NodeCredentials {
 }
 
 impl NodeCredentials {
-    fn is(&self, peer: &PeerCredentials) -> bool {
+    /// Whether `peer` is the node.
+    pub fn is(&self, peer: &PeerCredentials) -> bool {
         peer.additional_data == self.id && peer.public_key == self.link_key
     }
 }

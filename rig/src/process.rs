@@ -1,7 +1,7 @@
 //! The measured node as it really runs: `server` with a configuration file in a folder of its own, and the data plane
 //! that it starts.
 
-use super::cpu::{CpuTime, Placement};
+use super::cpu::CpuTime;
 use crypto_simd::pem;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File};
@@ -16,8 +16,33 @@ use testnet::network::{NODE_NAME, Network, SIGNATURE_SCHEME, WIRE_KEM};
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 /// Lines of the node's output that are shown when something fails.
 const TAIL_LINES: usize = 20;
+/// Lateness is measured, so the node must not drop what its host has made late.
+const LATENESS_MS_MAX: u32 = 60_000;
 /// Packets that the node may hold: those of the largest window with room to spare.
 const SLOTS: usize = 16_384;
+
+/// What the node's own file says.
+pub struct NodeOptions {
+    /// Packets per second that it must carry.
+    pub line_rate: u32,
+    /// Its shards.
+    pub shards: usize,
+    /// Their processors, if they are pinned.
+    pub processors: Vec<usize>,
+    /// The data plane's backend, if it is not left to the node.
+    pub io: Option<String>,
+}
+
+impl NodeOptions {
+    fn file(&self) -> String {
+        let Self { line_rate, shards, processors, io } = self;
+        let pinned = if processors.is_empty() { String::new() } else { format!("pin_cpus = {processors:?}\n") };
+        let backend = io.as_ref().map_or(String::new(), |io| format!("backend = {io:?}\n"));
+        format!(
+            "[dataplane]\nshards = {shards}\n{pinned}{backend}slots = {SLOTS}\nline_rate_packets_per_second = {line_rate}\n"
+        )
+    }
+}
 
 /// A running node.
 pub struct NodeProcess {
@@ -35,8 +60,7 @@ impl NodeProcess {
         program: &Path,
         network: &Network,
         authority: SocketAddr,
-        line_rate: u32,
-        placement: Placement,
+        options: &NodeOptions,
     ) -> Result<Self, String> {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let (address, metrics) = (free_address()?, free_address()?);
@@ -45,7 +69,7 @@ impl NodeProcess {
         let text = main_file(network, authority, address, metrics, &data_dir)?;
         let write = |path: &Path, text: &str| fs::write(path, text).map_err(|error| error.to_string());
         write(&config, &text)?;
-        write(&folder.path().join("katzensprung.toml"), &own_file(line_rate, placement))?;
+        write(&folder.path().join("katzensprung.toml"), &options.file())?;
         let output = File::create(folder.path().join("output")).map_err(|error| error.to_string())?;
         let error_output = output.try_clone().map_err(|error| error.to_string())?;
         let child = Command::new(program)
@@ -174,13 +198,13 @@ fn main_file(
 [Management]
   Enable = false
 
+[Debug]
+  UnwrapDelay = {LATENESS_MS_MAX}
+  SchedulerSlack = {LATENESS_MS_MAX}
+  SendSlack = {LATENESS_MS_MAX}
+
 {}"#,
         data_dir.display(),
         network.geometry.to_toml()
     ))
-}
-
-fn own_file(line_rate: u32, placement: Placement) -> String {
-    let pinned = placement.node.map_or(String::new(), |processor| format!("pin_cpus = [{processor}]\n"));
-    format!("[dataplane]\nshards = 1\n{pinned}slots = {SLOTS}\nline_rate_packets_per_second = {line_rate}\n")
 }

@@ -5,7 +5,8 @@ use super::cpu::CpuTime;
 use super::drive::{Drive, Load};
 use super::mill::{Delays, Pool};
 use super::null_node::{Forward, NullNode, pass_on};
-use super::{geometry, peers};
+use super::peers;
+use super::plan::geometry;
 use pki::EpochClock;
 use sphinx::{Geometry, MixKey, Unwrapper};
 use std::net::TcpListener;
@@ -40,9 +41,9 @@ fn examine(
     let node = NullNode::start(network.clone(), forward, None).expect("a node");
     let links = peers::connect(&network, listeners, &node.credentials, node.address, Duration::from_secs(5));
     let mut links = links.expect("links");
-    pool.seal(&mut links.upstream).expect("frames");
+    pool.seal(&mut links.upstream, None).expect("frames");
     let mut drive = Drive::new(&pool, links);
-    let phase = drive.run(load, usize::MAX, Duration::ZERO, Duration::from_secs(5), CpuTime::default);
+    let phase = drive.run(load, usize::MAX, Duration::ZERO, Duration::from_secs(5), CpuTime::default, || ());
     assert!(phase.is_ok() && drive.checker().sent() == pool.count() as u64);
     let result = (drive.checker().wrong(), drive.checker().lost());
     drop(drive);
@@ -79,7 +80,7 @@ fn examine_mix(
     let (network, listeners) = test_network();
     let key = MixKey::new(&network.geometry, &PRIVATE_KEY).expect("a key");
     let next: Vec<_> = network.downstream.iter().map(|peer| peer.identity.id).collect();
-    let pool = Pool::make(&network.geometry, key.public_key(), &next, DELAYS, PACKETS).expect("packets");
+    let pool = Pool::make(&network.geometry, key.public_key(), &next, DELAYS, PACKETS, None).expect("packets");
     let forward = mix(&network, spoil);
     examine(network, listeners, pool, forward, load)
 }

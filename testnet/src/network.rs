@@ -46,6 +46,8 @@ pub struct Network {
     pub upstream: Vec<Peer>,
     /// Nodes of the layer behind the node's.
     pub downstream: Vec<Peer>,
+    /// One more node of that earlier layer, which has no packets to send and is free to call.
+    pub caller: Peer,
     gateway: Peer,
     service: Peer,
     /// The authority's signing key.
@@ -76,6 +78,7 @@ impl Network {
                 .enumerate()
                 .map(|(n, address)| peer(format!("behind{n}"), Some(*address)))
                 .collect::<Result<_, _>>()?,
+            caller: peer("caller".into(), None)?,
             gateway: peer("gateway".into(), None)?,
             service: peer("service".into(), None)?,
             geometry,
@@ -108,12 +111,14 @@ impl Network {
     pub fn document(&self, epoch: Epoch, node: MixDescriptor) -> Result<Vec<u8>, String> {
         let geometry_hash = self.geometry.hash();
         let layer = |peers: &[Peer]| peers.iter().map(|peer| peer.descriptor(epoch)).collect::<Vec<_>>();
+        let mut before = layer(&self.upstream);
+        before.push(self.caller.descriptor(epoch));
         let document = Document {
             epoch,
             genesis_epoch: Epoch(1),
             mu: self.mu,
             version: pki::document::VERSION.into(),
-            topology: vec![layer(&self.upstream), vec![node], layer(&self.downstream)],
+            topology: vec![before, vec![node], layer(&self.downstream)],
             gateway_nodes: vec![MixDescriptor { is_gateway_node: true, ..self.gateway.descriptor(epoch) }],
             service_nodes: vec![MixDescriptor { is_service_node: true, ..self.service.descriptor(epoch) }],
             prior_shared_random: vec![vec![1; 32]],

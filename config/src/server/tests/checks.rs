@@ -170,9 +170,7 @@ fn host_names_when_allowed() {
 fn logging_and_management() {
     check_all(
         Severity::Error,
-        &[
-            ("\"NOTICE\"", "\"CHATTY\"", "log-level", "Logging.Level", "config: Logging: Level 'CHATTY' is invalid"),
-        ],
+        &[("\"NOTICE\"", "\"CHATTY\"", "log-level", "Logging.Level", "config: Logging: Level 'CHATTY' is invalid")],
     );
     check_all(
         Severity::Warning,
