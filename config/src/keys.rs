@@ -8,7 +8,7 @@ mod files;
 #[cfg(test)]
 mod tests;
 
-pub use data_dir::{DataDir, LOCK_FILE_NAME, RUNTIME_VARIABLE};
+pub use data_dir::{DataDir, LOCK_FILE_NAME};
 
 use crate::finding::{Finding, Severity};
 use crate::schemes::{KemScheme, SignatureScheme};

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 pub const LOCK_FILE_NAME: &str = "katzensprung.lock";
 
 /// Where systemd says that a service may put its sockets (`RuntimeDirectory=`).
-pub const RUNTIME_VARIABLE: &str = "RUNTIME_DIRECTORY";
+const RUNTIME_VARIABLE: &str = "RUNTIME_DIRECTORY";
 
 /// Where sockets may go when DataDir takes none; the first that is writable.
 const RUNTIME_FOLDERS: [&str; 3] = ["/run", "/dev/shm", "/tmp"];

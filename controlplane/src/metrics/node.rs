@@ -2,16 +2,23 @@
 
 use super::{Sources, counter, family_of, float_gauge, gauge, label};
 use crate::directory::epoch_time;
+use crate::health::Health;
+use crate::selfcheck::SelfCheck;
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::{Metric, MetricFamily, MetricType};
 
 /// Families that describe the node.
 pub fn families(sources: &Sources) -> Vec<MetricFamily> {
-    let (status, health) = (sources.directory_status(), &sources.health);
-    let is = |condition: bool| plain(u64::from(condition));
+    let mut families = of_directory(sources);
+    families.extend(of_data_plane(&sources.health));
+    families.extend(of_host(&sources.selfcheck));
+    families
+}
+
+fn of_directory(sources: &Sources) -> Vec<MetricFamily> {
+    let status = sources.directory_status();
     let epoch = |epoch: Option<u64>| epoch.map(plain).unwrap_or_default();
-    let check = &sources.selfcheck;
     vec![
         gauges(
             "katzenpost_node_ready",
@@ -33,6 +40,11 @@ pub fn families(sources: &Sources) -> Vec<MetricFamily> {
             "The last epoch whose descriptor enough authorities took.",
             epoch(status.published),
         ),
+    ]
+}
+
+fn of_data_plane(health: &Health) -> Vec<MetricFamily> {
+    vec![
         gauges(
             "katzensprung_data_plane_attached",
             "1 while a data plane is attached and at work.",
@@ -53,6 +65,11 @@ pub fn families(sources: &Sources) -> Vec<MetricFamily> {
             "1 if the data plane's keys are kept out of swap.",
             health.are_keys_locked().map(is).unwrap_or_default(),
         ),
+    ]
+}
+
+fn of_host(check: &SelfCheck) -> Vec<MetricFamily> {
+    vec![
         gauges(
             "katzensprung_build_info",
             "The program: its version and the level of its vector kernels.",
@@ -91,6 +108,10 @@ pub fn processes(data_plane: Option<i32>) -> Vec<MetricFamily> {
 fn build_info() -> Vec<Metric> {
     let simd = crypto_simd::cpu::level().map(|level| level.to_string()).unwrap_or_default();
     vec![gauge(1, vec![label("simd", &simd), label("version", env!("CARGO_PKG_VERSION"))])]
+}
+
+fn is(condition: bool) -> Vec<Metric> {
+    plain(u64::from(condition))
 }
 
 fn plain(value: u64) -> Vec<Metric> {
