@@ -45,6 +45,9 @@ const MODULE: &str = "server";
 /// How long the last lines may take to be written.
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);
 
+const UNLOCKED: &str = "private keys cannot be locked in memory and may reach the swap: raise the limit of locked \
+    memory (LimitMEMLOCK=8M in a systemd unit, `ulimit -l 8192` in a shell), or turn swap off";
+
 /// Runs a node until it is told to stop.
 pub fn run(config: ServerConfig) -> Result<(), StartError> {
     let role = NodeRole::of(&config.role)?;
@@ -63,6 +66,9 @@ pub fn run(config: ServerConfig) -> Result<(), StartError> {
     for finding in data_dir.findings().iter().chain(&identity.findings).chain(&link.findings) {
         log.warning(MODULE, finding.text());
     }
+    if !secret_memory::protection().locked {
+        log.warning(MODULE, UNLOCKED);
+    }
     if config.debug.generate_only {
         return Ok(());
     }
@@ -70,7 +76,8 @@ pub fn run(config: ServerConfig) -> Result<(), StartError> {
         log.warning(MODULE, format_args!("{}: {}; {}", limit.key, limit.problem, limit.remedy));
     }
     let node = Node { config, role, clock, log, identity, link };
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(node.serve(&data_dir))
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().on_thread_start(secret_memory::protect_stack).build()?.block_on(node.serve(&data_dir))
 }
 
 /// However the node ends, what it logged gets its time to be written.

@@ -254,7 +254,7 @@ impl Shard {
         }
         if let Some(port) = self.shared.ports().get(older.shard) {
             port.order(Order::Replace(older.conn));
-            if port.unpark() {
+            if port.parking.unpark() {
                 io.wake(older.shard);
             }
         }

@@ -15,5 +15,6 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<(), String> {
     host::name_process(host::DATA_PLANE_NAME);
     host::raise_descriptor_limit();
-    dataplane::process::run(&arguments.socket).map_err(|error| error.to_string())
+    let run = || dataplane::process::run(&arguments.socket).map_err(|error| error.to_string());
+    super::with_secrets(run)
 }

@@ -55,5 +55,6 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
     host::raise_descriptor_limit();
     let mut config = loaded.config;
     config.debug.generate_only |= arguments.generate_only;
-    node::run(config).map_err(|error| format!("failed to spawn server instance: {error}"))
+    let run = || node::run(config);
+    super::with_secrets(|| run().map_err(|error| format!("failed to spawn server instance: {error}")))
 }

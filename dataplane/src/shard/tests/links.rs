@@ -191,6 +191,33 @@ fn a_stalled_peer_costs_the_others_nothing() {
     net.check_slots();
 }
 
+/// How long, by the simulation's clock, the node takes for packets to two peers while as many go to a third, which reads
+/// or does not.
+fn time_for_two_of_three(third_reads: bool) -> Duration {
+    let (mut net, upstream, downstream) = connected(1);
+    net.simulation.set_stopped(downstream[0], !third_reads);
+    let mut mint = Mint::new(7);
+    let count = 2 * ((1 << 20) / net.shared.facts().frame_bytes() + 600);
+    let start = net.now();
+    for number in 0..count {
+        net.peer(upstream).send(mint.packet(Order::to(DOWNSTREAM[0], 1)));
+        net.peer(upstream).send(mint.packet(Order::to(DOWNSTREAM[1 + number % 2], 1)));
+    }
+    net.run_until_received(downstream[1], count / 2);
+    net.run_until_received(downstream[2], count / 2);
+    let time = net.now().since(start);
+    let lost = net.dropped(DropReason::OutgoingQueueFull) + net.dropped(DropReason::OutgoingSendDeadlineBlown);
+    assert_eq!(lost > 0, !third_reads, "{:?}", net.drops());
+    time
+}
+
+#[test]
+fn beside_a_stalled_peer_the_others_keep_their_rate() {
+    let (beside_a_reader, beside_a_stalled_peer) = (time_for_two_of_three(true), time_for_two_of_three(false));
+    let kept = beside_a_reader.as_secs_f64() / beside_a_stalled_peer.as_secs_f64();
+    assert!(kept >= 0.95, "{kept:.3} of the rate: {beside_a_stalled_peer:?} instead of {beside_a_reader:?}");
+}
+
 #[test]
 fn a_lost_connection_drops_what_was_sealed_and_is_made_again() {
     let (mut net, upstream, downstream) = connected(1);
