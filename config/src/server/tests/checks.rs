@@ -125,10 +125,10 @@ fn addresses() {
             (bind, "BindAddresses = [\"tcp://mix1:1\"]", "address", "Server.BindAddresses[0]", "host name"),
             (bind, "BindAddresses = [\"onion://a.onion:1\"]", "listen-onion", "Server.BindAddresses[0]", "onion"),
             (
-                advertised,
-                "[\"tcp://192.0.2.1:1\", \"tcp://192.0.2.1:1\"]",
+                bind,
+                "BindAddresses = [\"tcp://127.0.0.1:1\", \"tcp://127.0.0.1:1\"]",
                 "address-twice",
-                "Server.Addresses[1]",
+                "Server.BindAddresses[1]",
                 "listed twice",
             ),
             ("\"127.0.0.1:30016\"", "\"127.0.0.1\"", "metrics-address", "Server.MetricsAddress", "has no port"),
@@ -152,6 +152,13 @@ fn addresses() {
     check_all(
         Severity::Warning,
         &[
+            (
+                advertised,
+                "[\"tcp://192.0.2.1:1\", \"tcp://192.0.2.1:1\"]",
+                "address-twice",
+                "Server.Addresses[1]",
+                "listed twice",
+            ),
             (advertised, "[\"tcp://192.0.2.1:0\"]", "port-zero", "Server.Addresses[0]", "port 0"),
             (advertised, "[\"tcp://0.0.0.0:1\"]", "address-unspecified", "Server.Addresses[0]", "nobody can reach"),
             ("Addresses = [\"tcp://192.0.2.1:30014\"]", "", "address-guessed", "Server.Addresses", "203.0.113.9:3219"),
