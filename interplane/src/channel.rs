@@ -5,8 +5,9 @@
 mod tests;
 
 use crate::message::Descriptor;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{FileType, Mode};
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::{Errno, IoSlice, IoSliceMut, retry_on_intr};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
@@ -15,7 +16,9 @@ use rustix::net::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::mem::MaybeUninit;
+use std::os::fd::AsRawFd;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// The socket's name in `DataDir`.
 pub const SOCKET_NAME: &str = "dataplane.sock";
@@ -93,8 +96,8 @@ pub struct ChannelListener {
 impl ChannelListener {
     /// Listens at `path`, in place of a data plane that ended.
     pub fn bind(path: &Path, trusted: Trusted) -> Result<Self, ChannelError> {
-        let address = address(path)?;
-        match connect(&address) {
+        let place = Place::of(path)?;
+        match connect(&place.address) {
             Ok(_) => return Err(ChannelError::AlreadyListening),
             Err(ChannelError::NobodyListens) => {
                 // A socket's file outlives its process. Other files refuse connections too, and stay.
@@ -106,7 +109,7 @@ impl ChannelListener {
             Err(_) => {}
         }
         let socket = socket()?;
-        rustix::net::bind(&socket, &address).map_err(os("bind the control socket"))?;
+        rustix::net::bind(&socket, &place.address).map_err(os("bind the control socket"))?;
         // Users other than the trusted ones get in by mode 666, and out again at once by their credentials.
         let mode = if trusted.uid.is_some() { 0o666 } else { 0o600 };
         rustix::fs::chmod(path, Mode::from_raw_mode(mode)).map_err(os("chmod the control socket"))?;
@@ -155,7 +158,7 @@ impl<M> Received<M> {
 impl Channel {
     /// Connects to the data plane that listens at `path`.
     pub fn connect(path: &Path, trusted: Trusted) -> Result<Self, ChannelError> {
-        let socket = connect(&address(path)?)?;
+        let socket = connect(&Place::of(path)?.address)?;
         trusted.check(&socket)?;
         Ok(Self { socket })
     }
@@ -229,6 +232,25 @@ impl Channel {
         }
     }
 
+    /// Waits for a message no longer than `limit`: `None` if none has come by then.
+    pub fn recv_within<M: DeserializeOwned>(&self, limit: Duration) -> Result<Option<Received<M>>, ChannelError> {
+        let deadline = Instant::now() + limit;
+        loop {
+            if let Some(received) = self.try_recv()? {
+                return Ok(Some(received));
+            }
+            let rest = deadline.saturating_duration_since(Instant::now());
+            if rest.is_zero() {
+                return Ok(None);
+            }
+            let rest = Timespec::try_from(rest).unwrap_or(Timespec { tv_sec: i64::MAX, tv_nsec: 0 });
+            match poll(&mut [PollFd::new(self, PollFlags::IN)], Some(&rest)) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(errno) => return Err(os("wait for a control message")(errno)),
+            }
+        }
+    }
+
     fn recv_with<M: DeserializeOwned>(&self, flags: RecvFlags) -> Result<Received<M>, ChannelError> {
         let mut bytes = vec![0; MESSAGE_BYTES_MAX];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
@@ -256,6 +278,13 @@ impl Channel {
         decode(bytes.get(..received.bytes).unwrap_or_default(), fds)
     }
 
+    /// Whether the other end is closed.
+    pub fn is_closed(&self) -> bool {
+        let mut fds = [PollFd::new(self, PollFlags::empty())];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        retry_on_intr(|| poll(&mut fds, Some(&now))).is_err() || !fds[0].revents().is_empty()
+    }
+
     /// The user of the process at the other end, for the log.
     pub fn peer_uid(&self) -> Option<u32> {
         rustix::net::sockopt::socket_peercred(&self.socket).ok().map(|credentials| credentials.uid.as_raw())
@@ -279,8 +308,27 @@ fn decode<M: DeserializeOwned>(bytes: &[u8], fds: Vec<OwnedFd>) -> Result<Receiv
     }
 }
 
-fn address(path: &Path) -> Result<SocketAddrUnix, ChannelError> {
-    SocketAddrUnix::new(path).map_err(os("the control socket's path"))
+/// A path as socket addresses can hold it: at most 107 bytes.
+struct Place {
+    address: SocketAddrUnix,
+    /// The folder of a longer path, which is reached by its number instead.
+    _folder: Option<OwnedFd>,
+}
+
+impl Place {
+    fn of(path: &Path) -> Result<Self, ChannelError> {
+        let failed = os("the control socket's path");
+        match (SocketAddrUnix::new(path), path.parent(), path.file_name()) {
+            (Err(Errno::NAMETOOLONG), Some(folder), Some(name)) => {
+                let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+                let folder =
+                    rustix::fs::open(folder, flags, Mode::empty()).map_err(os("open the control socket's folder"))?;
+                let short = Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(name);
+                Ok(Self { address: SocketAddrUnix::new(short).map_err(failed)?, _folder: Some(folder) })
+            }
+            (address, ..) => Ok(Self { address: address.map_err(failed)?, _folder: None }),
+        }
+    }
 }
 
 fn socket() -> Result<OwnedFd, ChannelError> {
