@@ -48,12 +48,18 @@ fn main() -> ExitCode {
     // Before anything needs a kernel, which has no way to say that the level is wrong.
     let level = crypto_simd::cpu::level().map_err(|error| error.to_string());
     let outcome = level.and_then(|_| match arguments.command {
-        Command::Server(arguments) => commands::server::run(&arguments),
+        Command::Server(arguments) => {
+            end_at_panic();
+            commands::server::run(&arguments)
+        }
         Command::Keygen(arguments) => commands::keygen::run(&arguments),
         Command::Geometry(arguments) => commands::geometry::run(&arguments),
         Command::Fetch(arguments) => commands::fetch::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
-        Command::Dataplane(arguments) => commands::dataplane::run(&arguments),
+        Command::Dataplane(arguments) => {
+            end_at_panic();
+            commands::dataplane::run(&arguments)
+        }
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -62,6 +68,16 @@ fn main() -> ExitCode {
             ExitCode::from(1)
         }
     }
+}
+
+/// A plane without one of its threads or tasks looks alive and is not: a panic ends the whole process, however it was
+/// built. The other plane, or whatever looks after the node, then does what is to be done.
+fn end_at_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        std::process::abort();
+    }));
 }
 
 /// The arguments with the subcommand that the program's name stands for.

@@ -2,6 +2,7 @@
 //! system. [`answer`] is the protocol without I/O; [`serve`] puts it on the socket.
 
 use crate::logging::Log;
+use std::convert::Infallible;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -95,7 +96,7 @@ impl Drop for Socket {
 }
 
 /// Accepts connections until the future is dropped.
-pub async fn serve(socket: Socket, identifier: String, node: Arc<dyn Node>, log: Log) {
+pub async fn serve(socket: Socket, identifier: String, node: Arc<dyn Node>, log: Log) -> Infallible {
     loop {
         match socket.listener.accept().await {
             Ok((stream, _)) => {

@@ -5,13 +5,14 @@ use crate::logging::{Level, Log};
 use interplane::counter::Direction;
 use interplane::event::{Event, Peer};
 use interplane::ring::EventRings;
+use std::convert::Infallible;
 use std::time::Duration;
 
 /// Pause between two looks at the rings.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Writes events to the log until the future is dropped.
-pub async fn drain(rings: EventRings, log: Log) {
+pub async fn drain(rings: EventRings, log: Log) -> Infallible {
     let mut reader = rings.reader();
     let mut dropped_before = rings.dropped();
     loop {

@@ -6,13 +6,16 @@
 //! | `role` | what differs from role to role |
 //! | `memory`, `listen` | what a start looks after before it begins |
 //! | `setup`, `network` | what the configuration asks of the data plane and of the directory worker |
-//! | `takeover` | finds a data plane that is at work, and goes on with it or replaces it |
-//! | `serve`, `stop`, `signals` | the parts in their order, and what ends them |
-//! | `plane`, `supervise` | what the data plane is given, and that there is one |
+//! | `takeover`, `handed_back` | finds a data plane that is at work, and goes on with it or replaces it |
+//! | `serve`, `tasks`, `stop`, `signals` | the parts in their order, and what ends them |
+//! | `plane`, `supervise` | what the data plane is given, and that there is one that works |
+//! | `clock` | tells of steps of the wall clock |
 //! | `events`, `status` | what the data plane says for the log; STATUS |
 
+mod clock;
 mod error;
 mod events;
+mod handed_back;
 mod listen;
 mod memory;
 mod network;
@@ -25,8 +28,10 @@ mod status;
 mod stop;
 mod supervise;
 mod takeover;
+mod tasks;
 
 pub use error::StartError;
+pub use handed_back::stop_orphan;
 pub use network::{authorities, dialler};
 
 use crate::logging::{Level, Log};
