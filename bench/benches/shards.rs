@@ -5,9 +5,6 @@
 //! Besides the rate by the clock there is one by processor time (packets by the busiest shard's seconds), which other
 //! work on the machine hardly touches. `cargo bench -p bench --bench shards`.
 
-use bench::rig::mill::{Delays, Pool};
-use bench::rig::network::{NODE_NAME, Network, clock_starting_at, signing_key};
-use bench::rig::session::{Identity, unix_now};
 use crypto_simd::random::{OsRandom, Random};
 use dataplane::io::{ConnId, Event, Io, Recv, Sent};
 use dataplane::shared::EpochKey;
@@ -23,6 +20,7 @@ use pki::document::Consensus;
 use pki::neighbours::{NeighbourMap, OwnNode, Role as NodeRole};
 use pki::policy::View;
 use pki::{Epoch, VerifyingKey};
+use rig::mill::{Delays, Pool};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 use sphinx::{Geometry, MixKey};
@@ -32,6 +30,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 use std::time::Duration;
+use testnet::network::{NODE_NAME, Network, clock_starting_at, signing_key};
+use testnet::session::{Identity, unix_now};
 use wire::{Command, Handshake, Role, Transport, Want};
 
 /// Packets of one round: long enough that the last packets' delay of 1 ms does not show.
@@ -105,7 +105,8 @@ impl World {
         };
         let document = network.document(epoch, descriptor)?.into();
         let next: Vec<[u8; 32]> = network.downstream.iter().map(|peer| peer.identity.id).collect();
-        let packets = Pool::make(&geometry, mix_key.public_key(), &next, Delays { mean_ms: 1.0, max_ms: 1 }, PACKETS)?;
+        let packets =
+            Pool::make(&geometry, mix_key.public_key(), &next, Delays { mean_ms: 1.0, max_ms: 1 }, PACKETS, None)?;
         Ok(Self { network, epoch, own, own_identity_key, mix_key: Arc::new(mix_key), document, packets })
     }
 

@@ -1,13 +1,9 @@
 //! The cases of the reference's own Sphinx benchmark (sphinx.md 15): 5 hops, no reply block, 2,000 bytes of payload
 //! there and other sizes here.
 
-use crate::statistics::median;
-use crate::subjects::unwrap::Unwraps;
-use crate::subjects::{Subject, time};
 use crypto_simd::random::{OsRandom, Random};
-use crypto_simd::schemes::{kem, nike};
+use rig::unwraps::private_key;
 use sphinx::{Geometry, MixKey, PathHop, RoutingCommand, Sphinx};
-use std::time::{Duration, Instant};
 
 /// Hops of every case.
 pub const HOPS: usize = 5;
@@ -96,25 +92,4 @@ fn prepare(geometry: Geometry) -> Result<Prepared, String> {
     random.fill(&mut payload[..random_bytes]);
     let packet = sphinx.new_packet(&path, &payload, &mut random).map_err(|error| error.to_string())?;
     Ok(Prepared { sphinx, key, private, path, payload, packet })
-}
-
-/// A fresh private key of the geometry's scheme.
-pub fn private_key(geometry: &Geometry) -> Result<Vec<u8>, String> {
-    let key = if geometry.kem_name.is_empty() {
-        nike::by_name(&geometry.nike_name).map_err(|error| error.to_string())?.generate(&mut OsRandom)
-    } else {
-        kem::by_name(&geometry.kem_name).map_err(|error| error.to_string())?.generate(&mut OsRandom)
-    };
-    Ok(key.to_vec())
-}
-
-/// Packets per second that one core unwraps in batches of 32: the median batch of `duration`.
-pub fn unwrap_packets_per_second(geometry: &Geometry, duration: Duration) -> Result<f64, String> {
-    let mut unwraps = Unwraps::new(prepare(geometry.clone())?, 32)?;
-    let started = Instant::now();
-    let mut times = vec![time(&mut unwraps, 1).as_secs_f64()];
-    while started.elapsed() < duration {
-        times.push(time(&mut unwraps, 1).as_secs_f64());
-    }
-    Ok(unwraps.items() as f64 / median(&mut times))
 }

@@ -1,7 +1,8 @@
-//! Measures: Sphinx in one process (`benches/`), and a whole node from outside ([`rig`]).
+//! Measures this project's cryptography: in turns with the best libraries, and by itself (`benches/`). A whole node is
+//! measured by the crate `rig`.
 //!
 //! It is never linked into a path that packets of users take, and nothing here is tuned to look good: figures come with
-//! the machine, the ceiling of the rig that measured them, and the node's own account.
+//! the machine and with what else was measured there at the same time.
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -11,13 +12,11 @@
 //! | [`peers`] | the fastest libraries, and one packet's way through them; the only `unsafe` |
 //! | [`table`] | ours, peers and floor in turns on one core, with a guard against busy neighbours, and the limits |
 //! | [`statistics`] | medians and quartiles |
-//! | [`rig`] | one node in real processes on loopback, and everything around it |
 #![deny(unsafe_code)]
 
 pub mod cases;
 pub mod measures;
 pub mod peers;
-pub mod rig;
 pub mod statistics;
 pub mod subjects;
 pub mod table;

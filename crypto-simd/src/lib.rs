@@ -12,6 +12,9 @@
 //! | [`cpu`] | levels of CPU and the kernels chosen for this one |
 //! | [`lanes`] | vectors of words, one lane per packet, and their emulated twin |
 //! | [`pem`] | the PEM encoding of keys |
+//! | `aes`, `chacha20poly1305`, `keccak`, `multibuffer` | kernels of the ciphers and hashes |
+//! | `curve25519`, `curve448`, `mlkem` | kernels of the key exchanges |
+//! | `words` | vectors of words, one message per word: hashing several messages at once |
 
 pub mod aez;
 pub mod cpu;

@@ -1,12 +1,13 @@
 //! The data plane of a mix node: links in, batches, unwrapping, replay look-up, delay, links out, one shard per core.
 //!
 //! It never allocates per packet, takes no lock on a packet's way, decides nothing about the network (documents and
-//! keys come in ready) and, outside [`io`], touches no socket and no clock.
+//! keys come in ready) and, outside [`io`] and [`process`], touches no socket and no clock.
 //!
 //! | module | what lives there |
 //! |---|---|
 //! | [`time`] | monotonic time as a number |
 //! | [`io`] | the trait between shard and driver; the simulated network |
+//! | [`process`] | the data plane as a process: attaching, threads, the guard over them |
 //! | [`shard`] | the round: what one core does, in which order and how much of it at once |
 //! | [`shared`] | what shards share: documents, keys, queues between them |
 //! | [`link`] | links to other nodes: handshakes, frames in, queues and frames out |

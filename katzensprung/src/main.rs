@@ -1,6 +1,6 @@
 //! `katzensprung <subcommand>`, the only binary; called as `server` it is the reference's server.
 //!
-//! Exit status: 0 when what was asked for is done, 1 for any error.
+//! Exit status: 0 when what was asked for is done, 1 for any error; `bench node` has one more, see its help.
 #![forbid(unsafe_code)]
 
 mod commands;
@@ -47,22 +47,23 @@ fn main() -> ExitCode {
     };
     // Before anything needs a kernel, which has no way to say that the level is wrong.
     let level = crypto_simd::cpu::level().map_err(|error| error.to_string());
+    let done = |()| ExitCode::SUCCESS;
     let outcome = level.and_then(|_| match arguments.command {
         Command::Server(arguments) => {
             end_at_panic();
-            commands::server::run(&arguments)
+            commands::server::run(&arguments).map(done)
         }
-        Command::Keygen(arguments) => commands::keygen::run(&arguments),
-        Command::Geometry(arguments) => commands::geometry::run(&arguments),
-        Command::Fetch(arguments) => commands::fetch::run(&arguments),
+        Command::Keygen(arguments) => commands::keygen::run(&arguments).map(done),
+        Command::Geometry(arguments) => commands::geometry::run(&arguments).map(done),
+        Command::Fetch(arguments) => commands::fetch::run(&arguments).map(done),
         Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Dataplane(arguments) => {
             end_at_panic();
-            commands::dataplane::run(&arguments)
+            commands::dataplane::run(&arguments).map(done)
         }
     });
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(message) => {
             eprintln!("ERROR\n\n  {message}\n\n  Try --help for usage.");
             ExitCode::from(1)

@@ -12,6 +12,7 @@
 //! | [`surb`] | single-use reply blocks: making, using, opening the reply |
 //! | [`unwrap`] | what a node does: mix keys, replay tags, unwrapping in place |
 //! | [`plaintext`] | the content of a forward payload |
+//! | `keys`, `layout`, `scheme` | what a shared secret becomes; offsets in a packet; NIKE or KEM by name |
 #![forbid(unsafe_code)]
 
 pub mod commands;

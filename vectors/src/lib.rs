@@ -1,6 +1,8 @@
 //! Reads the recorded vectors that lie beside the checkout (`../shared/vectors`) and makes every test of them prove
 //! that it can fail.
 //!
+//! It never writes a file, and no path that ships uses it.
+//!
 //! A missing file fails the test when `CI=true` and is reported as skipped elsewhere, so that the project also passes
 //! its tests alone. After a check has passed on the file as it is, [`verify`] changes one character of one expected
 //! value and demands that the same check now fails.

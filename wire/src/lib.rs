@@ -11,6 +11,7 @@
 //! | [`command`] | ids, borrowing parser, encoder with padding, who may send what |
 //! | [`consensus2`] | a consensus as compressed chunks, cut and joined |
 //! | [`error`] | typed errors, their states for metrics and their two renderings |
+//! | `cipher`, `symmetric` | Noise's cipher state and symmetric state |
 //!
 //! A session from both ends, over a transport that here is two function calls:
 //!

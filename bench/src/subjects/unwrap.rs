@@ -1,10 +1,11 @@
 //! Whole packets: our batch unwrap, the one-packet path of the best libraries, and the public-key operations alone.
 
 use super::{Contest, Peer, Subject};
-use crate::cases::{Case, Prepared, private_key};
+use crate::cases::{Case, Prepared};
 use crate::peers::unwrap::OnePacket;
 use crypto_simd::random::OsRandom;
 use crypto_simd::schemes::{KemDecapsulationKey, Nike, NikePrivateKey, SharedSecret, kem, nike};
+use rig::unwraps::private_key;
 use sphinx::unwrap::BATCH_MAX;
 use sphinx::{Geometry, MixKey, UnwrapError, UnwrapErrorReason, Unwrapper};
 

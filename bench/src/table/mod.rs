@@ -25,7 +25,6 @@ pub use contest::{Outcome, ROUNDS_MIN};
 
 use crate::cases::{CASES, Case};
 use crate::measures::{self, Measure, Row};
-use crate::rig::pin;
 use crate::statistics::median;
 use crate::subjects::Contest;
 use crate::subjects::unwrap::Unwraps;
@@ -33,6 +32,7 @@ use crypto_simd::cpu::{self, Level};
 use host::Host;
 use probe::Probe;
 use report::{CommandLine, Line, Report};
+use rig::pin;
 
 /// The payload and the batch of the rows against another implementation.
 const COMMAND_PAYLOAD_BYTES: usize = 2_000;

@@ -6,6 +6,7 @@
 //! | `radix51` | the field over [`crate::lanes::MultiplyAdd52`] (IFMA), eight lanes |
 //! | `doubles` | the field over [`crate::lanes::Doubles`] (AVX2 with FMA), four lanes |
 //! | `inversion` | one inversion for a batch, zeros replaced |
+//! | `step_avx2.s`, `generator` | a step of the ladder over `doubles` as it runs on AVX2, and what made it (in tests) |
 //!
 //! Lanes never mix but in the inversion: a degenerate point in one lane gives zeros there and changes no other.
 

@@ -1,4 +1,4 @@
-//! Hashing several messages at once, one per lane of a vector (design 7).
+//! Hashing several messages at once, one per lane of a vector.
 //!
 //! | module | what it holds |
 //! |---|---|

@@ -31,7 +31,7 @@ const ONLY_VARIABLE: &str = "KATZENSPRUNG_ONLY";
 /// Set in the processes that test one level.
 const CHILD_VARIABLE: &str = "KATZENSPRUNG_DIFFERENTIAL_CHILD";
 
-/// The largest batch: what a shard unwraps at once.
+/// The largest batch: what one call of a kernel takes.
 const BATCH_MAX: usize = 64;
 
 /// Something to compare: `check` draws as many inputs as it is told and panics at the first difference.

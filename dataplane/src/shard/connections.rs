@@ -139,7 +139,7 @@ impl Shard {
         }
     }
 
-    /// At most one KEM operation between two looks at the wheel (design 4).
+    /// At most one KEM operation between two looks at the wheel.
     pub(super) fn take_step(&mut self, io: &mut impl Io) {
         match self.waiting_for_step.pop_front() {
             Some(Waiter::Incoming(conn)) => self.step_incoming(io, conn),

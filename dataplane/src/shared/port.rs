@@ -10,7 +10,7 @@ use crossbeam::utils::CachePadded;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence};
 
-/// Full batches that wait for an idle shard (research: two).
+/// Full batches that wait for an idle shard.
 pub const SURPLUS_BATCHES: usize = 2;
 /// Packets on their way into another shard's wheel. When it is full, they wait in their sender's wheel instead.
 const INBOX_PACKETS: usize = 1024;
@@ -84,7 +84,7 @@ impl Port {
     }
 
     /// [`Port::unpark`] for a packet that went into the inbox: a shard that wakes up early enough by itself is let
-    /// sleep (research E.2).
+    /// sleep.
     pub(crate) fn unpark_for(&self, due: Instant) -> bool {
         fence(Ordering::SeqCst);
         self.parked.load(Ordering::Acquire)

@@ -1,14 +1,14 @@
 //! The one authority: takes descriptors, signs documents at once instead of voting, and misbehaves where a test wants
 //! it to.
 
-use bench::rig::network::{Network, SIGNATURE_SCHEME};
-use bench::rig::session::Session;
 use crypto_simd::schemes::signature;
 use pki::descriptor::{MixDescriptor, SignedUpload};
 use pki::{Epoch, MIX_KEY_EPOCHS};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
+use testnet::network::{Network, SIGNATURE_SCHEME};
+use testnet::session::Session;
 use wire::command::codes;
 use wire::{Command, Role};
 

@@ -2,7 +2,6 @@
 
 use super::free_address;
 use super::program::{Outcome, finish, program};
-use bench::rig::network::{SIGNATURE_SCHEME, WIRE_KEM};
 use crypto_simd::pem;
 use crypto_simd::random::OsRandom;
 use crypto_simd::schemes::{kem, signature};
@@ -14,9 +13,10 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use tempfile::TempDir;
+use testnet::network::{SIGNATURE_SCHEME, WIRE_KEM};
 
 /// The configured name.
-pub const NODE_NAME: &str = bench::rig::network::NODE_NAME;
+pub const NODE_NAME: &str = testnet::network::NODE_NAME;
 
 /// Public keys of an authority.
 #[derive(Clone)]

@@ -5,8 +5,6 @@ use super::folder::{AuthorityKeys, Folder, NODE_NAME, geometry};
 use super::program::program;
 use super::traffic::Traffic;
 use super::{free_address, wait_for};
-use bench::rig::network::{Network, SIGNATURE_SCHEME, WIRE_KEM, clock_starting_at};
-use bench::rig::session::unix_now;
 use crypto_simd::pem;
 use pki::Epoch;
 use pki::descriptor::MixDescriptor;
@@ -20,6 +18,8 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
+use testnet::network::{Network, SIGNATURE_SCHEME, WIRE_KEM, clock_starting_at};
+use testnet::session::unix_now;
 use wire::PeerCredentials;
 
 /// More than anything takes that is under way.

@@ -2,8 +2,6 @@
 
 use super::folder::geometry;
 use super::site::SOON;
-use bench::rig::network::Network;
-use bench::rig::session::Session;
 use crypto_simd::random::OsRandom;
 use pki::Epoch;
 use pki::descriptor::MixDescriptor;
@@ -13,6 +11,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
+use testnet::network::Network;
+use testnet::session::Session;
 use wire::{Command, CommandSet, PeerCredentials, Role};
 
 /// The delay that packets ask for.

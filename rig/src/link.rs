@@ -1,0 +1,258 @@
+//! Established links without blocking and with large buffers: many packets per system call.
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::collections::VecDeque;
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::ops::Range;
+use std::time::Duration;
+use testnet::session::Session;
+use wire::command::{COMMAND_HEADER_BYTES, write_header};
+use wire::{Command, CommandId, CommandSet, FRAME_BODY_TAG_BYTES, FRAME_HEADER_BYTES, FrameOpener, FrameSealer};
+
+/// Bytes that are read at once.
+const READ_BYTES: usize = 1 << 20;
+/// Bytes of a frame before its packet.
+pub const PACKET_OFFSET: usize = FRAME_HEADER_BYTES + COMMAND_HEADER_BYTES;
+/// Bytes of a frame around its packet.
+pub const FRAME_OVERHEAD_BYTES: usize = PACKET_OFFSET + FRAME_BODY_TAG_BYTES;
+/// Bytes that may wait to be written; a link with more takes no packets.
+const WRITE_BYTES_MAX: usize = 256 << 10;
+
+/// The end of a link that packets arrive at.
+pub struct Incoming {
+    stream: TcpStream,
+    opener: FrameOpener,
+    set: CommandSet,
+    buffer: Vec<u8>,
+    /// What has arrived and is not handled yet.
+    start: usize,
+    end: usize,
+    /// Bytes of the body whose header is open.
+    body_bytes: Option<usize>,
+}
+
+/// The end of a link that packets leave from which were sealed long before: what is measured must not wait for that.
+pub struct Presealed {
+    stream: TcpStream,
+    sealer: FrameSealer,
+    /// Parts of the pool of frames that wait to be written.
+    pending: VecDeque<Range<usize>>,
+}
+
+/// The end of a link that packets leave from.
+pub struct Outgoing {
+    stream: TcpStream,
+    sealer: FrameSealer,
+    buffer: Vec<u8>,
+    written: usize,
+}
+
+impl Incoming {
+    /// The receiving end of `session`.
+    pub fn new(session: Session, set: CommandSet) -> Result<Self, String> {
+        session.stream.set_nonblocking(true).map_err(|error| error.to_string())?;
+        Ok(Self {
+            stream: session.stream,
+            opener: session.transport.opener,
+            set,
+            buffer: vec![0; 2 * READ_BYTES],
+            start: 0,
+            end: 0,
+            body_bytes: None,
+        })
+    }
+
+    /// Reads once. Gives whether anything arrived; a closed connection is an error.
+    pub fn fill(&mut self) -> Result<bool, String> {
+        if self.buffer.len() - self.end < READ_BYTES {
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        }
+        match self.stream.read(&mut self.buffer[self.end..]) {
+            Ok(0) => Err("the peer closed the link".into()),
+            Ok(bytes) => {
+                self.end += bytes;
+                Ok(true)
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// The next packet that has arrived as a whole.
+    pub fn next_packet(&mut self) -> Result<Option<&mut [u8]>, String> {
+        loop {
+            let waiting = self.end - self.start;
+            let body_bytes = match self.body_bytes {
+                Some(bytes) => bytes,
+                None if waiting < FRAME_HEADER_BYTES => return Ok(None),
+                None => {
+                    let header = &mut self.buffer[self.start..][..FRAME_HEADER_BYTES];
+                    let bytes = self.opener.open_header(header).map_err(|error| error.to_string())?;
+                    self.start += FRAME_HEADER_BYTES;
+                    self.body_bytes = Some(bytes);
+                    continue;
+                }
+            };
+            if waiting < body_bytes {
+                return Ok(None);
+            }
+            self.body_bytes = None;
+            let body = self.start..self.start + body_bytes;
+            self.start = body.end;
+            let command = self.opener.open_body(&mut self.buffer[body.clone()]).map_err(|error| error.to_string())?;
+            match self.set.parse(command).map_err(|error| error.to_string())? {
+                Command::NoOp => continue,
+                Command::SendPacket { packet } => {
+                    let packet = body.start + COMMAND_HEADER_BYTES..body.start + COMMAND_HEADER_BYTES + packet.len();
+                    return Ok(Some(&mut self.buffer[packet]));
+                }
+                other => return Err(format!("the peer sent {:?}", other.id())),
+            }
+        }
+    }
+}
+
+impl Presealed {
+    /// The sending end of `session`.
+    pub fn new(session: Session) -> Result<Self, String> {
+        session.stream.set_nonblocking(true).map_err(|error| error.to_string())?;
+        Ok(Self { stream: session.stream, sealer: session.transport.sealer, pending: VecDeque::new() })
+    }
+
+    /// Makes a frame of a packet that has [`PACKET_OFFSET`] bytes before it and a tag's behind it. Frames must be pushed
+    /// in the order in which they are sealed.
+    pub fn seal(&mut self, frame: &mut [u8]) -> Result<(), String> {
+        write_packet_header(frame)?;
+        self.sealer.seal(frame).map_err(|error| error.to_string())
+    }
+
+    /// Whether another frame may be pushed.
+    pub fn has_room(&self) -> bool {
+        self.pending.iter().map(Range::len).sum::<usize>() < WRITE_BYTES_MAX
+    }
+
+    /// Queues a part of the pool of frames.
+    pub fn push(&mut self, part: Range<usize>) {
+        match self.pending.back_mut() {
+            Some(last) if last.end == part.start => last.end = part.end,
+            _ => self.pending.push_back(part),
+        }
+    }
+
+    /// Writes what the connection takes.
+    pub fn flush(&mut self, frames: &[u8]) -> Result<(), String> {
+        while let Some(part) = self.pending.front_mut() {
+            match self.stream.write(&frames[part.clone()]) {
+                Ok(0) => return Err("the peer closed the link".into()),
+                Ok(bytes) => part.start += bytes,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error.to_string()),
+            }
+            if part.start == part.end {
+                self.pending.pop_front();
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing is expected here: an error if the peer has closed the link or sent anything.
+    pub fn check_silence(&mut self) -> Result<(), String> {
+        match self.stream.read(&mut [0; 1]) {
+            Ok(0) => Err("the peer closed the link".into()),
+            Ok(_) => Err("the peer sent something on a link that it only receives on".into()),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+impl Outgoing {
+    /// The sending end of `session`.
+    pub fn new(session: Session) -> Result<Self, String> {
+        session.stream.set_nonblocking(true).map_err(|error| error.to_string())?;
+        let buffer = Vec::with_capacity(2 * WRITE_BYTES_MAX);
+        Ok(Self { stream: session.stream, sealer: session.transport.sealer, buffer, written: 0 })
+    }
+
+    /// Whether bytes wait to be written.
+    pub fn is_pending(&self) -> bool {
+        self.written < self.buffer.len()
+    }
+
+    /// Seals one packet behind what waits.
+    pub fn push(&mut self, packet: &[u8]) -> Result<(), String> {
+        let start = self.buffer.len();
+        self.buffer.extend_from_slice(&[0; PACKET_OFFSET]);
+        self.buffer.extend_from_slice(packet);
+        self.buffer.extend_from_slice(&[0; FRAME_BODY_TAG_BYTES]);
+        write_packet_header(&mut self.buffer[start..])?;
+        self.sealer.seal(&mut self.buffer[start..]).map_err(|error| error.to_string())
+    }
+
+    /// Writes what the connection takes. Gives whether it took anything.
+    pub fn flush(&mut self) -> Result<bool, String> {
+        let before = self.written;
+        while self.is_pending() {
+            match self.stream.write(&self.buffer[self.written..]) {
+                Ok(0) => return Err("the peer closed the link".into()),
+                Ok(bytes) => self.written += bytes,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        let progress = self.written > before;
+        if self.is_pending() {
+            self.buffer.drain(..self.written);
+        } else {
+            self.buffer.clear();
+        }
+        self.written = 0;
+        Ok(progress)
+    }
+}
+
+fn write_packet_header(frame: &mut [u8]) -> Result<(), String> {
+    let body_bytes = frame.len().checked_sub(PACKET_OFFSET + FRAME_BODY_TAG_BYTES).ok_or("a frame without a packet")?;
+    let body_bytes = u32::try_from(body_bytes).map_err(|error| error.to_string())?;
+    let header =
+        frame[FRAME_HEADER_BYTES..].first_chunk_mut::<COMMAND_HEADER_BYTES>().ok_or("a frame has a command")?;
+    write_header(CommandId::SendPacket, body_bytes, header);
+    Ok(())
+}
+
+/// What a link waits for.
+pub trait Awaited {
+    /// The connection and what to wait for there.
+    fn awaited(&self) -> PollFd<'_>;
+}
+
+impl Awaited for Incoming {
+    fn awaited(&self) -> PollFd<'_> {
+        PollFd::new(&self.stream, PollFlags::IN)
+    }
+}
+
+impl Awaited for Outgoing {
+    fn awaited(&self) -> PollFd<'_> {
+        PollFd::new(&self.stream, if self.is_pending() { PollFlags::OUT } else { PollFlags::empty() })
+    }
+}
+
+impl Awaited for Presealed {
+    fn awaited(&self) -> PollFd<'_> {
+        let flags = if self.pending.is_empty() { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT };
+        PollFd::new(&self.stream, flags)
+    }
+}
+
+/// Sleeps until one of the connections is as awaited, or `limit` has passed.
+pub fn wait(mut connections: Vec<PollFd<'_>>, limit: Duration) -> Result<(), String> {
+    let limit = Timespec::try_from(limit).map_err(|error| error.to_string())?;
+    match poll(&mut connections, Some(&limit)) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    }
+}

@@ -1,0 +1,283 @@
+//! Packets made in advance, each with what the node must do with it: no key operation happens while anything is
+//! measured.
+
+use super::link::{FRAME_OVERHEAD_BYTES, PACKET_OFFSET, Presealed};
+use crypto_simd::random::{OsRandom, Random, SeededRandom};
+use rustc_hash::{FxHashMap, FxHasher};
+use sphinx::create::{LoadCommand, LoadMaker};
+use sphinx::{Geometry, Sphinx};
+use std::hash::Hasher;
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use wire::FRAME_BODY_TAG_BYTES;
+
+/// Packets that are made together, so that the kernels see full lanes.
+pub const BATCH: usize = 32;
+/// Bytes of frames that a thread takes at once.
+const CHUNK_BYTES: usize = 1 << 20;
+/// The most packets and bytes that are made to find out how fast that goes.
+const TRIAL_PACKETS: usize = 200_000;
+const TRIAL_BYTES: usize = 1 << 30;
+
+/// What the node is told to do with a packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Order {
+    /// Which of the nodes behind it gets the packet.
+    pub link: u16,
+    /// The delay.
+    pub delay_ms: u16,
+}
+
+/// Unique packets, by number, each in a frame that the links seal when they are up.
+pub struct Pool {
+    frame_bytes: usize,
+    frames: Vec<u8>,
+    orders: Vec<Order>,
+    expected: FxHashMap<u64, u32>,
+}
+
+/// How delays are drawn: exponentially, in whole milliseconds from 1 up to a bound.
+#[derive(Clone, Copy, Debug)]
+pub struct Delays {
+    /// The mean before rounding.
+    pub mean_ms: f64,
+    /// The bound.
+    pub max_ms: u16,
+}
+
+impl Delays {
+    fn draw(&self, random: &mut dyn Random) -> u16 {
+        let delay = exponential(random) * self.mean_ms;
+        (delay.round() as u16).clamp(1, self.max_ms)
+    }
+}
+
+impl Pool {
+    /// Packets for the node whose mix key is `public`, evenly for the nodes in `next`: `count`, or fewer when the
+    /// deadline comes before.
+    pub fn make(
+        geometry: &Geometry,
+        public: &[u8],
+        next: &[[u8; 32]],
+        delays: Delays,
+        count: usize,
+        deadline: Option<Instant>,
+    ) -> Result<Self, String> {
+        let frame_bytes = geometry.packet_length + FRAME_OVERHEAD_BYTES;
+        let mut frames = vec![0; count * frame_bytes];
+        let mut filled = vec![(Order::default(), 0); count];
+        let chunk = (CHUNK_BYTES / frame_bytes).next_multiple_of(BATCH);
+        let chunks = frames.chunks_mut(chunk * frame_bytes).zip(filled.chunks_mut(chunk));
+        // In order, so that those made before the deadline are the first.
+        let chunks = Mutex::new((0, chunks));
+        let work = || -> Result<(), String> {
+            let mut maker = Maker::new(geometry, public, next, delays)?;
+            loop {
+                let chunk = {
+                    let (made, chunks) = &mut *chunks.lock().unwrap_or_else(PoisonError::into_inner);
+                    if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                        return Ok(());
+                    }
+                    chunks.next().inspect(|(_, filled)| *made += filled.len())
+                };
+                let Some((frames, filled)) = chunk else { return Ok(()) };
+                for (frames, filled) in frames.chunks_mut(BATCH * frame_bytes).zip(filled.chunks_mut(BATCH)) {
+                    maker.fill(frames, filled)?;
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..processors()).map(|_| scope.spawn(work)).collect();
+            threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| "a mill thread ended badly")?)
+        })?;
+        let (made, _) = chunks.into_inner().unwrap_or_else(PoisonError::into_inner);
+        frames.truncate(made * frame_bytes);
+        filled.truncate(made);
+        Self::index(frame_bytes, frames, filled)
+    }
+
+    /// Packets of random bytes that are to be passed on as they are, from the nth link to the nth.
+    pub fn random(geometry: &Geometry, links: usize, count: usize) -> Result<Self, String> {
+        let frame_bytes = geometry.packet_length + FRAME_OVERHEAD_BYTES;
+        let mut frames = vec![0; count * frame_bytes];
+        let mut random = SeededRandom::new(&seed());
+        let packets = frames.chunks_mut(frame_bytes).map(packet_of).enumerate();
+        let filled = packets
+            .map(|(number, packet)| {
+                random.fill(packet);
+                (Order { link: upstream_link(number, links) as u16, delay_ms: 0 }, hash(packet))
+            })
+            .collect();
+        Self::index(frame_bytes, frames, filled)
+    }
+
+    fn index(frame_bytes: usize, frames: Vec<u8>, filled: Vec<(Order, u64)>) -> Result<Self, String> {
+        let orders = filled.iter().map(|(order, _)| *order).collect();
+        let expected: FxHashMap<u64, u32> = filled.iter().zip(0..).map(|((_, hash), number)| (*hash, number)).collect();
+        // One in 2^28 runs with a million packets; such a run could not tell two packets apart.
+        if expected.len() != filled.len() {
+            return Err("two packets have the same hash; run again".into());
+        }
+        Ok(Self { frame_bytes, frames, orders, expected })
+    }
+
+    /// How many packets there are.
+    pub fn count(&self) -> usize {
+        self.orders.len()
+    }
+
+    /// Seals the frames for the links that they will be sent over, a thread for each link. Packets that are not sealed at
+    /// the deadline are let go.
+    pub fn seal(&mut self, links: &mut [Presealed], deadline: Option<Instant>) -> Result<(), String> {
+        let count = links.len();
+        let mut parts: Vec<Vec<(usize, &mut [u8])>> = links.iter().map(|_| Vec::new()).collect();
+        for (number, frame) in self.frames.chunks_mut(self.frame_bytes).enumerate() {
+            parts[upstream_link(number, count)].push((number, frame));
+        }
+        let seal = |link: &mut Presealed, part: Vec<(usize, &mut [u8])>| -> Result<Option<usize>, String> {
+            for (number, frame) in part {
+                if number % BATCH == 0 && deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                    return Ok(Some(number));
+                }
+                link.seal(frame)?;
+            }
+            Ok(None)
+        };
+        let unsealed = std::thread::scope(|scope| {
+            let threads = links.iter_mut().zip(parts).map(|(link, part)| scope.spawn(move || seal(link, part)));
+            let threads: Vec<_> = threads.collect();
+            let firsts = threads.into_iter().map(|thread| thread.join().map_err(|_| "a sealing thread ended badly")?);
+            firsts.collect::<Result<Vec<_>, String>>()
+        })?;
+        if let Some(first) = unsealed.into_iter().flatten().min() {
+            self.frames.truncate(first * self.frame_bytes);
+            self.orders.truncate(first);
+            self.expected.retain(|_, number| (*number as usize) < first);
+        }
+        Ok(())
+    }
+
+    /// All frames.
+    pub fn frames(&self) -> &[u8] {
+        &self.frames
+    }
+
+    /// Where the frame of the packet with this number lies in [`Pool::frames`].
+    pub fn frame(&self, number: usize) -> Range<usize> {
+        number * self.frame_bytes..(number + 1) * self.frame_bytes
+    }
+
+    /// The packet in a frame that is not sealed yet.
+    pub fn packet(&self, number: usize) -> &[u8] {
+        let frame = &self.frames[self.frame(number)];
+        &frame[PACKET_OFFSET..frame.len() - FRAME_BODY_TAG_BYTES]
+    }
+
+    /// What the node is told to do with it.
+    pub fn order(&self, number: usize) -> Order {
+        self.orders[number]
+    }
+
+    /// The number of the packet that the node sends on as these bytes.
+    pub fn number_of(&self, forwarded: &[u8]) -> Option<usize> {
+        self.expected.get(&hash(forwarded)).map(|number| *number as usize)
+    }
+}
+
+/// One thread's part.
+struct Maker<'a> {
+    maker: LoadMaker,
+    next: &'a [[u8; 32]],
+    delays: Delays,
+    random: SeededRandom,
+    frame_bytes: usize,
+    packet_bytes: usize,
+    forwarded: Vec<u8>,
+}
+
+impl<'a> Maker<'a> {
+    fn new(geometry: &Geometry, public: &[u8], next: &'a [[u8; 32]], delays: Delays) -> Result<Self, String> {
+        let sphinx = Sphinx::new(geometry.clone()).map_err(|error| error.to_string())?;
+        let maker = LoadMaker::new(sphinx, public, &mut OsRandom).map_err(|error| error.to_string())?;
+        let packet_bytes = geometry.packet_length;
+        let frame_bytes = packet_bytes + FRAME_OVERHEAD_BYTES;
+        let forwarded = vec![0; BATCH * packet_bytes];
+        let random = SeededRandom::new(&seed());
+        Ok(Self { maker, next, delays, random, frame_bytes, packet_bytes, forwarded })
+    }
+
+    fn fill(&mut self, frames: &mut [u8], filled: &mut [(Order, u64)]) -> Result<(), String> {
+        for (order, _) in filled.iter_mut() {
+            let link = uniform(&mut self.random) * self.next.len() as f64;
+            *order = Order { link: link as u16, delay_ms: self.delays.draw(&mut self.random) };
+        }
+        let commands: Vec<_> = filled
+            .iter()
+            .map(|(order, _)| LoadCommand {
+                next: self.next[usize::from(order.link)],
+                delay_ms: u32::from(order.delay_ms),
+            })
+            .collect();
+        let mut packets: Vec<&mut [u8]> = frames.chunks_mut(self.frame_bytes).map(packet_of).collect();
+        let mut forwarded: Vec<&mut [u8]> = self.forwarded.chunks_mut(self.packet_bytes).take(commands.len()).collect();
+        self.maker
+            .make(&commands, &mut self.random, &mut packets, &mut forwarded)
+            .map_err(|error| error.to_string())?;
+        for ((_, expected), forwarded) in filled.iter_mut().zip(&forwarded) {
+            *expected = hash(forwarded);
+        }
+        Ok(())
+    }
+}
+
+/// Packets per second that all processors together make, as found by making some for `duration`, in new memory.
+pub fn packets_per_second(geometry: &Geometry, public: &[u8], duration: Duration) -> Result<f64, String> {
+    let delays = Delays { mean_ms: 1.0, max_ms: 1 };
+    let count = TRIAL_PACKETS.min(TRIAL_BYTES / (geometry.packet_length + FRAME_OVERHEAD_BYTES));
+    let started = Instant::now();
+    let pool = Pool::make(geometry, public, &[[1; 32]], delays, count.max(BATCH), Some(started + duration))?;
+    Ok(pool.count().max(1) as f64 / started.elapsed().as_secs_f64())
+}
+
+/// Over which of `links` links to the node a packet is sent: some in a row take the same one, so that they can be
+/// written at once.
+pub fn upstream_link(number: usize, links: usize) -> usize {
+    number / BATCH % links
+}
+
+/// The packet in a frame.
+fn packet_of(frame: &mut [u8]) -> &mut [u8] {
+    let end = frame.len() - FRAME_BODY_TAG_BYTES;
+    &mut frame[PACKET_OFFSET..end]
+}
+
+/// Threads that can run at once.
+pub fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// 64 bits that stand for a packet. Nobody chooses packets against it: it need not be a cryptographic hash.
+fn hash(packet: &[u8]) -> u64 {
+    let mut hasher = FxHasher::default();
+    hasher.write(packet);
+    hasher.finish()
+}
+
+fn seed() -> [u8; 32] {
+    let mut seed = [0; 32];
+    OsRandom.fill(&mut seed);
+    seed
+}
+
+/// Uniform in [0, 1).
+pub fn uniform(random: &mut dyn Random) -> f64 {
+    let mut bytes = [0; 4];
+    random.fill(&mut bytes);
+    f64::from(u32::from_le_bytes(bytes)) / (f64::from(u32::MAX) + 1.0)
+}
+
+/// Exponential with mean 1.
+pub fn exponential(random: &mut dyn Random) -> f64 {
+    -(1.0 - uniform(random)).ln()
+}

@@ -1,0 +1,239 @@
+//! What is measured and when, so that it fits: all phases lie in one epoch, and the node's key lives through them.
+//!
+//! The node posts a descriptor for the epoch after the one in which it started. Its key is good in that epoch and in the
+//! one behind it. Packets are made and sealed until the last moment from which all phases still fit; those that are not
+//! ready then are done without, and the phases get shorter.
+
+#[cfg(test)]
+mod tests;
+
+use super::cpu::Placement;
+use super::link::FRAME_OVERHEAD_BYTES;
+use super::{Failure, Options, mill, on_processor, say, unwraps};
+use pki::{Epoch, EpochClock};
+use sphinx::Geometry;
+use std::time::Duration;
+
+/// Hops of the packets' geometry.
+const HOPS: usize = 5;
+/// The most links on either side.
+const LINKS_MAX: usize = 64;
+/// The most shards.
+const SHARDS_MAX: usize = 64;
+/// The largest payload: several thousand packets are under way at once.
+const PAYLOAD_BYTES_MAX: usize = 100_000;
+/// The longest that a phase is measured.
+const SECONDS_MAX: u64 = 600;
+/// Time in a phase before its figures begin.
+pub const RAMP: Duration = Duration::from_millis(300);
+/// The phase before anything is measured.
+pub const WARM_UP: Duration = Duration::from_secs(1);
+/// Time for the last packets of each of the three phases.
+const DRAINS: Duration = Duration::from_secs(3);
+/// The share of free memory that packets may take, and the most: more would be paid for in page faults.
+const MEMORY_SHARE: f64 = 0.4;
+const POOL_BYTES_MAX: f64 = (4_u64 << 30) as f64;
+/// The node must post its descriptor in the first tenth of an epoch: this is a second and a half of it.
+const PERIOD_MIN: Duration = Duration::from_secs(16);
+/// Room in an epoch beside what is measured.
+const OVERHEAD: Duration = Duration::from_secs(4);
+/// Time for the node to start and to post its descriptor.
+const START: Duration = Duration::from_secs(4);
+/// After the start of an epoch, until the node has looked at its links again.
+pub const SETTLE: Duration = Duration::from_millis(500);
+/// How much longer than on trial making packets may take before there are fewer of them.
+const MILL_SLACK: f64 = 1.5;
+
+/// Everything that is known before the node starts.
+pub struct Plan {
+    /// Sizes of packets.
+    pub geometry: Geometry,
+    /// Who runs where.
+    pub placement: Placement,
+    /// What one core unwraps.
+    pub unwraps_per_second: f64,
+    /// What the rig does with a node without work.
+    pub ceiling_packets_per_second: f64,
+    /// Packets to make, if there is time.
+    pub packets: usize,
+    /// How long that takes on a machine like a moment ago.
+    pub mill_time: Duration,
+    shares: Shares,
+    seconds: Duration,
+}
+
+/// Parts of the packets, by phase.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shares {
+    /// For the warm-up.
+    pub warm_up: f64,
+    /// For the capacity.
+    pub capacity: f64,
+}
+
+impl Plan {
+    /// Looks at the options and at the host; `ceiling` measures the rig by itself.
+    pub fn new(
+        options: &Options,
+        ceiling: impl FnOnce(&Geometry, &Placement) -> Result<f64, String>,
+    ) -> Result<Self, Failure> {
+        check(options)?;
+        let geometry = geometry(&options.sphinx, options.payload_bytes)?;
+        let placement = Placement::of_this_host(options.shards);
+        say(format_args!("measuring the rig against a node without work"));
+        let ceiling_packets_per_second = ceiling(&geometry, &placement)?;
+        say(format_args!("measuring what one core unwraps and makes"));
+        let unwraps_per_second = on_processor(placement.node.first().copied(), || {
+            unwraps::packets_per_second(&geometry, Duration::from_millis(500))
+        })?;
+        let key = sphinx::MixKey::new(&geometry, &unwraps::private_key(&geometry)?);
+        let key = key.map_err(|error| error.to_string())?;
+        let made_per_second = mill::packets_per_second(&geometry, key.public_key(), Duration::from_millis(500))?;
+        let seconds = Duration::from_secs(options.seconds);
+        let capacity = (unwraps_per_second * options.shards as f64).min(ceiling_packets_per_second);
+        let rate = options.rate.map_or(capacity / 2.0, f64::from);
+        let (wanted, shares) = packets(capacity, rate, seconds);
+        let bytes = (memory_available()? * MEMORY_SHARE).min(POOL_BYTES_MAX);
+        let packets = wanted.min(bytes / (geometry.packet_length + FRAME_OVERHEAD_BYTES + 64) as f64) as usize;
+        let mill_time = Duration::from_secs_f64(packets as f64 / made_per_second);
+        Ok(Self {
+            geometry,
+            placement,
+            unwraps_per_second,
+            ceiling_packets_per_second,
+            packets,
+            mill_time,
+            shares,
+            seconds,
+        })
+    }
+
+    /// How long an epoch must be so that packets are made in one and all is measured in another.
+    pub fn period(&self) -> Duration {
+        let preparing = START + self.mill_time.mul_f64(MILL_SLACK);
+        PERIOD_MIN.max(self.measured_time() + SETTLE + OVERHEAD).max(preparing)
+    }
+
+    /// From the first packet to the last.
+    pub fn measured_time(&self) -> Duration {
+        WARM_UP + 2 * (RAMP + self.seconds) + DRAINS
+    }
+
+    /// For how long each of the two phases is measured.
+    pub fn seconds(&self) -> Duration {
+        self.seconds
+    }
+
+    /// The parts of so many packets that are made for warm-up and capacity.
+    pub fn parts(&self, packets: usize) -> (usize, usize) {
+        let part = |share: f64| (packets as f64 * share) as usize;
+        (part(self.shares.warm_up), part(self.shares.capacity))
+    }
+}
+
+/// When what must have happened, by the key in the node's descriptor for an epoch.
+pub struct Schedule<'a> {
+    /// All epochs.
+    pub clock: &'a EpochClock,
+    /// The descriptor's epoch.
+    pub epoch: Epoch,
+    /// How long everything is measured.
+    pub measured: Duration,
+}
+
+impl Schedule<'_> {
+    /// The last moment at which sending may begin: all ends while the key is good, with a margin.
+    pub fn latest_begin(&self) -> Duration {
+        self.key_ends().saturating_sub(self.measured + OVERHEAD / 2)
+    }
+
+    /// The moment at which the node lets go of the key: it is good for one epoch after its own.
+    pub fn key_ends(&self) -> Duration {
+        self.clock.start(self.epoch.after(2))
+    }
+
+    /// When to begin, if all is ready now: at once if everything fits into this epoch, else with the next; never before
+    /// the key's own epoch.
+    pub fn begin(&self, now: Duration) -> Result<Duration, Failure> {
+        let first = self.clock.start(self.epoch) + SETTLE;
+        let second = self.clock.start(self.epoch.after(1));
+        let begin = if now.max(first) + self.measured <= second { now.max(first) } else { now.max(second + SETTLE) };
+        if begin <= self.latest_begin() + SETTLE {
+            return Ok(begin);
+        }
+        let late = begin.saturating_sub(self.latest_begin());
+        Err(Failure::NoFigure(format!(
+            "making and sealing packets took {:.1} s too long for the life of the node's key; the host is too busy: run \
+             again, or with fewer --seconds",
+            late.as_secs_f64()
+        )))
+    }
+
+    /// That the node still has the key, so that all it did counts.
+    pub fn check_key(&self, now: Duration, phase: &str) -> Result<(), Failure> {
+        if now < self.key_ends() {
+            return Ok(());
+        }
+        Err(Failure::NoFigure(format!(
+            "the node's key ended while {phase} was measured, because the host stood still: nothing is known about the \
+             packets behind that; run again"
+        )))
+    }
+}
+
+/// How many packets all phases need, and their parts.
+fn packets(capacity: f64, rate: f64, seconds: Duration) -> (f64, Shares) {
+    let warm_up = capacity * WARM_UP.as_secs_f64();
+    let full = capacity * (RAMP + seconds).as_secs_f64();
+    let open = rate * (RAMP + seconds).as_secs_f64();
+    let all = warm_up + full + open;
+    (all, Shares { warm_up: warm_up / all, capacity: full / all })
+}
+
+fn check(options: &Options) -> Result<(), String> {
+    if !(1..=SECONDS_MAX).contains(&options.seconds) {
+        return Err(format!("--seconds: 1 to {SECONDS_MAX}"));
+    }
+    if !(1..=LINKS_MAX).contains(&options.links) {
+        return Err(format!("--links: 1 to {LINKS_MAX}"));
+    }
+    if !(1..=SHARDS_MAX).contains(&options.shards) {
+        return Err(format!("--shards: 1 to {SHARDS_MAX}"));
+    }
+    if options.rate == Some(0) {
+        return Err("--rate: 1 packet per second or more".into());
+    }
+    let name_of_a_backend = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if options.io.as_ref().is_some_and(|io| io.is_empty() || !io.chars().all(name_of_a_backend)) {
+        return Err("--io: the name of a backend, like `glommio`".into());
+    }
+    Ok(())
+}
+
+/// The geometry for a NIKE or KEM by name.
+pub fn geometry(name: &str, payload_bytes: usize) -> Result<Geometry, String> {
+    if !(1..=PAYLOAD_BYTES_MAX).contains(&payload_bytes) {
+        return Err(format!("--payload {payload_bytes}: 1 to {PAYLOAD_BYTES_MAX} bytes"));
+    }
+    let (kind, name) = name.split_once(':').unwrap_or(("", name));
+    let is_nike = match kind {
+        "nike" => true,
+        "kem" => false,
+        "" => crypto_simd::schemes::nike::registered().iter().any(|info| info.name.eq_ignore_ascii_case(name)),
+        other => return Err(format!("'{other}:' is neither nike: nor kem:")),
+    };
+    let geometry = if is_nike {
+        Geometry::nike(name, payload_bytes, HOPS, true)
+    } else {
+        Geometry::kem(name, payload_bytes, HOPS, true)
+    };
+    geometry.map_err(|error| error.to_string())
+}
+
+/// Bytes of memory that are free for use.
+fn memory_available() -> Result<f64, String> {
+    let text = std::fs::read_to_string("/proc/meminfo").map_err(|error| format!("/proc/meminfo: {error}"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let kibibytes = line.and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<f64>().ok());
+    kibibytes.map(|kibibytes| kibibytes * 1024.0).ok_or_else(|| "/proc/meminfo has no MemAvailable".into())
+}

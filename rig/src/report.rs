@@ -1,0 +1,395 @@
+//! What a run says at its end: one object for programs, a few lines for people.
+
+#[cfg(test)]
+mod tests;
+
+use super::account::NodeAccount;
+use super::calls::Answers;
+use super::check::Wrong;
+use super::cpu::CpuTime;
+use super::drive::Phase;
+use super::plan::Plan;
+use super::{IDLE, Options};
+use hdrhistogram::Histogram;
+use serde::Serialize;
+use std::fmt;
+
+/// With more waiting than this the figures say more about others than about the node.
+const WAIT_SHARE_MAX: f64 = 0.03;
+
+/// The outcome of a run.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Report {
+    /// The scheme of the packets.
+    pub sphinx: String,
+    /// Bytes of a packet.
+    pub packet_bytes: usize,
+    /// Links on either side of the node.
+    pub links: usize,
+    /// The node's shards.
+    pub shards: usize,
+    /// The backend that was asked for; none is the node's own choice.
+    pub io: Option<String>,
+    /// Processors of the shards; none when they are not pinned.
+    pub node_processors: Vec<usize>,
+    /// The rig's processor; none when it has none for itself.
+    pub rig_processor: Option<usize>,
+    /// Whether the rig's processor is the other half (hyperthread) of a core of the node's.
+    pub rig_shares_core: bool,
+    /// Packets that were made in time, of which the phases used as many as they needed.
+    pub packets_made: usize,
+    /// Packets that the rig sent to the node, in all phases.
+    pub packets_sent: u64,
+    /// Packets that came out of it.
+    pub packets_received: u64,
+    /// Packets that came out with wrong bytes, at a wrong node, twice, or too early.
+    pub packets_wrong: u64,
+    /// Of these: bytes that no packet becomes.
+    pub packets_unknown: u64,
+    /// Of these: came a second time.
+    pub packets_duplicate: u64,
+    /// Of these: at another node than their next hop.
+    pub packets_wrong_next_hop: u64,
+    /// Of these: before their delay was over.
+    pub packets_early: u64,
+    /// Of these: never sent in.
+    pub packets_unsent: u64,
+    /// The most by which one of them was early.
+    pub early_ms_max: f64,
+    /// Packets that never came out.
+    pub packets_lost: u64,
+    /// Whether the node's account adds up and agrees with what the rig counted.
+    pub account_balanced: bool,
+    /// The node's account.
+    pub account: NodeAccount,
+    /// The most that the node forwards, from a bounded number of packets inside it.
+    pub packets_per_second: f64,
+    /// For how long that was measured.
+    pub measured_seconds: f64,
+    /// CPU time of the data plane per packet at that rate, in microseconds.
+    pub cpu_us_per_packet: f64,
+    /// The share of its processors that the data plane used meanwhile: well below 1, something else was the limit.
+    pub node_cpu_share: f64,
+    /// The share of the time in which it could have run, and somebody else did: zero on a quiet machine.
+    pub node_wait_share: f64,
+    /// The share of its processor that the rig used meanwhile: near 1, the rig was the limit.
+    pub rig_cpu_share: f64,
+    /// The share of the time in which the rig could have run, and somebody else did.
+    pub rig_wait_share: f64,
+    /// New links that were made during the capacity phase.
+    pub calls: u64,
+    /// New links that came to nothing.
+    pub calls_failed: u64,
+    /// Why the first of them did.
+    pub call_failure: Option<String>,
+    /// From the dial to the node's first message, at full load, the rig's own waiting included.
+    pub answered_ms: Option<Latency>,
+    /// The same without what the caller waited for a processor.
+    pub answered_without_wait_ms: Option<Latency>,
+    /// From the dial to a link that is up.
+    pub link_up_ms: Option<Latency>,
+    /// The rate at which lateness was measured: what was asked for, else half of the packets per second above.
+    pub open_loop_packets_per_second: f64,
+    /// Packets per second that came out meanwhile.
+    pub open_loop_packets_per_second_out: f64,
+    /// CPU time of the data plane per packet at that rate, in microseconds.
+    pub open_loop_cpu_us_per_packet: f64,
+    /// The share of its processors that the data plane used at that rate: half the packets take more than half of it.
+    pub open_loop_node_cpu_share: f64,
+    /// The share of the time in which it could have run at that rate, and somebody else did.
+    pub open_loop_node_wait_share: f64,
+    /// Lateness at that rate: departure less the moment at which the packet was due to be sent and delay, links included.
+    /// None if no packet came out.
+    pub lateness_ms: Option<Latency>,
+    /// Part of it: from the moment at which a packet was due until the rig sent it, for a full link or a lack of
+    /// processor.
+    pub held_up_ms: Option<Latency>,
+    /// The share of one processor that the data plane takes with its links up and no packet.
+    pub idle_node_cpu_share: f64,
+    /// What the rig does with a node that only opens and seals frames.
+    pub rig_ceiling_packets_per_second: f64,
+    /// What one core unwraps in batches of 32 when it does nothing else.
+    pub unwrap_only_packets_per_second: f64,
+}
+
+/// Some quantiles of times in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Latency {
+    /// Half of them took longer.
+    pub p50: f64,
+    /// One in a hundred took longer.
+    pub p99: f64,
+    /// The longest.
+    pub max: f64,
+}
+
+impl Latency {
+    /// None of nothing.
+    fn of(us: &Histogram<u64>) -> Option<Self> {
+        let ms = |us: u64| us as f64 / 1000.0;
+        let found =
+            || Self { p50: ms(us.value_at_quantile(0.5)), p99: ms(us.value_at_quantile(0.99)), max: ms(us.max()) };
+        (!us.is_empty()).then(found)
+    }
+}
+
+impl fmt::Display for Latency {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "p50 {:.3} ms, p99 {:.3} ms, max {:.3} ms", self.p50, self.p99, self.max)
+    }
+}
+
+impl Report {
+    /// Nothing measured yet.
+    pub(super) fn new(options: &Options, plan: &Plan) -> Self {
+        let Plan { geometry, placement, .. } = plan;
+        let (nike, kem) = (&geometry.nike_name, &geometry.kem_name);
+        Self {
+            sphinx: if kem.is_empty() { format!("{nike} NIKE") } else { format!("{kem} KEM") },
+            packet_bytes: geometry.packet_length,
+            links: options.links,
+            shards: options.shards,
+            io: options.io.clone(),
+            node_processors: placement.node.clone(),
+            rig_processor: placement.rig,
+            rig_shares_core: placement.shares_core,
+            rig_ceiling_packets_per_second: plan.ceiling_packets_per_second,
+            unwrap_only_packets_per_second: plan.unwraps_per_second,
+            ..Self::default()
+        }
+    }
+
+    /// Whether every packet was right, every new link came up, and everything is accounted for.
+    pub fn is_good(&self) -> bool {
+        self.faults().is_empty()
+    }
+
+    /// What was not right, each in a line that says what is known of the reason.
+    pub fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let wrong = [
+            (self.packets_unknown, "came out with bytes that no packet becomes"),
+            (self.packets_duplicate, "came out twice"),
+            (self.packets_wrong_next_hop, "came out at another node than their next hop"),
+            (self.packets_early, "came out before their delay was over"),
+            (self.packets_unsent, "came out without having been sent in"),
+        ];
+        faults
+            .extend(wrong.iter().filter(|(count, _)| *count > 0).map(|(count, how)| format!("{count} packets {how}")));
+        if self.packets_lost > 0 {
+            faults.push(format!("{} packets never came out: {}", self.packets_lost, self.where_lost()));
+        }
+        if !self.account_balanced {
+            faults.push(format!(
+                "the account does not balance: the rig sent {} and got {}, the node received {} and sent {}, and its own \
+                 sum is {}",
+                self.packets_sent,
+                self.packets_received,
+                self.account.received,
+                self.account.sent,
+                if self.account.adds_up() { "right" } else { "wrong too" }
+            ));
+        }
+        if self.calls_failed > 0 {
+            let reason = self.call_failure.as_deref().unwrap_or("for an unknown reason");
+            let tried = self.calls + self.calls_failed;
+            faults.push(format!(
+                "{} of {tried} new links came to nothing under load, the first: {reason}",
+                self.calls_failed
+            ));
+        }
+        faults
+    }
+
+    fn where_lost(&self) -> String {
+        let NodeAccount { dropped, held, received, .. } = &self.account;
+        let mut places: Vec<String> =
+            dropped.iter().map(|(reason, count)| format!("the node dropped {count} as {reason}")).collect();
+        if *held > 0 {
+            places.push(format!("{held} are still inside the node"));
+        }
+        if let Some(missing) = self.packets_sent.checked_sub(*received).filter(|missing| *missing > 0) {
+            places.push(format!("{missing} have not reached it"));
+        }
+        if places.is_empty() { "the node's account does not know of them".into() } else { places.join(", ") }
+    }
+
+    /// Whether node and rig had their processors for themselves.
+    pub fn is_quiet(&self) -> bool {
+        self.node_wait_share.max(self.rig_wait_share) < WAIT_SHARE_MAX
+    }
+
+    /// The whole report as one line of JSON, verdict included.
+    pub fn to_json(&self) -> Result<String, String> {
+        #[derive(Serialize)]
+        struct WithVerdict<'a> {
+            #[serde(flatten)]
+            report: &'a Report,
+            good: bool,
+            faults: Vec<String>,
+            quiet: bool,
+        }
+        let all = WithVerdict { report: self, good: self.is_good(), faults: self.faults(), quiet: self.is_quiet() };
+        serde_json::to_string(&all).map_err(|error| error.to_string())
+    }
+
+    pub(super) fn set_wrong(&mut self, wrong: Wrong) {
+        self.packets_wrong = wrong.total();
+        self.packets_unknown = wrong.unknown;
+        self.packets_duplicate = wrong.duplicate;
+        self.packets_wrong_next_hop = wrong.next_hop;
+        self.packets_early = wrong.early;
+        self.packets_unsent = wrong.unsent;
+        self.early_ms_max = wrong.early_us_max as f64 / 1000.0;
+    }
+
+    pub(super) fn set_capacity(&mut self, phase: &Phase) {
+        self.packets_per_second = phase.packets_per_second;
+        self.measured_seconds = phase.duration.as_secs_f64();
+        self.cpu_us_per_packet = cpu_us_per_packet(phase);
+        (self.node_cpu_share, self.node_wait_share) = shares(phase, phase.node_cpu, self.shards);
+        (self.rig_cpu_share, self.rig_wait_share) = shares(phase, phase.rig_cpu, 1);
+    }
+
+    pub(super) fn set_answers(&mut self, answers: Answers) {
+        self.calls = answers.up_us.len();
+        self.calls_failed = answers.failed;
+        self.call_failure = answers.first_failure;
+        self.answered_ms = Latency::of(&answers.answered_us);
+        self.answered_without_wait_ms = Latency::of(&answers.answered_without_wait_us);
+        self.link_up_ms = Latency::of(&answers.up_us);
+    }
+
+    pub(super) fn set_lateness(&mut self, rate: f64, phase: &Phase) {
+        self.open_loop_packets_per_second = rate;
+        self.open_loop_packets_per_second_out = phase.packets_per_second;
+        self.open_loop_cpu_us_per_packet = cpu_us_per_packet(phase);
+        (self.open_loop_node_cpu_share, self.open_loop_node_wait_share) = shares(phase, phase.node_cpu, self.shards);
+        self.lateness_ms = Latency::of(&phase.lateness_us);
+        self.held_up_ms = Latency::of(&phase.held_up_us);
+    }
+
+    fn placement(&self) -> String {
+        let rig = match self.rig_processor {
+            None => "; THE RIG HAS NO PROCESSOR FOR ITSELF".to_owned(),
+            Some(rig) if self.rig_shares_core => {
+                format!(
+                    "; THE RIG'S PROCESSOR {rig} IS THE OTHER HALF OF A CORE OF THE NODE'S: each slows the other down"
+                )
+            }
+            Some(rig) => format!(", rig {rig}"),
+        };
+        format!(
+            "{}{rig}",
+            if self.node_processors.is_empty() { "not pinned".into() } else { numbers(&self.node_processors) }
+        )
+    }
+}
+
+fn numbers(processors: &[usize]) -> String {
+    processors.iter().map(usize::to_string).collect::<Vec<_>>().join(",")
+}
+
+fn shares(phase: &Phase, cpu: CpuTime, processors: usize) -> (f64, f64) {
+    let all = phase.duration.as_secs_f64() * processors.max(1) as f64;
+    (cpu.used.as_secs_f64() / all, cpu.waited.as_secs_f64() / all)
+}
+
+fn cpu_us_per_packet(phase: &Phase) -> f64 {
+    phase.node_cpu.used.as_secs_f64() * 1e6 / phase.packets.max(1) as f64
+}
+
+fn latency(latency: &Option<Latency>) -> String {
+    latency.map_or_else(|| "none measured".into(), |latency| latency.to_string())
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fmt_figures(formatter)?;
+        self.fmt_packets(formatter)?;
+        let faults = self.faults();
+        if faults.is_empty() {
+            return write!(formatter, "  every packet right, every new link up, account balanced");
+        }
+        write!(formatter, "  NOT GOOD: {}", faults.join("\n            "))
+    }
+}
+
+impl Report {
+    fn fmt_figures(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let percent = |share: f64| 100.0 * share;
+        writeln!(
+            formatter,
+            "One mix, {} shard(s), io {}, {}, packets of {} bytes, {} links on either side",
+            self.shards,
+            self.io.as_deref().unwrap_or("as the node chooses"),
+            self.sphinx,
+            self.packet_bytes,
+            self.links
+        )?;
+        writeln!(
+            formatter,
+            "  capacity      {:>9.0} packets/s over {:.1} s, {:.2} us of CPU each",
+            self.packets_per_second, self.measured_seconds, self.cpu_us_per_packet
+        )?;
+        writeln!(
+            formatter,
+            "  processors    node busy {:.0} %, waiting {:.0} %; rig busy {:.0} %, waiting {:.0} %{}",
+            percent(self.node_cpu_share),
+            percent(self.node_wait_share),
+            percent(self.rig_cpu_share),
+            percent(self.rig_wait_share),
+            if self.is_quiet() { "" } else { "; NOT A QUIET MACHINE" }
+        )?;
+        writeln!(formatter, "  placement     node {}", self.placement())?;
+        writeln!(formatter, "  new links     {} meanwhile; answered after {}", self.calls, latency(&self.answered_ms))?;
+        writeln!(
+            formatter,
+            "                without the caller's own waiting {}; up after {}",
+            latency(&self.answered_without_wait_ms),
+            latency(&self.link_up_ms)
+        )?;
+        writeln!(
+            formatter,
+            "  at {:>9.0}/s  lateness {}; {:.2} us of CPU each, node busy {:.0} %, waiting {:.0} %",
+            self.open_loop_packets_per_second,
+            latency(&self.lateness_ms),
+            self.open_loop_cpu_us_per_packet,
+            percent(self.open_loop_node_cpu_share),
+            percent(self.open_loop_node_wait_share)
+        )?;
+        writeln!(formatter, "                of that, before the rig sent the packet, {}", latency(&self.held_up_ms))?;
+        writeln!(
+            formatter,
+            "  idle          node busy {:.2} % of one processor, over {} s",
+            percent(self.idle_node_cpu_share),
+            IDLE.as_secs()
+        )?;
+        writeln!(formatter, "  unwrap only   {:>9.0} packets/s on one core", self.unwrap_only_packets_per_second)?;
+        writeln!(formatter, "  rig's ceiling {:>9.0} packets/s", self.rig_ceiling_packets_per_second)
+    }
+
+    fn fmt_packets(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            formatter,
+            "  packets       {} made, {} sent, {} received, {} lost, {} wrong (unknown {}, twice {}, wrong node {}, early \
+             {} by up to {} ms)",
+            self.packets_made,
+            self.packets_sent,
+            self.packets_received,
+            self.packets_lost,
+            self.packets_wrong,
+            self.packets_unknown,
+            self.packets_duplicate,
+            self.packets_wrong_next_hop,
+            self.packets_early,
+            self.early_ms_max
+        )?;
+        let NodeAccount { received, originated, sent, delivered, held, lost_in_restart, dropped } = &self.account;
+        writeln!(
+            formatter,
+            "  node's account received {received}, originated {originated}, sent {sent}, delivered {delivered}, held \
+             {held}, lost in restart {lost_in_restart}, dropped {dropped:?}"
+        )
+    }
+}

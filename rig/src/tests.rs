@@ -1,0 +1,154 @@
+//! The rig against small nodes of its own: one that is right, and several that are wrong in one way each.
+
+use super::check::Wrong;
+use super::cpu::CpuTime;
+use super::drive::{Drive, Load};
+use super::mill::{Delays, Pool};
+use super::null_node::{Forward, NullNode, pass_on};
+use super::peers;
+use super::plan::geometry;
+use pki::EpochClock;
+use sphinx::{Geometry, MixKey, Unwrapper};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+use testnet::network;
+use testnet::network::Network;
+
+const LINKS: usize = 2;
+const PACKETS: usize = 600;
+const PRIVATE_KEY: [u8; 32] = [7; 32];
+const DELAYS: Delays = Delays { mean_ms: 5.0, max_ms: 30 };
+
+fn test_geometry() -> Geometry {
+    geometry("x25519", 200).expect("a geometry")
+}
+
+fn test_network() -> (Arc<Network>, Vec<TcpListener>) {
+    let (listeners, addresses) = peers::listen(LINKS).expect("free ports");
+    let network = Network::new(test_geometry(), EpochClock::default(), 0.1, LINKS, &addresses).expect("a network");
+    (Arc::new(network), listeners)
+}
+
+/// What the rig finds about a node that forwards like that: wrong and lost packets.
+fn examine(
+    network: Arc<Network>,
+    listeners: Vec<TcpListener>,
+    mut pool: Pool,
+    forward: Forward,
+    load: Load,
+) -> (Wrong, u64) {
+    let node = NullNode::start(network.clone(), forward, None).expect("a node");
+    let links = peers::connect(&network, listeners, &node.credentials, node.address, Duration::from_secs(5));
+    let mut links = links.expect("links");
+    pool.seal(&mut links.upstream, None).expect("frames");
+    let mut drive = Drive::new(&pool, links);
+    let phase = drive.run(load, usize::MAX, Duration::ZERO, Duration::from_secs(5), CpuTime::default, || ());
+    assert!(phase.is_ok() && drive.checker().sent() == pool.count() as u64);
+    let result = (drive.checker().wrong(), drive.checker().lost());
+    drop(drive);
+    node.stop().expect("the node is well");
+    result
+}
+
+/// A mix that does right, but for what `spoil` makes of each packet: link, delay and how often it goes out.
+fn mix(
+    network: &Network,
+    mut spoil: impl FnMut(u64, &mut usize, &mut Duration, &mut [u8]) -> usize + Send + 'static,
+) -> Forward {
+    let geometry = network.geometry.clone();
+    let key = MixKey::new(&geometry, &PRIVATE_KEY).expect("a key");
+    let mut unwrapper = Unwrapper::new(&geometry, 1).expect("a geometry");
+    let ids: Vec<_> = network.downstream.iter().map(|peer| peer.identity.id).collect();
+    let mut count = 0;
+    Box::new(move |_, packet, emit| {
+        let commands = unwrapper.unwrap(&key, packet).expect("the rig's packets are good").commands;
+        let next = commands.next_node.expect("a forward packet").id;
+        let mut link = ids.iter().position(|id| *id == next).expect("a node behind");
+        let mut delay = Duration::from_millis(u64::from(commands.delay_ms.expect("a delay")));
+        count += 1;
+        for _ in 0..spoil(count, &mut link, &mut delay, packet) {
+            emit(link, delay, packet);
+        }
+    })
+}
+
+fn examine_mix(
+    load: Load,
+    spoil: impl FnMut(u64, &mut usize, &mut Duration, &mut [u8]) -> usize + Send + 'static,
+) -> (Wrong, u64) {
+    let (network, listeners) = test_network();
+    let key = MixKey::new(&network.geometry, &PRIVATE_KEY).expect("a key");
+    let next: Vec<_> = network.downstream.iter().map(|peer| peer.identity.id).collect();
+    let pool = Pool::make(&network.geometry, key.public_key(), &next, DELAYS, PACKETS, None).expect("packets");
+    let forward = mix(&network, spoil);
+    examine(network, listeners, pool, forward, load)
+}
+
+const WINDOW: Load = Load::Window(200);
+
+#[test]
+fn a_node_without_work_passes_everything_on() {
+    let pool = Pool::random(&test_geometry(), LINKS, 5_000).expect("packets");
+    let (network, listeners) = test_network();
+    assert_eq!(examine(network, listeners, pool, pass_on(), Load::Window(500)), (Wrong::default(), 0));
+}
+
+#[test]
+fn a_right_mix_is_found_right_in_both_loops() {
+    assert_eq!(examine_mix(WINDOW, |_, _, _, _| 1), (Wrong::default(), 0));
+    assert_eq!(examine_mix(Load::PacketsPerSecond(2_000.0), |_, _, _, _| 1), (Wrong::default(), 0));
+}
+
+#[test]
+fn a_mix_that_loses_or_repeats_is_found_out() {
+    assert_eq!(examine_mix(WINDOW, |count, _, _, _| usize::from(count != 100)), (Wrong::default(), 1));
+    let twice = Wrong { duplicate: 1, ..Wrong::default() };
+    assert_eq!(examine_mix(WINDOW, |count, _, _, _| 1 + usize::from(count == 100)), (twice, 0));
+}
+
+#[test]
+fn a_mix_that_changes_bytes_is_found_out() {
+    let changed = Wrong { unknown: 1, ..Wrong::default() };
+    let spoil = |count, _: &mut usize, _: &mut Duration, packet: &mut [u8]| {
+        if count == 100 {
+            packet[packet.len() - 1] ^= 1;
+        }
+        1
+    };
+    assert_eq!(examine_mix(WINDOW, spoil), (changed, 1));
+}
+
+#[test]
+fn a_mix_that_sends_elsewhere_or_too_early_is_found_out() {
+    let elsewhere = |count, link: &mut usize, _: &mut Duration, _: &mut [u8]| {
+        *link = if count == 100 { 1 - *link } else { *link };
+        1
+    };
+    assert_eq!(examine_mix(WINDOW, elsewhere), (Wrong { next_hop: 1, ..Wrong::default() }, 0));
+    let early = |count, _: &mut usize, delay: &mut Duration, _: &mut [u8]| {
+        *delay = if count == 100 { Duration::ZERO } else { *delay };
+        1
+    };
+    // The packet needs less than its shortest delay, a millisecond, unless the machine is very busy.
+    let (wrong, lost) = examine_mix(Load::PacketsPerSecond(2_000.0), early);
+    assert_eq!((wrong.total(), lost), (wrong.early, 0));
+}
+
+#[test]
+fn an_epoch_begins_when_the_clock_is_made() {
+    let now = Duration::from_nanos(1_900_000_000_123_456_789);
+    let clock = network::clock_starting_at(now, Duration::from_secs(20)).expect("a clock");
+    let time = clock.now(now).expect("after epoch 0");
+    assert!(time.elapsed < Duration::from_millis(30), "{:?}", time.elapsed);
+    assert!(clock.period() >= Duration::from_secs(20) && clock.period() < Duration::from_millis(20_001));
+}
+
+#[test]
+fn schemes_by_name() {
+    let name = |name| geometry(name, 2000).map(|geometry| (geometry.nike_name, geometry.kem_name));
+    assert_eq!(name("X25519"), Ok(("x25519".into(), String::new())));
+    assert_eq!(name("kem:x25519"), Ok((String::new(), "x25519".into())));
+    assert_eq!(name("xwing"), Ok((String::new(), "XWING".into())));
+    assert!(name("dh:x25519").is_err() && name("nonsense").is_err());
+}
