@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 pub mod directory;
+pub mod health;
 pub mod keys;
 pub mod logging;
 pub mod management;

@@ -7,6 +7,7 @@ use super::supervise::{self, PlaneHandle, Supervised, Supervision};
 use super::tasks::{TaskEnd, Tasks};
 use super::{MODULE, Node, StartError, clock, events};
 use crate::directory::{Directory, DirectoryStatus};
+use crate::health::Health;
 use crate::{management, metrics};
 use config::address;
 use config::keys::DataDir;
@@ -31,11 +32,13 @@ impl Node {
         let (options, outside) = self.directory_options()?;
         let socket = data_dir.path().join(SOCKET_NAME);
         let found = self.find_or_make_plane(&socket)?;
+        let health = Arc::new(Health::default());
         let (counters, events) = (found.plane.counters(), found.plane.events());
         let supervision = Supervision {
             socket,
             foreign: self.config.own.dataplane.run_as_two_units,
             plane: found.plane,
+            health: health.clone(),
             log: self.log.clone(),
         };
         let Supervised { handle, started, mut ended } = supervise::start(supervision, found.resumed)?;
@@ -45,7 +48,7 @@ impl Node {
                 Err(_) => return Err(StartError::Ended(supervisor_ended())),
             },
             () = self.until_signal(&mut signals) => {
-                self.end_plane(&handle, ended).await;
+                self.end_plane(&handle, &health, ended).await;
                 self.log.notice(MODULE, "Shutdown complete.");
                 return Ok(());
             }
@@ -64,7 +67,7 @@ impl Node {
             self.log.clone(),
         );
         tasks.spawn("directory worker", directory.run(advertising));
-        let shared = Shared { counters, events, status, plane: handle.clone(), shut_down: Arc::default() };
+        let shared = Shared { counters, events, status, health: health.clone(), shut_down: Arc::default() };
         for part in self.role.parts() {
             self.start_part(*part, &mut tasks, &mut sockets, &shared);
         }
@@ -79,7 +82,7 @@ impl Node {
             None => self.withdraw_first(&mut signals, &advertise, &shared.status).await,
             Some(end) => self.log.error(MODULE, format_args!("{end}; the node stops")),
         }
-        self.end_plane(&handle, ended).await;
+        self.end_plane(&handle, &health, ended).await;
         // Waiting for them removes the management socket's file.
         tasks.shut_down().await;
         self.log.notice(MODULE, "Shutdown complete.");
@@ -114,7 +117,7 @@ impl Node {
             clock: self.clock,
             counters: shared.counters.clone(),
             status: shared.status.clone(),
-            plane: shared.plane.clone(),
+            health: shared.health.clone(),
             shut_down: shared.shut_down.clone(),
             started: Instant::now(),
             log: self.log.clone(),
@@ -122,13 +125,16 @@ impl Node {
     }
 
     /// Stops the data plane and waits for its end.
-    async fn end_plane(&self, plane: &PlaneHandle, ended: oneshot::Receiver<Option<Account>>) {
+    async fn end_plane(&self, plane: &PlaneHandle, health: &Health, ended: oneshot::Receiver<Option<Account>>) {
         plane.stop();
         match tokio::time::timeout(END_LIMIT, ended).await {
             Ok(account) => self.report_account(account.ok().flatten()),
             Err(_) => self.log.error(
                 MODULE,
-                format_args!("the data plane (process {}) cannot be ended; end it by hand", plane.fare().process),
+                format_args!(
+                    "the data plane (process {}) cannot be ended; end it by hand",
+                    health.process().unwrap_or(0)
+                ),
             ),
         }
     }
@@ -173,7 +179,7 @@ struct Shared {
     counters: Counters,
     events: EventRings,
     status: Arc<Mutex<DirectoryStatus>>,
-    plane: PlaneHandle,
+    health: Arc<Health>,
     shut_down: Arc<Notify>,
 }
 

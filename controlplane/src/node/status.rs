@@ -1,7 +1,7 @@
 //! The node as the management socket sees it.
 
-use super::supervise::PlaneHandle;
 use crate::directory::{DirectoryStatus, epoch_time};
+use crate::health::Health;
 use crate::logging::Log;
 use crate::management;
 use pki::EpochClock;
@@ -19,8 +19,8 @@ pub struct Managed {
     pub counters: interplane::Counters,
     /// The directory worker's status.
     pub status: Arc<Mutex<DirectoryStatus>>,
-    /// The data plane.
-    pub plane: PlaneHandle,
+    /// How the data plane fares.
+    pub health: Arc<Health>,
     /// Told to stop the node.
     pub shut_down: Arc<Notify>,
     /// When the node started.
@@ -38,7 +38,7 @@ impl management::Node for Managed {
     fn status(&self) -> String {
         let now = epoch_time(&self.clock);
         let status = self.status.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-        let (account, fare) = (self.counters.account_total(), self.plane.fare());
+        let (account, health) = (self.counters.account_total(), &self.health);
         serde_json::json!({
             "identifier": self.identifier,
             "version": env!("CARGO_PKG_VERSION"),
@@ -48,10 +48,9 @@ impl management::Node for Managed {
             "documents": status.documents,
             "published_epoch": status.published,
             "data_plane": {
-                "at_work": fare.at_work,
-                "process": fare.process,
-                "replaced": fare.replaced,
-                "refused_packets": fare.refused_packets,
+                "process": health.process(),
+                "restarts": health.restarts(),
+                "stalls": health.stalls(),
             },
             "shards": self.counters.shards(),
             "packets": account,

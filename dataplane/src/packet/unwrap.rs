@@ -95,7 +95,7 @@ impl UnwrapStage {
             self.look_up(count, &judges);
             judges.in_flight.begin(live(&self.progress[..count]).map(|at| &self.tags[at]));
             #[cfg(debug_assertions)]
-            provoked::panic_at(&self.tags[..count]);
+            provoked::panic_at(live(&self.progress[..count]).map(|at| &self.tags[at]));
             self.try_keys(batch, judges.keys);
             judges.in_flight.end();
         }

@@ -1,7 +1,7 @@
 //! A node is alive or dead, never in between: what stands still, panics or cannot begin is noticed, said and replaced.
 
 use super::LONG;
-use crate::support::plane::FakePlane;
+use crate::support::plane::{FakePlane, connect, greet};
 use crate::support::site::{SOON, Site};
 use crate::support::wait_for;
 use rustix::process::{Signal, kill_process};
@@ -33,8 +33,9 @@ fn a_data_plane_that_stands_still_is_replaced() {
     traffic.nothing_comes(Duration::from_millis(100));
     assert_ne!(site.data_plane(), Some(data_plane));
     let status = site.status();
-    assert_eq!(status["data_plane"]["replaced"]["stood_still"], 1, "{status}");
-    assert_eq!(status["data_plane"]["at_work"], true, "{status}");
+    let data_plane = &status["data_plane"];
+    assert_eq!((&data_plane["stalls"], &data_plane["restarts"]), (&1.into(), &1.into()), "{status}");
+    assert_eq!(data_plane["process"], site.data_plane().unwrap().as_raw_nonzero().get());
     assert_eq!(authority.posts().len(), 1);
     node.stop();
     site.is_quiet();
@@ -56,14 +57,13 @@ fn a_connection_that_says_nothing_changes_nothing() {
             node = site.start_node();
             site.wait_for_log("going on with the data plane that is at work", 1);
         }
-        let silent: Vec<_> = (0..3).map(|_| FakePlane::connect(&site.folder.data("dataplane.sock"))).collect();
+        let silent: Vec<_> = (0..3).map(|_| connect(&site.folder.data("dataplane.sock"))).collect();
         let packets = traffic.packets(&descriptor, epoch, 10);
         traffic.pass(&packets);
         std::thread::sleep(Duration::from_millis(500));
         drop(silent);
         let packets = traffic.packets(&descriptor, epoch, 10);
         traffic.pass(&packets);
-        wait_for("the status", SOON, || (site.status()["data_plane"]["at_work"] == true).then_some(()));
     }
     assert_eq!(site.data_plane(), Some(data_plane));
     assert!(!site.log().contains(" ERRO "), "{}", site.log());
@@ -82,13 +82,13 @@ fn a_lost_channel_is_found_again() {
     let data_plane = site.wait_for_data_plane(None);
     for times in 1..=2 {
         // Another control plane, which says Hello and goes away.
-        FakePlane::greet(&site.folder.data("dataplane.sock"));
+        greet(&site.folder.data("dataplane.sock"));
         site.wait_for_log("the control channel was lost; going on with the data plane that is at work", times);
     }
     let packets = traffic.packets(&descriptor, epoch, 10);
     traffic.pass(&packets);
     assert_eq!(site.data_plane(), Some(data_plane));
-    assert_eq!(site.status()["data_plane"]["replaced"], serde_json::json!({}));
+    assert_eq!(site.status()["data_plane"]["restarts"], 0);
     assert!(!site.log().contains(" ERRO "), "{}", site.log());
     node.stop();
     site.is_quiet();
@@ -187,7 +187,7 @@ fn a_packet_that_makes_a_shard_panic_twice_is_refused() {
     traffic.nothing_comes(Duration::from_millis(100));
     assert_eq!(site.data_plane(), Some(data_plane));
     let status = site.status();
-    assert_eq!(status["data_plane"]["refused_packets"], 1, "{status}");
+    assert_eq!((&status["packets"]["dropped"], &status["data_plane"]["restarts"]), (&1.into(), &2.into()), "{status}");
     assert_eq!(status["packets_unaccounted"], 0, "{status}");
     node.stop();
     assert!(site.output().matches("a test wants the shard to panic").count() == 2, "{}", site.output());

@@ -60,7 +60,7 @@ fn a_control_plane_is_not_ended_in_passing() {
     site.wait_for_log("Started.", 1);
     for signal in [Signal::USR1, Signal::USR2, Signal::ALARM, Signal::VTALARM, Signal::PROF] {
         node.signal(signal);
-        assert_eq!(site.status()["data_plane"]["at_work"], true);
+        assert!(site.status()["data_plane"]["process"].is_number());
     }
     assert!(node.runs());
     // It stops as at an interrupt, and leaves no data plane.

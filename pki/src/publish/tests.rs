@@ -231,7 +231,7 @@ fn expect_six_good_epochs(mut simulation: Simulation) -> Simulation {
         let first = if n == 0 { START.0 } else { START.0 + n - 1 };
         assert_eq!(keys, (first..=START.0 + n + 3).collect::<Vec<_>>());
     }
-    simulation.run_until(simulation.at(START.after(6), 1, 1000));
+    simulation.run_until(simulation.at(START.after(6), 1, 64));
     let announced: Vec<_> = (1..=6).map(|n| (START.after(n), simulation.at(START.after(n), 0, 1))).collect();
     assert_eq!(simulation.announced, announced);
     assert!(simulation.documents.keys().all(|epoch| *epoch >= START.after(4)));
@@ -426,7 +426,7 @@ fn what_a_clock_ahead_has_led_to_does_not_outlive_its_correction() {
         simulation.run_until(simulation.at(START, 1, 8));
         assert!(simulation.published.contains(&START.after(1)), "restarts: {restarts}");
         // The keys stay until it is clear that the clock is right now: they would be published if it was not.
-        assert_eq!(simulation.mix_keys.contains(&far.after(1)), !restarts);
+        assert!(simulation.mix_keys.contains(&far.after(1)));
         simulation.run_until(simulation.at(START.after(1), 1, 8));
         assert!(!simulation.mix_keys.contains(&far.after(1)));
         assert!(simulation.published.contains(&START.after(2)));

@@ -7,10 +7,9 @@ use crate::keys::MixKeys;
 use interplane::counter::Account;
 use pki::policy::View;
 use rustix::event::{EventfdFlags, eventfd};
-use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use tokio::sync::oneshot;
 
 /// Whether the data plane goes by what it was given, or why not.
@@ -24,19 +23,6 @@ pub enum Order {
     Documents(Box<View>, oneshot::Sender<Answer>),
     /// Keep this.
     Remember(Box<Stored>),
-}
-
-/// How the data plane fares.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Fare {
-    /// Whether it is at work and answers.
-    pub at_work: bool,
-    /// Its process.
-    pub process: i64,
-    /// Data planes that had to be replaced, by cause.
-    pub replaced: BTreeMap<&'static str, u64>,
-    /// Packets that are refused because they were in flight at two crashes.
-    pub refused_packets: usize,
 }
 
 /// Wakes the supervisor, and tells it that the node stops.
@@ -80,7 +66,6 @@ impl AsFd for Bell {
 pub struct PlaneHandle {
     pub(super) orders: mpsc::Sender<Order>,
     pub(super) bell: Arc<Bell>,
-    pub(super) fare: Arc<Mutex<Fare>>,
 }
 
 impl PlaneHandle {
@@ -90,21 +75,11 @@ impl PlaneHandle {
         self.bell.ring();
     }
 
-    /// How the data plane fares.
-    pub fn fare(&self) -> Fare {
-        lock(&self.fare).clone()
-    }
-
     fn order(&self, order: Order) {
         // A supervisor that has ended drops the answer's other end, which says so.
         let _has_ended = self.orders.send(order);
         self.bell.ring();
     }
-}
-
-/// Every value in it is whole after every statement.
-pub(super) fn lock(fare: &Mutex<Fare>) -> MutexGuard<'_, Fare> {
-    fare.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn held(answer: oneshot::Receiver<Answer>) -> Held {

@@ -13,13 +13,14 @@ mod process;
 mod tests;
 mod vigil;
 
-pub use handle::{Answer, Fare, PlaneHandle, Supervised};
+pub use handle::{PlaneHandle, Supervised};
 pub use vigil::STOP_LIMIT;
 
 use super::handed_back::{ANSWER_LIMIT, await_message, greet};
 use super::plane::{DataPlane, Letter, PlaneError};
-use crate::logging::Log;
-use handle::{Bell, Order, lock};
+use crate::health::Health;
+use crate::logging::{Level, Log};
+use handle::{Answer, Bell, Order};
 use interplane::channel::{Channel, ChannelError, Received};
 use interplane::counter::{Account, Counter, Counters};
 use interplane::message::{self, ToControl, ToData};
@@ -27,7 +28,7 @@ use pki::Epoch;
 use process::Process;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use vigil::{Beat, Do, Fault, Vigil};
@@ -39,6 +40,9 @@ const START_LIMIT: Duration = Duration::from_secs(10);
 
 /// Pause between two looks at a data plane that starts.
 const START_PAUSE: Duration = Duration::from_millis(2);
+
+/// How long the process may take to be gone after it has closed the channel.
+const END_PAUSE: Duration = Duration::from_millis(200);
 
 /// How long a process that was killed may take to be gone.
 const KILL_LIMIT: Duration = Duration::from_secs(2);
@@ -57,6 +61,8 @@ pub struct Supervision {
     pub foreign: bool,
     /// What the data plane is given.
     pub plane: DataPlane,
+    /// Told how the data plane fares.
+    pub health: Arc<Health>,
     /// The log.
     pub log: Log,
 }
@@ -68,8 +74,7 @@ pub fn start(supervision: Supervision, resumed: Option<Channel>) -> Result<Super
     let (orders, ordered) = mpsc::channel();
     let (tell_start, started) = oneshot::channel();
     let (tell_end, ended) = oneshot::channel();
-    let fare = Arc::new(Mutex::new(Fare::default()));
-    let handle = PlaneHandle { orders, bell: bell.clone(), fare: fare.clone() };
+    let handle = PlaneHandle { orders, bell: bell.clone() };
     let link = match resumed {
         Some(channel) => Some(Link { process: Process::at(&channel)?, channel }),
         None => None,
@@ -79,7 +84,6 @@ pub fn start(supervision: Supervision, resumed: Option<Channel>) -> Result<Super
         vigil: Vigil::new(Instant::now()),
         counters,
         bell,
-        fare,
         orders: ordered,
         link,
         waiting_for_keys: Vec::new(),
@@ -108,7 +112,6 @@ struct Supervisor {
     vigil: Vigil,
     counters: Counters,
     bell: Arc<Bell>,
-    fare: Arc<Mutex<Fare>>,
     orders: mpsc::Receiver<Order>,
     link: Option<Link>,
     waiting_for_keys: Vec<oneshot::Sender<Answer>>,
@@ -132,7 +135,8 @@ impl Supervisor {
             while let Some(action) = self.vigil.poll(Instant::now(), &beats) {
                 match action {
                     Do::Finish(account) => {
-                        self.bury();
+                        self.supervision.health.lost();
+                        self.bury(false);
                         return Some(account);
                     }
                     Do::Reach if self.started.is_some() => {
@@ -145,7 +149,6 @@ impl Supervisor {
                     other => self.perform(other),
                 }
             }
-            self.report();
             self.wait();
             self.hear();
         }
@@ -196,6 +199,7 @@ impl Supervisor {
         let keys = Some(plane.key_epochs().to_vec()).filter(|epochs| !epochs.is_empty());
         let serial = Some(plane.serial()).filter(|serial| *serial > 0);
         self.vigil.reached(Instant::now(), self.counters.shards(), keys, serial);
+        self.supervision.health.attached(self.link.as_ref().map_or(0, |link| link.process.number()));
         self.give(self.supervision.plane.to_remember());
         if !news.is_empty() {
             self.log().notice(MODULE, news);
@@ -223,6 +227,7 @@ impl Supervisor {
                 if let Some(mut process) = process {
                     process.kill();
                     process.end_within(KILL_LIMIT);
+                    let _never_there = std::fs::remove_file(&self.supervision.socket);
                 }
                 Err(error)
             }
@@ -284,35 +289,41 @@ impl Supervisor {
 
     /// Ends what is left of a data plane, and settles what it leaves.
     fn replace(&mut self, fault: Fault) {
-        *lock(&self.fare).replaced.entry(fault.label()).or_default() += 1;
+        let health = self.supervision.health.clone();
+        health.lost();
+        health.restarting();
+        if fault.is_standstill() {
+            health.stalled();
+        }
         let number = self.link.as_ref().map_or(0, |link| link.process.number());
-        if fault != Fault::Ended {
+        if fault.is_standstill() {
             let log = self.log();
             log.error(MODULE, format_args!("the data plane (process {number}) stands still: {fault}; killing it"));
         }
-        let status = self.bury().unwrap_or_else(|| "its process is still there".into());
+        let status = self.bury(true).unwrap_or_else(|| "its process is still there".into());
         let refused_before = self.supervision.plane.refused();
         let lost = self.supervision.plane.lost();
-        let log = self.log();
-        log.error(MODULE, format_args!("the data plane ended ({status}); {lost} packets were lost; starting another"));
+        let level = if fault == Fault::Told { Level::Notice } else { Level::Error };
+        let news = format_args!("the data plane ended ({status}); {lost} packets were lost; starting another");
+        self.log().write(level, MODULE, news);
         let refused = self.supervision.plane.refused();
         if refused > refused_before {
             let news = refused - refused_before;
-            log.error(
+            self.log().error(
                 MODULE,
                 format_args!("two data planes ended within ten seconds: {news} packets that were in flight are refused from now on (poison_packet)"),
             );
         }
-        lock(&self.fare).refused_packets = refused;
         self.vigil.gone(Instant::now());
     }
 
-    /// Makes sure that the process is gone; how it ended.
-    fn bury(&mut self) -> Option<String> {
+    /// Makes sure that the process is gone; how it ended. One that somebody else looks after is killed only where it is
+    /// known not to end by itself.
+    fn bury(&mut self, must_go: bool) -> Option<String> {
         let mut link = self.link.take()?;
         // One that has closed the channel by ending is left to end as it does.
-        let mut end = if link.channel.is_closed() { link.process.end_within(Duration::from_millis(100)) } else { None };
-        if end.is_none() {
+        let mut end = if link.channel.is_closed() { link.process.end_within(END_PAUSE) } else { None };
+        if end.is_none() && (must_go || !self.supervision.foreign) {
             link.process.kill();
             end = link.process.end_within(KILL_LIMIT);
         }
@@ -426,15 +437,21 @@ impl Supervisor {
             ToControl::Pong { .. } => {}
             other => self.log().debug(MODULE, format_args!("{other:?}")),
         }
-        if let ToControl::KeysLoaded { locked: false, .. } = message {
-            self.log().info(MODULE, "mix keys cannot be locked in memory; raise the memlock limit");
+        if let ToControl::KeysLoaded { locked, .. } = message {
+            self.note_locked(*locked);
         }
     }
 
-    fn report(&self) {
-        let mut fare = lock(&self.fare);
-        fare.at_work = self.vigil.is_at_work();
-        fare.process = self.link.as_ref().map_or(0, |link| link.process.number());
+    fn note_locked(&self, locked: bool) {
+        let before = self.supervision.health.are_keys_locked();
+        self.supervision.health.keys_locked(locked);
+        if !locked && before != Some(false) {
+            self.log().warning(
+                MODULE,
+                "mix keys cannot be locked in memory and may be swapped out; raise the memlock limit \
+                 (LimitMEMLOCK= of the unit, ulimit -l)",
+            );
+        }
     }
 }
 

@@ -36,10 +36,10 @@ impl Process {
     }
 
     /// Its number, for the log.
-    pub fn number(&self) -> i64 {
+    pub fn number(&self) -> i32 {
         match self {
-            Self::Child(child) => i64::from(child.id()),
-            Self::Other(process) => i64::from(process.number()),
+            Self::Child(child) => child.id() as i32,
+            Self::Other(process) => process.number(),
         }
     }
 

@@ -51,6 +51,8 @@ pub struct Beat {
 pub enum Fault {
     /// Its process is gone.
     Ended,
+    /// Its process is gone, as it was told by a signal.
+    Told,
     /// It does not answer.
     Mute,
     /// A shard neither works nor sleeps.
@@ -63,22 +65,16 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// All labels.
-    pub const LABELS: [&'static str; 2] = ["ended", "stood_still"];
-
-    /// For metrics.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Ended => "ended",
-            Self::Mute | Self::Stuck { .. } | Self::Deaf => "stood_still",
-        }
+    /// Whether the process is there still, and of no use.
+    pub fn is_standstill(self) -> bool {
+        !matches!(self, Self::Ended | Self::Told)
     }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Ended => write!(f, "it has ended"),
+            Self::Ended | Self::Told => write!(f, "it has ended"),
             Self::Mute => write!(f, "no answer within {SILENCE_LIMIT:?}"),
             Self::Stuck { shard } => write!(f, "no sign of life from shard {shard} within {SILENCE_LIMIT:?}"),
             Self::Deaf => write!(f, "its shards do not take up keys or documents within {UPTAKE_LIMIT:?}"),
@@ -244,11 +240,6 @@ impl Vigil {
         }
     }
 
-    /// Whether the data plane answers and works, as far as is known.
-    pub fn is_at_work(&self) -> bool {
-        matches!(self.phase, Phase::AtWork(_))
-    }
-
     /// A data plane has what it needs to begin. `keys` and `serial` are what it is to be given besides.
     pub fn reached(&mut self, now: Instant, shards: usize, keys: Option<Vec<Epoch>>, serial: Option<u64>) {
         self.account = None;
@@ -269,19 +260,14 @@ impl Vigil {
 
     /// No data plane could be had.
     pub fn not_reached(&mut self, now: Instant) {
-        self.phase = Phase::Away { next: now + self.pause() };
+        self.phase = Phase::Away { next: now + pause_after(self.failures) };
         self.failures = self.failures.saturating_add(1);
     }
 
     /// The data plane is gone.
     pub fn gone(&mut self, now: Instant) {
-        let pause = if self.failures == 0 { Duration::ZERO } else { self.pause() };
+        let pause = self.failures.checked_sub(1).map_or(Duration::ZERO, pause_after);
         self.phase = Phase::Away { next: now + pause };
-    }
-
-    /// Pause after so many failures in a row.
-    fn pause(&self) -> Duration {
-        PAUSE_MIN.saturating_mul(1 << self.failures.min(8)).min(PAUSE_MAX)
     }
 
     /// The keys are others from now on.
@@ -351,7 +337,7 @@ impl Vigil {
                 self.queue.push_back(Do::Adopt);
             }
             Phase::Ending { .. } => {
-                let action = if self.stopping { self.finish() } else { self.condemn(Fault::Ended) };
+                let action = if self.stopping { self.finish() } else { self.condemn(Fault::Told) };
                 self.queue.extend(action);
             }
             Phase::Away { .. } | Phase::Cut | Phase::Condemned | Phase::Over => {}
@@ -380,6 +366,11 @@ impl Vigil {
             self.failures = self.failures.saturating_add(1);
         }
     }
+}
+
+/// The pause after another try, with so many failures in a row before it.
+fn pause_after(failures: u32) -> Duration {
+    PAUSE_MIN.saturating_mul(1 << failures.min(8)).min(PAUSE_MAX)
 }
 
 impl Watched {
