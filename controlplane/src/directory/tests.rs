@@ -16,6 +16,8 @@ use tokio::time::Instant;
 const PERIOD: Duration = Duration::from_secs(1200);
 const START: Epoch = Epoch(100);
 
+type Told = oneshot::Sender<Result<(), String>>;
+
 /// What a test sees and sets.
 struct State {
     /// The wall clock at `since`.
@@ -25,7 +27,7 @@ struct State {
     /// Epochs that were posted for, by authority.
     posts: Vec<(Epoch, String)>,
     /// What the data plane was given: the epochs of the keys, and where to say that it holds them.
-    given: Vec<(Vec<u64>, Option<oneshot::Sender<Result<(), String>>>)>,
+    given: Vec<(Vec<u64>, Option<Told>)>,
     /// Whether the data plane takes keys at once.
     obliging: bool,
 }

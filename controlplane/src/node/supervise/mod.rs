@@ -9,8 +9,6 @@
 
 mod handle;
 mod process;
-#[cfg(test)]
-mod tests;
 mod vigil;
 
 pub use handle::{PlaneHandle, Supervised};
