@@ -6,6 +6,7 @@ use pki::Epoch;
 use pki::authority::DescriptorCode;
 use pki::descriptor::{LoopStats, MixDescriptor, SignedUpload};
 use pki::publish::{UploadAnswer, UploadOutcome};
+use secret_memory::{protect_stack, within};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::spawn_blocking;
@@ -44,7 +45,10 @@ impl<P: Plane, O: Outside> Directory<P, O> {
                     Err(format!("the data plane has not taken the mix keys within {HELD_LIMIT:?}"))
                 })?;
                 let stats = LoopStats { epoch, mix_identity_hash: Some(descriptor.id()), segment_ratios: None };
-                let sign = move || SignedUpload::sign(descriptor, stats, identity.as_ref(), &mut OsRandom);
+                let sign = move || {
+                    protect_stack();
+                    within(|| SignedUpload::sign(descriptor, stats, identity.as_ref(), &mut OsRandom))
+                };
                 let signed = spawn_blocking(sign).await.map_err(|error| error.to_string())?;
                 signed.map(|upload| Arc::from(upload.encode())).map_err(|error| error.to_string())
             };

@@ -16,6 +16,7 @@ use interplane::setup::Setup;
 use interplane::snapshot::Snapshot;
 use pki::Epoch;
 use pki::policy::View;
+use secret_memory::within;
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
@@ -263,7 +264,7 @@ impl DataPlane {
 
 /// The mix keys among secrets.
 pub fn mix_keys(secrets: &Secrets) -> PrivateMixKeys {
-    secrets.mix_keys.iter().map(|(epoch, key)| (epoch.0, Zeroizing::new(key.expose().to_vec()))).collect()
+    within(|| secrets.mix_keys.iter().map(|(epoch, key)| (epoch.0, Zeroizing::new(key.expose().to_vec()))).collect())
 }
 
 /// What was remembered in a descriptor.

@@ -8,6 +8,7 @@ use crate::directory::Stored;
 use crate::keys::{MixKeys, Scheme};
 use interplane::channel::Channel;
 use listen::ListenError;
+use secret_memory::within;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -35,7 +36,7 @@ impl Node {
         let (mut inheritance, mut replaced) = (Inheritance::default(), None);
         if let Some((channel, Some(handed_back))) = greet(socket, ANSWER_LIMIT, || true)? {
             if handed_back.works_as(&setup, &addresses, link_key) {
-                let (plane, keys, stored) = DataPlane::adopt(handed_back, link_key.clone())?;
+                let (plane, keys, stored) = DataPlane::adopt(handed_back, within(|| link_key.clone()))?;
                 mix_keys.adopt(keys).map_err(bad_key)?;
                 self.log.notice(MODULE, "going on with the data plane that is at work");
                 return Ok(Found { plane, resumed: Some(channel), mix_keys, stored });
@@ -46,14 +47,15 @@ impl Node {
         }
         let listeners = listen::bind_all(&addresses, std::mem::take(&mut inheritance.listeners))?;
         let stored = std::mem::take(&mut inheritance.stored);
-        let mut plane = DataPlane::new(setup, link_key.clone(), listeners).map_err(PlaneError::from)?;
+        let link_key = within(|| link_key.clone());
+        let mut plane = DataPlane::new(setup, link_key, listeners).map_err(PlaneError::from)?;
         // Only now that nothing can fail any more.
         if let Some(channel) = replaced {
             self.log.notice(MODULE, "the configuration has changed: replacing the data plane that is at work");
             end(&channel, STOP_LIMIT);
         }
         plane.inherit(inheritance);
-        let keys: Vec<_> = mix_keys.private_keys().map(|(epoch, key)| (epoch, key.clone())).collect();
+        let keys: Vec<_> = within(|| mix_keys.private_keys().map(|(epoch, key)| (epoch, key.clone())).collect());
         if !keys.is_empty() {
             // The directory worker tells of keys only when it makes some.
             plane.store_keys(&keys).map_err(PlaneError::from)?;

@@ -36,8 +36,10 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
     }
     let mut config = loaded.config;
     config.debug.generate_only |= arguments.generate_only;
-    controlplane::node::run(config).map_err(|error| match error.came_later() {
-        true => error.to_string(),
-        false => format!("failed to spawn server instance: {error}"),
+    super::with_secrets(|| {
+        controlplane::node::run(config).map_err(|error| match error.came_later() {
+            true => error.to_string(),
+            false => format!("failed to spawn server instance: {error}"),
+        })
     })
 }

@@ -7,6 +7,7 @@ use crate::keys::MixKeys;
 use interplane::counter::Account;
 use pki::policy::View;
 use rustix::event::{EventfdFlags, eventfd};
+use secret_memory::within;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
@@ -89,7 +90,8 @@ fn held(answer: oneshot::Receiver<Answer>) -> Held {
 impl Plane for PlaneHandle {
     fn set_keys(&mut self, keys: &MixKeys) -> Held {
         let (told, answer) = oneshot::channel();
-        self.order(Order::Keys(keys.private_keys().map(|(epoch, key)| (epoch, key.clone())).collect(), told));
+        let copies = within(|| keys.private_keys().map(|(epoch, key)| (epoch, key.clone())).collect());
+        self.order(Order::Keys(copies, told));
         held(answer)
     }
 

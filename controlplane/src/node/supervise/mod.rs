@@ -90,6 +90,8 @@ pub fn start(supervision: Supervision, resumed: Option<Channel>) -> Result<Super
         supervision,
     };
     let run = move || {
+        // Keys pass over the stack on their way into the descriptor.
+        secret_memory::protect_stack();
         if let Some(account) = supervisor.run() {
             // Nobody waits any more if this fails.
             let _unheard = tell_end.send(account);
