@@ -12,11 +12,11 @@ mod guard;
 mod held;
 mod signals;
 
+pub use signals::Signals;
+
 use crate::io::glommio::{self, ExecutorOptions, Fabric};
 use crate::shard::{Instruments, Shard};
 use crate::shared::{EpochKey, Facts, FactsError, KeyRing, Shared};
-pub use signals::Signals;
-
 use announce::{Announcements, KeysToAnnounce};
 use attach::Process;
 use crypto_simd::random::{OsRandom, Random};
