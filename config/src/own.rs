@@ -34,7 +34,7 @@ section! {
         batch_wait_us: i64 = ("batch_wait_us", "50 us", "");
         /// Packets that a shard can hold, 256 to 4194304 and at least eight batches; memory is this times the packet length.
         slots: i64 = ("slots", "8192", "");
-        /// The data plane is a unit of its own with its own user; otherwise the control plane spawns it.
+        /// The data plane is a unit of its own, `katzensprung dataplane --socket DataDir/dataplane.sock`, of the same user; otherwise the control plane spawns it.
         run_as_two_units: bool = ("run_as_two_units", "false", "");
         /// Hardware profile: the name of a file in `hw-profiles/`.
         profile: String = ("profile", "`generic`", "");

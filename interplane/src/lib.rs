@@ -12,6 +12,7 @@
 //! | [`secret`] | private keys in locked memory and in a memfd of their own |
 //! | [`message`] | the control messages and what their descriptors mean |
 //! | [`channel`] | the socket on which messages and descriptors travel |
+//! | [`peer`] | the process at the other end of it |
 //! | [`event`], [`ring`] | what the data plane tells the log, and the rings that carry it |
 //! | [`replay`] | which packets were seen with a mix key |
 //! | [`poison`] | which packets were in flight when a data plane crashed |
@@ -23,6 +24,7 @@ pub mod counter;
 pub mod event;
 pub mod memory;
 pub mod message;
+pub mod peer;
 pub mod poison;
 pub mod reason;
 pub mod replay;

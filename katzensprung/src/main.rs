@@ -59,17 +59,33 @@ fn main() -> ExitCode {
     };
     let done = |()| ExitCode::SUCCESS;
     let outcome = level.and_then(|_| match arguments.command {
-        Command::Server(arguments) => commands::server::run(&arguments).map(done),
+        Command::Server(arguments) => {
+            end_at_panic();
+            commands::server::run(&arguments).map(done)
+        }
         Command::Keygen(arguments) => commands::keygen::run(&arguments).map(done),
         Command::Geometry(arguments) => commands::geometry::run(&arguments).map(done),
         Command::Fetch(arguments) => commands::fetch::run(&arguments).map(done),
         Command::Bench(arguments) => commands::bench::run(&arguments),
-        Command::Dataplane(arguments) => commands::dataplane::run(&arguments).map(done),
+        Command::Dataplane(arguments) => {
+            end_at_panic();
+            commands::dataplane::run(&arguments).map(done)
+        }
     });
     match outcome {
         Ok(status) => status,
         Err(message) => failed(&message),
     }
+}
+
+/// A plane without one of its threads or tasks looks alive and is not: a panic ends the whole process, however it was
+/// built. The other plane, or whatever looks after the node, then does what is to be done.
+fn end_at_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        std::process::abort();
+    }));
 }
 
 /// Mistakes in the arguments are the parser's to tell, with the usage; this is about everything else.

@@ -4,6 +4,7 @@
 use crate::logging::Log;
 use interplane::SocketPath;
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -107,7 +108,7 @@ impl Drop for Socket {
 }
 
 /// Accepts connections until the future is dropped.
-pub async fn serve(socket: Socket, identifier: String, node: Arc<dyn Node>, log: Log) {
+pub async fn serve(socket: Socket, identifier: String, node: Arc<dyn Node>, log: Log) -> Infallible {
     let mut open: VecDeque<AbortHandle> = VecDeque::new();
     loop {
         match socket.listener.accept().await {

@@ -8,6 +8,7 @@ use crate::logging::{Level, Log, Quota, Throttle};
 use interplane::counter::{DialFailure, Direction};
 use interplane::event::{Event, Peer};
 use interplane::ring::EventRings;
+use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
 #[cfg(test)]
@@ -24,7 +25,7 @@ const STRANGERS: Quota = Quota { lines: 5, window: Duration::from_secs(5) };
 const SELDOM: Quota = Quota { lines: 1, window: Duration::from_secs(60) };
 
 /// Writes events to the log until the future is dropped.
-pub async fn drain(rings: EventRings, log: Log) {
+pub async fn drain(rings: EventRings, log: Log) -> Infallible {
     let mut reader = rings.reader();
     let mut dropped_before = rings.dropped();
     let started = Instant::now();

@@ -6,13 +6,16 @@
 //! | `role`, `version` | what differs from role to role; what this version cannot do |
 //! | `memory`, `listen` | what a start looks after before it begins |
 //! | `setup`, `network` | what the configuration asks of the data plane and of the directory worker |
-//! | `takeover` | finds a data plane that is at work, and goes on with it or replaces it |
-//! | `serve`, `stop`, `signals` | the parts in their order, and what ends them |
-//! | `plane`, `supervise` | what the data plane is given, and that there is one |
+//! | `takeover`, `handed_back` | finds a data plane that is at work, and goes on with it or replaces it |
+//! | `serve`, `tasks`, `stop`, `signals` | the parts in their order, and what ends them |
+//! | `plane`, `supervise` | what the data plane is given, and that there is one that works |
+//! | `clock` | tells of steps of the wall clock |
 //! | `events`, `status` | what the data plane says for the log; STATUS |
 
+mod clock;
 mod error;
 mod events;
+mod handed_back;
 mod listen;
 mod memory;
 mod network;
@@ -25,9 +28,11 @@ mod status;
 mod stop;
 mod supervise;
 mod takeover;
+mod tasks;
 mod version;
 
 pub use error::StartError;
+pub use handed_back::stop_orphan;
 pub use network::{authorities, dialler};
 pub use version::{Limit, limits_of_this_version};
 

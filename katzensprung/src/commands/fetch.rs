@@ -3,7 +3,7 @@
 use super::findings_text;
 use config::{ServerConfig, Strictness};
 use controlplane::directory::epoch_time;
-use controlplane::directory::fetch::NEVER;
+use controlplane::directory::once::NEVER;
 use controlplane::directory::session::Caller;
 use controlplane::node;
 use pki::authority::DocumentVerifier;
@@ -68,7 +68,7 @@ async fn fetch(config: &ServerConfig, clock: &EpochClock, epoch: Epoch) -> Resul
     let verifier = DocumentVerifier { authorities: authorities.clone(), geometry_hash: config.geometry.hash() };
     let caller = Caller::anonymous(dialler.kem).map_err(|error| error.to_string())?;
     let limit = Duration::from_secs(60);
-    controlplane::directory::fetch::fetch_once(&dialler, &authorities, &caller, &verifier, clock, epoch, limit).await
+    controlplane::directory::once::fetch_once(&dialler, &authorities, &caller, &verifier, clock, epoch, limit).await
 }
 
 fn readable(consensus: &Consensus) -> String {

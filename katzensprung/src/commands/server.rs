@@ -55,6 +55,10 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
     host::raise_descriptor_limit();
     let mut config = loaded.config;
     config.debug.generate_only |= arguments.generate_only;
-    let run = || node::run(config);
-    super::with_secrets(|| run().map_err(|error| format!("failed to spawn server instance: {error}")))
+    super::with_secrets(|| {
+        node::run(config).map_err(|error| match error.came_later() {
+            true => error.to_string(),
+            false => format!("failed to spawn server instance: {error}"),
+        })
+    })
 }

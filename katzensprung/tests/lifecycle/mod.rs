@@ -1,7 +1,9 @@
 //! A node from start to stop in its network: an authority, a mix before it and one behind it.
 
+mod alive;
 mod crashes;
 mod directory;
+mod signals;
 mod stop;
 
 use std::time::Duration;
