@@ -110,7 +110,7 @@ impl ChannelListener {
             Err(_) => {}
         }
         let socket = socket()?;
-        rustix::net::bind(&socket, &place.address).map_err(os("bind the control socket"))?;
+        rustix::net::bind(&socket, &address).map_err(os("bind the control socket"))?;
         // Users other than the trusted ones get in by mode 666, and out again at once by their credentials.
         let mode = if trusted.uid.is_some() { 0o666 } else { 0o600 };
         rustix::fs::chmod(path, Mode::from_raw_mode(mode)).map_err(os("chmod the control socket"))?;

@@ -59,8 +59,11 @@ fn says_when_it_is_ready() {
     assert_eq!(metric(metrics, "katzenpost_node_ready"), Some(0.0));
     assert_eq!(metric(metrics, "katzenpost_node_current_epoch"), Some(site.network.epoch().0 as f64));
     assert_eq!(metric(metrics, "katzenpost_server_selfcheck_sphinx_ops_per_sec_solo"), Some(896.8));
+    let reached = "katzensprung_authority_reached{authority=\"authority\"}";
+    wait_for("an attempt", SOON, || (metric(metrics, reached)? == 0.0).then_some(()));
     let _authority = site.start_authority();
     site.wait_for_document();
+    wait_for("an answer", SOON, || (metric(metrics, reached)? == 1.0).then_some(()));
     wait_for("readiness", SOON, || (http(metrics, "/ready")?.0 == 200).then_some(()));
     assert_eq!(metric(metrics, "katzenpost_node_ready"), Some(1.0));
     assert!(metric(metrics, "katzensprung_document_epoch") >= Some(site.network.epoch().0 as f64));

@@ -11,7 +11,7 @@ mod tests;
 
 pub use http::serve;
 
-use crate::directory::{DirectoryStatus, epoch_time};
+use crate::directory::{DirectoryStatus, Reached, epoch_time};
 use crate::health::Health;
 use crate::selfcheck::SelfCheck;
 use interplane::counter::{Counter, Counters, Family, Kind};
@@ -28,6 +28,8 @@ pub struct Sources {
     pub counters: Counters,
     /// The directory worker's status.
     pub directory: Arc<Mutex<DirectoryStatus>>,
+    /// Which authorities answered.
+    pub reached: Reached,
     /// What the supervisor knows.
     pub health: Arc<Health>,
     /// Epochs.

@@ -18,6 +18,8 @@ pub fn families(sources: &Sources) -> Vec<MetricFamily> {
 
 fn of_directory(sources: &Sources) -> Vec<MetricFamily> {
     let status = sources.directory_status();
+    let reached = sources.reached.by_name();
+    let reached = reached.iter().map(|(name, answered)| gauge(u64::from(*answered), vec![label("authority", name)]));
     let epoch = |epoch: Option<u64>| epoch.map(plain).unwrap_or_default();
     vec![
         gauges(
@@ -39,6 +41,11 @@ fn of_directory(sources: &Sources) -> Vec<MetricFamily> {
             "katzensprung_published_epoch",
             "The last epoch whose descriptor enough authorities took.",
             epoch(status.published),
+        ),
+        gauges(
+            "katzensprung_authority_reached",
+            "1 if the authority answered when it was asked last.",
+            reached.collect(),
         ),
     ]
 }

@@ -10,6 +10,7 @@ fn sources() -> Sources {
     Sources {
         counters: Counters::heap(2),
         directory: Arc::default(),
+        reached: Reached::default(),
         health: Arc::default(),
         clock: EpochClock::from_variable(None).unwrap(),
         selfcheck: SelfCheck::default(),

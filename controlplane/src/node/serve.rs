@@ -7,7 +7,7 @@ use super::status::Managed;
 use super::supervise::{self, PlaneHandle, Supervised, Supervision};
 use super::tasks::{TaskEnd, Tasks};
 use super::{MODULE, Node, StartError, clock, events};
-use crate::directory::{Directory, DirectoryStatus};
+use crate::directory::{Directory, DirectoryStatus, Reached};
 use crate::health::Health;
 use crate::selfcheck::SelfCheck;
 use crate::{management, metrics, selfcheck};
@@ -33,6 +33,7 @@ impl Node {
         let mut signals = Signals::new()?;
         let mut sockets = Sockets { metrics: self.bind_metrics()?, management: self.bind_management()? };
         let (options, outside) = self.directory_options()?;
+        let reached = outside.reached();
         let socket = data_dir.sockets().join(SOCKET_NAME);
         let selfcheck = selfcheck::known_or_measured(data_dir.path(), &self.config.geometry, &self.log);
         let found = self.find_or_make_plane(&socket)?;
@@ -71,7 +72,8 @@ impl Node {
             self.log.clone(),
         );
         tasks.spawn("directory worker", directory.run(advertising));
-        let shared = Shared { counters, events, status, health: health.clone(), selfcheck, shut_down: Arc::default() };
+        let shared =
+            Shared { counters, events, status, reached, health: health.clone(), selfcheck, shut_down: Arc::default() };
         for part in self.role.parts() {
             self.start_part(*part, &mut tasks, &mut sockets, &shared);
         }
@@ -105,6 +107,7 @@ impl Node {
                 let sources = metrics::Sources {
                     counters: shared.counters.clone(),
                     directory: shared.status.clone(),
+                    reached: shared.reached.clone(),
                     health: shared.health.clone(),
                     clock: self.clock,
                     selfcheck: shared.selfcheck.clone(),
@@ -236,6 +239,7 @@ struct Shared {
     counters: Counters,
     events: EventRings,
     status: Arc<Mutex<DirectoryStatus>>,
+    reached: Reached,
     health: Arc<Health>,
     selfcheck: SelfCheck,
     shut_down: Arc<Notify>,
