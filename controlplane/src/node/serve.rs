@@ -183,17 +183,8 @@ impl Node {
                 ),
             );
         }
-        let rate = config.own.dataplane.line_rate_packets_per_second;
-        self.log.notice(
-            MODULE,
-            format_args!(
-                "{} shards with {} slots of {} bytes each; replay sets for {rate} packets per second take up to {} MB",
-                setup.machine.shards,
-                setup.machine.slots_per_shard,
-                config.geometry.packet_length,
-                super::memory::wanted_bytes(rate, self.clock.period()) / 1_000_000,
-            ),
-        );
+        let (shards, slots) = (setup.machine.shards, setup.machine.slots_per_shard);
+        self.log.notice(MODULE, format_args!("shards: {shards}, each with room for {slots} packets"));
     }
 
     fn report_account(&self, account: Option<Account>) {
