@@ -154,7 +154,7 @@ impl Work {
         let mut guard = Guard::new(shards, counters.process(), events.process());
         guard.tell(&Event::BackendChosen {
             name: Detail::new(backend.name()),
-            refusal: refusal.map(|refusal| Detail::new(refusal)),
+            refusal: refusal.map(Detail::new),
         });
         let driver = backend.spawn(clock, plans)?;
         if let Err(error) = driver.wait_until_ready(READY_LIMIT) {
