@@ -134,11 +134,6 @@ impl Findings {
         self.add(Severity::Warning, code, place, problem, remedy);
     }
 
-    /// Whether one of them is an error.
-    pub fn have_errors(&self) -> bool {
-        self.list.iter().any(|finding| finding.severity == Severity::Error)
-    }
-
     /// All, in the order of the file; those without a line come first.
     pub fn into_sorted(mut self) -> Vec<Finding> {
         self.list.sort_by_key(|finding| finding.line);

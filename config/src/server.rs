@@ -72,9 +72,4 @@ impl ServerConfig {
         let workers = self.debug.num_sphinx_workers.unwrap_or(processors);
         self.own.dataplane.shards.unwrap_or_else(|| processors.min(workers))
     }
-
-    /// Signatures that a document needs: more than half of the authorities.
-    pub fn trust_threshold(&self) -> usize {
-        self.authorities.len() / 2 + 1
-    }
 }

@@ -156,13 +156,6 @@ impl ShardCounters {
         self.add(counter, 1);
     }
 
-    /// Takes from a gauge; it stops at zero.
-    #[inline]
-    pub fn subtract(&self, gauge: Counter, amount: u64) {
-        let cell = self.cell(gauge);
-        cell.store(cell.load(Ordering::Relaxed).saturating_sub(amount), Ordering::Relaxed);
-    }
-
     /// Sets a gauge.
     #[inline]
     pub fn set(&self, gauge: Counter, value: u64) {

@@ -13,12 +13,8 @@ const ID_NODE_DELAY: u8 = 0x80;
 
 /// Bytes of a next_node command.
 pub const NEXT_NODE_BYTES: usize = 1 + NODE_ID_BYTES + MAC_BYTES;
-/// Bytes of a recipient command.
-pub const RECIPIENT_BYTES: usize = 1 + RECIPIENT_ID_BYTES;
 /// Bytes of a surb_reply command.
 pub const SURB_REPLY_BYTES: usize = 1 + SURB_ID_BYTES;
-/// Bytes of a node_delay command.
-pub const NODE_DELAY_BYTES: usize = 1 + 4;
 
 /// Why a hop's commands are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -5,7 +5,8 @@ mod open;
 #[cfg(test)]
 mod tests;
 
-pub use batch::{BATCH_MAX, Unwrapper};
+pub use crate::keys::BATCH_MAX;
+pub use batch::Unwrapper;
 
 use crate::REPLAY_TAG_BYTES;
 use crate::commands::{CommandError, Commands};
