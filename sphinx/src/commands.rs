@@ -33,13 +33,13 @@ pub enum CommandError {
 /// The node that gets the packet next, and the MAC of the header that it will see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NextNode {
-    /// Node id.
+    /// Node id: BLAKE2b-256 of its identity key.
     pub id: [u8; NODE_ID_BYTES],
     /// MAC of the header at that node.
     pub mac: [u8; MAC_BYTES],
 }
 
-/// One routing command.
+/// One instruction to the hop that opens the header (sphinx.md 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RoutingCommand {
     /// Send the packet on.

@@ -119,7 +119,7 @@ pub enum UnwrapErrorReason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct UnwrapError {
-    /// Why.
+    /// The first check that failed.
     pub reason: UnwrapErrorReason,
     /// The replay tag, once it is known. It must not be recorded.
     pub tag: Option<[u8; REPLAY_TAG_BYTES]>,
