@@ -6,7 +6,7 @@
 //! work on the machine hardly touches. `cargo bench -p bench --bench shards`.
 
 use crypto_simd::random::{OsRandom, Random};
-use dataplane::io::{ConnId, Event, Io, Recv, Sent};
+use dataplane::io::{ConnId, Event, Io, Received, Sending, Target};
 use dataplane::shared::EpochKey;
 use dataplane::{Facts, Instant, Instruments, KeyRing, Next, Shard, Shared};
 use interplane::counter::{Counters, PeerClass};
@@ -174,7 +174,13 @@ impl World {
                 };
                 let shard = Shard::new(index, Arc::clone(&shared), instruments, [index as u8; 32], Instant(0));
                 let shard = shard.map_err(|error| error.to_string())?;
-                let io = MemoryIo { shard: index, memory: Arc::clone(&memory), pipes: Vec::new() };
+                let io = MemoryIo {
+                    shard: index,
+                    memory: Arc::clone(&memory),
+                    pipes: Vec::new(),
+                    sent: VecDeque::new(),
+                    lent: Vec::new(),
+                };
                 threads.push(scope.spawn(move || run_shard(shard, io)));
             }
             let result = self.drive(&memory, &counters);
@@ -396,6 +402,9 @@ struct MemoryIo {
     shard: usize,
     memory: Arc<Memory>,
     pipes: Vec<Option<Arc<Pipe>>>,
+    /// Buffers to be given back.
+    sent: VecDeque<(ConnId, Vec<u8>)>,
+    lent: Vec<u8>,
 }
 
 impl MemoryIo {
@@ -421,6 +430,10 @@ impl Io for MemoryIo {
     }
 
     fn next_event(&mut self) -> Option<Event> {
+        if let Some((conn, buffer)) = self.sent.pop_front() {
+            let taken = buffer.len();
+            return Some(Event::Sent { conn, buffer, taken });
+        }
         let arrival = lock(&self.memory.seats[self.shard]).arrivals.pop_front()?;
         let peer = SocketAddr::from(([192, 0, 2, 98], 1));
         Some(match arrival {
@@ -431,43 +444,56 @@ impl Io for MemoryIo {
         })
     }
 
-    fn recv(&mut self, conn: ConnId, buffer: &mut [u8]) -> Recv {
-        let Some(pipe) = self.pipe(conn) else { return Recv::Failed };
+    fn recv(&mut self, conn: ConnId, bytes_max: usize) -> Received<'_> {
+        let at = self.now();
+        let Some(Some(pipe)) = self.pipes.get(conn.index as usize) else { return Received::Failed };
         let ends = &mut *lock(&pipe.ends);
         let bytes = &ends.to_shard[ends.read..];
-        let count = bytes.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&bytes[..count]);
+        let count = bytes.len().min(bytes_max);
+        if count == 0 {
+            return Received::WouldBlock;
+        }
+        self.lent.clear();
+        self.lent.extend_from_slice(&bytes[..count]);
         ends.read += count;
-        if count > 0 { Recv::Bytes(count) } else { Recv::WouldBlock }
+        Received::Bytes { bytes: &mut self.lent, at }
     }
 
-    fn send(&mut self, conn: ConnId, bytes: &[u8]) -> Sent {
-        let Some(pipe) = self.pipe(conn) else { return Sent::Failed };
+    fn send(&mut self, conn: ConnId, buffer: Vec<u8>) {
+        let Some(pipe) = self.pipe(conn) else { return };
         let mut ends = lock(&pipe.ends);
         if !ends.swallows {
-            ends.from_shard.extend_from_slice(bytes);
+            ends.from_shard.extend_from_slice(&buffer);
         }
-        Sent::Bytes(bytes.len())
+        drop(ends);
+        self.sent.push_back((conn, buffer));
     }
 
-    fn connect(&mut self, to: SocketAddr) -> ConnId {
+    fn sending(&self, conn: ConnId) -> Option<Sending> {
+        let (_, buffer) = self.sent.iter().find(|(sent, _)| *sent == conn)?;
+        Some(Sending { taken: buffer.len(), progress_at: self.now() })
+    }
+
+    fn connect(&mut self, to: Target) -> ConnId {
         let pipe = Arc::new(Pipe::default());
         let conn = self.add(Arc::clone(&pipe));
-        lock(&self.memory.dialled).push((to, pipe));
+        lock(&self.memory.dialled).push((to.address, pipe));
         self.memory.post(self.shard, Arrival::Connected(conn));
         conn
     }
 
-    fn hand_over(&mut self, conn: ConnId, to_shard: usize) {
-        if let Some(pipe) = self.pipes.get_mut(conn.index as usize).and_then(Option::take) {
-            self.memory.post(to_shard, Arrival::Adopted(pipe));
-        }
+    fn hand_over(&mut self, conn: ConnId, to_shard: usize) -> bool {
+        let pipe = self.pipes.get_mut(conn.index as usize).and_then(Option::take);
+        let is_there = pipe.is_some();
+        pipe.into_iter().for_each(|pipe| self.memory.post(to_shard, Arrival::Adopted(pipe)));
+        is_there
     }
 
-    fn close(&mut self, conn: ConnId) {
+    fn close(&mut self, conn: ConnId) -> usize {
         if let Some(pipe) = self.pipes.get_mut(conn.index as usize) {
             *pipe = None;
         }
+        0
     }
 
     fn wake(&mut self, shard: usize) {

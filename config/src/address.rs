@@ -148,7 +148,14 @@ impl Address {
             None | Some("") => return Err(AddressError::NoPort(url.into())),
             Some(digits) => parse_port(digits).ok_or_else(|| AddressError::BadPort(url.into()))?,
         };
-        let host = parse_host(host).ok_or_else(not_url)?;
+        // Go listens on all addresses where there is no host; the reference looks at hosts only where names are refused.
+        let host = match (host, names, transport) {
+            ("", HostNames::Allowed, Transport::Tcp4) => Host::Ip(Ipv4Addr::UNSPECIFIED.into()),
+            ("", HostNames::Allowed, Transport::Tcp | Transport::Tcp6 | Transport::Quic) => {
+                Host::Ip(Ipv6Addr::UNSPECIFIED.into())
+            }
+            _ => parse_host(host).ok_or_else(not_url)?,
+        };
         match (&host, transport) {
             (Host::Name(_), Transport::Onion) => {}
             (Host::Name(_), _) if names == HostNames::Refused => return Err(AddressError::HostName(url.into())),
@@ -183,27 +190,58 @@ impl fmt::Display for Address {
     }
 }
 
+/// Why a text is no `host:port`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HostPortError {
+    /// Not two parts with a colon between them.
+    #[error("it is not of the form host:port")]
+    Form,
+    /// No host.
+    #[error("it has no host")]
+    NoHost,
+    /// No port.
+    #[error("it has no port")]
+    NoPort,
+    /// A port that is no number up to 65535.
+    #[error("its port is not a number from 0 to 65535")]
+    BadPort,
+    /// A name where only IP literals are allowed.
+    #[error("it has a host name instead of an IP address")]
+    HostName,
+}
+
+impl HostPortError {
+    /// What to do about it.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::Form => "write host:port without scheme and path, for example 127.0.0.1:6543 or [::1]:6543",
+            Self::NoHost => {
+                "write 127.0.0.1:6543 for this host alone or 0.0.0.0:6543 for all, or set AllowHostnameAddresses = true"
+            }
+            Self::NoPort => "add a port, for example 127.0.0.1:6543",
+            Self::BadPort => "use a port from 1 to 65535",
+            Self::HostName => "write the IP address, or set AllowHostnameAddresses = true",
+        }
+    }
+}
+
 /// `host:port` without a scheme, for `MetricsAddress`; a missing host means all addresses.
-pub fn parse_host_port(text: &str, names: HostNames) -> Result<(Option<Host>, u16), AddressError> {
-    let not_url = || AddressError::NotUrl(text.into());
-    if text.len() > URL_BYTES_MAX {
-        return Err(AddressError::TooLong);
+pub fn parse_host_port(text: &str, names: HostNames) -> Result<(Option<Host>, u16), HostPortError> {
+    let is_wrong = |c: char| c.is_control() || c.is_whitespace() || c == '/';
+    if text.len() > URL_BYTES_MAX || text.chars().any(is_wrong) {
+        return Err(HostPortError::Form);
     }
-    if text.chars().any(|c| c.is_control() || c.is_whitespace() || c == '/') {
-        return Err(not_url());
-    }
-    let (host, port) = split_host_port(text).ok_or_else(not_url)?;
+    let (host, port) = split_host_port(text).ok_or(HostPortError::Form)?;
     let port = match port {
-        None | Some("") => return Err(AddressError::NoPort(text.into())),
-        Some(digits) => parse_port(digits).ok_or_else(|| AddressError::BadPort(text.into()))?,
+        None | Some("") => return Err(HostPortError::NoPort),
+        Some(digits) => parse_port(digits).ok_or(HostPortError::BadPort)?,
     };
-    if host.is_empty() && names == HostNames::Allowed {
-        return Ok((None, port));
-    }
-    match parse_host(host) {
-        Some(Host::Name(_)) if names == HostNames::Refused => Err(AddressError::HostName(text.into())),
-        Some(host) => Ok((Some(host), port)),
-        None => Err(not_url()),
+    match (parse_host(host), names) {
+        (None, HostNames::Allowed) if host.is_empty() => Ok((None, port)),
+        (None, HostNames::Refused) if host.is_empty() => Err(HostPortError::NoHost),
+        (None, _) => Err(HostPortError::Form),
+        (Some(Host::Name(_)), HostNames::Refused) => Err(HostPortError::HostName),
+        (host, _) => Ok((host, port)),
     }
 }
 

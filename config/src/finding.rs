@@ -85,17 +85,52 @@ impl Place {
     }
 }
 
-/// Collects the findings of one file.
+/// Collects the findings of one file. One mistake gives one finding: what follows from a value of the wrong type is not
+/// said, and that a key is not set is said where it was written with a slip of the pen.
 #[derive(Debug)]
 pub struct Findings {
     file: PathBuf,
     list: Vec<Finding>,
+    /// Keys whose values could not be read.
+    unreadable: Vec<String>,
+    /// Keys that are absent and what was probably meant to be them: the number of the finding about that.
+    misspelt: Vec<(String, usize)>,
 }
 
 impl Findings {
     /// None yet.
     pub fn new(file: &Path) -> Self {
-        Self { file: file.to_path_buf(), list: Vec::new() }
+        Self { file: file.to_path_buf(), list: Vec::new(), unreadable: Vec::new(), misspelt: Vec::new() }
+    }
+
+    /// Adds the error that the value at `place` cannot be read.
+    pub fn unreadable(
+        &mut self,
+        code: &'static str,
+        place: &Place,
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.error(code, place, problem, remedy);
+        self.unreadable.push(place.key.clone());
+    }
+
+    /// Whether the value of `key` or an element of it cannot be read: what would follow from that is not worth telling.
+    pub fn is_unreadable(&self, key: &str) -> bool {
+        let after =
+            |unreadable: &String| unreadable.strip_prefix(key).map(|rest| rest.is_empty() || rest.starts_with('['));
+        self.unreadable.iter().any(|unreadable| after(unreadable) == Some(true))
+    }
+
+    /// Whether something in the table cannot be read.
+    pub fn has_unreadable(&self, table: &str) -> bool {
+        let is_below = |unreadable: &String| unreadable.strip_prefix(table).is_some_and(|rest| rest.starts_with('.'));
+        self.unreadable.iter().any(is_below)
+    }
+
+    /// Tells that the finding added last is about a key that was probably meant to be `key`, which is absent.
+    pub fn last_was_probably(&mut self, key: String) {
+        self.misspelt.push((key, self.list.len() - 1));
     }
 
     /// Adds one.
@@ -107,6 +142,15 @@ impl Findings {
         problem: impl Into<String>,
         remedy: impl Into<String>,
     ) {
+        if !place.key.is_empty() && self.is_unreadable(&place.key) {
+            return;
+        }
+        if let Some((key, number)) = self.misspelt.iter().find(|(key, _)| *key == place.key) {
+            let written = &mut self.list[*number];
+            written.severity = written.severity.min(severity);
+            written.problem = format!("{}; {key}: {}", written.problem, problem.into());
+            return;
+        }
         self.list.push(Finding {
             severity,
             code,

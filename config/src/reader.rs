@@ -4,6 +4,7 @@
 //! known keys and the entry in the manual. Names match as the reference's decoder matches them (server.md 2.1): exact
 //! first, else ignoring letter case, except in tables that are exact.
 
+mod duplicate;
 mod field;
 mod suggest;
 #[cfg(test)]
@@ -18,7 +19,7 @@ use toml::de::{DeTable, DeValue};
 /// What to do about keys that nobody knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strictness {
-    /// They are warnings: the node runs as the reference would.
+    /// They are warnings, as are keys in two spellings: the node runs as the reference would.
     Lenient,
     /// They are errors, as under `--validate-only` (server.md 2.2).
     Strict,
@@ -159,8 +160,21 @@ impl<'a> Reader<'a> {
     /// The tree of `text`, none after findings about its syntax.
     pub fn parse<'t>(&mut self, text: &'t str) -> Option<Spanned<DeTable<'t>>> {
         let (tree, errors) = DeTable::parse_recoverable(text);
+        let mut tables: Vec<String> = Vec::new();
         for error in &errors {
             let line = error.span().map(|span| self.line(span.start));
+            if let Some(duplicate) = duplicate::of(text, error) {
+                // A table that stands twice has the keys of the first once more.
+                if tables.iter().any(|above| duplicate.key.starts_with(above)) {
+                    continue;
+                }
+                tables.push(format!("{}.", duplicate.key));
+                let place = Place { line, key: duplicate.key };
+                let first = duplicate.first_at.map(|at| format!(", first in line {}", self.line(at)));
+                let problem = format!("duplicate key {:?}{}", duplicate.name, first.unwrap_or_default());
+                self.findings.error("duplicate-key", &place, problem, "keep one of the two");
+                continue;
+            }
             let place = Place { line, key: String::new() };
             self.findings.error("syntax", &place, format!("not TOML: {}", error.message()), "correct this line");
         }
@@ -186,7 +200,7 @@ impl<'a> Reader<'a> {
 
     fn wrong_type(&mut self, place: &Place, found: &DeValue<'_>, expected: &str) {
         let found = found.type_str();
-        self.findings.error(
+        self.findings.unreadable(
             "wrong-type",
             place,
             format!("is of type {found}"),
@@ -222,12 +236,13 @@ impl Table<'_, '_> {
             line: Some(reader.line(key.span().start)),
             key: join(&self.place.key, name),
         };
-        for (key, _) in found.iter().skip(1) {
-            let place = place(key, reader);
-            let problem = format!("written again as {:?}", key.get_ref());
-            reader.findings.error("doubled-key", &place, problem, "keep one of the two");
-        }
         let (key, value) = *found.first()?;
+        for (other, _) in found.iter().skip(1) {
+            let used = reader.line(key.span().start);
+            let problem = format!("written again as {:?}; what line {used} says is used", other.get_ref());
+            let (severity, place) = (reader.strictness.of_unknown_keys(), place(other, reader));
+            reader.findings.add(severity, "doubled-key", &place, problem, "keep one of the two");
+        }
         let place = place(key, reader);
         T::read(value, &place, reader).map(|value| At { value, place })
     }
@@ -243,11 +258,13 @@ impl Table<'_, '_> {
             match (reader.hint)(&place.key) {
                 Some(hint) => reader.findings.add(severity, "removed-key", &place, "no longer has an effect", hint),
                 None => {
-                    let remedy = match suggest::nearest(name, known.iter().map(|key| key.name)) {
-                        Some(nearest) => format!("did you mean {nearest}?"),
-                        None => "remove it".into(),
-                    };
+                    let nearest = suggest::nearest(name, known.iter().map(|key| key.name));
+                    let remedy = nearest.map_or("remove it".into(), |nearest| format!("did you mean {nearest}?"));
                     reader.findings.add(severity, "unknown-key", &place, "unrecognised configuration key", remedy);
+                    let is_taken = |name: &str| self.taken.iter().any(|taken| taken.eq_ignore_ascii_case(name));
+                    if let Some(nearest) = nearest.filter(|nearest| !is_taken(nearest)) {
+                        reader.findings.last_was_probably(join(&self.place.key, nearest));
+                    }
                 }
             }
         }

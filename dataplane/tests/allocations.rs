@@ -14,6 +14,8 @@ mod common;
 mod nodes;
 #[path = "../src/shard/tests/peers.rs"]
 mod peers;
+#[path = "../src/shard/tests/sockets.rs"]
+mod sockets;
 
 use common::{Led, Plane};
 use dataplane::{Next, Shard};

@@ -8,7 +8,7 @@ use crypto_simd::schemes::{Kem, Nike, SharedSecret, Signature, kem, nike, signat
 pub const KEYS: Target = Target { name: "crypto_keys", run: keys, seeds };
 
 const NIKES: [&str; 2] = ["x25519", "x448"];
-const KEMS: [&str; 6] = ["x25519", "x448", "MLKEM768", "XWING", "MLKEM768-X25519", "MLKEM768-X448"];
+const KEMS: [&str; 7] = ["x25519", "x448", "MLKEM768", "XWING", "Kyber768-X25519", "MLKEM768-X25519", "MLKEM768-X448"];
 
 fn random() -> SeededRandom {
     SeededRandom::new(&[21; 32])

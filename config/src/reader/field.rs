@@ -74,7 +74,7 @@ impl Field for i64 {
         };
         let number = i64::from_str_radix(integer.as_str(), integer.radix());
         if number.is_err() {
-            reader.findings.error(
+            reader.findings.unreadable(
                 "integer-range",
                 place,
                 format!("{} does not fit 64 bits", integer.as_str()),

@@ -119,18 +119,16 @@ fn unknown_keys_depend_on_strictness() {
 fn the_same_key_in_two_spellings() {
     let (root, findings) = read("[Table]\nnumber = 1\nNumber = 2\n", Strictness::Lenient);
     assert_eq!(root.and_then(|root| root.table?.value.number).map(|at| at.value), Some(2));
-    assert_eq!(
-        findings.iter().map(|finding| (finding.code, finding.line)).collect::<Vec<_>>(),
-        [("doubled-key", Some(2))]
-    );
+    let found: Vec<_> = findings.iter().map(|finding| (finding.code, finding.severity, finding.line)).collect();
+    assert_eq!(found, [("doubled-key", Severity::Warning, Some(2))]);
 }
 
 #[test]
 fn all_syntax_errors_at_once() {
     let (root, findings) = read("[Table]\nNumber = \n\nFlag = tru\nFlag = true\n", Strictness::Lenient);
     assert!(root.is_none());
-    assert!(findings.len() >= 2, "{findings:?}");
-    assert!(findings.iter().all(|finding| finding.code == "syntax" && finding.line.is_some()));
+    assert!(findings.iter().filter(|finding| finding.code == "syntax").count() >= 2, "{findings:?}");
+    assert!(findings.iter().all(|finding| finding.line.is_some()));
 }
 
 #[test]

@@ -33,7 +33,7 @@ pub fn check(raw: &raw::Geometry, findings: &mut Findings) -> Option<Geometry> {
         nike_name: text(&raw.nike_name),
         kem_name: text(&raw.kem_name),
     };
-    if negative {
+    if negative || findings.has_unreadable("SphinxGeometry") {
         return None;
     }
     match geometry.validate() {

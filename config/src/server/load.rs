@@ -150,7 +150,7 @@ fn parse_main(sources: &Sources, strictness: Strictness, findings: &mut Findings
             None
         }
     };
-    let allow_names = network::host_names(root.server.as_ref().map(|server| &server.value));
+    let allow_names = network::host_names(root.server.as_ref().map(|server| &server.value), findings);
     let authorities = match &root.pki {
         Some(raw) => authorities::check(&raw.value, allow_names, findings),
         None => {

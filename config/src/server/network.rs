@@ -21,17 +21,19 @@ pub struct Network {
     pub host_names: HostNames,
 }
 
-/// What `AllowHostnameAddresses` says; it also holds for the authorities.
-pub fn host_names(raw: Option<&raw::Server>) -> HostNames {
+/// What `AllowHostnameAddresses` says; it also holds for the authorities. Where that cannot be read, names are no
+/// further mistakes.
+pub fn host_names(raw: Option<&raw::Server>, findings: &Findings) -> HostNames {
     match raw.and_then(|server| server.allow_hostname_addresses.as_ref()) {
         Some(At { value: true, .. }) => HostNames::Allowed,
+        _ if findings.is_unreadable("Server.AllowHostnameAddresses") => HostNames::Allowed,
         _ => HostNames::Refused,
     }
 }
 
 /// The addresses, or none after findings.
 pub fn check(raw: &raw::Server, interfaces: &[IpAddr], findings: &mut Findings) -> Option<Network> {
-    let names = host_names(Some(raw));
+    let names = host_names(Some(raw), findings);
     let bind = raw.bind_addresses.as_ref().map(|at| parse_all(&at.value, names, findings)).unwrap_or_default();
     let advertised = match &raw.addresses {
         Some(written) if written.value.is_empty() => {
@@ -44,15 +46,19 @@ pub fn check(raw: &raw::Server, interfaces: &[IpAddr], findings: &mut Findings) 
     let metrics = raw.metrics_address.as_ref().filter(|at| !at.value.is_empty()).and_then(|at| {
         parse_host_port(&at.value, names)
             .map_err(|error| {
-                let problem = format!("config: Server: MetricsAddress is invalid: {error}");
-                findings.error("metrics-address", &at.place, problem, "write it as 127.0.0.1:6543");
+                let problem = format!("config: Server: MetricsAddress '{}' is invalid: {error}", at.value);
+                findings.error("metrics-address", &at.place, problem, error.remedy());
             })
             .ok()
     });
     let advertised = advertised?;
     check_advertised(&advertised, raw, findings);
     let listen = if bind.is_empty() { &advertised } else { &bind };
-    for at in listen.iter().filter(|at| !at.value.can_listen()) {
+    // Without the addresses that were meant, nothing can be said about listening.
+    let is_known = !bind.is_empty()
+        || raw.bind_addresses.as_ref().is_none_or(|at| at.value.is_empty())
+            && !findings.is_unreadable("Server.BindAddresses");
+    for at in listen.iter().filter(|at| is_known && !at.value.can_listen()) {
         let problem = format!("cannot listen on the onion address '{}'", at.value);
         findings.error("listen-onion", &at.place, problem, "set BindAddresses to the address that Tor connects to");
     }

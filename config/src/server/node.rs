@@ -126,7 +126,8 @@ pub fn shutdown(raw: &raw::Server, findings: &mut Findings) -> Shutdown {
             "set one of the two to false",
         );
     }
-    if let (false, Some(at)) = (persist, folder) {
+    let persist_known = !findings.is_unreadable("Server.PersistMixKeysOnShutdown");
+    if let (false, true, Some(at)) = (persist, persist_known, folder) {
         findings.error(
             "persist-dir-unused",
             &at.place,

@@ -88,11 +88,13 @@ pub fn check(
 ) -> Option<Role> {
     let set = |flag: &Option<At<bool>>| flag.as_ref().is_some_and(|at| at.value);
     let (is_gateway, is_service_node) = (set(&server.is_gateway_node), set(&server.is_service_node));
-    if let (false, Some(at)) = (is_gateway, &gateway) {
+    let (gateway_known, service_known) =
+        (!findings.is_unreadable("Server.IsGatewayNode"), !findings.is_unreadable("Server.IsServiceNode"));
+    if let (false, true, Some(at)) = (is_gateway, gateway_known, &gateway) {
         let problem = "config: Gateway block set when not a Gateway";
         findings.error("role-block", &at.place, problem, "set Server.IsGatewayNode = true, or remove [Gateway]");
     }
-    if let (false, Some(at)) = (is_service_node, &service_node) {
+    if let (false, true, Some(at)) = (is_service_node, service_known, &service_node) {
         let problem = "config: Service node block set when not a Service node";
         findings.error("role-block", &at.place, problem, "set Server.IsServiceNode = true, or remove [ServiceNode]");
     }

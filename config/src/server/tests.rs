@@ -1,5 +1,7 @@
 mod checks;
 mod fixture;
+mod leniency;
+mod one_mistake;
 mod roles;
 mod text;
 

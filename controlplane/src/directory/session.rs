@@ -4,6 +4,7 @@ use crypto_simd::random::OsRandom;
 use crypto_simd::schemes::{Kem, KemDecapsulationKey};
 use pki::address::Url;
 use pki::authority::Authority;
+use secret_memory::within;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -88,8 +89,8 @@ pub struct Caller {
 impl Caller {
     /// A fresh link key and no identity.
     pub fn anonymous(kem: &'static dyn Kem) -> Result<Self, crypto_simd::schemes::SchemeError> {
-        let private = kem.generate(&mut OsRandom);
-        Ok(Self { link_key: Arc::from(kem.load(&private)?), additional_data: Vec::new() })
+        let link_key = within(|| kem.load(&kem.generate(&mut OsRandom)).map(Arc::from))?;
+        Ok(Self { link_key, additional_data: Vec::new() })
     }
 }
 

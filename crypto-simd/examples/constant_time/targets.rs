@@ -55,6 +55,7 @@ pub fn all() -> Vec<Named> {
         ("mlkem768_ciphertext_by_16", || Box::new(Kem::ciphertexts("MLKEM768", Kem::BATCH_MAX))),
         ("mlkem768_key_by_16", || Box::new(Kem::keys("MLKEM768", Kem::BATCH_MAX))),
         ("xwing_rejected_by_16", || Box::new(Kem::rejected("XWING", Kem::BATCH_MAX))),
+        ("kyber768_x25519_rejected", || Box::new(Kem::rejected("Kyber768-X25519", 1))),
         ("x25519", || Box::new(Nike::<32, 1>::new("x25519"))),
         ("x25519_by_16", || Box::new(Nike::<32, 16>::new("x25519"))),
         ("x448", || Box::new(Nike::<56, 1>::new("x448"))),
@@ -366,8 +367,9 @@ impl Kem {
     fn rejected(name: &str, batch: usize) -> Self {
         let mut target = Self::new(name, batch, |_| 1);
         for (number, ciphertext) in target.pools[1].iter_mut().flat_map(|keyed| &mut keyed.ciphertexts).enumerate() {
-            // Somewhere in the ML-KEM part, which comes first.
-            ciphertext[number * 61 % 1088] ^= 1 << (number % 8);
+            // Somewhere in the ML-KEM or Kyber part.
+            let first = if name.starts_with("Kyber768-X25519") { 32 } else { 0 };
+            ciphertext[first + number * 61 % 1088] ^= 1 << (number % 8);
         }
         target
     }

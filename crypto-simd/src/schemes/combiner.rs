@@ -1,6 +1,7 @@
 //! Two KEMs as one: keys and ciphertexts are concatenated, secrets combined by `splitprf-v1` (sphinx.md 11.3).
 
 use super::kem::{self, Kem, KemDecapsulationKey, KemInfo};
+use super::kyber::Kyber768;
 use super::{SchemeError, SharedSecret, adapter, mlkem};
 use crate::curve448;
 use crate::random::Random;
@@ -22,6 +23,14 @@ pub(super) struct Combiner {
     first: &'static dyn Kem,
     second: &'static dyn Kem,
 }
+
+/// `Kyber768-X25519` of the registry.
+pub(super) static KYBER768_X25519: Combiner = Combiner {
+    itself: || &KYBER768_X25519,
+    info: kem::info("Kyber768-X25519"),
+    first: &adapter::X25519,
+    second: &Kyber768,
+};
 
 /// `MLKEM768-X448` of the registry.
 pub(super) static MLKEM768_X448: Combiner = Combiner {

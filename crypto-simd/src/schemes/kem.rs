@@ -39,7 +39,7 @@ pub trait Kem: Send + Sync {
     fn load(&self, private: &[u8]) -> Result<Box<dyn KemDecapsulationKey>, SchemeError>;
 
     /// A fresh secret and its ciphertext for the holder of `public`. The draws from `random` are, in component order:
-    /// ML-KEM: 32 bytes `m`; x25519: 32, x448: 56 bytes of ephemeral private key.
+    /// ML-KEM and Kyber: 32 bytes `m`; x25519: 32, x448: 56 bytes of ephemeral private key.
     fn encapsulate(
         &self,
         public: &[u8],
@@ -58,7 +58,7 @@ pub trait KemDecapsulationKey: Send + Sync {
     fn public_key(&self) -> &[u8];
 
     /// Secrets of a batch of ciphertexts. An error stands in `results[i]` alone; all three slices have the same
-    /// length. ML-KEM rejects implicitly: a wrong ciphertext gives a secret that nobody knows.
+    /// length. ML-KEM and Kyber reject implicitly: a wrong ciphertext gives a secret that nobody knows.
     fn decapsulate_batch(
         &self,
         ciphertexts: &[&[u8]],
@@ -142,6 +142,7 @@ static BUILT_IN: &[&dyn Kem] = &[
     &adapter::X448,
     &mlkem::MLKEM768,
     &xwing::XWING,
+    &combiner::KYBER768_X25519,
     &combiner::MLKEM768_X25519,
     &combiner::MLKEM768_X448,
 ];

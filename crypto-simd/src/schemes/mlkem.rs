@@ -111,22 +111,29 @@ pub(super) fn encapsulate(
     coins: &[u8; COINS_BYTES],
     ciphertext: &mut [u8; CIPHERTEXT_BYTES],
 ) -> Result<Zeroizing<[u8; SECRET_BYTES]>, SchemeError> {
-    let public = MlKem768PublicKey::from(public);
-    let (validate, encapsulate): (Validate, Encapsulate) = (portable::validate_public_key, portable::encapsulate);
+    let validate: fn(&MlKem768PublicKey) -> bool = portable::validate_public_key;
     #[cfg(target_arch = "x86_64")]
-    let (validate, encapsulate): (Validate, Encapsulate) = match kernels().level {
-        Level::Portable => (validate, encapsulate),
-        _ => (avx2::validate_public_key, avx2::encapsulate),
-    };
-    if !validate(&public) {
+    let validate = if kernels().level == Level::Portable { validate } else { avx2::validate_public_key };
+    if !validate(&MlKem768PublicKey::from(public)) {
         return Err(SchemeError::Malformed);
     }
-    let (encapsulated, secret) = encapsulate(&public, *coins);
-    ciphertext.copy_from_slice(encapsulated.as_slice());
-    Ok(Zeroizing::new(secret))
+    Ok(encapsulate_unchecked(public, coins, ciphertext))
 }
 
-type Validate = fn(&MlKem768PublicKey) -> bool;
+/// The same for a key whose coefficients are taken modulo q.
+pub(super) fn encapsulate_unchecked(
+    public: &[u8; PUBLIC_KEY_BYTES],
+    coins: &[u8; COINS_BYTES],
+    ciphertext: &mut [u8; CIPHERTEXT_BYTES],
+) -> Zeroizing<[u8; SECRET_BYTES]> {
+    let encapsulate: Encapsulate = portable::encapsulate;
+    #[cfg(target_arch = "x86_64")]
+    let encapsulate = if kernels().level == Level::Portable { encapsulate } else { avx2::encapsulate };
+    let (encapsulated, secret) = encapsulate(&MlKem768PublicKey::from(public), *coins);
+    ciphertext.copy_from_slice(encapsulated.as_slice());
+    Zeroizing::new(secret)
+}
+
 type Encapsulate = fn(&MlKem768PublicKey, [u8; COINS_BYTES]) -> (MlKem768Ciphertext, [u8; SECRET_BYTES]);
 
 /// The key of a seed, expanded.
@@ -146,6 +153,12 @@ impl ExpandedKey {
         let library = LibraryKey::at_level(kernels.level, seed);
         let lanes = kernels.mlkem.map(|kernel| (kernel, Key::new(&library.private_key())));
         Self { library, lanes }
+    }
+
+    /// Expands a key that is encoded as FIPS 203 and Kyber encode it, with the hash that stands in it.
+    pub(super) fn from_private(private: &[u8; PRIVATE_KEY_BYTES]) -> Self {
+        let library = LibraryKey::from_private(kernels().level, private);
+        Self { library, lanes: kernels().mlkem.map(|kernel| (kernel, Key::new(private))) }
     }
 
     /// The encapsulation key.
@@ -228,6 +241,22 @@ impl LibraryKey {
         }
         let mut key = Box::new(portable::unpacked::init_key_pair());
         portable::unpacked::generate_key_pair_mut(*seed, &mut key);
+        Self::Portable(key)
+    }
+
+    #[cfg_attr(not(target_arch = "x86_64"), expect(unused_variables))]
+    fn from_private(level: Level, private: &[u8; PRIVATE_KEY_BYTES]) -> Self {
+        let mut private = MlKem768PrivateKey::from(private);
+        #[cfg(target_arch = "x86_64")]
+        if level >= Level::Avx2 {
+            let mut key = Box::new(avx2::unpacked::init_key_pair());
+            avx2::unpacked::key_pair_from_private_mut(&private, &mut key);
+            private[0..].zeroize();
+            return Self::Avx2(key);
+        }
+        let mut key = Box::new(portable::unpacked::init_key_pair());
+        portable::unpacked::key_pair_from_private_mut(&private, &mut key);
+        private[0..].zeroize();
         Self::Portable(key)
     }
 

@@ -9,6 +9,7 @@ mod adapter;
 mod combiner;
 mod ed25519;
 mod hybrid;
+mod kyber;
 mod mlkem;
 mod montgomery;
 mod sphincs;

@@ -158,7 +158,7 @@ fn decapsulated_batches_agree_with_single_operations() {
 /// All-zero X25519 results end the operation on both sides (sphinx.md 18), alone in their place of a batch.
 #[test]
 fn degenerate_halves_are_refused() {
-    for (name, x25519_at) in [("XWING", 1088), ("MLKEM768-X25519", 0)] {
+    for (name, x25519_at) in [("XWING", 1088), ("Kyber768-X25519", 0), ("MLKEM768-X25519", 0)] {
         let scheme = kem::by_name(name).unwrap();
         let mut random = SeededRandom::new(&[7; 32]);
         let key = scheme.load(&scheme.generate(&mut random)).unwrap();

@@ -112,6 +112,39 @@ pub fn mlkem768_x448(source: &mut Source, count: usize) {
     combined(source, count, "MLKEM768-X448", &base, x448, |source| edges::point(source, &edges::X448));
 }
 
+/// Kyber's third round by libcrux, whose secrets of rejected ciphertexts are others: those are compared with their
+/// definition.
+pub fn kyber768_x25519(source: &mut Source, count: usize) {
+    let scheme = kem::by_name("Kyber768-X25519").unwrap();
+    let seed = source.array::<96>();
+    let (public, private) = oracles::kyber_key(&seed[32..]);
+    let key = load(scheme, &seed);
+    assert_eq!(key.public_key()[32..], public);
+    let mut private_x = [0; 32];
+    Blake2Xb::new(Blake2Xb::UNKNOWN_LENGTH, &[], &[&Blake2b256::digest(&seed[..32])]).fill(&mut private_x);
+    let public_x = &key.public_key()[..32];
+    let (mut ciphertexts, mut expected) = (Vec::new(), Vec::<Outcome>::new());
+    for _ in 0..count {
+        let (mut ciphertext_m, mut secret_m) = oracles::kyber_encapsulate(&public, &source.array());
+        assert_eq!(oracles::kyber_decapsulate(&private, &ciphertext_m), secret_m);
+        if source.once_in(3) {
+            ciphertext_m[source.below(MLKEM_CIPHERTEXT_BYTES)] ^= 1 << source.below(8);
+            shake256(&[&private[2368..], &Sha3_256::digest(&ciphertext_m)].concat(), &mut secret_m);
+        }
+        let ciphertext_x = edges::point(source, &edges::X25519);
+        expected.push(x25519(&private_x, &ciphertext_x).map(|product| {
+            let secret_x = adapter(&product, public_x, &ciphertext_x);
+            split_prf(&[(&secret_x, &ciphertext_x), (&secret_m, &ciphertext_m)])
+        }));
+        ciphertexts.push([ciphertext_x, ciphertext_m].concat());
+    }
+    for (ciphertext, expected) in ciphertexts.iter_mut().zip(&mut expected).filter(|_| source.once_in(9)) {
+        ciphertext.pop();
+        *expected = Err(SchemeError::Length);
+    }
+    decapsulate(source, &*key, &ciphertexts, &expected);
+}
+
 /// A NIKE as a KEM (sphinx.md 11.2), then ML-KEM, combined by `splitprf-v1` (sphinx.md 11.3).
 fn combined(
     source: &mut Source,

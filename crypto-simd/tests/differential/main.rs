@@ -60,6 +60,7 @@ const PRIMITIVES: &[Primitive] = &[
     table("x25519_edges", "x25519-dalek", nike::x25519_edges),
     table("mlkem768_edges", "ml-kem", kem::mlkem768_edges),
     primitive("mlkem768_x25519", "ml-kem, x25519-dalek, blake2", kem::mlkem768_x25519),
+    primitive("kyber768_x25519", "libcrux, x25519-dalek, blake2", kem::kyber768_x25519),
     primitive("xwing", "ml-kem, x25519-dalek, sha3", kem::xwing),
     primitive("mlkem768", "ml-kem", kem::mlkem768),
     primitive("mlkem768_encapsulate", "ml-kem", kem::mlkem768_encapsulate),

@@ -4,6 +4,7 @@ use super::source::Outcome;
 use blake2::digest::{KeyInit, Mac, consts::U32};
 use blake2::{Blake2b512, Blake2bMac, Digest};
 use crypto_simd::schemes::SchemeError;
+use libcrux_ml_kem::kyber768;
 use ml_kem::{Decapsulate, EncapsulationKey, KeyExport, MlKem768};
 
 /// `scalar · point` by x25519-dalek.
@@ -51,6 +52,21 @@ pub fn mlkem_encapsulate(public: &[u8], coins: &[u8; 32]) -> Result<(Vec<u8>, Ve
     let key = EncapsulationKey::<MlKem768>::new(&public).map_err(|_| SchemeError::Malformed)?;
     let (ciphertext, secret) = key.encapsulate_deterministic(&(*coins).into());
     Ok((ciphertext.to_vec(), secret.to_vec()))
+}
+
+/// The public and the private key of a seed of 64 bytes: Kyber768 by libcrux.
+pub fn kyber_key(seed: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    let (private, public) = kyber768::generate_key_pair(seed.try_into().unwrap()).into_parts();
+    (public.as_slice().to_vec(), private.as_slice().to_vec())
+}
+
+pub fn kyber_encapsulate(public: &[u8], coins: &[u8; 32]) -> (Vec<u8>, Vec<u8>) {
+    let (ciphertext, secret) = kyber768::encapsulate(&public.try_into().unwrap(), *coins);
+    (ciphertext.as_slice().to_vec(), secret.to_vec())
+}
+
+pub fn kyber_decapsulate(private: &[u8], ciphertext: &[u8]) -> Vec<u8> {
+    kyber768::decapsulate(&private.try_into().unwrap(), &ciphertext.try_into().unwrap()).to_vec()
 }
 
 /// HMAC-SHA-256 by aws-lc.

@@ -2,7 +2,7 @@
 //!
 //! The shard is the executor's only long task. Its sockets are glommio streams that are polled directly: each half of
 //! a connection has a waker of its own that notes the connection in the shard's mailbox and wakes the shard's
-//! task, so that no task per connection is needed. Between two rounds the task sleeps on a timer that is already due:
+//! task, so that no task per connection is needed. Between two rounds the task sleeps on a timer of a microsecond:
 //! glommio looks at its rings only when no task is runnable or its preempt timer has fired, and a shard that merely
 //! yielded would starve its own sockets for the 100 ms of that timer.
 //!
@@ -10,7 +10,8 @@
 //! has run. The timer stays at its default, which makes this rare, and the attach thread wakes a shard whose heartbeat
 //! stands still while it is not parked ([`Fabric::wake`]), which makes it harmless.
 
-use super::{ConnId, ConnectFailure, Event, Io, Recv, Sent};
+use super::under_way::{UnderWay, Wrote};
+use super::{ConnId, ConnectFailure, Event, Io, Received, Sending, Target, Transport};
 use crate::shard::Next;
 use crate::time::Instant;
 use futures_lite::{AsyncRead, AsyncWrite};
@@ -32,11 +33,19 @@ use std::time::Duration;
 /// Bytes of registered buffers per executor: the smallest that starts quickly; nothing here uses them.
 const IO_MEMORY_BYTES: usize = 64 << 10;
 
+/// Bytes received at once: application batching is worth more than the choice of a runtime.
+const RECEIVE_BYTES: usize = 256 << 10;
+
 /// Keep-alive of every socket (server.md 3.1, 3.9).
 const KEEP_ALIVE: Duration = Duration::from_secs(180);
 
 /// Connections that may wait to be looked at by the accepting shard; more stay in the kernel's queue.
 const ACCEPTED_MAX: usize = 256;
+
+/// The sleep between two rounds of a busy shard. A timer that is already due is ready at once in glommio, and the task
+/// would never go through the reactor: a saturated shard would accept nothing, and hear nothing of its dials and
+/// wake-ups, for as long as the load lasts.
+const BUSY_SLEEP: Duration = Duration::from_micros(1);
 
 /// How long to leave a listener alone after an error such as EMFILE.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -129,6 +138,21 @@ struct Open {
     write: Arc<HalfWaker>,
     read_waker: Waker,
     write_waker: Waker,
+    sends: Option<UnderWay>,
+}
+
+impl Open {
+    /// Writes what is under way; true if it is to go back now.
+    fn push(&mut self, now: Instant) -> bool {
+        let Some(sends) = &mut self.sends else { return false };
+        let mut context = Context::from_waker(&self.write_waker);
+        let stream = &mut self.stream;
+        sends.write(now, |bytes| match Pin::new(&mut *stream).poll_write(&mut context, bytes) {
+            Poll::Ready(Ok(count)) if count > 0 => Wrote::Bytes(count),
+            Poll::Ready(_) => Wrote::Failed,
+            Poll::Pending => Wrote::WouldBlock,
+        })
+    }
 }
 
 #[derive(Default)]
@@ -160,6 +184,9 @@ pub struct GlommioIo {
     entries: Vec<Entry>,
     free: Vec<u32>,
     arrivals: Rc<RefCell<VecDeque<Arrival>>>,
+    /// Connections whose buffer goes back.
+    sent: VecDeque<ConnId>,
+    buffer: Box<[u8]>,
 }
 
 /// How to run one shard's executor.
@@ -209,21 +236,24 @@ where
 async fn drive(mut io: GlommioIo, mut round: impl FnMut(&mut GlommioIo) -> Option<Next>) {
     while let Some(next) = round(&mut io) {
         let sleep = match next {
-            Next::Busy => Duration::ZERO,
+            Next::Busy => BUSY_SLEEP,
             Next::ParkUntil(Instant::NEVER) => Duration::from_secs(3600),
             Next::ParkUntil(moment) => moment.since(io.now()),
         };
-        Sleep { fabric: io.fabric.clone(), shard: io.shard, timer: Timer::new(sleep), due_at_once: sleep.is_zero() }
+        // A wake-up cuts a sleep short, but not the way through the reactor.
+        let sleep = sleep.max(BUSY_SLEEP);
+        Sleep { fabric: io.fabric.clone(), shard: io.shard, timer: Timer::new(sleep), is_turn: sleep == BUSY_SLEEP }
             .await;
     }
 }
 
-/// Ends when the shard is woken or the timer fires. A sleep of no time still goes once through the reactor.
+/// Ends when the shard is woken or the timer fires.
 struct Sleep {
     fabric: Fabric,
     shard: usize,
     timer: Timer,
-    due_at_once: bool,
+    /// It is there for the reactor's sake: nothing cuts it short.
+    is_turn: bool,
 }
 
 impl Future for Sleep {
@@ -238,7 +268,7 @@ impl Future for Sleep {
                 *waker = Some(context.waker().clone());
             }
         }
-        if mailbox.woken.swap(false, Ordering::SeqCst) && !self.due_at_once {
+        if mailbox.woken.swap(false, Ordering::SeqCst) && !self.is_turn {
             return Poll::Ready(());
         }
         Pin::new(&mut self.timer).poll(context).map(|_| ())
@@ -247,7 +277,16 @@ impl Future for Sleep {
 
 impl GlommioIo {
     fn new(shard: usize, fabric: Fabric, connect_limit: Duration) -> Self {
-        Self { shard, fabric, connect_limit, entries: Vec::new(), free: Vec::new(), arrivals: Rc::default() }
+        Self {
+            shard,
+            fabric,
+            connect_limit,
+            entries: Vec::new(),
+            free: Vec::new(),
+            arrivals: Rc::default(),
+            sent: VecDeque::new(),
+            buffer: vec![0; RECEIVE_BYTES].into_boxed_slice(),
+        }
     }
 
     fn listen(&self, listener: OwnedFd) {
@@ -315,6 +354,7 @@ impl GlommioIo {
             write_waker: Waker::from(write.clone()),
             read,
             write,
+            sends: None,
         };
         if let Some(entry) = self.entry(conn) {
             entry.state = State::Open(Box::new(open));
@@ -360,6 +400,7 @@ impl GlommioIo {
     fn next_ready(&mut self) -> Option<Event> {
         loop {
             let (conn, half) = lock(&self.fabric.mailboxes.get(self.shard)?.ready).pop_front()?;
+            let now = self.now();
             let Some(open) = self.open(conn) else { continue };
             match half {
                 Half::Read => {
@@ -368,8 +409,20 @@ impl GlommioIo {
                 }
                 Half::Write => {
                     open.write.noted.store(false, Ordering::Release);
-                    return Some(Event::Writable { conn });
+                    if open.push(now) {
+                        self.sent.push_back(conn);
+                    }
                 }
+            }
+        }
+    }
+
+    fn next_sent(&mut self) -> Option<Event> {
+        loop {
+            let conn = self.sent.pop_front()?;
+            let Some(open) = self.open(conn) else { continue };
+            if let Some(sends) = open.sends.take_if(|sends| sends.is_done()) {
+                return Some(sends.sent(conn));
             }
         }
     }
@@ -385,31 +438,48 @@ impl Io for GlommioIo {
     }
 
     fn next_event(&mut self) -> Option<Event> {
-        self.next_arrival().or_else(|| self.next_adopted()).or_else(|| self.next_ready())
+        self.next_arrival().or_else(|| self.next_adopted()).or_else(|| self.next_ready()).or_else(|| self.next_sent())
     }
 
-    fn recv(&mut self, conn: ConnId, buffer: &mut [u8]) -> Recv {
-        let Some(open) = self.open(conn) else { return Recv::Failed };
-        let mut context = Context::from_waker(&open.read_waker);
-        match Pin::new(&mut open.stream).poll_read(&mut context, buffer) {
-            Poll::Ready(Ok(0)) => Recv::Closed,
-            Poll::Ready(Ok(count)) => Recv::Bytes(count),
-            Poll::Ready(Err(_)) => Recv::Failed,
-            Poll::Pending => Recv::WouldBlock,
+    fn recv(&mut self, conn: ConnId, bytes_max: usize) -> Received<'_> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let most = bytes_max.min(buffer.len());
+        let polled = self.open(conn).map(|open| {
+            let mut context = Context::from_waker(&open.read_waker);
+            Pin::new(&mut open.stream).poll_read(&mut context, &mut buffer[..most])
+        });
+        self.buffer = buffer;
+        match polled {
+            Some(Poll::Ready(Ok(0))) => Received::Closed,
+            Some(Poll::Ready(Ok(count))) => {
+                let at = self.now();
+                Received::Bytes { bytes: &mut self.buffer[..count], at }
+            }
+            Some(Poll::Pending) => Received::WouldBlock,
+            Some(Poll::Ready(Err(_))) | None => Received::Failed,
         }
     }
 
-    fn send(&mut self, conn: ConnId, bytes: &[u8]) -> Sent {
-        let Some(open) = self.open(conn) else { return Sent::Failed };
-        let mut context = Context::from_waker(&open.write_waker);
-        match Pin::new(&mut open.stream).poll_write(&mut context, bytes) {
-            Poll::Ready(Ok(count)) if count > 0 => Sent::Bytes(count),
-            Poll::Ready(_) => Sent::Failed,
-            Poll::Pending => Sent::WouldBlock,
+    fn send(&mut self, conn: ConnId, buffer: Vec<u8>) {
+        let now = self.now();
+        if let Some(open) = self.open(conn) {
+            open.sends = Some(UnderWay::new(buffer, now));
+            if open.push(now) {
+                self.sent.push_back(conn);
+            }
         }
     }
 
-    fn connect(&mut self, to: SocketAddr) -> ConnId {
+    fn sending(&self, conn: ConnId) -> Option<Sending> {
+        let entry = self.entries.get(conn.index as usize).filter(|entry| entry.generation == conn.generation)?;
+        match &entry.state {
+            State::Open(open) => open.sends.as_ref().map(UnderWay::sending),
+            State::Free | State::Connecting => None,
+        }
+    }
+
+    fn connect(&mut self, to: Target) -> ConnId {
+        let Target { transport: Transport::Tcp, address: to } = to;
         let conn = self.reserve();
         if let Some(entry) = self.entry(conn) {
             entry.state = State::Connecting;
@@ -431,24 +501,29 @@ impl Io for GlommioIo {
         conn
     }
 
-    fn hand_over(&mut self, conn: ConnId, to_shard: usize) {
-        let Some(open) = self.open(conn) else { return };
+    fn hand_over(&mut self, conn: ConnId, to_shard: usize) -> bool {
+        let Some(open) = self.open(conn) else { return false };
         let peer = open.peer;
         // SAFETY: the stream owns the descriptor and outlives this borrow of it.
         let borrowed = unsafe { BorrowedFd::borrow_raw(open.stream.as_raw_fd()) };
         let copy = borrowed.try_clone_to_owned();
         self.close(conn);
         // Out of descriptors: the peer sees a closed connection and dials again.
-        let (Ok(copy), Some(mailbox)) = (copy, self.fabric.mailboxes.get(to_shard)) else { return };
+        let (Ok(copy), Some(mailbox)) = (copy, self.fabric.mailboxes.get(to_shard)) else { return false };
         lock(&mailbox.adopted).push_back((copy, peer));
         mailbox.wake();
+        true
     }
 
-    fn close(&mut self, conn: ConnId) {
-        let Some(entry) = self.entry(conn) else { return };
+    fn close(&mut self, conn: ConnId) -> usize {
+        let Some(entry) = self.entry(conn) else { return 0 };
         entry.generation = entry.generation.wrapping_add(1);
-        entry.state = State::Free;
+        let ended = std::mem::take(&mut entry.state);
         self.free.push(conn.index);
+        match ended {
+            State::Open(open) => open.sends.map_or(0, |sends| sends.sending().taken),
+            State::Free | State::Connecting => 0,
+        }
     }
 
     fn wake(&mut self, shard: usize) {

@@ -1,27 +1,47 @@
-//! What a shard asks of its input and output: one small trait, implemented by a simulated network and by drivers.
+//! What a shard asks of its input and output: one small trait, implemented by a simulated network and by backends.
 //!
-//! Every shard has its own [`Io`]. A driver owns the sockets and calls [`Shard::poll`](crate::shard::Shard::poll) in a
+//! Every shard has its own [`Io`]. A backend owns the sockets and calls [`Shard::poll`](crate::shard::Shard::poll) in a
 //! loop; the shard never blocks and never waits.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | [`under_way`] | the buffer that a connection is sending, for backends that write when there is room |
+//! | [`sim`] | a simulated network and clock |
+//! | [`glommio`] | one glommio executor per shard |
 //!
 //! Rules for implementations:
 //!
-//! * **Edges.** [`Event::Readable`] and [`Event::Writable`] are edges: after [`Recv::WouldBlock`] (or
-//!   [`Sent::WouldBlock`]) the implementation reports the event once when it is worth trying again; before that the
-//!   shard does not try. A fresh connection counts as readable and writable.
+//! * **Receiving.** [`Io::recv`] lends a piece of the backend's own buffer until the next call, with the moment at which
+//!   it had arrived: never earlier, so that no packet leaves too early. The bytes may be changed in place.
+//!   [`Event::Readable`] is an edge: after [`Received::WouldBlock`] it comes once when it is worth trying again; before
+//!   that the shard does not try. A fresh connection counts as readable. What a shard does not fetch stays with the
+//!   backend, which stops reading from the peer after a bounded amount.
+//! * **Sending.** [`Io::send`] hands a buffer over. It is the backend's until [`Event::Sent`] brings it back; until then
+//!   there is no second one for that connection, and [`Io::sending`] tells how far it is. Of a lost connection the
+//!   buffer comes back with less taken than it holds. [`Io::send`] never reports by itself.
 //! * **Names.** A [`ConnId`] is never used twice: the index may be, with another generation. Events of a connection
-//!   that the shard has closed may still arrive; the shard ignores them.
-//! * **Closing.** After [`Recv::Closed`], [`Recv::Failed`], [`Sent::Failed`] or [`Event::ConnectFailed`] the shard calls
-//!   [`Io::close`] (for `ConnectFailed` too). It is allowed to close a connection that is still being made.
+//!   that the shard has closed may still arrive; the shard ignores them. No [`Event::Sent`] does.
+//! * **Closing.** After [`Received::Closed`], [`Received::Failed`], an [`Event::Sent`] that took less than all or
+//!   [`Event::ConnectFailed`] the shard calls [`Io::close`] (for `ConnectFailed` too). It is allowed to close a
+//!   connection that is still being made, or that has a buffer under way: what the connection has not taken by then may
+//!   be lost.
 //! * **Accepting.** The listener's shard gets [`Event::Accepted`] and decides who keeps the connection. With
 //!   [`Io::hand_over`] it passes to another shard, which gets [`Event::Adopted`] (and is woken for it). The id of the
 //!   connection at the new shard is a new one.
 //! * **Sockets** have `TCP_NODELAY` and keep-alive of 3 minutes (server.md 3.1, 3.9).
+//! * **Turns.** A shard that is always busy still gets what has happened to its connections: between two rounds the
+//!   backend looks at its sockets, without waiting.
 //! * **Waking.** [`Io::wake`] ends the sleep of another shard's driver; it is called only after the sender has swapped
 //!   that shard's parked flag to false, so there is at most one call per sleep. A wake-up that arrives between
 //!   `poll` returning [`Next::ParkUntil`](crate::shard::Next) and the driver's sleep must not be lost.
+//!
+//! These are streams. Datagrams, when a backend carries them, are a trait of their own beside this one, with a timer
+//! and batches; what makes streams of them (QUIC) then stands between that trait and an [`Io`], so that a shard keeps
+//! seeing streams, whatever their [`Transport`].
 
 pub mod glommio;
 pub mod sim;
+pub mod under_way;
 
 use crate::time::Instant;
 use std::net::SocketAddr;
@@ -36,8 +56,32 @@ pub struct ConnId {
     pub generation: u32,
 }
 
+/// What carries a connection's bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Transport {
+    /// TCP.
+    Tcp,
+}
+
+/// Where a connection is to lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Target {
+    /// Over what.
+    pub transport: Transport,
+    /// Whereto.
+    pub address: SocketAddr,
+}
+
+impl Target {
+    /// Over TCP.
+    pub fn tcp(address: SocketAddr) -> Self {
+        Self { transport: Transport::Tcp, address }
+    }
+}
+
 /// What happened to a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Event {
     /// Somebody connected to the listener of this shard.
     Accepted {
@@ -45,6 +89,13 @@ pub enum Event {
         conn: ConnId,
         /// Where from.
         peer: SocketAddr,
+    },
+    /// Somebody connected, or may have, but the operating system gives no connection.
+    AcceptFailed {
+        /// Why.
+        failure: AcceptFailure,
+        /// The operating system's error number.
+        code: i32,
     },
     /// Another shard handed over a connection that it had accepted.
     Adopted {
@@ -70,10 +121,14 @@ pub enum Event {
         /// The connection.
         conn: ConnId,
     },
-    /// There may be room to send.
-    Writable {
+    /// The buffer comes back that [`Io::send`] handed over.
+    Sent {
         /// The connection.
         conn: ConnId,
+        /// The buffer, unchanged.
+        buffer: Vec<u8>,
+        /// How many of its bytes the connection took. If not all, it is lost.
+        taken: usize,
     },
 }
 
@@ -90,11 +145,29 @@ pub enum ConnectFailure {
     Other,
 }
 
+/// Why no connection could be accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AcceptFailure {
+    /// This process has as many descriptors as it may.
+    ProcessDescriptors,
+    /// The whole system has.
+    SystemDescriptors,
+    /// There is no memory for another connection.
+    Memory,
+    /// Anything else.
+    Other,
+}
+
 /// Outcome of [`Io::recv`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Recv {
-    /// That many bytes, at least one.
-    Bytes(usize),
+#[derive(Debug, PartialEq, Eq)]
+pub enum Received<'a> {
+    /// At least one byte.
+    Bytes {
+        /// Lent until the next call.
+        bytes: &'a mut [u8],
+        /// When they had arrived.
+        at: Instant,
+    },
     /// Nothing now.
     WouldBlock,
     /// The peer will send nothing more.
@@ -103,15 +176,13 @@ pub enum Recv {
     Failed,
 }
 
-/// Outcome of [`Io::send`].
+/// How far the buffer is that a connection has under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sent {
-    /// That many bytes were taken, at least one.
-    Bytes(usize),
-    /// No room now.
-    WouldBlock,
-    /// The connection is lost.
-    Failed,
+pub struct Sending {
+    /// How many of its bytes the connection has taken.
+    pub taken: usize,
+    /// When it last took some, or the buffer was handed over.
+    pub progress_at: Instant,
 }
 
 /// The stream half of a shard's input and output. The rules stand in the [module's documentation](self).
@@ -125,20 +196,26 @@ pub trait Io {
     /// The next thing that happened, in order; none if nothing did.
     fn next_event(&mut self) -> Option<Event>;
 
-    /// Receives into `buffer`, which is not empty.
-    fn recv(&mut self, conn: ConnId, buffer: &mut [u8]) -> Recv;
+    /// Receives at most so many bytes, at least one may be asked for.
+    fn recv(&mut self, conn: ConnId, bytes_max: usize) -> Received<'_>;
 
-    /// Sends from `bytes`, which is not empty.
-    fn send(&mut self, conn: ConnId, bytes: &[u8]) -> Sent;
+    /// Hands over a buffer to be sent, which is not empty. None may be under way.
+    fn send(&mut self, conn: ConnId, buffer: Vec<u8>);
+
+    /// How far the buffer under way is; none from the [`Event::Sent`] that brings it back to the next [`Io::send`].
+    fn sending(&self, conn: ConnId) -> Option<Sending>;
 
     /// Begins to connect. Ends in [`Event::Connected`] or [`Event::ConnectFailed`], never before this call returns.
-    fn connect(&mut self, to: SocketAddr) -> ConnId;
+    fn connect(&mut self, to: Target) -> ConnId;
 
-    /// Passes a connection that was just accepted to another shard of this process.
-    fn hand_over(&mut self, conn: ConnId, to_shard: usize);
+    /// Passes a connection that was just accepted to another shard of this process. False if that is not possible; it
+    /// is closed then.
+    #[must_use]
+    fn hand_over(&mut self, conn: ConnId, to_shard: usize) -> bool;
 
-    /// Ends a connection in whatever state it is. What was sent before is still delivered where possible.
-    fn close(&mut self, conn: ConnId);
+    /// Ends a connection in whatever state it is. What was sent before is still delivered where possible. Gives how
+    /// many bytes the connection has taken of the buffer under way, which does not come back.
+    fn close(&mut self, conn: ConnId) -> usize;
 
     /// Ends the sleep of another shard's driver.
     fn wake(&mut self, shard: usize);

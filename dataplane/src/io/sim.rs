@@ -12,7 +12,8 @@ mod tests;
 
 pub use simulation::{Host, Simulation};
 
-use super::{ConnId, ConnectFailure, Event, Io, Recv, Sent};
+use super::under_way::{UnderWay, Wrote};
+use super::{ConnId, ConnectFailure, Event, Io, Received, Sending, Target};
 use crate::random::ShardRandom;
 use crate::time::Instant;
 use std::cell::RefCell;
@@ -59,6 +60,8 @@ pub struct Network(Rc<RefCell<State>>);
 pub struct SimIo {
     state: Rc<RefCell<State>>,
     host: usize,
+    /// What was received last.
+    lent: Vec<u8>,
 }
 
 struct State {
@@ -122,7 +125,7 @@ struct Side {
     /// When the last bytes from here arrive: later ones do not overtake.
     last_arrival: Instant,
     waits_to_read: bool,
-    waits_to_write: bool,
+    sends: Option<UnderWay>,
     ended: bool,
     lost: bool,
 }
@@ -180,7 +183,9 @@ impl Network {
         };
         state.hosts.extend((0..hosts).map(host));
         drop(state);
-        (process..process + hosts).map(|host| (HostId(host), SimIo { state: Rc::clone(&self.0), host })).collect()
+        (process..process + hosts)
+            .map(|host| (HostId(host), SimIo { state: Rc::clone(&self.0), host, lent: Vec::new() }))
+            .collect()
     }
 
     /// From now on `host` accepts connections to `address`.
@@ -347,6 +352,7 @@ impl State {
         side.lost = true;
         side.waits_to_read = true;
         self.readable(end);
+        self.push(end);
     }
 
     fn readable(&mut self, end: End) {
@@ -374,50 +380,55 @@ impl State {
         count
     }
 
-    fn recv(&mut self, end: End, buffer: &mut [u8]) -> Recv {
+    /// Puts what has arrived into `lent`; without anything, gives why.
+    fn recv(&mut self, end: End, bytes_max: usize, lent: &mut Vec<u8>) -> Option<Received<'static>> {
         let side = self.side(end);
         if side.lost {
-            return Recv::Failed;
+            return Some(Received::Failed);
         }
-        let count = buffer.len().min(side.arrived.len());
+        let count = bytes_max.min(side.arrived.len());
         if count == 0 {
             if side.ended {
-                return Recv::Closed;
+                return Some(Received::Closed);
             }
             side.waits_to_read = true;
-            return Recv::WouldBlock;
+            return Some(Received::WouldBlock);
         }
-        for (to, from) in buffer.iter_mut().zip(side.arrived.drain(..count)) {
-            *to = from;
-        }
-        let sender = self.side(end.other());
-        if std::mem::take(&mut sender.waits_to_write)
-            && let Some(conn) = sender.conn
-        {
-            let host = sender.host;
-            self.event(host, Event::Writable { conn });
-        }
-        Recv::Bytes(count)
+        lent.extend(side.arrived.drain(..count));
+        self.push(end.other());
+        None
     }
 
-    fn send(&mut self, end: End, bytes: &[u8]) -> Sent {
+    /// Gives the path as much as it has room for of what the end has under way.
+    fn push(&mut self, end: End) {
+        let Some(mut sends) = self.side(end).sends.take() else { return };
+        let now = self.now;
+        let is_done = sends.write(now, |bytes| self.write(end, bytes));
+        let side = self.side(end);
+        side.sends = Some(sends);
+        if is_done && let Some(conn) = side.conn {
+            let host = side.host;
+            self.event(host, sent(conn));
+        }
+    }
+
+    fn write(&mut self, end: End, bytes: &[u8]) -> Wrote {
         let path = self.connections[end.connection].path;
         if self.side(end).lost {
-            return Sent::Failed;
+            return Wrote::Failed;
         }
         let receiver = self.side(end.other());
         let room = path.buffer_bytes.saturating_sub(receiver.under_way + receiver.arrived.len());
         let count = bytes.len().min(room);
         if count == 0 {
-            self.side(end).waits_to_write = true;
-            return Sent::WouldBlock;
+            return Wrote::WouldBlock;
         }
         receiver.under_way += count;
         let at = self.departure(end, path, count);
         let arrival =
             Happening::Arrival { connection: end.connection, side: end.other().side, bytes: bytes[..count].to_vec() };
         self.schedule(at, arrival);
-        Sent::Bytes(count)
+        Wrote::Bytes(count)
     }
 
     /// When so many bytes from `end` arrive, if they are given to the line now.
@@ -433,24 +444,26 @@ impl State {
         side.last_arrival
     }
 
-    fn close(&mut self, host: usize, conn: ConnId) {
-        let Some(entry) = self.entry(host, conn) else { return };
+    fn close(&mut self, host: usize, conn: ConnId) -> usize {
+        let Some(entry) = self.entry(host, conn) else { return 0 };
         let end = entry.end.take();
         // The name is spent: the next user of the index has another generation.
         entry.generation += 1;
         self.hosts[host].free.push(conn.index);
-        let Some(end) = end else { return };
+        let Some(end) = end else { return 0 };
         let path = self.connections[end.connection].path;
         let side = self.side(end);
         side.conn = None;
         side.arrived.clear();
+        let taken = side.sends.take().map_or(0, |sends| sends.sending().taken);
         let at = self.departure(end, path, 0);
         self.schedule(at, Happening::End { connection: end.connection, side: end.other().side });
+        taken
     }
 
-    fn hand_over(&mut self, host: usize, conn: ConnId, to: usize) {
-        let Some(entry) = self.entry(host, conn) else { return };
-        let Some(end) = entry.end.take() else { return };
+    fn hand_over(&mut self, host: usize, conn: ConnId, to: usize) -> bool {
+        let Some(entry) = self.entry(host, conn) else { return false };
+        let Some(end) = entry.end.take() else { return false };
         entry.generation += 1;
         self.hosts[host].free.push(conn.index);
         let dialler = self.side(end.other()).host;
@@ -460,9 +473,14 @@ impl State {
         side.host = to;
         side.conn = Some(adopted);
         side.waits_to_read = false;
-        side.waits_to_write = false;
         self.event(to, Event::Adopted { conn: adopted, peer });
+        true
     }
+}
+
+/// Stands in the queue for the buffer, which stays with its connection until the event is fetched.
+fn sent(conn: ConnId) -> Event {
+    Event::Sent { conn, buffer: Vec::new(), taken: 0 }
 }
 
 fn id((index, generation): (u32, u32)) -> ConnId {
@@ -479,41 +497,57 @@ impl Io for SimIo {
     }
 
     fn next_event(&mut self) -> Option<Event> {
-        self.state.borrow_mut().hosts[self.host].events.pop_front()
-    }
-
-    fn recv(&mut self, conn: ConnId, buffer: &mut [u8]) -> Recv {
         let mut state = self.state.borrow_mut();
-        match state.entry(self.host, conn).and_then(|entry| entry.end) {
-            Some(end) => state.recv(end, buffer),
-            None => Recv::Failed,
+        loop {
+            let event = state.hosts[self.host].events.pop_front()?;
+            let Event::Sent { conn, .. } = event else { return Some(event) };
+            let Some(end) = state.entry(self.host, conn).and_then(|entry| entry.end) else { continue };
+            if let Some(sends) = state.side(end).sends.take_if(|sends| sends.is_done()) {
+                return Some(sends.sent(conn));
+            }
         }
     }
 
-    fn send(&mut self, conn: ConnId, bytes: &[u8]) -> Sent {
+    fn recv(&mut self, conn: ConnId, bytes_max: usize) -> Received<'_> {
         let mut state = self.state.borrow_mut();
-        match state.entry(self.host, conn).and_then(|entry| entry.end) {
-            Some(end) => state.send(end, bytes),
-            None => Sent::Failed,
+        let Some(end) = state.entry(self.host, conn).and_then(|entry| entry.end) else { return Received::Failed };
+        self.lent.clear();
+        let nothing = state.recv(end, bytes_max, &mut self.lent);
+        nothing.unwrap_or(Received::Bytes { bytes: &mut self.lent, at: state.now })
+    }
+
+    fn send(&mut self, conn: ConnId, buffer: Vec<u8>) {
+        let mut state = self.state.borrow_mut();
+        let sends = UnderWay::new(buffer, state.now);
+        if let Some(end) = state.entry(self.host, conn).and_then(|entry| entry.end) {
+            state.side(end).sends = Some(sends);
+            state.push(end);
         }
     }
 
-    fn connect(&mut self, to: SocketAddr) -> ConnId {
+    fn sending(&self, conn: ConnId) -> Option<Sending> {
+        let mut state = self.state.borrow_mut();
+        let end = state.entry(self.host, conn)?.end?;
+        state.side(end).sends.as_ref().map(UnderWay::sending)
+    }
+
+    fn connect(&mut self, to: Target) -> ConnId {
         let mut state = self.state.borrow_mut();
         let conn = state.new_conn(self.host, None);
         let at = state.now + state.path.latency;
-        state.schedule(at, Happening::Dial { host: self.host, conn: (conn.index, conn.generation), to });
+        let dial = Happening::Dial { host: self.host, conn: (conn.index, conn.generation), to: to.address };
+        state.schedule(at, dial);
         conn
     }
 
-    fn hand_over(&mut self, conn: ConnId, to_shard: usize) {
+    fn hand_over(&mut self, conn: ConnId, to_shard: usize) -> bool {
         let mut state = self.state.borrow_mut();
         let to = state.hosts[self.host].process + to_shard;
-        state.hand_over(self.host, conn, to);
+        state.hand_over(self.host, conn, to)
     }
 
-    fn close(&mut self, conn: ConnId) {
-        self.state.borrow_mut().close(self.host, conn);
+    fn close(&mut self, conn: ConnId) -> usize {
+        self.state.borrow_mut().close(self.host, conn)
     }
 
     fn wake(&mut self, shard: usize) {

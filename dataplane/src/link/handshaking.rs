@@ -1,7 +1,7 @@
 //! One unfinished handshake: moves bytes between the connection and [`wire::Handshake`], and stops before each KEM
 //! step, so that the shard decides when to take it.
 
-use crate::io::{ConnId, Io, Recv, Sent};
+use crate::io::{ConnId, Io, Received};
 use crate::time::Instant;
 use crypto_simd::random::Random;
 use crypto_simd::schemes::KemDecapsulationKey;
@@ -14,9 +14,10 @@ pub struct Handshaking {
     /// Received of the message that is due.
     message: Vec<u8>,
     received: usize,
-    /// Not yet sent.
+    /// Not yet handed over.
     out: Vec<u8>,
-    sent: usize,
+    /// The connection did not take all that was sent.
+    is_lost: bool,
     /// When the connection was there.
     pub started_at: Instant,
     /// When it must be finished.
@@ -54,7 +55,7 @@ impl Handshaking {
             message: Vec::new(),
             received: 0,
             out: Vec::new(),
-            sent: 0,
+            is_lost: false,
             started_at: now,
             deadline,
             any_byte: false,
@@ -121,35 +122,37 @@ impl Handshaking {
 
     /// The session, and the bytes that are still to be sent before anything else.
     pub fn finish(self) -> Result<(Transport, Vec<u8>), Box<HandshakeError>> {
-        let mut rest = self.out;
-        rest.drain(..self.sent);
-        Ok((self.handshake.into_transport()?, rest))
+        Ok((self.handshake.into_transport()?, self.out))
+    }
+
+    /// What was sent is sent, or the connection is lost. [`Handshaking::pump`] goes on.
+    pub fn handle_sent(&mut self, is_whole: bool) {
+        self.is_lost |= !is_whole;
     }
 
     fn flush(&mut self, io: &mut impl Io, conn: ConnId) -> Result<(), HandshakeReason> {
-        while self.sent < self.out.len() {
-            match io.send(conn, &self.out[self.sent..]) {
-                Sent::Bytes(count) => self.sent += count,
-                Sent::WouldBlock => return Ok(()),
-                Sent::Failed => return Err(HandshakeReason::Closed),
-            }
+        if self.is_lost {
+            return Err(HandshakeReason::Closed);
         }
-        self.out.clear();
-        self.sent = 0;
+        if !self.out.is_empty() && io.sending(conn).is_none() {
+            io.send(conn, std::mem::take(&mut self.out));
+        }
         Ok(())
     }
 
     /// Whether the whole message is there. Nothing beyond it is received.
     fn receive(&mut self, io: &mut impl Io, conn: ConnId) -> Result<bool, HandshakeReason> {
         while self.received < self.message.len() {
-            match io.recv(conn, &mut self.message[self.received..]) {
-                Recv::Bytes(count) => {
-                    self.received += count;
+            let rest = &mut self.message[self.received..];
+            match io.recv(conn, rest.len()) {
+                Received::Bytes { bytes, .. } => {
+                    rest[..bytes.len()].copy_from_slice(bytes);
+                    self.received += bytes.len();
                     self.any_byte = true;
                 }
-                Recv::WouldBlock => return Ok(false),
-                Recv::Closed | Recv::Failed if self.any_byte => return Err(HandshakeReason::Closed),
-                Recv::Closed | Recv::Failed => return Err(HandshakeReason::ClosedBeforeFirstByte),
+                Received::WouldBlock => return Ok(false),
+                Received::Closed | Received::Failed if self.any_byte => return Err(HandshakeReason::Closed),
+                Received::Closed | Received::Failed => return Err(HandshakeReason::ClosedBeforeFirstByte),
             }
         }
         Ok(true)

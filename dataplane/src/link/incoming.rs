@@ -3,7 +3,7 @@
 use super::handshake_budget::{ConnectionPermit, HandshakePermit};
 use super::handshaking::Handshaking;
 use crate::account::Account;
-use crate::io::{ConnId, Io, Sent};
+use crate::io::{ConnId, Io};
 use crate::packet::pool::{Slot, Source};
 use crate::packet::slots::Slots;
 use crate::shared::sessions::SessionKey;
@@ -53,7 +53,9 @@ pub struct Up {
     tail_bytes: usize,
     /// The header of the frame that is under way said so.
     body_due: Option<usize>,
-    /// Of the handshake's last message and the NoOp behind it: what is not sent yet.
+    /// Bytes of the body of a frame that carries a packet.
+    packet_body_bytes: usize,
+    /// The handshake's last message and the NoOp behind it, until they are handed over.
     rest: Vec<u8>,
 }
 
@@ -97,59 +99,71 @@ impl Up {
         sealer.seal_command(commands, &Command::NoOp, &mut rest).ok()?;
         let key = SessionKey::new(&peer.additional_data, &peer.public_key);
         let tail = vec![0; frame_bytes].into_boxed_slice();
-        Some(Self { opener, peer, key, may_send, command_at: now, tail, tail_bytes: 0, body_due: None, rest })
+        Some(Self {
+            opener,
+            peer,
+            key,
+            may_send,
+            command_at: now,
+            tail,
+            tail_bytes: 0,
+            body_due: None,
+            packet_body_bytes: frame_bytes.saturating_sub(FRAME_HEADER_BYTES),
+            rest,
+        })
     }
 
-    /// Sends what the handshake left. After that nothing is ever sent here. False if the connection is lost.
-    pub fn flush(&mut self, io: &mut impl Io, conn: ConnId) -> bool {
-        while !self.rest.is_empty() {
-            match io.send(conn, &self.rest) {
-                Sent::Bytes(count) => drop(self.rest.drain(..count)),
-                Sent::WouldBlock => return true,
-                Sent::Failed => return false,
-            }
+    /// Sends what the handshake left. After that nothing is ever sent here.
+    pub fn flush(&mut self, io: &mut impl Io, conn: ConnId) {
+        if !self.rest.is_empty() && io.sending(conn).is_none() {
+            io.send(conn, std::mem::take(&mut self.rest));
         }
-        self.rest = Vec::new();
-        true
     }
 
-    /// Puts the beginning of the frame that is under way into the receive buffer; gives its length.
-    pub fn restore_tail(&mut self, buffer: &mut [u8]) -> usize {
-        let count = std::mem::take(&mut self.tail_bytes);
-        buffer[..count].copy_from_slice(&self.tail[..count]);
-        count
+    /// Bytes of the frame that is under way.
+    pub fn tail_bytes(&self) -> usize {
+        self.tail_bytes
     }
 
-    /// Opens all whole frames in `bytes` and keeps the rest for later. An error ends the link.
-    pub fn consume(&mut self, bytes: &mut [u8], intake: &mut Intake<'_>) -> Result<(), LinkEnd> {
-        let mut at = 0;
+    /// Opens all whole frames in what is kept and in `bytes`, and keeps the rest for later. An error ends the link.
+    pub fn consume(&mut self, mut bytes: &mut [u8], intake: &mut Intake<'_>) -> Result<(), LinkEnd> {
         loop {
-            let due = match self.body_due {
-                Some(due) => due,
-                None => {
-                    let Some(header) = bytes.get_mut(at..at + FRAME_HEADER_BYTES) else { break };
-                    let due = self.opener.open_header(header).map_err(|_| LinkEnd::Protocol)?;
-                    at += FRAME_HEADER_BYTES;
-                    self.body_due = Some(due);
-                    due
-                }
-            };
-            let Some(body) = bytes.get_mut(at..at + due) else { break };
-            self.body_due = None;
-            at += due;
-            self.open_frame(body, intake)?;
+            let due = self.body_due.unwrap_or(FRAME_HEADER_BYTES);
+            if self.tail_bytes == 0 && bytes.len() >= due {
+                let (piece, rest) = bytes.split_at_mut(due);
+                bytes = rest;
+                self.open_piece(piece, intake)?;
+                continue;
+            }
+            let (missing, rest) = bytes.split_at_mut(bytes.len().min(due - self.tail_bytes));
+            bytes = rest;
+            let end = self.tail_bytes + missing.len();
+            // Less than a header, or less than a body that the opener found small enough for a frame.
+            self.tail.get_mut(self.tail_bytes..end).ok_or(LinkEnd::Protocol)?.copy_from_slice(missing);
+            self.tail_bytes = end;
+            if end < due {
+                return Ok(());
+            }
+            self.tail_bytes = 0;
+            let mut tail = std::mem::take(&mut self.tail);
+            let opened = self.open_piece(&mut tail[..due], intake);
+            self.tail = tail;
+            opened?;
         }
-        let rest = &bytes[at..];
-        // Less than a header, or less than a body that the opener found small enough for a frame.
-        let tail = self.tail.get_mut(..rest.len()).ok_or(LinkEnd::Protocol)?;
-        tail.copy_from_slice(rest);
-        self.tail_bytes = rest.len();
+    }
+
+    /// Opens a header or a body.
+    fn open_piece(&mut self, piece: &mut [u8], intake: &mut Intake<'_>) -> Result<(), LinkEnd> {
+        match self.body_due.take() {
+            None => self.body_due = Some(self.opener.open_header(piece).map_err(|_| LinkEnd::Protocol)?),
+            Some(_) => self.open_frame(piece, intake)?,
+        }
         Ok(())
     }
 
     fn open_frame(&mut self, body: &mut [u8], intake: &mut Intake<'_>) -> Result<(), LinkEnd> {
         self.command_at = intake.now;
-        let slot = if body.len() == self.tail.len() - FRAME_HEADER_BYTES { intake.slots.take() } else { None };
+        let slot = if body.len() == self.packet_body_bytes { intake.slots.take() } else { None };
         match slot {
             Some(slot) => self.open_in_slot(body, slot, intake),
             None => self.open_in_buffer(body, intake),

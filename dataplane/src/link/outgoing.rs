@@ -13,7 +13,7 @@ use super::handshaking::Handshaking;
 use super::out_buffer::OutBuffer;
 use super::{KEEP_ALIVE, RECEIVE_LIMIT, SEND_LIMIT};
 use crate::account::{self, Account};
-use crate::io::{ConnId, Io, Recv};
+use crate::io::{ConnId, Io, Received};
 use crate::packet::pool::{DestinationId, Slot};
 use crate::packet::slots::Slots;
 use crate::random::ShardRandom;
@@ -58,7 +58,6 @@ pub struct Peer {
     queue: VecDeque<Box<Slot>>,
     out: OutBuffer,
     may_send: bool,
-    writable: bool,
     /// When something was last sent.
     traffic_at: Instant,
     /// Addresses of the newest descriptor; those before `next_address` have been dialled.
@@ -110,7 +109,6 @@ impl Peer {
             queue: VecDeque::with_capacity(facts.link_queue_packets),
             out: OutBuffer::new(facts.frame_bytes()),
             may_send: false,
-            writable: false,
             traffic_at: now,
             addresses: Vec::new(),
             next_address: 0,
@@ -163,7 +161,7 @@ impl Peer {
 
     /// Whether a flush is due before the round goes on, or the queue would overflow although the link is free.
     pub fn wants_flush_now(&self, facts: &Facts) -> bool {
-        self.queue.len() >= facts.link_queue_packets && self.is_up() && self.writable
+        self.queue.len() >= facts.link_queue_packets && self.is_up()
     }
 
     /// Takes a packet whose time has come. A full queue first loses what is too old, else the new packet.
@@ -190,24 +188,19 @@ impl Peer {
         }
     }
 
-    /// Seals and sends as much as the connection takes, one send for each buffer full.
+    /// Seals what waits, as far as there is room, and hands it over if the connection has nothing under way.
     pub fn flush<I: Io>(&mut self, with: &mut Surroundings<'_, I>) {
-        loop {
-            let sealed = self.seal_queue(with);
-            let Stage::Up { conn, .. } = self.stage else { return };
-            if !sealed {
-                return self.lose(LinkEnd::Failed, with);
-            }
-            if !self.writable || self.out.is_empty() {
-                return;
-            }
-            let flushed = self.out.flush(with.io, conn, with.now);
+        let sealed = self.seal_queue(with);
+        let Stage::Up { conn, .. } = self.stage else { return };
+        if !sealed {
+            return self.lose(LinkEnd::Failed, with);
+        }
+        if !self.out.is_empty() {
+            self.out.flush(with.io, conn, with.now);
             self.traffic_at = with.now;
-            self.writable = !flushed.blocked;
-            with.account.sent(flushed.packets);
-            with.account.add(Counter::BYTES_SENT, flushed.bytes);
-            if flushed.failed {
-                return self.lose(LinkEnd::Failed, with);
+            // What did not fit before may now.
+            if !self.seal_queue(with) {
+                self.lose(LinkEnd::Failed, with);
             }
         }
     }
@@ -222,7 +215,7 @@ impl Peer {
                 (true, _) => Err(DropReason::OutgoingSendDeadlineBlown),
                 (false, false) => Err(DropReason::OutgoingPeerNotConnected),
                 (false, true) => {
-                    let sealed = self.out.seal_packet(slot.packet(), sealer, with.now);
+                    let sealed = self.out.seal_packet(slot.packet(), sealer);
                     sealed.map_err(|_| DropReason::OutgoingSendCommandFailed)
                 }
             };
@@ -237,21 +230,36 @@ impl Peer {
         true
     }
 
-    /// The connection takes bytes again.
-    pub fn handle_writable<I: Io>(&mut self, with: &mut Surroundings<'_, I>) {
-        self.writable = true;
-        self.flush(with);
+    /// A buffer comes back, of which the connection took so much.
+    pub fn handle_sent<I: Io>(&mut self, buffer: Vec<u8>, taken: usize, with: &mut Surroundings<'_, I>) {
+        let is_whole = taken == buffer.len();
+        match &mut self.stage {
+            Stage::Handshaking { handshake, .. } => handshake.handle_sent(is_whole),
+            Stage::Up { .. } => {
+                let flushed = self.out.handle_sent(buffer, taken);
+                self.traffic_at = with.now;
+                with.account.sent(flushed.packets);
+                with.account.add(Counter::BYTES_SENT, flushed.bytes);
+                if flushed.failed {
+                    return self.lose(LinkEnd::Failed, with);
+                }
+                self.flush(with);
+            }
+            // The last message of the handshake; if it is lost, so is what would be received.
+            _ => {}
+        }
     }
 
     /// On an established link a peer says nothing: whatever is there to read ends it.
     pub fn handle_readable_up<I: Io>(&mut self, with: &mut Surroundings<'_, I>) {
         let Stage::Up { conn, .. } = self.stage else { return };
-        match with.io.recv(conn, &mut [0]) {
-            Recv::WouldBlock => {}
-            Recv::Bytes(_) => self.lose(LinkEnd::Protocol, with),
-            Recv::Closed => self.lose(LinkEnd::PeerClosed, with),
-            Recv::Failed => self.lose(LinkEnd::Failed, with),
-        }
+        let end = match with.io.recv(conn, 1) {
+            Received::WouldBlock => return,
+            Received::Bytes { .. } => LinkEnd::Protocol,
+            Received::Closed => LinkEnd::PeerClosed,
+            Received::Failed => LinkEnd::Failed,
+        };
+        self.lose(end, with);
     }
 
     /// When [`Peer::handle_timeout`] has something to do.
@@ -272,12 +280,13 @@ impl Peer {
     pub fn handle_timeout<I: Io>(&mut self, with: &mut Surroundings<'_, I>) {
         self.drop_overdue(with);
         self.time_out_dial(with);
-        let Stage::Up { sealer, .. } = &mut self.stage else { return };
+        let Stage::Up { sealer, conn } = &mut self.stage else { return };
+        self.out.note_progress(with.io, *conn);
         let idle = self.out.is_empty() && with.now >= self.traffic_at + KEEP_ALIVE;
         if !self.out.is_empty() && with.now >= self.out.progress_at + SEND_LIMIT {
             self.lose(LinkEnd::Failed, with);
         } else if idle && self.out.has_room() {
-            if self.out.seal_no_op(sealer, with.now).is_err() {
+            if self.out.seal_no_op(sealer).is_err() {
                 return self.lose(LinkEnd::Failed, with);
             }
             self.traffic_at = with.now;
@@ -324,15 +333,14 @@ impl Peer {
             let peer = self.event_peer();
             with.account.link_down(Direction::Outgoing, peer, end);
         }
-        for _ in 0..self.out.clear() {
+        let taken = self.conn().map_or(0, |conn| with.io.close(conn));
+        let (sent, lost) = self.out.clear(taken);
+        with.account.sent(sent);
+        for _ in 0..lost {
             with.account.dropped(DropReason::OutgoingSendCommandFailed, with.now);
-        }
-        if let Some(conn) = self.conn() {
-            with.io.close(conn);
         }
         self.stage = Stage::Waiting { until: Instant::NEVER };
         self.may_send = false;
-        self.writable = false;
     }
 
     fn event_peer(&self) -> EventPeer {

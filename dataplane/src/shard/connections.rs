@@ -12,7 +12,7 @@ use crate::shared::Order;
 use crate::shared::sessions::Seat;
 use interplane::Counter;
 use interplane::counter::{AdmissionRefusal, Direction, LinkEnd};
-use interplane::event::Event as LogEvent;
+use interplane::event::{Detail, Event as LogEvent};
 use pki::policy::{self, IncomingPeer, PeerCredentials, Verdict};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -43,11 +43,15 @@ impl Shard {
                     Some(Owner::Outgoing(id)) => self.handle_outgoing_readable(io, id),
                     None => {}
                 },
-                Event::Writable { conn } => match self.table.owner(conn) {
-                    Some(Owner::Incoming) => self.handle_incoming_ready(io, conn),
-                    Some(Owner::Outgoing(id)) => self.handle_outgoing_writable(io, id),
+                Event::Sent { conn, buffer, taken } => match self.table.owner(conn) {
+                    Some(Owner::Incoming) => self.handle_incoming_sent(io, conn, taken == buffer.len()),
+                    Some(Owner::Outgoing(id)) => self.handle_outgoing_sent(io, id, buffer, taken),
                     None => {}
                 },
+                Event::AcceptFailed { code, .. } => {
+                    let error = std::io::Error::from_raw_os_error(code);
+                    self.account.tell(LogEvent::AcceptFailed { detail: Detail::new(error) });
+                }
             }
         }
         true
@@ -64,8 +68,9 @@ impl Shard {
             let shard = self.shared.deal();
             if shard == self.index {
                 self.adopt(io, conn, peer);
-            } else {
-                io.hand_over(conn, shard);
+            } else if !io.hand_over(conn, shard) {
+                // It is closed, and does not count as that shard's.
+                self.shared.ports()[shard].connections.fetch_sub(1, Ordering::Relaxed);
             }
         }
     }
@@ -82,7 +87,8 @@ impl Shard {
         };
         let Some(key) = self.keys.link_key.clone() else {
             self.count_connection_ended();
-            return io.close(conn);
+            io.close(conn);
+            return;
         };
         let facts = self.shared.facts();
         let deadline = self.now + facts.handshake_timeout;
@@ -116,9 +122,7 @@ impl Shard {
         let Some(incoming) = self.table.incoming_mut(conn) else { return };
         match &mut incoming.stage {
             Stage::Up(up) => {
-                if !up.flush(io, conn) {
-                    return self.close_incoming(io, conn, LinkEnd::Failed);
-                }
+                up.flush(io, conn);
                 if !incoming.is_listed {
                     incoming.is_listed = true;
                     self.readable.push_back(conn);
@@ -131,6 +135,16 @@ impl Shard {
                 Progress::Failed(failure) => self.fail_incoming(io, conn, failure),
             },
         }
+    }
+
+    /// What was sent on an incoming connection is sent, or lost with the connection.
+    fn handle_incoming_sent(&mut self, io: &mut impl Io, conn: ConnId, is_whole: bool) {
+        match self.table.incoming_mut(conn).map(|incoming| &mut incoming.stage) {
+            Some(Stage::Handshaking(handshake, _)) => handshake.handle_sent(is_whole),
+            Some(Stage::Up(_)) if !is_whole => return self.close_incoming(io, conn, LinkEnd::Failed),
+            Some(Stage::Up(_)) | None => {}
+        }
+        self.handle_incoming_ready(io, conn);
     }
 
     fn queue_for_step(&mut self, waiter: Waiter) {
@@ -218,9 +232,10 @@ impl Shard {
         };
         let Some(mut up) = up else {
             self.count_connection_ended();
-            return io.close(conn);
+            io.close(conn);
+            return;
         };
-        let is_flushed = up.flush(io, conn);
+        up.flush(io, conn);
         let replaced = self.shared.sessions().register(up.key, Seat { shard: self.index, conn });
         let peer = account::peer(Some(&up.peer.additional_data), Some(address));
         self.account.link_up(Direction::Incoming, peer, took);
@@ -229,9 +244,6 @@ impl Shard {
         self.readable.push_back(conn);
         if let Some(older) = replaced {
             self.replace(io, older);
-        }
-        if !is_flushed {
-            self.close_incoming(io, conn, LinkEnd::Failed);
         }
     }
 
@@ -242,7 +254,7 @@ impl Shard {
         }
         if let Some(port) = self.shared.ports().get(older.shard) {
             port.order(Order::Replace(older.conn));
-            if port.unpark() {
+            if port.parking.unpark() {
                 io.wake(older.shard);
             }
         }
@@ -287,9 +299,9 @@ impl Shard {
         self.after_push(id, pushed);
     }
 
-    fn handle_outgoing_writable(&mut self, io: &mut impl Io, id: DestinationId) {
+    fn handle_outgoing_sent(&mut self, io: &mut impl Io, id: DestinationId, buffer: Vec<u8>, taken: usize) {
         let pushed = self.with_peer(id, io, |peer, judge, with| {
-            peer.handle_writable(with);
+            peer.handle_sent(buffer, taken, with);
             peer.push(judge, with)
         });
         self.after_push(id, pushed);

@@ -43,12 +43,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use table::Table;
 
-/// Bytes received at once: application batching is worth more than the choice of a runtime.
-const RECEIVE_BYTES: usize = 256 << 10;
 /// Full batches of opened packets that may wait, the surplus queue included; then reading stops.
 const OPENED_BATCHES_MAX: usize = 3;
-/// Packets that leave the wheel in one round.
-const EXPIRIES_MAX: usize = 256;
+/// Packets that leave the wheel in one round: what one link takes at once, in its buffers and its queue.
+const EXPIRIES_MAX: usize = 128;
 /// Packets from other shards that enter the wheel in one round.
 const INBOX_MAX: usize = 256;
 /// Events handled in one round.
@@ -96,7 +94,6 @@ pub struct Shard {
     readable: VecDeque<ConnId>,
     waiting_for_step: VecDeque<Waiter>,
     to_flush: VecDeque<DestinationId>,
-    receive_buffer: Box<[u8]>,
     // Packets.
     slots: Slots,
     opened: VecDeque<Box<Slot>>,
@@ -126,7 +123,6 @@ impl Shard {
     ) -> Result<Self, SetupError> {
         let Instruments { counters, events, in_flight } = instruments;
         let facts = shared.facts();
-        let frame_bytes = facts.frame_bytes();
         let (mut directory_seen, mut keys_seen) = (u64::MAX, u64::MAX);
         let directory = shared.directory().newer(&mut directory_seen);
         let keys = shared.keys().newer(&mut keys_seen);
@@ -145,7 +141,6 @@ impl Shard {
             readable: VecDeque::with_capacity(1024),
             waiting_for_step: VecDeque::new(),
             to_flush: VecDeque::with_capacity(256),
-            receive_buffer: vec![0; RECEIVE_BYTES.max(2 * frame_bytes)].into_boxed_slice(),
             opened: VecDeque::with_capacity(OPENED_BATCHES_MAX * facts.batch_max),
             stage: UnwrapStage::new(facts)?,
             surplus_seen: 0,
@@ -164,7 +159,7 @@ impl Shard {
 
     /// One round.
     pub fn poll(&mut self, io: &mut impl Io) -> Next {
-        if !self.port().awake() && std::mem::take(&mut self.is_parked) {
+        if !self.port().parking.awake() && std::mem::take(&mut self.is_parked) {
             self.account.count(Counter::WAKES);
         }
         self.is_parked = false;
@@ -183,6 +178,8 @@ impl Shard {
         self.work(io);
         self.expire(io);
         self.flush_links(io);
+        // Most of what was handed over has been sent by now; its buffers need no round of their own.
+        let more_events = self.handle_events(io) || more_events;
         self.rest(more_events)
     }
 
@@ -257,10 +254,10 @@ impl Shard {
         }
         let starved_until = if is_starved { self.now + STARVED_SLEEP } else { Instant::NEVER };
         let until = expiry.min(self.housekeeping_at).min(starved_until);
-        self.port().park(until);
+        self.port().parking.park(until);
         // Whoever brought something before the flag was up did not wake this shard.
         if self.port().has_work() || self.has_news() || has_surplus() {
-            self.port().awake();
+            self.port().parking.awake();
             return Next::Busy;
         }
         self.update_gauges();

@@ -1,7 +1,7 @@
 //! Reading: one large receive per link and round, all whole frames opened, the packets collected for the next batch.
 
 use super::{OPENED_BATCHES_MAX, Shard};
-use crate::io::{ConnId, Io, Recv};
+use crate::io::{ConnId, Io, Received};
 use crate::link::incoming::{Intake, Stage};
 use crate::packet::pool::Source;
 use interplane::Counter;
@@ -52,22 +52,18 @@ impl Shard {
 
     fn read_link(&mut self, io: &mut impl Io, conn: ConnId, packets_max: usize) -> Option<Read> {
         let facts = self.shared.facts();
-        // A whole frame always fits behind the beginning of one.
-        let most = (packets_max * facts.frame_bytes()).min(self.receive_buffer.len());
         let hint = self.shared.ports()[self.index].hint(conn.index);
         let incoming = self.table.incoming_mut(conn)?;
         let Stage::Up(up) = &mut incoming.stage else { return None };
-        let tail = up.restore_tail(&mut self.receive_buffer);
-        let received = io.recv(conn, &mut self.receive_buffer[tail..most.max(tail + 1)]);
-        // Not the beginning of the round: a packet that has arrived since would leave that much too early.
-        self.now = io.now();
-        let (bytes, read) = match received {
-            Recv::Bytes(count) => (tail + count, Read::More),
-            Recv::WouldBlock => (tail, Read::Drained),
-            Recv::Closed => (0, Read::Ended(LinkEnd::PeerClosed)),
-            Recv::Failed => (0, Read::Ended(LinkEnd::Failed)),
+        let most = (packets_max * facts.frame_bytes()).saturating_sub(up.tail_bytes()).max(1);
+        let (bytes, at) = match io.recv(conn, most) {
+            Received::Bytes { bytes, at } => (bytes, at),
+            Received::WouldBlock => return Some(Read::Drained),
+            Received::Closed => return Some(Read::Ended(LinkEnd::PeerClosed)),
+            Received::Failed => return Some(Read::Ended(LinkEnd::Failed)),
         };
-        self.account.add(Counter::BYTES_RECEIVED, bytes.saturating_sub(tail) as u64);
+        self.now = self.now.max(at);
+        self.account.add(Counter::BYTES_RECEIVED, bytes.len() as u64);
         let mut intake = Intake {
             slots: &mut self.slots,
             opened: &mut self.opened,
@@ -75,10 +71,11 @@ impl Shard {
             commands: facts.commands(),
             packet_bytes: facts.geometry.packet_length,
             source: Source { link: conn.index, hint },
-            now: self.now,
+            // Not the beginning of the round: a packet that has arrived since would leave that much too early.
+            now: at,
         };
-        match up.consume(&mut self.receive_buffer[..bytes], &mut intake) {
-            Ok(()) => Some(read),
+        match up.consume(bytes, &mut intake) {
+            Ok(()) => Some(Read::More),
             Err(end) => Some(Read::Ended(end)),
         }
     }

@@ -11,4 +11,5 @@ mod nodes;
 mod peers;
 mod replays;
 mod sharing;
+mod sockets;
 mod threads;

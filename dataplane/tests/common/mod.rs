@@ -2,8 +2,9 @@
 
 use crate::nodes::{DOWNSTREAM, EPOCH, OWN, UPSTREAM, geometry, id_of, key_ring, link_kem, unix_at, usual_snapshot};
 use crate::peers::FakePeer;
+use crate::sockets::{self, SocketIo};
 use dataplane::io::glommio::{ExecutorOptions, Fabric, GlommioIo, spawn};
-use dataplane::io::{ConnId, ConnectFailure, Event, Io, Recv, Sent};
+use dataplane::io::{ConnId, Event, Io, Received, Sending, Target};
 use dataplane::{Facts, Instant, Instruments, Next, Shard, Shared};
 use interplane::Setup;
 use interplane::counter::{Counter, Counters, PeerClass};
@@ -11,9 +12,8 @@ use interplane::poison::InFlight;
 use interplane::ring::EventRings;
 use interplane::setup::{Limits, Machine, Times};
 use pki::neighbours::Role;
-use std::collections::{HashMap, VecDeque};
-use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::collections::HashMap;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -48,21 +48,27 @@ impl Io for Led<'_> {
     fn next_event(&mut self) -> Option<Event> {
         self.call(|io| io.next_event())
     }
-    fn recv(&mut self, conn: ConnId, buffer: &mut [u8]) -> Recv {
-        self.call(|io| io.recv(conn, buffer))
+    fn recv(&mut self, conn: ConnId, bytes_max: usize) -> Received<'_> {
+        (self.before)();
+        let received = self.io.recv(conn, bytes_max);
+        (self.after)();
+        received
     }
-    fn send(&mut self, conn: ConnId, bytes: &[u8]) -> Sent {
-        self.call(|io| io.send(conn, bytes))
+    fn send(&mut self, conn: ConnId, buffer: Vec<u8>) {
+        self.call(|io| io.send(conn, buffer));
     }
-    fn connect(&mut self, to: SocketAddr) -> ConnId {
-        let to = self.addresses.get(&to).copied().unwrap_or(to);
+    fn sending(&self, conn: ConnId) -> Option<Sending> {
+        self.io.sending(conn)
+    }
+    fn connect(&mut self, to: Target) -> ConnId {
+        let to = Target { address: self.addresses.get(&to.address).copied().unwrap_or(to.address), ..to };
         self.call(|io| io.connect(to))
     }
-    fn hand_over(&mut self, conn: ConnId, to_shard: usize) {
-        self.call(|io| io.hand_over(conn, to_shard));
+    fn hand_over(&mut self, conn: ConnId, to_shard: usize) -> bool {
+        self.call(|io| io.hand_over(conn, to_shard))
     }
-    fn close(&mut self, conn: ConnId) {
-        self.call(|io| io.close(conn));
+    fn close(&mut self, conn: ConnId) -> usize {
+        self.call(|io| io.close(conn))
     }
     fn wake(&mut self, shard: usize) {
         self.call(|io| io.wake(shard));
@@ -96,7 +102,7 @@ impl Plane {
             let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
             listener.set_nonblocking(true).expect("a socket");
             addresses.insert(crate::nodes::address_of(node), listener.local_addr().expect("a bound socket"));
-            let io = SocketIo::new(Some(listener));
+            let io = socket_io(Some(listener));
             peers.push(run_peer(FakePeer::new(node), io, Arc::clone(&ending), Arc::clone(&received)));
         }
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -141,7 +147,7 @@ impl Plane {
     pub fn send(&mut self, packets: Vec<Vec<u8>>) {
         let mut peer = FakePeer::dialling(UPSTREAM[0], self.address);
         packets.into_iter().for_each(|packet| peer.send(packet));
-        self.peers.push(run_peer(peer, SocketIo::new(None), Arc::clone(&self.ending), Arc::default()));
+        self.peers.push(run_peer(peer, socket_io(None), Arc::clone(&self.ending), Arc::default()));
     }
 
     /// Waits 20 s at most. Shards that stand still are woken as the attach thread does; gives how often.
@@ -213,84 +219,6 @@ fn run_peer(mut peer: FakePeer, mut io: SocketIo, ending: Arc<AtomicBool>, recei
     })
 }
 
-/// Sockets of a peer: always said to be ready.
-struct SocketIo {
-    start: std::time::Instant,
-    listener: Option<TcpListener>,
-    streams: Vec<Option<TcpStream>>,
-    events: VecDeque<Event>,
-}
-
-impl SocketIo {
-    fn new(listener: Option<TcpListener>) -> Self {
-        Self { start: std::time::Instant::now(), listener, streams: Vec::new(), events: VecDeque::new() }
-    }
-
-    fn add(&mut self, stream: TcpStream) -> ConnId {
-        stream.set_nonblocking(true).expect("a socket");
-        stream.set_nodelay(true).expect("a socket");
-        self.streams.push(Some(stream));
-        ConnId { index: self.streams.len() as u32 - 1, generation: 1 }
-    }
-
-    fn gather(&mut self) {
-        while let Some((stream, peer)) = self.listener.as_ref().and_then(|listener| listener.accept().ok()) {
-            let conn = self.add(stream);
-            self.events.push_back(Event::Accepted { conn, peer });
-        }
-    }
-
-    fn stream(&mut self, conn: ConnId) -> Option<&mut TcpStream> {
-        self.streams.get_mut(conn.index as usize)?.as_mut()
-    }
-}
-
-impl Io for SocketIo {
-    fn now(&self) -> Instant {
-        Instant(self.start.elapsed().as_nanos() as u64)
-    }
-    fn unix_now(&self) -> Duration {
-        unix_at(EPOCH, 1, 2) + self.start.elapsed()
-    }
-    fn next_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
-    }
-    fn recv(&mut self, conn: ConnId, buffer: &mut [u8]) -> Recv {
-        match self.stream(conn).map(|stream| stream.read(buffer)) {
-            Some(Ok(0)) => Recv::Closed,
-            Some(Ok(count)) => Recv::Bytes(count),
-            Some(Err(error)) if error.kind() == ErrorKind::WouldBlock => Recv::WouldBlock,
-            _ => Recv::Failed,
-        }
-    }
-    fn send(&mut self, conn: ConnId, bytes: &[u8]) -> Sent {
-        match self.stream(conn).map(|stream| stream.write(bytes)) {
-            Some(Ok(count)) if count > 0 => Sent::Bytes(count),
-            Some(Err(error)) if error.kind() == ErrorKind::WouldBlock => Sent::WouldBlock,
-            _ => Sent::Failed,
-        }
-    }
-    fn connect(&mut self, to: SocketAddr) -> ConnId {
-        let stream = TcpStream::connect_timeout(&to, Duration::from_secs(1));
-        match stream {
-            Ok(stream) => {
-                let conn = self.add(stream);
-                self.events.push_back(Event::Connected { conn });
-                conn
-            }
-            Err(_) => {
-                self.streams.push(None);
-                let conn = ConnId { index: self.streams.len() as u32 - 1, generation: 1 };
-                self.events.push_back(Event::ConnectFailed { conn, failure: ConnectFailure::Refused });
-                conn
-            }
-        }
-    }
-    fn hand_over(&mut self, _conn: ConnId, _to_shard: usize) {}
-    fn close(&mut self, conn: ConnId) {
-        if let Some(stream) = self.streams.get_mut(conn.index as usize) {
-            *stream = None;
-        }
-    }
-    fn wake(&mut self, _shard: usize) {}
+fn socket_io(listener: Option<TcpListener>) -> SocketIo {
+    SocketIo::new(0, &Arc::new(sockets::Process::default()), std::time::Instant::now(), listener, &Arc::default())
 }

@@ -84,11 +84,14 @@ fn both_ends_of_every_kem() {
 }
 
 #[test]
-fn sizes_of_x_wing() {
-    let sizes = MessageSizes::of(kem::by_name("xwing").expect("built in").info());
-    let messages = [Message::One, Message::Two, Message::Three, Message::Four].map(|message| sizes.message(message));
-    assert_eq!(messages, [1217, 2628, 2644, 1152]);
-    assert_eq!(sizes.largest(), 2644);
+fn sizes_of_deployed_kems() {
+    for name in ["xwing", "KYBER768-X25519"] {
+        let sizes = MessageSizes::of(kem::by_name(name).expect("built in").info());
+        let messages =
+            [Message::One, Message::Two, Message::Three, Message::Four].map(|message| sizes.message(message));
+        assert_eq!(messages, [1217, 2628, 2644, 1152]);
+        assert_eq!(sizes.largest(), 2644);
+    }
 }
 
 #[test]
@@ -162,12 +165,12 @@ fn version_and_size_errors() {
 #[test]
 fn degenerate_keys_are_errors() {
     let mut random = SeededRandom::new(&[5; 32]);
-    for name in ["x25519", "xwing"] {
+    for (name, public_key_bytes) in [("x25519", 32), ("xwing", 32), ("kyber768-x25519", 1216)] {
         let (mut initiator, mut responder) = pair(kem::by_name(name).expect("built in"), &mut random);
-        // The X25519 key stands at the end of either public key.
+        // The X25519 key stands at the end of these, at the beginning of hybrids of the combiner.
         let zero = |message: &mut Vec<u8>| {
-            let start = message.len() - 32;
-            message[start..].fill(0);
+            let start = message.len() - public_key_bytes;
+            message[start..start + 32].fill(0);
         };
         let error = pass(&mut initiator, &mut responder, &mut random, &mut { zero }).expect_err("a degenerate key");
         assert!(matches!(error.reason, HandshakeReason::Kem(_)), "{name}: {error}");

@@ -7,7 +7,7 @@ use crate::{Strictness, server};
 
 /// Replaces `from`, which must be there, and demands exactly one finding.
 #[track_caller]
-fn one_finding(from: &str, to: &str) -> Finding {
+pub fn one_finding(from: &str, to: &str) -> Finding {
     let text = main_file();
     assert!(text.contains(from), "the fixture has no {from:?}");
     let text = text.replacen(from, to, 1);
@@ -126,6 +126,20 @@ fn addresses() {
             (bind, "BindAddresses = [\"onion://a.onion:1\"]", "listen-onion", "Server.BindAddresses[0]", "onion"),
             ("\"127.0.0.1:30016\"", "\"127.0.0.1\"", "metrics-address", "Server.MetricsAddress", "has no port"),
             ("\"127.0.0.1:30016\"", "\"mix1:1\"", "metrics-address", "Server.MetricsAddress", "host name"),
+            (
+                "\"127.0.0.1:30016\"",
+                "\":9100\"",
+                "metrics-address",
+                "Server.MetricsAddress",
+                "':9100' is invalid: it has no host",
+            ),
+            (
+                "\"127.0.0.1:30016\"",
+                "\"http://127.0.0.1:9100/metrics\"",
+                "metrics-address",
+                "Server.MetricsAddress",
+                "it is not of the form host:port",
+            ),
         ],
     );
     check_all(
@@ -136,6 +150,21 @@ fn addresses() {
             ("Addresses = [\"tcp://192.0.2.1:30014\"]", "", "address-guessed", "Server.Addresses", "203.0.113.9:3219"),
         ],
     );
+}
+
+#[test]
+fn metrics_are_no_url() {
+    for (text, remedy) in [
+        (":9100", "0.0.0.0:6543 for all, or set AllowHostnameAddresses = true"),
+        ("localhost:9100", "write the IP address, or set AllowHostnameAddresses = true"),
+        ("http://127.0.0.1:9100", "without scheme and path"),
+        ("127.0.0.1", "add a port"),
+        ("127.0.0.1:99999", "from 1 to 65535"),
+    ] {
+        let finding = one_finding("\"127.0.0.1:30016\"", &format!("{text:?}"));
+        assert!(finding.problem.contains(text) && finding.remedy.contains(remedy), "{finding}");
+        assert!(!finding.to_string().contains("URL") && !finding.remedy.contains("tcp://"), "{finding}");
+    }
 }
 
 #[test]
@@ -310,11 +339,11 @@ fn authorities() {
     );
     let without_addresses = main_file().replace("[\"tcp://192.0.2.101:30001\"]", "[]");
     assert_eq!(load_text(&without_addresses).expect("may be empty").findings, []);
-    // Exact letter case: the key is unknown under another one, and then missing.
-    let text = main_file().replacen("WireKEMScheme", "wirekemscheme", 1);
-    let findings = load_text(&text).expect_err("missing");
-    let codes: Vec<_> = findings.iter().map(|finding| finding.code).collect();
-    assert!(codes.contains(&"required") && codes.contains(&"unknown-key"), "{findings:#?}");
+    // Exact letter case: the key is unknown under another one, and so the one that is meant is missing.
+    let finding = one_finding("WireKEMScheme", "wirekemscheme");
+    assert_eq!((finding.severity, finding.code), (Severity::Error, "unknown-key"));
+    assert!(finding.problem.contains("WireKEMScheme: is missing"), "{finding}");
+    assert_eq!(finding.remedy, "did you mean WireKEMScheme?");
 }
 
 #[test]

@@ -25,11 +25,21 @@ impl Pair {
         self.network.advance_to(self.network.now() + Duration::from_micros(us));
     }
 
+    fn received(&mut self, conn: ConnId, bytes_max: usize) -> Vec<u8> {
+        match self.listener.recv(conn, bytes_max) {
+            Received::Bytes { bytes, .. } => bytes.to_vec(),
+            other => panic!("{other:?}"),
+        }
+    }
+
     fn connected(&mut self) -> (ConnId, ConnId) {
-        let dialled = self.dialler.connect(address(80));
+        let dialled = self.dialler.connect(Target::tcp(address(80)));
         self.later(250);
         assert_eq!(self.dialler.next_event(), Some(Event::Connected { conn: dialled }));
-        match self.listener.next_event() {
+        // Of connections that were closed before, something may still be said.
+        let accepted =
+            std::iter::from_fn(|| self.listener.next_event()).find(|event| !matches!(event, Event::Readable { .. }));
+        match accepted {
             Some(Event::Accepted { conn, peer }) if peer == address(1) => (dialled, conn),
             other => panic!("{other:?}"),
         }
@@ -40,52 +50,76 @@ impl Pair {
 fn bytes_take_their_time_and_keep_their_order() {
     let mut pair = pair();
     let (ours, theirs) = pair.connected();
-    let mut buffer = [0; 100];
-    assert_eq!(pair.listener.recv(theirs, &mut buffer), Recv::WouldBlock);
+    assert_eq!(pair.listener.recv(theirs, 100), Received::WouldBlock);
     for byte in 0..50 {
-        assert_eq!(pair.dialler.send(ours, &[byte, byte]), Sent::Bytes(2));
+        pair.dialler.send(ours, vec![byte, byte]);
+        assert_eq!(pair.dialler.next_event(), Some(Event::Sent { conn: ours, buffer: vec![byte, byte], taken: 2 }));
     }
     pair.later(99);
     assert_eq!(pair.listener.next_event(), None);
     pair.later(30);
     assert_eq!(pair.listener.next_event(), Some(Event::Readable { conn: theirs }));
-    assert_eq!(pair.listener.recv(theirs, &mut buffer), Recv::Bytes(100));
-    assert!(buffer.iter().enumerate().all(|(at, byte)| usize::from(*byte) == at / 2));
+    assert_eq!(pair.received(theirs, 200), (0..100).map(|at| at / 2).collect::<Vec<_>>());
 }
 
 #[test]
 fn a_full_buffer_stops_the_sender_until_the_receiver_reads() {
     let mut pair = pair();
     let (ours, theirs) = pair.connected();
-    let bytes = vec![7; 3 << 20];
-    assert_eq!(pair.dialler.send(ours, &bytes), Sent::Bytes(1 << 20));
-    assert_eq!(pair.dialler.send(ours, &bytes), Sent::WouldBlock);
+    let bytes = vec![7; (1 << 20) + 15];
+    pair.dialler.send(ours, bytes.clone());
+    let begin = pair.network.now();
     pair.later(10_000);
     assert_eq!(pair.dialler.next_event(), None);
-    let mut buffer = [0; 10];
-    assert_eq!(pair.listener.recv(theirs, &mut buffer), Recv::Bytes(10));
-    assert_eq!(pair.dialler.next_event(), Some(Event::Writable { conn: ours }));
-    assert_eq!(pair.dialler.send(ours, &bytes), Sent::Bytes(10));
+    assert_eq!(pair.dialler.sending(ours), Some(Sending { taken: 1 << 20, progress_at: begin }));
+    assert_eq!(pair.received(theirs, 10).len(), 10);
+    let progress = Sending { taken: (1 << 20) + 10, progress_at: pair.network.now() };
+    assert_eq!((pair.dialler.next_event(), pair.dialler.sending(ours)), (None, Some(progress)));
+    assert_eq!(pair.received(theirs, 10).len(), 10);
+    assert!(pair.dialler.sending(ours).is_some(), "until it is fetched");
+    let taken = bytes.len();
+    assert_eq!(pair.dialler.next_event(), Some(Event::Sent { conn: ours, buffer: bytes, taken }));
+    assert_eq!(pair.dialler.sending(ours), None);
+}
+
+#[test]
+fn of_a_lost_connection_the_buffer_comes_back_unless_it_is_closed() {
+    let mut pair = pair();
+    for closes in [false, true] {
+        let (ours, _) = pair.connected();
+        let buffer = vec![7; (1 << 20) + 1];
+        pair.dialler.send(ours, buffer.clone());
+        if closes {
+            assert_eq!(pair.dialler.close(ours), 1 << 20);
+        }
+        pair.network.cut(pair.hosts[0], pair.hosts[1]);
+        let events: Vec<_> = std::iter::from_fn(|| pair.dialler.next_event()).collect();
+        let lost = [Event::Readable { conn: ours }, Event::Sent { conn: ours, buffer, taken: 1 << 20 }];
+        assert_eq!(events, if closes { Vec::new() } else { Vec::from(lost) });
+    }
 }
 
 #[test]
 fn what_was_sent_before_closing_arrives() {
     let mut pair = pair();
     let (ours, theirs) = pair.connected();
-    pair.dialler.send(ours, b"last words");
-    pair.dialler.close(ours);
+    pair.dialler.send(ours, b"last words".to_vec());
+    assert_eq!(pair.dialler.close(ours), 10);
     pair.later(1000);
-    let mut buffer = [0; 100];
-    assert_eq!(pair.listener.recv(theirs, &mut buffer), Recv::Bytes(10));
-    assert_eq!(pair.listener.recv(theirs, &mut buffer), Recv::Closed);
+    assert_eq!(pair.received(theirs, 100), b"last words");
+    assert_eq!(pair.listener.recv(theirs, 100), Received::Closed);
     // Writing to a closed peer is noticed later.
-    assert_eq!(pair.listener.send(theirs, b"hello?"), Sent::Bytes(6));
+    let hello = b"hello?".to_vec();
+    pair.listener.send(theirs, hello.clone());
+    assert_eq!(pair.listener.next_event(), Some(Event::Sent { conn: theirs, buffer: hello.clone(), taken: 6 }));
     pair.later(1000);
-    assert_eq!(pair.listener.send(theirs, b"hello?"), Sent::Failed);
+    assert_eq!(pair.listener.next_event(), Some(Event::Readable { conn: theirs }));
+    pair.listener.send(theirs, hello.clone());
+    assert_eq!(pair.listener.next_event(), Some(Event::Sent { conn: theirs, buffer: hello, taken: 0 }));
     pair.listener.close(theirs);
     assert_eq!(pair.network.open_connections(), 0);
     // Old names mean nothing.
-    assert_eq!(pair.dialler.recv(ours, &mut buffer), Recv::Failed);
+    assert_eq!(pair.dialler.recv(ours, 1), Received::Failed);
 }
 
 #[test]
@@ -94,15 +128,15 @@ fn a_cut_is_noticed_on_both_sides() {
     let (ours, theirs) = pair.connected();
     assert_eq!(pair.network.cut(pair.hosts[0], pair.hosts[1]), 1);
     assert_eq!(pair.dialler.next_event(), Some(Event::Readable { conn: ours }));
-    assert_eq!(pair.listener.recv(theirs, &mut [0]), Recv::Failed);
+    assert_eq!(pair.listener.recv(theirs, 1), Received::Failed);
 }
 
 #[test]
 fn dials_to_nobody_fail_and_swallowed_ones_hang() {
     let mut pair = pair();
     pair.network.swallow_dials(address(90));
-    let refused = pair.dialler.connect(address(81));
-    let _hanging = pair.dialler.connect(address(90));
+    let refused = pair.dialler.connect(Target::tcp(address(81)));
+    let _hanging = pair.dialler.connect(Target::tcp(address(90)));
     pair.later(1_000_000);
     let failed = Event::ConnectFailed { conn: refused, failure: ConnectFailure::Refused };
     assert_eq!(pair.dialler.next_event(), Some(failed));
@@ -115,17 +149,18 @@ fn a_connection_can_be_handed_over() {
     let (_, mut dialler) = network.add_process(1, address(1)).remove(0);
     let mut shards = network.add_process(2, address(2));
     network.listen(shards[0].0, address(80));
-    let ours = dialler.connect(address(80));
-    dialler.send(ours, b"x");
+    let ours = dialler.connect(Target::tcp(address(80)));
+    dialler.send(ours, b"x".to_vec());
     network.advance_to(Instant(1_000_000));
     let Some(Event::Accepted { conn, .. }) = shards[0].1.next_event() else { panic!("not accepted") };
-    dialler.send(ours, b"hello");
-    shards[0].1.hand_over(conn, 1);
+    assert!(matches!(dialler.next_event(), Some(Event::Connected { .. })));
+    dialler.send(ours, b"hello".to_vec());
+    assert!(shards[0].1.hand_over(conn, 1));
     network.advance_to(Instant(2_000_000));
     assert!(network.take_wake_up(shards[1].0));
     let Some(Event::Adopted { conn: adopted, peer }) = shards[1].1.next_event() else { panic!("not adopted") };
     assert_eq!(peer, address(1));
-    let mut buffer = [0; 9];
-    assert_eq!(shards[1].1.recv(adopted, &mut buffer), Recv::Bytes(5));
-    assert_eq!(shards[0].1.recv(conn, &mut buffer), Recv::Failed);
+    let at = network.now();
+    assert_eq!(shards[1].1.recv(adopted, 9), Received::Bytes { bytes: &mut b"hello".to_vec(), at });
+    assert_eq!(shards[0].1.recv(conn, 9), Received::Failed);
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::io::sim::{Network, Path, SimIo};
-use crate::io::{Event, Recv};
+use crate::io::{Event, Received, Sending, Target};
 use crypto_simd::random::OsRandom;
 use crypto_simd::schemes::kem;
 use std::net::SocketAddr;
@@ -51,8 +51,9 @@ fn narrow() -> (Network, SimIo, ConnId, SimIo, ConnId) {
     let (_, mut ours) = network.add_process(1, address(1)).remove(0);
     let (listener, mut theirs) = network.add_process(1, address(2)).remove(0);
     network.listen(listener, address(2));
-    let conn = ours.connect(address(2));
+    let conn = ours.connect(Target::tcp(address(2)));
     network.advance_to(Instant(1_000_000));
+    assert_eq!(ours.next_event(), Some(Event::Connected { conn }));
     let Some(Event::Accepted { conn: accepted, .. }) = theirs.next_event() else { panic!("not accepted") };
     (network, ours, conn, theirs, accepted)
 }
@@ -65,23 +66,23 @@ fn packets_count_as_sent_with_their_last_byte() {
     let now = network.now();
     for number in 0..3 {
         assert!(out.has_room());
-        out.seal_packet(&[number; PACKET_BYTES], &mut initiator.sealer, now).expect("room");
+        out.seal_packet(&[number; PACKET_BYTES], &mut initiator.sealer).expect("room");
     }
-    out.seal_no_op(&mut initiator.sealer, now).expect("room");
+    out.seal_no_op(&mut initiator.sealer).expect("room");
     assert_eq!(out.packets(), 3);
-    let flushed = out.flush(&mut ours, conn, now);
-    assert_eq!(flushed, Flushed { packets: 2, bytes: BUFFER_BYTES as u64, blocked: true, failed: false });
-    assert_eq!(out.packets(), 1);
+    out.flush(&mut ours, conn, now);
+    assert_eq!(ours.sending(conn), Some(Sending { taken: BUFFER_BYTES, progress_at: now }));
+    assert_eq!((ours.next_event(), out.packets()), (None, 3));
     // The peer reads everything: packets in their order, then the NoOp.
     let mut received = Vec::new();
-    let mut buffer = vec![0; 10_000];
     while received.len() < 4 * frame_bytes() {
         network.advance_to(network.now() + Duration::from_millis(1));
-        if let Recv::Bytes(count) = theirs.recv(accepted, &mut buffer) {
-            received.extend_from_slice(&buffer[..count]);
+        if let Received::Bytes { bytes, .. } = theirs.recv(accepted, 10_000) {
+            received.extend_from_slice(bytes);
         }
-        out.flush(&mut ours, conn, network.now());
     }
+    let flushed = fetch_sent(&mut ours, &mut out).expect("all is sent");
+    assert_eq!(flushed, Flushed { packets: 3, bytes: received.len() as u64, failed: false });
     assert!(out.is_empty());
     assert_eq!(out.packets(), 0);
     let set = SessionConfig::mixnet(Role::Responder, kem::by_name("x25519").expect("built in"), sizes()).command_set();
@@ -103,16 +104,17 @@ fn a_buffer_that_is_never_empty_makes_room_again() {
     let (network, mut ours, conn, mut theirs, accepted) = narrow();
     let mut out = OutBuffer::new(frame_bytes());
     let (mut sealed, mut sent, mut opened) = (0, 0, 0);
-    let (mut received, mut buffer) = (Vec::new(), vec![0; 1777]);
+    let mut received = Vec::new();
     while opened < 500 {
         while sealed < 500 && out.has_room() {
-            out.seal_packet(&[sealed as u8; PACKET_BYTES], &mut initiator.sealer, network.now()).expect("room");
+            out.seal_packet(&[sealed as u8; PACKET_BYTES], &mut initiator.sealer).expect("room");
             sealed += 1;
         }
-        sent += out.flush(&mut ours, conn, network.now()).packets;
+        out.flush(&mut ours, conn, network.now());
+        sent += fetch_sent(&mut ours, &mut out).map_or(0, |flushed| flushed.packets);
         network.advance_to(network.now() + Duration::from_millis(1));
-        if let Recv::Bytes(count) = theirs.recv(accepted, &mut buffer) {
-            received.extend_from_slice(&buffer[..count]);
+        if let Received::Bytes { bytes, .. } = theirs.recv(accepted, 1777) {
+            received.extend_from_slice(bytes);
         }
         while received.len() >= frame_bytes() {
             let (header, body) = received[..frame_bytes()].split_at_mut(FRAME_HEADER_BYTES);
@@ -123,6 +125,7 @@ fn a_buffer_that_is_never_empty_makes_room_again() {
             opened += 1;
         }
     }
+    sent += fetch_sent(&mut ours, &mut out).map_or(0, |flushed| flushed.packets);
     assert_eq!((sealed, sent), (500, 500));
 }
 
@@ -132,11 +135,33 @@ fn a_full_buffer_refuses_and_a_lost_one_tells_what_was_in_it() {
     let mut out = OutBuffer::new(frame_bytes());
     let mut packets = 0;
     while out.has_room() {
-        out.seal_packet(&[0; PACKET_BYTES], &mut initiator.sealer, Instant(0)).expect("room");
+        out.seal_packet(&[0; PACKET_BYTES], &mut initiator.sealer).expect("room");
         packets += 1;
     }
-    assert!(out.seal_no_op(&mut initiator.sealer, Instant(0)).is_err());
+    assert!(out.seal_no_op(&mut initiator.sealer).is_err());
     assert!(packets >= 4);
-    assert_eq!(out.clear(), packets);
+    assert_eq!(out.clear(0), (0, packets));
     assert!(out.is_empty() && out.has_room());
+}
+
+#[test]
+fn of_a_lost_connection_what_was_wholly_sent_is_known() {
+    let (mut initiator, _) = session();
+    let (network, mut ours, conn, _theirs, _) = narrow();
+    let mut out = OutBuffer::new(frame_bytes());
+    for _ in 0..5 {
+        out.seal_packet(&[0; PACKET_BYTES], &mut initiator.sealer).expect("room");
+    }
+    out.flush(&mut ours, conn, network.now());
+    out.seal_packet(&[0; PACKET_BYTES], &mut initiator.sealer).expect("room in the other buffer");
+    let whole = (BUFFER_BYTES / frame_bytes()) as u64;
+    assert_eq!(out.clear(ours.close(conn)), (whole, 6 - whole));
+}
+
+/// What came back, if something did.
+fn fetch_sent(io: &mut SimIo, out: &mut OutBuffer) -> Option<Flushed> {
+    std::iter::from_fn(|| io.next_event()).find_map(|event| match event {
+        Event::Sent { buffer, taken, .. } => Some(out.handle_sent(buffer, taken)),
+        _ => None,
+    })
 }

@@ -1,7 +1,7 @@
 //! From "not connected" to "up": addresses, waiting times, handshake (server.md 3.9).
 
 use super::{Peer, RECEIVE_LIMIT, Stage, Surroundings};
-use crate::io::{ConnectFailure, Io, Recv};
+use crate::io::{ConnectFailure, Io, Received, Target};
 use crate::link::handshaking::{Handshaking, Progress};
 use crate::packet::pool::DestinationId;
 use crate::shared::directory::dial_addresses;
@@ -63,7 +63,7 @@ impl Peer {
             Some(&address) => {
                 self.next_address += 1;
                 self.dialled_at = with.now;
-                let conn = with.io.connect(address);
+                let conn = with.io.connect(Target::tcp(address));
                 self.stage = Stage::Connecting { conn, deadline: with.now + with.facts.connect_timeout };
             }
             None => {
@@ -90,7 +90,6 @@ impl Peer {
         let Stage::Connecting { conn, .. } = self.stage else { return Pushed::Waits };
         with.account.count(Counter::CONNECTIONS_MADE);
         self.stage = Stage::Connected { conn };
-        self.writable = true;
         Pushed::Expensive
     }
 
@@ -221,10 +220,14 @@ impl Peer {
         let conn = *conn;
         loop {
             while *received < frame.len() {
-                match with.io.recv(conn, &mut frame[*received..]) {
-                    Recv::Bytes(count) => *received += count,
-                    Recv::WouldBlock => return Pushed::Waits,
-                    Recv::Closed | Recv::Failed => {
+                let rest = &mut frame[*received..];
+                match with.io.recv(conn, rest.len()) {
+                    Received::Bytes { bytes, .. } => {
+                        rest[..bytes.len()].copy_from_slice(bytes);
+                        *received += bytes.len();
+                    }
+                    Received::WouldBlock => return Pushed::Waits,
+                    Received::Closed | Received::Failed => {
                         let failure = transport.finalization_failed(HandshakeReason::Closed);
                         return self.give_up(failure, with);
                     }

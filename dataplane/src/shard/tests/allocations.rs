@@ -2,11 +2,10 @@
 
 use super::net::Plan;
 use super::nodes::{DOWNSTREAM, EPOCH, Mint, Order, UPSTREAM, key_ring};
-use crate::io::{ConnId, Event, Io, Recv, Sent};
+use crate::io::{ConnId, Event, Io, Received, Sending, Target};
 use crate::time::Instant;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 thread_local! {
@@ -81,24 +80,31 @@ impl<I: Io> Io for Uncounted<'_, I> {
         uncounted(|| self.0.next_event())
     }
 
-    fn recv(&mut self, conn: ConnId, buffer: &mut [u8]) -> Recv {
-        uncounted(|| self.0.recv(conn, buffer))
+    fn recv(&mut self, conn: ConnId, bytes_max: usize) -> Received<'_> {
+        let before = COUNTS.replace(false);
+        let received = self.0.recv(conn, bytes_max);
+        COUNTS.set(before);
+        received
     }
 
-    fn send(&mut self, conn: ConnId, bytes: &[u8]) -> Sent {
-        uncounted(|| self.0.send(conn, bytes))
+    fn send(&mut self, conn: ConnId, buffer: Vec<u8>) {
+        uncounted(|| self.0.send(conn, buffer));
     }
 
-    fn connect(&mut self, to: SocketAddr) -> ConnId {
+    fn sending(&self, conn: ConnId) -> Option<Sending> {
+        uncounted(|| self.0.sending(conn))
+    }
+
+    fn connect(&mut self, to: Target) -> ConnId {
         uncounted(|| self.0.connect(to))
     }
 
-    fn hand_over(&mut self, conn: ConnId, to_shard: usize) {
-        uncounted(|| self.0.hand_over(conn, to_shard));
+    fn hand_over(&mut self, conn: ConnId, to_shard: usize) -> bool {
+        uncounted(|| self.0.hand_over(conn, to_shard))
     }
 
-    fn close(&mut self, conn: ConnId) {
-        uncounted(|| self.0.close(conn));
+    fn close(&mut self, conn: ConnId) -> usize {
+        uncounted(|| self.0.close(conn))
     }
 
     fn wake(&mut self, shard: usize) {

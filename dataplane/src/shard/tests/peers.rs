@@ -1,7 +1,7 @@
 //! Fake peers: they dial or listen, speak the link protocol, and do what a test tells them.
 
 use super::nodes::{geometry, id_of, link_kem, link_key};
-use crate::io::{ConnId, Event, Io, Recv, Sent};
+use crate::io::{ConnId, Event, Io, Received as Recv, Target};
 use crate::link::handshaking::{Handshaking, Progress};
 use crate::random::ShardRandom;
 use crate::shard::Next;
@@ -59,6 +59,7 @@ struct Session {
     out: Vec<u8>,
     incoming: Vec<u8>,
     body_due: Option<usize>,
+    is_lost: bool,
 }
 
 enum Stage {
@@ -128,7 +129,7 @@ impl FakePeer {
 
     pub fn poll(&mut self, io: &mut impl Io) -> Next {
         if let Some(to) = self.dials.take() {
-            io.connect(to);
+            io.connect(Target::tcp(to));
             self.dials_again = self.redials.then_some(to);
         }
         while let Some(event) = io.next_event() {
@@ -139,7 +140,8 @@ impl FakePeer {
                     io.close(conn);
                     self.ended += 1;
                 }
-                Event::Adopted { .. } | Event::Readable { .. } | Event::Writable { .. } => {}
+                Event::Sent { conn, buffer, taken } => self.handle_sent(conn, taken == buffer.len()),
+                Event::Adopted { .. } | Event::AcceptFailed { .. } | Event::Readable { .. } => {}
             }
         }
         let mut wake_at = Instant::NEVER;
@@ -159,6 +161,12 @@ impl FakePeer {
         Next::ParkUntil(wake_at)
     }
 
+    fn handle_sent(&mut self, conn: ConnId, is_whole: bool) {
+        for session in self.connections.iter_mut().filter(|session| session.conn == conn) {
+            session.is_lost |= !is_whole;
+        }
+    }
+
     fn open(&mut self, io: &impl Io, conn: ConnId, role: Role) {
         let (now, deadline) = (io.now(), io.now() + Duration::from_secs(60));
         let stage = if self.mute {
@@ -168,7 +176,14 @@ impl FakePeer {
             let shaking = Handshaking::new(&config(role), key, &id_of(self.node), now, deadline, &mut self.random);
             Stage::Shaking(Box::new(shaking.expect("sound keys")))
         };
-        self.connections.push(Session { conn, stage, out: Vec::new(), incoming: Vec::new(), body_due: None });
+        self.connections.push(Session {
+            conn,
+            stage,
+            out: Vec::new(),
+            incoming: Vec::new(),
+            body_due: None,
+            is_lost: false,
+        });
     }
 
     /// Goes as far as possible; false when the connection has ended.
@@ -205,10 +220,9 @@ impl FakePeer {
     }
 
     fn receive(&mut self, io: &mut impl Io, session: &mut Session) -> bool {
-        let mut buffer = vec![0; 1 << 16];
         loop {
-            match io.recv(session.conn, &mut buffer) {
-                Recv::Bytes(count) => session.incoming.extend_from_slice(&buffer[..count]),
+            match io.recv(session.conn, 1 << 16) {
+                Recv::Bytes { bytes, .. } => session.incoming.extend_from_slice(bytes),
                 Recv::WouldBlock => break,
                 Recv::Closed | Recv::Failed => return false,
             }
@@ -277,14 +291,10 @@ impl FakePeer {
                 _ => {}
             }
         }
-        while !session.out.is_empty() {
+        if !session.out.is_empty() && io.sending(session.conn).is_none() {
             let count = session.out.len().min(self.send_bytes_max);
-            match io.send(session.conn, &session.out[..count]) {
-                Sent::Bytes(count) => drop(session.out.drain(..count)),
-                Sent::WouldBlock => return true,
-                Sent::Failed => return false,
-            }
+            io.send(session.conn, session.out.drain(..count).collect());
         }
-        true
+        !session.is_lost
     }
 }

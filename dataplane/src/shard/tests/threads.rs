@@ -2,9 +2,10 @@
 //! parking. Times are loose, because other tests run at the same moment.
 
 use super::net::setup;
-use super::nodes::{DOWNSTREAM, EPOCH, Mint, OWN, Order, UPSTREAM, id_of, key_ring, unix_at, usual_snapshot};
+use super::nodes::{DOWNSTREAM, EPOCH, Mint, OWN, Order, UPSTREAM, id_of, key_ring, usual_snapshot};
 use super::peers::FakePeer;
-use crate::io::{ConnId, ConnectFailure, Event, Io, Recv, Sent};
+use super::sockets::{Process, SocketIo};
+use crate::io::Io;
 use crate::shard::{Instruments, Next, Shard};
 use crate::shared::{Facts, Shared};
 use crate::time::Instant;
@@ -12,132 +13,11 @@ use interplane::counter::{Account, Counters};
 use interplane::poison::InFlight;
 use interplane::ring::EventRings;
 use interplane::{Counter, DropReason};
-use std::collections::{HashMap, VecDeque};
-use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::collections::HashMap;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread::Thread;
 use std::time::Duration;
-
-/// What the threads of one process share.
-#[derive(Default)]
-struct Process {
-    threads: Mutex<HashMap<usize, Thread>>,
-    handed_over: Mutex<HashMap<usize, Vec<(TcpStream, SocketAddr)>>>,
-}
-
-/// Sockets that are asked again and again: simple, and every edge is there, if too often.
-struct SocketIo {
-    shard: usize,
-    process: Arc<Process>,
-    start: std::time::Instant,
-    listener: Option<TcpListener>,
-    streams: Vec<Option<TcpStream>>,
-    generations: Vec<u32>,
-    events: VecDeque<Event>,
-    /// Stands in for the addresses in descriptors.
-    addresses: Arc<HashMap<SocketAddr, SocketAddr>>,
-}
-
-impl SocketIo {
-    fn add(&mut self, stream: TcpStream) -> ConnId {
-        stream.set_nonblocking(true).expect("a socket");
-        stream.set_nodelay(true).expect("a socket");
-        self.streams.push(Some(stream));
-        self.generations.push(1);
-        ConnId { index: self.streams.len() as u32 - 1, generation: 1 }
-    }
-
-    /// Before each poll.
-    fn gather(&mut self) {
-        while let Some((stream, peer)) = self.listener.as_ref().and_then(|listener| listener.accept().ok()) {
-            let conn = self.add(stream);
-            self.events.push_back(Event::Accepted { conn, peer });
-        }
-        let adopted = self.process.handed_over.lock().expect("no panic").remove(&self.shard);
-        for (stream, peer) in adopted.into_iter().flatten() {
-            let conn = self.add(stream);
-            self.events.push_back(Event::Adopted { conn, peer });
-        }
-        for (index, stream) in self.streams.iter().enumerate() {
-            if stream.is_some() {
-                let conn = ConnId { index: index as u32, generation: self.generations[index] };
-                self.events.extend([Event::Readable { conn }, Event::Writable { conn }]);
-            }
-        }
-    }
-
-    fn stream(&mut self, conn: ConnId) -> Option<&mut TcpStream> {
-        self.streams.get_mut(conn.index as usize)?.as_mut()
-    }
-}
-
-impl Io for SocketIo {
-    fn now(&self) -> Instant {
-        Instant(self.start.elapsed().as_nanos() as u64)
-    }
-
-    fn unix_now(&self) -> Duration {
-        unix_at(EPOCH, 1, 2) + self.start.elapsed()
-    }
-
-    fn next_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
-    }
-
-    fn recv(&mut self, conn: ConnId, buffer: &mut [u8]) -> Recv {
-        match self.stream(conn).map(|stream| stream.read(buffer)) {
-            Some(Ok(0)) => Recv::Closed,
-            Some(Ok(count)) => Recv::Bytes(count),
-            Some(Err(error)) if error.kind() == ErrorKind::WouldBlock => Recv::WouldBlock,
-            _ => Recv::Failed,
-        }
-    }
-
-    fn send(&mut self, conn: ConnId, bytes: &[u8]) -> Sent {
-        match self.stream(conn).map(|stream| stream.write(bytes)) {
-            Some(Ok(count)) if count > 0 => Sent::Bytes(count),
-            Some(Err(error)) if error.kind() == ErrorKind::WouldBlock => Sent::WouldBlock,
-            _ => Sent::Failed,
-        }
-    }
-
-    fn connect(&mut self, to: SocketAddr) -> ConnId {
-        let to = self.addresses.get(&to).copied().unwrap_or(to);
-        match TcpStream::connect_timeout(&to, Duration::from_secs(1)) {
-            Ok(stream) => {
-                let conn = self.add(stream);
-                self.events.push_back(Event::Connected { conn });
-                conn
-            }
-            Err(_) => {
-                self.streams.push(None);
-                self.generations.push(1);
-                let conn = ConnId { index: self.streams.len() as u32 - 1, generation: 1 };
-                self.events.push_back(Event::ConnectFailed { conn, failure: ConnectFailure::Refused });
-                conn
-            }
-        }
-    }
-
-    fn hand_over(&mut self, conn: ConnId, to_shard: usize) {
-        let Some(stream) = self.streams[conn.index as usize].take() else { return };
-        let peer = stream.peer_addr().expect("a connected socket");
-        self.process.handed_over.lock().expect("no panic").entry(to_shard).or_default().push((stream, peer));
-        self.wake(to_shard);
-    }
-
-    fn close(&mut self, conn: ConnId) {
-        self.streams[conn.index as usize] = None;
-    }
-
-    fn wake(&mut self, shard: usize) {
-        if let Some(thread) = self.process.threads.lock().expect("no panic").get(&shard) {
-            thread.unpark();
-        }
-    }
-}
 
 fn listener() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -156,21 +36,12 @@ struct Stage {
 
 impl Stage {
     fn io(&self, shard: usize, process: &Arc<Process>, listener: Option<TcpListener>) -> SocketIo {
-        SocketIo {
-            shard,
-            process: Arc::clone(process),
-            start: self.start,
-            listener,
-            streams: Vec::new(),
-            generations: Vec::new(),
-            events: VecDeque::new(),
-            addresses: Arc::clone(&self.addresses),
-        }
+        SocketIo::new(shard, process, self.start, listener, &self.addresses)
     }
 
     /// Polls a shard until the end. Sockets cannot wake it, so it sleeps half a millisecond at most, unless it is woken.
-    fn run_shard(&self, mut shard: Shard, mut io: SocketIo) -> (Shard, SocketIo) {
-        io.process.threads.lock().expect("no panic").insert(io.shard, std::thread::current());
+    fn run_shard(&self, index: usize, process: &Process, mut shard: Shard, mut io: SocketIo) -> (Shard, SocketIo) {
+        process.register(index);
         while !self.stop.load(Ordering::Relaxed) {
             io.gather();
             match shard.poll(&mut io) {
@@ -224,8 +95,9 @@ fn three_threads_forward_every_packet_once() {
                     in_flight: in_flight.shard(index).expect("a place"),
                 };
                 let shard = Shard::new(index, Arc::clone(&shared), instruments, [index as u8; 32], Instant(0));
-                let (stage, io) = (stage.clone(), stage.io(index, &process, own_listener.take()));
-                scope.spawn(move || stage.run_shard(shard.expect("a sound setup"), io))
+                let (stage, process) = (stage.clone(), Arc::clone(&process));
+                let io = stage.io(index, &process, own_listener.take());
+                scope.spawn(move || stage.run_shard(index, &process, shard.expect("a sound setup"), io))
             })
             .collect();
         let others = Arc::new(Process::default());
