@@ -59,6 +59,7 @@ const LOOPS: &[(&[&str], &str)] = &[
     ),
     (&["crypto-simd/src/schemes/"], "traits and the registry of schemes stand in one file"),
     (&["wire/src/"], "sizes of commands are asked for by the session that carries them"),
+    (&["secret-memory/src/"], "what the process guards and what it is given to guard: one thought in two files"),
     (&["handshake_budget.rs", "dataplane/src/shared"], "shards share one budget"),
 ];
 
