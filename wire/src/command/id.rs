@@ -1,6 +1,6 @@
 //! Command ids and the sets they belong to (wire.md 6.3).
 
-use crate::session::SessionKind;
+use crate::sizes::SessionKind;
 
 /// The first byte of a command (wire.md 6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
