@@ -15,19 +15,6 @@
 //! | `aes`, `chacha20poly1305`, `keccak`, `multibuffer` | kernels of the ciphers and hashes |
 //! | `curve25519`, `curve448`, `mlkem` | kernels of the key exchanges |
 //! | `words` | vectors of words, one message per word: hashing several messages at once |
-//!
-//! Schemes come by the names of configuration files, randomness from the caller:
-//!
-//! ```
-//! use crypto_simd::{random::OsRandom, schemes::nike};
-//!
-//! let x25519 = nike::by_name("x25519")?;
-//! let (ours, theirs) = (x25519.generate(&mut OsRandom), x25519.generate(&mut OsRandom));
-//! let (ours, theirs) = (x25519.load(&ours)?, x25519.load(&theirs)?);
-//! let secret = ours.derive(theirs.public_key())?;
-//! assert_eq!(secret.as_bytes(), theirs.derive(ours.public_key())?.as_bytes());
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
 
 pub mod aez;
 pub mod cpu;

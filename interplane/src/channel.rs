@@ -256,9 +256,8 @@ impl Channel {
         decode(bytes.get(..received.bytes).unwrap_or_default(), fds)
     }
 
-    /// The user of the process at the other end.
-    #[cfg(test)]
-    fn peer_uid(&self) -> Option<u32> {
+    /// The user of the process at the other end, for the log.
+    pub fn peer_uid(&self) -> Option<u32> {
         rustix::net::sockopt::socket_peercred(&self.socket).ok().map(|credentials| credentials.uid.as_raw())
     }
 }
