@@ -223,9 +223,11 @@ impl DataPlane {
                 let mut key = [0; 16];
                 OsRandom.fill(&mut key);
                 let (set, fd) = ReplaySet::create(epoch.0, self.setup.replay_buckets, key)?;
-                // Half a second for a large set: nobody waits for it, the pages come by themselves until then.
-                let populate = move || set.populate_and_collapse();
-                let _comes_by_itself = std::thread::Builder::new().name("populate".into()).spawn(populate);
+                if self.setup.populates_replay_sets {
+                    // Half a second for a large set: nobody waits for it, the pages come by themselves until then.
+                    let populate = move || set.populate_and_collapse();
+                    let _comes_by_itself = std::thread::Builder::new().name("populate".into()).spawn(populate);
+                }
                 self.replay_sets.insert(*epoch, fd);
             }
         }

@@ -3,6 +3,7 @@
 mod alive;
 mod crashes;
 mod directory;
+mod floods;
 mod signals;
 mod stop;
 
