@@ -47,5 +47,5 @@ pub mod server;
 
 pub use finding::{Finding, Severity};
 pub use own::OwnConfig;
-pub use reader::Strictness;
+pub use reader::{Strictness, line_of};
 pub use server::{Loaded, ServerConfig};
