@@ -152,10 +152,7 @@ impl Work {
             plans.push(Plan { cpu, listeners: std::mem::take(&mut listeners), task });
         }
         let mut guard = Guard::new(shards, counters.process(), events.process());
-        guard.tell(&Event::BackendChosen {
-            name: Detail::new(backend.name()),
-            refusal: refusal.map(Detail::new),
-        });
+        guard.tell(&Event::BackendChosen { name: Detail::new(backend.name()), refusal: refusal.map(Detail::new) });
         let driver = backend.spawn(clock, plans)?;
         if let Err(error) = driver.wait_until_ready(READY_LIMIT) {
             ending.store(true, Ordering::Release);
