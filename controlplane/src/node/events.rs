@@ -83,6 +83,8 @@ fn kind(event: &Event) -> (&'static str, Quota) {
         Event::ReplaySetFilling { .. } => ("replay set filling", PEERS),
         Event::ReplaySetFull { .. } => ("replay set full", PEERS),
         Event::SlotsTooFew { .. } => ("slots too few", SELDOM),
+        Event::BackendChosen { .. } => ("backend chosen", SELDOM),
+        Event::ShardEnded { .. } => ("shard ended", SELDOM),
     }
 }
 
