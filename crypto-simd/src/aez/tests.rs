@@ -1,5 +1,6 @@
 use super::*;
-use crate::cpu::{Kernels, Level};
+use crate::cpu::Level;
+use crate::dispatch::Kernels;
 use crate::random::{Random, SeededRandom};
 use serde_json::Value;
 use vectors::{Tally, hex};
