@@ -5,7 +5,7 @@
 //! order, which is chosen for it in `doubles`, get registers ([`allocate`]) and are written down. Other orders, such as
 //! that of a list scheduler, need more registers, and what they then store and load costs more than they gain.
 //!
-//! The test compares the result with the file; `KATZENSPRUNG_GENERATE=1 cargo test -p crypto-simd generated` writes it.
+//! The test compares the result with the file; `KATZENSPRUNG_BLESS=1 cargo test -p crypto-simd generated` writes it.
 
 mod allocate;
 mod trace;
@@ -51,7 +51,7 @@ fn generate() -> String {
 fn the_generated_step_is_up_to_date() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/kernels/curve25519/step_avx2.s");
     let generated = generate();
-    if std::env::var_os("KATZENSPRUNG_GENERATE").is_some() {
+    if std::env::var_os("KATZENSPRUNG_BLESS").is_some() {
         std::fs::write(path, &generated).unwrap();
     }
     assert!(std::fs::read_to_string(path).unwrap() == generated, "{path} differs from what the generator makes");
