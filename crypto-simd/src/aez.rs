@@ -55,6 +55,3 @@ pub fn extract_key(key: &[u8]) -> Zeroizing<[u8; KEY_BYTES]> {
     }
     extracted
 }
-
-#[cfg(test)]
-mod tests;

@@ -175,7 +175,7 @@ pub fn choose(name: Option<&str>) -> Result<Level, LevelError> {
     let best = detect();
     match name {
         None | Some("") => Ok(best),
-        Some(name) => match name.parse()? {
+        Some(name) => match name.parse::<Level>()? {
             asked if asked.is_here() => Ok(asked),
             asked => Err(LevelError::Lacking { asked, best }),
         },

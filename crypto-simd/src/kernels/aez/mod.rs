@@ -125,3 +125,6 @@ impl Kernel {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

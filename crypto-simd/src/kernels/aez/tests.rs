@@ -1,4 +1,5 @@
 use super::*;
+use crate::aez::{decrypt_in_place, encrypt_in_place, extract_key};
 use crate::cpu::Level;
 use crate::dispatch::Kernels;
 use crate::random::{Random, SeededRandom};
