@@ -4,7 +4,7 @@ use super::plane::{self, DataPlane, Inheritance, PlaneError, SharedPlane};
 use super::stop::STOP_LIMIT;
 use super::{MODULE, Node, StartError, listen};
 use crate::directory::{Plane, Stored};
-use crate::keys::{MixKeys, Scheme};
+use crate::keys::MixKeys;
 use interplane::channel::Channel;
 use listen::ListenError;
 use std::net::SocketAddr;
@@ -28,7 +28,7 @@ impl Node {
     pub(super) fn find_or_make_plane(&self, socket: &Path) -> Result<Started, StartError> {
         let (setup, link_key) = (self.setup(), &self.link.private);
         let scheme =
-            Scheme::of_geometry(&self.config.geometry).map_err(|error| StartError::Authorities(error.to_string()))?;
+            sphinx::Scheme::of(&self.config.geometry).map_err(|error| StartError::Authorities(error.to_string()))?;
         let mut mix_keys = MixKeys::new(scheme);
         let bad_key = |error| StartError::Scheme { what: "mix key", error };
         let addresses = self.listen_addresses()?;
