@@ -2,6 +2,7 @@
 //! wins.
 
 use super::DirectoryOptions;
+use super::codes;
 use super::session::{Caller, Dialler, ExchangeError};
 use crate::logging::Log;
 use crypto_simd::random::OsRandom;
@@ -134,7 +135,7 @@ pub async fn fetch_once(
 
 fn consensus_of(answer: &Command<'_>) -> Option<(Option<ConsensusCode>, Vec<u8>)> {
     match answer {
-        Command::Consensus { error_code, payload } => Some((ConsensusCode::from_wire(*error_code), payload.to_vec())),
+        Command::Consensus { error_code, payload } => Some((codes::of_consensus(*error_code), payload.to_vec())),
         _ => None,
     }
 }

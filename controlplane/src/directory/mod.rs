@@ -3,6 +3,7 @@
 //!
 //! One task owns all state; uploads and fetches run beside it and report back over a channel.
 
+mod codes;
 pub mod fetch;
 pub mod session;
 
@@ -11,7 +12,7 @@ use crate::logging::Log;
 use crypto_simd::random::OsRandom;
 use crypto_simd::schemes::SignatureSigningKey;
 use fetch::Fetched;
-use pki::authority::{Authorities, DescriptorCode, DocumentVerifier};
+use pki::authority::{Authorities, DocumentVerifier};
 use pki::descriptor::{LoopStats, MixDescriptor, OwnProfile, SignedUpload};
 use pki::document::Consensus;
 use pki::neighbours::{NeighbourMap, OwnNode};
@@ -271,7 +272,7 @@ impl<P: Plane> Directory<P> {
             let command = Command::PostDescriptor { epoch: epoch.0, payload: &payload };
             let target = &options.authorities.list()[authority];
             let take = |answer: &Command<'_>| match answer {
-                Command::PostDescriptorStatus { error_code } => DescriptorCode::from_wire(*error_code),
+                Command::PostDescriptorStatus { error_code } => codes::of_post(*error_code),
                 _ => None,
             };
             let exchange = options.dialler.exchange(target, &options.caller, &command, take);
