@@ -4,8 +4,8 @@
 use super::aead::library;
 use crate::authentic::OpenError;
 use crate::dispatch::kernels;
-pub use crate::kernels::chacha20poly1305::FrameHeader;
-use crate::kernels::chacha20poly1305::{FrameStart, Kernel, nonce_of, open_header, seal_header};
+pub use crate::kernels::chacha20poly1305::{FrameHeader, nonce_of};
+use crate::kernels::chacha20poly1305::{FrameStart, Kernel, open_header, seal_header};
 use zeroize::Zeroize;
 
 /// The key after `key` (wire.md 2.4): the first half of block 1 under the last nonce.

@@ -12,7 +12,7 @@ use crate::authentic::{OpenError, equal};
 pub type FrameHeader = [u8; 4];
 
 /// The nonce of a counter (wire.md 2.3).
-pub(crate) fn nonce_of(counter: u64) -> [u8; 12] {
+pub fn nonce_of(counter: u64) -> [u8; 12] {
     let mut nonce = [0; 12];
     nonce[4..].copy_from_slice(&counter.to_le_bytes());
     nonce

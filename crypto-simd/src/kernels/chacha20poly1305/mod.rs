@@ -23,8 +23,8 @@ use blocks::BLOCK_BYTES;
 use chacha20::Place;
 #[cfg(test)]
 use chacha20::place;
-pub use frame::FrameHeader;
-pub(crate) use frame::{FrameStart, nonce_of, open_header, seal_header};
+pub use frame::{FrameHeader, nonce_of};
+pub(crate) use frame::{FrameStart, open_header, seal_header};
 use poly1305::Poly1305;
 
 /// Blocks of a frame that are no keystream of its body.
