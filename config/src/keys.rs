@@ -15,6 +15,7 @@ use crate::schemes::{KemScheme, SignatureScheme};
 use crypto_simd::pem::{self, PemError};
 use crypto_simd::random::Random;
 use crypto_simd::schemes::SchemeError;
+use secret_memory::within;
 use std::io;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -126,12 +127,12 @@ fn io_remedy(error: &io::Error) -> &'static str {
 
 /// Reads the identity pair `identity.{private,public}.pem`, or makes it when neither file exists.
 pub fn identity(dir: &DataDir, scheme: SignatureScheme, random: &mut dyn Random) -> Result<KeyPair, KeyError> {
-    read_or_create(dir, &PairFiles::new(dir.path(), "identity"), &scheme, random)
+    within(|| read_or_create(dir, &PairFiles::new(dir.path(), "identity"), &scheme, random))
 }
 
 /// Reads the link pair `link.{private,public}.pem`, or makes it when neither file exists.
 pub fn link(dir: &DataDir, scheme: KemScheme, random: &mut dyn Random) -> Result<KeyPair, KeyError> {
-    read_or_create(dir, &PairFiles::new(dir.path(), "link"), &scheme, random)
+    within(|| read_or_create(dir, &PairFiles::new(dir.path(), "link"), &scheme, random))
 }
 
 /// What making and reading a pair needs to know of its scheme.

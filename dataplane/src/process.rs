@@ -29,6 +29,7 @@ use interplane::setup::Setup;
 use interplane::snapshot::Snapshot;
 use pki::Epoch;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use secret_memory::within;
 use sphinx::MixKey;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -274,6 +275,8 @@ impl Work {
                 .map_err(|error| ProcessError::Key { what: "geometry", reason: error.to_string() })?;
             let ending = ending.clone();
             let start = move || {
+                // Keys pass over the shard's stack while it works with them.
+                secret_memory::protect_stack();
                 move |io: &mut glommio::GlommioIo| {
                     if ending.load(Ordering::Acquire) {
                         shard.shut_down(io);
@@ -325,15 +328,11 @@ impl Work {
     fn load_keys(&mut self, epochs: Vec<Epoch>, attachments: Vec<(Descriptor, OwnedFd)>) -> Result<(), ProcessError> {
         let mut incoming = Held::new(attachments);
         let secrets = Secrets::open(incoming.get(&Descriptor::Secrets)?)?;
-        let locked = secrets.is_locked();
         let refused = |what, error: &dyn std::fmt::Display| ProcessError::Key { what, reason: error.to_string() };
         let facts = self.shared.facts();
         let link_key = match &self.keys.link_key {
             Some(key) => key.clone(),
-            None => facts
-                .kem()
-                .load(secrets.link_private_key.expose())
-                .map(Arc::from)
+            None => within(|| facts.kem().load(secrets.link_private_key.expose()).map(Arc::from))
                 .map_err(|error| refused("link key", &error))?,
         };
         let mut mix_keys = Vec::new();
@@ -343,12 +342,14 @@ impl Work {
                 continue;
             }
             let set = ReplaySet::attach(incoming.get(&Descriptor::ReplaySet { epoch: *epoch })?)?;
-            let key = MixKey::new(&facts.geometry, private.expose()).map_err(|error| refused("mix key", &error))?;
-            mix_keys.push(EpochKey { epoch: *epoch, key: Arc::new(key), replays: Arc::new(set) });
+            let key = within(|| MixKey::new(&facts.geometry, private.expose()).map(Arc::new))
+                .map_err(|error| refused("mix key", &error))?;
+            mix_keys.push(EpochKey { epoch: *epoch, key, replays: Arc::new(set) });
         }
         self.keys = KeyRing { link_key: Some(link_key), mix_keys };
         let number = self.shared.publish_keys(self.keys.clone());
         self.held.take_keys(&epochs, &mut incoming);
+        let locked = secrets.is_locked() && secret_memory::protection().locked;
         self.announced_keys = Some((number, epochs, locked));
         self.wake_all();
         Ok(())

@@ -5,7 +5,8 @@
 //! | [`facts`] | what is fixed for the life of the data plane |
 //! | [`directory`] | documents as this node sees them, and the owner of each outgoing destination |
 //! | [`keys`] | loaded mix keys with their replay sets, and the link key |
-//! | [`port`] | where a shard is reached by the others: queues, parked flag, orders |
+//! | [`port`] | where a shard is reached by the others: queues, orders |
+//! | `parking` | how a shard goes to sleep without missing anything |
 //! | [`sessions`] | who is connected: of two connections of one peer the newer one stays |
 //!
 //! The attach thread makes one [`Shared`], gives an `Arc` of it to each [`Shard`](crate::shard::Shard) and publishes
@@ -16,6 +17,7 @@
 pub mod directory;
 pub mod facts;
 pub mod keys;
+mod parking;
 pub mod port;
 pub mod sessions;
 
@@ -101,12 +103,12 @@ impl Shared {
     /// other shards.
     #[must_use]
     pub fn unpark(&self, shard: usize) -> bool {
-        self.ports.get(shard).is_some_and(Port::unpark)
+        self.ports.get(shard).is_some_and(|port| port.parking.unpark())
     }
 
     /// Whether the shard says that it sleeps: its heartbeat may then stand still.
     pub fn is_parked(&self, shard: usize) -> bool {
-        self.ports.get(shard).is_some_and(Port::is_parked)
+        self.ports.get(shard).is_some_and(|port| port.parking.is_parked())
     }
 
     pub(crate) fn is_closing(&self) -> bool {

@@ -10,6 +10,7 @@
 //! must be dropped: whether it is new cannot be known later.
 
 mod keyed;
+mod probe;
 #[cfg(test)]
 mod tests;
 
@@ -192,15 +193,7 @@ impl ReplaySet {
 
     /// [`Self::contains`] for a tag that was located in this set.
     pub fn contains_at(&self, place: Place) -> bool {
-        for slot in self.probe(place) {
-            // Slots are independent words that change once, so no order between them matters.
-            match slot.load(Ordering::Relaxed) {
-                0 => return false,
-                found if found == place.fingerprint => return true,
-                _ => {}
-            }
-        }
-        false
+        probe::contains(self.probe(place), place.fingerprint)
     }
 
     /// Inserts the tag, and tells whether it was new: of all callers with one tag, in all processes, exactly one gets
@@ -211,22 +204,11 @@ impl ReplaySet {
 
     /// [`Self::insert`] for a tag that was located in this set.
     pub fn insert_at(&self, place: Place) -> Insert {
-        for slot in self.probe(place) {
-            let mut found = slot.load(Ordering::Relaxed);
-            if found == 0 {
-                match slot.compare_exchange(0, place.fingerprint, Ordering::Relaxed, Ordering::Relaxed) {
-                    Ok(_) => {
-                        self.count(place).fetch_add(1, Ordering::Relaxed);
-                        return Insert::New;
-                    }
-                    Err(other) => found = other,
-                }
-            }
-            if found == place.fingerprint {
-                return Insert::Seen;
-            }
+        let inserted = probe::insert(self.probe(place), place.fingerprint);
+        if inserted == Insert::New {
+            self.count(place).fetch_add(1, Ordering::Relaxed);
         }
-        Insert::Full
+        inserted
     }
 
     /// How full the set is. A crash between an insertion and its counting can lose single counts.

@@ -35,6 +35,10 @@ enum Command {
     Dataplane(commands::dataplane::Arguments),
 }
 
+/// Secrets get pages of their own; all else comes from the system's allocator.
+#[global_allocator]
+static ALLOCATOR: secret_memory::SecretAllocator = secret_memory::SecretAllocator;
+
 fn main() -> ExitCode {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let arguments = match Arguments::try_parse_from(by_program_name(std::env::args_os().collect())) {

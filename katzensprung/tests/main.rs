@@ -5,10 +5,12 @@
 //! | `bad_input` | what an operator can get wrong: exit status 1, one clear line, nothing overwritten |
 //! | `commands` | what the subcommands do when all is well |
 //! | `lifecycle` | start, stop, crashes of either process, and what the authority sees of them |
+//! | `secrets` | where private keys lie in the memory of both processes |
 //! | `support` | the program, a node's folder, the authority and the neighbours |
 #![allow(missing_docs, reason = "a test binary has no public interface")]
 
 mod bad_input;
 mod commands;
 mod lifecycle;
+mod secrets;
 mod support;

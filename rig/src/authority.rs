@@ -67,11 +67,11 @@ impl State {
             let answer = match set.parse(&request).map_err(|error| error.to_string())? {
                 Command::GetConsensus { epoch, .. } => {
                     let (error_code, payload) = self.consensus(Epoch(epoch))?;
-                    session.send(&set, &Command::Consensus { error_code, payload: &payload })
+                    session.send(&Command::Consensus { error_code, payload: &payload })
                 }
                 Command::PostDescriptor { epoch, payload } => {
                     let error_code = self.post(Epoch(epoch), payload);
-                    session.send(&set, &Command::PostDescriptorStatus { error_code })
+                    session.send(&Command::PostDescriptorStatus { error_code })
                 }
                 other => Err(format!("{:?} is not for an authority", other.id())),
             };

@@ -252,7 +252,7 @@ impl Report {
     }
 
     pub(super) fn set_answers(&mut self, answers: Answers) {
-        self.calls = answers.up_us.len();
+        self.calls = answers.made;
         self.calls_failed = answers.failed;
         self.call_failure = answers.first_failure;
         self.answered_ms = Latency::of(&answers.answered_us);

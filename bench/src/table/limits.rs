@@ -40,10 +40,9 @@ impl Limit {
         Self::Ratio { must, aim: None }
     }
 
-    /// The verdict about a row with that ratio and those cycles per byte, as they are shown. What was not measured is
-    /// missed.
+    /// The verdict about a row with that ratio and those cycles per byte, as they were measured: what is a little less
+    /// than a limit misses it although both look the same when they are rounded. What was not measured is missed.
     pub fn verdict(self, ratio: Option<f64>, cycles_per_byte: Option<f64>) -> Verdict {
-        let (ratio, cycles_per_byte) = (ratio.map(two_decimals), cycles_per_byte.map(two_decimals));
         match self {
             Self::Ratio { must, aim } => match ratio {
                 Some(ratio) if aim.is_some_and(|aim| ratio >= aim) => Verdict::Aim,
@@ -56,10 +55,6 @@ impl Limit {
             },
         }
     }
-}
-
-fn two_decimals(value: f64) -> f64 {
-    (value * 100.0).round() / 100.0
 }
 
 /// The two classes of machine that have limits.

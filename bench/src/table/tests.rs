@@ -200,12 +200,13 @@ fn each_class_has_its_limits() {
 fn verdicts() {
     let ratio = Limit::Ratio { must: 2.0, aim: Some(3.0) };
     assert_eq!(ratio.verdict(Some(3.0), None), Verdict::Aim);
-    assert_eq!(ratio.verdict(Some(1.996), None), Verdict::Met, "shown as 2.00");
-    assert_eq!(ratio.verdict(Some(1.994), None), Verdict::Missed);
+    assert_eq!(ratio.verdict(Some(2.0), None), Verdict::Met);
+    assert_eq!(ratio.verdict(Some(1.999), None), Verdict::Missed, "shown as 2.00");
+    assert_eq!(ratio.verdict(Some(2.999), None), Verdict::Met, "shown as 3.00");
     assert_eq!(ratio.verdict(None, Some(0.1)), Verdict::Missed);
     let bytes = Limit::CyclesPerByte { must: 0.36 };
     assert_eq!(bytes.verdict(None, Some(0.36)), Verdict::Met);
-    assert_eq!(bytes.verdict(Some(9.0), Some(0.37)), Verdict::Missed);
+    assert_eq!(bytes.verdict(Some(9.0), Some(0.3601)), Verdict::Missed);
 }
 
 #[test]

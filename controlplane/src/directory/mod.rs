@@ -19,6 +19,7 @@ use pki::neighbours::{NeighbourMap, OwnNode};
 use pki::policy::View;
 use pki::publish::{Action, StoredUpload, UploadAnswer, UploadOutcome, Worker};
 use pki::{Epoch, EpochClock, EpochTime};
+use secret_memory::within;
 use serde::{Deserialize, Serialize};
 use session::{Caller, Dialler};
 use std::collections::BTreeMap;
@@ -254,7 +255,7 @@ impl<P: Plane> Directory<P> {
         let mix_keys = mix_keys.into_iter().map(|(epoch, key)| (Epoch(epoch), key)).collect();
         let descriptor = MixDescriptor::of_node(own, profile, epoch, &mix_keys).map_err(|error| error.to_string())?;
         let stats = LoopStats { epoch, mix_identity_hash: Some(descriptor.id()), segment_ratios: None };
-        SignedUpload::sign(descriptor, stats, self.options.identity.as_ref(), &mut OsRandom)
+        within(|| SignedUpload::sign(descriptor, stats, self.options.identity.as_ref(), &mut OsRandom))
             .map(|upload| Arc::from(upload.encode()))
             .map_err(|error| error.to_string())
     }

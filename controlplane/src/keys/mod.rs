@@ -4,6 +4,7 @@
 
 use crypto_simd::random::Random;
 use crypto_simd::schemes::SchemeError;
+use secret_memory::within;
 use sphinx::Scheme;
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
@@ -33,11 +34,13 @@ impl MixKeys {
 
     /// Takes over keys that a data plane holds. A key that is there already stays.
     pub fn adopt(&mut self, keys: impl IntoIterator<Item = (u64, Zeroizing<Vec<u8>>)>) -> Result<(), SchemeError> {
-        for (epoch, private) in keys {
-            let public = self.scheme.public_key(&private)?;
-            self.pairs.entry(epoch).or_insert(MixKeyPair { private, public });
-        }
-        Ok(())
+        within(|| {
+            for (epoch, private) in keys {
+                let public = self.scheme.public_key(&private)?;
+                self.pairs.entry(epoch).or_insert(MixKeyPair { private, public });
+            }
+            Ok(())
+        })
     }
 
     /// Makes the missing keys of `first` and the two epochs after it. Says whether any was made.
@@ -47,9 +50,11 @@ impl MixKeys {
             if self.pairs.contains_key(&epoch) {
                 continue;
             }
-            let private = self.scheme.generate(random);
-            let public = self.scheme.public_key(&private)?;
-            self.pairs.insert(epoch, MixKeyPair { private, public });
+            let pair = within(|| {
+                let private = self.scheme.generate(random);
+                self.scheme.public_key(&private).map(|public| MixKeyPair { private, public })
+            })?;
+            self.pairs.insert(epoch, pair);
             made = true;
         }
         Ok(made)

@@ -39,6 +39,9 @@ use role::NodeRole;
 
 const MODULE: &str = "server";
 
+const UNLOCKED: &str = "private keys cannot be locked in memory and may reach the swap: raise the limit of locked \
+    memory (LimitMEMLOCK=8M in a systemd unit, `ulimit -l 8192` in a shell), or turn swap off";
+
 /// Runs a node until it is told to stop.
 pub fn run(config: ServerConfig) -> Result<(), StartError> {
     let role = NodeRole::of(&config.role)?;
@@ -56,6 +59,9 @@ pub fn run(config: ServerConfig) -> Result<(), StartError> {
     for finding in identity.findings.iter().chain(&link.findings) {
         log.warning(MODULE, finding);
     }
+    if !secret_memory::protection().locked {
+        log.warning(MODULE, UNLOCKED);
+    }
     if config.debug.generate_only {
         return Ok(());
     }
@@ -66,7 +72,8 @@ pub fn run(config: ServerConfig) -> Result<(), StartError> {
         log.warning(MODULE, "Server.PersistMixKeysOnShutdown is not in this version yet: a stop forgets the mix keys");
     }
     let node = Node { config, role, clock, log, identity, link };
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(node.serve(&data_dir))
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().on_thread_start(secret_memory::protect_stack).build()?.block_on(node.serve(&data_dir))
 }
 
 struct Node {

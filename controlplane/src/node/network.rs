@@ -8,6 +8,7 @@ use pki::VerifyingKey;
 use pki::authority::{Authorities, Authority};
 use pki::descriptor::OwnProfile;
 use pki::neighbours::OwnNode;
+use secret_memory::within;
 use std::collections::BTreeMap;
 use std::net::ToSocketAddrs;
 use std::sync::Arc;
@@ -23,15 +24,12 @@ impl Node {
             link_key: self.link.public.clone(),
             role: self.role.listed_as(),
         };
-        let identity = config
-            .pki_signature_scheme
-            .load(&self.identity.private)
+        let identity = within(|| config.pki_signature_scheme.load(&self.identity.private))
             .map_err(|error| StartError::Scheme { what: "identity.private.pem", error })?;
-        let link = config
-            .wire_kem
-            .load(&self.link.private)
+        let link = within(|| config.wire_kem.load(&self.link.private))
             .map_err(|error| StartError::Scheme { what: "link.private.pem", error })?;
-        let caller = Caller { link_key: Arc::from(link), additional_data: pki::hash(&own.identity_key).to_vec() };
+        let caller =
+            Caller { link_key: within(|| Arc::from(link)), additional_data: pki::hash(&own.identity_key).to_vec() };
         Ok(DirectoryOptions {
             clock: self.clock,
             authorities: Arc::new(authorities(config)?),
@@ -39,7 +37,7 @@ impl Node {
             dialler: dialler(config),
             profile: OwnProfile { addresses: advertised(config)?, ..OwnProfile::default() },
             own,
-            identity: Arc::from(identity),
+            identity: within(|| Arc::from(identity)),
             caller,
         })
     }

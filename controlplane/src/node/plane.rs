@@ -19,6 +19,7 @@ use pki::Epoch;
 use pki::policy::View;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process};
+use secret_memory::within;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -397,7 +398,7 @@ impl DataPlane {
 }
 
 fn mix_keys(secrets: &Secrets) -> PrivateMixKeys {
-    secrets.mix_keys.iter().map(|(epoch, key)| (epoch.0, Zeroizing::new(key.expose().to_vec()))).collect()
+    within(|| secrets.mix_keys.iter().map(|(epoch, key)| (epoch.0, Zeroizing::new(key.expose().to_vec()))).collect())
 }
 
 fn stored(fd: &OwnedFd) -> Result<Stored, MemoryError> {

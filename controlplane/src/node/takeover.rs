@@ -7,6 +7,7 @@ use crate::directory::{Plane, Stored};
 use crate::keys::MixKeys;
 use interplane::channel::Channel;
 use listen::ListenError;
+use secret_memory::within;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -35,7 +36,8 @@ impl Node {
         let (mut inheritance, mut replaced) = (Inheritance::default(), None);
         if let Some((channel, Some(handed_back))) = plane::greet(socket)? {
             if handed_back.works_as(&setup, &addresses, link_key) {
-                let (plane, keys, stored) = DataPlane::adopt(handed_back, link_key.clone(), self.log.clone())?;
+                let (plane, keys, stored) =
+                    DataPlane::adopt(handed_back, within(|| link_key.clone()), self.log.clone())?;
                 mix_keys.adopt(keys).map_err(bad_key)?;
                 self.log.notice(MODULE, "going on with the data plane that is at work");
                 return Ok(Started { plane: share(plane), resumed: Some(channel), mix_keys, stored });
@@ -46,8 +48,8 @@ impl Node {
         }
         let listeners = listen::bind_all(&addresses, std::mem::take(&mut inheritance.listeners))?;
         let stored = std::mem::take(&mut inheritance.stored);
-        let mut plane =
-            DataPlane::new(setup, link_key.clone(), listeners, self.log.clone()).map_err(PlaneError::from)?;
+        let link_key = within(|| link_key.clone());
+        let mut plane = DataPlane::new(setup, link_key, listeners, self.log.clone()).map_err(PlaneError::from)?;
         // Only now that nothing can fail any more.
         if let Some(channel) = replaced {
             self.log.notice(MODULE, "the configuration has changed: replacing the data plane that is at work");

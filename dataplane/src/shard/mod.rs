@@ -159,7 +159,7 @@ impl Shard {
 
     /// One round.
     pub fn poll(&mut self, io: &mut impl Io) -> Next {
-        if !self.port().awake() && std::mem::take(&mut self.is_parked) {
+        if !self.port().parking.awake() && std::mem::take(&mut self.is_parked) {
             self.account.count(Counter::WAKES);
         }
         self.is_parked = false;
@@ -254,10 +254,10 @@ impl Shard {
         }
         let starved_until = if is_starved { self.now + STARVED_SLEEP } else { Instant::NEVER };
         let until = expiry.min(self.housekeeping_at).min(starved_until);
-        self.port().park(until);
+        self.port().parking.park(until);
         // Whoever brought something before the flag was up did not wake this shard.
         if self.port().has_work() || self.has_news() || has_surplus() {
-            self.port().awake();
+            self.port().parking.awake();
             return Next::Busy;
         }
         self.update_gauges();

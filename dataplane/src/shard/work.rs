@@ -62,7 +62,7 @@ impl Shard {
                     return;
                 }
             }
-            let sleeper = (0..self.shared.ports().len()).find(|shard| self.shared.ports()[*shard].unpark());
+            let sleeper = (0..self.shared.ports().len()).find(|shard| self.shared.ports()[*shard].parking.unpark());
             if let Some(shard) = sleeper {
                 io.wake(shard);
             }
@@ -159,7 +159,7 @@ impl Shard {
         };
         match port.inbox.push(slot) {
             Ok(()) => {
-                if port.unpark_for(due) {
+                if port.parking.unpark_for(due) {
                     io.wake(owner);
                 }
             }
@@ -193,7 +193,7 @@ impl Shard {
         };
         match port.inbox.push(slot) {
             Ok(()) => {
-                if port.unpark_for(Instant::default()) {
+                if port.parking.unpark_for(Instant::default()) {
                     io.wake(owner);
                 }
             }

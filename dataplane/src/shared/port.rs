@@ -1,14 +1,14 @@
 //! Where a shard is reached by the others.
 
+use super::parking::Parking;
 use super::{Facts, lock};
 use crate::io::ConnId;
 use crate::packet::batch::Batch;
 use crate::packet::pool::{KeyHint, Slot};
-use crate::time::Instant;
 use crossbeam::queue::ArrayQueue;
 use crossbeam::utils::CachePadded;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 /// Full batches that wait for an idle shard.
 pub const SURPLUS_BATCHES: usize = 2;
@@ -36,8 +36,8 @@ pub struct Port {
     pub(crate) connections: CachePadded<AtomicUsize>,
     pub(crate) applied_serial: CachePadded<AtomicU64>,
     pub(crate) applied_keys: AtomicU64,
-    parked: CachePadded<AtomicBool>,
-    next_expiry: AtomicU64,
+    /// Whether the shard sleeps, and who wakes it.
+    pub(crate) parking: Parking,
     hints: Box<[AtomicU8]>,
     has_orders: CachePadded<AtomicBool>,
     orders: Mutex<Vec<Order>>,
@@ -52,44 +52,11 @@ impl Port {
             connections: CachePadded::default(),
             applied_serial: CachePadded::default(),
             applied_keys: AtomicU64::default(),
-            parked: CachePadded::default(),
-            next_expiry: AtomicU64::new(u64::MAX),
+            parking: Parking::new(),
             hints: (0..HINTS).map(|_| AtomicU8::default()).collect(),
             has_orders: CachePadded::default(),
             orders: Mutex::default(),
         }
-    }
-
-    /// Says that the shard is about to sleep until `next_expiry` at the latest. The shard must look at its queues once
-    /// more afterwards: whoever filled them before did not see the flag.
-    pub(crate) fn park(&self, next_expiry: Instant) {
-        self.next_expiry.store(next_expiry.0, Ordering::Relaxed);
-        self.parked.store(true, Ordering::Release);
-        fence(Ordering::SeqCst);
-    }
-
-    /// Says that the shard is awake; true if it was not woken by anybody.
-    pub(crate) fn awake(&self) -> bool {
-        self.parked.load(Ordering::Relaxed) && self.parked.swap(false, Ordering::Relaxed)
-    }
-
-    pub(crate) fn is_parked(&self) -> bool {
-        self.parked.load(Ordering::Relaxed)
-    }
-
-    /// True if the shard was parked: the caller is the one to wake it.
-    pub(crate) fn unpark(&self) -> bool {
-        fence(Ordering::SeqCst);
-        self.parked.load(Ordering::Relaxed) && self.parked.swap(false, Ordering::AcqRel)
-    }
-
-    /// [`Port::unpark`] for a packet that went into the inbox: a shard that wakes up early enough by itself is let
-    /// sleep.
-    pub(crate) fn unpark_for(&self, due: Instant) -> bool {
-        fence(Ordering::SeqCst);
-        self.parked.load(Ordering::Acquire)
-            && due.0 < self.next_expiry.load(Ordering::Relaxed)
-            && self.parked.swap(false, Ordering::AcqRel)
     }
 
     pub(crate) fn order(&self, order: Order) {

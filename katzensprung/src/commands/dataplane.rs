@@ -12,5 +12,6 @@ pub struct Arguments {
 
 /// Runs until the control plane says stop.
 pub fn run(arguments: &Arguments) -> Result<(), String> {
-    dataplane::process::run(&arguments.socket).map_err(|error| error.to_string())
+    let run = || dataplane::process::run(&arguments.socket).map_err(|error| error.to_string());
+    super::with_secrets(run)
 }

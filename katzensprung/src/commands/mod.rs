@@ -26,3 +26,10 @@ pub fn version() -> &'static str {
 pub fn findings_text(findings: &[Finding]) -> String {
     findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  ")
 }
+
+/// Runs a process that holds private keys: nobody may look into it, and they lie on locked pages and stacks.
+fn with_secrets(work: impl FnOnce() -> Result<(), String> + Send) -> Result<(), String> {
+    secret_memory::harden()
+        .and_then(|()| secret_memory::with_protected_stack("node", work))
+        .unwrap_or_else(|error| Err(format!("cannot protect private keys in memory: {error}")))
+}

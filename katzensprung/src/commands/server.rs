@@ -36,5 +36,6 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
     }
     let mut config = loaded.config;
     config.debug.generate_only |= arguments.generate_only;
-    controlplane::node::run(config).map_err(|error| format!("failed to spawn server instance: {error}"))
+    let run = || controlplane::node::run(config);
+    super::with_secrets(|| run().map_err(|error| format!("failed to spawn server instance: {error}")))
 }

@@ -1,0 +1,163 @@
+//! Where private keys lie in the memory of the running processes: on locked pages that no dump holds, or nowhere.
+
+use crate::support::site::{SOON, Site};
+use crypto_simd::pem;
+use interplane::secret::Secrets;
+use rustix::process::Pid;
+use shake::{ExtendableOutput, Shake256, Update, XofReader};
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::time::Duration;
+
+/// An epoch that the test does not outlive.
+const LONG: Duration = Duration::from_secs(40);
+/// Of each key, what is looked for: the seed of those that have one.
+const NEEDLE_BYTES: usize = 32;
+const CHUNK_BYTES: usize = 1 << 20;
+
+struct Needle {
+    name: String,
+    bytes: Vec<u8>,
+    is_private: bool,
+}
+
+/// A place where a needle was found.
+struct Found {
+    mapping: String,
+    is_locked: bool,
+    is_dumped: bool,
+}
+
+#[test]
+fn private_keys_lie_on_locked_pages_that_no_dump_holds_or_nowhere() {
+    let site = Site::new(LONG);
+    let authority = site.start_authority();
+    let mut node = site.start_node();
+    let mut traffic = site.link();
+    let epoch = site.next_epoch();
+    let descriptor = authority.wait_for_post(epoch, SOON).descriptor();
+    let packets = traffic.packets(&descriptor, epoch, 100);
+    traffic.pass(&packets);
+
+    let data_plane = site.wait_for_data_plane(None);
+    let mut needles = key_files(&site);
+    needles.extend(mix_keys(node.pid()));
+    // Identity, link, and the mix keys of three epochs.
+    assert!(needles.iter().filter(|needle| needle.is_private).count() >= 5);
+    let is_locked = !site.log().contains("private keys cannot be locked");
+    for (process, pid) in [("control plane", node.pid()), ("data plane", data_plane)] {
+        let mut private_places = 0;
+        for needle in &needles {
+            let places = find(pid, &needle.bytes);
+            if !needle.is_private {
+                continue;
+            }
+            private_places += places.len();
+            for place in places {
+                let is_kept = !place.is_dumped && (place.is_locked || !is_locked);
+                let Found { mapping, is_locked, is_dumped } = place;
+                assert!(is_kept, "{process}: {} at {mapping}: {is_locked}, {is_dumped}", needle.name);
+            }
+        }
+        assert!(private_places > 0, "{process}: the search finds no key at all");
+        let limits = fs::read_to_string(format!("/proc/{}/limits", pid.as_raw_nonzero())).expect("the process runs");
+        let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("a limit");
+        assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
+    }
+    let public = needles.iter().find(|needle| !needle.is_private).expect("a public key");
+    let open = find(node.pid(), &public.bytes);
+    assert!(open.iter().any(|place| place.is_dumped), "the search sees ordinary memory");
+    if !is_locked {
+        println!("NOT TESTED ON THIS HOST: it locks no memory, and the log says so");
+    }
+    node.stop();
+    site.is_quiet();
+}
+
+/// The keys of DataDir.
+fn key_files(site: &Site) -> Vec<Needle> {
+    let mut needles = Vec::new();
+    for (name, scheme) in [("identity", testnet::network::SIGNATURE_SCHEME), ("link", testnet::network::WIRE_KEM)] {
+        for (half, label) in [("private", pem::private_key_type(scheme)), ("public", pem::public_key_type(scheme))] {
+            let file = format!("{name}.{half}.pem");
+            let text = fs::read_to_string(site.folder.data(&file)).expect("a key file");
+            let bytes = pem::decode(&text, &label).expect("a key");
+            let is_private = half == "private";
+            let mut add = |name: String, bytes: &[u8]| needles.push(Needle { name, bytes: bytes.to_vec(), is_private });
+            if is_private && name == "link" {
+                // X-Wing: the public key, then the seed, from which ML-KEM's two and X25519's key are made.
+                let seed = &bytes[bytes.len() - NEEDLE_BYTES..];
+                let mut parts = [0; 3 * NEEDLE_BYTES];
+                let mut expander = Shake256::default();
+                expander.update(seed);
+                expander.finalize_xof().read(&mut parts);
+                add(format!("{file}, seed"), seed);
+                parts.chunks(NEEDLE_BYTES).for_each(|part| add(format!("{file}, a part"), part));
+            } else {
+                add(file, &bytes[..NEEDLE_BYTES]);
+            }
+        }
+    }
+    needles
+}
+
+/// The mix keys, from the memfd in which they cross between the planes.
+fn mix_keys(pid: Pid) -> Vec<Needle> {
+    let mut needles = Vec::new();
+    for entry in fs::read_dir(format!("/proc/{}/fd", pid.as_raw_nonzero())).expect("the process runs").flatten() {
+        let target = fs::read_link(entry.path()).unwrap_or_default();
+        if !target.to_string_lossy().contains("memfd:secrets") {
+            continue;
+        }
+        let file = OpenOptions::new().read(true).write(true).open(entry.path()).expect("a memfd");
+        let Ok(secrets) = Secrets::open(&file) else { continue };
+        needles.extend(secrets.mix_keys.iter().map(|(epoch, key)| Needle {
+            name: format!("mix key of {}", epoch.0),
+            bytes: key.expose()[..NEEDLE_BYTES].to_vec(),
+            is_private: true,
+        }));
+    }
+    needles
+}
+
+/// All places of `needle` in the memory of a process.
+fn find(pid: Pid, needle: &[u8]) -> Vec<Found> {
+    let folder = format!("/proc/{}", pid.as_raw_nonzero());
+    let memory = File::open(format!("{folder}/mem")).expect("the process can be looked into");
+    let smaps = fs::read_to_string(format!("{folder}/smaps")).expect("the process runs");
+    let (mut found, mut mapping) = (Vec::new(), "");
+    for line in smaps.lines() {
+        if let Some(flags) = line.strip_prefix("VmFlags:") {
+            let has = |flag| flags.split_whitespace().any(|found| found == flag);
+            // Fingerprints of packets: hundreds of megabytes that were never touched.
+            if has("rd") && !mapping.contains("replay") {
+                let places = count(&memory, mapping, needle);
+                found.extend((0..places).map(|_| Found {
+                    mapping: mapping.to_owned(),
+                    is_locked: has("lo"),
+                    is_dumped: !has("dd"),
+                }));
+            }
+        } else if line.split(' ').next().is_some_and(|range| range.contains('-')) {
+            mapping = line;
+        }
+    }
+    found
+}
+
+/// How often `needle` stands in a mapping.
+fn count(memory: &File, mapping: &str, needle: &[u8]) -> usize {
+    let range = mapping.split(' ').next().and_then(|range| range.split_once('-')).expect("a range");
+    let address = |text| u64::from_str_radix(text, 16).expect("an address");
+    let (from, to) = (address(range.0), address(range.1));
+    let mut places = 0;
+    let mut chunk = vec![0; CHUNK_BYTES + needle.len() - 1];
+    for at in (from..to).step_by(CHUNK_BYTES) {
+        let bytes = chunk.len().min((to - at) as usize);
+        // Guard pages and the kernel's own mappings cannot be read.
+        let Ok(read) = memory.read_at(&mut chunk[..bytes], at) else { continue };
+        places += chunk[..read].windows(needle.len()).filter(|window| *window == needle).count();
+    }
+    chunk.fill(0);
+    places
+}
