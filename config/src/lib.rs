@@ -27,5 +27,5 @@ pub mod schemes;
 pub mod server;
 
 pub use finding::{Finding, Severity};
-pub use reader::Strictness;
+pub use reader::{Strictness, line_of};
 pub use server::{Loaded, OwnConfig, ServerConfig};

@@ -4,8 +4,9 @@
 
 use crypto_simd::random::Random;
 use crypto_simd::schemes::SchemeError;
+use pki::Epoch;
 use secret_memory::within;
-use sphinx::Scheme;
+pub use sphinx::Scheme;
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
@@ -60,11 +61,11 @@ impl MixKeys {
         Ok(made)
     }
 
-    /// Wipes the keys older than the epoch before `current`. Says whether any went.
-    pub fn prune(&mut self, current: u64) -> bool {
-        let before = self.pairs.len();
-        self.pairs.retain(|&epoch, _| epoch.saturating_add(1) >= current);
-        self.pairs.len() != before
+    /// Wipes the keys of epochs before `before` and, where that is said, of those after `after`. Says whether any went.
+    pub fn prune(&mut self, before: Epoch, after: Option<Epoch>) -> bool {
+        let held = self.pairs.len();
+        self.pairs.retain(|&epoch, _| epoch >= before.0 && after.is_none_or(|after| epoch <= after.0));
+        self.pairs.len() != held
     }
 
     /// The public keys of a descriptor for `first`, or nothing if one of them is missing.

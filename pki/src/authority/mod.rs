@@ -120,6 +120,31 @@ pub enum DescriptorCode {
     Forbidden,
 }
 
+impl ConsensusCode {
+    /// The meaning of a code on the wire.
+    pub fn from_wire(code: u8) -> Option<Self> {
+        Some(match code {
+            0 => Self::Ok,
+            1 => Self::NotFound,
+            2 => Self::Gone,
+            _ => return None,
+        })
+    }
+}
+
+impl DescriptorCode {
+    /// The meaning of a code on the wire.
+    pub fn from_wire(code: u8) -> Option<Self> {
+        Some(match code {
+            0 => Self::Ok,
+            1 => Self::Invalid,
+            2 => Self::Conflict,
+            3 => Self::Forbidden,
+            _ => return None,
+        })
+    }
+}
+
 /// What the authorities said in one pass that brought no document.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Answers {

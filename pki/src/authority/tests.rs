@@ -61,6 +61,15 @@ fn lists_of_authorities() {
 }
 
 #[test]
+fn codes_of_the_wire() {
+    use ConsensusCode::{Gone, NotFound};
+    assert_eq!([0, 1, 2, 3].map(ConsensusCode::from_wire), [Some(ConsensusCode::Ok), Some(NotFound), Some(Gone), None]);
+    use DescriptorCode::{Conflict, Forbidden, Invalid, Ok};
+    let codes = [Some(Ok), Some(Invalid), Some(Conflict), Some(Forbidden), None];
+    assert_eq!([0, 1, 2, 3, 4].map(DescriptorCode::from_wire), codes);
+}
+
+#[test]
 fn delays_between_tries() {
     assert_eq!([0, 1, 2, 3, 4, 5, 6, 99].map(|n| post_retry_delay(n).as_secs()), [2, 2, 4, 8, 16, 20, 20, 20]);
     let mut random = random();
