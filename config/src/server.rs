@@ -41,7 +41,7 @@ pub struct ServerConfig {
     pub pki_signature_scheme: SignatureScheme,
     /// Sizes of the network's packets, checked.
     pub geometry: sphinx::Geometry,
-    /// Addresses.
+    /// Addresses to advertise, to listen on and to serve metrics at.
     pub network: Network,
     /// Absolute path of the folder of keys and state.
     pub data_dir: PathBuf,
@@ -55,7 +55,7 @@ pub struct ServerConfig {
     pub authorities: Vec<Authority>,
     /// Timeouts, queues and switches.
     pub debug: Debug,
-    /// Our own knobs.
+    /// What `katzensprung.toml` beside the file says.
     pub own: OwnConfig,
 }
 

@@ -45,7 +45,7 @@ section! {
     }
 }
 
-/// Our own knobs.
+/// What `katzensprung.toml` says, with defaults where it says nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OwnConfig {
     /// The process that forwards packets.
