@@ -19,7 +19,7 @@ pub use debug::Debug;
 pub use load::{Loaded, Sources, parse};
 pub use network::Network;
 pub use node::{LogDestination, LogLevel, Logging, Management, Shutdown};
-pub use own::OwnConfig;
+pub use own::{Backend, OwnConfig};
 pub use roles::{BuiltIn, BuiltInService, Gateway, PluginService, Role, ServiceNode};
 
 use crate::finding::Finding;
