@@ -9,6 +9,8 @@
 //! | [`directory`] | publishing and fetching: carries out what `pki::publish` decides |
 //! | [`management`] | the management socket |
 //! | [`metrics`] | the Prometheus endpoint |
+//! | [`health`] | what is known of the data plane's health |
+//! | [`selfcheck`] | how many packets a second this host unwraps |
 //! | [`logging`] | the log file |
 #![forbid(unsafe_code)]
 
@@ -19,3 +21,4 @@ pub mod logging;
 pub mod management;
 pub mod metrics;
 pub mod node;
+pub mod selfcheck;

@@ -5,9 +5,10 @@
 mod tests;
 
 use crate::message::Descriptor;
+use crate::socket_path::SocketPath;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{FileType, Mode};
 use rustix::io::{Errno, IoSlice, IoSliceMut, retry_on_intr};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
@@ -16,7 +17,6 @@ use rustix::net::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::mem::MaybeUninit;
-use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -96,8 +96,9 @@ pub struct ChannelListener {
 impl ChannelListener {
     /// Listens at `path`, in place of a data plane that ended.
     pub fn bind(path: &Path, trusted: Trusted) -> Result<Self, ChannelError> {
-        let place = Place::of(path)?;
-        match connect(&place.address) {
+        let short = short(path)?;
+        let address = address(&short)?;
+        match connect(&address) {
             Ok(_) => return Err(ChannelError::AlreadyListening),
             Err(ChannelError::NobodyListens) => {
                 // A socket's file outlives its process. Other files refuse connections too, and stay.
@@ -109,7 +110,7 @@ impl ChannelListener {
             Err(_) => {}
         }
         let socket = socket()?;
-        rustix::net::bind(&socket, &place.address).map_err(os("bind the control socket"))?;
+        rustix::net::bind(&socket, &address).map_err(os("bind the control socket"))?;
         // Users other than the trusted ones get in by mode 666, and out again at once by their credentials.
         let mode = if trusted.uid.is_some() { 0o666 } else { 0o600 };
         rustix::fs::chmod(path, Mode::from_raw_mode(mode)).map_err(os("chmod the control socket"))?;
@@ -158,7 +159,7 @@ impl<M> Received<M> {
 impl Channel {
     /// Connects to the data plane that listens at `path`.
     pub fn connect(path: &Path, trusted: Trusted) -> Result<Self, ChannelError> {
-        let socket = connect(&Place::of(path)?.address)?;
+        let socket = connect(&address(&short(path)?)?)?;
         trusted.check(&socket)?;
         Ok(Self { socket })
     }
@@ -308,27 +309,13 @@ fn decode<M: DeserializeOwned>(bytes: &[u8], fds: Vec<OwnedFd>) -> Result<Receiv
     }
 }
 
-/// A path as socket addresses can hold it: at most 107 bytes.
-struct Place {
-    address: SocketAddrUnix,
-    /// The folder of a longer path, which is reached by its number instead.
-    _folder: Option<OwnedFd>,
+fn short(path: &Path) -> Result<SocketPath, ChannelError> {
+    let what = "the control socket's path";
+    SocketPath::of(path).map_err(|error| os(what)(Errno::from_io_error(&error).unwrap_or(Errno::NAMETOOLONG)))
 }
 
-impl Place {
-    fn of(path: &Path) -> Result<Self, ChannelError> {
-        let failed = os("the control socket's path");
-        match (SocketAddrUnix::new(path), path.parent(), path.file_name()) {
-            (Err(Errno::NAMETOOLONG), Some(folder), Some(name)) => {
-                let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-                let folder =
-                    rustix::fs::open(folder, flags, Mode::empty()).map_err(os("open the control socket's folder"))?;
-                let short = Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(name);
-                Ok(Self { address: SocketAddrUnix::new(short).map_err(failed)?, _folder: Some(folder) })
-            }
-            (address, ..) => Ok(Self { address: address.map_err(failed)?, _folder: None }),
-        }
-    }
+fn address(path: &SocketPath) -> Result<SocketAddrUnix, ChannelError> {
+    SocketAddrUnix::new(path.as_path()).map_err(os("the control socket's path"))
 }
 
 fn socket() -> Result<OwnedFd, ChannelError> {

@@ -17,6 +17,7 @@
 //! | [`replay`] | which packets were seen with a mix key |
 //! | [`poison`] | which packets were in flight when a data plane crashed |
 //! | [`memory`] | memfds: making, sealing, checking, mapping |
+//! | [`socket_path`] | paths of sockets in folders with long names |
 
 pub mod channel;
 pub mod counter;
@@ -31,8 +32,10 @@ pub mod ring;
 pub mod secret;
 pub mod setup;
 pub mod snapshot;
+pub mod socket_path;
 
 pub use counter::{Counter, Counters, Histogram, ShardCounters};
 pub use reason::DropReason;
 pub use replay::{Insert, ReplaySet};
 pub use setup::Setup;
+pub use socket_path::SocketPath;

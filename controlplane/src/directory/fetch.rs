@@ -142,7 +142,7 @@ fn in_words(code: Option<ConsensusCode>) -> &'static str {
     match code {
         Some(ConsensusCode::Ok) => "it has one",
         Some(ConsensusCode::NotFound) => "there is none yet",
-        Some(ConsensusCode::Gone) => "there will never be one",
+        Some(ConsensusCode::Gone) => super::once::NEVER,
         None => "an unknown code",
     }
 }

@@ -26,7 +26,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 
-pub use outside::{Internet, Outside};
+pub use outside::{Internet, Outside, Reached};
 pub use plane::{Held, Plane, Stored};
 pub use status::{DirectoryStatus, EpochCounts};
 

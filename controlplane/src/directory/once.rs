@@ -9,6 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use wire::Command;
 
+/// What [`fetch_once`] says of an authority that has no such epoch.
+pub const NEVER: &str = "there will never be one";
+
 /// Gives the document, or what each authority said when none has it.
 pub async fn fetch_once(
     dialler: &Dialler,
@@ -32,7 +35,7 @@ pub async fn fetch_once(
                 }
             }
             Ok(Ok((Some(ConsensusCode::NotFound), _))) => "it is not there yet".into(),
-            Ok(Ok((Some(ConsensusCode::Gone), _))) => "there will never be one".into(),
+            Ok(Ok((Some(ConsensusCode::Gone), _))) => NEVER.into(),
             Ok(Ok((_, _))) => "an unknown code".into(),
             Ok(Err(error)) => error.to_string(),
             Err(_) => "no answer in time".into(),

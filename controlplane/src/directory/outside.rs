@@ -3,7 +3,8 @@
 use super::session::{Caller, Dialler, ExchangeError};
 use pki::Epoch;
 use pki::authority::{Authority, ConsensusCode, DescriptorCode};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use wire::Command;
 
@@ -32,17 +33,43 @@ pub trait Outside: Clone + Send + Sync + 'static {
     fn anonymous(&self) -> Result<Caller, crypto_simd::schemes::SchemeError>;
 }
 
+/// Whether each authority answered when it was asked last, by its name.
+#[derive(Clone, Debug, Default)]
+pub struct Reached(Arc<Mutex<BTreeMap<String, bool>>>);
+
+impl Reached {
+    fn note(&self, authority: &Authority, answered: bool) {
+        // A map is whole after every insertion, so a panic elsewhere cannot have torn it.
+        let mut reached = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match reached.get_mut(&authority.name) {
+            Some(known) => *known = answered,
+            None => drop(reached.insert(authority.name.clone(), answered)),
+        }
+    }
+
+    /// What is known; authorities that were not asked yet are not there.
+    pub fn by_name(&self) -> BTreeMap<String, bool> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+}
+
 /// The real one.
 #[derive(Clone)]
 pub struct Internet {
     dialler: Dialler,
     node: Arc<Caller>,
+    reached: Reached,
 }
 
 impl Internet {
     /// With the node's own link key and id.
     pub fn new(dialler: Dialler, node: Caller) -> Self {
-        Self { dialler, node: Arc::new(node) }
+        Self { dialler, node: Arc::new(node), reached: Reached::default() }
+    }
+
+    /// Who answered; shared with everything that this does.
+    pub fn reached(&self) -> Reached {
+        self.reached.clone()
     }
 }
 
@@ -57,12 +84,16 @@ impl Outside for Internet {
             Command::PostDescriptorStatus { error_code } => DescriptorCode::from_wire(*error_code),
             _ => None,
         };
-        self.dialler.exchange(authority, &self.node, &command, take).await
+        let outcome = self.dialler.exchange(authority, &self.node, &command, take).await;
+        self.reached.note(authority, outcome.is_ok());
+        outcome
     }
 
     async fn fetch(&self, authority: &Authority, caller: &Caller, epoch: Epoch) -> Result<Document, ExchangeError> {
         let command = Command::GetConsensus { epoch: epoch.0, padded: false };
-        self.dialler.exchange(authority, caller, &command, consensus_of).await
+        let outcome = self.dialler.exchange(authority, caller, &command, consensus_of).await;
+        self.reached.note(authority, outcome.is_ok());
+        outcome
     }
 
     fn anonymous(&self) -> Result<Caller, crypto_simd::schemes::SchemeError> {

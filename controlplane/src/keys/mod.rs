@@ -34,14 +34,16 @@ impl Scheme {
         }
     }
 
-    fn generate(self, random: &mut dyn Random) -> Zeroizing<Vec<u8>> {
+    /// A fresh private key.
+    pub fn generate(self, random: &mut dyn Random) -> Zeroizing<Vec<u8>> {
         match self {
             Self::Nike(scheme) => scheme.generate(random),
             Self::Kem(scheme) => scheme.generate(random),
         }
     }
 
-    fn public_key(self, private: &[u8]) -> Result<Vec<u8>, SchemeError> {
+    /// The public key of a private one.
+    pub fn public_key(self, private: &[u8]) -> Result<Vec<u8>, SchemeError> {
         match self {
             Self::Nike(scheme) => scheme.public_key(private),
             Self::Kem(scheme) => scheme.load(private).map(|key| key.public_key().to_vec()),

@@ -1,20 +1,23 @@
 //! The parts of a node, started in their order and stopped in the other one (server.md 1.7, 1.8).
 
 use super::role::Part;
+use super::setup::descriptors;
 use super::signals::Signals;
 use super::status::Managed;
 use super::supervise::{self, PlaneHandle, Supervised, Supervision};
 use super::tasks::{TaskEnd, Tasks};
 use super::{MODULE, Node, StartError, clock, events};
-use crate::directory::{Directory, DirectoryStatus};
+use crate::directory::{Directory, DirectoryStatus, Reached};
 use crate::health::Health;
-use crate::{management, metrics};
+use crate::selfcheck::SelfCheck;
+use crate::{management, metrics, selfcheck};
 use config::address;
 use config::keys::DataDir;
 use interplane::Counters;
 use interplane::channel::SOCKET_NAME;
 use interplane::counter::Account;
 use interplane::ring::EventRings;
+use interplane::setup::Limits;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -30,7 +33,9 @@ impl Node {
         let mut signals = Signals::new()?;
         let mut sockets = Sockets { metrics: self.bind_metrics()?, management: self.bind_management()? };
         let (options, outside) = self.directory_options()?;
-        let socket = data_dir.path().join(SOCKET_NAME);
+        let reached = outside.reached();
+        let socket = data_dir.sockets().join(SOCKET_NAME);
+        let selfcheck = selfcheck::known_or_measured(data_dir.path(), &self.config.geometry, &self.log);
         let found = self.find_or_make_plane(&socket)?;
         let health = Arc::new(Health::default());
         let (counters, events) = (found.plane.counters(), found.plane.events());
@@ -67,10 +72,12 @@ impl Node {
             self.log.clone(),
         );
         tasks.spawn("directory worker", directory.run(advertising));
-        let shared = Shared { counters, events, status, health: health.clone(), shut_down: Arc::default() };
+        let shared =
+            Shared { counters, events, status, reached, health: health.clone(), selfcheck, shut_down: Arc::default() };
         for part in self.role.parts() {
             self.start_part(*part, &mut tasks, &mut sockets, &shared);
         }
+        self.report_start();
         self.log.notice(MODULE, "Started.");
 
         let fault = tokio::select! {
@@ -97,9 +104,19 @@ impl Node {
             Part::Events => tasks.spawn("log of the data plane's events", events::drain(shared.events.clone(), log)),
             Part::Metrics => {
                 let Some(listener) = sockets.metrics.take() else { return };
-                let sources = metrics::Sources { counters: shared.counters.clone(), directory: shared.status.clone() };
+                let sources = metrics::Sources {
+                    counters: shared.counters.clone(),
+                    directory: shared.status.clone(),
+                    reached: shared.reached.clone(),
+                    health: shared.health.clone(),
+                    clock: self.clock,
+                    selfcheck: shared.selfcheck.clone(),
+                };
                 tasks.spawn("metrics endpoint", async move {
-                    metrics::serve(listener, sources).await.err().map_or("no reason".into(), |error| error.to_string())
+                    metrics::serve(listener, sources, log)
+                        .await
+                        .err()
+                        .map_or("no reason".into(), |error| error.to_string())
                 });
             }
             Part::Management => {
@@ -139,6 +156,37 @@ impl Node {
         }
     }
 
+    /// What an operator compares with what was meant.
+    fn report_start(&self) {
+        let (config, setup) = (&self.config, self.setup());
+        let addresses = self.listen_addresses().unwrap_or_default();
+        let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+        self.log.notice(MODULE, format_args!("listening on {}", addresses.join(", ")));
+        match config.network.metrics.as_ref().map(metrics_address) {
+            Some(address) => self.log.notice(MODULE, format_args!("metrics on http://{address}/metrics")),
+            None => self.log.notice(MODULE, "no metrics (Server.MetricsAddress is not set)"),
+        }
+        match &config.management {
+            settings if settings.enabled => {
+                self.log.notice(MODULE, format_args!("management at {}", settings.path.display()));
+            }
+            _ => self.log.notice(MODULE, "no management socket (Management.Enable is not set)"),
+        }
+        let (connections, wanted) = (setup.limits.connections, Limits::default().connections);
+        if connections < wanted {
+            self.log.warning(
+                MODULE,
+                format_args!(
+                    "{connections} of {wanted} connections fit the limit of {} open files; raise it (LimitNOFILE= of \
+                     the unit, ulimit -Hn)",
+                    descriptors()
+                ),
+            );
+        }
+        let (shards, slots) = (setup.machine.shards, setup.machine.slots_per_shard);
+        self.log.notice(MODULE, format_args!("shards: {shards}, each with room for {slots} packets"));
+    }
+
     fn report_account(&self, account: Option<Account>) {
         match account {
             Some(account) => self.log.info(MODULE, format_args!("last account: {account:?}")),
@@ -147,12 +195,7 @@ impl Node {
     }
 
     fn bind_metrics(&self) -> Result<Option<std::net::TcpListener>, StartError> {
-        let Some((host, port)) = &self.config.network.metrics else { return Ok(None) };
-        let address = match host {
-            None => SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), *port).to_string(),
-            Some(address::Host::Ip(ip)) => SocketAddr::new(*ip, *port).to_string(),
-            Some(address::Host::Name(name)) => format!("{}:{port}", name.as_str()),
-        };
+        let Some(address) = self.config.network.metrics.as_ref().map(metrics_address) else { return Ok(None) };
         std::net::TcpListener::bind(&address).map(Some).map_err(|error| StartError::Metrics { address, error })
     }
 
@@ -168,6 +211,14 @@ impl Node {
     }
 }
 
+fn metrics_address((host, port): &(Option<address::Host>, u16)) -> String {
+    match host {
+        None => SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), *port).to_string(),
+        Some(address::Host::Ip(ip)) => SocketAddr::new(*ip, *port).to_string(),
+        Some(address::Host::Name(name)) => format!("{}:{port}", name.as_str()),
+    }
+}
+
 /// What was bound before anything was started.
 struct Sockets {
     metrics: Option<std::net::TcpListener>,
@@ -179,7 +230,9 @@ struct Shared {
     counters: Counters,
     events: EventRings,
     status: Arc<Mutex<DirectoryStatus>>,
+    reached: Reached,
     health: Arc<Health>,
+    selfcheck: SelfCheck,
     shut_down: Arc<Notify>,
 }
 

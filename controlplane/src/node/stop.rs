@@ -21,12 +21,7 @@ impl Node {
     /// Waits for a signal that means stop; opens the log again at each hangup.
     pub(super) async fn until_signal(&self, signals: &mut Signals) {
         while signals.next().await == Told::ReopenLog {
-            match self.log.reopen() {
-                Ok(()) => self.log.notice(MODULE, "log reopened"),
-                Err(error) => {
-                    self.log.error(MODULE, format_args!("cannot reopen the log: {error}; the old file stays in use"));
-                }
-            }
+            self.log.reopen();
         }
     }
 

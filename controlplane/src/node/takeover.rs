@@ -7,7 +7,7 @@ use super::{MODULE, Node, StartError, listen};
 use crate::directory::Stored;
 use crate::keys::{MixKeys, Scheme};
 use interplane::channel::Channel;
-use listen::ListenError;
+use listen::{Families, ListenError};
 use secret_memory::within;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -63,11 +63,8 @@ impl Node {
         Ok(Found { plane, resumed: None, mix_keys, stored })
     }
 
-    fn listen_addresses(&self) -> Result<Vec<SocketAddr>, ListenError> {
-        let mut addresses = Vec::new();
-        for address in &self.config.network.listen {
-            addresses.extend(listen::resolve(address)?);
-        }
-        Ok(addresses)
+    /// Where the data plane listens.
+    pub(super) fn listen_addresses(&self) -> Result<Vec<SocketAddr>, ListenError> {
+        listen::resolve(&self.config.network.listen, Families::of_host())
     }
 }

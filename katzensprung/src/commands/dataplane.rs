@@ -1,5 +1,6 @@
 //! `dataplane`: the process that forwards packets.
 
+use crate::host;
 use dataplane::process::{self, Signals};
 use std::path::PathBuf;
 
@@ -19,6 +20,8 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
     if arguments.stop {
         return controlplane::node::stop_orphan(&arguments.socket).map_err(|error| error.to_string());
     }
+    host::name_process(host::DATA_PLANE_NAME);
+    host::raise_descriptor_limit();
     // Before any other thread is there: all of them must leave signals to the one that reads them.
     let signals = Signals::take_over().map_err(|error| format!("cannot take over signals: {error}"))?;
     super::with_secrets(|| process::run(&arguments.socket, signals).map_err(|error| error.to_string()))
