@@ -82,6 +82,7 @@ fn kind(event: &Event) -> (&'static str, Quota) {
         Event::ShardRescued { .. } => ("shard woken", SELDOM),
         Event::ReplaySetFilling { .. } => ("replay set filling", PEERS),
         Event::ReplaySetFull { .. } => ("replay set full", PEERS),
+        Event::SlotsTooFew { .. } => ("slots too few", SELDOM),
     }
 }
 
