@@ -53,7 +53,6 @@ impl Node {
                 batch_packets_max: small(own.batch_max),
                 batch_wait_us: u32::try_from(own.batch_wait.as_micros()).unwrap_or(u32::MAX),
                 slots_per_shard: sizes.slots_per_shard,
-                ..Machine::default()
             },
             replay_buckets: sizes.replay_buckets,
             // Who names a rate means to carry it; for everybody else memory follows the traffic.
