@@ -47,6 +47,14 @@ pub struct Finding {
     pub remedy: String,
 }
 
+impl Finding {
+    /// The line without its severity, for a log that has levels of its own.
+    pub fn text(&self) -> String {
+        let line = self.to_string();
+        line.split_once(": ").map_or(line.clone(), |(_, rest)| rest.into())
+    }
+}
+
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.severity, one_line(&self.file.display().to_string()))?;

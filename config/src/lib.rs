@@ -34,5 +34,5 @@ pub mod server;
 
 pub use finding::{Finding, Severity};
 pub use own::OwnConfig;
-pub use reader::Strictness;
+pub use reader::{Strictness, line_of};
 pub use server::{Loaded, ServerConfig};
