@@ -11,7 +11,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 /// What the configuration accepts is what the data plane takes.
-const _: () = assert!(config::own::BATCH_PACKETS_MAX == interplane::setup::BATCH_PACKETS_MAX);
+const _: () = assert!(config::server::own::BATCH_PACKETS_MAX == interplane::setup::BATCH_PACKETS_MAX);
 
 /// Connections' worth of line rate that one peer's queue may hold, in milliseconds of it.
 const LINK_QUEUE_MS: u64 = 50;
