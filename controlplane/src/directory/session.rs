@@ -165,7 +165,8 @@ fn dialled_addresses(authority: &Authority, random: &mut dyn Random) -> Vec<Stri
     let addresses = authority.addresses.iter().filter_map(|text| {
         let url = Url::parse(text)?;
         let (host, port) = url.host_and_port()?;
-        (url.scheme == "tcp").then(|| format!("{host}:{port}"))
+        let is_v6 = host.contains(':');
+        (url.scheme == "tcp").then(|| if is_v6 { format!("[{host}]:{port}") } else { format!("{host}:{port}") })
     });
     let mut addresses: Vec<_> = addresses.collect();
     for last in (1..addresses.len()).rev() {
