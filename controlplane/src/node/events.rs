@@ -123,6 +123,13 @@ fn write(log: &Log, event: &Event) {
                 name(peer)
             ),
         ),
+        own => write_own(log, module, own),
+    }
+}
+
+/// What concerns this node, and no single peer of it.
+fn write_own(log: &Log, module: &str, event: &Event) {
+    match event {
         Event::ReplaySetFilling { epoch, percent } => log.warning(
             module,
             format_args!(
@@ -162,6 +169,12 @@ fn write(log: &Log, event: &Event) {
         }
         Event::NoDocument => log.debug(module, "connection closed: there is no document to check peers by"),
         Event::PacketDropped { reason } => log.debug(module, format_args!("packet dropped: {}", reason.label())),
+        Event::LinkUp { .. }
+        | Event::LinkDown { .. }
+        | Event::HandshakeFailed { .. }
+        | Event::DialFailed { .. }
+        | Event::PeerRefused { .. }
+        | Event::LinkKeyMismatch { .. } => {}
     }
 }
 
