@@ -25,14 +25,15 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 use sphinx::{Geometry, MixKey};
 use std::collections::{BTreeMap, VecDeque};
+use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 use std::time::Duration;
 use testnet::network::{NODE_NAME, Network, clock_starting_at, signing_key};
-use testnet::session::{Identity, unix_now};
-use wire::{Command, Handshake, Role, Transport, Want};
+use testnet::session::{Identity, Session, unix_now};
+use wire::{Command, Role};
 
 /// Packets of one round: long enough that the last packets' delay of 1 ms does not show.
 const PACKETS: usize = 16 << 10;
@@ -201,16 +202,15 @@ impl World {
                 continue;
             };
             let peer = self.network.downstream.iter().find(|peer| peer.address == Some(to)).ok_or("a strange dial")?;
-            let mut transport = self.shake_hands(memory, &pipe, Role::Responder, &peer.identity)?;
-            let set = self.network.mixnet_session(Role::Responder).command_set();
-            let mut frame = Vec::new();
-            transport.sealer.seal_command(&set, &Command::NoOp, &mut frame).map_err(|error| error.to_string())?;
+            let end = PipeEnd { memory: Arc::clone(memory), pipe: Arc::clone(&pipe) };
+            self.shake_hands(end, Role::Responder, &peer.identity)?;
             lock(&pipe.ends).swallows = true;
-            memory.write(&pipe, &frame);
             linked += 1;
         }
         let pipe = memory.dial(0);
-        let mut transport = self.shake_hands(memory, &pipe, Role::Initiator, &self.network.upstream[0].identity)?;
+        let end = PipeEnd { memory: Arc::clone(memory), pipe: Arc::clone(&pipe) };
+        let session = self.shake_hands(end, Role::Initiator, &self.network.upstream[0].identity)?;
+        let (_, mut transport) = session.into_parts()?;
         lock(&pipe.ends).swallows = true;
         let set = self.network.mixnet_session(Role::Initiator).command_set();
         let mut frames = Vec::new();
@@ -242,27 +242,8 @@ impl World {
         }
     }
 
-    fn shake_hands(&self, memory: &Memory, pipe: &Pipe, role: Role, identity: &Identity) -> Result<Transport, String> {
-        let failed = |error: Box<wire::HandshakeError>| error.to_string();
-        let config = self.network.mixnet_session(role);
-        let random = &mut OsRandom;
-        let mut handshake =
-            Handshake::new(&config, Arc::clone(&identity.link_key), &identity.id, random).map_err(failed)?;
-        loop {
-            match handshake.wants() {
-                Want::Write => {
-                    memory.write(pipe, handshake.pending_write());
-                    handshake.written();
-                }
-                Want::Read(bytes) => {
-                    let mut message = pipe.read_exactly(bytes);
-                    handshake.read(&mut message, unix_now().as_secs(), random).map_err(failed)?;
-                }
-                Want::Authenticate => handshake.accept(random).map_err(failed)?,
-                Want::Done => return handshake.into_transport().map_err(failed),
-                Want::Closed => return Err("the handshake ended".into()),
-            }
-        }
+    fn shake_hands(&self, pipe: PipeEnd, role: Role, identity: &Identity) -> Result<Session<PipeEnd>, String> {
+        Session::over(pipe, &self.network.mixnet_session(role), identity, |_| true)
     }
 }
 
@@ -380,16 +361,35 @@ impl Memory {
     }
 }
 
-impl Pipe {
-    fn read_exactly(&self, bytes: usize) -> Vec<u8> {
+/// The end of a connection that no shard has, as a thing that blocks.
+struct PipeEnd {
+    memory: Arc<Memory>,
+    pipe: Arc<Pipe>,
+}
+
+impl Read for PipeEnd {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         loop {
-            let mut ends = lock(&self.ends);
-            if ends.from_shard.len() >= bytes {
-                return ends.from_shard.drain(..bytes).collect();
+            let mut ends = lock(&self.pipe.ends);
+            if !ends.from_shard.is_empty() || buffer.is_empty() {
+                let count = ends.from_shard.len().min(buffer.len());
+                ends.from_shard.drain(..count).zip(buffer).for_each(|(byte, place)| *place = byte);
+                return Ok(count);
             }
             drop(ends);
             std::thread::sleep(Duration::from_micros(50));
         }
+    }
+}
+
+impl Write for PipeEnd {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.memory.write(&self.pipe, bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

@@ -125,23 +125,24 @@ pub fn peer(id: Option<&[u8]>, address: Option<SocketAddr>) -> Peer {
     Peer { id: id.and_then(|id| id.try_into().ok()), address }
 }
 
-/// The state under which a failure is counted (server.md 10.3): refused peers and other versions are `other`.
+/// The state under which a failure is counted: the one that has its label (server.md 10.3).
 fn counted_state(failure: &wire::HandshakeError) -> HandshakeState {
-    use wire::{HandshakeReason, HandshakeState as At};
-    if matches!(failure.reason, HandshakeReason::Rejected | HandshakeReason::Version { .. }) {
-        return HandshakeState::Other;
-    }
-    match failure.state {
-        At::Initialization => HandshakeState::Initialization,
-        At::Message1Send => HandshakeState::Message1Send,
-        At::Message1Receive => HandshakeState::Message1Receive,
-        At::Message2Send => HandshakeState::Message2Send,
-        At::Message2Receive => HandshakeState::Message2Receive,
-        At::Message3Send => HandshakeState::Message3Send,
-        At::Message3Receive => HandshakeState::Message3Receive,
-        At::Message4Send => HandshakeState::Message4Send,
-        At::Message4Receive => HandshakeState::Message4Receive,
-        At::PeerAuthentication => HandshakeState::PeerAuthentication,
-        At::Finalization => HandshakeState::Finalization,
+    let label = failure.label();
+    HandshakeState::ALL.iter().copied().find(|state| state.label() == label).unwrap_or(HandshakeState::Other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::{HandshakeError, HandshakeReason, HandshakeState as At, Role};
+
+    #[test]
+    fn every_failure_has_a_row_with_its_label() {
+        for state in At::ALL {
+            for reason in [HandshakeReason::Closed, HandshakeReason::Rejected, HandshakeReason::ClosedBeforeFirstByte] {
+                let failure = HandshakeError { state, reason, role: Role::Responder };
+                assert_eq!(counted_state(&failure).label(), failure.label());
+            }
+        }
     }
 }

@@ -4,22 +4,24 @@ use crate::{Target, Verdict};
 use crypto_simd::random::SeededRandom;
 use crypto_simd::schemes::{Kem, KemDecapsulationKey, kem};
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 use wire::command::{Certified, DEK_BYTES};
 use wire::consensus2::{Joiner, Packed, refusal};
+use wire::link::{Due, End, Event, Input, Limits, Link};
 use wire::{
-    Acceptor, Command, CommandId, CommandSet, CommandSizes, FRAME_HEADER_BYTES, FrameOpener, Handshake, Role,
-    SessionConfig, SessionKind, Transport, Want,
+    Acceptor, Command, CommandId, CommandSet, CommandSizes, FRAME_BODY_TAG_BYTES, FRAME_HEADER_BYTES, Instant, Role,
+    SessionConfig, SessionKind,
 };
 
 /// What a responder sends to us who dialled, then its frames.
-pub const HANDSHAKE_INITIATOR: Target = Target {
-    name: "wire_handshake_initiator",
+pub const LINK_INITIATOR: Target = Target {
+    name: "wire_link_initiator",
     run: |data| receive(Role::Initiator, "xwing", data),
     seeds: || vec![record("xwing").to_initiator],
 };
 /// What an initiator sends to us who listen, then its frames.
-pub const HANDSHAKE_RESPONDER: Target = Target {
-    name: "wire_handshake_responder",
+pub const LINK_RESPONDER: Target = Target {
+    name: "wire_link_responder",
     run: |data| receive(Role::Responder, "xwing", data),
     seeds: || vec![record("xwing").to_responder],
 };
@@ -47,6 +49,7 @@ pub const COMMANDS_REPLICA: Target = Target {
 pub const CONSENSUS2: Target = Target { name: "wire_consensus2", run: consensus2, seeds: chunks };
 
 const UNIX_SECONDS: u64 = 1_800_000_000;
+const NOW: Instant = Instant(1);
 const PACKET_BYTES: usize = 300;
 const SURB_REPLY_BYTES: usize = 132;
 const ACCEPTORS: [Acceptor; 11] = [
@@ -76,10 +79,13 @@ fn set(kind: SessionKind) -> CommandSet {
 }
 
 /// One end, with keys and randomness that never change: what was recorded from the other end stays valid.
-struct End {
-    handshake: Handshake,
+struct Side {
+    link: Link,
     random: SeededRandom,
     set: CommandSet,
+    written: Vec<u8>,
+    /// Commands that came and parse.
+    commands: usize,
 }
 
 /// The static keys of both ends by role, for one KEM.
@@ -103,7 +109,7 @@ impl Keys {
     }
 }
 
-impl End {
+impl Side {
     fn new(role: Role, kem: &str) -> Self {
         let Keys { kem, initiator, responder } = Keys::of(kem);
         let config = SessionConfig::mixnet(role, *kem, sizes(SessionKind::Mixnet)).receive_client_to_server();
@@ -111,54 +117,73 @@ impl End {
             Role::Initiator => (initiator, 3),
             Role::Responder => (responder, 4),
         };
-        let mut random = SeededRandom::new(&[seed; 32]);
-        let handshake = Handshake::new(&config, Arc::clone(key), &[seed; 32], &mut random).expect("a good key");
-        Self { handshake, random, set: config.command_set() }
+        let limits = Limits::exchange(Duration::from_secs(3), Duration::from_secs(60));
+        let link = Link::new(config, Arc::clone(key), &[seed; 32], limits, NOW);
+        let random = SeededRandom::new(&[seed; 32]);
+        let mut side = Self { link, random, set: config.command_set(), written: Vec::new(), commands: 0 };
+        side.heed();
+        side
     }
 
-    /// Goes on until the end wants to read or is done; gives what it writes.
-    fn write(&mut self) -> Vec<u8> {
-        let mut written = Vec::new();
-        loop {
-            match self.handshake.wants() {
-                Want::Write => {
-                    written.extend_from_slice(self.handshake.pending_write());
-                    assert!(!written.is_empty(), "a write of nothing");
-                    self.handshake.written();
-                }
-                Want::Authenticate => {
-                    let peer = self.handshake.peer().expect("somebody to authenticate");
+    /// Does all that the link wants.
+    fn heed(&mut self) {
+        while let Some(event) = self.link.poll_event() {
+            match event {
+                Event::Due(Due::Step) => self.link.step(NOW, UNIX_SECONDS, &mut self.random),
+                Event::Due(Due::Decision) => {
+                    let peer = self.link.peer().expect("somebody to decide about");
                     assert!(peer.additional_data.len() <= 255, "too much additional data");
-                    if let Err(error) = self.handshake.accept(&mut self.random) {
-                        assert!(!error.to_string().is_empty(), "an error without a text");
-                        assert_eq!(self.handshake.wants(), Want::Closed);
+                    self.link.accept(NOW, &mut self.random);
+                }
+                Event::Up => assert!(self.link.is_up() && self.link.peer().is_some()),
+                Event::Ended(end) => {
+                    assert!(!format!("{end} {end:?}").is_empty(), "an end without a text");
+                    assert_eq!((self.link.ended(), self.link.poll_timeout()), (Some(end), Instant::NEVER));
+                }
+            }
+        }
+        while let Some(buffer) = self.link.poll_output(NOW) {
+            assert!(!buffer.is_empty(), "a send of nothing");
+            self.written.extend_from_slice(&buffer);
+            let taken = buffer.len();
+            self.link.handle_sent(buffer, taken);
+        }
+    }
+
+    /// Takes bytes that arrive in pieces.
+    fn receive(&mut self, data: &[u8], piece_bytes: usize) {
+        for piece in data.chunks(piece_bytes.max(1)) {
+            let mut piece = piece.to_vec();
+            let mut input = &mut piece[..];
+            loop {
+                match self.link.handle_input(NOW, &mut input) {
+                    Input::Nothing => break,
+                    Input::Event => self.heed(),
+                    Input::Frame(frame) => {
+                        let most = self.set.sizes().client_to_server_bytes() + FRAME_BODY_TAG_BYTES;
+                        assert!(frame.body_bytes() <= most, "beyond the limit");
+                        let Ok(plaintext) = frame.open() else { continue };
+                        match self.set.parse(plaintext) {
+                            Ok(_) => assert_eq!(command(&self.set, plaintext), Verdict::Accepted),
+                            Err(error) => self.link.end(End::Command(error)),
+                        }
+                        self.commands += usize::from(self.link.is_up());
                     }
                 }
-                Want::Read(_) | Want::Done | Want::Closed => return written,
             }
+            assert!(input.is_empty(), "input is taken or held");
+            self.heed();
         }
     }
 
-    /// Takes what the handshake needs from the front of `rest`, and writes in between.
-    fn read(&mut self, rest: &mut &[u8]) {
-        while let Want::Read(bytes) = self.handshake.wants() {
-            let (message, behind) = rest.split_at(bytes.min(rest.len()));
-            *rest = behind;
-            let read = self.handshake.read(&mut message.to_vec(), UNIX_SECONDS, &mut self.random);
-            assert!(message.len() == bytes || read.is_err(), "a short message was taken");
-            if let Err(error) = read {
-                assert!(!format!("{error} {error:?}").is_empty(), "an error without a text");
-                assert_eq!(self.handshake.wants(), Want::Closed, "an error that does not close");
-            }
-            if rest.is_empty() {
-                return;
-            }
-            self.write();
-        }
+    fn send(&mut self, command: &Command<'_>) {
+        self.link.send(command).expect("a command of the set");
+        self.heed();
     }
 
-    fn transport(self) -> Transport {
-        self.handshake.into_transport().unwrap_or_else(|error| panic!("done, but {error}"))
+    /// Whether it is up and nothing is missing.
+    fn verdict(&self) -> Verdict {
+        Verdict::of(self.link.is_up() && self.link.input_due() == FRAME_HEADER_BYTES)
     }
 }
 
@@ -172,76 +197,48 @@ struct Record {
 }
 
 fn record(kem: &str) -> Record {
-    let (mut initiator, mut responder) = (End::new(Role::Initiator, kem), End::new(Role::Responder, kem));
-    let (mut to_initiator, mut to_responder) = (Vec::new(), Vec::new());
-    let mut message = initiator.write();
-    while !message.is_empty() {
-        to_responder.extend_from_slice(&message);
-        responder.read(&mut message.as_slice());
-        let answer = responder.write();
-        to_initiator.extend_from_slice(&answer);
-        initiator.read(&mut answer.as_slice());
-        message = initiator.write();
+    let (mut initiator, mut responder) = (Side::new(Role::Initiator, kem), Side::new(Role::Responder, kem));
+    let (mut seen_initiator, mut seen_responder) = (0, 0);
+    while !initiator.link.is_up() {
+        let to_responder = initiator.written[seen_initiator..].to_vec();
+        seen_initiator = initiator.written.len();
+        responder.receive(&to_responder, usize::MAX);
+        let to_initiator = responder.written[seen_responder..].to_vec();
+        seen_responder = responder.written.len();
+        initiator.receive(&to_initiator, usize::MAX);
     }
+    let handshake_to_responder = initiator.written.clone();
     let packet = vec![6; PACKET_BYTES];
-    let commands = [Command::NoOp, Command::SendPacket { packet: &packet }, Command::NoOp, Command::Disconnect];
-    let handshake_to_responder = to_responder.clone();
-    let seal = |end: End, to: &mut Vec<u8>| {
-        let set = end.set;
-        let mut sealer = end.transport().sealer;
-        commands.iter().for_each(|command| sealer.seal_command(&set, command, to).expect("commands of the set"));
-    };
-    seal(responder, &mut to_initiator);
-    let mut frames = Vec::new();
-    seal(initiator, &mut frames);
-    to_responder.extend_from_slice(&frames);
-    Record { to_initiator, to_responder, frames, handshake_to_responder }
+    for command in [Command::NoOp, Command::SendPacket { packet: &packet }, Command::NoOp, Command::Disconnect] {
+        initiator.send(&command);
+        responder.send(&command);
+    }
+    let frames = initiator.written[handshake_to_responder.len()..].to_vec();
+    Record { to_initiator: responder.written, to_responder: initiator.written, frames, handshake_to_responder }
 }
 
 fn receive(role: Role, kem: &str, data: &[u8]) -> Verdict {
-    let mut end = End::new(role, kem);
-    end.write();
-    let mut rest = data;
-    end.read(&mut rest);
-    end.write();
-    if end.handshake.wants() != Want::Done {
-        return Verdict::Refused;
-    }
-    let set = end.set;
-    Verdict::of(open_frames(&mut end.transport().opener, &set, rest))
+    pieces(data, || Side::new(role, kem))
 }
 
 fn frames(data: &[u8]) -> Verdict {
-    let mut end = End::new(Role::Responder, "x25519");
     static HANDSHAKE: LazyLock<Vec<u8>> = LazyLock::new(|| record("x25519").handshake_to_responder);
-    end.read(&mut HANDSHAKE.as_slice());
-    end.write();
-    let set = end.set;
-    Verdict::of(open_frames(&mut end.transport().opener, &set, data))
+    pieces(data, || {
+        let mut side = Side::new(Role::Responder, "x25519");
+        side.receive(&HANDSHAKE, usize::MAX);
+        side
+    })
 }
 
-/// Opens and parses frames until the bytes end; false after the first error, which is final.
-fn open_frames(opener: &mut FrameOpener, set: &CommandSet, mut data: &[u8]) -> bool {
-    while !data.is_empty() {
-        let (header, rest) = data.split_at(FRAME_HEADER_BYTES.min(data.len()));
-        let opened = opener.open_header(&mut header.to_vec()).map(|bytes| {
-            assert!(bytes <= set.sizes().client_to_server_bytes() + 16, "beyond the limit");
-            rest.split_at(bytes.min(rest.len()))
-        });
-        let opened = opened.and_then(|(body, rest)| {
-            let mut body = body.to_vec();
-            opener.open_body(&mut body).map(|plaintext| (command(set, plaintext), rest))
-        });
-        match opened {
-            Ok((Verdict::Accepted, behind)) => data = behind,
-            Ok((Verdict::Refused, _)) => return false,
-            Err(_) => {
-                assert!(opener.open_header(&mut header.to_vec()).is_err(), "an opener that rose again");
-                return false;
-            }
-        }
-    }
-    true
+/// What comes of bytes does not depend on how they arrive.
+fn pieces(data: &[u8], side: impl Fn() -> Side) -> Verdict {
+    let (mut whole, mut cut) = (side(), side());
+    whole.receive(data, usize::MAX);
+    cut.receive(data, 1 + data.len() % 97);
+    assert_eq!(whole.link.ended(), cut.link.ended(), "another end in pieces");
+    assert_eq!((whole.commands, whole.written == cut.written), (cut.commands, true), "otherwise in pieces");
+    assert_eq!(whole.link.input_due(), cut.link.input_due());
+    whole.verdict()
 }
 
 fn command(set: &CommandSet, data: &[u8]) -> Verdict {

@@ -102,8 +102,8 @@ short! {
     sphinx_surb
     sphinx_surb_payload
     sphinx_plaintext
-    wire_handshake_initiator
-    wire_handshake_responder
+    wire_link_initiator
+    wire_link_responder
     wire_frames
     wire_commands_mixnet
     wire_commands_pki

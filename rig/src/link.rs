@@ -8,7 +8,9 @@ use std::ops::Range;
 use std::time::Duration;
 use testnet::session::Session;
 use wire::command::{COMMAND_HEADER_BYTES, write_header};
-use wire::{Command, CommandId, CommandSet, FRAME_BODY_TAG_BYTES, FRAME_HEADER_BYTES, FrameOpener, FrameSealer};
+use wire::{
+    Command, CommandId, CommandSet, FRAME_BODY_TAG_BYTES, FRAME_HEADER_BYTES, FrameOpener, FrameSealer, Transport,
+};
 
 /// Bytes that are read at once.
 const READ_BYTES: usize = 1 << 20;
@@ -51,10 +53,10 @@ pub struct Outgoing {
 impl Incoming {
     /// The receiving end of `session`.
     pub fn new(session: Session, set: CommandSet) -> Result<Self, String> {
-        session.stream.set_nonblocking(true).map_err(|error| error.to_string())?;
+        let (stream, transport) = split(session)?;
         Ok(Self {
-            stream: session.stream,
-            opener: session.transport.opener,
+            stream,
+            opener: transport.opener,
             set,
             buffer: vec![0; 2 * READ_BYTES],
             start: 0,
@@ -118,8 +120,8 @@ impl Incoming {
 impl Presealed {
     /// The sending end of `session`.
     pub fn new(session: Session) -> Result<Self, String> {
-        session.stream.set_nonblocking(true).map_err(|error| error.to_string())?;
-        Ok(Self { stream: session.stream, sealer: session.transport.sealer, pending: VecDeque::new() })
+        let (stream, transport) = split(session)?;
+        Ok(Self { stream, sealer: transport.sealer, pending: VecDeque::new() })
     }
 
     /// Makes a frame of a packet that has [`PACKET_OFFSET`] bytes before it and a tag's behind it. Frames must be pushed
@@ -172,9 +174,9 @@ impl Presealed {
 impl Outgoing {
     /// The sending end of `session`.
     pub fn new(session: Session) -> Result<Self, String> {
-        session.stream.set_nonblocking(true).map_err(|error| error.to_string())?;
+        let (stream, transport) = split(session)?;
         let buffer = Vec::with_capacity(2 * WRITE_BYTES_MAX);
-        Ok(Self { stream: session.stream, sealer: session.transport.sealer, buffer, written: 0 })
+        Ok(Self { stream, sealer: transport.sealer, buffer, written: 0 })
     }
 
     /// Whether bytes wait to be written.
@@ -212,6 +214,14 @@ impl Outgoing {
         self.written = 0;
         Ok(progress)
     }
+}
+
+/// The connection, no longer blocking, and both directions: here frames are sealed long before they are sent, and read
+/// into buffers that are larger than a link's.
+fn split(session: Session) -> Result<(TcpStream, Transport), String> {
+    let (stream, transport) = session.into_parts()?;
+    stream.set_nonblocking(true).map_err(|error| error.to_string())?;
+    Ok((stream, transport))
 }
 
 fn write_packet_header(frame: &mut [u8]) -> Result<(), String> {

@@ -103,7 +103,8 @@ impl Running {
             let (stream, _) = listener.accept().map_err(|error| error.to_string())?;
             let known = |peer: &PeerCredentials| network.upstream.iter().any(|known| known.identity.is(peer));
             let session = Session::establish(stream, &config, identity, known)?;
-            let number = network.upstream.iter().position(|known| known.identity.is(&session.transport.peer));
+            let number =
+                network.upstream.iter().position(|known| session.peer().is_some_and(|peer| known.identity.is(peer)));
             let number = number.ok_or("an unknown node has connected")?;
             upstream[number] = Some(Incoming::new(session, config.command_set())?);
         }

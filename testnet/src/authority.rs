@@ -144,11 +144,11 @@ impl State {
             match set.parse(&request).map_err(|error| error.to_string())? {
                 Command::GetConsensus { epoch, .. } => {
                     let (error_code, payload) = self.consensus(Epoch(epoch))?;
-                    session.send(&set, &Command::Consensus { error_code, payload: &payload })?;
+                    session.send(&Command::Consensus { error_code, payload: &payload })?;
                 }
                 Command::PostDescriptor { epoch, payload } => {
                     let error_code = self.post(Post { epoch: Epoch(epoch), payload: payload.to_vec() })?;
-                    session.send(&set, &Command::PostDescriptorStatus { error_code })?;
+                    session.send(&Command::PostDescriptorStatus { error_code })?;
                 }
                 other => return Err(format!("{:?} is not for an authority", other.id())),
             }

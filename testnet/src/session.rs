@@ -6,10 +6,14 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use wire::{Command, CommandSet, FRAME_HEADER_BYTES, Handshake, PeerCredentials, Role, SessionConfig, Transport, Want};
+use wire::link::{Due, Event, Input, Limits, Link};
+use wire::{Command, Instant, PeerCredentials, SessionConfig, Transport};
 
 /// How long a peer may take for one message.
 const STEP_LIMIT: Duration = Duration::from_secs(5);
+
+/// What is read at once, whatever a peer announces.
+const READ_BYTES_MAX: usize = 1 << 20;
 
 /// Who one end of a link is.
 #[derive(Clone)]
@@ -34,11 +38,11 @@ impl Identity {
 }
 
 /// An established link.
-pub struct Session {
+pub struct Session<S = TcpStream> {
     /// The connection, blocking.
-    pub stream: TcpStream,
-    /// Both directions and the peer.
-    pub transport: Transport,
+    pub stream: S,
+    link: Link,
+    start: std::time::Instant,
 }
 
 impl Session {
@@ -53,68 +57,96 @@ impl Session {
         stream.set_nodelay(true).map_err(io)?;
         stream.set_read_timeout(Some(STEP_LIMIT)).map_err(io)?;
         stream.set_write_timeout(Some(STEP_LIMIT)).map_err(io)?;
-        let mut session = Self { transport: shake_hands(&stream, config, own, is_welcome)?, stream };
-        let set = config.command_set();
-        match config.role {
-            Role::Responder => session.send(&set, &Command::NoOp)?,
-            Role::Initiator => {
-                let first = session.receive()?;
-                if set.parse(&first) != Ok(Command::NoOp) {
-                    return Err("the peer did not finish the handshake with a NoOp".into());
-                }
+        Self::over(stream, config, own, is_welcome)
+    }
+}
+
+impl<S: Read + Write> Session<S> {
+    /// Shakes hands over anything that blocks; what takes too long is its to end.
+    pub fn over(
+        stream: S,
+        config: &SessionConfig,
+        own: &Identity,
+        is_welcome: impl Fn(&PeerCredentials) -> bool,
+    ) -> Result<Self, String> {
+        let limits = Limits::exchange(Duration::MAX, Duration::MAX);
+        let link = Link::new(*config, own.link_key.clone(), &own.id, limits, Instant::default());
+        let mut session = Self { stream, link, start: std::time::Instant::now() };
+        loop {
+            session.heed(&is_welcome)?;
+            session.write()?;
+            if session.link.is_up() {
+                return Ok(session);
             }
+            session.read()?;
         }
-        Ok(session)
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> Option<&PeerCredentials> {
+        self.link.peer()
     }
 
     /// Sends one command.
-    pub fn send(&mut self, set: &CommandSet, command: &Command<'_>) -> Result<(), String> {
-        let mut frame = Vec::new();
-        self.transport.sealer.seal_command(set, command, &mut frame).map_err(|error| error.to_string())?;
-        self.stream.write_all(&frame).map_err(|error| error.to_string())
+    pub fn send(&mut self, command: &Command<'_>) -> Result<(), String> {
+        self.link.send(command).map_err(|error| error.to_string())?;
+        self.write()
     }
 
     /// The plaintext of the next frame.
     pub fn receive(&mut self) -> Result<Vec<u8>, String> {
-        let mut header = [0; FRAME_HEADER_BYTES];
-        self.stream.read_exact(&mut header).map_err(|error| error.to_string())?;
-        let bytes = self.transport.opener.open_header(&mut header).map_err(|error| error.to_string())?;
-        let mut body = vec![0; bytes];
-        self.stream.read_exact(&mut body).map_err(|error| error.to_string())?;
-        Ok(self.transport.opener.open_body(&mut body).map_err(|error| error.to_string())?.to_vec())
-    }
-}
-
-fn shake_hands(
-    mut stream: &TcpStream,
-    config: &SessionConfig,
-    own: &Identity,
-    is_welcome: impl Fn(&PeerCredentials) -> bool,
-) -> Result<Transport, String> {
-    let mut random = OsRandom;
-    let failed = |error: Box<wire::HandshakeError>| error.to_string();
-    let io = |error: std::io::Error| format!("handshake: {error}");
-    let mut handshake = Handshake::new(config, own.link_key.clone(), &own.id, &mut random).map_err(failed)?;
-    loop {
-        match handshake.wants() {
-            Want::Write => {
-                stream.write_all(handshake.pending_write()).map_err(io)?;
-                handshake.written();
+        loop {
+            if let Some(command) = self.read()? {
+                return Ok(command);
             }
-            Want::Read(bytes) => {
-                let mut message = vec![0; bytes];
-                stream.read_exact(&mut message).map_err(io)?;
-                handshake.read(&mut message, unix_now().as_secs(), &mut random).map_err(failed)?;
-            }
-            Want::Authenticate => {
-                if !handshake.peer().is_some_and(&is_welcome) {
-                    return Err(handshake.reject().to_string());
-                }
-                handshake.accept(&mut random).map_err(failed)?;
-            }
-            Want::Done => return handshake.into_transport().map_err(failed),
-            Want::Closed => return Err("the handshake ended".into()),
         }
+    }
+
+    /// The connection and both directions, for who drives frames by itself. No byte of a frame may be under way.
+    pub fn into_parts(self) -> Result<(S, Transport), String> {
+        let transport = self.link.into_transport().ok_or("a frame is under way")?;
+        Ok((self.stream, transport))
+    }
+
+    fn heed(&mut self, is_welcome: &impl Fn(&PeerCredentials) -> bool) -> Result<(), String> {
+        let (now, random) = (self.now(), &mut OsRandom);
+        while let Some(event) = self.link.poll_event() {
+            match event {
+                Event::Due(Due::Step) => self.link.step(now, unix_now().as_secs(), random),
+                Event::Due(Due::Decision) if self.link.peer().is_some_and(is_welcome) => self.link.accept(now, random),
+                Event::Due(Due::Decision) => self.link.reject(),
+                Event::Up => {}
+                Event::Ended(end) => return Err(end.to_string()),
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self) -> Result<(), String> {
+        while let Some(buffer) = self.link.poll_output(self.now()) {
+            self.stream.write_all(&buffer).map_err(|error| error.to_string())?;
+            let taken = buffer.len();
+            self.link.handle_sent(buffer, taken);
+        }
+        Ok(())
+    }
+
+    /// Reads what is due and nothing beyond it; returns the command that it completes, if it does.
+    fn read(&mut self) -> Result<Option<Vec<u8>>, String> {
+        let mut buffer = vec![0; self.link.input_due().min(READ_BYTES_MAX)];
+        self.stream.read_exact(&mut buffer).map_err(|error| error.to_string())?;
+        let (now, mut input) = (self.now(), &mut buffer[..]);
+        match self.link.handle_input(now, &mut input) {
+            Input::Frame(frame) => Ok(Some(frame.open().map_err(|error| error.to_string())?.to_vec())),
+            Input::Nothing | Input::Event => match self.link.ended() {
+                Some(end) => Err(end.to_string()),
+                None => Ok(None),
+            },
+        }
+    }
+
+    fn now(&self) -> Instant {
+        Instant::default() + self.start.elapsed()
     }
 }
 

@@ -1,6 +1,6 @@
 //! One direction's cipher state: ChaCha20-Poly1305 under a counter, and whole frames with their rekey (wire.md 2.4).
 
-use crate::session::TAG_BYTES;
+use crate::sizes::TAG_BYTES;
 use crypto_simd::symmetric::frame::nonce_of;
 use crypto_simd::symmetric::{ChaChaPoly, FrameHeader, FrameOpening, seal_frame};
 use zeroize::{Zeroize, ZeroizeOnDrop};

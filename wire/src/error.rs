@@ -1,19 +1,16 @@
-//! Why a session ended, with the state names that metrics use (wire.md 9.1) and two renderings: `Display` is short and
-//! free of addresses and key material; [`HandshakeError::detailed`] is for debug logs only.
+//! What can go wrong, with the state names that metrics use (wire.md 9.1). No text holds addresses or key material.
 
 use crate::command::CommandError;
-use crate::handshake::PeerCredentials;
-use crate::session::Role;
+use crate::sizes::Role;
 use crypto_simd::schemes::SchemeError;
-use std::fmt;
 
 /// Any failure of a session.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The handshake failed. Boxed because it carries what a debug log wants to know.
+    /// The handshake failed.
     #[error(transparent)]
-    Handshake(#[from] Box<HandshakeError>),
+    Handshake(#[from] HandshakeError),
     /// A frame could not be sealed or opened.
     #[error(transparent)]
     Frame(#[from] FrameError),
@@ -112,21 +109,10 @@ impl HandshakeState {
             Self::Finalization => "finalization",
         }
     }
-
-    /// The number of the Noise message, if the state belongs to one.
-    pub fn message_number(self) -> Option<u8> {
-        match self {
-            Self::Message1Send | Self::Message1Receive => Some(1),
-            Self::Message2Send | Self::Message2Receive => Some(2),
-            Self::Message3Send | Self::Message3Receive => Some(3),
-            Self::Message4Send | Self::Message4Receive => Some(4),
-            _ => None,
-        }
-    }
 }
 
-/// What went wrong in the handshake. The last five are the driver's to report, through
-/// [`Handshake::failed`](crate::Handshake::failed).
+/// What went wrong in the handshake. Those from [`HandshakeReason::Closed`] on are known to who drives it, not to the
+/// handshake itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HandshakeReason {
@@ -170,29 +156,17 @@ pub enum HandshakeReason {
     /// The handshake's deadline passed.
     #[error("timed out")]
     TimedOut,
-    /// The transport failed.
-    #[error("transport: {0}")]
-    Transport(std::io::ErrorKind),
+    /// More bytes came than the peer can have to say before it gets an answer.
+    #[error("bytes out of turn")]
+    Surplus,
     /// The first frame was no NoOp.
     #[error("first command is not the finalization NoOp")]
     Finalization,
 }
 
-/// Addresses of a connection; only the detailed rendering shows them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ConnectionInfo {
-    /// Transport protocol, such as "tcp".
-    pub protocol: &'static str,
-    /// Our end.
-    pub local: Option<std::net::SocketAddr>,
-    /// The peer's end.
-    pub remote: Option<std::net::SocketAddr>,
-    /// The peer's name, where the caller knows it (outgoing connections).
-    pub peer_name: Option<String>,
-}
-
-/// A failed handshake with its circumstances.
-#[derive(Clone, Debug)]
+/// A failed handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("handshake failed at {} ({}): {reason}", state.label(), role.label())]
 pub struct HandshakeError {
     /// Where.
     pub state: HandshakeState,
@@ -200,91 +174,15 @@ pub struct HandshakeError {
     pub reason: HandshakeReason,
     /// This end.
     pub role: Role,
-    /// Canonical name of the KEM.
-    pub kem: &'static str,
-    /// Our link public key.
-    pub local_public_key: Vec<u8>,
-    /// What we called ourselves.
-    pub local_additional_data: Vec<u8>,
-    /// The peer, if it got as far as telling.
-    pub peer: Option<PeerCredentials>,
-    /// The connection, if the caller filled it in.
-    pub connection: Option<ConnectionInfo>,
 }
 
 impl HandshakeError {
-    /// The value of the `state` label of `katzenpost_handshake_failures_total` (wire.md 9.2). As in the reference,
-    /// rejections and version mismatches count as `other`, port probes as `premature_close`.
+    /// The value of the `state` label of `katzenpost_handshake_failures_total` (server.md 10.3): refused peers and other
+    /// versions are `other`, and a port probe shows as `message_1_receive`.
     pub fn label(&self) -> &'static str {
         match self.reason {
             HandshakeReason::Version { .. } | HandshakeReason::Rejected => "other",
-            HandshakeReason::ClosedBeforeFirstByte => "premature_close",
             _ => self.state.label(),
         }
-    }
-
-    /// Whether it is a mere port probe, to be logged at debug level only.
-    pub fn is_port_probe(&self) -> bool {
-        self.reason == HandshakeReason::ClosedBeforeFirstByte
-    }
-
-    /// Many lines with addresses and abbreviated keys, for debug logs.
-    pub fn detailed(&self) -> String {
-        use fmt::Write;
-        let mut text = format!("{self}\n  pattern: pqXX, KEM: {}", self.kem);
-        // Writing to a string cannot fail.
-        if let Some(number) = self.state.message_number() {
-            let _ = write!(text, "\n  message: {number}");
-        }
-        if let HandshakeReason::Size { expected, actual } = self.reason {
-            let _ = write!(text, "\n  bytes: {actual}, expected: {expected}");
-        }
-        let _ = write!(
-            text,
-            "\n  local key: {}, additional data: {}",
-            Abbreviated(&self.local_public_key),
-            Abbreviated(&self.local_additional_data)
-        );
-        if let Some(peer) = &self.peer {
-            let _ = write!(
-                text,
-                "\n  peer key: {}, additional data: {}",
-                Abbreviated(&peer.public_key),
-                Abbreviated(&peer.additional_data)
-            );
-        }
-        if let Some(connection) = &self.connection {
-            let _ = write!(text, "\n  transport: {}", connection.protocol);
-            if let Some(local) = connection.local {
-                let _ = write!(text, ", local: {local}");
-            }
-            if let Some(remote) = connection.remote {
-                let _ = write!(text, ", remote: {remote}");
-            }
-        }
-        text
-    }
-}
-
-impl fmt::Display for HandshakeError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(name) = self.connection.as_ref().and_then(|connection| connection.peer_name.as_ref()) {
-            write!(formatter, "peer {name}: ")?;
-        }
-        write!(formatter, "handshake failed at {} ({}): {}", self.state.label(), self.role.label(), self.reason)
-    }
-}
-
-impl std::error::Error for HandshakeError {}
-
-/// The first bytes in hex and the length.
-struct Abbreviated<'a>(&'a [u8]);
-
-impl fmt::Display for Abbreviated<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for byte in self.0.iter().take(8) {
-            write!(formatter, "{byte:02x}")?;
-        }
-        if self.0.len() > 8 { write!(formatter, "... ({} bytes)", self.0.len()) } else { Ok(()) }
     }
 }

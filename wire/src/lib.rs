@@ -5,69 +5,96 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`session`] | session kinds, roles, sizes and limits that one network shares |
+//! | [`link`] | one end of a link as one state machine: all that most callers need |
 //! | [`handshake`] | the pqXX handshake as a state machine over exact byte counts |
 //! | [`frame`] | sealing and opening of frames in place |
 //! | [`command`] | ids, borrowing parser, encoder with padding, who may send what |
 //! | [`consensus2`] | a consensus as compressed chunks, cut and joined |
-//! | [`error`] | typed errors, their states for metrics and their two renderings |
+//! | [`config`], [`sizes`], [`peer`] | what a session is told, what it is measured by, who is at the other end |
+//! | [`error`], [`time`] | typed errors with their states for metrics; instants |
 //! | `cipher`, `symmetric` | Noise's cipher state and symmetric state |
 //!
-//! A session from both ends, over a transport that here is two function calls:
+//! Both ends of a link, over a transport that here is a function call:
 //!
 //! ```
 //! use crypto_simd::{random::OsRandom, schemes::kem};
-//! use std::sync::Arc;
-//! use wire::{CommandSizes, Handshake, Role, SessionConfig, Want};
+//! use std::{sync::Arc, time::Duration};
+//! use wire::link::{Due, Event, Input, Limits, Link};
+//! use wire::{Command, CommandSizes, Instant, Role, SessionConfig};
 //!
 //! let scheme = kem::by_name("xwing")?;
-//! let sizes = CommandSizes::mixnet(3082, 2618);
-//! let mut ends = Vec::new();
-//! for role in [Role::Initiator, Role::Responder] {
+//! let now = Instant::default();
+//! let end = |role| -> Result<Link, Box<dyn std::error::Error>> {
+//!     let config = SessionConfig::mixnet(role, scheme, CommandSizes::mixnet(3082, 2618));
 //!     let key = Arc::from(scheme.load(&scheme.generate(&mut OsRandom))?);
-//!     let config = SessionConfig::mixnet(role, scheme, sizes);
-//!     ends.push(Handshake::new(&config, key, b"who I am", &mut OsRandom)?);
-//! }
-//! let mut responder = ends.pop().expect("two ends");
-//! let mut initiator = ends.pop().expect("two ends");
-//! let unix_seconds = 1_800_000_000;
-//! while responder.wants() != Want::Done || initiator.wants() != Want::Done {
-//!     for turn in 0..2 {
-//!         let (from, to) =
-//!             if turn == 0 { (&mut initiator, &mut responder) } else { (&mut responder, &mut initiator) };
-//!         if from.wants() == Want::Authenticate {
-//!             from.accept(&mut OsRandom)?;
+//!     Ok(Link::new(config, key, b"who I am", Limits::node(role, Duration::from_secs(3)), now))
+//! };
+//! let (mut client, mut server) = (end(Role::Initiator)?, end(Role::Responder)?);
+//!
+//! /// Everything that one end wants done; a driver would send the bytes and sleep until the timeout.
+//! fn drive(link: &mut Link, now: Instant, mut received: &mut [u8]) -> Vec<u8> {
+//!     let mut out = Vec::new();
+//!     loop {
+//!         while let Some(event) = link.poll_event() {
+//!             match event {
+//!                 Event::Due(Due::Step) => link.step(now, 1_800_000_000, &mut OsRandom),
+//!                 Event::Due(Due::Decision) => link.accept(now, &mut OsRandom),
+//!                 Event::Up => {}
+//!                 Event::Ended(end) => panic!("{end}"),
+//!             }
 //!         }
-//!         if from.wants() == Want::Write {
-//!             let mut message = from.pending_write().to_vec();
-//!             from.written();
-//!             to.read(&mut message, unix_seconds, &mut OsRandom)?;
+//!         while let Some(bytes) = link.poll_output(now) {
+//!             out.extend_from_slice(&bytes);
+//!             let taken = bytes.len();
+//!             link.handle_sent(bytes, taken);
+//!         }
+//!         let commands = link.commands();
+//!         match link.handle_input(now, &mut received) {
+//!             Input::Nothing => return out,
+//!             Input::Event => {}
+//!             Input::Frame(frame) => {
+//!                 let command = frame.open().expect("what the other end sealed");
+//!                 assert_eq!(commands.parse(command), Ok(Command::Disconnect));
+//!             }
 //!         }
 //!     }
 //! }
-//! let (mut ours, mut theirs) = (initiator.into_transport()?, responder.into_transport()?);
-//! let mut frame = vec![0; wire::frame_bytes(6)];
-//! theirs.sealer.seal(&mut frame)?;
-//! let (header, body) = frame.split_at_mut(wire::FRAME_HEADER_BYTES);
-//! assert_eq!(ours.opener.open_header(header)?, body.len());
-//! assert_eq!(ours.opener.open_body(body)?, [0; 6]);
+//!
+//! let mut to_server = drive(&mut client, now, &mut []);
+//! while !to_server.is_empty() {
+//!     let mut to_client = drive(&mut server, now, &mut to_server);
+//!     to_server = drive(&mut client, now, &mut to_client);
+//! }
+//! assert!(client.is_up() && server.is_up());
+//! client.send(&Command::Disconnect)?;
+//! let mut to_server = drive(&mut client, now, &mut []);
+//! drive(&mut server, now, &mut to_server);
+//! assert!(client.poll_timeout() > now);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![forbid(unsafe_code)]
 
 mod cipher;
 pub mod command;
+pub mod config;
 pub mod consensus2;
 pub mod error;
 pub mod frame;
 pub mod handshake;
+pub mod link;
+pub mod peer;
 #[cfg(test)]
 mod scripted;
-pub mod session;
+pub mod sizes;
 mod symmetric;
+pub mod time;
 
 pub use command::{Acceptor, Command, CommandError, CommandId, CommandSet};
-pub use error::{ConnectionInfo, Error, FrameError, HandshakeError, HandshakeReason, HandshakeState};
+pub use config::{MESSAGE_BYTES_MAX, SessionConfig};
+pub use error::{Error, FrameError, HandshakeError, HandshakeReason, HandshakeState};
 pub use frame::{FRAME_BODY_TAG_BYTES, FRAME_HEADER_BYTES, FrameOpener, FrameSealer, frame_bytes};
-pub use handshake::{Handshake, PeerCredentials, Transport, Want};
-pub use session::{CommandSizes, MESSAGE_BYTES_MAX, Role, SessionConfig, SessionKind};
+pub use handshake::{Handshake, Transport, Want};
+pub use link::Link;
+pub use peer::PeerCredentials;
+pub use sizes::{CommandSizes, Role, SessionKind};
+pub use time::Instant;

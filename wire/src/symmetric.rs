@@ -1,7 +1,7 @@
 //! The handshake's symmetric state: hash `h`, chaining key `ck`, cipher (wire.md 2.2, 3.2).
 
 use crate::cipher::{CipherError, CipherState};
-use crate::session::TAG_BYTES;
+use crate::sizes::TAG_BYTES;
 use crypto_simd::symmetric::{blake2b_512, blake2b_512_parts, hkdf_blake2b_512};
 use zeroize::ZeroizeOnDrop;
 

@@ -5,15 +5,17 @@ use crypto_simd::schemes::{Kem, KemDecapsulationKey};
 use pki::address::Url;
 use pki::authority::Authority;
 use secret_memory::within;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
-use wire::{Command, CommandSizes, FRAME_HEADER_BYTES, Handshake, Role, SessionConfig, Transport, Want};
+use tokio::time::{Instant as Clock, timeout, timeout_at};
+use wire::link::{Due, End, Event, Input, Limits, Link};
+use wire::{Command, CommandSizes, HandshakeReason, HandshakeState, Instant, Role, SessionConfig};
 
-/// Bytes of an answer's body that are read at once; more arrives in more reads, so that an announced length costs
-/// nothing before its bytes are there.
+/// Bytes that are read at once; more arrives in more reads, so that an announced length costs nothing before its bytes
+/// are there.
 const READ_BYTES: usize = 64 * 1024;
 
 /// The largest answer that is taken: documents with hybrid signatures of many authorities stay far below.
@@ -46,7 +48,7 @@ pub enum ExchangeError {
     Broken(#[from] std::io::Error),
     /// The handshake failed.
     #[error("{0}")]
-    Handshake(#[from] Box<wire::HandshakeError>),
+    Handshake(wire::HandshakeError),
     /// Somebody else answered at the authority's address.
     #[error("the peer is not the configured authority")]
     OtherPeer,
@@ -103,26 +105,16 @@ impl Dialler {
         command: &Command<'_>,
         take: impl FnOnce(&Command<'_>) -> Option<T>,
     ) -> Result<T, ExchangeError> {
-        let config = SessionConfig::pki(Role::Initiator, self.kem, CommandSizes::pki(self.pki_public_key_bytes));
-        let mut stream = self.dial(authority).await?;
-        let shaking = shake_hands(&mut stream, &config, caller, authority);
-        let mut transport = limited("handshake", self.handshake_limit, shaking).await??;
-        transport.opener.lower_limit(ANSWER_BYTES_MAX);
-        let set = config.command_set();
-        let finalization = limited("finalization", self.answer_limit, receive(&mut stream, &mut transport)).await??;
-        match set.parse(&finalization) {
-            Ok(Command::NoOp) => {}
-            other => return Err(ExchangeError::Answer(format!("finalization by {other:?}"))),
-        }
-        let mut frame = Vec::new();
-        transport
-            .sealer
-            .seal_command(&set, command, &mut frame)
-            .map_err(|error| ExchangeError::Answer(error.to_string()))?;
-        limited("room to send", self.answer_limit, stream.write_all(&frame)).await??;
-        let answer = limited("answer", self.answer_limit, receive(&mut stream, &mut transport)).await??;
-        let answer = set.parse(&answer).map_err(|error| ExchangeError::Answer(error.to_string()))?;
-        take(&answer).ok_or_else(|| ExchangeError::Answer(format!("{:?}", answer.id())))
+        let sizes = CommandSizes::pki(self.pki_public_key_bytes);
+        let config = SessionConfig {
+            receive_bytes_max: ANSWER_BYTES_MAX,
+            ..SessionConfig::pki(Role::Initiator, self.kem, sizes)
+        };
+        let stream = self.dial(authority).await?;
+        let limits = Limits::exchange(self.handshake_limit, self.answer_limit);
+        let link = Link::new(config, caller.link_key.clone(), &caller.additional_data, limits, Instant::default());
+        let mut conversation = Conversation { stream, link, start: Clock::now(), dialler: self, authority };
+        conversation.ask(command, take).await
     }
 
     async fn dial(&self, authority: &Authority) -> Result<TcpStream, ExchangeError> {
@@ -150,57 +142,117 @@ fn dialled_addresses(authority: &Authority) -> impl Iterator<Item = String> {
     })
 }
 
-async fn limited<T>(step: &'static str, limit: Duration, work: impl Future<Output = T>) -> Result<T, ExchangeError> {
-    timeout(limit, work).await.map_err(|_| ExchangeError::TimedOut { step, limit })
+/// A link to an authority, for one request.
+struct Conversation<'a> {
+    stream: TcpStream,
+    link: Link,
+    start: Clock,
+    dialler: &'a Dialler,
+    authority: &'a Authority,
 }
 
-async fn shake_hands(
-    stream: &mut TcpStream,
-    config: &SessionConfig,
-    caller: &Caller,
-    authority: &Authority,
-) -> Result<Transport, ExchangeError> {
-    let mut random = OsRandom;
-    let mut handshake = Handshake::new(config, caller.link_key.clone(), &caller.additional_data, &mut random)?;
-    loop {
-        match handshake.wants() {
-            Want::Write => {
-                stream.write_all(handshake.pending_write()).await?;
-                handshake.written();
-            }
-            Want::Read(count) => {
-                let mut message = vec![0; count];
-                stream.read_exact(&mut message).await?;
-                handshake.read(&mut message, unix_seconds(), &mut random)?;
-            }
-            Want::Authenticate => {
-                let expected =
-                    handshake.peer().is_some_and(|peer| authority.is_peer(&peer.additional_data, &peer.public_key));
-                if !expected {
-                    handshake.reject();
-                    return Err(ExchangeError::OtherPeer);
+impl Conversation<'_> {
+    async fn ask<T>(
+        &mut self,
+        command: &Command<'_>,
+        take: impl FnOnce(&Command<'_>) -> Option<T>,
+    ) -> Result<T, ExchangeError> {
+        let set = self.link.commands();
+        let mut buffer = vec![0; READ_BYTES];
+        let mut input = &mut buffer[..0];
+        loop {
+            self.heed(command)?;
+            self.write().await?;
+            match self.link.handle_input(now(self.start), &mut input) {
+                Input::Event => {}
+                Input::Frame(frame) => {
+                    let answer = frame.open().map_err(|error| ExchangeError::Answer(error.to_string()))?;
+                    let answer = set.parse(answer).map_err(|error| ExchangeError::Answer(error.to_string()))?;
+                    return take(&answer).ok_or_else(|| ExchangeError::Answer(format!("{:?}", answer.id())));
                 }
-                handshake.accept(&mut random)?;
+                Input::Nothing => {
+                    input = match timeout_at(self.deadline(), self.stream.read(&mut buffer)).await {
+                        Ok(Ok(0)) => {
+                            self.link.handle_closed(false);
+                            &mut buffer[..0]
+                        }
+                        Ok(count) => &mut buffer[..count?],
+                        Err(_) => {
+                            self.link.handle_timeout(now(self.start), &mut OsRandom);
+                            &mut buffer[..0]
+                        }
+                    };
+                }
             }
-            Want::Done => return Ok(handshake.into_transport()?),
-            Want::Closed => return Err(ExchangeError::OtherPeer),
+        }
+    }
+
+    /// Does what the link wants done; sends the request as soon as it is up.
+    fn heed(&mut self, command: &Command<'_>) -> Result<(), ExchangeError> {
+        let now = now(self.start);
+        while let Some(event) = self.link.poll_event() {
+            match event {
+                Event::Due(Due::Step) => self.link.step(now, unix_seconds(), &mut OsRandom),
+                Event::Due(Due::Decision) => {
+                    let peer = self.link.peer();
+                    if !peer.is_some_and(|peer| self.authority.is_peer(&peer.additional_data, &peer.public_key)) {
+                        return Err(ExchangeError::OtherPeer);
+                    }
+                    self.link.accept(now, &mut OsRandom);
+                }
+                Event::Up => {
+                    self.link.send(command).map_err(|error| ExchangeError::Answer(error.to_string()))?;
+                }
+                Event::Ended(end) => return Err(self.dialler.error_of(end)),
+            }
+        }
+        Ok(())
+    }
+
+    async fn write(&mut self) -> Result<(), ExchangeError> {
+        while let Some(buffer) = self.link.poll_output(now(self.start)) {
+            match timeout_at(self.deadline(), self.stream.write_all(&buffer)).await {
+                Ok(written) => {
+                    written?;
+                    let taken = buffer.len();
+                    self.link.handle_sent(buffer, taken);
+                }
+                Err(_) => self.link.handle_timeout(now(self.start), &mut OsRandom),
+            }
+        }
+        Ok(())
+    }
+
+    fn deadline(&self) -> Clock {
+        self.start + Duration::from_nanos(self.link.poll_timeout().0)
+    }
+}
+
+impl Dialler {
+    /// An end as the outcome of an exchange.
+    fn error_of(&self, end: End) -> ExchangeError {
+        use HandshakeReason::{Closed, ClosedBeforeFirstByte, TimedOut};
+        let (handshake, answer) = (self.handshake_limit, self.answer_limit);
+        match end {
+            End::Handshake(error) => match (error.reason, error.state) {
+                (TimedOut, HandshakeState::Finalization) => {
+                    ExchangeError::TimedOut { step: "finalization", limit: answer }
+                }
+                (TimedOut, _) => ExchangeError::TimedOut { step: "handshake", limit: handshake },
+                (Closed | ClosedBeforeFirstByte, _) => ExchangeError::Broken(ErrorKind::UnexpectedEof.into()),
+                _ => ExchangeError::Handshake(error),
+            },
+            End::Silent => ExchangeError::TimedOut { step: "answer", limit: answer },
+            End::Stalled => ExchangeError::TimedOut { step: "room to send", limit: answer },
+            End::PeerClosed | End::Failed => ExchangeError::Broken(ErrorKind::UnexpectedEof.into()),
+            other => ExchangeError::Answer(other.to_string()),
         }
     }
 }
 
-async fn receive(stream: &mut TcpStream, transport: &mut Transport) -> Result<Vec<u8>, ExchangeError> {
-    let mut header = [0; FRAME_HEADER_BYTES];
-    stream.read_exact(&mut header).await?;
-    let unacceptable = |error: wire::FrameError| ExchangeError::Answer(error.to_string());
-    let length = transport.opener.open_header(&mut header).map_err(unacceptable)?;
-    let mut body = Vec::new();
-    while body.len() < length {
-        let begin = body.len();
-        body.resize((begin + READ_BYTES).min(length), 0);
-        stream.read_exact(&mut body[begin..]).await?;
-    }
-    let command = transport.opener.open_body(&mut body).map_err(unacceptable)?;
-    Ok(command.to_vec())
+/// The link's time.
+fn now(start: Clock) -> Instant {
+    Instant::default() + start.elapsed()
 }
 
 fn unix_seconds() -> u64 {

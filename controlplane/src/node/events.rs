@@ -2,7 +2,7 @@
 //! go are everyday, a peer that cannot be reached is a warning only once in a while.
 
 use crate::logging::{Level, Log};
-use interplane::counter::Direction;
+use interplane::counter::{DialFailure, Direction};
 use interplane::event::{Event, Peer};
 use interplane::ring::EventRings;
 use std::time::Duration;
@@ -39,6 +39,13 @@ fn write(log: &Log, event: &Event) {
         Event::HandshakeFailed { state, peer, detail, .. } => {
             log.info(module, format_args!("handshake failed: {}: {} {detail}", name(peer), state.label()));
         }
+        Event::DialFailed { peer, reason: DialFailure::NoTransport, detail } => log.warning(
+            module,
+            format_args!(
+                "cannot dial {}: {detail}, and this node dials tcp only: packets for it are dropped",
+                name(peer)
+            ),
+        ),
         Event::DialFailed { peer, reason, detail } => {
             log.info(module, format_args!("dial failed: {}: {} {detail}", name(peer), reason.label()));
         }

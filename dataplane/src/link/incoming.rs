@@ -1,19 +1,25 @@
 //! A link that a peer opened: from the first byte to opened packets (server.md 3.2, 3.3).
 
+use super::carry::{self, Progress};
+use super::counted;
 use super::handshake_budget::{ConnectionPermit, HandshakePermit};
-use super::handshaking::Handshaking;
 use crate::account::Account;
 use crate::io::{ConnId, Io};
 use crate::packet::pool::{Slot, Source};
 use crate::packet::slots::Slots;
+use crate::shared::Facts;
 use crate::shared::sessions::SessionKey;
 use crate::time::Instant;
+use crypto_simd::random::Random;
+use crypto_simd::schemes::KemDecapsulationKey;
 use interplane::counter::{LinkEnd, Request};
 use interplane::{Counter, DropReason};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use wire::command::Verdict;
-use wire::{Acceptor, Command, CommandId, CommandSet, FRAME_HEADER_BYTES, FrameOpener, PeerCredentials, Transport};
+use std::sync::Arc;
+use wire::command::{COMMAND_HEADER_BYTES, Verdict};
+use wire::link::{Due, Frame, Input};
+use wire::{Acceptor, Command, CommandId, CommandSet, FRAME_BODY_TAG_BYTES, Link, PeerCredentials, Role};
 
 /// A connection from a peer.
 pub struct Incoming {
@@ -37,26 +43,22 @@ pub enum Stage {
     Up(Box<Up>),
 }
 
+/// A link that is not established yet.
+pub struct Handshaking {
+    link: Link,
+    /// When the connection was there.
+    pub started_at: Instant,
+}
+
 /// An established link.
 pub struct Up {
-    opener: FrameOpener,
+    link: Link,
     /// Who it is.
     pub peer: PeerCredentials,
     /// What a newer connection of the same peer is recognised by.
     pub key: SessionKey,
     /// Whether its packets are taken now.
     pub may_send: bool,
-    /// When it last sent a whole command.
-    pub command_at: Instant,
-    /// The beginning of a frame, until the rest arrives.
-    tail: Box<[u8]>,
-    tail_bytes: usize,
-    /// The header of the frame that is under way said so.
-    body_due: Option<usize>,
-    /// Bytes of the body of a frame that carries a packet.
-    packet_body_bytes: usize,
-    /// The handshake's last message and the NoOp behind it, until they are handed over.
-    rest: Vec<u8>,
 }
 
 /// Where opened packets go.
@@ -84,160 +86,192 @@ enum Wish {
     Close(LinkEnd),
 }
 
-impl Up {
-    /// A link after its handshake. `rest` is what the handshake has not sent; the finalization NoOp is added to it.
-    /// None if the NoOp cannot be sealed.
-    pub fn new(
-        transport: Transport,
-        mut rest: Vec<u8>,
-        commands: &CommandSet,
-        may_send: bool,
-        frame_bytes: usize,
-        now: Instant,
-    ) -> Option<Self> {
-        let Transport { mut sealer, opener, peer, .. } = transport;
-        sealer.seal_command(commands, &Command::NoOp, &mut rest).ok()?;
-        let key = SessionKey::new(&peer.additional_data, &peer.public_key);
-        let tail = vec![0; frame_bytes].into_boxed_slice();
-        Some(Self {
-            opener,
-            peer,
-            key,
-            may_send,
-            command_at: now,
-            tail,
-            tail_bytes: 0,
-            body_due: None,
-            packet_body_bytes: frame_bytes.saturating_sub(FRAME_HEADER_BYTES),
-            rest,
-        })
+impl Handshaking {
+    /// Begins. Nothing is computed before the first message is there.
+    pub fn new(facts: &Facts, key: Arc<dyn KemDecapsulationKey>, now: Instant) -> Self {
+        let (config, limits) = (facts.session(Role::Responder), facts.link_limits(Role::Responder));
+        Self { link: Link::new(config, key, &facts.node_id, limits, now), started_at: now }
     }
 
-    /// Sends what the handshake left. After that nothing is ever sent here.
+    /// Goes as far as possible without a KEM operation.
+    pub fn pump(&mut self, io: &mut impl Io, conn: ConnId, now: Instant) -> Progress {
+        carry::shake(&mut self.link, io, conn, now)
+    }
+
+    /// What it waits for, if it waits for this node.
+    pub fn due(&self) -> Option<Due> {
+        self.link.due()
+    }
+
+    /// Takes the step that is due.
+    pub fn step(&mut self, now: Instant, unix_seconds: u64, random: &mut dyn Random) {
+        self.link.step(now, unix_seconds, random);
+    }
+
+    /// The peer's additional data and link key, once they are known.
+    pub fn peer(&self) -> Option<&PeerCredentials> {
+        self.link.peer()
+    }
+
+    /// The peer is acceptable.
+    pub fn accept(&mut self, now: Instant, random: &mut dyn Random) {
+        self.link.accept(now, random);
+    }
+
+    /// It is not.
+    pub fn reject(&mut self) {
+        self.link.reject();
+    }
+
+    /// A buffer comes back, of which the connection took so much. [`Handshaking::pump`] goes on.
+    pub fn handle_sent(&mut self, buffer: Vec<u8>, taken: usize) {
+        self.link.handle_sent(buffer, taken);
+    }
+
+    /// When [`Handshaking::handle_timeout`] has something to do.
+    pub fn next_timeout(&self) -> Instant {
+        self.link.poll_timeout()
+    }
+
+    /// Ends it if its time is over; [`Handshaking::pump`] tells.
+    pub fn handle_timeout(&mut self, now: Instant, random: &mut dyn Random) {
+        self.link.handle_timeout(now, random);
+    }
+
+    /// The link after it; none if it is not finished.
+    pub fn finish(self, may_send: impl FnOnce(&PeerCredentials) -> bool) -> Option<Up> {
+        let peer = self.link.peer().filter(|_| self.link.is_up())?.clone();
+        let key = SessionKey::new(&peer.additional_data, &peer.public_key);
+        Some(Up { may_send: may_send(&peer), link: self.link, peer, key })
+    }
+}
+
+impl Up {
+    /// Hands over what waits to be sent.
     pub fn flush(&mut self, io: &mut impl Io, conn: ConnId) {
-        if !self.rest.is_empty() && io.sending(conn).is_none() {
-            io.send(conn, std::mem::take(&mut self.rest));
+        if !self.link.is_flushed() {
+            let now = io.now();
+            carry::hand_over(&mut self.link, io, conn, now);
         }
     }
 
-    /// Bytes of the frame that is under way.
-    pub fn tail_bytes(&self) -> usize {
-        self.tail_bytes
+    /// A buffer comes back, of which the connection took so much; the reason if that ends the link.
+    pub fn handle_sent(&mut self, buffer: Vec<u8>, taken: usize) -> Option<LinkEnd> {
+        self.link.handle_sent(buffer, taken);
+        self.link.ended().map(counted)
     }
 
-    /// Opens all whole frames in what is kept and in `bytes`, and keeps the rest for later. An error ends the link.
+    /// Bytes of a frame that are here already.
+    pub fn held_bytes(&self) -> usize {
+        self.link.held_bytes()
+    }
+
+    /// When [`Up::handle_timeout`] has something to do.
+    pub fn next_timeout(&self) -> Instant {
+        self.link.poll_timeout()
+    }
+
+    /// Looks at the deadlines; the reason if one of them ends the link.
+    pub fn handle_timeout(
+        &mut self,
+        io: &mut impl Io,
+        conn: ConnId,
+        now: Instant,
+        random: &mut dyn Random,
+    ) -> Option<LinkEnd> {
+        carry::time_out(&mut self.link, io, conn, now, random).map(counted)
+    }
+
+    /// Opens all whole frames in what is held and in `bytes`; the link holds the rest. An error ends the link.
     pub fn consume(&mut self, mut bytes: &mut [u8], intake: &mut Intake<'_>) -> Result<(), LinkEnd> {
         loop {
-            let due = self.body_due.unwrap_or(FRAME_HEADER_BYTES);
-            if self.tail_bytes == 0 && bytes.len() >= due {
-                let (piece, rest) = bytes.split_at_mut(due);
-                bytes = rest;
-                self.open_piece(piece, intake)?;
-                continue;
-            }
-            let (missing, rest) = bytes.split_at_mut(bytes.len().min(due - self.tail_bytes));
-            bytes = rest;
-            let end = self.tail_bytes + missing.len();
-            // Less than a header, or less than a body that the opener found small enough for a frame.
-            self.tail.get_mut(self.tail_bytes..end).ok_or(LinkEnd::Protocol)?.copy_from_slice(missing);
-            self.tail_bytes = end;
-            if end < due {
-                return Ok(());
-            }
-            self.tail_bytes = 0;
-            let mut tail = std::mem::take(&mut self.tail);
-            let opened = self.open_piece(&mut tail[..due], intake);
-            self.tail = tail;
-            opened?;
-        }
-    }
-
-    /// Opens a header or a body.
-    fn open_piece(&mut self, piece: &mut [u8], intake: &mut Intake<'_>) -> Result<(), LinkEnd> {
-        match self.body_due.take() {
-            None => self.body_due = Some(self.opener.open_header(piece).map_err(|_| LinkEnd::Protocol)?),
-            Some(_) => self.open_frame(piece, intake)?,
-        }
-        Ok(())
-    }
-
-    fn open_frame(&mut self, body: &mut [u8], intake: &mut Intake<'_>) -> Result<(), LinkEnd> {
-        self.command_at = intake.now;
-        let slot = if body.len() == self.packet_body_bytes { intake.slots.take() } else { None };
-        match slot {
-            Some(slot) => self.open_in_slot(body, slot, intake),
-            None => self.open_in_buffer(body, intake),
-        }
-    }
-
-    /// The usual way: the frame has the size of those that carry packets.
-    fn open_in_slot(&mut self, body: &[u8], mut slot: Box<Slot>, intake: &mut Intake<'_>) -> Result<(), LinkEnd> {
-        slot.body_mut().copy_from_slice(body);
-        let wish = match self.opener.open_body(slot.body_mut()) {
-            Ok(command) => self.wish(command, intake),
-            Err(_) => Wish::Close(LinkEnd::Protocol),
-        };
-        match wish {
-            Wish::Packet => {
-                intake.account.received();
-                if self.may_send {
-                    slot.recv_at = intake.now;
-                    slot.source = intake.source;
-                    intake.opened.push_back(slot);
-                } else {
-                    intake.account.dropped(DropReason::IncomingOutOfEpoch, intake.now);
-                    intake.slots.give(slot);
+            match self.link.handle_input(intake.now, &mut bytes) {
+                Input::Nothing => return Ok(()),
+                Input::Frame(frame) => open_frame(frame, self.may_send, intake)?,
+                Input::Event => {
+                    while self.link.poll_event().is_some() {}
+                    self.link.ended().map_or(Ok(()), |end| Err(counted(end)))?;
                 }
-                Ok(())
-            }
-            Wish::Nothing => {
-                intake.slots.give(slot);
-                Ok(())
-            }
-            Wish::Close(end) => {
-                intake.slots.give(slot);
-                Err(end)
             }
         }
     }
+}
 
-    /// Commands of other sizes, and packets for which there is no slot after all.
-    fn open_in_buffer(&mut self, body: &mut [u8], intake: &mut Intake<'_>) -> Result<(), LinkEnd> {
-        let wish = match self.opener.open_body(body) {
-            Ok(command) => self.wish(command, intake),
-            Err(_) => Wish::Close(LinkEnd::Protocol),
-        };
-        match wish {
-            Wish::Packet => {
-                intake.account.received();
-                let reason = if self.may_send { DropReason::PoolExhausted } else { DropReason::IncomingOutOfEpoch };
-                intake.account.dropped(reason, intake.now);
-                Ok(())
+fn open_frame(frame: Frame<'_>, may_send: bool, intake: &mut Intake<'_>) -> Result<(), LinkEnd> {
+    let packet_body_bytes = COMMAND_HEADER_BYTES + intake.packet_bytes + FRAME_BODY_TAG_BYTES;
+    let slot = if frame.body_bytes() == packet_body_bytes { intake.slots.take() } else { None };
+    match slot {
+        Some(slot) => open_in_slot(frame, slot, may_send, intake),
+        None => open_in_place(frame, may_send, intake),
+    }
+}
+
+/// The usual way: the frame has the size of those that carry packets.
+fn open_in_slot(frame: Frame<'_>, mut slot: Box<Slot>, may_send: bool, intake: &mut Intake<'_>) -> Result<(), LinkEnd> {
+    let wish = match frame.open_in(slot.body_mut()) {
+        Ok(command) => wish(command, may_send, intake),
+        Err(_) => Wish::Close(LinkEnd::Protocol),
+    };
+    match wish {
+        Wish::Packet => {
+            intake.account.received();
+            if may_send {
+                slot.recv_at = intake.now;
+                slot.source = intake.source;
+                intake.opened.push_back(slot);
+            } else {
+                intake.account.dropped(DropReason::IncomingOutOfEpoch, intake.now);
+                intake.slots.give(slot);
             }
-            Wish::Nothing => Ok(()),
-            Wish::Close(end) => Err(end),
+            Ok(())
+        }
+        Wish::Nothing => {
+            intake.slots.give(slot);
+            Ok(())
+        }
+        Wish::Close(end) => {
+            intake.slots.give(slot);
+            Err(end)
         }
     }
+}
 
-    /// Judges a command in the order of server.md 3.3: parse, `can_send`, class, command.
-    fn wish(&self, command: &[u8], intake: &Intake<'_>) -> Wish {
-        let command = match intake.commands.parse(command) {
-            Ok(command) => command,
-            Err(_) => return Wish::Close(LinkEnd::Protocol),
-        };
-        if self.may_send {
-            intake.account.count(Counter::request(request(command.id())));
+/// Commands of other sizes, and packets for which there is no slot after all.
+fn open_in_place(frame: Frame<'_>, may_send: bool, intake: &mut Intake<'_>) -> Result<(), LinkEnd> {
+    let wish = match frame.open() {
+        Ok(command) => wish(command, may_send, intake),
+        Err(_) => Wish::Close(LinkEnd::Protocol),
+    };
+    match wish {
+        Wish::Packet => {
+            intake.account.received();
+            let reason = if may_send { DropReason::PoolExhausted } else { DropReason::IncomingOutOfEpoch };
+            intake.account.dropped(reason, intake.now);
+            Ok(())
         }
-        match command {
-            Command::SendPacket { packet } if packet.len() == intake.packet_bytes => Wish::Packet,
-            Command::SendPacket { .. } => Wish::Close(LinkEnd::Protocol),
-            _ if !self.may_send => Wish::Nothing,
-            Command::Disconnect => Wish::Close(LinkEnd::PeerClosed),
-            other => match Acceptor::NodeIncoming.verdict(other.id()) {
-                Verdict::Accept | Verdict::Ignore => Wish::Nothing,
-                Verdict::Close => Wish::Close(LinkEnd::Protocol),
-            },
-        }
+        Wish::Nothing => Ok(()),
+        Wish::Close(end) => Err(end),
+    }
+}
+
+/// Judges a command in the order of server.md 3.3: parse, `can_send`, class, command.
+fn wish(command: &[u8], may_send: bool, intake: &Intake<'_>) -> Wish {
+    let command = match intake.commands.parse(command) {
+        Ok(command) => command,
+        Err(_) => return Wish::Close(LinkEnd::Protocol),
+    };
+    if may_send {
+        intake.account.count(Counter::request(request(command.id())));
+    }
+    match command {
+        Command::SendPacket { packet } if packet.len() == intake.packet_bytes => Wish::Packet,
+        Command::SendPacket { .. } => Wish::Close(LinkEnd::Protocol),
+        _ if !may_send => Wish::Nothing,
+        Command::Disconnect => Wish::Close(LinkEnd::PeerClosed),
+        other => match Acceptor::NodeIncoming.verdict(other.id()) {
+            Verdict::Accept | Verdict::Ignore => Wish::Nothing,
+            Verdict::Close => Wish::Close(LinkEnd::Protocol),
+        },
     }
 }
 

@@ -1,25 +1,43 @@
-//! Links to other nodes: the handshake of both sides, what comes in, what goes out (wire.md 3, 4, 7; server.md 3).
+//! Links to other nodes: [`wire::Link`] with a connection under it, and what a node makes of it (wire.md 7; server.md 3).
 //!
 //! | module | what lives there |
 //! |---|---|
-//! | [`handshaking`] | one unfinished handshake with its bytes |
-//! | [`handshake_budget`] | how many unfinished ones there may be |
+//! | [`carry`] | bytes between a connection and its link |
+//! | [`handshake_budget`] | how many unfinished handshakes there may be |
 //! | [`incoming`] | a link that a peer opened: from received bytes to opened packets |
-//! | [`outgoing`] | the link to one destination: dialling, its queue, frames out |
-//! | [`out_buffer`] | sealed frames on their way into the connection |
+//! | [`outgoing`] | the link to one destination: dialling, its queue, packets out |
 
+pub mod carry;
 pub mod handshake_budget;
-pub mod handshaking;
 pub mod incoming;
-pub mod out_buffer;
 pub mod outgoing;
 
-use std::time::Duration;
+use interplane::counter::LinkEnd;
+use wire::link::End;
 
-/// The longest silence of a peer: the limit for receiving one command (wire.md 7.2).
-pub const RECEIVE_LIMIT: Duration = Duration::from_secs(120);
-/// The longest time in which a peer takes nothing of what is sent: the limit for sending one command (wire.md 7.2).
-pub const SEND_LIMIT: Duration = Duration::from_secs(60);
-/// After so long without a packet an outgoing link carries a NoOp, so that the peer's receive limit does not end it
-/// (server.md 3.9).
-pub const KEEP_ALIVE: Duration = Duration::from_secs(45);
+/// Under which reason the end of an established link is counted: the one that has its label.
+pub fn counted(end: End) -> LinkEnd {
+    LinkEnd::ALL.iter().copied().find(|reason| reason.label() == end.label()).unwrap_or(LinkEnd::Failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_end_is_counted_under_its_own_label() {
+        let ends = [
+            End::PeerClosed,
+            End::Failed,
+            End::Silent,
+            End::Stalled,
+            End::Frame(wire::FrameError::Tag),
+            End::NoLongerValid,
+            End::Replaced,
+            End::Shutdown,
+        ];
+        for end in ends {
+            assert_eq!(counted(end).label(), end.label());
+        }
+    }
+}

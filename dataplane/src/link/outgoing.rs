@@ -1,19 +1,18 @@
 //! The link to one destination and its queue (server.md 3.9). One shard owns it.
 //!
 //! ```text
-//! Waiting -> Connecting -> Connected -> Handshaking -> Finalizing -> Up
-//!    ^------------------------ any failure --------------------------'
+//! Waiting -> Connecting -> Connected -> Linked (handshake, then up)
+//!    ^----------------- any failure ------------------------'
 //! ```
 
 mod dial;
+mod patience;
 
 pub use dial::{Judge, Pushed, Waiter};
 
-use super::handshaking::Handshaking;
-use super::out_buffer::OutBuffer;
-use super::{KEEP_ALIVE, RECEIVE_LIMIT, SEND_LIMIT};
+use super::{carry, counted};
 use crate::account::{self, Account};
-use crate::io::{ConnId, Io, Received};
+use crate::io::{ConnId, ConnectFailure, Io, Received};
 use crate::packet::pool::{DestinationId, Slot};
 use crate::packet::slots::Slots;
 use crate::random::ShardRandom;
@@ -22,11 +21,14 @@ use crate::time::Instant;
 use interplane::counter::{Direction, LinkEnd};
 use interplane::event::Peer as EventPeer;
 use interplane::{Counter, DropReason};
+use patience::Patience;
 use pki::NodeId;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
-use wire::{FrameSealer, Transport};
+use wire::command::COMMAND_HEADER_BYTES;
+use wire::link::End;
+use wire::{Command, Link};
 
 /// What a peer's methods work with.
 pub struct Surroundings<'a, I> {
@@ -56,15 +58,17 @@ pub struct Peer {
     link_key: Vec<u8>,
     stage: Stage,
     queue: VecDeque<Box<Slot>>,
-    out: OutBuffer,
     may_send: bool,
-    /// When something was last sent.
-    traffic_at: Instant,
     /// Addresses of the newest descriptor; those before `next_address` have been dialled.
     addresses: Vec<SocketAddr>,
     next_address: usize,
-    retry_delay: Duration,
+    patience: Patience,
     dialled_at: Instant,
+    /// Only the next epoch's document lists it, as far as the last look at the documents told.
+    is_early: bool,
+    is_gateway: bool,
+    /// The log knows that it cannot be dialled.
+    is_told_unreachable: bool,
 }
 
 enum Stage {
@@ -79,21 +83,9 @@ enum Stage {
     Connected {
         conn: ConnId,
     },
-    Handshaking {
+    Linked {
         conn: ConnId,
-        handshake: Box<Handshaking>,
-    },
-    /// Waits for the finalization NoOp.
-    Finalizing {
-        conn: ConnId,
-        transport: Box<Transport>,
-        frame: Vec<u8>,
-        received: usize,
-        deadline: Instant,
-    },
-    Up {
-        conn: ConnId,
-        sealer: FrameSealer,
+        link: Box<Link>,
     },
 }
 
@@ -107,13 +99,14 @@ impl Peer {
             link_key: Vec::new(),
             stage: Stage::Waiting { until: now },
             queue: VecDeque::with_capacity(facts.link_queue_packets),
-            out: OutBuffer::new(facts.frame_bytes()),
             may_send: false,
-            traffic_at: now,
             addresses: Vec::new(),
             next_address: 0,
-            retry_delay: Duration::ZERO,
+            patience: Patience::default(),
             dialled_at: now,
+            is_early: false,
+            is_gateway: false,
+            is_told_unreachable: false,
         }
     }
 
@@ -121,17 +114,26 @@ impl Peer {
     pub fn conn(&self) -> Option<ConnId> {
         match &self.stage {
             Stage::Waiting { .. } => None,
-            Stage::Connecting { conn, .. }
-            | Stage::Connected { conn }
-            | Stage::Handshaking { conn, .. }
-            | Stage::Finalizing { conn, .. }
-            | Stage::Up { conn, .. } => Some(*conn),
+            Stage::Connecting { conn, .. } | Stage::Connected { conn } | Stage::Linked { conn, .. } => Some(*conn),
+        }
+    }
+
+    fn link(&self) -> Option<&Link> {
+        match &self.stage {
+            Stage::Linked { link, .. } => Some(link),
+            _ => None,
         }
     }
 
     /// Whether packets can go out.
     pub fn is_up(&self) -> bool {
-        matches!(self.stage, Stage::Up { .. })
+        self.link().is_some_and(Link::is_up)
+    }
+
+    /// The link has ended after it was up.
+    fn has_been_up(&self) -> bool {
+        let end = self.link().and_then(Link::ended);
+        end.is_some_and(|end| !matches!(end, End::Handshake(_)))
     }
 
     /// The link key with which it is expected.
@@ -146,12 +148,12 @@ impl Peer {
 
     /// Packets that it holds.
     pub fn held(&self) -> u64 {
-        self.queue.len() as u64 + self.out.packets()
+        self.queue.len() as u64 + self.sealed()
     }
 
     /// Of those, the packets that are sealed.
     pub fn sealed(&self) -> u64 {
-        self.out.packets()
+        self.link().map_or(0, |link| link.unsent_packets() as u64)
     }
 
     /// Packets that wait for the link.
@@ -191,31 +193,26 @@ impl Peer {
     /// Seals what waits, as far as there is room, and hands it over if the connection has nothing under way.
     pub fn flush<I: Io>(&mut self, with: &mut Surroundings<'_, I>) {
         let sealed = self.seal_queue(with);
-        let Stage::Up { conn, .. } = self.stage else { return };
-        if !sealed {
-            return self.lose(LinkEnd::Failed, with);
-        }
-        if !self.out.is_empty() {
-            self.out.flush(with.io, conn, with.now);
-            self.traffic_at = with.now;
-            // What did not fit before may now.
-            if !self.seal_queue(with) {
-                self.lose(LinkEnd::Failed, with);
-            }
+        let Stage::Linked { conn, link } = &mut self.stage else { return };
+        carry::hand_over(link, with.io, *conn, with.now);
+        // What did not fit before may now.
+        if !sealed || !self.seal_queue(with) {
+            self.lose(LinkEnd::Failed, with);
         }
     }
 
-    /// Moves packets from the queue into the buffer; false if one could not be sealed, which ends the link.
+    /// Moves packets from the queue into the link; false if one could not be sealed, which ends the link.
     fn seal_queue<I>(&mut self, with: &mut Surroundings<'_, I>) -> bool {
-        let Stage::Up { sealer, .. } = &mut self.stage else { return true };
-        while !self.queue.is_empty() && self.out.has_room() {
+        let Stage::Linked { link, .. } = &mut self.stage else { return true };
+        let command_bytes = COMMAND_HEADER_BYTES + with.facts.geometry.packet_length;
+        while !self.queue.is_empty() && link.has_room(command_bytes) {
             let Some(slot) = self.queue.pop_front() else { break };
             let late = with.now.since(slot.dispatch_at) > with.facts.send_slack;
             let sealed = match (late, self.may_send) {
                 (true, _) => Err(DropReason::OutgoingSendDeadlineBlown),
                 (false, false) => Err(DropReason::OutgoingPeerNotConnected),
                 (false, true) => {
-                    let sealed = self.out.seal_packet(slot.packet(), sealer);
+                    let sealed = link.send(&Command::SendPacket { packet: slot.packet() });
                     sealed.map_err(|_| DropReason::OutgoingSendCommandFailed)
                 }
             };
@@ -232,28 +229,24 @@ impl Peer {
 
     /// A buffer comes back, of which the connection took so much.
     pub fn handle_sent<I: Io>(&mut self, buffer: Vec<u8>, taken: usize, with: &mut Surroundings<'_, I>) {
-        let is_whole = taken == buffer.len();
-        match &mut self.stage {
-            Stage::Handshaking { handshake, .. } => handshake.handle_sent(is_whole),
-            Stage::Up { .. } => {
-                let flushed = self.out.handle_sent(buffer, taken);
-                self.traffic_at = with.now;
-                with.account.sent(flushed.packets);
-                with.account.add(Counter::BYTES_SENT, flushed.bytes);
-                if flushed.failed {
-                    return self.lose(LinkEnd::Failed, with);
-                }
-                self.flush(with);
-            }
-            // The last message of the handshake; if it is lost, so is what would be received.
-            _ => {}
+        let Stage::Linked { link, .. } = &mut self.stage else { return };
+        if link.is_up() {
+            with.account.add(Counter::BYTES_SENT, taken as u64);
+        }
+        with.account.sent(link.handle_sent(buffer, taken) as u64);
+        match link.ended() {
+            Some(end) => self.end(end, with),
+            None => self.flush(with),
         }
     }
 
     /// On an established link a peer says nothing: whatever is there to read ends it.
     pub fn handle_readable_up<I: Io>(&mut self, with: &mut Surroundings<'_, I>) {
-        let Stage::Up { conn, .. } = self.stage else { return };
-        let end = match with.io.recv(conn, 1) {
+        let Stage::Linked { conn, link } = &self.stage else { return };
+        if !link.is_up() {
+            return;
+        }
+        let end = match with.io.recv(*conn, 1) {
             Received::WouldBlock => return,
             Received::Bytes { .. } => LinkEnd::Protocol,
             Received::Closed => LinkEnd::PeerClosed,
@@ -266,54 +259,56 @@ impl Peer {
     pub fn next_timeout(&self, facts: &Facts) -> Instant {
         let stage = match &self.stage {
             Stage::Waiting { until } => *until,
-            Stage::Connecting { deadline, .. } | Stage::Finalizing { deadline, .. } => *deadline,
+            Stage::Connecting { deadline, .. } => *deadline,
             Stage::Connected { .. } => Instant::NEVER,
-            Stage::Handshaking { handshake, .. } => handshake.deadline,
-            Stage::Up { .. } if self.out.is_empty() => self.traffic_at + KEEP_ALIVE,
-            Stage::Up { .. } => self.out.progress_at + SEND_LIMIT,
+            Stage::Linked { link, .. } => link.poll_timeout(),
         };
         let oldest = self.queue.front().map_or(Instant::NEVER, |slot| slot.dispatch_at + facts.send_slack);
         stage.min(oldest + Duration::from_nanos(1))
     }
 
-    /// Keep-alive, stalls, and packets that are too old. Dials are [`Peer::dial_if_due`]'s.
+    /// The link's deadlines, and packets that are too old. Dials are [`Peer::dial_if_due`]'s.
     pub fn handle_timeout<I: Io>(&mut self, with: &mut Surroundings<'_, I>) {
         self.drop_overdue(with);
-        self.time_out_dial(with);
-        let Stage::Up { sealer, conn } = &mut self.stage else { return };
-        self.out.note_progress(with.io, *conn);
-        let idle = self.out.is_empty() && with.now >= self.traffic_at + KEEP_ALIVE;
-        if !self.out.is_empty() && with.now >= self.out.progress_at + SEND_LIMIT {
-            self.lose(LinkEnd::Failed, with);
-        } else if idle && self.out.has_room() {
-            if self.out.seal_no_op(sealer).is_err() {
-                return self.lose(LinkEnd::Failed, with);
+        match &mut self.stage {
+            Stage::Connecting { deadline, .. } if *deadline <= with.now => {
+                self.handle_connect_failed(ConnectFailure::TimedOut, with);
             }
-            self.traffic_at = with.now;
-            self.flush(with);
+            Stage::Linked { conn, link } => {
+                if let Some(end) = carry::time_out(link, with.io, *conn, with.now, with.random) {
+                    self.end(end, with);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The link has ended: before it was one, or after.
+    fn end<I: Io>(&mut self, end: End, with: &mut Surroundings<'_, I>) {
+        match end {
+            End::Handshake(failure) => self.handshake_failed(failure, with),
+            other => self.lose(counted(other), with),
         }
     }
 
     /// Ends the link, or whatever there is of it, and plans the next dial.
     pub fn lose<I: Io>(&mut self, end: LinkEnd, with: &mut Surroundings<'_, I>) {
         self.close(end, with);
-        let increment = with.facts.clock.period() / 64;
-        if with.now.since(self.dialled_at) < increment {
-            self.retry_delay = increment;
-        }
+        let lived = with.now.since(self.dialled_at);
         // The next dial begins with the newest descriptor.
         self.next_address = self.addresses.len();
-        self.wait(with);
+        let wait = self.patience.after_a_link_of(lived, with.facts.clock.period());
+        self.wait(wait, with);
     }
 
     /// The destination has left the directory: closes, and drops what waits.
-    pub fn remove<I: Io>(mut self: Box<Self>, with: &mut Surroundings<'_, I>) {
+    pub fn remove<I: Io>(mut self, with: &mut Surroundings<'_, I>) {
         self.close(LinkEnd::NoLongerValid, with);
         self.drop_queue(DropReason::OutgoingLinkClosed, with);
     }
 
     /// The node stops.
-    pub fn shut_down<I: Io>(mut self: Box<Self>, with: &mut Surroundings<'_, I>) {
+    pub fn shut_down<I: Io>(mut self, with: &mut Surroundings<'_, I>) {
         if self.is_up() {
             with.account.count(Counter::CONNECTIONS_CANCELLED);
         }
@@ -329,15 +324,15 @@ impl Peer {
     }
 
     fn close<I: Io>(&mut self, end: LinkEnd, with: &mut Surroundings<'_, I>) {
-        if self.is_up() {
+        if self.is_up() || self.has_been_up() {
             let peer = self.event_peer();
             with.account.link_down(Direction::Outgoing, peer, end);
         }
         let taken = self.conn().map_or(0, |conn| with.io.close(conn));
-        let (sent, lost) = self.out.clear(taken);
-        with.account.sent(sent);
-        for _ in 0..lost {
-            with.account.dropped(DropReason::OutgoingSendCommandFailed, with.now);
+        if let Stage::Linked { link, .. } = &mut self.stage {
+            let (sent, lost) = link.handle_lost(taken);
+            with.account.sent(sent as u64);
+            (0..lost).for_each(|_| with.account.dropped(DropReason::OutgoingSendCommandFailed, with.now));
         }
         self.stage = Stage::Waiting { until: Instant::NEVER };
         self.may_send = false;

@@ -4,8 +4,8 @@ use super::Shard;
 use super::table::Owner;
 use crate::account;
 use crate::io::{ConnId, Event, Io};
-use crate::link::handshaking::{Handshaking, Progress};
-use crate::link::incoming::{Incoming, Stage, Up};
+use crate::link::carry::Progress;
+use crate::link::incoming::{Handshaking, Incoming, Stage};
 use crate::link::outgoing::{Pushed, Waiter};
 use crate::packet::pool::DestinationId;
 use crate::shared::Order;
@@ -17,7 +17,7 @@ use pki::policy::{self, IncomingPeer, PeerCredentials, Verdict};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use wire::{HandshakeError, Role};
+use wire::link::{Due, End};
 
 impl Shard {
     /// Handles what happened; true if there may be more.
@@ -44,7 +44,7 @@ impl Shard {
                     None => {}
                 },
                 Event::Sent { conn, buffer, taken } => match self.table.owner(conn) {
-                    Some(Owner::Incoming) => self.handle_incoming_sent(io, conn, taken == buffer.len()),
+                    Some(Owner::Incoming) => self.handle_incoming_sent(io, conn, buffer, taken),
                     Some(Owner::Outgoing(id)) => self.handle_outgoing_sent(io, id, buffer, taken),
                     None => {}
                 },
@@ -90,21 +90,11 @@ impl Shard {
             io.close(conn);
             return;
         };
-        let facts = self.shared.facts();
-        let deadline = self.now + facts.handshake_timeout;
-        let config = facts.session(Role::Responder);
-        match Handshaking::new(&config, key, &facts.node_id, self.now, deadline, &mut self.random) {
-            Ok(handshake) => {
-                let stage = Stage::Handshaking(Box::new(handshake), handshake_permit);
-                self.table.insert_incoming(Box::new(Incoming { conn, address, stage, is_listed: false, permit }));
-                self.housekeeping_at = self.housekeeping_at.min(deadline);
-                self.handle_incoming_ready(io, conn);
-            }
-            Err(_) => {
-                self.count_connection_ended();
-                io.close(conn);
-            }
-        }
+        let handshake = Handshaking::new(self.shared.facts(), key, self.now);
+        self.housekeeping_at = self.housekeeping_at.min(handshake.next_timeout());
+        let stage = Stage::Handshaking(Box::new(handshake), handshake_permit);
+        self.table.insert_incoming(Box::new(Incoming { conn, address, stage, is_listed: false, permit }));
+        self.handle_incoming_ready(io, conn);
     }
 
     fn refuse(&mut self, io: &mut impl Io, conn: ConnId, reason: AdmissionRefusal) {
@@ -118,7 +108,7 @@ impl Shard {
     }
 
     /// There is something to read from, or room to write to, an incoming connection.
-    fn handle_incoming_ready(&mut self, io: &mut impl Io, conn: ConnId) {
+    pub(super) fn handle_incoming_ready(&mut self, io: &mut impl Io, conn: ConnId) {
         let Some(incoming) = self.table.incoming_mut(conn) else { return };
         match &mut incoming.stage {
             Stage::Up(up) => {
@@ -128,21 +118,25 @@ impl Shard {
                     self.readable.push_back(conn);
                 }
             }
-            Stage::Handshaking(handshake, _) => match handshake.pump(io, conn) {
+            Stage::Handshaking(handshake, _) => match handshake.pump(io, conn, self.now) {
                 Progress::Waits => {}
-                Progress::Expensive | Progress::Authenticate => self.queue_for_step(Waiter::Incoming(conn)),
-                Progress::Done => self.finish_incoming(io, conn),
-                Progress::Failed(failure) => self.fail_incoming(io, conn, failure),
+                Progress::Due(_) => self.queue_for_step(Waiter::Incoming(conn)),
+                Progress::Up => self.finish_incoming(io, conn),
+                Progress::Ended(end) => self.fail_incoming(io, conn, end),
             },
         }
     }
 
-    /// What was sent on an incoming connection is sent, or lost with the connection.
-    fn handle_incoming_sent(&mut self, io: &mut impl Io, conn: ConnId, is_whole: bool) {
-        match self.table.incoming_mut(conn).map(|incoming| &mut incoming.stage) {
-            Some(Stage::Handshaking(handshake, _)) => handshake.handle_sent(is_whole),
-            Some(Stage::Up(_)) if !is_whole => return self.close_incoming(io, conn, LinkEnd::Failed),
-            Some(Stage::Up(_)) | None => {}
+    /// A buffer of an incoming connection comes back, which took so much of it.
+    fn handle_incoming_sent(&mut self, io: &mut impl Io, conn: ConnId, buffer: Vec<u8>, taken: usize) {
+        let Some(incoming) = self.table.incoming_mut(conn) else { return };
+        match &mut incoming.stage {
+            Stage::Handshaking(handshake, _) => handshake.handle_sent(buffer, taken),
+            Stage::Up(up) => {
+                if let Some(end) = up.handle_sent(buffer, taken) {
+                    return self.close_incoming(io, conn, end);
+                }
+            }
         }
         self.handle_incoming_ready(io, conn);
     }
@@ -171,39 +165,30 @@ impl Shard {
     fn step_incoming(&mut self, io: &mut impl Io, conn: ConnId) {
         let unix_seconds = io.unix_now().as_secs();
         let Some(mut incoming) = self.table.take_incoming(conn) else { return };
-        let Stage::Handshaking(handshake, _) = &mut incoming.stage else {
-            return self.table.insert_incoming(incoming);
-        };
-        let outcome = match handshake.pump(io, conn) {
-            Progress::Expensive => handshake.step(unix_seconds, &mut self.random),
-            Progress::Authenticate => self.authenticate_incoming(handshake, incoming.address),
-            Progress::Failed(failure) => Err(failure),
-            Progress::Waits | Progress::Done => Ok(()),
-        };
-        self.table.insert_incoming(incoming);
-        match outcome {
-            Ok(()) => self.handle_incoming_ready(io, conn),
-            Err(failure) => self.fail_incoming(io, conn, failure),
+        if let Stage::Handshaking(handshake, _) = &mut incoming.stage {
+            match handshake.due() {
+                Some(Due::Step) => handshake.step(self.now, unix_seconds, &mut self.random),
+                Some(Due::Decision) => self.authenticate_incoming(handshake, incoming.address),
+                None => {}
+            }
         }
+        self.table.insert_incoming(incoming);
+        self.handle_incoming_ready(io, conn);
     }
 
     /// A mix takes only nodes that the documents put before it (server.md 3.2).
-    fn authenticate_incoming(
-        &mut self,
-        handshake: &mut Handshaking,
-        address: SocketAddr,
-    ) -> Result<(), Box<HandshakeError>> {
+    fn authenticate_incoming(&mut self, handshake: &mut Handshaking, address: SocketAddr) {
         let verdict = handshake.peer().map_or_else(Verdict::default, |peer| self.judge_incoming(peer));
         if verdict.valid {
-            return handshake.accept(&mut self.random);
+            return handshake.accept(self.now, &mut self.random);
         }
-        let id = handshake.peer().map(|peer| peer.additional_data.clone());
-        let peer = account::peer(id.as_deref(), Some(address));
+        let id = handshake.peer().map(|peer| peer.additional_data.as_slice());
+        let peer = account::peer(id, Some(address));
         if verdict.link_key_mismatch {
             self.account.tell(LogEvent::LinkKeyMismatch { peer });
         }
         self.account.peer_refused(peer);
-        Err(handshake.reject())
+        handshake.reject();
     }
 
     /// The policy's answer about a peer that connected.
@@ -222,15 +207,7 @@ impl Shard {
         let Stage::Handshaking(handshake, handshake_permit) = stage else { return };
         drop(handshake_permit);
         let took = self.now.since(handshake.started_at);
-        let facts = self.shared.facts();
-        let up = match handshake.finish() {
-            Ok((transport, rest)) => {
-                let may_send = self.judge_incoming(&transport.peer).may_send;
-                Up::new(transport, rest, &facts.commands(), may_send, facts.frame_bytes(), self.now)
-            }
-            Err(_) => None,
-        };
-        let Some(mut up) = up else {
+        let Some(mut up) = handshake.finish(|peer| self.judge_incoming(peer).may_send) else {
             self.count_connection_ended();
             io.close(conn);
             return;
@@ -282,8 +259,10 @@ impl Shard {
     }
 
     /// Ends a connection whose handshake failed.
-    pub(super) fn fail_incoming(&mut self, io: &mut impl Io, conn: ConnId, failure: Box<HandshakeError>) {
-        if let Some(Incoming { address, stage: Stage::Handshaking(handshake, _), .. }) = self.table.incoming_mut(conn) {
+    pub(super) fn fail_incoming(&mut self, io: &mut impl Io, conn: ConnId, end: End) {
+        if let Some(Incoming { address, stage: Stage::Handshaking(handshake, _), .. }) = self.table.incoming_mut(conn)
+            && let End::Handshake(failure) = end
+        {
             let id = handshake.peer().map(|peer| peer.additional_data.as_slice());
             let (peer, took) = (account::peer(id, Some(*address)), self.now.since(handshake.started_at));
             self.account.handshake_failed(Direction::Incoming, &failure, peer, took);

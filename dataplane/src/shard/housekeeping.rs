@@ -4,7 +4,6 @@
 use super::Shard;
 use crate::account;
 use crate::io::{ConnId, Io};
-use crate::link::RECEIVE_LIMIT;
 use crate::link::incoming::{Incoming, Stage};
 use crate::link::outgoing::Peer;
 use crate::packet::pool::DestinationId;
@@ -29,6 +28,7 @@ impl Shard {
         if !is_new && self.almanac.holds(unix) {
             return;
         }
+        let (is_new_document, epoch) = (directory.is_some(), self.almanac.epoch.epoch);
         if let Some(directory) = directory {
             self.directory = directory;
         }
@@ -38,6 +38,11 @@ impl Shard {
         self.almanac.renew(self.shared.facts(), &self.directory, &self.keys, unix);
         self.create_peers();
         self.reauthenticate(io);
+        if is_new_document || self.almanac.epoch.epoch != epoch {
+            for place in 0..self.peers.len() {
+                self.with_peer(DestinationId(place as u32), io, |peer, _, with| peer.dial_afresh(with));
+            }
+        }
         self.housekeeping_at = self.now;
         let serial = self.directory.snapshot().serial;
         self.account.set(Counter::SNAPSHOT_SERIAL, serial);
@@ -140,10 +145,14 @@ impl Shard {
             }
             match &mut incoming.stage {
                 Stage::Handshaking(handshake, _) => {
-                    let failure = handshake.timed_out();
-                    self.fail_incoming(io, conn, failure);
+                    handshake.handle_timeout(self.now, &mut self.random);
+                    self.handle_incoming_ready(io, conn);
                 }
-                Stage::Up(_) => self.close_incoming(io, conn, LinkEnd::Idle),
+                Stage::Up(up) => {
+                    if let Some(end) = up.handle_timeout(io, conn, self.now, &mut self.random) {
+                        self.close_incoming(io, conn, end);
+                    }
+                }
             }
         }
     }
@@ -160,8 +169,8 @@ impl Shard {
 /// after a while.
 fn incoming_deadline(incoming: &Incoming, now: Instant) -> Instant {
     match &incoming.stage {
-        Stage::Handshaking(handshake, _) => handshake.deadline,
-        Stage::Up(up) if incoming.is_listed => (up.command_at + RECEIVE_LIMIT).max(now + UNREAD_INTERVAL),
-        Stage::Up(up) => up.command_at + RECEIVE_LIMIT,
+        Stage::Handshaking(handshake, _) => handshake.next_timeout(),
+        Stage::Up(up) if incoming.is_listed => up.next_timeout().max(now + UNREAD_INTERVAL),
+        Stage::Up(up) => up.next_timeout(),
     }
 }

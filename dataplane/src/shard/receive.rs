@@ -55,7 +55,7 @@ impl Shard {
         let hint = self.shared.ports()[self.index].hint(conn.index);
         let incoming = self.table.incoming_mut(conn)?;
         let Stage::Up(up) = &mut incoming.stage else { return None };
-        let most = (packets_max * facts.frame_bytes()).saturating_sub(up.tail_bytes()).max(1);
+        let most = (packets_max * facts.frame_bytes()).saturating_sub(up.held_bytes()).max(1);
         let (bytes, at) = match io.recv(conn, most) {
             Received::Bytes { bytes, at } => (bytes, at),
             Received::WouldBlock => return Some(Read::Drained),

@@ -2,6 +2,7 @@
 //! test follows from one seed.
 
 mod allocations;
+mod dials;
 mod epochs;
 mod forwarding;
 mod garbage;

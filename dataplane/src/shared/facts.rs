@@ -9,6 +9,7 @@ use pki::neighbours::Role;
 use pki::{EpochClock, NodeId};
 use sphinx::Geometry;
 use std::time::Duration;
+use wire::link::Limits as LinkLimits;
 use wire::{CommandSet, CommandSizes, Role as LinkRole, SessionConfig};
 
 /// Why a data plane cannot run with a setup.
@@ -71,6 +72,11 @@ pub struct Facts {
     sizes: CommandSizes,
 }
 
+/// What is sealed ahead for one link: so much if frames are small, but not too few of them and not too many.
+const OUTPUT_BYTES: usize = 256 << 10;
+const OUTPUT_FRAMES_MIN: usize = 16;
+const OUTPUT_FRAMES_MAX: usize = 64;
+
 /// Fewest packets in the queue of one link (server.md 3.9).
 const LINK_QUEUE_PACKETS_MIN: usize = 64;
 
@@ -112,6 +118,20 @@ impl Facts {
     /// The configuration of a link's session. No body is larger than a padded SendPacket.
     pub fn session(&self, role: LinkRole) -> SessionConfig {
         SessionConfig::mixnet(role, self.kem, self.sizes).receive_client_to_server()
+    }
+
+    /// The limits of a link. Whoever has not begun its handshake in half the time gives its place away.
+    pub fn link_limits(&self, role: LinkRole) -> LinkLimits {
+        let frames = match role {
+            LinkRole::Initiator => (OUTPUT_BYTES / self.frame_bytes()).clamp(OUTPUT_FRAMES_MIN, OUTPUT_FRAMES_MAX),
+            // Message 4 and a NoOp.
+            LinkRole::Responder => 1,
+        };
+        LinkLimits {
+            message_1: self.handshake_timeout / 2,
+            output_bytes: frames * self.frame_bytes(),
+            ..LinkLimits::node(role, self.handshake_timeout)
+        }
     }
 
     /// The commands of links.

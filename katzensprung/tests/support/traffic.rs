@@ -77,9 +77,8 @@ impl Traffic {
     /// Sends packets to the node without waiting for what comes of them.
     #[track_caller]
     pub fn send(&mut self, packets: &[Packet]) {
-        let set = self.network.mixnet_session(Role::Initiator).command_set();
         for Packet { before, .. } in packets {
-            self.upstream.send(&set, &Command::SendPacket { packet: before }).expect("the node reads");
+            self.upstream.send(&Command::SendPacket { packet: before }).expect("the node reads");
         }
     }
 

@@ -5,7 +5,7 @@ use super::{
     COMMAND_HEADER_BYTES, CONSENSUS2_HEADER_BYTES, Certified, Command, CommandError, CommandId, CommandSet, DEK_BYTES,
     SURB_ID_BYTES,
 };
-use crate::session::SessionKind;
+use crate::sizes::SessionKind;
 
 /// Writes a header in place, for commands that are built around a body which is already there, such as a SendPacket
 /// around its packet.

@@ -1,6 +1,6 @@
 //! Command ids and the sets they belong to (wire.md 6.3).
 
-use crate::session::SessionKind;
+use crate::sizes::SessionKind;
 
 /// A command id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -18,14 +18,12 @@ mod tests;
 #[cfg(test)]
 mod vector_tests;
 
+pub use crate::sizes::COMMAND_HEADER_BYTES;
 pub use encode::write_header;
 pub use id::CommandId;
 pub use roles::{Acceptor, Verdict};
 
-use crate::session::{CommandSizes, SessionKind};
-
-/// Bytes of a command's header: id, reserved byte, length.
-pub const COMMAND_HEADER_BYTES: usize = 6;
+use crate::sizes::{CommandSizes, SessionKind};
 
 /// Bytes of a SURB id.
 pub const SURB_ID_BYTES: usize = 16;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::session::{CommandSizes, SessionKind};
+use crate::sizes::{CommandSizes, SessionKind};
 use proptest::prelude::*;
 
 const SIZES: CommandSizes = CommandSizes {

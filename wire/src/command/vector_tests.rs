@@ -1,7 +1,7 @@
 //! Encodings and parser decisions recorded from the reference.
 
 use super::*;
-use crate::session::{CommandSizes, SessionKind};
+use crate::sizes::{CommandSizes, SessionKind};
 use serde_json::Value;
 use vectors::hex;
 

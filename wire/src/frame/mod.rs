@@ -7,7 +7,7 @@ mod tests;
 use crate::cipher::{CipherError, CipherState};
 use crate::command::{Command, CommandSet};
 use crate::error::{Error, FrameError};
-use crate::session::TAG_BYTES;
+use crate::sizes::TAG_BYTES;
 use crypto_simd::symmetric::FrameOpening;
 
 /// Bytes of a sealed header: length and tag.

@@ -1,9 +1,6 @@
 //! The authenticate message, payload of messages 2 and 3 (wire.md 3.6).
 
-use super::ADDITIONAL_DATA_BYTES_MAX;
-
-/// Its fixed size.
-pub(super) const AUTHENTICATE_BYTES: usize = 1 + ADDITIONAL_DATA_BYTES_MAX + 4;
+use crate::sizes::{ADDITIONAL_DATA_BYTES_MAX, AUTHENTICATE_BYTES};
 
 /// Its contents.
 pub(super) struct Authenticate<'a> {

@@ -1,10 +1,11 @@
 //! The four messages in the order of wire.md 3.4; each function does the tokens of one.
 
-use super::authenticate::{AUTHENTICATE_BYTES, Authenticate};
-use super::{Handshake, Message, PeerCredentials, VERSION};
+use super::authenticate::Authenticate;
+use super::{Handshake, VERSION};
 use crate::cipher::CipherError;
 use crate::error::HandshakeReason;
-use crate::session::TAG_BYTES;
+use crate::peer::PeerCredentials;
+use crate::sizes::{AUTHENTICATE_BYTES, Message, TAG_BYTES};
 use crate::symmetric::SymmetricState;
 use crypto_simd::random::Random;
 use crypto_simd::schemes::{SchemeError, SharedSecret};

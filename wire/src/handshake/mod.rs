@@ -2,9 +2,8 @@
 //!
 //! The driver looks at [`Handshake::wants`] and does that: sends [`Handshake::pending_write`] and calls
 //! [`Handshake::written`]; receives so many bytes and calls [`Handshake::read`]; decides about [`Handshake::peer`] and
-//! calls [`Handshake::accept`] or [`Handshake::reject`]. Deadlines are the driver's, and so is the NoOp frame that the
-//! responder sends right behind message 4 (both fit one write: take message 4's bytes, call `written`, take the
-//! transport, seal the NoOp) and that the initiator awaits before it treats the session as up (wire.md 3.10).
+//! calls [`Handshake::accept`] or [`Handshake::reject`]. [`Link`](crate::Link) is that driver: it adds deadlines, and the
+//! NoOp frame behind message 4 that the initiator awaits before it treats the session as up (wire.md 3.10).
 
 mod authenticate;
 mod messages;
@@ -13,21 +12,18 @@ mod tests;
 #[cfg(test)]
 mod vector_tests;
 
+use crate::config::SessionConfig;
 use crate::error::{HandshakeError, HandshakeReason, HandshakeState};
 use crate::frame::{FrameOpener, FrameSealer};
-use crate::session::{Role, SessionConfig, TAG_BYTES};
+use crate::peer::PeerCredentials;
+use crate::sizes::{ADDITIONAL_DATA_BYTES_MAX, Message, MessageSizes, Role};
 use crate::symmetric::{HASH_BYTES, SymmetricState};
-use authenticate::AUTHENTICATE_BYTES;
 use crypto_simd::random::Random;
-use crypto_simd::schemes::kem::KemInfo;
 use crypto_simd::schemes::{Kem, KemDecapsulationKey};
 use std::sync::Arc;
 
 /// The first byte of message 1 and the prologue.
 const VERSION: u8 = 0x03;
-
-/// The most additional data an end can send.
-pub const ADDITIONAL_DATA_BYTES_MAX: usize = 255;
 
 /// What the handshake needs next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,16 +38,6 @@ pub enum Want {
     Done,
     /// Failed or rejected: close the connection without a word.
     Closed,
-}
-
-/// Who the peer says it is. Noise guarantees that the additional data came from the holder of the public key; binding
-/// the key to an identity is the policy's job (wire.md 5.1).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PeerCredentials {
-    /// Up to 255 bytes: a node id, a client's queue id, or nothing.
-    pub additional_data: Vec<u8>,
-    /// The link public key.
-    pub public_key: Vec<u8>,
 }
 
 /// What a finished handshake leaves. Sealer and opener are independent of each other.
@@ -70,62 +56,6 @@ pub struct Transport {
     pub role: Role,
     /// Canonical name of the KEM.
     pub kem: &'static str,
-}
-
-impl Transport {
-    /// The error of a session whose first frame was missing or no NoOp (wire.md 3.10).
-    pub fn finalization_failed(&self, reason: HandshakeReason) -> Box<HandshakeError> {
-        Box::new(HandshakeError {
-            state: HandshakeState::Finalization,
-            reason,
-            role: self.role,
-            kem: self.kem,
-            local_public_key: Vec::new(),
-            local_additional_data: Vec::new(),
-            peer: Some(self.peer.clone()),
-            connection: None,
-        })
-    }
-}
-
-/// Sizes of the four messages (wire.md 3.5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MessageSizes([usize; 4]);
-
-impl MessageSizes {
-    /// Sizes with this KEM.
-    pub fn of(kem: &KemInfo) -> Self {
-        let (key, ciphertext) = (kem.public_key_bytes, kem.ciphertext_bytes);
-        Self([
-            1 + key,
-            ciphertext + key + 2 * TAG_BYTES + AUTHENTICATE_BYTES,
-            ciphertext + key + 3 * TAG_BYTES + AUTHENTICATE_BYTES,
-            ciphertext + 2 * TAG_BYTES,
-        ])
-    }
-
-    /// Bytes of message 1 to 4.
-    pub fn message(&self, number: Message) -> usize {
-        self.0[number as usize]
-    }
-
-    /// Bytes of the largest message.
-    pub fn largest(&self) -> usize {
-        self.0.into_iter().max().unwrap_or(0)
-    }
-}
-
-/// The four messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Message {
-    /// `-> e`
-    One,
-    /// `<- ekem, s`
-    Two,
-    /// `-> skem, s`
-    Three,
-    /// `<- skem`
-    Four,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,7 +92,7 @@ impl Handshake {
         static_key: Arc<dyn KemDecapsulationKey>,
         additional_data: &[u8],
         random: &mut dyn Random,
-    ) -> Result<Self, Box<HandshakeError>> {
+    ) -> Result<Self, HandshakeError> {
         let info = config.kem.info();
         let sizes = MessageSizes::of(info);
         let mut symmetric = SymmetricState::new(info.name);
@@ -256,7 +186,7 @@ impl Handshake {
         message: &mut [u8],
         unix_seconds: u64,
         random: &mut dyn Random,
-    ) -> Result<(), Box<HandshakeError>> {
+    ) -> Result<(), HandshakeError> {
         let state = self.state();
         self.read_inner(message, unix_seconds, random).map_err(|reason| self.fail(state, reason))
     }
@@ -267,7 +197,7 @@ impl Handshake {
     }
 
     /// The peer is acceptable.
-    pub fn accept(&mut self, random: &mut dyn Random) -> Result<(), Box<HandshakeError>> {
+    pub fn accept(&mut self, random: &mut dyn Random) -> Result<(), HandshakeError> {
         let (state, message) = match (self.step, self.role) {
             (Step::Authenticate, Role::Initiator) => (HandshakeState::Message3Send, Message::Three),
             (Step::Authenticate, Role::Responder) => (HandshakeState::Message4Send, Message::Four),
@@ -279,17 +209,17 @@ impl Handshake {
     }
 
     /// The peer is not acceptable; the connection is to be closed without an answer.
-    pub fn reject(&mut self) -> Box<HandshakeError> {
+    pub fn reject(&mut self) -> HandshakeError {
         self.fail(HandshakeState::PeerAuthentication, HandshakeReason::Rejected)
     }
 
     /// For failures that only the driver sees (closed, timed out): the error at the present state.
-    pub fn failed(&mut self, reason: HandshakeReason) -> Box<HandshakeError> {
+    pub fn failed(&mut self, reason: HandshakeReason) -> HandshakeError {
         self.fail(self.state(), reason)
     }
 
     /// The two directions of a finished handshake.
-    pub fn into_transport(mut self) -> Result<Transport, Box<HandshakeError>> {
+    pub fn into_transport(mut self) -> Result<Transport, HandshakeError> {
         let Some(peer) = self.peer.take().filter(|_| self.step == Step::Done) else {
             return Err(self.fail(self.state(), HandshakeReason::InvalidState));
         };
@@ -309,19 +239,10 @@ impl Handshake {
         })
     }
 
-    fn fail(&mut self, state: HandshakeState, reason: HandshakeReason) -> Box<HandshakeError> {
+    fn fail(&mut self, state: HandshakeState, reason: HandshakeReason) -> HandshakeError {
         self.step = Step::Closed;
         self.ephemeral = None;
-        Box::new(HandshakeError {
-            state,
-            reason,
-            role: self.role,
-            kem: self.kem.info().name,
-            local_public_key: self.static_key.public_key().to_vec(),
-            local_additional_data: self.additional_data.clone(),
-            peer: self.peer.clone(),
-            connection: None,
-        })
+        HandshakeError { state, reason, role: self.role }
     }
 
     fn read_inner(

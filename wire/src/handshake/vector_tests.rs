@@ -5,7 +5,7 @@ use crate::command::{Command, CommandSet};
 use crate::error::Error;
 use crate::frame::FRAME_HEADER_BYTES;
 use crate::scripted::Scripted;
-use crate::session::{CommandSizes, SessionKind};
+use crate::sizes::{CommandSizes, SessionKind};
 use crate::symmetric::SymmetricState;
 use crypto_simd::schemes::kem;
 use serde_json::Value;

@@ -1,21 +1,27 @@
 //! From "not connected" to "up": addresses, waiting times, handshake (server.md 3.9).
 
-use super::{Peer, RECEIVE_LIMIT, Stage, Surroundings};
-use crate::io::{ConnectFailure, Io, Received, Target};
-use crate::link::handshaking::{Handshaking, Progress};
+use super::patience::{beyond_the_boundary, longest};
+use super::{Peer, Stage, Surroundings};
+use crate::io::{ConnId, ConnectFailure, Io, Target};
+use crate::link::carry::{self, Progress};
 use crate::packet::pool::DestinationId;
+use crate::random::ShardRandom;
 use crate::shared::directory::dial_addresses;
-use crypto_simd::random::Random;
 use crypto_simd::schemes::KemDecapsulationKey;
 use interplane::Counter;
 use interplane::counter::{DialFailure, Direction};
 use interplane::event::{Detail, Event};
+use pki::document::Layer;
 use pki::epoch::EpochTime;
-use pki::neighbours;
+use pki::neighbours::{self, NodeEntry};
 use pki::policy::{self, PeerCredentials, Verdict, View};
 use std::sync::Arc;
 use std::time::Duration;
-use wire::{Command, FRAME_HEADER_BYTES, HandshakeError, HandshakeReason, Role};
+use wire::link::Due;
+use wire::{HandshakeError, Link, Role};
+
+/// How long after its epoch has begun a gateway is dialled at the earliest: by its clock it has begun too, then.
+const GATEWAY_MARGIN: Duration = Duration::from_millis(500);
 
 /// What came of a push.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +64,17 @@ impl Peer {
             self.link_key.clone_from(&entry.link_key);
             self.addresses = dial_addresses(entry);
             self.next_address = 0;
+            let verdict = self.verdict(judge);
+            self.is_early = verdict.valid && !verdict.may_send;
+            self.is_gateway = entry.layer == Layer::Gateway;
+            if self.is_early && self.is_gateway {
+                // Before its epoch it would take this node for a client, and drop what comes over the link later
+                // (server.md 3.2, 3.7 row 7). The boundary ends the wait.
+                let wait = beyond_the_boundary(with.facts.clock.period());
+                self.stage = Stage::Waiting { until: with.now + wait };
+                return true;
+            }
+            self.tell_reachable(entry, with);
         }
         match self.addresses.get(self.next_address) {
             Some(&address) => {
@@ -67,22 +84,52 @@ impl Peer {
                 self.stage = Stage::Connecting { conn, deadline: with.now + with.facts.connect_timeout };
             }
             None => {
-                self.dial_failed(DialFailure::Dns, with);
-                self.retry_delay = retry_delay_max(with.facts.clock.period());
-                self.wait(with);
+                with.account.count(Counter::dial_failure(DialFailure::NoTransport));
+                let longest = longest(with.facts.clock.period());
+                self.wait(longest, with);
             }
         }
         true
     }
 
-    /// Waits for the present delay, more or less, before the next dial; the delay after that is longer.
-    pub(super) fn wait<I>(&mut self, with: &mut Surroundings<'_, I>) {
+    /// Says once that a peer lists nothing that this node can dial.
+    fn tell_reachable<I>(&mut self, entry: &NodeEntry, with: &mut Surroundings<'_, I>) {
+        let is_unreachable = self.addresses.is_empty();
+        if is_unreachable && !self.is_told_unreachable {
+            let transports: Vec<&str> = entry.addresses.iter().map(|address| address.transport.as_str()).collect();
+            let detail = Detail::new(format_args!("it lists {}", transports.join(", ")));
+            let peer = self.event_peer();
+            with.account.tell(Event::DialFailed { peer, reason: DialFailure::NoTransport, detail });
+        }
+        self.is_told_unreachable = is_unreachable;
+    }
+
+    /// Documents or the epoch have changed: whatever failed before may go well now, so the next dial is due at once, or
+    /// nearly: nodes that heard of it together do not come together.
+    pub fn dial_afresh<I>(&mut self, with: &mut Surroundings<'_, I>) {
+        let is_dialling = self.conn().is_some() && !self.is_up();
+        self.patience.renew(is_dialling);
+        if let Stage::Waiting { until } = &mut self.stage {
+            let mut wait = jitter(with.facts.clock.period() / 1024, with.random);
+            if self.is_early && self.is_gateway {
+                wait += GATEWAY_MARGIN;
+            }
+            *until = (*until).min(with.now + wait);
+            self.next_address = self.addresses.len();
+        }
+    }
+
+    /// A dial or a handshake failed.
+    fn wait_after_failure<I>(&mut self, has_another_address: bool, with: &mut Surroundings<'_, I>) {
         let period = with.facts.clock.period();
-        // Up to an eighth more or less, so that nodes that lost each other together do not return together.
-        let eighth_ns = u32::try_from(self.retry_delay.as_micros() / 4).unwrap_or(u32::MAX);
-        let jitter = Duration::from_micros(u64::from(with.random.below(eighth_ns)));
-        self.stage = Stage::Waiting { until: with.now + self.retry_delay * 7 / 8 + jitter };
-        self.retry_delay = (self.retry_delay + period / 64).min(retry_delay_max(period));
+        let wait = self.patience.after_a_failure(has_another_address, self.is_early, period);
+        self.wait(wait, with);
+    }
+
+    /// Waits for so long, up to an eighth more or less, so that nodes that lost each other together do not return
+    /// together.
+    pub(super) fn wait<I>(&mut self, wait: Duration, with: &mut Surroundings<'_, I>) {
+        self.stage = Stage::Waiting { until: with.now + wait * 7 / 8 + jitter(wait / 4, with.random) };
     }
 
     /// The connection is there; the handshake waits for its turn.
@@ -103,39 +150,26 @@ impl Peer {
             ConnectFailure::NoRoute => DialFailure::NoRoute,
             ConnectFailure::Other => DialFailure::Other,
         };
-        self.dial_failed(reason, with);
-        self.wait(with);
-    }
-
-    /// Ends dials and handshakes that take too long.
-    pub(super) fn time_out_dial<I: Io>(&mut self, with: &mut Surroundings<'_, I>) {
-        match &mut self.stage {
-            Stage::Connecting { deadline, .. } if *deadline <= with.now => {
-                self.handle_connect_failed(ConnectFailure::TimedOut, with);
-            }
-            Stage::Handshaking { handshake, .. } if handshake.deadline <= with.now => {
-                let failure = handshake.timed_out();
-                self.handshake_failed(failure, with);
-            }
-            Stage::Finalizing { transport, deadline, .. } if *deadline <= with.now => {
-                let failure = transport.finalization_failed(HandshakeReason::TimedOut);
-                self.handshake_failed(failure, with);
-            }
-            _ => {}
-        }
+        with.account.count(Counter::dial_failure(reason));
+        let peer = self.event_peer();
+        with.account.tell(Event::DialFailed { peer, reason, detail: Detail::default() });
+        self.wait_after_failure(self.next_address < self.addresses.len(), with);
     }
 
     /// Goes as far as the connection allows.
     pub fn push<I: Io>(&mut self, judge: Judge<'_>, with: &mut Surroundings<'_, I>) -> Pushed {
-        match &mut self.stage {
-            Stage::Handshaking { conn, handshake } => match handshake.pump(with.io, *conn) {
-                Progress::Waits => Pushed::Waits,
-                Progress::Expensive | Progress::Authenticate => Pushed::Expensive,
-                Progress::Done => self.begin_finalization(judge, with),
-                Progress::Failed(failure) => self.give_up(failure, with),
-            },
-            Stage::Finalizing { .. } => self.finalize(judge, with),
-            _ => Pushed::Waits,
+        let Stage::Linked { conn, link } = &mut self.stage else { return Pushed::Waits };
+        if link.is_up() {
+            return Pushed::Waits;
+        }
+        match carry::shake(link, with.io, *conn, with.now) {
+            Progress::Waits => Pushed::Waits,
+            Progress::Due(_) => Pushed::Expensive,
+            Progress::Up => self.up(judge, with),
+            Progress::Ended(end) => {
+                self.end(end, with);
+                Pushed::Waits
+            }
         }
     }
 
@@ -147,155 +181,70 @@ impl Peer {
         judge: Judge<'_>,
         with: &mut Surroundings<'_, I>,
     ) -> Pushed {
-        let outcome = match self.stage {
-            Stage::Connected { .. } => self.begin_handshake(link_key, with),
-            Stage::Handshaking { conn, ref mut handshake } => match handshake.pump(with.io, conn) {
-                Progress::Expensive => handshake.step(unix.as_secs(), with.random),
-                Progress::Authenticate => self.authenticate(judge, with.random),
-                Progress::Failed(failure) => Err(failure),
-                Progress::Waits | Progress::Done => Ok(()),
-            },
-            _ => Ok(()),
-        };
-        match outcome {
-            Ok(()) => self.push(judge, with),
-            Err(failure) => self.give_up(failure, with),
+        if let Stage::Connected { conn } = self.stage {
+            self.begin_handshake(conn, link_key, with);
         }
+        let is_welcome = self.is_welcome(judge);
+        if let Stage::Linked { link, .. } = &mut self.stage {
+            match link.due() {
+                Some(Due::Step) => link.step(with.now, unix.as_secs(), with.random),
+                Some(Due::Decision) if is_welcome => link.accept(with.now, with.random),
+                Some(Due::Decision) => link.reject(),
+                None => {}
+            }
+        }
+        self.push(judge, with)
     }
 
     fn begin_handshake<I: Io>(
         &mut self,
+        conn: ConnId,
         link_key: Option<&Arc<dyn KemDecapsulationKey>>,
         with: &mut Surroundings<'_, I>,
-    ) -> Result<(), Box<HandshakeError>> {
-        let Stage::Connected { conn } = self.stage else { return Ok(()) };
+    ) {
         let Some(key) = link_key else {
             // No key yet: it comes before long.
             with.io.close(conn);
-            self.wait(with);
-            return Ok(());
+            return self.wait_after_failure(false, with);
         };
-        let deadline = with.now + with.facts.handshake_timeout;
-        let config = with.facts.session(Role::Initiator);
-        let id = with.facts.node_id;
-        let handshake = Handshaking::new(&config, Arc::clone(key), &id, with.now, deadline, with.random)?;
-        self.stage = Stage::Handshaking { conn, handshake: Box::new(handshake) };
-        Ok(())
+        let (config, limits) = (with.facts.session(Role::Initiator), with.facts.link_limits(Role::Initiator));
+        let link = Link::new(config, Arc::clone(key), &with.facts.node_id, limits, with.now);
+        self.stage = Stage::Linked { conn, link: Box::new(link) };
     }
 
     /// The peer must be the one that was dialled, and one that may be sent to (wire.md 5.5).
-    fn authenticate(&mut self, judge: Judge<'_>, random: &mut dyn Random) -> Result<(), Box<HandshakeError>> {
-        let is_valid = self.verdict(judge).valid;
-        let Stage::Handshaking { handshake, .. } = &mut self.stage else { return Ok(()) };
-        let is_expected =
-            handshake.peer().is_some_and(|peer| peer.additional_data == self.node && peer.public_key == self.link_key);
-        if is_expected && is_valid { handshake.accept(random) } else { Err(handshake.reject()) }
-    }
-
-    fn begin_finalization<I: Io>(&mut self, judge: Judge<'_>, with: &mut Surroundings<'_, I>) -> Pushed {
-        let deadline = with.now + RECEIVE_LIMIT;
-        match std::mem::replace(&mut self.stage, Stage::Waiting { until: with.now }) {
-            Stage::Handshaking { conn, handshake } => match handshake.finish() {
-                Ok((transport, _)) => {
-                    let frame = vec![0; FRAME_HEADER_BYTES];
-                    let transport = Box::new(transport);
-                    self.stage = Stage::Finalizing { conn, transport, frame, received: 0, deadline };
-                    self.finalize(judge, with)
-                }
-                Err(failure) => {
-                    with.io.close(conn);
-                    self.give_up(failure, with)
-                }
-            },
-            other => {
-                self.stage = other;
-                Pushed::Waits
-            }
-        }
-    }
-
-    /// Receives the finalization NoOp, and nothing beyond it.
-    fn finalize<I: Io>(&mut self, judge: Judge<'_>, with: &mut Surroundings<'_, I>) -> Pushed {
-        let Stage::Finalizing { conn, transport, frame, received, .. } = &mut self.stage else { return Pushed::Waits };
-        let conn = *conn;
-        loop {
-            while *received < frame.len() {
-                let rest = &mut frame[*received..];
-                match with.io.recv(conn, rest.len()) {
-                    Received::Bytes { bytes, .. } => {
-                        rest[..bytes.len()].copy_from_slice(bytes);
-                        *received += bytes.len();
-                    }
-                    Received::WouldBlock => return Pushed::Waits,
-                    Received::Closed | Received::Failed => {
-                        let failure = transport.finalization_failed(HandshakeReason::Closed);
-                        return self.give_up(failure, with);
-                    }
-                }
-            }
-            if frame.len() == FRAME_HEADER_BYTES {
-                match transport.opener.open_header(frame) {
-                    Ok(bytes) => frame.resize(FRAME_HEADER_BYTES + bytes, 0),
-                    Err(_) => break,
-                }
-                continue;
-            }
-            let commands = with.facts.commands();
-            let is_no_op = (transport.opener.open_body(&mut frame[FRAME_HEADER_BYTES..]))
-                .is_ok_and(|command| matches!(commands.parse(command), Ok(Command::NoOp)));
-            if is_no_op {
-                return self.up(judge, with);
-            }
-            break;
-        }
-        let failure = transport.finalization_failed(HandshakeReason::Finalization);
-        self.give_up(failure, with)
+    fn is_welcome(&self, judge: Judge<'_>) -> bool {
+        let peer = self.link().and_then(Link::peer);
+        peer.is_some_and(|peer| peer.additional_data == self.node && peer.public_key == self.link_key)
+            && self.verdict(judge).valid
     }
 
     fn up<I: Io>(&mut self, judge: Judge<'_>, with: &mut Surroundings<'_, I>) -> Pushed {
-        let verdict = self.verdict(judge);
-        match std::mem::replace(&mut self.stage, Stage::Waiting { until: with.now }) {
-            Stage::Finalizing { conn, transport, .. } => {
-                self.stage = Stage::Up { conn, sealer: transport.sealer };
-                self.may_send = verdict.may_send;
-                self.retry_delay = Duration::ZERO;
-                self.traffic_at = with.now;
-                let (peer, took) = (self.event_peer(), with.now.since(self.dialled_at));
-                with.account.link_up(Direction::Outgoing, peer, took);
-                // Nothing was received beyond the NoOp: what follows it must be looked for once, to be told of the rest.
-                self.handle_readable_up(with);
-                Pushed::Up
-            }
-            other => {
-                self.stage = other;
-                Pushed::Waits
-            }
-        }
+        self.may_send = self.verdict(judge).may_send;
+        self.patience.reward();
+        let (peer, took) = (self.event_peer(), with.now.since(self.dialled_at));
+        with.account.link_up(Direction::Outgoing, peer, took);
+        // Nothing was received beyond the NoOp: what follows it must be looked for once, to be told of the rest.
+        self.handle_readable_up(with);
+        Pushed::Up
     }
 
-    fn give_up<I: Io>(&mut self, failure: Box<HandshakeError>, with: &mut Surroundings<'_, I>) -> Pushed {
-        self.handshake_failed(failure, with);
-        Pushed::Waits
-    }
-
-    fn handshake_failed<I: Io>(&mut self, failure: Box<HandshakeError>, with: &mut Surroundings<'_, I>) {
+    pub(super) fn handshake_failed<I: Io>(&mut self, failure: HandshakeError, with: &mut Surroundings<'_, I>) {
         let (peer, took) = (self.event_peer(), with.now.since(self.dialled_at));
         with.account.handshake_failed(Direction::Outgoing, &failure, peer, took);
         if let Some(conn) = self.conn() {
             with.io.close(conn);
         }
-        self.wait(with);
-    }
-
-    fn dial_failed<I>(&mut self, reason: DialFailure, with: &mut Surroundings<'_, I>) {
-        with.account.count(Counter::dial_failure(reason));
-        let peer = self.event_peer();
-        with.account.tell(Event::DialFailed { peer, reason, detail: Detail::default() });
+        // Another address leads to the same node.
+        self.next_address = self.addresses.len();
+        self.wait_after_failure(false, with);
     }
 }
 
-fn retry_delay_max(period: Duration) -> Duration {
-    period / 8
+/// Up to `most`, in microseconds.
+fn jitter(most: Duration, random: &mut ShardRandom) -> Duration {
+    let most_us = u32::try_from(most.as_micros()).unwrap_or(u32::MAX);
+    Duration::from_micros(u64::from(random.below(most_us.max(1))))
 }
 
 /// Who waits for a KEM step.

@@ -88,12 +88,14 @@ fn redials_every_two_minutes_are_taken_calmly() {
 }
 
 #[test]
-fn an_idle_outgoing_link_stays_and_carries_a_no_op_every_45_seconds() {
+fn an_idle_outgoing_link_stays_and_carries_a_no_op_about_every_45_seconds() {
     let (mut net, _, downstream) = connected(1);
     net.run_for(Duration::from_secs(10 * 45 + 20));
     for peer in downstream {
         let peer = net.peer(peer);
-        assert_eq!((peer.established, peer.ended, peer.no_ops), (1, 0, 10));
+        assert_eq!((peer.established, peer.ended), (1, 0));
+        // Each wait is up to an eighth longer or shorter.
+        assert!((9..=11).contains(&peer.no_ops), "{} NoOps", peer.no_ops);
     }
 }
 
@@ -125,8 +127,10 @@ fn whatever_a_downstream_peer_says_ends_the_link() {
 
 #[test]
 fn dials_are_repeated_at_growing_intervals() {
-    let mut net = Plan::new(1).build();
-    // Nobody listens: dials at about 0, 19, 56, 112, 187 s and then every 150 s, each within an eighth.
+    let mut plan = Plan::new(1);
+    plan.unix_start = super::nodes::unix_at(EPOCH, 1, 100);
+    let mut net = plan.build();
+    // Nobody listens: dials at about 0, 19, 56, 112, 187, 281, 394, 525 s and then every 150 s, each wait within an eighth.
     net.run_for(Duration::from_secs(1000));
     let dials = net.total(Counter::dial_failure(interplane::counter::DialFailure::Refused)) / 3;
     assert!((8..=11).contains(&dials), "{dials} dials");

@@ -2,14 +2,15 @@
 
 use super::nodes::{geometry, id_of, link_kem, link_key};
 use crate::io::{ConnId, Event, Io, Received as Recv, Target};
-use crate::link::handshaking::{Handshaking, Progress};
+use crate::link::carry::{self, Progress};
 use crate::random::ShardRandom;
 use crate::shard::Next;
 use crate::time::Instant;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
-use wire::{Command, CommandSizes, FRAME_HEADER_BYTES, FrameOpener, FrameSealer, Role, SessionConfig};
+use wire::link::{Due, Limits};
+use wire::{Command, CommandSizes, FRAME_HEADER_BYTES, FrameOpener, FrameSealer, Link, Role, SessionConfig};
 
 /// Something to send, in order.
 pub enum Send {
@@ -49,6 +50,10 @@ pub struct FakePeer {
     random: ShardRandom,
     /// Does not do the handshake: for tests that send garbage instead.
     pub mute: bool,
+    /// Takes nobody: it does not know the peer yet.
+    pub refuses: bool,
+    /// When connections came.
+    pub accepted_at: Vec<Instant>,
     /// Bytes per send, to cut frames at odd places.
     pub send_bytes_max: usize,
 }
@@ -64,8 +69,7 @@ struct Session {
 
 enum Stage {
     Mute,
-    Shaking(Box<Handshaking>),
-    Finalizing(Box<wire::Transport>),
+    Shaking(Box<Link>),
     Up { sealer: FrameSealer, opener: FrameOpener },
 }
 
@@ -91,6 +95,8 @@ impl FakePeer {
             dials_again: None,
             random: ShardRandom::new([node; 32]),
             mute: false,
+            refuses: false,
+            accepted_at: Vec::new(),
             send_bytes_max: usize::MAX,
         }
     }
@@ -135,12 +141,15 @@ impl FakePeer {
         while let Some(event) = io.next_event() {
             match event {
                 Event::Connected { conn } => self.open(io, conn, Role::Initiator),
-                Event::Accepted { conn, .. } => self.open(io, conn, Role::Responder),
+                Event::Accepted { conn, .. } => {
+                    self.accepted_at.push(io.now());
+                    self.open(io, conn, Role::Responder);
+                }
                 Event::ConnectFailed { conn, .. } => {
                     io.close(conn);
                     self.ended += 1;
                 }
-                Event::Sent { conn, buffer, taken } => self.handle_sent(conn, taken == buffer.len()),
+                Event::Sent { conn, buffer, taken } => self.handle_sent(conn, buffer, taken),
                 Event::Adopted { .. } | Event::AcceptFailed { .. } | Event::Readable { .. } => {}
             }
         }
@@ -161,20 +170,23 @@ impl FakePeer {
         Next::ParkUntil(wake_at)
     }
 
-    fn handle_sent(&mut self, conn: ConnId, is_whole: bool) {
+    fn handle_sent(&mut self, conn: ConnId, buffer: Vec<u8>, taken: usize) {
         for session in self.connections.iter_mut().filter(|session| session.conn == conn) {
-            session.is_lost |= !is_whole;
+            session.is_lost |= taken < buffer.len();
+            if let Stage::Shaking(link) = &mut session.stage {
+                link.handle_sent(buffer, taken);
+                return;
+            }
         }
     }
 
     fn open(&mut self, io: &impl Io, conn: ConnId, role: Role) {
-        let (now, deadline) = (io.now(), io.now() + Duration::from_secs(60));
         let stage = if self.mute {
             Stage::Mute
         } else {
+            let limits = Limits::node(role, Duration::from_secs(60));
             let key = link_key(self.node, self.key_edition);
-            let shaking = Handshaking::new(&config(role), key, &id_of(self.node), now, deadline, &mut self.random);
-            Stage::Shaking(Box::new(shaking.expect("sound keys")))
+            Stage::Shaking(Box::new(Link::new(config(role), key, &id_of(self.node), limits, io.now())))
         };
         self.connections.push(Session {
             conn,
@@ -188,35 +200,28 @@ impl FakePeer {
 
     /// Goes as far as possible; false when the connection has ended.
     fn pump(&mut self, io: &mut impl Io, session: &mut Session) -> bool {
-        while let Stage::Shaking(shaking) = &mut session.stage {
-            match shaking.pump(io, session.conn) {
+        while let Stage::Shaking(link) = &mut session.stage {
+            match carry::shake(link, io, session.conn, io.now()) {
                 Progress::Waits => return true,
-                Progress::Expensive => {
-                    if shaking.step(io.unix_now().as_secs(), &mut self.random).is_err() {
-                        return false;
-                    }
-                }
-                Progress::Authenticate => shaking.accept(&mut self.random).expect("it is time to accept"),
-                Progress::Done => self.finish(session),
-                Progress::Failed(_) => return false,
+                Progress::Due(Due::Step) => link.step(io.now(), io.unix_now().as_secs(), &mut self.random),
+                Progress::Due(Due::Decision) if self.refuses => link.reject(),
+                Progress::Due(Due::Decision) => link.accept(io.now(), &mut self.random),
+                // Its NoOp has to be on its way before frames are made by hand.
+                Progress::Up if !link.is_flushed() => return true,
+                Progress::Up => self.finish(session),
+                Progress::Ended(_) => return false,
             }
         }
         self.receive(io, session) && self.send_everything(io, session)
     }
 
     fn finish(&mut self, session: &mut Session) {
-        let Stage::Shaking(shaking) = std::mem::replace(&mut session.stage, Stage::Mute) else { return };
-        let (mut transport, rest) = shaking.finish().expect("the handshake is done");
-        session.out = rest;
-        session.stage = match transport.role {
-            Role::Initiator => Stage::Finalizing(Box::new(transport)),
-            Role::Responder => {
-                let set = config(Role::Responder).command_set();
-                transport.sealer.seal_command(&set, &Command::NoOp, &mut session.out).expect("a NoOp fits");
-                self.established += 1;
-                Stage::Up { sealer: transport.sealer, opener: transport.opener }
-            }
-        };
+        let Stage::Shaking(link) = std::mem::replace(&mut session.stage, Stage::Mute) else { return };
+        let transport = link.into_transport().expect("nothing is under way");
+        // An initiator has seen the finalization NoOp.
+        self.no_ops += usize::from(transport.role == Role::Initiator);
+        self.established += 1;
+        session.stage = Stage::Up { sealer: transport.sealer, opener: transport.opener };
     }
 
     fn receive(&mut self, io: &mut impl Io, session: &mut Session) -> bool {
@@ -235,7 +240,6 @@ impl FakePeer {
         let set = config(Role::Initiator).command_set();
         loop {
             let opener = match &mut session.stage {
-                Stage::Finalizing(transport) => &mut transport.opener,
                 Stage::Up { opener, .. } => opener,
                 Stage::Mute | Stage::Shaking(_) => return,
             };
@@ -259,12 +263,6 @@ impl FakePeer {
                 Command::NoOp => self.no_ops += 1,
                 Command::SendPacket { packet } => self.received.push(Received { at: now, packet: packet.to_vec() }),
                 other => panic!("unexpected {other:?}"),
-            }
-            if let Stage::Finalizing(_) = session.stage
-                && let Stage::Finalizing(transport) = std::mem::replace(&mut session.stage, Stage::Mute)
-            {
-                self.established += 1;
-                session.stage = Stage::Up { sealer: transport.sealer, opener: transport.opener };
             }
         }
     }

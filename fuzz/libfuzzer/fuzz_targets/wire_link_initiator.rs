@@ -3,4 +3,4 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|data: &[u8]| fuzz_libfuzzer::feed("wire_handshake_initiator", data));
+fuzz_target!(|data: &[u8]| fuzz_libfuzzer::feed("wire_link_initiator", data));

@@ -1,0 +1,58 @@
+//! What a link makes of bytes that arrive.
+
+use super::held::Unit;
+use super::{End, State};
+use crate::error::FrameError;
+use crate::frame::FrameOpener;
+
+/// What came of [`Link::handle_input`].
+#[must_use]
+pub enum Input<'a> {
+    /// All of the input is taken; more is needed.
+    Nothing,
+    /// There is an event to poll; then call again with what is left of the input.
+    Event,
+    /// A whole frame. Open it, then call again with what is left of the input.
+    Frame(Frame<'a>),
+}
+
+/// A whole frame that is still sealed. One that is not opened ends the link.
+#[must_use]
+pub struct Frame<'a> {
+    pub(super) unit: Unit<'a>,
+    pub(super) opener: &'a mut FrameOpener,
+    pub(super) state: &'a mut State,
+}
+
+impl<'a> Frame<'a> {
+    /// Bytes of its body: what a place must have to open it there.
+    pub fn body_bytes(&self) -> usize {
+        self.unit.len()
+    }
+
+    /// Opens it where its bytes lie; returns the command's encoding. An error has ended the link.
+    pub fn open(self) -> Result<&'a mut [u8], FrameError> {
+        Self::open_body(self.opener, self.state, self.unit.join())
+    }
+
+    /// Opens it in `place`, which has [`body_bytes`](Self::body_bytes); returns the command's encoding. An error has
+    /// ended the link.
+    pub fn open_in(self, place: &mut [u8]) -> Result<&mut [u8], FrameError> {
+        let (expected, actual) = (self.unit.len(), place.len());
+        if expected != actual {
+            let error = FrameError::Length { expected, actual };
+            self.state.end(End::Frame(error));
+            return Err(error);
+        }
+        self.unit.copy_to(place);
+        Self::open_body(self.opener, self.state, place)
+    }
+
+    fn open_body<'p>(
+        opener: &mut FrameOpener,
+        state: &mut State,
+        body: &'p mut [u8],
+    ) -> Result<&'p mut [u8], FrameError> {
+        opener.open_body(body).inspect_err(|error| state.end(End::Frame(*error)))
+    }
+}
