@@ -148,8 +148,7 @@ impl World {
             },
             limits: Limits { link_queue_packets: PACKETS as u32, ..Limits::default() },
             machine: Machine { shards, slots_per_shard: 8192, ..Machine::default() },
-            decoys: false,
-            rate_limit: false,
+            populates_replay_sets: false,
             replay_buckets: REPLAY_BUCKETS,
         }
     }

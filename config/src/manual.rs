@@ -22,6 +22,34 @@ which is optional and holds what only this implementation knows.
 * Durations in `[Debug]` are integers in milliseconds.
 ";
 
+const MEMORY: &str = "
+# Memory
+
+Two things grow with traffic; both are sized from `dataplane.line_rate_packets_per_second`, or, where that is not set,
+from processors and memory (20,000 packets per second for each shard; replay sets take at most half of the memory,
+packet slots a quarter). The memory is the host's, or the limit of the container around the node if that is less. The
+start says in one line what came of it, and warns when less is free at that moment. A configured rate that cannot fit is
+refused at start, with one that does.
+
+| what | sized for | memory under full load | when the rate is higher |
+|---|---|---|---|
+| replay sets, one for each mix key, three of them in use at a time | one epoch at the line rate, filled to 60 % | 16 kB for each packet per second and set, at epochs of 20 minutes | from 84 % on packets are dropped (`replay_set_full`) until the next epoch; the log warns at 70 % |
+| packet slots of each shard | packets that are delayed for the longest time that documents with the usual `Mu` of 0.005 allow, 5.5 s; with several shards twice each one's share | packet length and 0.2 kB for each slot | random delayed packets are dropped (`scheduler_queue_overflow`); other links do not notice |
+
+| line rate, packets/s | replay sets | slots of one shard, packets of 3 kB |
+|---|---|---|
+| 1,000 | 48 MB | 22 MB |
+| 5,000 | 240 MB | 105 MB |
+| 20,000 | 960 MB | 415 MB |
+| 100,000 | 4.8 GB | 2.1 GB |
+
+Memory is taken as it is used: an idle node has some 16 MB of slots for each shard and nothing of the replay sets. Where
+the line rate is configured, the memory of the replay sets of all mix keys (up to five) is taken ahead of time, so that
+the first packets of an epoch need not wait for it. Packets that come before the epoch of their key may take a fifth of
+its set (`replay_early_quota`). How full the sets are is in the metrics `katzensprung_replay_set_tags` and
+`katzensprung_replay_set_slots`, by key.
+";
+
 /// The text of the manual page.
 pub fn markdown() -> String {
     let mut text = String::from(INTRODUCTION);
@@ -29,6 +57,7 @@ pub fn markdown() -> String {
     write_tables(&mut text, "", raw::Root::describe(), false);
     text.push_str("\n# katzensprung.toml\n");
     write_tables(&mut text, "", own::Root::describe(), false);
+    text.push_str(MEMORY);
     text
 }
 

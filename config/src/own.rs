@@ -26,18 +26,16 @@ section! {
         shards: i64 = ("shards", "one for each of `pin_cpus`, else for each processor, at most `Debug.NumSphinxWorkers`", "");
         /// Processors to which the shards are pinned, in order; at least as many as shards.
         pin_cpus: Vec<At<i64>> = ("pin_cpus", "not pinned", "");
-        /// Most packets per second that the node must carry, 1 to 10000000. The replay sets are sized from it: about 16 kB for each packet per second and mix key at 20-minute epochs, up to five keys. Packets beyond a full set are dropped.
-        line_rate_packets_per_second: i64 = ("line_rate_packets_per_second", "5000", "");
-        /// Packets that are unwrapped together, 1 to 256.
+        /// Most packets per second that the node must carry, 1 to 10000000. Replay sets and packet slots are sized from it (see Memory). Packets beyond a full set are dropped. Where it is set, the memory of the replay sets is taken ahead of time.
+        line_rate_packets_per_second: i64 = ("line_rate_packets_per_second", "20000 for each shard, less where half of the memory is not enough for the replay sets", "");
+        /// Packets that are unwrapped together, 1 to 32.
         batch_max: i64 = ("batch_max", "32", "");
         /// How long a packet waits for its batch to fill under load, in microseconds, 0 to 10000.
         batch_wait_us: i64 = ("batch_wait_us", "50 us", "");
-        /// Packets that a shard can hold, 256 to 4194304 and at least eight batches; memory is this times the packet length.
-        slots: i64 = ("slots", "8192", "");
+        /// Packets that a shard can hold, 256 to 4194304; when they run out, random delayed packets are dropped. Memory is taken when so many packets are held for the first time.
+        slots: i64 = ("slots", "enough for the line rate with delays of 5.5 s, at most a quarter of the memory (see Memory)", "");
         /// The data plane is a unit of its own with its own user; otherwise the control plane spawns it.
         run_as_two_units: bool = ("run_as_two_units", "false", "");
-        /// Hardware profile: the name of a file in `hw-profiles/`.
-        profile: String = ("profile", "`generic`", "");
     }
 
     /// The process that talks to authorities and operators.
@@ -63,18 +61,16 @@ pub struct Dataplane {
     pub shards: Option<NonZeroUsize>,
     /// Processors of the shards; empty is not pinned.
     pub pin_cpus: Vec<usize>,
-    /// Most packets per second, for the size of the replay sets.
-    pub line_rate_packets_per_second: u32,
+    /// Most packets per second, for the sizes of replay sets and pools; none is worked out from the host.
+    pub line_rate_packets_per_second: Option<u32>,
     /// Packets that are unwrapped together.
     pub batch_max: usize,
     /// How long a packet waits for its batch to fill.
     pub batch_wait: Duration,
-    /// Packets that a shard can hold.
-    pub slots: usize,
+    /// Packets that a shard can hold; none is worked out from the line rate.
+    pub slots: Option<usize>,
     /// Whether the data plane is started by someone else.
     pub run_as_two_units: bool,
-    /// Name of the hardware profile.
-    pub profile: String,
 }
 
 impl Default for Dataplane {
@@ -82,12 +78,11 @@ impl Default for Dataplane {
         Self {
             shards: None,
             pin_cpus: Vec::new(),
-            line_rate_packets_per_second: 5_000,
-            batch_max: 32,
+            line_rate_packets_per_second: None,
+            batch_max: BATCH_PACKETS_MAX,
             batch_wait: Duration::from_micros(50),
-            slots: 8_192,
+            slots: None,
             run_as_two_units: false,
-            profile: "generic".into(),
         }
     }
 }
@@ -99,11 +94,10 @@ pub struct Controlplane {
     pub shutdown_withdraw: Option<bool>,
 }
 
+/// Most packets that are unwrapped together.
+pub const BATCH_PACKETS_MAX: usize = 32;
 const SHARDS_MAX: i64 = 256;
 const CPU_MAX: i64 = 4_095;
-/// Full batches that a shard must have room for: being unwrapped, waiting to be pulled, being collected.
-const BATCHES_MIN: usize = 8;
-const PROFILE_BYTES_MAX: usize = 32;
 
 /// The knobs in `text`; what is wrong stays at its default and is an error among the findings.
 pub fn parse(text: &str, findings: &mut Findings) -> OwnConfig {
@@ -127,34 +121,18 @@ fn dataplane(raw: RawDataplane, findings: &mut Findings) -> Dataplane {
         let problem = format!("names {} processors for {shards} shards", pin_cpus.len());
         findings.error("pin-cpus", &at.place, problem, "name one processor for each shard");
     }
-    let batch_max = in_range(&raw.batch_max, 1..=256, findings).unwrap_or(defaults.batch_max);
-    let slots = in_range(&raw.slots, 256..=4_194_304, findings).unwrap_or(defaults.slots);
-    if slots < BATCHES_MIN * batch_max {
-        let place = raw.slots.as_ref().or(raw.batch_max.as_ref()).map(|at| at.place.clone()).unwrap_or_default();
-        let problem = format!("{slots} slots are too few for batches of {batch_max}");
-        findings.error("slots", &place, problem, format!("write {} or more", BATCHES_MIN * batch_max));
-    }
-    let profile = raw.profile.filter(|at| {
-        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
-        let good = !at.value.is_empty() && at.value.len() <= PROFILE_BYTES_MAX && at.value.chars().all(plain);
-        if !good {
-            let problem = format!("'{}' is not the name of a profile", at.value);
-            findings.error("profile", &at.place, problem, "write the name of a file in hw-profiles/ without .toml");
-        }
-        good
-    });
+    let batch_max = in_range(&raw.batch_max, 1..=BATCH_PACKETS_MAX as i64, findings).unwrap_or(defaults.batch_max);
     Dataplane {
         shards: shards.or(Some(pin_cpus.len())).and_then(NonZeroUsize::new),
         pin_cpus,
         line_rate_packets_per_second: in_range(&raw.line_rate_packets_per_second, 1..=10_000_000, findings)
-            .and_then(|rate| u32::try_from(rate).ok())
-            .unwrap_or(defaults.line_rate_packets_per_second),
+            .and_then(|rate| u32::try_from(rate).ok()),
         batch_max,
         batch_wait: in_range(&raw.batch_wait_us, 0..=10_000, findings)
             .map_or(defaults.batch_wait, |us| Duration::from_micros(us as u64)),
-        slots,
+        // From eight full batches: being unwrapped, waiting to be pulled, being collected.
+        slots: in_range(&raw.slots, 256..=4_194_304, findings),
         run_as_two_units: raw.run_as_two_units.is_some_and(|at| at.value),
-        profile: profile.map_or(defaults.profile, |at| at.value),
     }
 }
 

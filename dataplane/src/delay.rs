@@ -4,17 +4,21 @@
 //! random order, never before they are due. Packets that are due later than the wheel reaches wait in coarse slots of
 //! an overflow level and move over in small portions ahead of time, so that no moment has to move them all.
 //!
+//! Lists go through the packets' slots, by their numbers in one store: so any packet can be taken out of the middle,
+//! which is how a random one is dropped when the queue is too long (server.md 3.8).
+//!
 //! Workload assumed: up to some 100,000 packets waiting, exponential delays with a mean of some hundred ms, of which
-//! one in a billion reaches the overflow level (one in sixty at a mean of 1 s). Insertion touches the packet, one list
-//! head (16 bytes of 256 kB) and one word of the bitmap; expiry the packet and the same.
+//! one in a billion reaches the overflow level (one in sixty at a mean of 1 s). Insertion touches the packet, the packet
+//! before it in its list, one list head (4 bytes of 64 kB) and one word of the bitmap; expiry the same.
 
 #[cfg(test)]
 mod tests;
 
-use crate::packet::pool::{Slot, SlotList};
+use crate::packet::pool::Slot;
 use crate::random::ShardRandom;
 use crate::time::Instant;
 use std::collections::VecDeque;
+use std::time::Duration;
 
 /// Nanoseconds of one slot: packets that become due in the same slot are mixed with each other.
 pub const TICK_NS: u64 = 250_000;
@@ -26,11 +30,16 @@ const COARSE_TICKS: u64 = 1 << 12;
 const COARSE_SLOTS: u64 = 1 << 12;
 /// Packets that move from the overflow level at each advance, where there is time to do it bit by bit.
 const PORTION: usize = 64;
+/// Guesses at a packet before the next best one is taken. With half of the store in use, one guess of two hits.
+const GUESSES_MAX: usize = 32;
+/// No number of a packet.
+const NONE: u32 = u32::MAX;
 
 /// The wheel.
 pub struct Wheel {
-    fine: Lists,
-    coarse: Lists,
+    store: Store,
+    fine: Level,
+    coarse: Level,
     /// All packets up to this tick have become ready.
     cursor: u64,
     /// The overflow level is empty below this slot.
@@ -46,8 +55,9 @@ impl Wheel {
     pub fn new(now: Instant, ready_max: usize) -> Self {
         let cursor = now.0 / TICK_NS;
         Self {
-            fine: Lists::new(TICKS),
-            coarse: Lists::new(COARSE_SLOTS),
+            store: Store { slots: Vec::with_capacity(ready_max), free: Vec::with_capacity(ready_max) },
+            fine: Level::new(0, TICKS),
+            coarse: Level::new(TICKS as u32, COARSE_SLOTS),
             cursor,
             coarse_next: cursor / COARSE_TICKS,
             ready: VecDeque::with_capacity(ready_max),
@@ -68,7 +78,8 @@ impl Wheel {
 
     /// Keeps a packet until `slot.due`.
     pub fn insert(&mut self, slot: Box<Slot>) {
-        self.place(slot);
+        let number = self.store.put(slot);
+        self.place(number);
         self.len += 1;
     }
 
@@ -102,6 +113,12 @@ impl Wheel {
         Some(slot)
     }
 
+    /// How late a packet is that becomes ready only now, and whether that is later than `slack` allows (server.md 3.8).
+    pub fn lateness(slot: &Slot, now: Instant, slack: Duration) -> (Duration, bool) {
+        let lateness = now.since(slot.due);
+        (lateness, lateness > slack)
+    }
+
     /// When [`Wheel::advance`] has something to do next.
     pub fn next_expiry(&self) -> Instant {
         if !self.ready.is_empty() {
@@ -113,43 +130,79 @@ impl Wheel {
         Instant(tick.saturating_mul(TICK_NS))
     }
 
-    /// Takes out one packet, all equally likely: the drop rule of a bounded queue (server.md 3.8). Walks the table of
-    /// lists, some microseconds: bounded queues that overflow have worse problems.
+    /// Takes out one packet, all equally likely: the drop rule of a bounded queue (server.md 3.8).
     pub fn remove_random(&mut self, random: &mut ShardRandom) -> Option<Box<Slot>> {
-        let mut position = random.below(u32::try_from(self.len).unwrap_or(u32::MAX)) as usize;
-        let removed = if position < self.ready.len() {
-            self.ready.remove(position)
-        } else {
-            position -= self.ready.len();
-            let fine = self.fine.len;
-            if position < fine { self.fine.remove(position) } else { self.coarse.remove(position - fine) }
-        };
-        self.len -= usize::from(removed.is_some());
-        removed
+        let position = random.below(u32::try_from(self.len).unwrap_or(u32::MAX)) as usize;
+        if position < self.ready.len() {
+            self.len -= 1;
+            return self.ready.swap_remove_back(position);
+        }
+        self.remove_guessed(random, |_| true)
+    }
+
+    /// Takes out one packet that waits and whose slot belongs to the pool of `home`, all about equally likely. None if
+    /// no such packet is found at once.
+    pub fn remove_random_of(&mut self, home: usize, random: &mut ShardRandom) -> Option<Box<Slot>> {
+        self.remove_guessed(random, |slot| slot.home() == home)
+    }
+
+    fn remove_guessed(&mut self, random: &mut ShardRandom, is_wanted: impl Fn(&Slot) -> bool) -> Option<Box<Slot>> {
+        let count = u32::try_from(self.store.slots.len()).unwrap_or(NONE);
+        let is_hit = |number: &u32| self.store.get(*number).is_some_and(&is_wanted);
+        let mut number = random.below(count);
+        for _ in 0..GUESSES_MAX {
+            if is_hit(&number) {
+                break;
+            }
+            number = random.below(count);
+        }
+        // Few are left: the first one from there on.
+        let number = (number..count).chain(0..number).take(4 * GUESSES_MAX).find(is_hit)?;
+        self.unlink(number);
+        self.len -= 1;
+        self.store.take(number)
     }
 
     /// Takes out any packet, due or not: for emptying the wheel.
     pub fn pop_any(&mut self) -> Option<Box<Slot>> {
-        let slot = self.ready.pop_front().or_else(|| self.fine.pop_any()).or_else(|| self.coarse.pop_any())?;
+        let slot = match self.ready.pop_front() {
+            Some(slot) => slot,
+            None => {
+                let number = self.fine.pop_any(&mut self.store).or_else(|| self.coarse.pop_any(&mut self.store))?;
+                self.store.take(number)?
+            }
+        };
         self.len -= 1;
         Some(slot)
     }
 
-    fn place(&mut self, slot: Box<Slot>) {
+    /// Puts a stored packet into the list of its tick.
+    fn place(&mut self, number: u32) {
+        let Some(slot) = self.store.get(number) else { return };
         let tick = slot.due.0.div_ceil(TICK_NS).max(self.cursor + 1);
         if tick <= self.cursor + TICKS {
-            self.fine.push(tick, slot);
+            self.fine.push(&mut self.store, tick, number);
         } else {
             let last = self.cursor / COARSE_TICKS + COARSE_SLOTS - 1;
-            self.coarse.push((tick / COARSE_TICKS).min(last), slot);
+            self.coarse.push(&mut self.store, (tick / COARSE_TICKS).min(last), number);
+        }
+    }
+
+    fn unlink(&mut self, number: u32) {
+        let Some(slot) = self.store.get(number) else { return };
+        let link = slot.link;
+        if link.list < self.coarse.first {
+            self.fine.unlink(&mut self.store, link)
+        } else {
+            self.coarse.unlink(&mut self.store, link)
         }
     }
 
     /// Moves everything out of the overflow level that may be due until `tick`.
     fn pull_until(&mut self, tick: u64) {
         while self.coarse_next * COARSE_TICKS <= tick {
-            while let Some(slot) = self.coarse.pop(self.coarse_next) {
-                self.place(slot);
+            while let Some(number) = self.coarse.pop(&mut self.store, self.coarse_next) {
+                self.place(number);
             }
             self.coarse_next += 1;
         }
@@ -159,8 +212,8 @@ impl Wheel {
     fn pull_portion(&mut self) {
         let mut moved = 0;
         while moved < PORTION && (self.coarse_next + 1) * COARSE_TICKS <= self.cursor + TICKS {
-            match self.coarse.pop(self.coarse_next) {
-                Some(slot) => self.place(slot),
+            match self.coarse.pop(&mut self.store, self.coarse_next) {
+                Some(number) => self.place(number),
                 None => self.coarse_next += 1,
             }
             moved += 1;
@@ -168,70 +221,114 @@ impl Wheel {
     }
 
     fn expire(&mut self, tick: u64, random: &mut ShardRandom) {
-        while let Some(slot) = self.fine.pop(tick) {
-            self.shuffled.push(slot);
+        while let Some(number) = self.fine.pop(&mut self.store, tick) {
+            self.shuffled.extend(self.store.take(number));
         }
         random.shuffle(&mut self.shuffled);
         self.ready.extend(self.shuffled.drain(..));
     }
 }
 
-/// A ring of lists with a bitmap of those that hold something.
-struct Lists {
-    lists: Box<[SlotList]>,
-    occupied: Box<[u64]>,
-    len: usize,
+/// Where a slot stands in a list of the wheel.
+#[derive(Clone, Copy, Default)]
+pub struct Link {
+    previous: u32,
+    next: u32,
+    /// Which list, counted through both levels.
+    list: u32,
 }
 
-impl Lists {
+/// The packets that wait, by numbers that they keep until they leave. The number given back last is used first.
+struct Store {
+    slots: Vec<Option<Box<Slot>>>,
+    free: Vec<u32>,
+}
+
+impl Store {
+    fn put(&mut self, slot: Box<Slot>) -> u32 {
+        if let Some(number) = self.free.pop()
+            && let Some(place) = self.slots.get_mut(number as usize)
+        {
+            *place = Some(slot);
+            return number;
+        }
+        self.slots.push(Some(slot));
+        self.slots.len() as u32 - 1
+    }
+
+    fn take(&mut self, number: u32) -> Option<Box<Slot>> {
+        let slot = self.slots.get_mut(number as usize)?.take()?;
+        self.free.push(number);
+        Some(slot)
+    }
+
+    fn get(&self, number: u32) -> Option<&Slot> {
+        self.slots.get(number as usize)?.as_deref()
+    }
+
+    fn link_mut(&mut self, number: u32) -> Option<&mut Link> {
+        Some(&mut self.slots.get_mut(number as usize)?.as_mut()?.link)
+    }
+}
+
+/// A ring of lists with a bitmap of those that hold something.
+struct Level {
+    heads: Box<[u32]>,
+    occupied: Box<[u64]>,
+    len: usize,
+    /// What its first list is called in [`Link::list`].
+    first: u32,
+}
+
+impl Level {
     /// `count` is a power of two and at least 64.
-    fn new(count: u64) -> Self {
-        let lists = (0..count).map(|_| SlotList::default()).collect();
-        Self { lists, occupied: vec![0; count as usize / 64].into(), len: 0 }
+    fn new(first: u32, count: u64) -> Self {
+        Self { heads: vec![NONE; count as usize].into(), occupied: vec![0; count as usize / 64].into(), len: 0, first }
     }
 
-    fn index(&self, number: u64) -> usize {
-        number as usize & (self.lists.len() - 1)
+    fn index(&self, list: u64) -> usize {
+        list as usize & (self.heads.len() - 1)
     }
 
-    fn push(&mut self, number: u64, slot: Box<Slot>) {
-        let index = self.index(number);
-        self.lists[index].push(slot);
+    fn push(&mut self, store: &mut Store, list: u64, number: u32) {
+        let index = self.index(list);
+        let next = std::mem::replace(&mut self.heads[index], number);
+        if let Some(link) = store.link_mut(next) {
+            link.previous = number;
+        }
+        if let Some(link) = store.link_mut(number) {
+            *link = Link { previous: NONE, next, list: self.first + index as u32 };
+        }
         self.occupied[index / 64] |= 1 << (index % 64);
         self.len += 1;
     }
 
-    fn pop(&mut self, number: u64) -> Option<Box<Slot>> {
-        let index = self.index(number);
-        let slot = self.lists[index].pop()?;
-        self.removed(index);
-        Some(slot)
+    fn pop(&mut self, store: &mut Store, list: u64) -> Option<u32> {
+        let number = self.heads[self.index(list)];
+        let link = *store.link_mut(number)?;
+        self.unlink(store, link);
+        Some(number)
     }
 
-    fn pop_any(&mut self) -> Option<Box<Slot>> {
-        let number = self.next_occupied(0, self.lists.len() as u64 - 1)?;
-        self.pop(number)
+    fn pop_any(&mut self, store: &mut Store) -> Option<u32> {
+        let list = self.next_occupied(0, self.heads.len() as u64 - 1)?;
+        self.pop(store, list)
     }
 
-    /// The packet at a position in the order of the table.
-    fn remove(&mut self, mut position: usize) -> Option<Box<Slot>> {
-        let index = self.lists.iter().position(|list| match position.checked_sub(list.len()) {
-            Some(rest) => {
-                position = rest;
-                false
-            }
-            None => true,
-        })?;
-        let slot = self.lists[index].remove(position)?;
-        self.removed(index);
-        Some(slot)
-    }
-
-    fn removed(&mut self, index: usize) {
-        self.len -= 1;
-        if self.lists[index].is_empty() {
+    /// Takes out the packet whose link this is.
+    fn unlink(&mut self, store: &mut Store, link: Link) {
+        let index = (link.list - self.first) as usize;
+        if let Some(next) = store.link_mut(link.next) {
+            next.previous = link.previous;
+        }
+        match store.link_mut(link.previous) {
+            Some(previous) => previous.next = link.next,
+            None => self.heads[index] = link.next,
+        }
+        if self.heads[index] == NONE {
             self.occupied[index / 64] &= !(1 << (index % 64));
         }
+        self.len -= 1;
     }
 
     /// The first number in `first..=last` whose list holds something. The range is at most one round.

@@ -12,9 +12,11 @@
 //! | [`shared`] | what shards share: documents, keys, queues between them |
 //! | [`link`] | links to other nodes: handshakes, frames in, queues and frames out |
 //! | [`packet`] | slots for packets, and what happens to the packets in them |
+//! | [`ends`] | what ends at this node instead of passing through |
 //! | [`delay`] | the wheel in which packets wait until they are due |
 //! | [`account`] | where every packet went |
 //! | [`random`] | a shard's random numbers |
+//! | [`process`] | the process: the thread that talks to the control plane, and the shards' threads |
 //!
 //! # Running it
 //!
@@ -33,6 +35,7 @@
 
 pub mod account;
 pub mod delay;
+pub mod ends;
 pub mod io;
 pub mod link;
 pub mod packet;

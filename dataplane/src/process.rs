@@ -36,7 +36,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// How long packets that are still held may take to leave after the order to stop.
 const DRAIN_LIMIT: Duration = Duration::from_secs(2);
@@ -309,7 +309,14 @@ impl Work {
     fn look_after(&mut self) -> Duration {
         let waiting = self.serial > self.announced_serial || self.announced_keys.is_some();
         let refused = self.counters.total(Counter::dropped(DropReason::ReplaySetFull));
-        for event in self.fills.look(Instant::now(), &self.keys, refused) {
+        let now = Instant::now();
+        if self.fills.is_due(now)
+            && let Ok(unix) = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)
+            && let Ok(time) = self.shared.facts().clock.now(unix)
+        {
+            fills::set_gauges(&self.keys, time.epoch, &self.counters.process());
+        }
+        for event in self.fills.look(now, &self.keys, refused) {
             self.guard.tell(&event);
         }
         let pause = self.guard.look(&self.shared, &self.counters, &self.fabric);

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`facts`] | what is fixed for the life of the data plane |
 //! | [`directory`] | documents as this node sees them, and the owner of each outgoing destination |
+//! | [`handshake_budget`] | how many unfinished handshakes there may be |
 //! | [`keys`] | loaded mix keys with their replay sets, and the link key |
 //! | [`port`] | where a shard is reached by the others: queues, orders |
 //! | `parking` | how a shard goes to sleep without missing anything |
@@ -16,18 +17,19 @@
 
 pub mod directory;
 pub mod facts;
+pub mod handshake_budget;
 pub mod keys;
 mod parking;
 pub mod port;
 pub mod sessions;
 
-pub use directory::{Destination, Directory};
+pub use directory::{Destination, DestinationId, Directory};
 pub use facts::{Facts, FactsError};
+pub use handshake_budget::HandshakeBudget;
 pub use keys::{EpochKey, KeyRing};
 pub use port::{Order, Port};
 pub use sessions::Sessions;
 
-use crate::link::handshake_budget::HandshakeBudget;
 use interplane::snapshot::Snapshot;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -78,6 +80,7 @@ impl Shared {
     /// Lets all shards go by a snapshot from their next round on. Owners of destinations stay owners.
     pub fn publish_directory(&self, snapshot: Snapshot) {
         let next = Directory::after(&self.directory.get(), snapshot, self.facts.shards);
+        self.budget.know(next.incoming_addresses());
         self.directory.publish(next);
     }
 

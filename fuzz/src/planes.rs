@@ -51,8 +51,7 @@ fn setup() -> Setup {
         times: Times::default(),
         limits: Limits::default(),
         machine: Machine::default(),
-        decoys: false,
-        rate_limit: true,
+        populates_replay_sets: false,
         replay_buckets: 1000,
     }
 }

@@ -80,7 +80,7 @@ const SERVICE_NODE: &str = r#"[ServiceNode]
 
 const OWN: &str = "[dataplane]\n  shards = 2\n  pin_cpus = [2, 3]\n  line_rate_packets_per_second = 20000\n  \
                    batch_max = 16\n  batch_wait_us = 20\n  slots = 4096\n  run_as_two_units = true\n  \
-                   profile = \"generic\"\n[controlplane]\n  shutdown_withdraw = true\n";
+                   [controlplane]\n  shutdown_withdraw = true\n";
 
 /// A server's file with one more table, of a service node unless the table says otherwise.
 fn server_file(table: &str, gateway: &str) -> Vec<u8> {

@@ -95,6 +95,15 @@ pub enum Event {
         /// The key's epoch.
         epoch: Epoch,
     },
+    /// The document allows longer delays than each shard has packet slots for at the line rate.
+    SlotsTooFew {
+        /// The longest delay.
+        delay_ms: u64,
+        /// Slots of each shard that it takes.
+        needed: u64,
+        /// Slots that each shard has.
+        slots: u64,
+    },
     /// The guard woke a shard that stood still.
     ShardRescued {
         /// Which.

@@ -1,8 +1,11 @@
 //! What a data plane is told once, when a control plane attaches. Every value is final: defaults of the configuration
 //! file are filled in.
 
+mod pool_size;
 #[cfg(test)]
 pub(crate) mod tests;
+
+pub use pool_size::PoolSize;
 
 use crate::counter::SHARDS_MAX;
 use pki::epoch::PeriodError;
@@ -14,6 +17,9 @@ use std::time::Duration;
 
 /// Most packets of a batch.
 pub const BATCH_PACKETS_MAX: usize = 32;
+
+/// The longest delay in networks with the usual rate of delays, 0.005 per millisecond.
+const DELAY_MS_USUAL: u64 = 5_527;
 
 /// All static facts of a data plane.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,12 +42,10 @@ pub struct Setup {
     pub limits: Limits,
     /// Shards and their machine.
     pub machine: Machine,
-    /// Whether the node sends decoys of its own.
-    pub decoys: bool,
-    /// Whether clients are limited to the network's rate.
-    pub rate_limit: bool,
     /// Buckets of each replay set (`replay::replay_capacity`).
     pub replay_buckets: u64,
+    /// Whether the memory of replay sets is taken ahead of time, in huge pages, and not as it is used.
+    pub populates_replay_sets: bool,
 }
 
 /// Times in milliseconds, under the names of the configuration file (server.md 2.6).
@@ -49,18 +53,10 @@ pub struct Setup {
 pub struct Times {
     /// Longest dwell before an unwrap.
     pub unwrap_delay_ms: u64,
-    /// Longest dwell before delivery to a user.
-    pub gateway_delay_ms: u64,
-    /// Longest dwell before a service.
-    pub service_delay_ms: u64,
-    /// Longest dwell inside a service.
-    pub kaetzchen_delay_ms: u64,
     /// Latest dispatch after a packet is due.
     pub scheduler_slack_ms: u64,
     /// Longest wait for a link.
     pub send_slack_ms: u64,
-    /// How late a decoy may come home.
-    pub decoy_slack_ms: u64,
     /// Longest dial.
     pub connect_timeout_ms: u64,
     /// Longest handshake.
@@ -74,12 +70,8 @@ impl Default for Times {
     fn default() -> Self {
         Self {
             unwrap_delay_ms: 250,
-            gateway_delay_ms: 500,
-            service_delay_ms: 500,
-            kaetzchen_delay_ms: 750,
             scheduler_slack_ms: 450,
             send_slack_ms: 50,
-            decoy_slack_ms: 15_000,
             connect_timeout_ms: 60_000,
             handshake_timeout_ms: 3_000,
             reauth_interval_ms: 30_000,
@@ -92,13 +84,17 @@ impl Default for Times {
 pub struct Limits {
     /// Packets in the delay queue of all shards together; 0 is no limit but that of the pool (`SchedulerQueueSize`).
     pub scheduler_queue_packets: u64,
+    /// Packets per second that the node is sized for.
+    pub packets_per_second: u32,
     /// Packets in the queue of one link.
     pub link_queue_packets: u32,
     /// Open incoming connections of all shards together.
     pub connections: u32,
-    /// Unfinished incoming handshakes per listener.
-    pub handshakes_per_listener: u32,
-    /// Unfinished incoming handshakes per source address.
+    /// Unfinished handshakes of peers that come from where neighbours may come from.
+    pub handshakes_of_neighbours: u32,
+    /// Unfinished handshakes of all others.
+    pub handshakes_of_strangers: u32,
+    /// Unfinished handshakes per source address, for each neighbour that may be behind it.
     pub handshakes_per_address: u32,
 }
 
@@ -106,9 +102,11 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             scheduler_queue_packets: 0,
+            packets_per_second: 5_000,
             link_queue_packets: 64,
             connections: 16_384,
-            handshakes_per_listener: 512,
+            handshakes_of_neighbours: 384,
+            handshakes_of_strangers: 128,
             handshakes_per_address: 32,
         }
     }
@@ -139,8 +137,6 @@ pub struct Machine {
     pub batch_wait_us: u32,
     /// Packet slots of each shard.
     pub slots_per_shard: u32,
-    /// Microseconds that an idle shard looks around before it sleeps.
-    pub spin_us: u32,
 }
 
 impl Default for Machine {
@@ -151,8 +147,7 @@ impl Default for Machine {
             backend: Backend::default(),
             batch_packets_max: BATCH_PACKETS_MAX as u16,
             batch_wait_us: 50,
-            slots_per_shard: 16_384,
-            spin_us: 0,
+            slots_per_shard: PoolSize::new(5_000, 1, Duration::from_millis(DELAY_MS_USUAL)).slots() as u32,
         }
     }
 }
@@ -198,7 +193,12 @@ impl Setup {
         let machine = &self.machine;
         range("shards", u64::from(machine.shards), 1, SHARDS_MAX as u64)?;
         range("batch_packets_max", u64::from(machine.batch_packets_max), 1, BATCH_PACKETS_MAX as u64)?;
-        range("slots_per_shard", u64::from(machine.slots_per_shard), BATCH_PACKETS_MAX as u64 * 4, 1 << 24)?;
+        range(
+            "slots_per_shard",
+            u64::from(machine.slots_per_shard),
+            BATCH_PACKETS_MAX as u64 * 4,
+            PoolSize::SLOTS_MAX,
+        )?;
         range("replay_buckets", self.replay_buckets, 1, u64::MAX)?;
         range("link_queue_packets", u64::from(self.limits.link_queue_packets), 1, 1 << 20)?;
         if !machine.cpus.is_empty() && machine.cpus.len() != usize::from(machine.shards) {

@@ -69,6 +69,14 @@ fn write(log: &Log, event: &Event) {
                 epoch.0
             ),
         ),
+        Event::SlotsTooFew { delay_ms, needed, slots } => log.warning(
+            module,
+            format_args!(
+                "the document allows delays of {delay_ms} ms, for which {needed} packet slots per shard are needed at the line \
+                 rate and {slots} are there: under full load random packets are dropped; raise dataplane.slots, or give \
+                 the node more memory"
+            ),
+        ),
         Event::ShardRescued { shard } => log.info(module, format_args!("woke shard {shard}, which stood still")),
         Event::AcceptFailed { detail } => log.warning(module, format_args!("cannot accept: {detail}")),
         Event::AdmissionRefused { .. } | Event::NoDocument | Event::PacketDropped { .. } => {

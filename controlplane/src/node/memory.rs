@@ -1,42 +1,217 @@
-//! Whether the host has the memory that the configured line rate asks for. Shared memory is taken page by page, so that
-//! nothing else would say so before the kernel ends a process.
+//! What memory the node may take, and what it is used for. Shared memory and packet slots are taken as they are used,
+//! so that nothing else would say before the kernel ends a process that there is too little.
+
+#[cfg(test)]
+mod tests;
 
 use interplane::replay::{memory_bytes, replay_capacity};
+use interplane::setup::PoolSize;
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
-/// Mix keys that are live at once: the previous epoch's, the current one's and three to come.
-const KEYS: u64 = 5;
+/// Mix keys under which packets are accepted at once: the previous epoch's, the current one's and the next one's. The
+/// replay sets of later keys are empty and take no memory.
+const LIVE_KEYS: u64 = 3;
 
-/// The replay sets do not fit.
-#[derive(Debug, thiserror::Error)]
+/// Without a configured line rate: so many packets per second for each shard, where there is the memory for it.
+const LINE_RATE_PER_SHARD: u64 = 20_000;
+
+/// The least that memory makes of it: what sets are sized for then is a small node's traffic.
+const LINE_RATE_MIN: u64 = 1_000;
+
+/// The part of the memory that replay sets may take where nobody has configured them, and that slots may.
+const REPLAY_SHARE: u64 = 2;
+const SLOTS_SHARE: u64 = 4;
+
+/// Slots that a shard gets at least.
+const SLOTS_MIN: u64 = 512;
+
+/// What documents have not said yet when a node starts: the rate of delays, per millisecond, that public networks use.
+const MU_USUAL: f64 = 0.005;
+
+/// What bounds the memory of this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// Bytes that it may have; none where nobody can tell.
+    pub bytes: Option<u64>,
+    /// Whether that is a container's limit.
+    pub is_limited: bool,
+    /// Bytes that are free now.
+    pub available: Option<u64>,
+}
+
+/// What is asked of the node.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// The configured line rate, in packets per second.
+    pub line_rate: Option<u32>,
+    /// The configured slots of each shard.
+    pub slots: Option<usize>,
+    /// Shards.
+    pub shards: usize,
+    /// The period of epochs.
+    pub epoch_period: Duration,
+    /// Bytes of a packet.
+    pub packet_bytes: usize,
+}
+
+/// What the node is sized for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// Packets per second.
+    pub line_rate: u32,
+    /// Buckets of each replay set.
+    pub replay_buckets: u64,
+    /// Packet slots of each shard.
+    pub slots_per_shard: u32,
+    /// Bytes of all replay sets that are in use at once.
+    pub replay_bytes: u64,
+    /// Bytes of all slots.
+    pub slot_bytes: u64,
+}
+
+/// The node does not fit.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the replay sets for {rate} packets per second need {needed_gb} GB, this host has {available_gb} GB; \
-     write a smaller number (dataplane.line_rate_packets_per_second)"
+    "replay sets for {rate} packets per second take up to {} and packets up to {}, but {whose} {}; write \
+     dataplane.line_rate_packets_per_second = {fitting} or less{}, or give it more memory",
+    size(*.replay_bytes), size(*.slot_bytes), size(*.bytes), if *.slots_are_configured { " and fewer dataplane.slots" } else { "" }
 )]
 pub struct MemoryTooSmall {
     rate: u32,
-    needed_gb: u64,
-    available_gb: u64,
+    replay_bytes: u64,
+    slot_bytes: u64,
+    bytes: u64,
+    whose: &'static str,
+    fitting: u64,
+    slots_are_configured: bool,
 }
 
-/// Compares what the replay sets grow to with the memory of the host.
-pub fn check(packets_per_second: u32, epoch_period: Duration) -> Result<(), MemoryTooSmall> {
-    let buckets = replay_capacity(u64::from(packets_per_second), epoch_period.as_secs());
-    let needed = memory_bytes(buckets).saturating_mul(KEYS);
-    match total_bytes() {
-        Some(total) if needed > total => Err(MemoryTooSmall {
-            rate: packets_per_second,
-            needed_gb: needed.div_ceil(1_000_000_000),
-            available_gb: total / 1_000_000_000,
-        }),
-        // Where /proc is not mounted nobody can tell.
-        _ => Ok(()),
+impl Wanted {
+    /// Works out the sizes; an error if what is configured cannot fit. They depend on what does not change while the
+    /// host runs, so that a node that starts again finds the data plane at work that it wants.
+    pub fn sizes(&self, host: &Host) -> Result<Sizes, MemoryTooSmall> {
+        let seconds = self.epoch_period.as_secs();
+        let replay_bytes = |rate: u64| memory_bytes(replay_capacity(rate, seconds)).saturating_mul(LIVE_KEYS);
+        // What a rate of one takes, well above rounding.
+        let fitting = |bytes: u64| bytes / (replay_bytes(1_000_000) / 1_000_000).max(1);
+        let shards = self.shards.max(1) as u64;
+        let line_rate = self.line_rate.unwrap_or_else(|| {
+            let most = host.bytes.map_or(u64::MAX, |bytes| fitting(bytes / REPLAY_SHARE)).max(LINE_RATE_MIN);
+            u32::try_from(LINE_RATE_PER_SHARD.saturating_mul(shards).min(most)).unwrap_or(u32::MAX)
+        });
+        let slot_bytes = self.packet_bytes as u64 + PoolSize::SLOT_OVERHEAD_BYTES;
+        let delay_max = Duration::from_millis(pki::document::delay_cap_ms(MU_USUAL));
+        let slots = self.slots.map_or_else(
+            || {
+                let most =
+                    host.bytes.map_or(u64::MAX, |bytes| bytes / SLOTS_SHARE / slot_bytes / shards).max(SLOTS_MIN);
+                PoolSize::new(u64::from(line_rate), shards, delay_max).slots().max(SLOTS_MIN).min(most)
+            },
+            |slots| slots as u64,
+        );
+        let slots = slots.min(PoolSize::SLOTS_MAX);
+        let sizes = Sizes {
+            line_rate,
+            replay_buckets: replay_capacity(u64::from(line_rate), seconds),
+            slots_per_shard: u32::try_from(slots).unwrap_or(u32::MAX),
+            replay_bytes: replay_bytes(u64::from(line_rate)),
+            slot_bytes: slots.saturating_mul(slot_bytes).saturating_mul(shards),
+        };
+        match host.bytes {
+            Some(bytes) if sizes.total_bytes() > bytes => Err(MemoryTooSmall {
+                rate: line_rate,
+                replay_bytes: sizes.replay_bytes,
+                slot_bytes: sizes.slot_bytes,
+                bytes,
+                whose: if host.is_limited { "the memory limit of this container is" } else { "this host has" },
+                fitting: fitting(bytes / REPLAY_SHARE).max(1),
+                slots_are_configured: self.slots.is_some(),
+            }),
+            _ => Ok(sizes),
+        }
     }
 }
 
-fn total_bytes() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+impl Sizes {
+    /// All that grows with traffic.
+    pub fn total_bytes(&self) -> u64 {
+        self.replay_bytes.saturating_add(self.slot_bytes)
+    }
+
+    /// What an operator should know about memory, and whether it is a warning.
+    pub fn report(&self, host: &Host) -> (String, bool) {
+        let of = match (host.bytes, host.is_limited) {
+            (Some(bytes), true) => format!(" of the {} that this container may have", size(bytes)),
+            (Some(bytes), false) => format!(" of this host's {}", size(bytes)),
+            (None, _) => String::new(),
+        };
+        let mut text = format!(
+            "Memory: sized for {} packets per second; under full load replay sets take {} and {} slots per shard {}{of} \
+             (dataplane.line_rate_packets_per_second, dataplane.slots)",
+            self.line_rate,
+            size(self.replay_bytes),
+            self.slots_per_shard,
+            size(self.slot_bytes),
+        );
+        let short = host.available.filter(|available| self.total_bytes() > *available);
+        if let Some(available) = short {
+            text += &format!("; only {} are free now", size(available));
+        }
+        (text, short.is_some())
+    }
+}
+
+/// In units that are easy to read.
+fn size(bytes: u64) -> String {
+    if bytes >= 10_000_000_000 {
+        format!("{} GB", bytes / 1_000_000_000)
+    } else {
+        format!("{} MB", bytes.div_ceil(1_000_000))
+    }
+}
+
+impl Host {
+    /// What this host, or the container around this process, says.
+    pub fn look() -> Self {
+        Self::at(Path::new("/"))
+    }
+
+    /// The same with another root of `/proc` and `/sys`.
+    fn at(root: &Path) -> Self {
+        let text = fs::read_to_string(root.join("proc/meminfo")).unwrap_or_default();
+        let total = meminfo(&text, "MemTotal:");
+        let limit = container_limit(root).filter(|limit| total.is_none_or(|total| *limit < total));
+        Self { bytes: limit.or(total), is_limited: limit.is_some(), available: meminfo(&text, "MemAvailable:") }
+    }
+}
+
+fn meminfo(text: &str, key: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(key))?;
     let kibibytes: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
     kibibytes.checked_mul(1024)
+}
+
+/// The least limit of the control groups around this process, of either version. A container may see its own group as
+/// the root.
+fn container_limit(root: &Path) -> Option<u64> {
+    let groups = fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
+    let limits = groups.lines().filter_map(|line| {
+        let mut fields = line.splitn(3, ':');
+        let (_, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
+        let (mount, file) = match controllers {
+            "" => ("sys/fs/cgroup", "memory.max"),
+            named if named.split(',').any(|name| name == "memory") => ("sys/fs/cgroup/memory", "memory.limit_in_bytes"),
+            _ => return None,
+        };
+        let mount = root.join(mount);
+        let relative = Path::new(path.trim_start_matches('/'));
+        // "max" and the old version's number for no limit are filtered by parsing and by the host's memory.
+        relative
+            .ancestors()
+            .filter_map(|group| fs::read_to_string(mount.join(group).join(file)).ok()?.trim().parse::<u64>().ok())
+            .min()
+    });
+    limits.min()
 }

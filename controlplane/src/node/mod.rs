@@ -47,7 +47,8 @@ pub fn run(config: ServerConfig) -> Result<(), StartError> {
     let role = NodeRole::of(&config.role)?;
     let level = crypto_simd::cpu::level()?;
     let clock = EpochClock::from_variable(std::env::var(pki::epoch::PERIOD_VARIABLE).ok().as_deref())?;
-    memory::check(config.own.dataplane.line_rate_packets_per_second, clock.period())?;
+    let host = memory::Host::look();
+    let sizes = setup::wanted(&config, &clock).sizes(&host)?;
     let data_dir = DataDir::open(&config.data_dir)?;
     let log = open_log(&config)?;
     log.notice(MODULE, format_args!("Katzensprung {} ({level})", env!("CARGO_PKG_VERSION")));
@@ -71,13 +72,18 @@ pub fn run(config: ServerConfig) -> Result<(), StartError> {
     if matches!(config.shutdown, Shutdown::PersistMixKeys(_)) {
         log.warning(MODULE, "Server.PersistMixKeysOnShutdown is not in this version yet: a stop forgets the mix keys");
     }
-    let node = Node { config, role, clock, log, identity, link };
+    match sizes.report(&host) {
+        (text, false) => log.notice(MODULE, text),
+        (text, true) => log.warning(MODULE, text),
+    }
+    let node = Node { config, sizes, role, clock, log, identity, link };
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     runtime.enable_all().on_thread_start(secret_memory::protect_stack).build()?.block_on(node.serve(&data_dir))
 }
 
 struct Node {
     config: ServerConfig,
+    sizes: memory::Sizes,
     role: NodeRole,
     clock: EpochClock,
     log: Log,

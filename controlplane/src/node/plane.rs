@@ -371,8 +371,10 @@ impl DataPlane {
                 let mut key = [0; 16];
                 OsRandom.fill(&mut key);
                 let (set, fd) = ReplaySet::create(epoch.0, self.setup.replay_buckets, key)?;
-                // Half a second for a large set: nobody waits for it, the pages come by themselves until then.
-                std::thread::spawn(move || set.populate_and_collapse());
+                if self.setup.populates_replay_sets {
+                    // Half a second for a large set: nobody waits for it, the pages come by themselves until then.
+                    std::thread::spawn(move || set.populate_and_collapse());
+                }
                 self.replay_sets.insert(*epoch, fd);
             }
         }

@@ -1,11 +1,16 @@
 //! What the configuration asks of the data plane.
 
 use super::Node;
+use super::memory::Wanted;
+use config::ServerConfig;
 use config::server::Debug;
-use interplane::replay::replay_capacity;
 use interplane::setup::{Limits, Machine, Setup, Times};
+use pki::EpochClock;
 use std::num::NonZeroUsize;
 use std::time::Duration;
+
+/// What the configuration accepts is what the data plane takes.
+const _: () = assert!(config::own::BATCH_PACKETS_MAX == interplane::setup::BATCH_PACKETS_MAX);
 
 /// Connections' worth of line rate that one peer's queue may hold, in milliseconds of it.
 const LINK_QUEUE_MS: u64 = 50;
@@ -14,9 +19,8 @@ impl Node {
     /// All static facts, with the configuration's defaults filled in.
     pub(super) fn setup(&self) -> Setup {
         let (config, own) = (&self.config, &self.config.own.dataplane);
-        let processors = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        let shards = config.shards(processors).get().min(interplane::counter::SHARDS_MAX);
-        let line_rate = u64::from(own.line_rate_packets_per_second);
+        let (shards, sizes) = (shards(config), &self.sizes);
+        let line_rate = u64::from(sizes.line_rate);
         let small = |value: usize| u16::try_from(value).unwrap_or(u16::MAX);
         Setup {
             name: config.identifier.clone(),
@@ -28,21 +32,40 @@ impl Node {
             times: times(&config.debug),
             limits: Limits {
                 scheduler_queue_packets: config.debug.scheduler_queue_size.map_or(0, |size| size.get() as u64),
+                packets_per_second: sizes.line_rate,
                 link_queue_packets: u32::try_from((line_rate * LINK_QUEUE_MS / 1000).max(64)).unwrap_or(u32::MAX),
                 ..Limits::default()
             },
             machine: Machine {
                 shards: small(shards),
                 cpus: own.pin_cpus.iter().take(shards).map(|&cpu| small(cpu)).collect(),
-                batch_packets_max: small(own.batch_max.min(interplane::setup::BATCH_PACKETS_MAX)),
+                batch_packets_max: small(own.batch_max),
                 batch_wait_us: u32::try_from(own.batch_wait.as_micros()).unwrap_or(u32::MAX),
-                slots_per_shard: u32::try_from(own.slots).unwrap_or(u32::MAX),
+                slots_per_shard: sizes.slots_per_shard,
                 ..Machine::default()
             },
-            decoys: false,
-            rate_limit: !config.debug.disable_rate_limit,
-            replay_buckets: replay_capacity(line_rate, self.clock.period().as_secs()),
+            replay_buckets: sizes.replay_buckets,
+            // Who names a rate means to carry it; for everybody else memory follows the traffic.
+            populates_replay_sets: own.line_rate_packets_per_second.is_some(),
         }
+    }
+}
+
+/// How many shards a node with this configuration has here.
+fn shards(config: &ServerConfig) -> usize {
+    let processors = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    config.shards(processors).get().min(interplane::counter::SHARDS_MAX)
+}
+
+/// What this configuration asks of the memory.
+pub(super) fn wanted(config: &ServerConfig, clock: &EpochClock) -> Wanted {
+    let own = &config.own.dataplane;
+    Wanted {
+        line_rate: own.line_rate_packets_per_second,
+        slots: own.slots,
+        shards: shards(config),
+        epoch_period: clock.period(),
+        packet_bytes: config.geometry.packet_length,
     }
 }
 
@@ -50,12 +73,8 @@ fn times(debug: &Debug) -> Times {
     let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     Times {
         unwrap_delay_ms: ms(debug.unwrap_delay),
-        gateway_delay_ms: ms(debug.gateway_delay),
-        service_delay_ms: ms(debug.service_delay),
-        kaetzchen_delay_ms: ms(debug.kaetzchen_delay),
         scheduler_slack_ms: ms(debug.scheduler_slack),
         send_slack_ms: ms(debug.send_slack),
-        decoy_slack_ms: ms(debug.decoy_slack),
         connect_timeout_ms: ms(debug.connect_timeout),
         handshake_timeout_ms: ms(debug.handshake_timeout),
         reauth_interval_ms: ms(debug.reauth_interval),

@@ -2,19 +2,20 @@
 
 use super::carry::{self, Progress};
 use super::counted;
-use super::handshake_budget::{ConnectionPermit, HandshakePermit};
 use crate::account::Account;
 use crate::io::{ConnId, Io};
+use crate::packet::batch::Backlog;
 use crate::packet::pool::{Slot, Source};
+use crate::packet::route::Sender;
 use crate::packet::slots::Slots;
 use crate::shared::Facts;
+use crate::shared::handshake_budget::{ConnectionPermit, HandshakePermit};
 use crate::shared::sessions::SessionKey;
 use crate::time::Instant;
 use crypto_simd::random::Random;
 use crypto_simd::schemes::KemDecapsulationKey;
 use interplane::counter::{LinkEnd, Request};
 use interplane::{Counter, DropReason};
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use wire::command::{COMMAND_HEADER_BYTES, Verdict};
@@ -29,8 +30,6 @@ pub struct Incoming {
     pub address: SocketAddr,
     /// How far it is.
     pub stage: Stage,
-    /// Whether the shard has it on its list of links to read from.
-    pub is_listed: bool,
     /// Its place among all connections.
     pub permit: ConnectionPermit,
 }
@@ -66,7 +65,7 @@ pub struct Intake<'a> {
     /// Empty slots.
     pub slots: &'a mut Slots,
     /// Opened packets.
-    pub opened: &'a mut VecDeque<Box<Slot>>,
+    pub opened: &'a mut Backlog,
     /// The books.
     pub account: &'a mut Account,
     /// The commands of links.
@@ -218,7 +217,9 @@ fn open_in_slot(frame: Frame<'_>, mut slot: Box<Slot>, may_send: bool, intake: &
             if may_send {
                 slot.recv_at = intake.now;
                 slot.source = intake.source;
-                intake.opened.push_back(slot);
+                // A mix has no clients.
+                slot.sender = Sender::default();
+                intake.opened.push(slot);
             } else {
                 intake.account.dropped(DropReason::IncomingOutOfEpoch, intake.now);
                 intake.slots.give(slot);

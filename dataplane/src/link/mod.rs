@@ -3,12 +3,10 @@
 //! | module | what lives there |
 //! |---|---|
 //! | [`carry`] | bytes between a connection and its link |
-//! | [`handshake_budget`] | how many unfinished handshakes there may be |
 //! | [`incoming`] | a link that a peer opened: from received bytes to opened packets |
 //! | [`outgoing`] | the link to one destination: dialling, its queue, packets out |
 
 pub mod carry;
-pub mod handshake_budget;
 pub mod incoming;
 pub mod outgoing;
 

@@ -13,10 +13,10 @@ pub use dial::{Judge, Pushed, Waiter};
 use super::{carry, counted};
 use crate::account::{self, Account};
 use crate::io::{ConnId, ConnectFailure, Io, Received};
-use crate::packet::pool::{DestinationId, Slot};
+use crate::packet::pool::Slot;
 use crate::packet::slots::Slots;
 use crate::random::ShardRandom;
-use crate::shared::Facts;
+use crate::shared::{DestinationId, Facts};
 use crate::time::Instant;
 use interplane::counter::{Direction, LinkEnd};
 use interplane::event::Peer as EventPeer;
@@ -52,8 +52,6 @@ pub struct Peer {
     pub id: DestinationId,
     /// The node.
     pub node: NodeId,
-    /// Whether the shard has it on its list of links to flush.
-    pub is_listed: bool,
     /// The link key that the newest descriptor gives it.
     link_key: Vec<u8>,
     stage: Stage,
@@ -95,7 +93,6 @@ impl Peer {
         Self {
             id,
             node,
-            is_listed: false,
             link_key: Vec::new(),
             stage: Stage::Waiting { until: now },
             queue: VecDeque::with_capacity(facts.link_queue_packets),

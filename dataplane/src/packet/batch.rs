@@ -1,7 +1,13 @@
-//! Packets that are unwrapped together.
+//! Packets that are unwrapped together, those that wait for it, and the rule how long.
 
 use super::pool::Slot;
+use crate::time::Instant;
 use interplane::setup::BATCH_PACKETS_MAX;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// Full batches of opened packets that may wait, those offered to other shards included; then reading stops.
+const BACKLOG_BATCHES_MAX: usize = 3;
 
 /// Up to 32 packets. Moved as a whole (264 bytes), nothing behind it but the packets.
 #[derive(Default)]
@@ -46,5 +52,80 @@ impl Batch {
     /// Takes the packet at a position out, leaving the position empty.
     pub fn take(&mut self, at: usize) -> Option<Box<Slot>> {
         self.slots.get_mut(at)?.take()
+    }
+}
+
+/// Opened packets that wait to be unwrapped, oldest first.
+pub struct Backlog {
+    opened: VecDeque<Box<Slot>>,
+    batch_max: usize,
+    batch_wait: Duration,
+}
+
+impl Backlog {
+    /// For full batches of `batch_max`, for which a packet waits `batch_wait` at most.
+    pub fn new(batch_max: usize, batch_wait: Duration) -> Self {
+        Self { opened: VecDeque::with_capacity(BACKLOG_BATCHES_MAX * batch_max), batch_max, batch_wait }
+    }
+
+    /// How many packets wait.
+    pub fn len(&self) -> usize {
+        self.opened.len()
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.opened.is_empty()
+    }
+
+    /// Packets of a full batch.
+    pub fn batch_max(&self) -> usize {
+        self.batch_max
+    }
+
+    /// Adds the newest packet.
+    pub fn push(&mut self, slot: Box<Slot>) {
+        self.opened.push_back(slot);
+    }
+
+    /// Takes the oldest packet.
+    pub fn pop(&mut self) -> Option<Box<Slot>> {
+        self.opened.pop_front()
+    }
+
+    /// How many more may be opened, beside `offered` ones that wait for other shards.
+    pub fn room(&self, offered: usize) -> usize {
+        (BACKLOG_BATCHES_MAX * self.batch_max).saturating_sub(self.opened.len() + offered)
+    }
+
+    /// Whether it is time for a batch: a full one is there, no more packets can come soon, or the oldest has waited
+    /// for company long enough.
+    pub fn is_due(&self, now: Instant, may_grow: bool) -> bool {
+        let Some(oldest) = self.opened.front() else { return false };
+        self.opened.len() >= self.batch_max || !may_grow || now.since(oldest.recv_at) >= self.batch_wait
+    }
+
+    /// Whether there is enough for a batch of this shard's and one more.
+    pub fn has_surplus(&self) -> bool {
+        self.opened.len() >= 2 * self.batch_max
+    }
+
+    /// Takes the oldest packets, a full batch of them if there are as many.
+    pub fn take_batch(&mut self) -> Batch {
+        let mut batch = Batch::default();
+        for _ in 0..self.batch_max {
+            let Some(slot) = self.opened.pop_front() else { break };
+            if let Err(slot) = batch.push(slot) {
+                self.opened.push_front(slot);
+                break;
+            }
+        }
+        batch
+    }
+
+    /// Puts back what was just taken.
+    pub fn put_back(&mut self, mut batch: Batch) {
+        let slots = (0..batch.len()).rev().filter_map(|at| batch.take(at));
+        slots.for_each(|slot| self.opened.push_front(slot));
     }
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`pool`] | what a slot is, and the free ones of one shard |
 //! | [`slots`] | a shard's access to slots, and their way home |
-//! | [`batch`] | packets that are unwrapped together |
+//! | [`batch`] | packets that are unwrapped together, and those that wait for it |
 //! | [`unwrap`] | from an opened packet to its commands: dwell, replays, keys |
 //! | [`route`] | from its commands to what becomes of it |
 

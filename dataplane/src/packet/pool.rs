@@ -7,14 +7,17 @@
 //! ```
 //!
 //! Workload assumed: thousands of slots per shard, 3 kB each, most of them waiting in the wheel for a fraction of a
-//! second. A slot is two allocations made at start: the struct (two cache lines, which lists and the wheel touch) and
-//! the bytes. Slots wander between shards and go home to the pool that they came from.
+//! second, few of them in an idle node. A slot is two allocations: the struct (two cache lines, which lists and the wheel
+//! touch) and the bytes. Some are made at start, the others when as many are in use for the first time, and none is
+//! given back: so memory follows the largest load, and a shard that has seen its load allocates nothing more. Slots
+//! wander between shards and go home to the pool that they came from.
 
 #[cfg(test)]
 mod tests;
 
+use super::route::{Arrival, Sender};
+use crate::delay::Link;
 use crate::time::Instant;
-use sphinx::NODE_ID_BYTES;
 use wire::command::COMMAND_HEADER_BYTES;
 use wire::{FRAME_BODY_TAG_BYTES, FRAME_HEADER_BYTES};
 
@@ -22,15 +25,13 @@ use wire::{FRAME_BODY_TAG_BYTES, FRAME_HEADER_BYTES};
 pub const FRAME_OVERHEAD_BYTES: usize = FRAME_HEADER_BYTES + COMMAND_HEADER_BYTES + FRAME_BODY_TAG_BYTES;
 const PACKET_START: usize = FRAME_HEADER_BYTES + COMMAND_HEADER_BYTES;
 
-/// Names an outgoing destination: a place in the [`Directory`](crate::shared::Directory)'s table.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct DestinationId(pub u32);
-
 /// A packet and what the node knows about it.
 pub struct Slot {
     bytes: Box<[u8]>,
     next: Option<Box<Slot>>,
     home: u32,
+    /// Its neighbours in the wheel, while it is there.
+    pub(crate) link: Link,
     /// When its last byte was received.
     pub recv_at: Instant,
     /// When it may leave, at the earliest.
@@ -39,10 +40,10 @@ pub struct Slot {
     pub dispatch_at: Instant,
     /// The link that it came in by.
     pub source: Source,
-    /// Where to send it, after routing.
-    pub next_hop: [u8; NODE_ID_BYTES],
-    /// Where to send it, as a place in the table.
-    pub destination: DestinationId,
+    /// What its link says about its sender.
+    pub sender: Sender,
+    /// What becomes of it, once it is routed.
+    pub arrival: Arrival,
 }
 
 /// Where a packet came from. The shard is the slot's home.
@@ -87,12 +88,13 @@ impl Slot {
             bytes: vec![0; packet_bytes + FRAME_OVERHEAD_BYTES].into_boxed_slice(),
             next: None,
             home,
+            link: Link::default(),
             recv_at: Instant::default(),
             due: Instant::default(),
             dispatch_at: Instant::default(),
             source: Source::default(),
-            next_hop: [0; NODE_ID_BYTES],
-            destination: DestinationId::default(),
+            sender: Sender::default(),
+            arrival: Arrival::Deliver,
         })
     }
 
@@ -155,24 +157,6 @@ impl SlotList {
         self.len -= 1;
         Some(slot)
     }
-
-    /// Takes the slot at a position, counted from the last added.
-    pub fn remove(&mut self, position: usize) -> Option<Box<Slot>> {
-        if position >= self.len {
-            return None;
-        }
-        let mut before = SlotList::default();
-        while before.len < position
-            && let Some(slot) = self.pop()
-        {
-            before.push(slot);
-        }
-        let removed = self.pop();
-        while let Some(slot) = before.pop() {
-            self.push(slot);
-        }
-        removed
-    }
 }
 
 impl Drop for SlotList {
@@ -182,59 +166,51 @@ impl Drop for SlotList {
     }
 }
 
-/// Who holds slots of a shard, at most: the size of its pool is the sum (written down, not guessed).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PoolSize {
-    /// Opened and waiting to be unwrapped, surplus queue included.
-    pub opened: usize,
-    /// The batch in the unwrapper, and one that another shard pulled.
-    pub unwrapping: usize,
-    /// In the wheel: line rate times mean delay, with room for bursts.
-    pub delayed: usize,
-    /// On the way to another shard, or back.
-    pub handed_over: usize,
-    /// In the queues of outgoing peers.
-    pub queued: usize,
-}
-
-impl PoolSize {
-    /// The sum.
-    pub fn slots(&self) -> usize {
-        self.opened + self.unwrapping + self.delayed + self.handed_over + self.queued
-    }
-}
+/// Bytes of the slots that are made at start.
+const MADE_AT_START_BYTES: usize = 16 << 20;
 
 /// The free slots of one shard.
 pub struct Pool {
     free: SlotList,
+    made: usize,
     total: usize,
-    shard: usize,
+    shard: u32,
+    packet_bytes: usize,
 }
 
 impl Pool {
-    /// Makes all slots of `shard`.
+    /// The pool of `shard`, which has at most so many slots.
     pub fn new(shard: usize, slots: usize, packet_bytes: usize) -> Self {
+        let shard = u32::try_from(shard).expect("shards are few");
+        let made = slots.min(MADE_AT_START_BYTES / (packet_bytes + FRAME_OVERHEAD_BYTES));
         let mut free = SlotList::default();
-        for _ in 0..slots {
-            free.push(Slot::new(packet_bytes, u32::try_from(shard).expect("shards are few")));
-        }
-        Self { free, total: slots, shard }
+        (0..made).for_each(|_| free.push(Slot::new(packet_bytes, shard)));
+        Self { free, made, total: slots, shard, packet_bytes }
     }
 
     /// A free slot; none when all are in use, which the caller treats as back-pressure.
     pub fn take(&mut self) -> Option<Box<Slot>> {
-        self.free.pop()
+        self.free.pop().or_else(|| {
+            let is_left = self.made < self.total;
+            self.made += usize::from(is_left);
+            is_left.then(|| Slot::new(self.packet_bytes, self.shard))
+        })
     }
 
     /// Takes a slot of this shard back.
     pub fn give(&mut self, slot: Box<Slot>) {
-        debug_assert_eq!(slot.home(), self.shard, "slots go home");
+        debug_assert_eq!(slot.home, self.shard, "slots go home");
         self.free.push(slot);
     }
 
-    /// Free slots.
+    /// Free slots, those that are not made yet included.
     pub fn free(&self) -> usize {
-        self.free.len()
+        self.free.len() + (self.total - self.made)
+    }
+
+    /// Slots that are made.
+    pub fn made(&self) -> usize {
+        self.made
     }
 
     /// All slots, wherever they are.

@@ -1,35 +1,15 @@
-//! What becomes of an unwrapped packet (server.md 3.7): a pure function of role, commands and sender, and the rule for
-//! delays.
+//! What becomes of an unwrapped packet (server.md 3.7): a pure function of role, commands and sender, the rules for
+//! delays, and where it goes.
 
 #[cfg(test)]
 mod tests;
 
+use crate::shared::{DestinationId, Directory};
 use interplane::DropReason;
 use pki::neighbours::Role;
 use sphinx::commands::CommandsClass;
-use sphinx::{Commands, NODE_ID_BYTES, RECIPIENT_ID_BYTES, UnwrappedKind};
+use sphinx::{Commands, NODE_ID_BYTES, RECIPIENT_ID_BYTES, Unwrapped, UnwrappedKind};
 use std::time::Duration;
-
-/// A role in the routing matrix.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum RoutingRole {
-    /// Sends on.
-    Mix,
-    /// Sends on, and keeps what is for its users.
-    Gateway,
-    /// Keeps what is for its services.
-    Service,
-}
-
-impl From<Role> for RoutingRole {
-    fn from(role: Role) -> Self {
-        match role {
-            Role::Mix => Self::Mix,
-            Role::Gateway => Self::Gateway,
-            Role::Service => Self::Service,
-        }
-    }
-}
 
 /// What a packet's sender says about it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,9 +38,67 @@ pub enum Decision {
     Drop(DropReason),
 }
 
+/// What is done with a packet that has arrived here. It stays with the packet on its way to the shard that does it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// It waits until it is due, and goes on.
+    Delay {
+        /// To this node.
+        next_hop: [u8; NODE_ID_BYTES],
+        /// Which has this place among the destinations.
+        destination: DestinationId,
+    },
+    /// It ends here: for a user or a service.
+    Deliver,
+    /// It ends here: the reply to one of this node's own loops.
+    Reply,
+}
+
+/// By what packets are routed at this moment.
+pub struct Routes<'a> {
+    /// This node's role.
+    pub role: Role,
+    /// The longest delay that may be asked for at all.
+    pub delay_limit: Duration,
+    /// The longest delay by the current document.
+    pub delay_max: Duration,
+    /// All destinations.
+    pub directory: &'a Directory,
+    /// For each place of the directory: whether packets may be sent there now.
+    pub is_open: &'a [bool],
+}
+
+impl Routes<'_> {
+    /// What becomes of an unwrapped packet, and the time that it is to wait; or why it is dropped. `dwell` is the time
+    /// that it has waited for its unwrap.
+    pub fn judge(
+        &self,
+        unwrapped: &Unwrapped,
+        sender: Sender,
+        dwell: Duration,
+    ) -> Result<(Arrival, Duration), DropReason> {
+        let Unwrapped { commands, kind, .. } = unwrapped;
+        match route(self.role, commands, *kind, sender, None, self.delay_limit) {
+            Decision::Forward { next_hop, delay_ms } => {
+                let delay = remaining_delay(delay_ms, dwell)?;
+                if delay > self.delay_max {
+                    return Err(DropReason::SchedulerDelayExceedsMax);
+                }
+                let is_open = |id: &DestinationId| self.is_open.get(id.0 as usize).copied().unwrap_or(false);
+                let destination = self.directory.find(&next_hop).filter(is_open);
+                let destination = destination.ok_or(DropReason::SchedulerNextHopInvalid)?;
+                Ok((Arrival::Delay { next_hop, destination }, delay))
+            }
+            Decision::Gateway | Decision::Service => Ok((Arrival::Deliver, Duration::ZERO)),
+            Decision::Decoy => Ok((Arrival::Reply, Duration::ZERO)),
+            Decision::Drop(reason) => Err(reason),
+        }
+    }
+}
+
 /// The matrix of server.md 3.7, row by row. `own_decoys` is the recipient of this node's own loops, if it makes any.
 pub fn route(
-    role: RoutingRole,
+    role: Role,
     commands: &Commands,
     kind: UnwrappedKind,
     sender: Sender,
@@ -75,7 +113,7 @@ pub fn route(
     if let (CommandsClass::Forward, Some(next), Some(delay_ms)) = (class, &commands.next_node, commands.delay_ms) {
         return if kind != UnwrappedKind::Forward {
             Decision::Drop(DropReason::UnwrapPayloadUnexpected)
-        } else if role == RoutingRole::Service && !sender.is_client {
+        } else if role == Role::Service && !sender.is_client {
             // Service nodes end the paths of everybody but their own clients (`must_terminate`).
             Decision::Drop(DropReason::ProviderForwardFromMix)
         } else if Duration::from_millis(u64::from(delay_ms)) > delay_limit {
@@ -87,12 +125,12 @@ pub fn route(
     let is_decoy = class == CommandsClass::SurbReply
         && commands.recipient.as_ref().is_some_and(|recipient| own_decoys == Some(recipient));
     match role {
-        RoutingRole::Mix if is_decoy => Decision::Decoy,
-        RoutingRole::Mix => Decision::Drop(DropReason::MixReceivedNonForward),
+        Role::Mix if is_decoy => Decision::Decoy,
+        Role::Mix => Decision::Drop(DropReason::MixReceivedNonForward),
         _ if sender.is_client => Decision::Drop(DropReason::ClientToLocalUser),
         _ if is_decoy => Decision::Decoy,
-        RoutingRole::Gateway => Decision::Gateway,
-        RoutingRole::Service => Decision::Service,
+        Role::Gateway => Decision::Gateway,
+        Role::Service => Decision::Service,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::pool::{Pool, Slot};
 use crate::shared::Shared;
+use interplane::setup::PoolSize;
 use std::sync::Arc;
 
 /// Takes slots from one pool and gives all slots back to theirs.
@@ -34,12 +35,13 @@ impl Slots {
         }
     }
 
-    /// Takes in the slots that others gave back.
+    /// Takes in the slots that others gave back, and says to all whether this shard is short of slots.
     pub fn collect(&mut self) {
         let Some(port) = self.shared.ports().get(self.shard) else { return };
         while let Some(slot) = port.home.pop() {
             self.pool.give(slot);
         }
+        port.say_short(self.pool.free() < PoolSize::reserve(self.pool.total()));
     }
 
     /// Free slots.

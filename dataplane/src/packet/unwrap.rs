@@ -55,7 +55,7 @@ pub struct UnwrapStage {
 }
 
 /// What a batch is judged by.
-pub struct Judges<'a> {
+pub struct BatchContext<'a> {
     /// The keys.
     pub keys: &'a Candidates,
     /// Tags of poison packets.
@@ -82,17 +82,17 @@ impl UnwrapStage {
     }
 
     /// Unwraps a batch in place. What became of each packet is then told by [`UnwrapStage::outcome`].
-    pub fn run(&mut self, batch: &mut Batch, judges: Judges<'_>, now: Instant) {
+    pub fn run(&mut self, batch: &mut Batch, context: BatchContext<'_>, now: Instant) {
         let count = batch.len();
         self.outcomes[..count].fill(Outcome::Drop(DropReason::UnwrapFailed));
         self.progress[..count].fill(Progress::Tried(0));
         self.check_dwell(batch, now);
-        if judges.keys.0[KeyHint::Current.index()].is_some() {
+        if context.keys.0[KeyHint::Current.index()].is_some() {
             self.compute_tags(batch);
-            self.look_up(count, &judges);
-            judges.in_flight.begin(live(&self.progress[..count]).map(|at| &self.tags[at]));
-            self.try_keys(batch, judges.keys);
-            judges.in_flight.end();
+            self.look_up(count, &context);
+            context.in_flight.begin(live(&self.progress[..count]).map(|at| &self.tags[at]));
+            self.try_keys(batch, context.keys);
+            context.in_flight.end();
         }
     }
 
@@ -124,9 +124,9 @@ impl UnwrapStage {
     }
 
     /// Sorts out what is refused or was seen before, without public-key work.
-    fn look_up(&mut self, count: usize, judges: &Judges<'_>) {
+    fn look_up(&mut self, count: usize, context: &BatchContext<'_>) {
         // All places of the batch first, so that their cache lines arrive together.
-        for (places, key) in self.places.iter_mut().zip(&judges.keys.0) {
+        for (places, key) in self.places.iter_mut().zip(&context.keys.0) {
             for (place, tag) in places[..count].iter_mut().zip(&self.tags) {
                 *place = key.as_ref().map(|key| key.replays.locate(tag));
             }
@@ -138,9 +138,9 @@ impl UnwrapStage {
             if self.progress[at] == Progress::Finished {
                 continue;
             }
-            if !judges.refused.is_empty() && judges.refused.contains(&self.tags[at]) {
+            if !context.refused.is_empty() && context.refused.contains(&self.tags[at]) {
                 self.finish(at, Outcome::Drop(DropReason::PoisonPacket));
-            } else if self.places.iter().zip(&judges.keys.0).any(seen) {
+            } else if self.places.iter().zip(&context.keys.0).any(seen) {
                 self.finish(at, Outcome::Drop(DropReason::Replay));
             }
         }
@@ -185,9 +185,15 @@ impl UnwrapStage {
             // Repetitions make a packet invalid before its tag is recorded.
             Ok(unwrapped) if unwrapped.commands.repeated => self.finish(at, Outcome::Drop(DropReason::UnwrapFailed)),
             Ok(unwrapped) => {
-                let outcome = match self.places[hint.index()][at].map(|place| key.replays.insert_at(place)) {
+                let is_early = hint == KeyHint::Next;
+                let insert = |place| match is_early {
+                    true => key.replays.insert_early_at(place),
+                    false => key.replays.insert_at(place),
+                };
+                let outcome = match self.places[hint.index()][at].map(insert) {
                     Some(Insert::New) => Outcome::New { unwrapped, key: hint },
                     Some(Insert::Seen) => Outcome::Drop(DropReason::Replay),
+                    Some(Insert::Full) | None if is_early => Outcome::Drop(DropReason::ReplayEarlyQuota),
                     Some(Insert::Full) | None => Outcome::Drop(DropReason::ReplaySetFull),
                 };
                 self.finish(at, outcome);

@@ -1,6 +1,8 @@
-//! Tells the operator, once per replay set, that it is fuller than it was sized for, and that it refuses packets.
+//! How full replay sets are: as gauges, and for the log, once per set, when it is fuller than it was sized for and when
+//! it refuses packets.
 
 use crate::shared::{EpochKey, KeyRing};
+use interplane::counter::{Counter, KeyEpoch, ShardCounters};
 use interplane::event::Event;
 use pki::Epoch;
 use std::collections::HashMap;
@@ -24,10 +26,15 @@ struct Told {
 }
 
 impl Fills {
+    /// Whether it is time to look.
+    pub fn is_due(&self, now: Instant) -> bool {
+        self.looked_at.is_none_or(|at| now.saturating_duration_since(at) >= INTERVAL)
+    }
+
     /// Looks at the sets of `keys` if it is time. `refused` are the packets that were dropped because of full sets, of
     /// all shards since their start; which set refused them is not counted, so it is taken to be the fullest.
     pub fn look(&mut self, now: Instant, keys: &KeyRing, refused: u64) -> Vec<Event> {
-        if self.looked_at.is_some_and(|at| now.saturating_duration_since(at) < INTERVAL) {
+        if !self.is_due(now) {
             return Vec::new();
         }
         self.looked_at = Some(now);
@@ -51,6 +58,18 @@ impl Fills {
             }
         }
         events
+    }
+}
+
+/// Sets the gauges of the sets that packets are looked up in during `current`.
+pub fn set_gauges(keys: &KeyRing, current: Epoch, counters: &ShardCounters) {
+    let previous = current.0.checked_sub(1).map(Epoch);
+    let epochs =
+        [(KeyEpoch::Previous, previous), (KeyEpoch::Current, Some(current)), (KeyEpoch::Next, Some(current.after(1)))];
+    for (which, epoch) in epochs {
+        let fill = epoch.and_then(|epoch| keys.mix_key(epoch)).map(|key| key.replays.fill());
+        counters.set(Counter::replay_tags(which), fill.map_or(0, |fill| fill.tags));
+        counters.set(Counter::replay_slots(which), fill.map_or(0, |fill| fill.slots));
     }
 }
 

@@ -1,82 +1,44 @@
-//! What each connection of a shard is, by its index.
+//! A shard's connections of one kind, by the index of their name.
 
 use crate::io::ConnId;
-use crate::link::incoming::{Incoming, Stage};
-use crate::packet::pool::DestinationId;
 
-/// All connections.
-#[derive(Default)]
-pub struct Table {
-    entries: Vec<Entry>,
+/// What is known about each connection.
+pub struct Table<T> {
+    entries: Vec<Option<(u32, T)>>,
 }
 
-#[derive(Default)]
-struct Entry {
-    generation: u32,
-    what: What,
+impl<T> Default for Table<T> {
+    fn default() -> Self {
+        Self { entries: Vec::new() }
+    }
 }
 
-#[derive(Default)]
-enum What {
-    #[default]
-    Vacant,
-    Incoming(Box<Incoming>),
-    Outgoing(DestinationId),
-}
+impl<T> Table<T> {
+    /// What is known about a connection; none if it has ended or is of another kind.
+    pub fn get(&self, conn: ConnId) -> Option<&T> {
+        let (generation, entry) = self.entries.get(conn.index as usize)?.as_ref()?;
+        (*generation == conn.generation).then_some(entry)
+    }
 
-/// Whose an event is.
-pub enum Owner {
-    /// An incoming connection's.
-    Incoming,
-    /// The link's to this destination.
-    Outgoing(DestinationId),
-}
+    /// The same, to be changed.
+    pub fn get_mut(&mut self, conn: ConnId) -> Option<&mut T> {
+        let (generation, entry) = self.entries.get_mut(conn.index as usize)?.as_mut()?;
+        (*generation == conn.generation).then_some(entry)
+    }
 
-impl Table {
-    /// Whose connection it is; none if it has ended.
-    pub fn owner(&self, conn: ConnId) -> Option<Owner> {
-        match &self.entry(conn)?.what {
-            What::Vacant => None,
-            What::Incoming(_) => Some(Owner::Incoming),
-            What::Outgoing(id) => Some(Owner::Outgoing(*id)),
+    /// Adds a connection.
+    pub fn insert(&mut self, conn: ConnId, entry: T) {
+        let index = conn.index as usize;
+        if self.entries.len() <= index {
+            self.entries.resize_with(index + 1, || None);
         }
-    }
-
-    /// Adds a connection of an outgoing link.
-    pub fn insert_outgoing(&mut self, conn: ConnId, id: DestinationId) {
-        self.insert(conn, What::Outgoing(id));
-    }
-
-    /// Adds an incoming connection, or puts it back.
-    pub fn insert_incoming(&mut self, incoming: Box<Incoming>) {
-        self.insert(incoming.conn, What::Incoming(incoming));
-    }
-
-    /// Takes an incoming connection out.
-    pub fn take_incoming(&mut self, conn: ConnId) -> Option<Box<Incoming>> {
-        let entry = self.entry_mut(conn)?;
-        match std::mem::take(&mut entry.what) {
-            What::Incoming(incoming) => Some(incoming),
-            other => {
-                entry.what = other;
-                None
-            }
-        }
-    }
-
-    /// An incoming connection.
-    pub fn incoming_mut(&mut self, conn: ConnId) -> Option<&mut Incoming> {
-        match &mut self.entry_mut(conn)?.what {
-            What::Incoming(incoming) => Some(incoming),
-            _ => None,
-        }
+        self.entries[index] = Some((conn.generation, entry));
     }
 
     /// Forgets a connection.
-    pub fn remove(&mut self, conn: ConnId) {
-        if let Some(entry) = self.entry_mut(conn) {
-            entry.what = What::Vacant;
-        }
+    pub fn remove(&mut self, conn: ConnId) -> Option<T> {
+        let place = self.entries.get_mut(conn.index as usize)?;
+        place.take_if(|(generation, _)| *generation == conn.generation).map(|(_, entry)| entry)
     }
 
     /// How many places there are, empty ones included.
@@ -84,43 +46,9 @@ impl Table {
         self.entries.len()
     }
 
-    /// The name of the incoming connection at a place.
-    pub fn incoming_at(&self, place: usize) -> Option<ConnId> {
-        match &self.entries.get(place)?.what {
-            What::Incoming(incoming) => Some(incoming.conn),
-            _ => None,
-        }
-    }
-
-    /// All incoming connections.
-    pub fn all_incoming(&self) -> impl Iterator<Item = &Incoming> {
-        self.entries.iter().filter_map(|entry| match &entry.what {
-            What::Incoming(incoming) => Some(&**incoming),
-            _ => None,
-        })
-    }
-
-    /// How many incoming connections are unfinished, and how many established.
-    pub fn count_incoming(&self) -> (u64, u64) {
-        self.all_incoming().fold((0, 0), |(unfinished, up), incoming| match incoming.stage {
-            Stage::Handshaking(..) => (unfinished + 1, up),
-            Stage::Up(_) => (unfinished, up + 1),
-        })
-    }
-
-    fn insert(&mut self, conn: ConnId, what: What) {
-        let index = conn.index as usize;
-        if self.entries.len() <= index {
-            self.entries.resize_with(index + 1, Entry::default);
-        }
-        self.entries[index] = Entry { generation: conn.generation, what };
-    }
-
-    fn entry(&self, conn: ConnId) -> Option<&Entry> {
-        self.entries.get(conn.index as usize).filter(|entry| entry.generation == conn.generation)
-    }
-
-    fn entry_mut(&mut self, conn: ConnId) -> Option<&mut Entry> {
-        self.entries.get_mut(conn.index as usize).filter(|entry| entry.generation == conn.generation)
+    /// The connection at a place.
+    pub fn at(&self, place: usize) -> Option<(ConnId, &T)> {
+        let (generation, entry) = self.entries.get(place)?.as_ref()?;
+        Some((ConnId { index: u32::try_from(place).ok()?, generation: *generation }, entry))
     }
 }

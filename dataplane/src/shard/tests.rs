@@ -4,6 +4,7 @@
 mod allocations;
 mod dials;
 mod epochs;
+mod floods;
 mod forwarding;
 mod garbage;
 mod links;

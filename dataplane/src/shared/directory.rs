@@ -1,12 +1,15 @@
 //! A snapshot with what shards look up in it: outgoing destinations and who owns them.
 
-use crate::packet::pool::DestinationId;
 use interplane::snapshot::Snapshot;
 use pki::NodeId;
 use pki::address::Url;
 use pki::neighbours::{Direction, NodeEntry, Role};
 use pki::policy::View;
 use std::net::{IpAddr, SocketAddr};
+
+/// Names an outgoing destination: a place in the [`Directory`]'s table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DestinationId(pub u32);
 
 /// A node that packets may have to be sent to, now or after the next boundary. Whether they may now is the policy's
 /// answer.
@@ -65,6 +68,15 @@ impl Directory {
     /// The snapshot.
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot
+    }
+
+    /// The nodes that may connect, with the addresses that documents give them.
+    pub fn incoming_addresses(&self) -> impl Iterator<Item = (NodeId, IpAddr)> {
+        let entries = self.view().documents().iter().flat_map(|map| map.neighbours(Direction::Incoming));
+        entries.flat_map(|entry| {
+            let urls = entry.addresses.iter().filter_map(|address| Url::parse(&address.url));
+            urls.filter_map(|url| Some((entry.id, url.host_and_port()?.0.parse().ok()?)))
+        })
     }
 
     /// The documents.

@@ -1,6 +1,5 @@
 //! What is fixed for the life of a data plane: [`Setup`] in the units and with the lookups that shards need.
 
-use crate::packet::route::RoutingRole;
 use crypto_simd::schemes::{Kem, LookupError, kem};
 use interplane::Setup;
 use interplane::setup::Limits;
@@ -36,8 +35,6 @@ pub struct Facts {
     pub node_id: NodeId,
     /// Its role.
     pub role: Role,
-    /// What is done with packets.
-    pub routing_role: RoutingRole,
     /// Sizes of packets.
     pub geometry: Geometry,
     /// Epoch time.
@@ -94,7 +91,6 @@ impl Facts {
         Ok(Self {
             node_id: setup.node_id,
             role: setup.role,
-            routing_role: RoutingRole::from(setup.role),
             geometry: geometry.clone(),
             clock: setup.epoch_clock()?,
             shards,

@@ -7,6 +7,7 @@ use crate::packet::batch::Batch;
 use crate::packet::pool::{KeyHint, Slot};
 use crossbeam::queue::ArrayQueue;
 use crossbeam::utils::CachePadded;
+use interplane::counter::AdmissionRefusal;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
@@ -22,6 +23,8 @@ const HINTS: usize = 1024;
 pub enum Order {
     /// The peer of this incoming link has a newer connection.
     Replace(ConnId),
+    /// Another connection has got this one's place among the unfinished handshakes, because of this limit.
+    Evict(ConnId, AdmissionRefusal),
 }
 
 /// One shard's side that faces the others.
@@ -36,6 +39,8 @@ pub struct Port {
     pub(crate) connections: CachePadded<AtomicUsize>,
     pub(crate) applied_serial: CachePadded<AtomicU64>,
     pub(crate) applied_keys: AtomicU64,
+    /// Few slots of this shard's pool are left: whoever delays a packet in one of them makes room for it first.
+    is_short: CachePadded<AtomicBool>,
     /// Whether the shard sleeps, and who wakes it.
     pub(crate) parking: Parking,
     hints: Box<[AtomicU8]>,
@@ -52,11 +57,23 @@ impl Port {
             connections: CachePadded::default(),
             applied_serial: CachePadded::default(),
             applied_keys: AtomicU64::default(),
+            is_short: CachePadded::default(),
             parking: Parking::new(),
             hints: (0..HINTS).map(|_| AtomicU8::default()).collect(),
             has_orders: CachePadded::default(),
             orders: Mutex::default(),
         }
+    }
+
+    pub(crate) fn say_short(&self, is_short: bool) {
+        // Written when it changes only: every shard reads it for every packet that it delays.
+        if self.is_short.load(Ordering::Relaxed) != is_short {
+            self.is_short.store(is_short, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn is_short(&self) -> bool {
+        self.is_short.load(Ordering::Relaxed)
     }
 
     pub(crate) fn order(&self, order: Order) {

@@ -201,8 +201,7 @@ fn setup(shards: u16) -> Setup {
         times: Times { unwrap_delay_ms: slack, scheduler_slack_ms: slack, send_slack_ms: slack, ..Times::default() },
         limits: Limits { link_queue_packets: 1 << 16, ..Limits::default() },
         machine: Machine { shards, slots_per_shard: 4096, ..Machine::default() },
-        decoys: false,
-        rate_limit: false,
+        populates_replay_sets: false,
         replay_buckets: 1 << 16,
     }
 }

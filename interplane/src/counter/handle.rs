@@ -1,8 +1,8 @@
 //! Handles of cells, each made from typed labels: a cell outside a row cannot be named.
 
 use super::label::{
-    AdmissionRefusal, Destination, DialFailure, Direction, HandshakeState, LinkEnd, Origin, Outcome, PeerClass,
-    PeerRefusal, Queue, Request,
+    AdmissionRefusal, Destination, DialFailure, Direction, HandshakeState, KeyEpoch, LinkEnd, Origin, Outcome,
+    PeerClass, PeerRefusal, Queue, Request,
 };
 use super::registry::{Family, Kind};
 use crate::reason::DropReason;
@@ -63,6 +63,8 @@ labelled! {
     dropped(DropReason) Dropped,
     queued(Queue) Queued,
     request(Request) Requests,
+    replay_tags(KeyEpoch) ReplayTags,
+    replay_slots(KeyEpoch) ReplaySlots,
     connections(PeerClass) Connections,
     link_ended(LinkEnd) LinksEnded,
     admission_refused(AdmissionRefusal) AdmissionRefused,

@@ -93,6 +93,13 @@ labels! {
         Failure "failure" "It is not.",
     }
 
+    /// A mix key under which packets are accepted, by its epoch.
+    KeyEpoch "epoch" {
+        Previous "previous" "The last epoch's.",
+        Current "current" "This epoch's.",
+        Next "next" "The next epoch's.",
+    }
+
     /// Why a peer was refused by its identity.
     PeerRefusal "reason" {
         UnknownMix "unknown_mix" "No document lists it as a peer of this node.",
@@ -102,8 +109,8 @@ labels! {
     /// Why a connection was closed before its handshake.
     AdmissionRefusal "reason" {
         ConnectionLimit "connection_limit" "The node has as many connections as it may have.",
-        HandshakeLimit "handshake_limit" "The listener has as many unfinished handshakes as it may have.",
-        AddressLimit "address_limit" "The source address has as many unfinished handshakes as it may have.",
+        HandshakeLimit "handshake_limit" "There are as many unfinished handshakes of neighbours, or of strangers, as there may be; also of a silent one that made room for a newer one.",
+        AddressLimit "address_limit" "The source address has as many unfinished handshakes as it may have; also of a silent one that made room for a newer one.",
         ShuttingDown "shutting_down" "The node is stopping.",
     }
 

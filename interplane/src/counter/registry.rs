@@ -1,8 +1,8 @@
 //! The list of counters: each family has a name, a kind, a meaning and labels, and stands for one or more cells.
 
 use super::label::{
-    AdmissionRefusal, Destination, DialFailure, Dimension, Direction, HandshakeState, LinkEnd, Origin, Outcome,
-    PeerClass, PeerRefusal, Queue, Request,
+    AdmissionRefusal, Destination, DialFailure, Dimension, Direction, HandshakeState, KeyEpoch, LinkEnd, Origin,
+    Outcome, PeerClass, PeerRefusal, Queue, Request,
 };
 use crate::reason::DropReason;
 
@@ -115,6 +115,10 @@ families! {
         "Packets that wait, by place.";
     PoolFree, "katzensprung_pool_free_slots", Kind::Gauge, [],
         "Packet slots that are free.";
+    ReplayTags, "katzensprung_replay_set_tags", Kind::Gauge, [KeyEpoch::DIMENSION],
+        "Packets that the replay set of a mix key holds.";
+    ReplaySlots, "katzensprung_replay_set_slots", Kind::Gauge, [KeyEpoch::DIMENSION],
+        "Packets that there are slots for in the replay set of a mix key; the first are refused at 84 % of it.";
     BytesReceived, "katzensprung_bytes_received_total", Kind::Counter, [],
         "Bytes received over links.";
     BytesSent, "katzensprung_bytes_sent_total", Kind::Counter, [],

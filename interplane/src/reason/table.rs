@@ -106,6 +106,9 @@ drop_reasons! {
     ReplaySetFull, "replay_set_full", [T],
         "The replay set of the packet's key has no room, so whether the packet is new cannot be known.",
         "Raise the configured line rate, from which replay sets are sized.";
+    ReplayEarlyQuota, "replay_early_quota", [T],
+        "The packet came before the epoch of its key, and such packets have used up their part of the key's replay set.",
+        "Some clock is wrong, or somebody floods the node ahead of the epoch: compare this host's clock with its peers'.";
     UnwrapPayloadUnexpected, "unwrap_payload_unexpected", [T],
         "A packet that is to be forwarded came with a payload.",
         "Report it: this cannot happen.";
@@ -141,8 +144,8 @@ drop_reasons! {
         "The packet became due more than SchedulerSlack ago.",
         "The node is overloaded or was suspended: give it more cores.";
     SchedulerQueueOverflow, "scheduler_queue_overflow", [T M],
-        "The delay queue is at SchedulerQueueSize and this packet was chosen at random.",
-        "Raise Debug.SchedulerQueueSize.";
+        "The delay queue is at SchedulerQueueSize, or nearly all packet slots are in use, and this packet was chosen at random.",
+        "Raise Debug.SchedulerQueueSize if it is set, else dataplane.line_rate_packets_per_second or dataplane.slots.";
     BoltPopDeadlineBlown, "bolt_pop_deadline_blown", [T O D],
         "A packet from the delay queue on disk became due more than SchedulerSlack ago.",
         "The disk or the node is too slow; turn Debug.SchedulerExternalMemoryQueue off.";

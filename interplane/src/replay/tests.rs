@@ -284,3 +284,22 @@ fn a_killed_process_leaves_no_confirmed_tag_out() {
     }
     println!("{next} tags, 8 kills");
 }
+
+#[test]
+fn early_tags_leave_room_for_the_epoch_itself() {
+    let set = ReplaySet::heap(7, 1 << 12, [5; 16]);
+    let slots = set.fill().slots;
+    let quota = slots / 100 * EARLY_PERCENT;
+    let early = |number| set.insert_early_at(set.locate(&tag(number)));
+    for number in 0..quota {
+        assert_eq!(early(number), Insert::New);
+    }
+    assert_eq!(early(0), Insert::Seen, "what was accepted is known");
+    assert_eq!(early(quota), Insert::Full);
+    assert_eq!(set.fill().tags, quota);
+    // The epoch has all that the set is sized for, the refused packet included.
+    for number in quota..quota + slots / 100 * DESIGN_FILL_PERCENT {
+        assert_eq!(set.insert(&tag(number)), Insert::New, "{number}");
+    }
+    assert_eq!(early(slots), Insert::Full);
+}

@@ -11,8 +11,7 @@ pub(crate) fn setup() -> Setup {
         times: Times::default(),
         limits: Limits::default(),
         machine: Machine::default(),
-        decoys: true,
-        rate_limit: true,
+        populates_replay_sets: false,
         replay_buckets: 1 << 16,
     }
 }

@@ -2,6 +2,7 @@
 
 mod crashes;
 mod directory;
+mod floods;
 mod stop;
 
 use std::time::Duration;

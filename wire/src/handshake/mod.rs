@@ -2,7 +2,7 @@
 //!
 //! The driver looks at [`Handshake::wants`] and does that: sends [`Handshake::pending_write`] and calls
 //! [`Handshake::written`]; receives so many bytes and calls [`Handshake::read`]; decides about [`Handshake::peer`] and
-//! calls [`Handshake::accept`] or [`Handshake::reject`]. [`Link`](crate::Link) is that driver: it adds deadlines, and the
+//! calls [`Handshake::accept`], or closes the connection. [`Link`](crate::Link) is that driver: it adds deadlines, and the
 //! NoOp frame behind message 4 that the initiator awaits before it treats the session as up (wire.md 3.10).
 
 mod authenticate;
@@ -32,7 +32,7 @@ pub enum Want {
     Write,
     /// Receive exactly so many bytes, then call [`Handshake::read`].
     Read(usize),
-    /// Decide about [`Handshake::peer`], then call [`Handshake::accept`] or [`Handshake::reject`].
+    /// Decide about [`Handshake::peer`], then call [`Handshake::accept`] or close the connection.
     Authenticate,
     /// Call [`Handshake::into_transport`].
     Done,
@@ -154,12 +154,6 @@ impl Handshake {
         }
     }
 
-    /// Whether the next [`read`](Self::read) or [`accept`](Self::accept) does one KEM operation. Everything else costs
-    /// next to nothing.
-    pub fn is_expensive_step(&self) -> bool {
-        matches!(self.step, Step::Read(_) | Step::Authenticate)
-    }
-
     /// The message to be sent; empty unless [`Want::Write`].
     pub fn pending_write(&self) -> &[u8] {
         match self.step {
@@ -206,16 +200,6 @@ impl Handshake {
         self.write_after_authentication(message, random).map_err(|reason| self.fail(state, reason))?;
         self.step = Step::Write(message);
         Ok(())
-    }
-
-    /// The peer is not acceptable; the connection is to be closed without an answer.
-    pub fn reject(&mut self) -> HandshakeError {
-        self.fail(HandshakeState::PeerAuthentication, HandshakeReason::Rejected)
-    }
-
-    /// For failures that only the driver sees (closed, timed out): the error at the present state.
-    pub fn failed(&mut self, reason: HandshakeReason) -> HandshakeError {
-        self.fail(self.state(), reason)
     }
 
     /// The two directions of a finished handshake.

@@ -17,9 +17,7 @@ fn a_list_gives_back_what_it_got() {
     for home in 0..5 {
         list.push(Slot::new(1, home));
     }
-    assert_eq!(list.remove(1).map(|slot| slot.home()), Some(3));
-    assert_eq!(list.remove(9).map(|slot| slot.home()), None);
-    assert_eq!(std::iter::from_fn(|| list.pop()).map(|slot| slot.home()).collect::<Vec<_>>(), [4, 2, 1, 0]);
+    assert_eq!(std::iter::from_fn(|| list.pop()).map(|slot| slot.home()).collect::<Vec<_>>(), [4, 3, 2, 1, 0]);
 }
 
 #[test]
@@ -39,4 +37,18 @@ fn a_pool_ends() {
     assert!(pool.take().is_none());
     pool.give(first);
     assert_eq!((pool.free(), pool.total()), (1, 2));
+}
+
+#[test]
+fn slots_are_made_when_they_are_needed_and_kept() {
+    let packet_bytes = 1 << 20;
+    let mut pool = Pool::new(0, 100, packet_bytes);
+    assert_eq!((pool.made(), pool.free(), pool.total()), (15, 100, 100));
+    for _ in 0..3 {
+        let taken: Vec<_> = (0..20).map_while(|_| pool.take()).collect();
+        assert_eq!((taken.len(), pool.made(), pool.free()), (20, 20, 80));
+        taken.into_iter().for_each(|slot| pool.give(slot));
+    }
+    let all: Vec<_> = std::iter::from_fn(|| pool.take()).collect();
+    assert_eq!((all.len(), pool.made(), pool.free()), (100, 100, 0));
 }

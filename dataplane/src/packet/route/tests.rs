@@ -30,7 +30,7 @@ fn kind_of(commands: &Commands) -> UnwrappedKind {
     }
 }
 
-fn decide(role: RoutingRole, commands: &Commands, is_client: bool) -> Decision {
+fn decide(role: Role, commands: &Commands, is_client: bool) -> Decision {
     route(role, commands, kind_of(commands), Sender { is_client }, Some(&OWN_DECOYS), LIMIT)
 }
 
@@ -39,7 +39,7 @@ fn decide(role: RoutingRole, commands: &Commands, is_client: bool) -> Decision {
 fn the_routing_matrix() {
     use Decision::{Decoy, Drop, Gateway as ToGateway, Service as ToService};
     use DropReason::{ClientToLocalUser, MixReceivedNonForward, ProviderForwardFromMix};
-    use RoutingRole::{Gateway, Mix, Service};
+    use Role::{Gateway, Mix, Service};
     let on = Decision::Forward { next_hop: [1; 32], delay_ms: 7 };
     let not_forward = Drop(MixReceivedNonForward);
     let local = Drop(ClientToLocalUser);
@@ -63,23 +63,23 @@ fn the_routing_matrix() {
 #[test]
 fn a_node_without_decoys_has_no_decoy_recipient() {
     let commands = surb_reply(OWN_DECOYS);
-    let decision = route(RoutingRole::Mix, &commands, kind_of(&commands), Sender::default(), None, LIMIT);
+    let decision = route(Role::Mix, &commands, kind_of(&commands), Sender::default(), None, LIMIT);
     assert_eq!(decision, Decision::Drop(DropReason::MixReceivedNonForward));
 }
 
 #[test]
 fn delays_beyond_three_epochs_are_impossible() {
     let most = LIMIT.as_millis() as u32;
-    assert!(matches!(decide(RoutingRole::Mix, &forward(most), false), Decision::Forward { .. }));
+    assert!(matches!(decide(Role::Mix, &forward(most), false), Decision::Forward { .. }));
     let impossible = Decision::Drop(DropReason::DelayImpossible);
-    assert_eq!(decide(RoutingRole::Mix, &forward(most + 1), false), impossible);
-    assert_eq!(decide(RoutingRole::Mix, &forward(u32::MAX), false), impossible);
+    assert_eq!(decide(Role::Mix, &forward(most + 1), false), impossible);
+    assert_eq!(decide(Role::Mix, &forward(u32::MAX), false), impossible);
 }
 
 #[test]
 fn a_forward_packet_with_a_payload_cannot_happen() {
     let kind = UnwrappedKind::Deliver { payload_offset: 0, payload_len: 1 };
-    let decision = route(RoutingRole::Mix, &forward(1), kind, Sender::default(), None, LIMIT);
+    let decision = route(Role::Mix, &forward(1), kind, Sender::default(), None, LIMIT);
     assert_eq!(decision, Decision::Drop(DropReason::UnwrapPayloadUnexpected));
 }
 
@@ -97,7 +97,7 @@ fn other_command_sets_are_invalid() {
             repeated: has(4),
         };
         let is_valid = [0b00011, 0b00110, 0b00100, 0b01100].contains(&bits);
-        for role in [RoutingRole::Mix, RoutingRole::Gateway, RoutingRole::Service] {
+        for role in [Role::Mix, Role::Gateway, Role::Service] {
             let is_invalid = decide(role, &commands, false) == Decision::Drop(DropReason::InvalidPacket);
             assert_eq!(is_invalid, !is_valid, "{role:?} {commands:?}");
         }

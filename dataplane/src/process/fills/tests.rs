@@ -60,3 +60,17 @@ fn between_two_looks_nothing_is_read() {
     assert_eq!(fills.look(start + INTERVAL / 2, &keys, 0), []);
     assert_eq!(fills.look(start + INTERVAL, &keys, 0).len(), 1);
 }
+
+#[test]
+fn gauges_follow_the_epochs() {
+    let counters = interplane::Counters::heap(1);
+    let ring = ring();
+    assert_eq!(ring.mix_keys[1].replays.insert(&[3; 32]), Insert::New);
+    let gauges = |current| {
+        set_gauges(&ring, Epoch(current), &counters.process());
+        let of = |which| (counters.total(Counter::replay_tags(which)), counters.total(Counter::replay_slots(which)));
+        [KeyEpoch::Previous, KeyEpoch::Current, KeyEpoch::Next].map(of)
+    };
+    assert_eq!(gauges(7), [(0, 0), (0, 8 << 16), (1, 512)]);
+    assert_eq!(gauges(8), [(0, 8 << 16), (1, 512), (0, 0)]);
+}

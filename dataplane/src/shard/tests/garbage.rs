@@ -161,7 +161,7 @@ fn random_packets_are_dropped_one_by_one() {
 #[test]
 fn a_flood_of_connections_leaves_the_links_alone() {
     let mut plan = Plan::new(2);
-    plan.setup.limits.handshakes_per_listener = 20;
+    plan.setup.limits.handshakes_of_strangers = 20;
     let (mut net, downstream) = plan.build_with_downstream();
     let upstream = net.add_dialler(UPSTREAM[0]);
     net.run_until_up(upstream);

@@ -61,9 +61,8 @@ pub fn setup(shards: u16) -> Setup {
         epoch_period: nodes::clock().period(),
         times: Times::default(),
         limits: Limits::default(),
-        machine: Machine { shards, slots_per_shard: 2048, ..Machine::default() },
-        decoys: false,
-        rate_limit: false,
+        machine: Machine { shards, slots_per_shard: 1 << 14, ..Machine::default() },
+        populates_replay_sets: false,
         replay_buckets: 1 << 16,
     }
 }

@@ -54,6 +54,8 @@ pub struct FakePeer {
     pub refuses: bool,
     /// When connections came.
     pub accepted_at: Vec<Instant>,
+    /// Says no more than the first message of its handshake.
+    pub stops_after_first_message: bool,
     /// Bytes per send, to cut frames at odd places.
     pub send_bytes_max: usize,
 }
@@ -64,6 +66,7 @@ struct Session {
     out: Vec<u8>,
     incoming: Vec<u8>,
     body_due: Option<usize>,
+    has_begun: bool,
     is_lost: bool,
 }
 
@@ -96,6 +99,7 @@ impl FakePeer {
             random: ShardRandom::new([node; 32]),
             mute: false,
             refuses: false,
+            stops_after_first_message: false,
             accepted_at: Vec::new(),
             send_bytes_max: usize::MAX,
         }
@@ -194,6 +198,7 @@ impl FakePeer {
             out: Vec::new(),
             incoming: Vec::new(),
             body_due: None,
+            has_begun: false,
             is_lost: false,
         });
     }
@@ -203,7 +208,12 @@ impl FakePeer {
         while let Stage::Shaking(link) = &mut session.stage {
             match carry::shake(link, io, session.conn, io.now()) {
                 Progress::Waits => return true,
-                Progress::Due(Due::Step) => link.step(io.now(), io.unix_now().as_secs(), &mut self.random),
+                // The first step makes the first message.
+                Progress::Due(Due::Step) if self.stops_after_first_message && session.has_begun => return true,
+                Progress::Due(Due::Step) => {
+                    session.has_begun = true;
+                    link.step(io.now(), io.unix_now().as_secs(), &mut self.random);
+                }
                 Progress::Due(Due::Decision) if self.refuses => link.reject(),
                 Progress::Due(Due::Decision) => link.accept(io.now(), &mut self.random),
                 // Its NoOp has to be on its way before frames are made by hand.

@@ -136,3 +136,32 @@ fn poison_packets_are_refused_and_no_tag_stays_noted() {
     assert_eq!(net.drops(), [(DropReason::PoisonPacket, 1)]);
     assert!(net.in_flight.take().is_empty());
 }
+
+#[test]
+fn packets_ahead_of_their_epoch_cannot_use_up_its_replay_set() {
+    let mut plan = Plan::new(1);
+    plan.keys = key_ring(EPOCH.0 - 1..=EPOCH.0 + 1);
+    let next = plan.keys.mix_keys.last().map(|key| key.replays.clone()).expect("three keys");
+    let quota = next.fill().slots / 100 * interplane::replay::EARLY_PERCENT;
+    // Somebody has sent as many as may come early, but one.
+    for number in 1..quota {
+        let mut tag = [0; 32];
+        tag[..8].copy_from_slice(&number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes());
+        tag[24..].copy_from_slice(&number.to_le_bytes());
+        assert_eq!(next.insert_early_at(next.locate(&tag)), interplane::Insert::New);
+    }
+    let (mut net, downstream) = plan.build_with_downstream();
+    let upstream = net.add_dialler(UPSTREAM[0]);
+    net.run_until_up(upstream);
+    net.run_until_up(downstream[0]);
+    let mut mint = Mint::new(9);
+    let order = Order { epoch: EPOCH.after(1), ..Order::to(DOWNSTREAM[0], 5) };
+    for _ in 0..3 {
+        net.peer(upstream).send(mint.packet(order));
+    }
+    // Packets of this epoch go on as ever.
+    net.peer(upstream).send(mint.packet(Order::to(DOWNSTREAM[0], 5)));
+    net.run_for(Duration::from_secs(1));
+    assert_eq!(net.drops(), [(DropReason::ReplayEarlyQuota, 2)]);
+    assert_eq!(net.peer(downstream[0]).received.len(), 2);
+}

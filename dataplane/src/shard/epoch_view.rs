@@ -8,7 +8,7 @@ use pki::{Epoch, policy};
 use std::time::Duration;
 
 /// What holds until the next change.
-pub struct Almanac {
+pub struct EpochView {
     /// Where the clock stood when this was worked out; good for policy questions until `until`.
     pub epoch: EpochTime,
     /// When it holds no longer, since the Unix epoch.
@@ -25,7 +25,7 @@ pub struct Almanac {
     pub delay_max: Duration,
 }
 
-impl Almanac {
+impl EpochView {
     /// Nothing is known yet.
     pub fn new(facts: &Facts) -> Self {
         let period = facts.clock.period();

@@ -1,9 +1,10 @@
 //! Reading: one large receive per link and round, all whole frames opened, the packets collected for the next batch.
 
-use super::{OPENED_BATCHES_MAX, Shard};
+use super::IncomingLinks;
 use crate::io::{ConnId, Io, Received};
 use crate::link::incoming::{Intake, Stage};
 use crate::packet::pool::Source;
+use crate::shard::context::Round;
 use interplane::Counter;
 use interplane::counter::LinkEnd;
 
@@ -17,57 +18,52 @@ enum Read {
     Ended(LinkEnd),
 }
 
-impl Shard {
+impl IncomingLinks {
     /// Reads each link that has something once, until enough packets wait. The first link of this round is the last of
     /// the next one.
-    pub(super) fn read_links(&mut self, io: &mut impl Io) {
+    pub fn read<I: Io>(&mut self, round: &mut Round<'_, I>) {
         let links = self.readable.len();
         for _ in 0..links {
-            let room = self.room();
+            let room = round.packets.room(round.context);
             if room == 0 {
-                self.account.count(Counter::OPENED_FULL);
+                round.context.account.count(Counter::OPENED_FULL);
                 return;
             }
             let Some(conn) = self.readable.pop_front() else { return };
             // With several links to read, none fills the whole backlog by itself.
-            let share = if links > 1 { room.min(self.shared.facts().batch_max) } else { room };
-            match self.read_link(io, conn, share) {
+            let share = if links > 1 { room.min(round.context.shared.facts().batch_max) } else { room };
+            match self.read_link(round, conn, share) {
                 Some(Read::More) => self.readable.push_back(conn),
                 Some(Read::Drained) => {
-                    if let Some(incoming) = self.table.incoming_mut(conn) {
-                        incoming.is_listed = false;
+                    if let Some(link) = self.links.get_mut(conn) {
+                        link.is_listed = false;
                     }
                 }
-                Some(Read::Ended(end)) => self.close_incoming(io, conn, end),
+                Some(Read::Ended(end)) => self.close(round.context, round.io, conn, end),
                 None => {}
             }
         }
     }
 
-    /// Packets that may be opened now: bounded by what waits to be unwrapped, and by free slots.
-    fn room(&self) -> usize {
-        let most = OPENED_BATCHES_MAX * self.shared.facts().batch_max;
-        most.saturating_sub(self.opened.len() + self.surplus_packets()).min(self.slots.free())
-    }
-
-    fn read_link(&mut self, io: &mut impl Io, conn: ConnId, packets_max: usize) -> Option<Read> {
-        let facts = self.shared.facts();
-        let hint = self.shared.ports()[self.index].hint(conn.index);
-        let incoming = self.table.incoming_mut(conn)?;
-        let Stage::Up(up) = &mut incoming.stage else { return None };
+    fn read_link<I: Io>(&mut self, round: &mut Round<'_, I>, conn: ConnId, packets_max: usize) -> Option<Read> {
+        let context = &mut *round.context;
+        let hint = context.port().hint(conn.index);
+        let facts = context.shared.facts();
+        let Stage::Up(up) = &mut self.links.get_mut(conn)?.incoming.stage else { return None };
         let most = (packets_max * facts.frame_bytes()).saturating_sub(up.held_bytes()).max(1);
-        let (bytes, at) = match io.recv(conn, most) {
+        let (bytes, at) = match round.io.recv(conn, most) {
             Received::Bytes { bytes, at } => (bytes, at),
             Received::WouldBlock => return Some(Read::Drained),
             Received::Closed => return Some(Read::Ended(LinkEnd::PeerClosed)),
             Received::Failed => return Some(Read::Ended(LinkEnd::Failed)),
         };
-        self.now = self.now.max(at);
-        self.account.add(Counter::BYTES_RECEIVED, bytes.len() as u64);
+        context.now = context.now.max(at);
+        context.account.add(Counter::BYTES_RECEIVED, bytes.len() as u64);
+        let (slots, opened) = round.packets.intake();
         let mut intake = Intake {
-            slots: &mut self.slots,
-            opened: &mut self.opened,
-            account: &mut self.account,
+            slots,
+            opened,
+            account: &mut context.account,
             commands: facts.commands(),
             packet_bytes: facts.geometry.packet_length,
             source: Source { link: conn.index, hint },

@@ -1,0 +1,397 @@
+//! The links that peers opened to this shard: admission, handshakes, ends.
+
+mod receive;
+
+use super::context::{Context, Round};
+use super::deadlines::Deadlines;
+use super::table::Table;
+use crate::account;
+use crate::io::{ConnId, Io};
+use crate::link::carry::Progress;
+use crate::link::incoming::{Handshaking, Incoming, Stage};
+use crate::link::outgoing::Waiter;
+use crate::shared::Order;
+use crate::shared::handshake_budget::Admitted;
+use crate::shared::sessions::Seat;
+use crate::time::Instant;
+use interplane::Counter;
+use interplane::counter::{AdmissionRefusal, Direction, LinkEnd, PeerClass};
+use interplane::event::Event as LogEvent;
+use pki::policy::Verdict;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use wire::link::{Due, End};
+
+/// Between two looks at a link that is not read although its time is over.
+const UNREAD_INTERVAL: Duration = Duration::from_secs(1);
+/// Between two looks at the deadlines of one link.
+const LEAST_INTERVAL: Duration = Duration::from_millis(1);
+/// Links that are asked about again in one round: documents change for all of them at once.
+const REAUTHENTICATED_MAX: usize = 128;
+/// Links that are looked at in one round because their deadlines have come.
+const TIMED_OUT_MAX: usize = 128;
+
+/// The links. Nothing here goes over all of them in one round.
+pub struct IncomingLinks {
+    links: Table<Link>,
+    /// Those that may have something to read, in the order in which they are read.
+    readable: VecDeque<ConnId>,
+    deadlines: Deadlines,
+    /// The place at which the present authentication of all links goes on.
+    unasked: Option<usize>,
+    handshaking: u64,
+    up: u64,
+}
+
+struct Link {
+    incoming: Box<Incoming>,
+    /// The peer has sent its first message.
+    is_heard: bool,
+    /// It is in `readable`.
+    is_listed: bool,
+    /// It waits for a KEM operation.
+    waits_for_step: bool,
+}
+
+impl IncomingLinks {
+    /// None yet.
+    pub fn new() -> Self {
+        Self {
+            links: Table::default(),
+            readable: VecDeque::with_capacity(1024),
+            deadlines: Deadlines::default(),
+            unasked: None,
+            handshaking: 0,
+            up: 0,
+        }
+    }
+
+    /// Whether a link may have something to read.
+    pub fn is_readable(&self) -> bool {
+        !self.readable.is_empty()
+    }
+
+    /// Whether links are left that the policy is to be asked about.
+    pub fn is_busy(&self) -> bool {
+        self.unasked.is_some()
+    }
+
+    /// When [`IncomingLinks::keep_house`] has something to do.
+    pub fn next_deadline(&self) -> Instant {
+        self.deadlines.next()
+    }
+
+    /// Admission gate, then the connection goes to the shard that has the fewest (server.md 3.1).
+    pub fn accept<I: Io>(&mut self, round: &mut Round<'_, I>, conn: ConnId, peer: SocketAddr) {
+        let context = &mut *round.context;
+        if context.shared.is_closing() {
+            refuse(context, round.io, conn, AdmissionRefusal::ShuttingDown);
+        } else if !round.sight.view().is_usable {
+            context.account.count(Counter::REFUSED_NO_PKI_DOC);
+            round.io.close(conn);
+        } else {
+            let shard = context.shared.deal();
+            if shard == context.index {
+                self.adopt(round, conn, peer);
+            } else if !round.io.hand_over(conn, shard) {
+                // It is closed, and does not count as that shard's.
+                context.shared.ports()[shard].connections.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Takes a connection that was dealt to this shard, and begins its handshake.
+    pub fn adopt<I: Io>(&mut self, round: &mut Round<'_, I>, conn: ConnId, address: SocketAddr) {
+        let context = &mut *round.context;
+        context.account.count(Counter::CONNECTIONS_ACCEPTED);
+        let seat = Seat { shard: context.index, conn };
+        let Admitted { connection, handshake: permit, evicted } = match context.shared.budget().admit(address, seat) {
+            Ok(admitted) => admitted,
+            Err(refusal) => {
+                count_ended(context);
+                return refuse(context, round.io, conn, refusal);
+            }
+        };
+        if let Some((older, limit)) = evicted {
+            self.order(context, round.io, older.shard, Order::Evict(older.conn, limit));
+        }
+        let Some(key) = round.sight.link_key().cloned() else {
+            count_ended(context);
+            round.io.close(conn);
+            return;
+        };
+        let handshake = Handshaking::new(context.shared.facts(), key, context.now);
+        self.deadlines.set(conn.index, handshake.next_timeout());
+        self.handshaking += 1;
+        let stage = Stage::Handshaking(Box::new(handshake), permit);
+        let incoming = Box::new(Incoming { conn, address, stage, permit: connection });
+        self.links.insert(conn, Link { incoming, is_heard: false, is_listed: false, waits_for_step: false });
+        self.handle_ready(round, conn);
+    }
+
+    /// There is something to read from, or room to write to, a connection.
+    pub fn handle_ready<I: Io>(&mut self, round: &mut Round<'_, I>, conn: ConnId) {
+        let Some(link) = self.links.get_mut(conn) else { return };
+        match &mut link.incoming.stage {
+            Stage::Up(up) => {
+                up.flush(round.io, conn);
+                if !std::mem::replace(&mut link.is_listed, true) {
+                    self.readable.push_back(conn);
+                }
+            }
+            Stage::Handshaking(handshake, permit) => match handshake.pump(round.io, conn, round.context.now) {
+                Progress::Waits => {}
+                Progress::Due(_) => {
+                    if !std::mem::replace(&mut link.is_heard, true) {
+                        permit.heard();
+                    }
+                    if !std::mem::replace(&mut link.waits_for_step, true) {
+                        round.steps.push(Waiter::Incoming(conn), permit.is_of_neighbour());
+                    }
+                }
+                Progress::Up => self.finish(round, conn),
+                Progress::Ended(end) => self.fail(round, conn, end),
+            },
+        }
+    }
+
+    /// A buffer comes back, of which the connection took so much.
+    pub fn handle_sent<I: Io>(&mut self, round: &mut Round<'_, I>, conn: ConnId, buffer: Vec<u8>, taken: usize) {
+        let Some(link) = self.links.get_mut(conn) else { return };
+        match &mut link.incoming.stage {
+            Stage::Handshaking(handshake, _) => handshake.handle_sent(buffer, taken),
+            Stage::Up(up) => {
+                if let Some(end) = up.handle_sent(buffer, taken) {
+                    return self.close(round.context, round.io, conn, end);
+                }
+            }
+        }
+        self.handle_ready(round, conn);
+    }
+
+    /// Takes the KEM operation for which a handshake has waited.
+    pub fn step<I: Io>(&mut self, round: &mut Round<'_, I>, conn: ConnId) {
+        let Some(link) = self.links.get_mut(conn) else { return };
+        link.waits_for_step = false;
+        let address = link.incoming.address;
+        let Stage::Handshaking(handshake, _) = &mut link.incoming.stage else { return };
+        match handshake.due() {
+            Some(Due::Step) => {
+                let unix_seconds = round.io.unix_now().as_secs();
+                handshake.step(round.context.now, unix_seconds, &mut round.context.random);
+            }
+            Some(Due::Decision) => authenticate(round, handshake, address),
+            None => {}
+        }
+        self.handle_ready(round, conn);
+    }
+
+    /// All messages are exchanged: sends the NoOp, registers the link, ends an older one of the same peer.
+    fn finish<I: Io>(&mut self, round: &mut Round<'_, I>, conn: ConnId) {
+        let Some(link) = self.links.remove(conn) else { return };
+        self.handshaking -= 1;
+        let Incoming { conn, address, stage, permit } = *link.incoming;
+        let Stage::Handshaking(handshake, handshake_permit) = stage else { return };
+        drop(handshake_permit);
+        let context = &mut *round.context;
+        let took = context.now.since(handshake.started_at);
+        let Some(mut up) = handshake.finish(|peer| round.sight.judge_incoming(peer).may_send) else {
+            count_ended(context);
+            self.deadlines.remove(conn.index);
+            round.io.close(conn);
+            return;
+        };
+        up.flush(round.io, conn);
+        self.deadlines.set(conn.index, up.next_timeout());
+        let replaced = context.shared.sessions().register(up.key, Seat { shard: context.index, conn });
+        if let Ok(node) = up.peer.additional_data.as_slice().try_into() {
+            context.shared.budget().remember(node, address);
+        }
+        let peer = account::peer(Some(&up.peer.additional_data), Some(address));
+        context.account.link_up(Direction::Incoming, peer, took);
+        let incoming = Box::new(Incoming { conn, address, stage: Stage::Up(Box::new(up)), permit });
+        self.links.insert(conn, Link { incoming, is_heard: true, is_listed: true, waits_for_step: false });
+        self.up += 1;
+        self.readable.push_back(conn);
+        if let Some(older) = replaced {
+            self.order(context, round.io, older.shard, Order::Replace(older.conn));
+        }
+    }
+
+    /// Has something done, here or on another shard.
+    fn order(&mut self, context: &mut Context, io: &mut impl Io, shard: usize, order: Order) {
+        if shard == context.index {
+            return self.obey(context, io, order);
+        }
+        if let Some(port) = context.shared.ports().get(shard) {
+            port.order(order);
+            if port.parking.unpark() {
+                io.wake(shard);
+            }
+        }
+    }
+
+    fn obey(&mut self, context: &mut Context, io: &mut impl Io, order: Order) {
+        match order {
+            Order::Replace(conn) => self.close(context, io, conn, LinkEnd::Replaced),
+            // It may have come further in the meantime.
+            Order::Evict(conn, limit) if self.links.get(conn).is_some_and(|link| !link.is_heard) => {
+                context.account.count(Counter::admission_refused(limit));
+                context.account.tell(LogEvent::AdmissionRefused { reason: limit });
+                self.close(context, io, conn, LinkEnd::Protocol);
+            }
+            Order::Evict(..) => {}
+        }
+    }
+
+    /// What other shards ask for.
+    pub fn obey_orders(&mut self, context: &mut Context, io: &mut impl Io) {
+        for order in context.port().take_orders() {
+            self.obey(context, io, order);
+        }
+    }
+
+    /// Ends a connection, whatever it is.
+    fn close(&mut self, context: &mut Context, io: &mut impl Io, conn: ConnId, end: LinkEnd) {
+        let Some(link) = self.links.remove(conn) else { return };
+        self.deadlines.remove(conn.index);
+        match &link.incoming.stage {
+            Stage::Handshaking(..) => self.handshaking -= 1,
+            Stage::Up(up) => {
+                self.up -= 1;
+                context.shared.sessions().forget(&up.key, Seat { shard: context.index, conn });
+                let peer = account::peer(Some(&up.peer.additional_data), Some(link.incoming.address));
+                context.account.link_down(Direction::Incoming, peer, end);
+            }
+        }
+        count_ended(context);
+        io.close(conn);
+    }
+
+    /// Ends a connection whose handshake failed.
+    fn fail<I: Io>(&mut self, round: &mut Round<'_, I>, conn: ConnId, end: End) {
+        let context = &mut *round.context;
+        if let End::Handshake(failure) = end
+            && let Some(link) = self.links.get(conn)
+            && let Stage::Handshaking(handshake, _) = &link.incoming.stage
+        {
+            let id = handshake.peer().map(|peer| peer.additional_data.as_slice());
+            let peer = account::peer(id, Some(link.incoming.address));
+            let took = context.now.since(handshake.started_at);
+            context.account.handshake_failed(Direction::Incoming, &failure, peer, took);
+        }
+        self.close(context, round.io, conn, LinkEnd::Protocol);
+    }
+
+    /// Begins to ask the policy about every link; [`IncomingLinks::keep_house`] goes on with it.
+    pub fn reauthenticate(&mut self) {
+        self.unasked = Some(0);
+    }
+
+    /// Looks at some links that are to be asked about, and at those whose deadlines have come.
+    pub fn keep_house<I: Io>(&mut self, round: &mut Round<'_, I>) {
+        if let Some(first) = self.unasked {
+            let end = (first + REAUTHENTICATED_MAX).min(self.links.places());
+            for place in first..end {
+                if let Some((conn, _)) = self.links.at(place) {
+                    self.reauthenticate_one(round, conn);
+                }
+            }
+            self.unasked = Some(end).filter(|end| *end < self.links.places());
+        }
+        for _ in 0..TIMED_OUT_MAX {
+            let Some(place) = self.deadlines.pop_due(round.context.now) else { return };
+            let Some((conn, link)) = self.links.at(place as usize) else { continue };
+            let deadline = deadline(link, round.context.now);
+            if deadline > round.context.now {
+                self.deadlines.set(place, deadline);
+            } else {
+                self.time_out(round, conn);
+            }
+        }
+    }
+
+    /// Asks the policy about a live link (server.md 3.2).
+    fn reauthenticate_one<I: Io>(&mut self, round: &mut Round<'_, I>, conn: ConnId) {
+        let Some(link) = self.links.get_mut(conn) else { return };
+        let Stage::Up(up) = &mut link.incoming.stage else { return };
+        let verdict = round.sight.judge_incoming(&up.peer);
+        up.may_send = verdict.may_send;
+        if !verdict.valid {
+            let peer = account::peer(Some(&up.peer.additional_data), Some(link.incoming.address));
+            round.context.account.peer_refused(peer);
+            self.close(round.context, round.io, conn, LinkEnd::NoLongerValid);
+        }
+    }
+
+    fn time_out<I: Io>(&mut self, round: &mut Round<'_, I>, conn: ConnId) {
+        let Some(link) = self.links.get_mut(conn) else { return };
+        match &mut link.incoming.stage {
+            Stage::Handshaking(handshake, _) => {
+                handshake.handle_timeout(round.context.now, &mut round.context.random);
+                self.deadlines.set(conn.index, handshake.next_timeout().max(round.context.now + LEAST_INTERVAL));
+                self.handle_ready(round, conn);
+            }
+            Stage::Up(up) => {
+                let (now, random) = (round.context.now, &mut round.context.random);
+                match up.handle_timeout(round.io, conn, now, random) {
+                    Some(end) => self.close(round.context, round.io, conn, end),
+                    None => self.deadlines.set(conn.index, up.next_timeout().max(now + LEAST_INTERVAL)),
+                }
+            }
+        }
+    }
+
+    /// Ends all links.
+    pub fn shut_down(&mut self, context: &mut Context, io: &mut impl Io) {
+        for place in 0..self.links.places() {
+            if let Some((conn, _)) = self.links.at(place) {
+                self.close(context, io, conn, LinkEnd::Shutdown);
+            }
+        }
+    }
+
+    /// Sets the gauges of these links.
+    pub fn update_gauges(&self, context: &Context) {
+        context.account.set(Counter::connections(PeerClass::Handshaking), self.handshaking);
+        context.account.set(Counter::connections(PeerClass::Incoming), self.up);
+    }
+}
+
+/// A mix takes only nodes that the documents put before it (server.md 3.2).
+fn authenticate<I: Io>(round: &mut Round<'_, I>, handshake: &mut Handshaking, address: SocketAddr) {
+    let verdict = handshake.peer().map_or_else(Verdict::default, |peer| round.sight.judge_incoming(peer));
+    let context = &mut *round.context;
+    if verdict.valid {
+        return handshake.accept(context.now, &mut context.random);
+    }
+    let id = handshake.peer().map(|peer| peer.additional_data.as_slice());
+    let peer = account::peer(id, Some(address));
+    if verdict.link_key_mismatch {
+        context.account.tell(LogEvent::LinkKeyMismatch { peer });
+    }
+    context.account.peer_refused(peer);
+    handshake.reject();
+}
+
+/// When a connection has been silent for too long. A link that waits to be read is not silent; it is looked at again
+/// after a while.
+fn deadline(link: &Link, now: Instant) -> Instant {
+    match &link.incoming.stage {
+        Stage::Handshaking(handshake, _) => handshake.next_timeout(),
+        Stage::Up(up) if link.is_listed => up.next_timeout().max(now + UNREAD_INTERVAL),
+        Stage::Up(up) => up.next_timeout(),
+    }
+}
+
+fn refuse(context: &mut Context, io: &mut impl Io, conn: ConnId, reason: AdmissionRefusal) {
+    context.account.count(Counter::admission_refused(reason));
+    context.account.tell(LogEvent::AdmissionRefused { reason });
+    io.close(conn);
+}
+
+fn count_ended(context: &Context) {
+    context.port().connections.fetch_sub(1, Ordering::Relaxed);
+}

@@ -1,0 +1,325 @@
+//! The packets that are here: opened, unwrapped batch by batch, routed, and delayed in the wheel of the shard that owns
+//! the next link.
+
+use super::context::Context;
+use super::sight::Sight;
+use crate::delay::Wheel;
+use crate::ends;
+use crate::io::Io;
+use crate::packet::batch::{Backlog, Batch};
+use crate::packet::pool::Slot;
+use crate::packet::route::Arrival;
+use crate::packet::slots::Slots;
+use crate::packet::unwrap::{BatchContext, Outcome, UnwrapStage};
+use crate::shared::Port;
+use crate::time::Instant;
+use interplane::counter::Queue;
+use interplane::event::Event;
+use interplane::poison::ShardInFlight;
+use interplane::setup::PoolSize;
+use interplane::{Counter, DropReason, Histogram};
+use sphinx::SetupError;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Packets from other shards that enter the wheel in one round.
+const INBOX_MAX: usize = 256;
+
+/// All packets of a shard that are in no link's queue, and the slots that are free.
+pub struct Packets {
+    slots: Slots,
+    backlog: Backlog,
+    stage: UnwrapStage,
+    /// Batches that this shard left in its surplus queue in the last round.
+    surplus_seen: usize,
+    in_flight: ShardInFlight,
+    wheel: Wheel,
+    /// The longest delay for which the number of slots was looked at.
+    delay_max_seen: Duration,
+}
+
+impl Packets {
+    /// None yet.
+    pub fn new(context: &Context, in_flight: ShardInFlight) -> Result<Self, SetupError> {
+        let facts = context.shared.facts();
+        Ok(Self {
+            slots: Slots::new(context.index, Arc::clone(&context.shared)),
+            backlog: Backlog::new(facts.batch_max, facts.batch_wait),
+            stage: UnwrapStage::new(facts)?,
+            surplus_seen: 0,
+            in_flight,
+            wheel: Wheel::new(context.now, facts.slots),
+            delay_max_seen: Duration::ZERO,
+        })
+    }
+
+    /// Where packets get their slots, and where slots go home.
+    pub fn slots_mut(&mut self) -> &mut Slots {
+        &mut self.slots
+    }
+
+    /// What is needed to open packets.
+    pub fn intake(&mut self) -> (&mut Slots, &mut Backlog) {
+        (&mut self.slots, &mut self.backlog)
+    }
+
+    /// Packets that may be opened now: bounded by what waits to be unwrapped, and by free slots.
+    pub fn room(&self, context: &Context) -> usize {
+        self.backlog.room(self.offered(context)).min(self.slots.free())
+    }
+
+    /// Whether no slot is free.
+    pub fn is_starved(&self) -> bool {
+        self.slots.free() == 0
+    }
+
+    /// Whether there is something to do without anybody's doing.
+    pub fn is_busy(&self, now: Instant) -> bool {
+        !self.backlog.is_empty() || self.next_expiry() <= now
+    }
+
+    /// When the next packet becomes due.
+    pub fn next_expiry(&self) -> Instant {
+        self.wheel.next_expiry()
+    }
+
+    /// Packets that are held here, those on their way in from other shards included.
+    pub fn held(&self, context: &Context) -> u64 {
+        let places = [self.backlog.len(), self.offered(context), context.port().inbox.len(), self.wheel.len()];
+        places.iter().map(|packets| *packets as u64).sum()
+    }
+
+    /// Free slots, those on their way home included.
+    pub fn free_slots(&self, context: &Context) -> usize {
+        self.slots.free() + context.port().home.len()
+    }
+
+    /// Takes in what other shards have brought: empty slots, and packets for this shard's links.
+    pub fn collect(&mut self, context: &mut Context) {
+        self.slots.collect();
+        for _ in 0..INBOX_MAX {
+            let Some(slot) = context.port().inbox.pop() else { return };
+            self.settle(context, slot);
+        }
+    }
+
+    /// Drops a packet.
+    pub fn drop_packet(&mut self, context: &mut Context, slot: Box<Slot>, reason: DropReason) {
+        context.account.dropped(reason, context.now);
+        self.slots.give(slot);
+    }
+
+    /// Unwraps one batch, if it is time for one. `may_grow` says that more packets can be read before long.
+    pub fn work(&mut self, context: &mut Context, sight: &Sight, io: &mut impl Io, may_grow: bool) {
+        // Only this shard adds to its surplus: if it has not shrunk since the last round, nobody has time for it.
+        let is_left_alone = self.surplus_seen > 0 && context.port().surplus.len() >= self.surplus_seen;
+        self.offer_surplus(context, io);
+        let batch = self.next_batch(context, is_left_alone, may_grow);
+        self.surplus_seen = context.port().surplus.len();
+        let Some(mut batch) = batch else { return };
+        let start = io.now();
+        let shared = Arc::clone(&context.shared);
+        let keys = &sight.view().candidates;
+        let by = BatchContext { keys, refused: shared.refused(), in_flight: &mut self.in_flight };
+        let packets = batch.len();
+        self.stage.run(&mut batch, by, start);
+        context.now = io.now();
+        context.account.observe(Histogram::UNWRAP_BATCH_PACKETS, packets as u64);
+        context.account.observe_us(Histogram::UNWRAP_US, context.now.since(start));
+        let routes = sight.routes(&shared);
+        let mut accepted = 0;
+        for at in 0..packets {
+            let outcome = self.stage.outcome(at);
+            let Some(mut slot) = batch.take(at) else { continue };
+            let dwell = start.since(slot.recv_at);
+            context.account.observe_us(Histogram::DWELL_US, dwell);
+            let judged = match outcome {
+                Outcome::New { unwrapped, key } => {
+                    context.account.count(Counter::UNWRAPS);
+                    if key != slot.source.hint
+                        && let Some(port) = shared.ports().get(slot.home())
+                    {
+                        port.set_hint(slot.source.link, key);
+                    }
+                    routes.judge(&unwrapped, slot.sender, dwell)
+                }
+                Outcome::Drop(reason) => Err(reason),
+            };
+            match judged {
+                Ok((arrival, delay)) => {
+                    accepted += 1;
+                    context.account.observe(Histogram::MIX_QUEUE, accepted);
+                    slot.arrival = arrival;
+                    slot.due = context.now + delay;
+                    self.pass_on(context, sight, io, slot);
+                }
+                Err(reason) => self.drop_packet(context, slot, reason),
+            }
+        }
+    }
+
+    /// Puts full batches where idle shards can take them, as long as enough is left for this one.
+    fn offer_surplus(&mut self, context: &Context, io: &mut impl Io) {
+        let ports = context.shared.ports();
+        if ports.len() == 1 {
+            return;
+        }
+        while self.backlog.has_surplus() && !context.port().surplus.is_full() {
+            match context.port().surplus.push(self.backlog.take_batch()) {
+                Ok(()) => context.account.count(Counter::SURPLUS_BATCHES),
+                // Only this shard fills the queue, so there was room.
+                Err(batch) => return self.backlog.put_back(batch),
+            }
+            if let Some(sleeper) = ports.iter().position(|port| port.parking.unpark()) {
+                io.wake(sleeper);
+            }
+        }
+    }
+
+    /// The oldest packets of this shard; without any, a batch of another shard. What is offered to the others stays
+    /// with them as long as they come for it: a helper that found nothing would sleep while this shard reads.
+    fn next_batch(&mut self, context: &Context, is_left_alone: bool, may_grow: bool) -> Option<Batch> {
+        if (is_left_alone || self.backlog.len() < self.backlog.batch_max())
+            && let Some(batch) = context.port().surplus.pop()
+        {
+            return Some(batch);
+        }
+        if self.backlog.is_empty() {
+            return pull(context);
+        }
+        let may_grow = may_grow && self.slots.free() > 0;
+        self.backlog.is_due(context.now, may_grow).then(|| self.backlog.take_batch())
+    }
+
+    /// Gives a routed packet to the shard that is to have it: the owner of its link, or whoever is here.
+    fn pass_on(&mut self, context: &mut Context, sight: &Sight, io: &mut impl Io, slot: Box<Slot>) {
+        let owner = match slot.arrival {
+            Arrival::Delay { destination, .. } => sight.directory().destination(destination).map(|found| found.owner),
+            Arrival::Deliver | Arrival::Reply => None,
+        };
+        let due = slot.due;
+        let shared = Arc::clone(&context.shared);
+        match owner.filter(|owner| *owner != context.index).and_then(|owner| Some((owner, shared.ports().get(owner)?)))
+        {
+            Some((owner, port)) => match port.inbox.push(slot) {
+                Ok(()) if port.parking.unpark_for(due) => io.wake(owner),
+                Ok(()) => {}
+                // The way there is full: it waits here.
+                Err(slot) => self.settle(context, slot),
+            },
+            None => self.settle(context, slot),
+        }
+    }
+
+    /// Keeps a packet that this shard is to have.
+    fn settle(&mut self, context: &mut Context, slot: Box<Slot>) {
+        match ends::refusal(context.shared.facts().role, &slot.arrival) {
+            None => self.delay(context, slot),
+            Some(reason) => self.drop_packet(context, slot, reason),
+        }
+    }
+
+    /// Puts a packet into this shard's wheel. Where the wheel is at its limit, or the pool of the packet's slot near its
+    /// end, a random packet is dropped for it (server.md 3.8): reading must not stop, or all links would stand still
+    /// because of those whose packets wait long.
+    fn delay(&mut self, context: &mut Context, slot: Box<Slot>) {
+        let home = slot.home();
+        self.wheel.insert(slot);
+        let is_full = context.shared.facts().delayed_max.is_some_and(|most| self.wheel.len() > most);
+        let overflow = if is_full {
+            self.wheel.remove_random(&mut context.random)
+        } else if context.shared.ports().get(home).is_some_and(Port::is_short) {
+            self.wheel.remove_random_of(home, &mut context.random)
+        } else {
+            None
+        };
+        if let Some(slot) = overflow {
+            self.drop_packet(context, slot, DropReason::SchedulerQueueOverflow);
+        }
+    }
+
+    /// Tells the log, once for each document that changes it, when there are fewer slots than delays of up to
+    /// `delay_max` take at the line rate.
+    pub fn check_size(&mut self, context: &mut Context, delay_max: Duration) {
+        if std::mem::replace(&mut self.delay_max_seen, delay_max) == delay_max || context.index != 0 {
+            return;
+        }
+        let facts = context.shared.facts();
+        let needed = PoolSize::new(u64::from(facts.limits.packets_per_second), facts.shards as u64, delay_max).slots();
+        let slots = facts.slots as u64;
+        if needed > slots {
+            let delay_ms = u64::try_from(delay_max.as_millis()).unwrap_or(u64::MAX);
+            context.account.tell(Event::SlotsTooFew { delay_ms, needed, slots });
+        }
+    }
+
+    /// Makes packets ready whose time has come, until at least `enough` are.
+    pub fn advance(&mut self, context: &mut Context, enough: usize) {
+        self.wheel.advance(context.now, enough, &mut context.random);
+    }
+
+    /// Takes a packet whose time has come; one that is too late for its link is an error, and dropped (server.md 3.8).
+    pub fn pop_due(&mut self, context: &mut Context) -> Option<Result<Box<Slot>, ()>> {
+        let mut slot = self.wheel.pop_ready()?;
+        let (lateness, is_too_late) = Wheel::lateness(&slot, context.now, context.shared.facts().scheduler_slack);
+        context.account.observe_us(Histogram::LATENESS_US, lateness);
+        if is_too_late {
+            self.drop_packet(context, slot, DropReason::SchedulerDeadlineBlown);
+            return Some(Err(()));
+        }
+        slot.dispatch_at = context.now;
+        Some(Ok(slot))
+    }
+
+    /// A packet whose time has come but whose link another shard owns: the way there was full before.
+    pub fn hand_over_late(&mut self, context: &mut Context, io: &mut impl Io, slot: Box<Slot>, owner: usize) {
+        let shared = Arc::clone(&context.shared);
+        let Some(port) = shared.ports().get(owner) else {
+            return self.drop_packet(context, slot, DropReason::DispatchNoConnection);
+        };
+        match port.inbox.push(slot) {
+            Ok(()) if port.parking.unpark_for(Instant::default()) => io.wake(owner),
+            Ok(()) => {}
+            Err(slot) => self.drop_packet(context, slot, DropReason::OutgoingQueueFull),
+        }
+    }
+
+    /// Drops everything: the node stops.
+    pub fn shut_down(&mut self, context: &mut Context) {
+        self.slots.collect();
+        while let Some(slot) = self.pop_any(context) {
+            self.drop_packet(context, slot, DropReason::Shutdown);
+        }
+    }
+
+    fn pop_any(&mut self, context: &Context) -> Option<Box<Slot>> {
+        if let Some(mut batch) = context.port().surplus.pop() {
+            (0..batch.len()).filter_map(|at| batch.take(at)).for_each(|slot| self.backlog.push(slot));
+        }
+        self.backlog.pop().or_else(|| context.port().inbox.pop()).or_else(|| self.wheel.pop_any())
+    }
+
+    /// Packets of this shard that others may take: only full batches are offered.
+    fn offered(&self, context: &Context) -> usize {
+        context.port().surplus.len() * self.backlog.batch_max()
+    }
+
+    /// Sets the gauges of what is here.
+    pub fn update_gauges(&self, context: &Context) {
+        let account = &context.account;
+        account.set(Counter::POOL_FREE, self.free_slots(context) as u64);
+        account.set(Counter::queued(Queue::Opened), self.backlog.len() as u64);
+        account.set(Counter::queued(Queue::Surplus), self.offered(context) as u64);
+        account.set(Counter::queued(Queue::Inbox), context.port().inbox.len() as u64);
+        account.set(Counter::queued(Queue::Wheel), self.wheel.len() as u64);
+    }
+}
+
+/// A batch that another shard offers.
+fn pull(context: &Context) -> Option<Batch> {
+    let ports = context.shared.ports();
+    let others = (1..ports.len()).map(|step| &ports[(context.index + step) % ports.len()]);
+    let batch = others.filter(|port| !port.surplus.is_empty()).find_map(|port| port.surplus.pop())?;
+    context.account.count(Counter::PULLED_BATCHES);
+    Some(batch)
+}

@@ -1,0 +1,191 @@
+//! How many connections and unfinished handshakes there may be (server.md 3.1: the reference has no limits). Whoever
+//! connects makes this node compute before anything is known about it.
+//!
+//! Neighbours and strangers have budgets of their own, told apart by where they come from: an address that a document
+//! gives a neighbour, or one from which a neighbour was authenticated before (it may sit behind address translation).
+//! Where a budget is used up, the newest connection takes the place of the oldest that has not said anything yet: who
+//! means to speak does so at once, and who holds a place by silence loses it to the next comer. So strangers can keep
+//! out neither neighbours nor each other.
+
+#[cfg(test)]
+mod tests;
+
+use super::lock;
+use super::sessions::Seat;
+use interplane::counter::AdmissionRefusal;
+use interplane::setup::Limits;
+use pki::NodeId;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+
+/// Counts of the whole process. Looked at when a connection or a handshake begins or ends.
+pub struct HandshakeBudget {
+    limits: Limits,
+    counts: Mutex<Counts>,
+}
+
+/// Whose budget a connection is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    /// It comes from where a neighbour may come from.
+    Neighbour,
+    /// It comes from elsewhere.
+    Stranger,
+}
+
+#[derive(Default)]
+struct Counts {
+    connections: u32,
+    next_ticket: u64,
+    /// By their tickets: the oldest first.
+    unfinished: BTreeMap<u64, Unfinished>,
+    /// For each network from which neighbours may come: how many documents say so.
+    documented: HashMap<IpAddr, u32>,
+    /// Where each neighbour came from when it was last authenticated.
+    authenticated: HashMap<NodeId, IpAddr>,
+}
+
+struct Unfinished {
+    network: IpAddr,
+    class: Class,
+    seat: Seat,
+    is_silent: bool,
+}
+
+/// The right to one connection; ends when dropped.
+pub struct ConnectionPermit(Arc<HandshakeBudget>);
+
+/// The right to one unfinished handshake; ends when dropped, or when it is taken away for another.
+pub struct HandshakePermit {
+    budget: Arc<HandshakeBudget>,
+    ticket: u64,
+    class: Class,
+}
+
+/// A connection that may go on.
+pub struct Admitted {
+    /// Its place among all connections.
+    pub connection: ConnectionPermit,
+    /// Its place among the unfinished handshakes.
+    pub handshake: HandshakePermit,
+    /// Who had that place until now, and under which limit: to be closed.
+    pub evicted: Option<(Seat, AdmissionRefusal)>,
+}
+
+impl HandshakeBudget {
+    /// Nothing is used yet, and nobody is known.
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, counts: Mutex::default() }
+    }
+
+    /// Goes by new documents: the neighbours that may connect, with the addresses that the documents give them.
+    pub fn know(&self, neighbours: impl IntoIterator<Item = (NodeId, IpAddr)>) {
+        let places: BTreeSet<_> = neighbours.into_iter().map(|(node, ip)| (network_of(ip), node)).collect();
+        let mut counts = lock(&self.counts);
+        counts.documented.clear();
+        for (network, _) in &places {
+            *counts.documented.entry(*network).or_default() += 1;
+        }
+        counts.authenticated.retain(|node, _| places.iter().any(|(_, known)| known == node));
+    }
+
+    /// A neighbour was authenticated that came from there.
+    pub fn remember(&self, node: NodeId, from: SocketAddr) {
+        lock(&self.counts).authenticated.insert(node, network_of(from.ip()));
+    }
+
+    /// Asks for a connection and its handshake, which are to be at `seat`.
+    pub fn admit(self: &Arc<Self>, from: SocketAddr, seat: Seat) -> Result<Admitted, AdmissionRefusal> {
+        let network = network_of(from.ip());
+        let mut counts = lock(&self.counts);
+        if counts.connections >= self.limits.connections {
+            return Err(AdmissionRefusal::ConnectionLimit);
+        }
+        let nodes = counts.neighbours_at(network);
+        let (class, most) = match nodes {
+            0 => (Class::Stranger, self.limits.handshakes_of_strangers),
+            _ => (Class::Neighbour, self.limits.handshakes_of_neighbours),
+        };
+        let most_here = self.limits.handshakes_per_address.saturating_mul(nodes.max(1));
+        let is_here = |other: &Unfinished| other.network == network;
+        let is_alike = |other: &Unfinished| other.class == class;
+        let evicted = if counts.count(is_here) >= most_here {
+            Some((counts.evict(is_here).ok_or(AdmissionRefusal::AddressLimit)?, AdmissionRefusal::AddressLimit))
+        } else if counts.count(is_alike) >= most {
+            Some((counts.evict(is_alike).ok_or(AdmissionRefusal::HandshakeLimit)?, AdmissionRefusal::HandshakeLimit))
+        } else {
+            None
+        };
+        counts.connections += 1;
+        let ticket = counts.next_ticket;
+        counts.next_ticket += 1;
+        counts.unfinished.insert(ticket, Unfinished { network, class, seat, is_silent: true });
+        let connection = ConnectionPermit(Arc::clone(self));
+        Ok(Admitted { connection, handshake: HandshakePermit { budget: Arc::clone(self), ticket, class }, evicted })
+    }
+
+    /// Unfinished handshakes now.
+    pub fn handshakes(&self) -> u32 {
+        lock(&self.counts).count(|_| true)
+    }
+}
+
+impl Counts {
+    /// How many neighbours may come from a network.
+    fn neighbours_at(&self, network: IpAddr) -> u32 {
+        let documented = self.documented.get(&network).copied().unwrap_or(0);
+        // Documents list some hundred nodes.
+        let authenticated = self.authenticated.values().filter(|known| **known == network).count();
+        documented.max(u32::try_from(authenticated).unwrap_or(u32::MAX))
+    }
+
+    /// Some hundred at most: the limits see to that.
+    fn count(&self, which: impl Fn(&Unfinished) -> bool) -> u32 {
+        self.unfinished.values().filter(|other| which(other)).count() as u32
+    }
+
+    /// Takes its place from the oldest of those that have not said anything.
+    fn evict(&mut self, which: impl Fn(&Unfinished) -> bool) -> Option<Seat> {
+        let (&ticket, _) = self.unfinished.iter().find(|(_, other)| other.is_silent && which(other))?;
+        self.unfinished.remove(&ticket).map(|evicted| evicted.seat)
+    }
+}
+
+impl HandshakePermit {
+    /// The peer has sent its first message: from now on nobody else gets this place.
+    pub fn heard(&self) {
+        if let Some(own) = lock(&self.budget.counts).unfinished.get_mut(&self.ticket) {
+            own.is_silent = false;
+        }
+    }
+
+    /// Whether the peer comes from where neighbours come from.
+    pub fn is_of_neighbour(&self) -> bool {
+        self.class == Class::Neighbour
+    }
+}
+
+impl Drop for ConnectionPermit {
+    fn drop(&mut self) {
+        let mut counts = lock(&self.0.counts);
+        counts.connections = counts.connections.saturating_sub(1);
+    }
+}
+
+impl Drop for HandshakePermit {
+    fn drop(&mut self) {
+        lock(&self.budget.counts).unfinished.remove(&self.ticket);
+    }
+}
+
+/// What counts as one source: an IPv4 address, or the /64 of an IPv6 address, of which one host has them all.
+fn network_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+        address => address,
+    }
+}

@@ -1,0 +1,114 @@
+use super::*;
+use crate::io::ConnId;
+
+const NODE: NodeId = [1; 32];
+
+fn budget() -> Arc<HandshakeBudget> {
+    let limits = Limits {
+        connections: 9,
+        handshakes_of_neighbours: 3,
+        handshakes_of_strangers: 4,
+        handshakes_per_address: 2,
+        ..Limits::default()
+    };
+    Arc::new(HandshakeBudget::new(limits))
+}
+
+fn from(text: &str) -> SocketAddr {
+    SocketAddr::new(text.parse().expect("an address"), 1234)
+}
+
+fn seat(index: u32) -> Seat {
+    Seat { shard: 0, conn: ConnId { index, generation: 0 } }
+}
+
+fn admit(budget: &Arc<HandshakeBudget>, text: &str) -> Result<Admitted, AdmissionRefusal> {
+    budget.admit(from(text), seat(0))
+}
+
+/// Admits a peer that sends its first message.
+fn heard(budget: &Arc<HandshakeBudget>, text: &str) -> Admitted {
+    let admitted = admit(budget, text).unwrap_or_else(|refusal| panic!("{text}: {refusal:?}"));
+    admitted.handshake.heard();
+    admitted
+}
+
+#[test]
+fn one_source_cannot_take_everything() {
+    let budget = budget();
+    let kept: Vec<_> = (0..2).map(|_| heard(&budget, "2001:db8::1")).collect();
+    assert_eq!(admit(&budget, "2001:db8::2").err(), Some(AdmissionRefusal::AddressLimit));
+    assert!(admit(&budget, "2001:db8:0:1::2").is_ok());
+    assert!(admit(&budget, "10.0.0.1").is_ok());
+    drop(kept);
+    assert_eq!(budget.handshakes(), 0);
+    assert!(admit(&budget, "2001:db8::2").is_ok());
+}
+
+#[test]
+fn handshakes_and_connections_have_limits_of_their_own() {
+    let budget = budget();
+    let (mut connections, mut handshakes) = (Vec::new(), Vec::new());
+    for host in 0..4 {
+        let Admitted { connection, handshake, .. } = heard(&budget, &format!("10.0.0.{host}"));
+        connections.push(connection);
+        handshakes.push(handshake);
+    }
+    assert_eq!(admit(&budget, "10.0.1.1").err(), Some(AdmissionRefusal::HandshakeLimit));
+    handshakes.clear();
+    for host in 0..5 {
+        connections.push(heard(&budget, &format!("10.0.1.{host}")).connection);
+    }
+    assert_eq!(admit(&budget, "10.0.1.2").err(), Some(AdmissionRefusal::ConnectionLimit));
+}
+
+#[test]
+fn the_newest_takes_the_place_of_the_oldest_that_is_silent() {
+    let budget = budget();
+    let speaks = heard(&budget, "10.0.0.0");
+    let silent: Vec<_> = (1..4).map(|host| budget.admit(from(&format!("10.0.0.{host}")), seat(host)).ok()).collect();
+    let newest = admit(&budget, "10.0.1.1").ok().and_then(|admitted| {
+        let evicted = admitted.evicted;
+        admitted.handshake.heard();
+        Some(admitted).zip(evicted)
+    });
+    let Some((newest, evicted)) = newest else { panic!("nobody made room") };
+    assert_eq!(evicted, (seat(1), AdmissionRefusal::HandshakeLimit));
+    assert_eq!(budget.handshakes(), 4);
+    // Whoever lost its place has nothing to give back.
+    drop(silent);
+    assert_eq!(budget.handshakes(), 2);
+    drop((speaks, newest));
+    assert_eq!(budget.handshakes(), 0);
+}
+
+#[test]
+fn strangers_leave_the_neighbours_budget_alone() {
+    let budget = budget();
+    budget.know([(NODE, from("10.1.0.1").ip()), ([2; 32], from("10.1.0.2").ip()), (NODE, from("2001:db8::1").ip())]);
+    let strangers: Vec<_> = (0..4).map(|host| heard(&budget, &format!("10.0.0.{host}"))).collect();
+    let neighbours = ["10.1.0.1", "10.1.0.2", "2001:db8::9"].map(|address| heard(&budget, address));
+    assert!(neighbours.iter().all(|admitted| admitted.handshake.is_of_neighbour() && admitted.evicted.is_none()));
+    assert!(strangers.iter().all(|admitted| !admitted.handshake.is_of_neighbour()));
+    assert_eq!(admit(&budget, "10.1.0.1").err(), Some(AdmissionRefusal::HandshakeLimit));
+}
+
+#[test]
+fn a_neighbour_is_known_where_it_was_authenticated_as_long_as_documents_list_it() {
+    let budget = budget();
+    budget.know([(NODE, from("10.1.0.1").ip())]);
+    assert!(!heard(&budget, "10.9.0.1").handshake.is_of_neighbour());
+    budget.remember(NODE, from("10.9.0.1"));
+    assert!(heard(&budget, "10.9.0.1").handshake.is_of_neighbour());
+    budget.know([([2; 32], from("10.1.0.2").ip())]);
+    assert!(!heard(&budget, "10.9.0.1").handshake.is_of_neighbour());
+}
+
+#[test]
+fn several_nodes_behind_one_address_have_a_share_each() {
+    let budget = budget();
+    budget.know([(NODE, from("10.1.0.1").ip()), ([2; 32], from("10.1.0.1").ip())]);
+    let kept: Vec<_> = (0..3).map(|_| heard(&budget, "10.1.0.1")).collect();
+    assert_eq!(kept.len(), 3);
+    assert_eq!(admit(&budget, "10.1.0.1").err(), Some(AdmissionRefusal::HandshakeLimit));
+}
