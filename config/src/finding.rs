@@ -14,7 +14,7 @@ pub enum Severity {
     Error,
     /// The file can be used, though probably not as its writer meant it.
     Warning,
-    /// Worth knowing.
+    /// Worth knowing; nothing has to be done.
     Note,
 }
 
@@ -35,7 +35,7 @@ pub struct Finding {
     pub severity: Severity,
     /// Stable name of the kind of finding, for tests and for tools.
     pub code: &'static str,
-    /// The configuration file.
+    /// The file in which it was found.
     pub file: PathBuf,
     /// Line in the file, counted from 1; none where a missing thing has no line.
     pub line: Option<usize>,
@@ -43,8 +43,16 @@ pub struct Finding {
     pub key: String,
     /// What is wrong. Where the reference has a text for it, that text.
     pub problem: String,
-    /// What to do.
+    /// What the operator can do about it.
     pub remedy: String,
+}
+
+impl Finding {
+    /// The line without its severity, for a log that has levels of its own.
+    pub fn text(&self) -> String {
+        let line = self.to_string();
+        line.split_once(": ").map_or(line.clone(), |(_, rest)| rest.into())
+    }
 }
 
 impl fmt::Display for Finding {
@@ -176,11 +184,6 @@ impl Findings {
         remedy: impl Into<String>,
     ) {
         self.add(Severity::Warning, code, place, problem, remedy);
-    }
-
-    /// Whether one of them is an error.
-    pub fn have_errors(&self) -> bool {
-        self.list.iter().any(|finding| finding.severity == Severity::Error)
     }
 
     /// All, in the order of the file; those without a line come first.

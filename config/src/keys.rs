@@ -70,28 +70,40 @@ pub enum KeyError {
         /// " (process 123)", or empty.
         holder: String,
     },
-    /// One half of a pair is missing.
+    /// The private half of a pair is missing, which nothing can make again.
     #[error(
-        "{present} and {missing} must either both exist or not exist; \
-         restore {missing} from a backup, or move {present} away to have a new pair made"
+        "{public} and {private} must either both exist or not exist; restore {private} from a backup{}",
+        if *.is_identity {
+            " (the authorities know this node by it: without it the node must be registered anew)"
+        } else {
+            ", or remove the public file to have a new link key made"
+        }
     )]
-    HalfMissing {
+    PrivateMissing {
         /// The file that is there.
-        present: PathBuf,
+        public: PathBuf,
         /// The file that is not.
-        missing: PathBuf,
+        private: PathBuf,
+        /// Whether it is the key by which the authorities know the node.
+        is_identity: bool,
     },
+    /// Not a file: a folder, a pipe, a device.
+    #[error("{0}: is not a regular file; put the key file there")]
+    NotFile(PathBuf),
     /// A file that is longer than any key.
     #[error("{0}: is too long for a key file; restore it from a backup")]
     TooLong(PathBuf),
     /// A file that holds something else.
     #[error(
         "{path}: {source}; restore it from a backup, or correct the scheme in the configuration file if the key \
-         belongs to another"
+         belongs to another{}",
+        if *.is_public { " (without it the file is made again from the private key)" } else { "" }
     )]
     Pem {
         /// The file.
         path: PathBuf,
+        /// Whether it is the half that can be made again.
+        is_public: bool,
         /// What is wrong with it.
         source: PemError,
     },
@@ -125,12 +137,16 @@ fn io_remedy(error: &io::Error) -> &'static str {
     }
 }
 
-/// Reads the identity pair `identity.{private,public}.pem`, or makes it when neither file exists.
+const IDENTITY: &str = "identity";
+
+/// Reads the identity pair `identity.{private,public}.pem`, or makes it when neither file exists. A public
+/// key that is missing is made again from its private one.
 pub fn identity(dir: &DataDir, scheme: SignatureScheme, random: &mut dyn Random) -> Result<KeyPair, KeyError> {
-    within(|| read_or_create(dir, &PairFiles::new(dir.path(), "identity"), &scheme, random))
+    within(|| read_or_create(dir, &PairFiles::new(dir.path(), IDENTITY), &scheme, random))
 }
 
-/// Reads the link pair `link.{private,public}.pem`, or makes it when neither file exists.
+/// Reads the link pair `link.{private,public}.pem`, or makes it when neither file exists. A public
+/// key that is missing is made again from its private one.
 pub fn link(dir: &DataDir, scheme: KemScheme, random: &mut dyn Random) -> Result<KeyPair, KeyError> {
     within(|| read_or_create(dir, &PairFiles::new(dir.path(), "link"), &scheme, random))
 }
@@ -172,6 +188,7 @@ impl PairScheme for KemScheme {
 
 /// The files of a pair, final and while being made.
 struct PairFiles {
+    is_identity: bool,
     private: PathBuf,
     public: PathBuf,
     private_new: PathBuf,
@@ -181,6 +198,7 @@ struct PairFiles {
 impl PairFiles {
     fn new(dir: &Path, name: &str) -> Self {
         Self {
+            is_identity: name == IDENTITY,
             private: dir.join(format!("{name}.private.pem")),
             public: dir.join(format!("{name}.public.pem")),
             private_new: dir.join(format!("{name}.private.pem.new")),
@@ -196,40 +214,52 @@ fn read_or_create(
     random: &mut dyn Random,
 ) -> Result<KeyPair, KeyError> {
     match (files::exists(&files.private)?, files::exists(&files.public)?) {
-        (true, true) => read(files, scheme),
+        (true, true) => read(dir, files, scheme),
         (false, false) => create(dir, files, scheme, random, files::write_new),
-        (true, false) => {
-            complete(dir, files, scheme)?;
-            read(files, scheme)
-        }
-        (false, true) => Err(KeyError::HalfMissing { present: files.public.clone(), missing: files.private.clone() }),
+        (true, false) => complete(dir, files, scheme),
+        (false, true) => Err(KeyError::PrivateMissing {
+            public: files.public.clone(),
+            private: files.private.clone(),
+            is_identity: files.is_identity,
+        }),
     }
 }
 
-fn read(files: &PairFiles, scheme: &dyn PairScheme) -> Result<KeyPair, KeyError> {
+fn read(dir: &DataDir, files: &PairFiles, scheme: &dyn PairScheme) -> Result<KeyPair, KeyError> {
     let (private, expected) = read_private(files, scheme)?;
-    let public = read_pem(&files.public, &pem::public_key_type(scheme.name()))?;
+    let public = read_pem(&files.public, &pem::public_key_type(scheme.name()), true)?;
     if *public != expected {
         return Err(KeyError::Mismatch { private: files.private.clone(), public: files.public.clone() });
     }
     // What a start that made the pair may have left when it crashed after the last rename.
-    files::remove_if_there(&files.private_new)?;
-    files::remove_if_there(&files.public_new)?;
-    let findings = files::mode_open_to_others(&files.private)?.map(|mode| Finding {
-        severity: Severity::Warning,
-        code: "key-permissions",
-        file: files.private.clone(),
-        line: None,
-        key: String::new(),
-        problem: format!("has mode {mode:04o}: others may read the key"),
-        remedy: format!("run chmod 0600 {}", files.private.display()),
+    if !dir.is_read_only() {
+        files::remove_if_there(&files.private_new)?;
+        files::remove_if_there(&files.public_new)?;
+    }
+    Ok(KeyPair { private, public: expected, created: false, findings: access_findings(&files.private)? })
+}
+
+fn access_findings(private: &Path) -> Result<Vec<Finding>, KeyError> {
+    let access = files::access(private)?;
+    let owner = access.stranger.map(|user| {
+        let remedy = format!("run chown {} {}", rustix::process::geteuid().as_raw(), private.display());
+        warning("key-owner", private, format!("belongs to user {user}, who may read and replace the key"), remedy)
     });
-    Ok(KeyPair { private, public: expected, created: false, findings: findings.into_iter().collect() })
+    let mode = access.open_mode.map(|mode| {
+        let may = if mode & 0o022 == 0 { "read" } else { "read or replace" };
+        let remedy = format!("run chmod 0600 {}", private.display());
+        warning("key-permissions", private, format!("has mode {mode:04o}: others may {may} the key"), remedy)
+    });
+    Ok(owner.into_iter().chain(mode).collect())
+}
+
+fn warning(code: &'static str, file: &Path, problem: String, remedy: String) -> Finding {
+    Finding { severity: Severity::Warning, code, file: file.into(), line: None, key: String::new(), problem, remedy }
 }
 
 /// The private key and the public key that belongs to it.
 fn read_private(files: &PairFiles, scheme: &dyn PairScheme) -> Result<(Zeroizing<Vec<u8>>, Vec<u8>), KeyError> {
-    let private = read_pem(&files.private, &pem::private_key_type(scheme.name()))?;
+    let private = read_pem(&files.private, &pem::private_key_type(scheme.name()), false)?;
     let public = scheme.public_of(&private).map_err(|source| KeyError::BadKey {
         path: files.private.clone(),
         scheme: scheme.name(),
@@ -238,12 +268,18 @@ fn read_private(files: &PairFiles, scheme: &dyn PairScheme) -> Result<(Zeroizing
     Ok((private, public))
 }
 
-fn read_pem(path: &Path, block_type: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+fn read_pem(path: &Path, block_type: &str, is_public: bool) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     let bytes = files::read(path)?;
+    let bad = |source| KeyError::Pem { path: path.into(), is_public, source };
     // Key files are ASCII; anything else has no PEM block either.
-    let text =
-        std::str::from_utf8(&bytes).map_err(|_| KeyError::Pem { path: path.into(), source: PemError::NoBlock })?;
-    pem::decode(text, block_type).map(Zeroizing::new).map_err(|source| KeyError::Pem { path: path.into(), source })
+    let text = std::str::from_utf8(&bytes).map_err(|_| bad(PemError::NoBlock))?;
+    pem::decode(text, block_type).map(Zeroizing::new).map_err(bad)
+}
+
+/// The text of a key file.
+fn encode(path: &Path, block_type: &str, key: &[u8]) -> Result<Zeroizing<String>, KeyError> {
+    let bad = |source| KeyError::Pem { path: path.into(), is_public: false, source };
+    pem::encode(block_type, key).map(Zeroizing::new).map_err(bad)
 }
 
 /// How a new file is written; tests put failures here.
@@ -265,13 +301,8 @@ fn create(
         scheme: scheme.name(),
         source,
     })?;
-    let encode = |path: &Path, block_type: String, bytes: &[u8]| {
-        pem::encode(&block_type, bytes)
-            .map(Zeroizing::new)
-            .map_err(|source| KeyError::Pem { path: path.into(), source })
-    };
-    let private_text = encode(&files.private, pem::private_key_type(scheme.name()), &private)?;
-    let public_text = encode(&files.public, pem::public_key_type(scheme.name()), &public)?;
+    let private_text = encode(&files.private, &pem::private_key_type(scheme.name()), &private)?;
+    let public_text = encode(&files.public, &pem::public_key_type(scheme.name()), &public)?;
     let written = write_new(&files.private_new, private_text.as_bytes())
         .and_then(|()| write_new(&files.public_new, public_text.as_bytes()))
         .and_then(|()| dir.sync())
@@ -287,18 +318,32 @@ fn create(
     Ok(KeyPair { private, public, created: true, findings: Vec::new() })
 }
 
-/// Finishes a pair whose making was cut off between its two renames: the other half still has its temporary name.
-fn complete(dir: &DataDir, files: &PairFiles, scheme: &dyn PairScheme) -> Result<(), KeyError> {
-    let missing = || KeyError::HalfMissing { present: files.private.clone(), missing: files.public.clone() };
-    if !files::exists(&files.public_new)? {
-        return Err(missing());
+/// Makes the public half again from the private one: it was lost, or the making of the pair was cut off between its two
+/// renames and it still has its temporary name.
+fn complete(dir: &DataDir, files: &PairFiles, scheme: &dyn PairScheme) -> Result<KeyPair, KeyError> {
+    let (private, public) = read_private(files, scheme)?;
+    let mut findings = access_findings(&files.private)?;
+    let public_type = pem::public_key_type(scheme.name());
+    let half_done = files::exists(&files.public_new)?
+        && read_pem(&files.public_new, &public_type, true).is_ok_and(|there| *there == public);
+    if !half_done {
+        let done =
+            if dir.is_read_only() { "is missing and follows from" } else { "was missing and is made again from" };
+        let problem = format!("{done} {}", files.private.display());
+        findings.push(warning("public-key-missing", &files.public, problem, String::new()));
     }
-    let (_, expected) = read_private(files, scheme)?;
-    match read_pem(&files.public_new, &pem::public_key_type(scheme.name())) {
-        Ok(public) if *public == expected => {
-            files::rename_new(&files.public_new, &files.public)?;
-            dir.sync()
-        }
-        _ => Err(missing()),
+    if dir.is_read_only() {
+        return Ok(KeyPair { private, public, created: false, findings });
     }
+    if !half_done {
+        files::remove_if_there(&files.public_new)?;
+        let text = encode(&files.public, &public_type, &public)?;
+        files::write_new(&files.public_new, text.as_bytes()).inspect_err(|_| {
+            // Best effort: the first error is the one to tell.
+            let _ = files::remove_if_there(&files.public_new);
+        })?;
+    }
+    files::rename_new(&files.public_new, &files.public)?;
+    dir.sync()?;
+    Ok(KeyPair { private, public, created: false, findings })
 }

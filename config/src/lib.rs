@@ -17,6 +17,19 @@
 //! | [`names`] | node identifiers and service endpoints |
 //! | [`keys`] | DataDir, its lock, identity and link key files |
 //! | [`manual`] | `docs/reference/config.md` from the declarations |
+//!
+//! A file with two mistakes gives findings for both:
+//!
+//! ```
+//! use config::{Strictness, server};
+//!
+//! let text = "[Server]\nIdentifer = \"mix1\"\nDataDir = \"relative\"\n".to_owned();
+//! let sources = server::Sources { path: "katzenpost.toml".into(), text, ..Default::default() };
+//! let findings = server::parse(&sources, Strictness::Strict).expect_err("it cannot be used");
+//! let keys: Vec<_> = findings.iter().map(|finding| finding.key.as_str()).collect();
+//! assert!(keys.contains(&"Server.Identifer") && keys.contains(&"Server.DataDir"), "{findings:?}");
+//! assert!(findings.iter().all(|finding| !finding.remedy.is_empty()));
+//! ```
 #![forbid(unsafe_code)]
 
 pub mod address;
@@ -34,5 +47,5 @@ pub mod server;
 
 pub use finding::{Finding, Severity};
 pub use own::OwnConfig;
-pub use reader::Strictness;
+pub use reader::{Strictness, line_of};
 pub use server::{Loaded, ServerConfig};

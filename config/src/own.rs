@@ -34,7 +34,7 @@ section! {
         batch_wait_us: i64 = ("batch_wait_us", "50 us", "");
         /// Packets that a shard can hold, 256 to 4194304; when they run out, random delayed packets are dropped. Memory is taken when so many packets are held for the first time.
         slots: i64 = ("slots", "enough for the line rate with delays of 5.5 s, at most a quarter of the memory (see Memory)", "");
-        /// The data plane is a unit of its own with its own user; otherwise the control plane spawns it.
+        /// The data plane is a unit of its own, `katzensprung dataplane --socket DataDir/dataplane.sock`, of the same user; otherwise the control plane spawns it.
         run_as_two_units: bool = ("run_as_two_units", "false", "");
     }
 
@@ -45,7 +45,7 @@ section! {
     }
 }
 
-/// Our own knobs.
+/// What `katzensprung.toml` says, with defaults where it says nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OwnConfig {
     /// The process that forwards packets.

@@ -6,11 +6,13 @@
 
 mod duplicate;
 mod field;
+mod line;
 mod suggest;
 #[cfg(test)]
 mod tests;
 
 pub use field::{Field, Value};
+pub use line::{line_in, line_of};
 
 use crate::finding::{Findings, Place, Severity};
 use toml::Spanned;

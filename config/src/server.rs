@@ -38,7 +38,7 @@ pub struct ServerConfig {
     pub pki_signature_scheme: SignatureScheme,
     /// Sizes of the network's packets, checked.
     pub geometry: sphinx::Geometry,
-    /// Addresses.
+    /// Addresses to advertise, to listen on and to serve metrics at.
     pub network: Network,
     /// Absolute path of the folder of keys and state.
     pub data_dir: PathBuf,
@@ -52,7 +52,7 @@ pub struct ServerConfig {
     pub authorities: Vec<Authority>,
     /// Timeouts, queues and switches.
     pub debug: Debug,
-    /// Our own knobs.
+    /// What `katzensprung.toml` beside the file says.
     pub own: OwnConfig,
 }
 
@@ -71,10 +71,5 @@ impl ServerConfig {
     pub fn shards(&self, processors: NonZeroUsize) -> NonZeroUsize {
         let workers = self.debug.num_sphinx_workers.unwrap_or(processors);
         self.own.dataplane.shards.unwrap_or_else(|| processors.min(workers))
-    }
-
-    /// Signatures that a document needs: more than half of the authorities.
-    pub fn trust_threshold(&self) -> usize {
-        self.authorities.len() / 2 + 1
     }
 }

@@ -9,12 +9,16 @@
 //! | [`directory`] | publishing and fetching: carries out what `pki::publish` decides |
 //! | [`management`] | the management socket |
 //! | [`metrics`] | the Prometheus endpoint |
+//! | [`health`] | what is known of the data plane's health |
+//! | [`selfcheck`] | how many packets a second this host unwraps |
 //! | [`logging`] | the log file |
 #![forbid(unsafe_code)]
 
 pub mod directory;
+pub mod health;
 pub mod keys;
 pub mod logging;
 pub mod management;
 pub mod metrics;
 pub mod node;
+pub mod selfcheck;

@@ -5,9 +5,8 @@
 //!
 //! | module | what lives there |
 //! |---|---|
-//! | [`time`] | monotonic time as a number |
+//! | [`time`] | the time of shards: that of the links they drive |
 //! | [`io`] | the trait between shard and driver; the simulated network |
-//! | [`process`] | the data plane as a process: attaching, threads, the guard over them |
 //! | [`shard`] | the round: what one core does, in which order and how much of it at once |
 //! | [`shared`] | what shards share: documents, keys, queues between them |
 //! | [`link`] | links to other nodes: handshakes, frames in, queues and frames out |
@@ -24,7 +23,7 @@
 //! counters, its event ring and its place for tags in flight. It publishes documents and keys through the `Shared`.
 //! Each core then does nothing but this, where `io` is its implementation of [`io::Io`]:
 //!
-//! ```ignore
+//! ```text
 //! loop {
 //!     match shard.poll(&mut io) {
 //!         Next::Busy => {}                                  // let the reactor run, without waiting

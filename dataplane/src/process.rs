@@ -3,24 +3,31 @@
 //!
 //! The attach thread is an ordinary, unpinned thread. It decodes what the control plane publishes, hands it to the
 //! shards, hands everything back to the next control plane, and wakes a shard that stands still although it has not
-//! parked (the executor's hang, see [`crate::io::glommio`]).
+//! parked (the executor's hang, see [`crate::io::glommio`]). `attach` has its end of the control channel.
 
+mod announce;
+mod attach;
 mod fills;
 mod guard;
 mod held;
+mod signals;
+
+pub use signals::Signals;
 
 use crate::io::glommio::{self, ExecutorOptions, Fabric};
 use crate::shard::{Instruments, Shard};
 use crate::shared::{EpochKey, Facts, FactsError, KeyRing, Shared};
+use announce::{Announcements, KeysToAnnounce};
+use attach::Process;
 use crypto_simd::random::{OsRandom, Random};
 use fills::Fills;
 use guard::Guard;
 use held::Held;
 use interplane::DropReason;
-use interplane::channel::{Channel, ChannelError, ChannelListener, Received, Trusted};
+use interplane::channel::{ChannelError, ChannelListener, Trusted};
 use interplane::counter::{Counter, Counters};
 use interplane::memory::MemoryError;
-use interplane::message::{Descriptor, ToControl, ToData, VERSION};
+use interplane::message::Descriptor;
 use interplane::poison::InFlight;
 use interplane::replay::ReplaySet;
 use interplane::ring::EventRings;
@@ -28,10 +35,9 @@ use interplane::secret::Secrets;
 use interplane::setup::Setup;
 use interplane::snapshot::Snapshot;
 use pki::Epoch;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use secret_memory::within;
 use sphinx::MixKey;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -72,11 +78,11 @@ pub enum ProcessError {
     Os(#[from] std::io::Error),
 }
 
-/// Runs until a control plane says stop.
-pub fn run(socket: &Path) -> Result<(), ProcessError> {
+/// Runs until a control plane or SIGTERM says stop.
+pub fn run(socket: &Path, signals: Signals) -> Result<(), ProcessError> {
     glommio::register_membarrier();
     let listener = ChannelListener::bind(socket, Trusted::default())?;
-    let mut process = Process { listener, control: None, work: None };
+    let mut process = Process::new(listener, signals);
     loop {
         if process.round()? {
             // The next data plane would find and replace it; a clean folder is kinder to the operator.
@@ -84,12 +90,6 @@ pub fn run(socket: &Path) -> Result<(), ProcessError> {
             return Ok(());
         }
     }
-}
-
-struct Process {
-    listener: ChannelListener,
-    control: Option<Channel>,
-    work: Option<Work>,
 }
 
 /// What runs once a control plane has attached.
@@ -105,135 +105,7 @@ struct Work {
     keys: KeyRing,
     held: Held,
     serial: u64,
-    announced_serial: u64,
-    announced_keys: Option<(u64, Vec<Epoch>, bool)>,
-}
-
-impl Process {
-    /// Waits for one thing to happen and reacts; true when the process is to end.
-    fn round(&mut self) -> Result<bool, ProcessError> {
-        let pause = self.work.as_mut().map_or(Duration::from_secs(1), Work::look_after);
-        let (knocks, speaks) = self.wait(pause)?;
-        if let Some(work) = &mut self.work {
-            work.announce(self.control.as_ref());
-        }
-        if knocks {
-            // A newer control plane replaces one that may hang; strangers are refused.
-            if let Ok(channel) = self.listener.accept() {
-                self.control = Some(channel);
-            }
-        } else if speaks {
-            return self.listen();
-        }
-        Ok(false)
-    }
-
-    fn wait(&self, pause: Duration) -> Result<(bool, bool), ProcessError> {
-        let mut fds = vec![PollFd::new(&self.listener, PollFlags::IN)];
-        if let Some(control) = &self.control {
-            fds.push(PollFd::new(control, PollFlags::IN));
-        }
-        let limit = Timespec { tv_sec: pause.as_secs() as i64, tv_nsec: i64::from(pause.subsec_nanos()) };
-        match poll(&mut fds, Some(&limit)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(errno) => return Err(std::io::Error::from(errno).into()),
-        }
-        let ready = |at: usize| fds.get(at).is_some_and(|fd| !fd.revents().is_empty());
-        Ok((ready(0), ready(1)))
-    }
-
-    fn listen(&mut self) -> Result<bool, ProcessError> {
-        let Some(control) = &self.control else { return Ok(false) };
-        let received = match control.try_recv::<ToData>() {
-            Ok(Some(received)) => received,
-            Ok(None) => return Ok(false),
-            Err(_) => {
-                // The control plane ended or speaks nonsense; the next one will connect.
-                self.control = None;
-                return Ok(false);
-            }
-        };
-        let answer = match self.obey(received) {
-            Ok(Obeyed::Answer(answer, attachments)) => Some((answer, attachments)),
-            Ok(Obeyed::Later) => None,
-            Ok(Obeyed::Stop) => return Ok(self.stop()),
-            Err(error) => Some((ToControl::Failed { reason: error.to_string() }, Vec::new())),
-        };
-        if let (Some((answer, attachments)), Some(control)) = (answer, &self.control) {
-            let borrowed: Vec<_> = attachments.iter().map(|(what, fd)| (what.clone(), fd.as_fd())).collect();
-            if control.send(&answer, &borrowed).is_err() {
-                self.control = None;
-            }
-        }
-        Ok(false)
-    }
-
-    fn obey(&mut self, mut received: Received<ToData>) -> Result<Obeyed, ProcessError> {
-        match received.message {
-            ToData::Hello { .. } => self.state(),
-            ToData::Stop => Ok(Obeyed::Stop),
-            ToData::Attach { ref setup, ref refused } => {
-                if self.work.is_some() {
-                    return Err(ProcessError::Order("a control plane has attached already"));
-                }
-                let (setup, refused) = (setup.as_ref().clone(), refused.clone());
-                self.work = Some(Work::start(setup, refused, received.attachments)?);
-                Ok(Obeyed::Answer(ToControl::Attached, Vec::new()))
-            }
-            ToData::Publish { serial } => {
-                let (what, fd) = received
-                    .take(|what| matches!(what, Descriptor::Snapshot { .. }))
-                    .ok_or(ProcessError::Order("no snapshot came with Publish"))?;
-                self.work()?.publish(serial, what, fd)?;
-                Ok(Obeyed::Later)
-            }
-            ToData::Keys { epochs } => {
-                self.work()?.load_keys(epochs, received.attachments)?;
-                Ok(Obeyed::Later)
-            }
-            ToData::Remember => {
-                let (what, fd) = received
-                    .take(|what| matches!(what, Descriptor::Remembered))
-                    .ok_or(ProcessError::Order("nothing came with Remember"))?;
-                self.work()?.held.replace(what, fd);
-                Ok(Obeyed::Answer(ToControl::Remembered, Vec::new()))
-            }
-        }
-    }
-
-    fn work(&mut self) -> Result<&mut Work, ProcessError> {
-        self.work.as_mut().ok_or(ProcessError::Order("no control plane has attached yet"))
-    }
-
-    fn state(&self) -> Result<Obeyed, ProcessError> {
-        let (setup, serial, epochs, attachments) = match &self.work {
-            None => (None, 0, Vec::new(), Vec::new()),
-            Some(work) => {
-                let epochs = work.keys.mix_keys.iter().map(|key| key.epoch).collect();
-                (Some(Box::new(work.setup.clone())), work.serial, epochs, work.held.copies()?)
-            }
-        };
-        Ok(Obeyed::Answer(ToControl::State { version: VERSION, setup, serial, epochs }, attachments))
-    }
-
-    /// Takes no more connections, lets held packets leave, ends the shards, tells the last account.
-    fn stop(&mut self) -> bool {
-        if let Some(work) = self.work.take() {
-            let account = work.finish();
-            if let Some(control) = &self.control {
-                // A control plane that is gone does not need the account.
-                let _unheard = control.send(&ToControl::Stopped { account }, &[]);
-            }
-        }
-        true
-    }
-}
-
-enum Obeyed {
-    Answer(ToControl, Vec<(Descriptor, OwnedFd)>),
-    /// Answered once all shards go by it.
-    Later,
-    Stop,
+    announcements: Announcements,
 }
 
 impl Work {
@@ -300,14 +172,12 @@ impl Work {
             keys: KeyRing::default(),
             held,
             serial: 0,
-            announced_serial: 0,
-            announced_keys: None,
+            announcements: Announcements::default(),
         })
     }
 
     /// Wakes shards that stand still, tells of replay sets that fill; gives how long the attach thread may sleep.
     fn look_after(&mut self) -> Duration {
-        let waiting = self.serial > self.announced_serial || self.announced_keys.is_some();
         let refused = self.counters.total(Counter::dropped(DropReason::ReplaySetFull));
         let now = Instant::now();
         if self.fills.is_due(now)
@@ -320,7 +190,7 @@ impl Work {
             self.guard.tell(&event);
         }
         let pause = self.guard.look(&self.shared, &self.counters, &self.fabric);
-        if waiting { pause.min(Duration::from_millis(2)) } else { pause }
+        if self.announcements.are_due() { pause.min(Duration::from_millis(2)) } else { pause }
     }
 
     fn publish(&mut self, serial: u64, what: Descriptor, fd: OwnedFd) -> Result<(), ProcessError> {
@@ -328,6 +198,7 @@ impl Work {
         self.shared.publish_directory(snapshot);
         self.held.replace(what, fd);
         self.serial = serial;
+        self.announcements.documents = Some(serial);
         self.wake_all();
         Ok(())
     }
@@ -357,28 +228,9 @@ impl Work {
         let number = self.shared.publish_keys(self.keys.clone());
         self.held.take_keys(&epochs, &mut incoming);
         let locked = secrets.is_locked() && secret_memory::protection().locked;
-        self.announced_keys = Some((number, epochs, locked));
+        self.announcements.keys = Some(KeysToAnnounce { number, epochs, locked });
         self.wake_all();
         Ok(())
-    }
-
-    /// Tells the control plane what all shards have taken over.
-    fn announce(&mut self, control: Option<&Channel>) {
-        let applied = self.shared.applied();
-        let mut messages = Vec::new();
-        if self.serial > self.announced_serial && applied.serial >= self.serial {
-            self.announced_serial = self.serial;
-            messages.push(ToControl::Applied { serial: self.serial });
-        }
-        if let Some((_, epochs, locked)) = self.announced_keys.take_if(|(number, ..)| applied.keys >= *number) {
-            messages.push(ToControl::KeysLoaded { epochs, locked });
-        }
-        for message in messages {
-            if let Some(control) = control {
-                // The next control plane asks for the state anyway.
-                let _unheard = control.try_send(&message, &[]);
-            }
-        }
     }
 
     fn wake_all(&self) {

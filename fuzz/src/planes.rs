@@ -6,7 +6,7 @@ use interplane::channel::Channel;
 use interplane::counter::Counters;
 use interplane::event::{Detail, Event, Peer};
 use interplane::memory::{self, SharedMemory};
-use interplane::message::{Descriptor, Listener, ToControl, ToData, Transport, VERSION};
+use interplane::message::{Descriptor, Listener, Order, ToControl, ToData, Transport, VERSION};
 use interplane::poison::InFlight;
 use interplane::replay::ReplaySet;
 use interplane::ring::EventRings;
@@ -73,6 +73,7 @@ fn messages_to_data() -> Vec<Vec<u8>> {
         encoded(&[Descriptor::Snapshot { serial: 3 }], &ToData::Publish { serial: 3 }),
         encoded(&sets, &keys),
         encoded(&[Descriptor::Remembered], &ToData::Remember),
+        encoded(&[], &ToData::Ping { number: 7 }),
         encoded(&[], &ToData::Stop),
     ]
 }
@@ -86,7 +87,9 @@ fn messages_to_control() -> Vec<Vec<u8>> {
         encoded(&[], &ToControl::Attached),
         encoded(&[], &ToControl::Applied { serial: 3 }),
         encoded(&[], &ToControl::KeysLoaded { epochs, locked: true }),
-        encoded(&[], &ToControl::Failed { reason: "no".into() }),
+        encoded(&[], &ToControl::Failed { order: Order::Keys, reason: "no".into() }),
+        encoded(&[], &ToControl::Pong { number: 7 }),
+        encoded(&[], &ToControl::Ending),
         encoded(&[], &ToControl::Stopped { account: Default::default() }),
     ]
 }

@@ -126,7 +126,7 @@ fn load(text: &str, own: Option<&str>) -> Verdict {
             assert!(loaded.findings.iter().all(|finding| finding.severity != Severity::Error), "an error was passed");
             assert_eq!(loaded.config.geometry.validate(), Ok(()));
             let four = std::num::NonZeroUsize::new(4).expect("not zero");
-            assert!(loaded.config.shards(four).get() >= 1 && loaded.config.trust_threshold() >= 1);
+            assert!(loaded.config.shards(four).get() >= 1);
         }
         Err(findings) => {
             assert!(findings.iter().any(|finding| finding.severity == Severity::Error), "refused without an error");

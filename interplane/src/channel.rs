@@ -5,6 +5,8 @@
 mod tests;
 
 use crate::message::Descriptor;
+use crate::socket_path::SocketPath;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FileType, Mode};
 use rustix::io::{Errno, IoSlice, IoSliceMut, retry_on_intr};
@@ -16,6 +18,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::mem::MaybeUninit;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// The socket's name in `DataDir`.
 pub const SOCKET_NAME: &str = "dataplane.sock";
@@ -93,7 +96,8 @@ pub struct ChannelListener {
 impl ChannelListener {
     /// Listens at `path`, in place of a data plane that ended.
     pub fn bind(path: &Path, trusted: Trusted) -> Result<Self, ChannelError> {
-        let address = address(path)?;
+        let short = short(path)?;
+        let address = address(&short)?;
         match connect(&address) {
             Ok(_) => return Err(ChannelError::AlreadyListening),
             Err(ChannelError::NobodyListens) => {
@@ -155,7 +159,7 @@ impl<M> Received<M> {
 impl Channel {
     /// Connects to the data plane that listens at `path`.
     pub fn connect(path: &Path, trusted: Trusted) -> Result<Self, ChannelError> {
-        let socket = connect(&address(path)?)?;
+        let socket = connect(&address(&short(path)?)?)?;
         trusted.check(&socket)?;
         Ok(Self { socket })
     }
@@ -229,6 +233,25 @@ impl Channel {
         }
     }
 
+    /// Waits for a message no longer than `limit`: `None` if none has come by then.
+    pub fn recv_within<M: DeserializeOwned>(&self, limit: Duration) -> Result<Option<Received<M>>, ChannelError> {
+        let deadline = Instant::now() + limit;
+        loop {
+            if let Some(received) = self.try_recv()? {
+                return Ok(Some(received));
+            }
+            let rest = deadline.saturating_duration_since(Instant::now());
+            if rest.is_zero() {
+                return Ok(None);
+            }
+            let rest = Timespec::try_from(rest).unwrap_or(Timespec { tv_sec: i64::MAX, tv_nsec: 0 });
+            match poll(&mut [PollFd::new(self, PollFlags::IN)], Some(&rest)) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(errno) => return Err(os("wait for a control message")(errno)),
+            }
+        }
+    }
+
     fn recv_with<M: DeserializeOwned>(&self, flags: RecvFlags) -> Result<Received<M>, ChannelError> {
         let mut bytes = vec![0; MESSAGE_BYTES_MAX];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
@@ -256,6 +279,13 @@ impl Channel {
         decode(bytes.get(..received.bytes).unwrap_or_default(), fds)
     }
 
+    /// Whether the other end is closed.
+    pub fn is_closed(&self) -> bool {
+        let mut fds = [PollFd::new(self, PollFlags::empty())];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        retry_on_intr(|| poll(&mut fds, Some(&now))).is_err() || !fds[0].revents().is_empty()
+    }
+
     /// The user of the process at the other end, for the log.
     pub fn peer_uid(&self) -> Option<u32> {
         rustix::net::sockopt::socket_peercred(&self.socket).ok().map(|credentials| credentials.uid.as_raw())
@@ -279,8 +309,13 @@ fn decode<M: DeserializeOwned>(bytes: &[u8], fds: Vec<OwnedFd>) -> Result<Receiv
     }
 }
 
-fn address(path: &Path) -> Result<SocketAddrUnix, ChannelError> {
-    SocketAddrUnix::new(path).map_err(os("the control socket's path"))
+fn short(path: &Path) -> Result<SocketPath, ChannelError> {
+    let what = "the control socket's path";
+    SocketPath::of(path).map_err(|error| os(what)(Errno::from_io_error(&error).unwrap_or(Errno::NAMETOOLONG)))
+}
+
+fn address(path: &SocketPath) -> Result<SocketAddrUnix, ChannelError> {
+    SocketAddrUnix::new(path.as_path()).map_err(os("the control socket's path"))
 }
 
 fn socket() -> Result<OwnedFd, ChannelError> {

@@ -37,7 +37,7 @@ const HEADER_WORDS: usize = 16;
 /// Words of a row: whole pairs of cache lines, so that neighbours never share one.
 const ROW_WORDS: usize = CELLS.next_multiple_of(16);
 
-/// All rows.
+/// The rows of all shards, in shared memory.
 #[derive(Clone, Debug)]
 pub struct Counters {
     memory: Arc<SharedMemory>,
@@ -156,14 +156,7 @@ impl ShardCounters {
         self.add(counter, 1);
     }
 
-    /// Takes from a gauge; it stops at zero.
-    #[inline]
-    pub fn subtract(&self, gauge: Counter, amount: u64) {
-        let cell = self.cell(gauge);
-        cell.store(cell.load(Ordering::Relaxed).saturating_sub(amount), Ordering::Relaxed);
-    }
-
-    /// Sets a gauge.
+    /// Sets a gauge of this shard.
     #[inline]
     pub fn set(&self, gauge: Counter, value: u64) {
         self.cell(gauge).store(value, Ordering::Relaxed);

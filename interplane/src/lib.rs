@@ -12,16 +12,19 @@
 //! | [`secret`] | private keys in locked memory and in a memfd of their own |
 //! | [`message`] | the control messages and what their descriptors mean |
 //! | [`channel`] | the socket on which messages and descriptors travel |
+//! | [`peer`] | the process at the other end of it |
 //! | [`event`], [`ring`] | what the data plane tells the log, and the rings that carry it |
 //! | [`replay`] | which packets were seen with a mix key |
 //! | [`poison`] | which packets were in flight when a data plane crashed |
 //! | [`memory`] | memfds: making, sealing, checking, mapping |
+//! | [`socket_path`] | paths of sockets in folders with long names |
 
 pub mod channel;
 pub mod counter;
 pub mod event;
 pub mod memory;
 pub mod message;
+pub mod peer;
 pub mod poison;
 pub mod reason;
 pub mod replay;
@@ -29,8 +32,10 @@ pub mod ring;
 pub mod secret;
 pub mod setup;
 pub mod snapshot;
+pub mod socket_path;
 
 pub use counter::{Counter, Counters, Histogram, ShardCounters};
 pub use reason::DropReason;
 pub use replay::{Insert, ReplaySet};
 pub use setup::Setup;
+pub use socket_path::SocketPath;

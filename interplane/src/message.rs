@@ -1,5 +1,6 @@
 //! The control messages. The data plane listens; a control plane connects, says `Hello` and gets the `State`: what
-//! the data plane was given by the last one. Descriptors travel beside a message, each with its meaning.
+//! the data plane was given by the last one. Only from then on does the data plane obey it, and no longer the one before.
+//! Descriptors travel beside a message, each with its meaning.
 
 use crate::counter::Account;
 use crate::setup::Setup;
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
 /// Version of messages and of all layouts in shared memory; planes of different versions do not work together.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Most tags that are refused as poison.
 pub const REFUSED_TAGS_MAX: usize = 2048;
 
@@ -57,6 +58,34 @@ pub enum Transport {
     Quic,
 }
 
+/// What a control plane can be refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Order {
+    /// [`ToData::Attach`].
+    Attach,
+    /// [`ToData::Publish`].
+    Publish,
+    /// [`ToData::Keys`].
+    Keys,
+    /// [`ToData::Remember`].
+    Remember,
+    /// Any other message.
+    Other,
+}
+
+impl ToData {
+    /// As what the message is refused.
+    pub fn order(&self) -> Order {
+        match self {
+            Self::Attach { .. } => Order::Attach,
+            Self::Publish { .. } => Order::Publish,
+            Self::Keys { .. } => Order::Keys,
+            Self::Remember => Order::Remember,
+            Self::Hello { .. } | Self::Ping { .. } | Self::Stop => Order::Other,
+        }
+    }
+}
+
 /// From the control plane to the data plane.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToData {
@@ -86,6 +115,11 @@ pub enum ToData {
     },
     /// Keep this [`Descriptor::Remembered`] for the next control plane, instead of the last one.
     Remember,
+    /// Are you there? Answered at once by [`ToControl::Pong`].
+    Ping {
+        /// Comes back.
+        number: u64,
+    },
     /// Finish: close the listeners, send what is due, end.
     Stop,
 }
@@ -120,11 +154,20 @@ pub enum ToControl {
     },
     /// The descriptor is kept.
     Remembered,
-    /// The last message was refused; everything is as before.
+    /// The answer to [`ToData::Ping`].
+    Pong {
+        /// That of the question.
+        number: u64,
+    },
+    /// A message was refused; everything is as before.
     Failed {
+        /// Which.
+        order: Order,
         /// Why, for the log.
         reason: String,
     },
+    /// A signal has told the data plane to end: it takes no more connections and lets packets leave.
+    Ending,
     /// The data plane ends.
     Stopped {
         /// Where every packet went.

@@ -124,8 +124,9 @@ impl Secrets {
     }
 }
 
-/// A memfd with secrets. Dropping it wipes the content for every holder of the descriptor: right once other secrets
-/// have taken its place. A control plane that ends while the data plane lives on calls [`SecretFile::keep`].
+/// A memfd with secrets. Dropping one that was made here wipes the content for every holder of the descriptor: right once
+/// other secrets have taken its place. One that was handed back belongs to a living data plane, and is wiped only after
+/// [`SecretFile::wipe_when_dropped`]. A control plane that ends while the data plane lives on calls [`SecretFile::keep`].
 #[derive(Debug)]
 pub struct SecretFile {
     memory: SharedMemory,
@@ -135,10 +136,17 @@ pub struct SecretFile {
 }
 
 impl SecretFile {
-    /// Takes over a memfd that was handed back, so that it will be wiped in the end.
+    /// Takes over a memfd that was handed back.
     pub fn adopt(fd: OwnedFd) -> Result<Self, MemoryError> {
         let memory = SharedMemory::attach(&fd, NAME)?;
-        Ok(Self { locked: memory.lock(), memory, fd, wipe: true })
+        Ok(Self { locked: memory.lock(), memory, fd, wipe: false })
+    }
+
+    /// Nobody needs the content any more once this is gone.
+    #[must_use]
+    pub fn wipe_when_dropped(mut self) -> Self {
+        self.wipe = true;
+        self
     }
 
     /// Whether the kernel keeps it out of swap. Worth a warning if not.

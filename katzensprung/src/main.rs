@@ -1,10 +1,13 @@
-//! `katzensprung <subcommand>`, the only binary; called as `server` it is the reference's server.
+//! `katzensprung <subcommand>`, the only binary; called as `server`, or with an option of `server` first, it is the
+//! reference's server.
 //!
 //! Exit status: 0 when what was asked for is done, 1 for any error; `bench node` has one more, see its help.
 #![forbid(unsafe_code)]
 
 mod commands;
+mod host;
 
+use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -22,7 +25,7 @@ enum Command {
     /// Runs a node with the reference's configuration file
     #[command(version = commands::version(), disable_version_flag = true)]
     Server(commands::server::Arguments),
-    /// Makes a key pair, or those of a node that are missing
+    /// Makes a key pair (`server -g` makes those of a node that are missing)
     Keygen(commands::keygen::Arguments),
     /// Prints the Sphinx geometry of a scheme and payload
     Geometry(commands::geometry::Arguments),
@@ -41,39 +44,64 @@ static ALLOCATOR: secret_memory::SecretAllocator = secret_memory::SecretAllocato
 
 fn main() -> ExitCode {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    let arguments = match Arguments::try_parse_from(by_program_name(std::env::args_os().collect())) {
+    // Before anything needs a kernel, which has no way to say that the level is wrong.
+    let level = crypto_simd::cpu::level().map_err(|error| error.to_string());
+    let arguments = match Arguments::try_parse_from(with_subcommand(std::env::args_os().collect())) {
         Ok(arguments) => arguments,
         Err(error) => {
+            if let (ErrorKind::DisplayVersion, Err(message)) = (error.kind(), level) {
+                return failed(&message);
+            }
             // Help and version count as errors to the parser; a closed pipe is nothing to report.
             let _closed = error.print();
             return if error.use_stderr() { ExitCode::from(1) } else { ExitCode::SUCCESS };
         }
     };
-    // Before anything needs a kernel, which has no way to say that the level is wrong.
-    let level = crypto_simd::cpu::level().map_err(|error| error.to_string());
     let done = |()| ExitCode::SUCCESS;
     let outcome = level.and_then(|_| match arguments.command {
-        Command::Server(arguments) => commands::server::run(&arguments).map(done),
+        Command::Server(arguments) => {
+            end_at_panic();
+            commands::server::run(&arguments).map(done)
+        }
         Command::Keygen(arguments) => commands::keygen::run(&arguments).map(done),
         Command::Geometry(arguments) => commands::geometry::run(&arguments).map(done),
         Command::Fetch(arguments) => commands::fetch::run(&arguments).map(done),
         Command::Bench(arguments) => commands::bench::run(&arguments),
-        Command::Dataplane(arguments) => commands::dataplane::run(&arguments).map(done),
+        Command::Dataplane(arguments) => {
+            end_at_panic();
+            commands::dataplane::run(&arguments).map(done)
+        }
     });
     match outcome {
         Ok(status) => status,
-        Err(message) => {
-            eprintln!("ERROR\n\n  {message}\n\n  Try --help for usage.");
-            ExitCode::from(1)
-        }
+        Err(message) => failed(&message),
     }
 }
 
-/// The arguments with the subcommand that the program's name stands for.
-fn by_program_name(mut arguments: Vec<OsString>) -> Vec<OsString> {
+/// A plane without one of its threads or tasks looks alive and is not: a panic ends the whole process, however it was
+/// built. The other plane, or whatever looks after the node, then does what is to be done.
+fn end_at_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        std::process::abort();
+    }));
+}
+
+/// Mistakes in the arguments are the parser's to tell, with the usage; this is about everything else.
+fn failed(message: &str) -> ExitCode {
+    eprintln!("ERROR\n\n  {message}");
+    ExitCode::from(1)
+}
+
+/// The arguments with the subcommand that the program's name stands for, or that options of `server` at the beginning
+/// ask for: unit files call the program by many names.
+fn with_subcommand(mut arguments: Vec<OsString>) -> Vec<OsString> {
     let program = arguments.first().map(std::path::PathBuf::from);
-    let name = program.as_deref().and_then(|path| path.file_stem()).map(|name| name.to_owned());
-    if name.as_deref() == Some("server".as_ref()) {
+    let is_server = program.as_deref().and_then(|path| path.file_stem()).is_some_and(|name| name == "server");
+    let first = arguments.get(1).map(|argument| argument.to_string_lossy().into_owned()).unwrap_or_default();
+    let is_own_option = ["-h", "--help", "-V", "--version"].contains(&first.as_str());
+    if is_server || (first.starts_with('-') && !is_own_option) {
         arguments.insert(1, "server".into());
     }
     arguments

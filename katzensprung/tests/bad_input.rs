@@ -60,18 +60,10 @@ fn key_files() {
     let damages: &[(Damage, &[&str])] = &[
         (
             |folder| fs::remove_file(folder.data("identity.private.pem")).unwrap(),
-            &["identity.public.pem", "identity.private.pem", "must either both exist or not exist", "restore"],
-        ),
-        (
-            |folder| fs::remove_file(folder.data("identity.public.pem")).unwrap(),
-            &["identity.public.pem", "identity.private.pem", "must either both exist or not exist", "restore"],
+            &["identity.private.pem", "must either both exist or not exist", "restore", "registered anew"],
         ),
         (
             |folder| fs::remove_file(folder.data("link.private.pem")).unwrap(),
-            &["link.public.pem", "link.private.pem", "must either both exist or not exist", "restore"],
-        ),
-        (
-            |folder| fs::remove_file(folder.data("link.public.pem")).unwrap(),
             &["link.public.pem", "link.private.pem", "must either both exist or not exist", "restore"],
         ),
         (|folder| fs::write(folder.data("link.private.pem"), "").unwrap(), &["link.private.pem", "restore it"]),
@@ -109,7 +101,16 @@ fn key_files() {
                 fs::remove_file(folder.data("link.public.pem")).unwrap();
                 fs::create_dir(folder.data("link.public.pem")).unwrap();
             },
-            &["link.public.pem", "cannot be read"],
+            &["link.public.pem", "is not a regular file"],
+        ),
+        (
+            |folder| {
+                fs::remove_file(folder.data("identity.private.pem")).unwrap();
+                let mode = rustix::fs::Mode::from_raw_mode(0o600);
+                let pipe = rustix::fs::FileType::Fifo;
+                rustix::fs::mknodat(rustix::fs::CWD, folder.data("identity.private.pem"), pipe, mode, 0).unwrap();
+            },
+            &["identity.private.pem", "is not a regular file"],
         ),
         (
             |folder| {
@@ -117,7 +118,7 @@ fn key_files() {
                 fs::remove_file(folder.data("link.public.pem")).unwrap();
                 symlink("nowhere", folder.data("link.private.pem")).unwrap();
             },
-            &["link.private.pem", "link.public.pem", "restore"],
+            &["link.private.pem", "cannot be opened"],
         ),
     ];
     for (damage, parts) in damages {
@@ -235,19 +236,41 @@ fn arguments() {
     folder.serve(&["more"]).refused(&["unexpected argument", "more"]);
     run(["server", "-f", "/nonexistent/x.toml"]).refused(&["/nonexistent/x.toml", "cannot be read", "check the path"]);
     run(["frobnicate"]).refused(&["unrecognized subcommand", "frobnicate"]);
+    // Only mistakes in the arguments are answered with the usage.
+    let outcome = run(["server", "-f", "/nonexistent/x.toml"]);
+    assert!(!outcome.stderr.contains("--help") && !outcome.stderr.contains("Usage"), "{outcome:?}");
     let nothing = run::<&str>([]);
     assert_eq!(nothing.status.code(), Some(1));
     assert!(nothing.stderr.contains("Usage"), "{nothing:?}");
 }
 
 #[test]
-fn roles_of_later_versions() {
-    for (key, what) in [("IsGatewayNode", "a gateway"), ("IsServiceNode", "a service node")] {
+fn what_no_start_would_do_is_no_valid_file() {
+    let quic = |folder: &Folder| format!("Addresses = [\"quic://{}\"]", folder.address);
+    for (key, what) in [
+        ("IsGatewayNode", "a gateway is not in this version yet"),
+        ("IsServiceNode", "a service node is not in this version yet"),
+        ("Addresses[0]", "QUIC is not in this version yet"),
+    ] {
         let folder = Folder::new();
-        folder.edit("  DataDir", &format!("  {key} = true\n  DataDir"));
-        folder.refuses(&[what, "is not in this version yet", "as a mix only", key]);
+        if key.starts_with("Is") {
+            folder.edit("  DataDir", &format!("  {key} = true\n  DataDir"));
+        } else {
+            folder.edit(&advertised_line(&folder), &quic(&folder));
+        }
+        let text = fs::read_to_string(folder.config()).unwrap();
+        let line = 1 + text.lines().position(|line| line.contains(&key[..5]) && line.contains('=')).unwrap();
+        let place = format!("katzenpost.toml:{line}: Server.{key}: ");
+        folder.serve(&["--validate-only"]).refused(&["error: ", &place, what]);
+        folder.refuses(&["error: ", &place, what]);
         assert!(!folder.data_dir().exists());
     }
+    // What is only missing is a warning of the check, and in the log of a start.
+    let folder = Folder::new();
+    folder.edit("[Management]", "[Debug]\n  SendDecoyTraffic = true\n\n[Management]");
+    let outcome = folder.serve(&["--validate-only"]);
+    assert!(outcome.stderr.contains("warning: ") && outcome.stderr.contains("Debug.SendDecoyTraffic"), "{outcome:?}");
+    outcome.succeeded();
 }
 
 #[test]
@@ -281,6 +304,11 @@ fn environment() {
         let outcome = finish(program().env("KATZENSPRUNG_SIMD", "sse9").args(arguments));
         outcome.refused(&["KATZENSPRUNG_SIMD=\"sse9\"", "known are:"]);
     }
+    for arguments in [&["--version"][..], &["server", "--version"], &["-v"]] {
+        let outcome = finish(program().env("KATZENSPRUNG_SIMD", "sse9").args(arguments));
+        outcome.refused(&["KATZENSPRUNG_SIMD=\"sse9\"", "known are:"]);
+    }
+    finish(program().env("KATZENSPRUNG_SIMD", "sse9").arg("--help")).succeeded();
     assert!(!folder.data_dir().exists());
 }
 

@@ -86,6 +86,30 @@ fn a_link_called_server_is_the_reference_command() {
 }
 
 #[test]
+fn any_name_takes_the_arguments_of_the_reference() {
+    let folder = Folder::new();
+    let config = folder.config().display().to_string();
+    for name in ["katzenpost-mixserver", "pq-katzenpost-mixserver", "meson-server", "katzensprung"] {
+        let link = folder.path().join(name);
+        symlink(env!("CARGO_BIN_EXE_katzensprung"), &link).unwrap();
+        let run = |arguments: &[&str]| finish(Command::new(&link).args(arguments));
+        for arguments in [
+            &["-f", &config, "--validate-only"][..],
+            &["--validate-only", "-f", &config],
+            &[&format!("--config={config}"), "--validate-only"],
+            &["server", "--validate-only", "-f", &config],
+        ] {
+            assert!(run(arguments).succeeded().ends_with("is valid\n"));
+        }
+        run(&["-g", "-f", &config]).succeeded();
+        assert!(run(&["geometry"]).succeeded().contains("[SphinxGeometry]"));
+        assert!(run(&["--help"]).succeeded().contains("keygen"));
+        assert!(run(&["--version"]).succeeded().contains(env!("CARGO_PKG_VERSION")));
+        run(&["-f", "/nonexistent"]).refused(&["/nonexistent", "cannot be read"]);
+    }
+}
+
+#[test]
 fn keygen_makes_every_scheme_and_overwrites_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let built_in = |kind: &str, name: &str| match kind {
@@ -116,7 +140,7 @@ fn keygen_makes_every_scheme_and_overwrites_nothing() {
             let public = pem::decode(&before[1], &pem::public_key_type(name)).unwrap();
             assert_ne!(private, public);
             assert_eq!(fs::metadata(files[0]).unwrap().permissions().mode() & 0o7777, 0o600);
-            run(arguments).refused(&[files[0], "cannot write", "exists"]);
+            run(arguments).refused(&[files[0], "cannot write", "exists", "another name with -o"]);
             // With the private half moved away, the public one must not be replaced by a stranger's.
             fs::remove_file(files[0]).unwrap();
             run(arguments).refused(&[files[1], "cannot write", "exists"]);
@@ -126,7 +150,8 @@ fn keygen_makes_every_scheme_and_overwrites_nothing() {
         }
     }
     assert!(made >= 8, "{made} schemes");
-    run(["keygen", "kem", "Kyber1", "-o", folder.path().join("x").to_str().unwrap()]).refused(&["Kyber1", "known are"]);
+    run(["keygen", "kem", "Kyber1", "-o", folder.path().join("x").to_str().unwrap()])
+        .refused(&["Kyber1", "built in are: "]);
     run(["keygen", "kem", "xwing", "-o", "/nonexistent/x"])
         .refused(&["/nonexistent/x.kem_private.pem", "cannot write"]);
 }
@@ -150,7 +175,9 @@ fn geometry_prints_what_a_configuration_file_may_hold() {
     run(["geometry", "--nike", "x25518"]).refused(&["x25518", "known are"]);
     run(["geometry", "--nike", "x25519", "--kem", "xwing"]).refused(&["cannot be used with"]);
     run(["geometry", "--layers", "19"]).refused(&["19", "--layers"]);
-    run(["geometry", "--payload-length", "99999999999"]).refused(&["99999999999"]);
+    for length in ["99999999999", "0", "-5", "67108865", "many"] {
+        run(["geometry", &format!("--payload-length={length}")]).refused(&[length, "from 1 to 67108864"]);
+    }
 }
 
 #[test]
@@ -159,5 +186,5 @@ fn fetch_says_what_each_authority_said() {
     let config = folder.config();
     let outcome = run(["fetch", "-f", config.to_str().unwrap()]);
     outcome.refused(&["authority: ", "onnect"]);
-    assert!(outcome.stderr.contains("no document for epoch"), "{outcome:?}");
+    assert!(outcome.stderr.contains("no document for epoch") && !outcome.stderr.contains("--help"), "{outcome:?}");
 }

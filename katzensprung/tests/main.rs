@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `bad_input` | what an operator can get wrong: exit status 1, one clear line, nothing overwritten |
 //! | `commands` | what the subcommands do when all is well |
+//! | `hosts` | what hosts are like, and what an operator reads of it |
 //! | `lifecycle` | start, stop, crashes of either process, and what the authority sees of them |
 //! | `secrets` | where private keys lie in the memory of both processes |
 //! | `support` | the program, a node's folder, the authority and the neighbours |
@@ -11,6 +12,7 @@
 
 mod bad_input;
 mod commands;
+mod hosts;
 mod lifecycle;
 mod secrets;
 mod support;

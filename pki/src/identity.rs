@@ -29,12 +29,12 @@ impl VerifyingKey {
         Ok(Self { scheme, bytes: bytes.into(), id: hash(bytes) })
     }
 
-    /// The key's scheme.
+    /// The signature scheme that it is a key of.
     pub fn scheme(&self) -> &'static dyn Signature {
         self.scheme
     }
 
-    /// The binary encoding.
+    /// The binary encoding, which is hashed to the node id.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }

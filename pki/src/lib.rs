@@ -16,6 +16,19 @@
 //! | [`policy`] | whether a peer may connect and send now |
 //! | [`publish`] | when to make keys, upload and fetch: the directory worker's schedule |
 //! | [`authority`] | the client's half of talking to directory authorities |
+//!
+//! Time is a number from the caller, so that a test may choose it:
+//!
+//! ```
+//! use pki::{Epoch, EpochClock};
+//! use std::time::Duration;
+//!
+//! let clock = EpochClock::default();
+//! let now = clock.now(Duration::from_secs(1_800_000_300))?;
+//! assert_eq!((now.epoch, now.till), (Epoch(253_104), Duration::from_secs(900)));
+//! assert_eq!(clock.start(now.epoch.after(1)), now.unix + now.till);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![forbid(unsafe_code)]
 
 pub mod address;

@@ -13,12 +13,8 @@ const ID_NODE_DELAY: u8 = 0x80;
 
 /// Bytes of a next_node command.
 pub const NEXT_NODE_BYTES: usize = 1 + NODE_ID_BYTES + MAC_BYTES;
-/// Bytes of a recipient command.
-pub const RECIPIENT_BYTES: usize = 1 + RECIPIENT_ID_BYTES;
 /// Bytes of a surb_reply command.
 pub const SURB_REPLY_BYTES: usize = 1 + SURB_ID_BYTES;
-/// Bytes of a node_delay command.
-pub const NODE_DELAY_BYTES: usize = 1 + 4;
 
 /// Why a hop's commands are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,13 +33,13 @@ pub enum CommandError {
 /// The node that gets the packet next, and the MAC of the header that it will see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NextNode {
-    /// Node id.
+    /// Node id: BLAKE2b-256 of its identity key.
     pub id: [u8; NODE_ID_BYTES],
     /// MAC of the header at that node.
     pub mac: [u8; MAC_BYTES],
 }
 
-/// One routing command.
+/// One instruction to the hop that opens the header (sphinx.md 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RoutingCommand {
     /// Send the packet on.

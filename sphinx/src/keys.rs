@@ -4,7 +4,6 @@
 mod tests;
 
 use crate::MAC_BYTES;
-use crate::unwrap::BATCH_MAX;
 use crypto_simd::aez;
 use crypto_simd::schemes::SharedSecret;
 use crypto_simd::symmetric::{
@@ -13,6 +12,8 @@ use crypto_simd::symmetric::{
 use std::ops::Range;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+/// Packets that go through the stages together. Longer batches are cut.
+pub const BATCH_MAX: usize = 64;
 /// Bytes of key and IV of the payload cipher.
 pub(crate) const SPRP_MATERIAL_BYTES: usize = SPRP_KEY_BYTES + IV_BYTES;
 const SPRP_KEY_BYTES: usize = 48;

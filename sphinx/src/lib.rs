@@ -13,6 +13,25 @@
 //! | [`unwrap`] | what a node does: mix keys, replay tags, unwrapping in place |
 //! | [`plaintext`] | the content of a forward payload |
 //! | `keys`, `layout`, `scheme` | what a shared secret becomes; offsets in a packet; NIKE or KEM by name |
+//!
+//! A packet for a path of one node, and that node:
+//!
+//! ```
+//! use crypto_simd::{random::OsRandom, schemes::nike};
+//! use sphinx::{Geometry, MixKey, PathHop, RoutingCommand, Sphinx, UnwrappedKind, Unwrapper};
+//!
+//! let sphinx = Sphinx::new(Geometry::nike("x25519", 2000, 5, true)?)?;
+//! let key = MixKey::new(sphinx.geometry(), &nike::by_name("x25519")?.generate(&mut OsRandom))?;
+//! let commands = vec![RoutingCommand::Recipient([7; sphinx::RECIPIENT_ID_BYTES])];
+//! let node = PathHop { id: [1; sphinx::NODE_ID_BYTES], public_key: key.public_key().to_vec(), commands };
+//! let payload = vec![42; sphinx.geometry().forward_payload_length];
+//! let mut packet = sphinx.new_packet(&[node], &payload, &mut OsRandom)?;
+//!
+//! let unwrapped = Unwrapper::new(sphinx.geometry(), 1)?.unwrap(&key, &mut packet)?;
+//! let UnwrappedKind::Deliver { payload_offset, payload_len } = unwrapped.kind else { panic!("it ends here") };
+//! assert_eq!(packet[payload_offset..payload_offset + payload_len], payload);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![forbid(unsafe_code)]
 
 pub mod commands;

@@ -6,7 +6,7 @@ use crate::{NODE_ID_BYTES, RECIPIENT_ID_BYTES, SURB_ID_BYTES};
 /// One hop of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathHop {
-    /// Node id.
+    /// Node id, which the hop before reads in its next_node command.
     pub id: [u8; NODE_ID_BYTES],
     /// The node's mix key for the epoch in which the packet is expected there.
     pub public_key: Vec<u8>,

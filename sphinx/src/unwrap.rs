@@ -5,7 +5,8 @@ mod open;
 #[cfg(test)]
 mod tests;
 
-pub use batch::{BATCH_MAX, Unwrapper};
+pub use crate::keys::BATCH_MAX;
+pub use batch::Unwrapper;
 
 use crate::REPLAY_TAG_BYTES;
 use crate::commands::{CommandError, Commands};
@@ -118,7 +119,7 @@ pub enum UnwrapErrorReason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct UnwrapError {
-    /// Why.
+    /// The first check that failed.
     pub reason: UnwrapErrorReason,
     /// The replay tag, once it is known. It must not be recorded.
     pub tag: Option<[u8; REPLAY_TAG_BYTES]>,

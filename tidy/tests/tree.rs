@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use tidy::{Source, citations, crates, doors, read_tree, sizes, words};
+use tidy::{Source, circles, citations, crates, doors, read_tree, readers, sizes, words};
 
 /// Where `unsafe` may stand: intrinsics, shared memory, rings, the allocators, and the calls of the C library that `bench` compares with: its safe wrappers are slower and would make us look good.
 const UNSAFE_ROOMS: &[&str] = &[
@@ -23,6 +23,56 @@ const LONG_FILES: &[(&str, &str)] = &[];
 const LONG_FUNCTIONS: &[(&str, &str)] = &[
     ("soft.rs: sub_bytes", "a circuit: one line per gate, nothing to name in between"),
     ("serve.rs: serve", "the start order of a node, step by step"),
+];
+
+/// Public items that only tests read, each with its reason. A path without a name stands for all of its items.
+const UNREAD: &[(&str, &str)] = &[
+    ("config/src/manual.rs: markdown", "a test writes docs/reference/config.md with it"),
+    ("allocations/", "the allocator that counts is there for tests"),
+    ("testnet/", "the small network is there for tests"),
+    ("interplane/src/channel.rs: peer_uid", "tests see with it whom a channel took for its peer"),
+    ("interplane/src/reason.rs: markdown", "a test writes docs/reference/drop-reasons.md with it"),
+    ("interplane/src/snapshot.rs: client_document", "gateways answer their clients from it"),
+    (
+        "pki/src/certificate/mod.rs: add_signature",
+        "authorities collect signatures with it; tests make networks with it",
+    ),
+    ("pki/src/certificate/mod.rs: verify_all", "one third of the certificate's operations (pki.md 3.4)"),
+    ("pki/src/epoch/mod.rs: WEEK_OF_EPOCHS", "authorities vote by it"),
+    (
+        "sphinx/src/commands.rs: parse_list",
+        "the second reading of a hop's commands, with which tests compare the first",
+    ),
+    ("sphinx/src/path.rs", "clients and decoys compose paths with it"),
+    ("sphinx/src/plaintext.rs", "service nodes and clients read and write payloads with it"),
+    ("sphinx/src/surb.rs", "clients make reply blocks and open replies, service nodes use them"),
+    ("wire/src/command/codes.rs", "the codes of authorities and replicas, whole, as wire.md 6.9 has them"),
+    ("wire/src/consensus2.rs", "gateways cut documents, clients join them"),
+    ("wire/src/frame/mod.rs: lower_limit", "gateways take less from a client than a session allows (server.md A.2)"),
+    ("dataplane/src/io/sim", "the simulated network is there for tests, those of other crates too"),
+    ("dataplane/src/packet/pool.rs", "sizes of pools in one place"),
+    ("dataplane/src/shard/mod.rs: is_linked_to", "tests wait for a link with it"),
+    ("crypto-simd/", "primitives for the library's users and for its tests"),
+];
+
+/// Loops among the files of a crate, each with its reason. Files are told by a part of their path.
+const LOOPS: &[(&[&str], &str)] = &[
+    (&["poly1305"], "the field and its evaluation with vectors: one thought in two files"),
+    (&["sphincs/"], "hashing and the one-time signature that hashes: one thought in two files"),
+    (&["multibuffer/sha"], "SHA-2 in lanes and with the CPU's own instructions share one state"),
+    (
+        &["cpu.rs", "aez/", "chacha20poly1305/", "curve25519/", "curve448/", "mlkem/", "multibuffer/", "symmetric/"],
+        "the table of kernels and the tokens that prove a level stand in one file",
+    ),
+    (&["crypto-simd/src/schemes/"], "traits and the registry of schemes stand in one file"),
+    (&["wire/src/"], "sizes of commands are asked for by the session that carries them"),
+    (&["secret-memory/src/"], "what the process guards and what it is given to guard: one thought in two files"),
+    (&["node/handed_back.rs", "node/plane.rs"], "what a data plane hands back is what was published to it"),
+    (&["dataplane/src/delay.rs", "packet/pool.rs"], "the wheel chains the pool's slots through a link inside each"),
+    (
+        &["shard/context.rs", "shard/packets.rs"],
+        "a round lends the packets to the links, and packets work in the same context",
+    ),
 ];
 
 fn root() -> PathBuf {
@@ -123,6 +173,29 @@ fn functions_are_short_enough_to_read() {
     demand_none(
         new.map(|(shown, lines)| format!("{shown} has {lines} lines, more than {}", sizes::FUNCTION_LINES_MAX)),
     );
+}
+
+#[test]
+fn public_items_have_a_reader() {
+    let excepted = |shown: &String| UNREAD.iter().any(|(known, _)| shown.starts_with(known));
+    let found = readers::unread(&sources()).into_iter().filter(|shown| !excepted(shown));
+    demand_none(found.map(|shown| format!("{shown} is read by tests only: delete it, or give it a reader")));
+}
+
+#[test]
+fn files_do_not_import_each_other_in_a_loop() {
+    let all = sources();
+    let mut found = Vec::new();
+    for name in members() {
+        let own: Vec<_> = all.iter().filter(|source| source.room() == name).cloned().collect();
+        found.extend(circles::find(&own));
+    }
+    let known = |files: &Vec<String>| {
+        let belongs = |path: &String, parts: &[&str]| parts.iter().any(|part| path.contains(part));
+        LOOPS.iter().any(|(parts, _)| files.iter().all(|path| belongs(path, parts)))
+    };
+    let new = found.into_iter().filter(|files| !known(files));
+    demand_none(new.map(|files| format!("a loop of imports: {}", files.join(", "))));
 }
 
 #[test]

@@ -15,11 +15,6 @@ impl Instant {
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
-
-    /// Nanoseconds since `earlier`; zero if `earlier` is later.
-    pub fn ns_since(self, earlier: Self) -> u64 {
-        self.0.saturating_sub(earlier.0)
-    }
 }
 
 impl Add<Duration> for Instant {

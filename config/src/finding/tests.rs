@@ -29,7 +29,7 @@ fn findings_come_in_the_order_of_the_file() {
     findings.warning("late", &Place { line: Some(9), key: "b".into() }, "p", "r");
     findings.error("early", &Place { line: Some(2), key: "a".into() }, "p", "r");
     findings.warning("absent", &Place::absent("c"), "p", "r");
-    assert!(findings.have_errors());
+    assert!(findings.list.iter().any(|finding| finding.severity == Severity::Error));
     let codes: Vec<_> = findings.into_sorted().iter().map(|finding| finding.code).collect();
     assert_eq!(codes, ["absent", "early", "late"]);
 }

@@ -1,13 +1,20 @@
 //! DataDir: its mode, and the lock that keeps a second node out.
 
 use super::KeyError;
+use crate::finding::{Finding, Severity};
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Name of the lock file in DataDir. It stays there; only the lock on it counts.
 pub const LOCK_FILE_NAME: &str = "katzensprung.lock";
+
+/// Where systemd says that a service may put its sockets (`RuntimeDirectory=`).
+const RUNTIME_VARIABLE: &str = "RUNTIME_DIRECTORY";
+
+/// Where sockets may go when DataDir takes none; the first that is writable.
+const RUNTIME_FOLDERS: [&str; 3] = ["/run", "/dev/shm", "/tmp"];
 
 const MODE: u32 = 0o700;
 const MODE_BITS: u32 = 0o7777;
@@ -17,12 +24,14 @@ const MODE_BITS: u32 = 0o7777;
 pub struct DataDir {
     path: PathBuf,
     directory: File,
-    _lock: File,
+    sockets: PathBuf,
+    findings: Vec<Finding>,
+    _lock: Option<File>,
 }
 
 impl DataDir {
     /// Makes the folder when it is missing (not the ones above it), checks that it is a real directory of mode 0700,
-    /// and locks it.
+    /// and locks it. One on a read-only file system will do when the keys are there: sockets go elsewhere.
     pub fn open(path: &Path) -> Result<Self, KeyError> {
         let io = |done| move |source| KeyError::Io { path: path.into(), done, source };
         match path.symlink_metadata() {
@@ -41,13 +50,48 @@ impl DataDir {
             Err(error) => return Err(io("read")(error)),
         }
         let directory = File::open(path).map_err(io("opened"))?;
-        let lock = lock(path)?;
-        Ok(Self { path: path.into(), directory, _lock: lock })
+        // The folder as well as the file in it: on a read-only file system there is only the folder to lock.
+        if let Err(TryLockError::WouldBlock) = directory.try_lock() {
+            return Err(KeyError::Locked { path: path.into(), holder: holder(path) });
+        }
+        let (mut sockets, mut findings) = (path.to_path_buf(), Vec::new());
+        let lock = match lock(path) {
+            Err(KeyError::Io { source, .. }) if source.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                sockets = runtime_folder(&directory.metadata().map_err(io("read"))?)?;
+                findings.push(Finding {
+                    severity: Severity::Warning,
+                    code: "data-dir-read-only",
+                    file: path.into(),
+                    line: None,
+                    key: String::new(),
+                    problem: format!("is read-only: sockets are in {}, nothing else is written", sockets.display()),
+                    remedy: "mount it writable if that is not meant".into(),
+                });
+                None
+            }
+            lock => Some(lock?),
+        };
+        Ok(Self { path: path.into(), directory, sockets, findings, _lock: lock })
     }
 
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Where the node's own sockets go: the folder itself, or another one while it is read-only.
+    pub fn sockets(&self) -> &Path {
+        &self.sockets
+    }
+
+    /// Whether files can be written there.
+    pub fn is_read_only(&self) -> bool {
+        self._lock.is_none()
+    }
+
+    /// Warnings about the folder.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
     }
 
     /// Brings names in the folder to the disk.
@@ -75,15 +119,47 @@ fn lock(dir: &Path) -> Result<File, KeyError> {
             let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
             Ok(file)
         }
-        Err(TryLockError::WouldBlock) => {
-            let mut text = String::new();
-            let _ = (&mut file).take(32).read_to_string(&mut text);
-            let holder = match text.trim().parse::<u32>() {
-                Ok(process) => format!(" (process {process})"),
-                Err(_) => String::new(),
-            };
-            Err(KeyError::Locked { path: dir.into(), holder })
-        }
+        Err(TryLockError::WouldBlock) => Err(KeyError::Locked { path: dir.into(), holder: holder(dir) }),
         Err(TryLockError::Error(source)) => Err(io("locked")(source)),
     }
+}
+
+/// " (process 123)" as the node that holds the lock wrote it, or nothing.
+fn holder(dir: &Path) -> String {
+    let mut text = String::new();
+    let read = File::open(dir.join(LOCK_FILE_NAME)).and_then(|file| file.take(32).read_to_string(&mut text));
+    match (read, text.trim().parse::<u32>()) {
+        (Ok(_), Ok(process)) => format!(" (process {process})"),
+        _ => String::new(),
+    }
+}
+
+/// A folder for this user's node alone that the next control plane of the same DataDir finds again.
+fn runtime_folder(data_dir: &fs::Metadata) -> Result<PathBuf, KeyError> {
+    let given = std::env::var(RUNTIME_VARIABLE).ok();
+    // systemd gives several folders with colons in between.
+    let given = given.iter().filter_map(|list| list.split(':').next()).filter(|folder| !folder.is_empty());
+    let name = format!("katzensprung-{:x}-{:x}", data_dir.dev(), data_dir.ino());
+    let mut failure = None;
+    for root in given.chain(RUNTIME_FOLDERS) {
+        let path = Path::new(root).join(&name);
+        match private_folder(&path) {
+            Ok(()) => return Ok(path),
+            Err(source) => failure = Some(KeyError::Io { path, done: "made for sockets", source }),
+        }
+    }
+    Err(failure.unwrap_or(KeyError::NotDirectory(name.into())))
+}
+
+/// A folder in a place where others may write too must be ours and closed to them.
+fn private_folder(path: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(MODE).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    let metadata = path.symlink_metadata()?;
+    let is_ours = metadata.is_dir()
+        && metadata.uid() == rustix::process::geteuid().as_raw()
+        && metadata.permissions().mode() & 0o077 == 0;
+    if is_ours { Ok(()) } else { Err(io::Error::other("it is there and belongs to others")) }
 }

@@ -1,11 +1,11 @@
 //! Single files: read, write anew, give the final name without replacing anything.
 
 use super::KeyError;
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
 use rustix::io::Errno;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -25,23 +25,40 @@ pub fn exists(path: &Path) -> Result<bool, KeyError> {
     }
 }
 
-/// The file's bytes.
+/// The bytes of a regular file. A device or pipe under that name could hold the start up for ever.
 pub fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-    let file = File::open(path).map_err(failed(path, "opened"))?;
-    let bytes = file.metadata().map_err(failed(path, "read"))?.len();
-    if bytes > FILE_BYTES_MAX {
+    let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
+    let opened = OpenOptions::new().read(true).custom_flags(nonblocking).open(path);
+    let file = opened.map_err(failed(path, "opened"))?;
+    let metadata = file.metadata().map_err(failed(path, "read"))?;
+    if !metadata.is_file() {
+        return Err(KeyError::NotFile(path.into()));
+    }
+    if metadata.len() > FILE_BYTES_MAX {
         return Err(KeyError::TooLong(path.into()));
     }
     // The final capacity at once: growing would leave copies of the key behind.
-    let mut content = Zeroizing::new(Vec::with_capacity(usize::try_from(bytes).unwrap_or(0) + 1));
+    let mut content = Zeroizing::new(Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1));
     file.take(FILE_BYTES_MAX).read_to_end(&mut content).map_err(failed(path, "read"))?;
     Ok(content)
 }
 
-/// The mode of a file that others than its owner may read or write.
-pub fn mode_open_to_others(path: &Path) -> Result<Option<u32>, KeyError> {
-    let mode = fs::metadata(path).map_err(failed(path, "read"))?.permissions().mode() & 0o7777;
-    Ok(Some(mode).filter(|mode| mode & 0o077 != 0))
+/// Whom a file belongs to and who may use it.
+pub struct Access {
+    /// The owner, if that is neither this user nor root.
+    pub stranger: Option<u32>,
+    /// The mode, if others than the owner may read or write.
+    pub open_mode: Option<u32>,
+}
+
+/// Who may use a file.
+pub fn access(path: &Path) -> Result<Access, KeyError> {
+    let metadata = fs::metadata(path).map_err(failed(path, "read"))?;
+    let (owner, mode) = (metadata.uid(), metadata.permissions().mode() & 0o7777);
+    Ok(Access {
+        stranger: Some(owner).filter(|&owner| owner != 0 && owner != rustix::process::geteuid().as_raw()),
+        open_mode: Some(mode).filter(|mode| mode & 0o077 != 0),
+    })
 }
 
 /// Writes a file that must not exist, with mode 0600, and brings it to the disk.
@@ -53,6 +70,10 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), KeyError> {
 
 /// Removes a leftover.
 pub fn remove_if_there(path: &Path) -> Result<(), KeyError> {
+    // A read-only file system refuses before it has looked.
+    if !exists(path)? {
+        return Ok(());
+    }
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(path, "removed")(error)),
         _ => Ok(()),

@@ -107,19 +107,57 @@ fn a_second_node_is_refused() {
 }
 
 #[test]
-fn half_a_pair_is_refused_and_kept() {
-    for kept in ["identity.private.pem", "identity.public.pem"] {
+fn a_private_key_that_is_lost_is_never_replaced() {
+    for (name, advice) in [("identity", "registered anew"), ("link", "to have a new link key made")] {
         let parent = parent();
         let dir = open(&parent);
         identity(&dir, ed25519(), &mut random()).expect("made");
-        for name in names(&dir).iter().filter(|name| *name != kept) {
-            fs::remove_file(dir.path().join(name)).expect("removed");
-        }
-        let before = fs::read(dir.path().join(kept)).expect("read");
-        let error = identity(&dir, ed25519(), &mut random()).expect_err("refused");
-        assert!(error.to_string().contains("must either both exist or not exist"), "{error}");
-        assert_eq!((names(&dir), fs::read(dir.path().join(kept)).expect("read")), (vec![kept.to_string()], before));
+        link(&dir, xwing(), &mut random()).expect("made");
+        fs::remove_file(dir.path().join(format!("{name}.private.pem"))).expect("removed");
+        let before = names(&dir);
+        let error = match name {
+            "identity" => identity(&dir, ed25519(), &mut random()).expect_err("refused"),
+            _ => link(&dir, xwing(), &mut random()).expect_err("refused"),
+        };
+        let text = error.to_string();
+        assert!(text.contains("must either both exist or not exist") && text.contains("restore"), "{text}");
+        assert!(text.contains(advice) && !text.contains(" away"), "{text}");
+        assert_eq!(names(&dir), before);
     }
+}
+
+#[test]
+fn a_public_key_that_is_lost_is_made_again() {
+    for scheme in ["Ed25519", "Ed25519-Sphincs+"] {
+        let scheme = SignatureScheme(signature::by_name(scheme).expect("built in"));
+        let parent = parent();
+        let dir = open(&parent);
+        let made = identity(&dir, scheme, &mut random()).expect("made");
+        let public = dir.path().join("identity.public.pem");
+        let text = fs::read(&public).expect("read");
+        fs::remove_file(&public).expect("removed");
+        // Half of one that a full disk cut off.
+        fs::write(dir.path().join("identity.public.pem.new"), &text[..30]).expect("written");
+        let again = identity(&dir, scheme, &mut random()).expect("made again");
+        assert_eq!((&again.private, &again.public, again.created), (&made.private, &made.public, false));
+        assert_eq!(again.findings.iter().map(|finding| finding.code).collect::<Vec<_>>(), ["public-key-missing"]);
+        assert_eq!((fs::read(&public).expect("read"), mode(&public)), (text, 0o600));
+        assert_eq!(names(&dir), ["identity.private.pem", "identity.public.pem"]);
+        assert!(identity(&dir, scheme, &mut random()).expect("read").findings.is_empty());
+    }
+}
+
+#[test]
+fn a_pipe_in_place_of_a_key_holds_nobody_up() {
+    let parent = parent();
+    let dir = open(&parent);
+    identity(&dir, ed25519(), &mut random()).expect("made");
+    let private = dir.path().join("identity.private.pem");
+    fs::remove_file(&private).expect("removed");
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mknodat(rustix::fs::CWD, &private, rustix::fs::FileType::Fifo, mode, 0).expect("a pipe");
+    let error = identity(&dir, ed25519(), &mut random()).expect_err("refused");
+    assert!(error.to_string().contains("is not a regular file"), "{error}");
 }
 
 #[test]
@@ -160,14 +198,25 @@ fn bad_key_files_are_told_by_name() {
 }
 
 #[test]
-fn a_key_that_others_may_read_is_a_warning() {
+fn a_key_that_others_may_use_is_a_warning() {
     let parent = parent();
     let dir = open(&parent);
     identity(&dir, ed25519(), &mut random()).expect("made");
-    fs::set_permissions(dir.path().join("identity.private.pem"), Permissions::from_mode(0o644)).expect("mode set");
+    let private = dir.path().join("identity.private.pem");
+    for (mode, text) in [(0o644, "others may read the key"), (0o666, "others may read or replace the key")] {
+        fs::set_permissions(&private, Permissions::from_mode(mode)).expect("mode set");
+        let read = identity(&dir, ed25519(), &mut random()).expect("read");
+        let found: Vec<_> = read.findings.iter().map(|finding| (finding.code, finding.severity)).collect();
+        assert_eq!(found, [("key-permissions", Severity::Warning)]);
+        assert!(read.findings[0].problem.contains(text), "{}", read.findings[0]);
+    }
+    fs::set_permissions(&private, Permissions::from_mode(0o600)).expect("mode set");
+    if std::os::unix::fs::chown(&private, Some(65_534), None).is_err() {
+        println!("skipped: only root can give a file away");
+        return;
+    }
     let read = identity(&dir, ed25519(), &mut random()).expect("read");
-    let found: Vec<_> = read.findings.iter().map(|finding| (finding.code, finding.severity)).collect();
-    assert_eq!(found, [("key-permissions", Severity::Warning)]);
+    assert_eq!(read.findings.iter().map(|finding| finding.code).collect::<Vec<_>>(), ["key-owner"]);
 }
 
 #[test]
@@ -181,12 +230,15 @@ fn a_pair_cut_off_between_its_renames_is_completed() {
     let read = identity(&dir, ed25519(), &mut SeededRandom::new(&[9; 32])).expect("completed");
     assert!(!read.created && read.public == made.public);
     assert_eq!(names(&dir), ["identity.private.pem", "identity.public.pem"]);
+    assert!(read.findings.is_empty());
     // A leftover that belongs to another key completes nothing.
     fs::remove_file(&public).expect("removed");
     let other = DataDir::open(&parent.path().join("other")).expect("DataDir opens");
     identity(&other, ed25519(), &mut SeededRandom::new(&[8; 32])).expect("made");
     fs::copy(other.path().join("identity.public.pem"), &new).expect("copied");
-    assert!(matches!(identity(&dir, ed25519(), &mut random()), Err(KeyError::HalfMissing { .. })));
+    let read = identity(&dir, ed25519(), &mut random()).expect("made again");
+    assert!(read.public == made.public && read.findings.len() == 1);
+    assert_eq!(names(&dir), ["identity.private.pem", "identity.public.pem"]);
 }
 
 #[test]

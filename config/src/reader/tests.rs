@@ -140,3 +140,18 @@ fn suggestions_are_near() {
     assert_eq!(suggest::nearest("x", known()), None);
     assert_eq!(suggest::nearest(&"y".repeat(100_000), known()), None);
 }
+
+#[test]
+fn the_line_of_a_key_is_found_again() {
+    let text = "[Server]\n  Name = \"a\"\n  Addresses = [\n    \"one\",\n    \"two\"]\n[[PKI.Voting.Authorities]]\n[[PKI.Voting.Authorities]]\n  A = 1\n";
+    for (key, line) in [
+        ("Server.name", Some(2)),
+        ("Server.Addresses[1]", Some(5)),
+        ("PKI.Voting.Authorities[1].A", Some(8)),
+        ("Server.None", None),
+        ("Server.Addresses[2]", None),
+        ("Server.Name.deeper", None),
+    ] {
+        assert_eq!(line_in(text, key), line, "{key}");
+    }
+}

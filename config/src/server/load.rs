@@ -21,9 +21,9 @@ const FILE_BYTES_MAX: u64 = 64 << 20;
 /// A usable configuration and what is worth telling about it.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// The configuration.
+    /// The checked configuration, defaults filled in.
     pub config: ServerConfig,
-    /// Warnings and notes.
+    /// What is worth telling the operator and does not stop the start.
     pub findings: Vec<Finding>,
 }
 

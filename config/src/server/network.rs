@@ -62,8 +62,30 @@ pub fn check(raw: &raw::Server, interfaces: &[IpAddr], findings: &mut Findings) 
         let problem = format!("cannot listen on the onion address '{}'", at.value);
         findings.error("listen-onion", &at.place, problem, "set BindAddresses to the address that Tor connects to");
     }
+    check_doubled(&advertised, &bind, findings);
     let values = |list: &[At<Address>]| list.iter().map(|at| at.value.clone()).collect();
     Some(Network { listen: values(listen), advertised: values(&advertised), metrics, host_names: names })
+}
+
+/// An address twice is "in use by another node" when it is listened on, and nothing when it is only advertised.
+fn check_doubled(advertised: &[At<Address>], bind: &[At<Address>], findings: &mut Findings) {
+    for (list, is_listened_on) in [(advertised, bind.is_empty()), (bind, true)] {
+        for (index, at) in list.iter().enumerate() {
+            let same = |other: &&At<Address>| {
+                (other.value.transport, &other.value.host, other.value.port)
+                    == (at.value.transport, &at.value.host, at.value.port)
+            };
+            if at.value.port == 0 || !list[..index].iter().any(|other| same(&other)) {
+                continue;
+            }
+            let problem = format!("'{}' is listed twice", at.value);
+            if is_listened_on {
+                findings.error("address-twice", &at.place, problem, "remove one of the two");
+            } else {
+                findings.warning("address-twice", &at.place, problem, "remove one of the two");
+            }
+        }
+    }
 }
 
 fn parse_all(written: &[At<String>], names: HostNames, findings: &mut Findings) -> Vec<At<Address>> {

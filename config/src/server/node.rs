@@ -179,6 +179,7 @@ pub fn logging(raw: Option<raw::Logging>, data_dir: &Path, findings: &mut Findin
 
 pub fn management(raw: Option<raw::Management>, data_dir: &Path, findings: &mut Findings) -> Management {
     let raw = raw.unwrap_or_default();
+    let is_enabled = raw.enable.is_some_and(|at| at.value);
     let path = match raw.path.filter(|at| !at.value.is_empty()) {
         None => data_dir.join("management_sock"),
         Some(at) => {
@@ -187,18 +188,20 @@ pub fn management(raw: Option<raw::Management>, data_dir: &Path, findings: &mut 
                 let problem = format!("'{}' is relative to the working directory", at.value);
                 findings.warning("management-path", &at.place, problem, "write an absolute path");
             }
-            if at.value.len() > UNIX_SOCKET_PATH_BYTES_MAX {
-                let problem = format!("is {} bytes long, sockets take {UNIX_SOCKET_PATH_BYTES_MAX}", at.value.len());
-                findings.error("management-path", &at.place, problem, "choose a shorter path");
+            let name_bytes = path.file_name().map_or(0, |name| name.len());
+            if is_enabled && name_bytes > SOCKET_NAME_BYTES_MAX {
+                let problem = format!("has a name of {name_bytes} bytes, sockets take {SOCKET_NAME_BYTES_MAX}");
+                findings.error("management-path", &at.place, problem, "choose a shorter name");
             }
             path
         }
     };
-    Management { enabled: raw.enable.is_some_and(|at| at.value), path }
+    Management { enabled: is_enabled, path }
 }
 
-/// Bytes of the longest path of a Unix socket on Linux.
-const UNIX_SOCKET_PATH_BYTES_MAX: usize = 107;
+/// Bytes of the longest name of a socket: a path of 107 bytes without what leads to any open folder
+/// (`/proc/self/fd/<number>/`).
+const SOCKET_NAME_BYTES_MAX: usize = 80;
 
 /// An absolute path, or none after a finding that begins with `what`.
 pub fn absolute(written: &str, place: &Place, what: &str, findings: &mut Findings) -> Option<PathBuf> {

@@ -30,7 +30,6 @@ fn a_generated_file_gives_no_finding() {
     assert_eq!(config.network.listen.iter().map(|a| a.url()).collect::<Vec<_>>(), ["tcp://127.0.0.1:30014"]);
     assert_eq!(config.network.metrics, Some((Some(Host::Ip("127.0.0.1".parse().expect("IP"))), 30016)));
     assert_eq!(config.authorities.len(), 3);
-    assert_eq!(config.trust_threshold(), 2);
     let authority = &config.authorities[1];
     assert_eq!(authority.identifier, "auth2");
     assert_eq!((authority.identity_public_key.len(), authority.link_public_key.len()), (32, 1216));

@@ -1,140 +1,164 @@
 //! One pass over all authorities for one epoch's document (pki.md 12.2): anonymous, in parallel, the first good answer
-//! wins.
+//! wins. Documents are verified on other threads: their signatures take long enough to be missed by operators.
 
 use super::DirectoryOptions;
-use super::session::{Caller, Dialler, ExchangeError};
+use super::outside::{Document, Outside};
+use super::session::{Caller, ExchangeError};
 use crate::logging::Log;
 use crypto_simd::random::OsRandom;
 use pki::authority::{
-    Answer, Answers, Authorities, CONNECT_RETRIES_MAX, ConsensusCode, DocumentVerifier, FetchPass, connect_retry_delay,
+    Answer, Answers, CONNECT_RETRIES_MAX, ConsensusCode, DocumentVerifier, FetchPass, connect_retry_delay,
 };
-use pki::document::Consensus;
-use pki::{Epoch, EpochClock};
+use pki::neighbours::NeighbourMap;
+use pki::{Epoch, EpochTime};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::Instant;
-use wire::Command;
 
 const MODULE: &str = "pki";
+
+/// A verified document, and what this node makes of it.
+pub struct Verified {
+    /// Its bytes.
+    pub raw: Arc<[u8]>,
+    /// Who is who, or why it is of no use here.
+    pub map: Result<NeighbourMap, String>,
+}
 
 /// What a pass brought.
 pub enum Fetched {
     /// A verified document.
-    Document(Box<Consensus>),
-    /// No document, and what the authorities said.
-    Nothing(Answers),
+    Document(Box<Verified>),
+    /// No document: what the authorities said, counted and in words.
+    Nothing(Answers, BTreeMap<usize, String>),
 }
 
-type Reply = (usize, Result<(Option<ConsensusCode>, Vec<u8>), ExchangeError>);
+type Reply = (usize, Result<Document, ExchangeError>);
+
+/// What stays the same during a pass.
+struct Context<O> {
+    options: Arc<DirectoryOptions>,
+    outside: O,
+    caller: Caller,
+    epoch: Epoch,
+    deadline: Instant,
+}
 
 /// Asks all authorities for the document of `epoch`.
-pub async fn fetch(
+pub async fn fetch<O: Outside>(
     options: Arc<DirectoryOptions>,
+    outside: O,
     verifier: DocumentVerifier,
     epoch: Epoch,
     limit: Duration,
     log: Log,
 ) -> Fetched {
-    let mut pass = FetchPass::new(epoch, options.authorities.list().len());
-    let Ok(caller) = Caller::anonymous(options.dialler.kem) else { return Fetched::Nothing(pass.answers()) };
-    let mut asking = JoinSet::new();
-    for authority in 0..options.authorities.list().len() {
-        asking.spawn(ask(options.clone(), caller.clone(), authority, epoch, Instant::now() + limit));
-    }
-    while let Ok(Some(reply)) = tokio::time::timeout(limit, asking.join_next()).await {
-        let Ok((authority, reply)) = reply else { continue };
-        if let Some(document) = judge(&mut pass, authority, reply, &verifier, &options, &log) {
-            return Fetched::Document(document);
+    let authorities = options.authorities.list().len();
+    let (mut pass, mut said) = (FetchPass::new(epoch, authorities), BTreeMap::new());
+    let caller = match outside.anonymous() {
+        Ok(caller) => caller,
+        Err(error) => {
+            let errors = (0..authorities).map(|authority| (authority, format!("no link key: {error}"))).collect();
+            return Fetched::Nothing(pass.answers(), errors);
         }
+    };
+    let deadline = Instant::now() + limit;
+    let context = Arc::new(Context { options, outside, caller, epoch, deadline });
+    let mut asking = JoinSet::new();
+    for authority in 0..authorities {
+        asking.spawn(ask(context.clone(), authority));
     }
-    Fetched::Nothing(pass.answers())
-}
-
-fn judge(
-    pass: &mut FetchPass,
-    authority: usize,
-    reply: Result<(Option<ConsensusCode>, Vec<u8>), ExchangeError>,
-    verifier: &DocumentVerifier,
-    options: &DirectoryOptions,
-    log: &Log,
-) -> Option<Box<Consensus>> {
-    let name = &options.authorities.list()[authority].name;
-    match reply {
-        Ok((code, payload)) => {
-            let now = super::epoch_time(&options.clock);
-            match pass.handle_answer(authority, code, Arc::from(payload), verifier, &now) {
-                Answer::Document(document) => return Some(document),
-                Answer::Useless(Some(error)) => log.warning(MODULE, format_args!("authority {name}: {error}")),
-                Answer::Useless(None) => log.debug(MODULE, format_args!("authority {name} has no document: {code:?}")),
+    while let Ok(Some(reply)) = tokio::time::timeout_at(deadline, asking.join_next()).await {
+        let Ok((authority, reply)) = reply else { continue };
+        let name = &context.options.authorities.list()[authority].name;
+        match reply {
+            Ok(document) => {
+                let Some((after, judged)) = judge(pass, authority, document, &verifier, &context).await else {
+                    return Fetched::Nothing(Answers::default(), said);
+                };
+                pass = after;
+                match judged {
+                    Judged::Good(document) => return Fetched::Document(document),
+                    Judged::Bad(reason) => {
+                        log.warning(MODULE, format_args!("authority {name}: {reason}"));
+                        said.insert(authority, reason);
+                    }
+                    Judged::None(reason) => {
+                        log.debug(MODULE, format_args!("authority {name}: {reason}"));
+                        said.insert(authority, reason);
+                    }
+                }
+            }
+            Err(error) => {
+                log.info(MODULE, format_args!("authority {name}: {error}"));
+                pass.handle_unreachable(authority);
+                said.insert(authority, error.to_string());
             }
         }
-        Err(error) => {
-            log.info(MODULE, format_args!("authority {name}: {error}"));
-            pass.handle_unreachable(authority);
-        }
     }
-    None
+    for authority in 0..authorities {
+        said.entry(authority).or_insert_with(|| format!("no answer within {} s", limit.as_secs_f32()));
+    }
+    Fetched::Nothing(pass.answers(), said)
 }
 
-async fn ask(
-    options: Arc<DirectoryOptions>,
-    caller: Caller,
+enum Judged {
+    Good(Box<Verified>),
+    Bad(String),
+    None(String),
+}
+
+/// Verifies on another thread. Nothing is given back only while the process ends.
+async fn judge<O: Outside>(
+    mut pass: FetchPass,
     authority: usize,
-    epoch: Epoch,
-    deadline: Instant,
-) -> Reply {
-    let target = &options.authorities.list()[authority];
-    let command = Command::GetConsensus { epoch: epoch.0, padded: false };
+    (code, payload): Document,
+    verifier: &DocumentVerifier,
+    context: &Context<O>,
+) -> Option<(FetchPass, Judged)> {
+    let now = epoch_time(context);
+    let (verifier, options) = (verifier.clone(), context.options.clone());
+    let work = move || {
+        let judged = match pass.handle_answer(authority, code, Arc::from(payload), &verifier, &now) {
+            Answer::Document(consensus) => Judged::Good(Box::new(Verified {
+                raw: consensus.raw().clone(),
+                map: NeighbourMap::new(&consensus, &options.own).map_err(|error| error.to_string()),
+            })),
+            Answer::Useless(Some(error)) => Judged::Bad(error.to_string()),
+            Answer::Useless(None) => Judged::None(in_words(code).into()),
+        };
+        (pass, judged)
+    };
+    spawn_blocking(work).await.ok()
+}
+
+fn epoch_time<O: Outside>(context: &Context<O>) -> EpochTime {
+    super::epoch_time_at(&context.options.clock, context.outside.unix())
+}
+
+fn in_words(code: Option<ConsensusCode>) -> &'static str {
+    match code {
+        Some(ConsensusCode::Ok) => "it has one",
+        Some(ConsensusCode::NotFound) => "there is none yet",
+        Some(ConsensusCode::Gone) => super::once::NEVER,
+        None => "an unknown code",
+    }
+}
+
+async fn ask<O: Outside>(context: Arc<Context<O>>, authority: usize) -> Reply {
+    let target = &context.options.authorities.list()[authority];
     for retry in 1.. {
-        let reply = options.dialler.exchange(target, &caller, &command, consensus_of).await;
+        let reply = context.outside.fetch(target, &context.caller, context.epoch).await;
         let delay = connect_retry_delay(retry, &mut OsRandom);
+        let in_time = Instant::now() + delay < context.deadline;
         match reply {
-            Err(error) if error.is_transient() && retry <= CONNECT_RETRIES_MAX && Instant::now() + delay < deadline => {
+            Err(error) if error.is_transient() && retry <= CONNECT_RETRIES_MAX && in_time => {
                 tokio::time::sleep(delay).await;
             }
             reply => return (authority, reply),
         }
     }
     (authority, Err(ExchangeError::NoAddress))
-}
-
-/// One try at every authority in turn, for tools; gives what each said when none has the document.
-pub async fn fetch_once(
-    dialler: &Dialler,
-    authorities: &Authorities,
-    caller: &Caller,
-    verifier: &DocumentVerifier,
-    clock: &EpochClock,
-    epoch: Epoch,
-    limit: Duration,
-) -> Result<Consensus, String> {
-    let mut said = Vec::new();
-    for authority in authorities.list() {
-        let command = Command::GetConsensus { epoch: epoch.0, padded: false };
-        let exchange = dialler.exchange(authority, caller, &command, consensus_of);
-        let outcome = match tokio::time::timeout(limit, exchange).await {
-            Ok(Ok((Some(ConsensusCode::Ok), raw))) => {
-                let now = super::epoch_time(clock).epoch;
-                match verifier.verify(Arc::from(raw), epoch, now) {
-                    Ok(consensus) => return Ok(consensus),
-                    Err(error) => error.to_string(),
-                }
-            }
-            Ok(Ok((Some(ConsensusCode::NotFound), _))) => "it is not there yet".into(),
-            Ok(Ok((Some(ConsensusCode::Gone), _))) => "there will never be one".into(),
-            Ok(Ok((_, _))) => "an unknown code".into(),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "no answer in time".into(),
-        };
-        said.push(format!("{}: {outcome}", authority.name));
-    }
-    Err(format!("no document for epoch {}:\n  {}", epoch.0, said.join("\n  ")))
-}
-
-fn consensus_of(answer: &Command<'_>) -> Option<(Option<ConsensusCode>, Vec<u8>)> {
-    match answer {
-        Command::Consensus { error_code, payload } => Some((ConsensusCode::from_wire(*error_code), payload.to_vec())),
-        _ => None,
-    }
 }

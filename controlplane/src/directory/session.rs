@@ -1,6 +1,6 @@
 //! One request and one answer over a PKI session (wire.md 6.7, 7.6): dial, shake hands, ask, close.
 
-use crypto_simd::random::OsRandom;
+use crypto_simd::random::{OsRandom, Random};
 use crypto_simd::schemes::{Kem, KemDecapsulationKey};
 use pki::address::Url;
 use pki::authority::Authority;
@@ -13,6 +13,9 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant as Clock, timeout, timeout_at};
 use wire::link::{Due, End, Event, Input, Limits, Link};
 use wire::{Command, CommandSizes, HandshakeReason, HandshakeState, Instant, Role, SessionConfig};
+
+#[cfg(test)]
+mod tests;
 
 /// Bytes that are read at once; more arrives in more reads, so that an announced length costs nothing before its bytes
 /// are there.
@@ -119,7 +122,7 @@ impl Dialler {
 
     async fn dial(&self, authority: &Authority) -> Result<TcpStream, ExchangeError> {
         let mut last = ExchangeError::NoAddress;
-        for address in dialled_addresses(authority) {
+        for address in dialled_addresses(authority, &mut OsRandom) {
             match timeout(self.connect_limit, TcpStream::connect(&address)).await {
                 Ok(Ok(stream)) => {
                     stream.set_nodelay(true)?;
@@ -133,13 +136,21 @@ impl Dialler {
     }
 }
 
-/// `host:port` of each address that goes over TCP.
-fn dialled_addresses(authority: &Authority) -> impl Iterator<Item = String> {
-    authority.addresses.iter().filter_map(|text| {
+/// `host:port` of each address that goes over TCP, in random order (server.md 8.10).
+fn dialled_addresses(authority: &Authority, random: &mut dyn Random) -> Vec<String> {
+    let addresses = authority.addresses.iter().filter_map(|text| {
         let url = Url::parse(text)?;
         let (host, port) = url.host_and_port()?;
         (url.scheme == "tcp").then(|| format!("{host}:{port}"))
-    })
+    });
+    let mut addresses: Vec<_> = addresses.collect();
+    for last in (1..addresses.len()).rev() {
+        let mut bytes = [0; 8];
+        random.fill(&mut bytes);
+        // A handful of addresses: the remainder's bias is far below anything that could be seen.
+        addresses.swap(last, (u64::from_le_bytes(bytes) % (last as u64 + 1)) as usize);
+    }
+    addresses
 }
 
 /// A link to an authority, for one request.

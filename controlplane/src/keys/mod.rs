@@ -4,6 +4,7 @@
 
 use crypto_simd::random::Random;
 use crypto_simd::schemes::{Kem, LookupError, Nike, SchemeError, kem, nike};
+use pki::Epoch;
 use secret_memory::within;
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
@@ -33,14 +34,16 @@ impl Scheme {
         }
     }
 
-    fn generate(self, random: &mut dyn Random) -> Zeroizing<Vec<u8>> {
+    /// A fresh private key.
+    pub fn generate(self, random: &mut dyn Random) -> Zeroizing<Vec<u8>> {
         match self {
             Self::Nike(scheme) => scheme.generate(random),
             Self::Kem(scheme) => scheme.generate(random),
         }
     }
 
-    fn public_key(self, private: &[u8]) -> Result<Vec<u8>, SchemeError> {
+    /// The public key of a private one.
+    pub fn public_key(self, private: &[u8]) -> Result<Vec<u8>, SchemeError> {
         match self {
             Self::Nike(scheme) => scheme.public_key(private),
             Self::Kem(scheme) => scheme.load(private).map(|key| key.public_key().to_vec()),
@@ -93,11 +96,11 @@ impl MixKeys {
         Ok(made)
     }
 
-    /// Wipes the keys older than the epoch before `current`. Says whether any went.
-    pub fn prune(&mut self, current: u64) -> bool {
-        let before = self.pairs.len();
-        self.pairs.retain(|&epoch, _| epoch.saturating_add(1) >= current);
-        self.pairs.len() != before
+    /// Wipes the keys of epochs before `before` and, where that is said, of those after `after`. Says whether any went.
+    pub fn prune(&mut self, before: Epoch, after: Option<Epoch>) -> bool {
+        let held = self.pairs.len();
+        self.pairs.retain(|&epoch, _| epoch >= before.0 && after.is_none_or(|after| epoch <= after.0));
+        self.pairs.len() != held
     }
 
     /// The public keys of a descriptor for `first`, or nothing if one of them is missing.

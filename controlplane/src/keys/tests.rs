@@ -16,9 +16,12 @@ fn a_descriptor_holds_three_epochs_and_a_published_key_never_changes() {
     assert!(!keys.make(11, &mut random).unwrap());
     assert_eq!(keys.public_keys(10).unwrap(), first);
     assert_eq!(keys.public_keys(11).unwrap()[&12], first[&12]);
-    assert!(!keys.prune(11));
-    assert!(keys.prune(12));
+    assert!(!keys.prune(Epoch(10), None));
+    assert!(keys.prune(Epoch(11), None));
     assert_eq!(keys.epochs(), [11, 12, 13]);
+    assert!(!keys.prune(Epoch(11), Some(Epoch(13))));
+    assert!(keys.prune(Epoch(11), Some(Epoch(12))));
+    assert_eq!(keys.epochs(), [11, 12]);
 }
 
 #[test]

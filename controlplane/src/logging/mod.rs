@@ -1,16 +1,23 @@
-//! The reference's log lines (server.md 1.10): `HH:MM:SS.mmm LEVL module: message` in local time, one writer, a file
-//! or standard output. `tracing` has no NOTICE, the level at which operators run, and no file that can be reopened;
-//! that is why this is a page of our own.
+//! The reference's log lines (server.md 1.10): `HH:MM:SS.mmm LEVL module: message` in local time, to a file or
+//! standard output. `tracing` has no NOTICE, the level at which operators run, and no file that can be reopened;
+//! that is why these are pages of our own.
+//!
+//! Nobody who writes a line ever waits: lines go into a bounded queue, and a thread of its own writes them
+//! ([`writer`]). A disk that hangs or is full costs lines, which are counted and told of later, never the node.
 
-use std::fmt::{Arguments, Display};
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+mod throttle;
+mod writer;
 
 #[cfg(test)]
 mod tests;
+
+pub use throttle::{Quota, Throttle};
+
+use std::fmt::{Arguments, Display};
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+use writer::{Queue, Sink};
 
 /// How important a line is; lines below the configured level are not written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,61 +58,55 @@ impl Level {
     }
 }
 
-enum Sink {
-    Silent,
-    Stdout,
-    File { path: PathBuf, file: File },
-}
-
-/// The one writer of log lines; cheap to clone.
+/// Where all of the node's lines go; cheap to clone.
 #[derive(Clone)]
 pub struct Log {
     level: Level,
-    sink: Arc<Mutex<Sink>>,
+    /// None writes nothing.
+    queue: Option<Queue>,
 }
 
 impl Log {
     /// Appends to a file, made with mode 0600.
     pub fn to_file(level: Level, path: &Path) -> io::Result<Self> {
-        let file = open(path)?;
-        Ok(Self::new(level, Sink::File { path: path.to_owned(), file }))
+        Self::new(level, Sink::file(path)?)
     }
 
     /// Writes to standard output.
-    pub fn to_stdout(level: Level) -> Self {
+    pub fn to_stdout(level: Level) -> io::Result<Self> {
         Self::new(level, Sink::Stdout)
     }
 
     /// Writes nothing.
     pub fn silent() -> Self {
-        Self::new(Level::Error, Sink::Silent)
+        Self { level: Level::Error, queue: None }
     }
 
-    fn new(level: Level, sink: Sink) -> Self {
-        Self { level, sink: Arc::new(Mutex::new(sink)) }
+    fn new(level: Level, sink: Sink) -> io::Result<Self> {
+        Ok(Self { level, queue: Some(Queue::start(sink)?) })
     }
 
-    /// Opens the file again after the operator has moved it (SIGHUP). On failure the old file stays in use.
-    pub fn reopen(&self) -> io::Result<()> {
-        let mut sink = self.sink.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if let Sink::File { path, file } = &mut *sink {
-            *file = open(path)?;
+    /// Has the file opened again after the operator has moved it (SIGHUP). The log itself says how that went; on
+    /// failure the old file stays in use.
+    pub fn reopen(&self) {
+        if let Some(queue) = &self.queue {
+            queue.reopen();
         }
-        Ok(())
     }
 
-    /// Writes one line if `level` is enabled. A full disk loses the line, never the node.
+    /// Waits until what was logged so far is written, or for that long; says whether it is.
+    pub fn flush(&self, limit: Duration) -> bool {
+        self.queue.as_ref().is_none_or(|queue| queue.flush(limit))
+    }
+
+    /// Queues one line if `level` is enabled.
     pub fn write(&self, level: Level, module: &str, message: Arguments<'_>) {
         if level > self.level {
             return;
         }
-        let line = Line { level, module, message };
-        let mut sink = self.sink.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let _lost = match &mut *sink {
-            Sink::Silent => Ok(()),
-            Sink::Stdout => writeln!(io::stdout(), "{line}"),
-            Sink::File { file, .. } => file.write_all(format!("{line}\n").as_bytes()),
-        };
+        if let Some(queue) = &self.queue {
+            queue.push(line(level, module, message));
+        }
     }
 
     /// A line at ERROR.
@@ -134,19 +135,18 @@ impl Log {
     }
 }
 
-struct Line<'a> {
-    level: Level,
-    module: &'a str,
-    message: Arguments<'a>,
-}
-
-impl Display for Line<'_> {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let time = chrono::Local::now().format("%H:%M:%S%.3f");
-        write!(formatter, "{time} {} {}: {}", self.level.letters(), self.module, self.message)
+/// A line with its end. Control characters, which can come from another process or a peer, would forge lines.
+fn line(level: Level, module: &str, message: Arguments<'_>) -> String {
+    let time = chrono::Local::now().format("%H:%M:%S%.3f");
+    let message = message.to_string();
+    let mut line = format!("{time} {} {module}: ", level.letters());
+    for character in message.chars() {
+        if character.is_control() {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
     }
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).mode(0o600).open(path)
+    line.push('\n');
+    line
 }

@@ -2,11 +2,15 @@
 //! system. [`answer`] is the protocol without I/O; [`serve`] puts it on the socket.
 
 use crate::logging::Log;
+use interplane::SocketPath;
+use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::task::AbortHandle;
 
 #[cfg(test)]
 mod tests;
@@ -15,6 +19,13 @@ const MODULE: &str = "mgmt";
 
 /// The longest line that is taken; the reference has no limit.
 const LINE_BYTES_MAX: usize = 64 * 1024;
+
+/// Connections that are served at once; the oldest goes when another one comes.
+const CONNECTIONS_MAX: usize = 64;
+
+/// The answer to HELP, one line as every answer.
+const HELP: &str = "214 HELP: this line. STATUS: the node's state as one line of JSON. SHUTDOWN: stops the node as \
+                    SIGTERM does. QUIT: ends this connection.";
 
 /// What the node does for a management connection.
 pub trait Node: Send + Sync + 'static {
@@ -50,12 +61,13 @@ pub fn answer(node: &dyn Node, line: &str) -> Reply {
     let (command, arguments) = line.split_once(' ').unwrap_or((line, ""));
     match (command.to_ascii_uppercase().as_str(), arguments) {
         ("QUIT", _) => Reply { line: "250 Requested action ok, completed".into(), closes: true },
-        ("SHUTDOWN", _) => {
+        ("SHUTDOWN", "") => {
             node.shut_down();
             Reply::keeps("250 Requested action ok, completed")
         }
         ("STATUS", "") => Reply::keeps(format!("250 {}", node.status())),
-        ("STATUS", _) => Reply::keeps("501 Syntax error in parameters or arguments"),
+        ("HELP", "") => Reply::keeps(HELP),
+        ("SHUTDOWN" | "STATUS" | "HELP", _) => Reply::keeps("501 Syntax error in parameters or arguments"),
         _ => Reply::keeps("500 Syntax error, command unrecognised"),
     }
 }
@@ -74,7 +86,8 @@ impl Socket {
             let reason = "there is something that is not a socket; move it away or give another path";
             return Err(std::io::Error::other(reason));
         }
-        Ok(Self { listener: UnixListener::bind(path)?, path: path.to_owned() })
+        let listener = UnixListener::bind(SocketPath::of(path)?.as_path())?;
+        Ok(Self { listener, path: path.to_owned() })
     }
 }
 
@@ -95,15 +108,23 @@ impl Drop for Socket {
 }
 
 /// Accepts connections until the future is dropped.
-pub async fn serve(socket: Socket, identifier: String, node: Arc<dyn Node>, log: Log) {
+pub async fn serve(socket: Socket, identifier: String, node: Arc<dyn Node>, log: Log) -> Infallible {
+    let mut open: VecDeque<AbortHandle> = VecDeque::new();
     loop {
         match socket.listener.accept().await {
             Ok((stream, _)) => {
                 let (identifier, node) = (identifier.clone(), node.clone());
-                tokio::spawn(async move {
+                open.retain(|connection| !connection.is_finished());
+                if open.len() >= CONNECTIONS_MAX
+                    && let Some(oldest) = open.pop_front()
+                {
+                    oldest.abort();
+                }
+                let conversation = async move {
                     // A connection that breaks is the operator's affair; nothing depends on it.
                     let _ended = converse(stream, &identifier, node.as_ref()).await;
-                });
+                };
+                open.push_back(tokio::spawn(conversation).abort_handle());
             }
             Err(error) => {
                 log.warning(MODULE, format_args!("cannot accept a management connection: {error}"));

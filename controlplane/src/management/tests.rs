@@ -25,6 +25,11 @@ fn commands_are_matched_without_regard_to_case_and_retired_ones_are_unknown() {
     for unknown in ["", "ADD_USER alice key", "SEND_RATE 5", "\u{0}\u{1}"] {
         assert_eq!(answer(&node, unknown).line, "500 Syntax error, command unrecognised");
     }
+    assert!(answer(&node, "help").line.starts_with("214 ") && answer(&node, "HELP").line.contains("STATUS"));
+    for arguments in ["SHUTDOWN now", "shutdown extra words", "HELP me"] {
+        assert_eq!(answer(&node, arguments).line, "501 Syntax error in parameters or arguments");
+    }
+    assert_eq!(node.shutdowns.load(Ordering::Relaxed), 0);
     answer(&node, "Shutdown");
     assert_eq!(node.shutdowns.load(Ordering::Relaxed), 1);
 }
@@ -49,6 +54,32 @@ async fn a_script_that_closes_its_side_after_one_line_gets_its_answer() {
     let mut received = String::new();
     stream.read_to_string(&mut received).await.unwrap();
     assert_eq!(received, "220 mix1 Katzenpost Management Interface Service ready\r\n250 {\"epoch\":7}\r\n");
+    server.abort();
+    let _aborted = server.await;
+    assert!(!path.exists());
+}
+
+#[tokio::test]
+async fn a_long_path_and_many_connections_are_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = folder.path().join("a".repeat(120));
+    std::fs::create_dir(&long).unwrap();
+    let path = long.join("management_sock");
+    let socket = Socket::bind(&path, &Log::silent()).unwrap();
+    let server = tokio::spawn(serve(socket, "mix1".into(), Arc::new(Counting::default()), Log::silent()));
+    let short = SocketPath::of(&path).unwrap();
+    let mut idle = Vec::new();
+    for _ in 0..2 * CONNECTIONS_MAX {
+        let mut stream = UnixStream::connect(short.as_path()).await.unwrap();
+        let mut greeting = [0; 3];
+        stream.read_exact(&mut greeting).await.unwrap();
+        assert_eq!(&greeting, b"220");
+        idle.push(stream);
+    }
+    // The oldest made room.
+    let mut rest = String::new();
+    idle[0].read_to_string(&mut rest).await.unwrap();
+    assert!(rest.ends_with("ready\r\n"), "{rest}");
     server.abort();
     let _aborted = server.await;
     assert!(!path.exists());

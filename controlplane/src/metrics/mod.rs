@@ -1,22 +1,24 @@
-//! The Prometheus endpoint (server.md 10): `/metrics` and nothing else, under the reference's names.
+//! The Prometheus endpoint (server.md 10): `/metrics` under the reference's names, and two probes: `/ready` (the node
+//! takes part in the current epoch) and `/health` (both processes are at work).
 //!
-//! Nothing is counted here. Each scrape reads the data plane's counters from shared memory and the directory worker's
-//! status, and writes them in the exposition format.
+//! Nothing is counted here. Each scrape reads the data plane's counters from shared memory, the directory worker's
+//! status and what the supervisor knows, and writes them in the exposition format.
 
+mod http;
+mod node;
 #[cfg(test)]
 mod tests;
 
-use crate::directory::DirectoryStatus;
-use axum::Router;
-use axum::http::header::CONTENT_TYPE;
-use axum::response::IntoResponse;
-use axum::routing::get;
+pub use http::serve;
+
+use crate::directory::{DirectoryStatus, Reached, epoch_time};
+use crate::health::Health;
+use crate::selfcheck::SelfCheck;
 use interplane::counter::{Counter, Counters, Family, Kind};
 use interplane::reason::Also;
-use prometheus::core::Collector;
+use pki::EpochClock;
 use prometheus::proto::{Bucket, Histogram, LabelPair, Metric, MetricFamily, MetricType, Summary};
 use prometheus::{Encoder, TextEncoder};
-use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
 /// What a scrape reads.
@@ -26,17 +28,35 @@ pub struct Sources {
     pub counters: Counters,
     /// The directory worker's status.
     pub directory: Arc<Mutex<DirectoryStatus>>,
+    /// Which authorities answered.
+    pub reached: Reached,
+    /// What the supervisor knows.
+    pub health: Arc<Health>,
+    /// Epochs.
+    pub clock: EpochClock,
+    /// What this host unwraps in a second.
+    pub selfcheck: SelfCheck,
 }
 
-/// Answers scrapes until the future is dropped.
-pub async fn serve(listener: TcpListener, sources: Sources) -> std::io::Result<()> {
-    listener.set_nonblocking(true)?;
-    let listener = tokio::net::TcpListener::from_std(listener)?;
-    let answer = move || {
-        let text = render(&sources);
-        async move { ([(CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response() }
-    };
-    axum::serve(listener, Router::new().route("/metrics", get(answer))).await
+impl Sources {
+    /// Whether both processes are at work; else what is missing.
+    pub fn health(&self) -> Result<(), &'static str> {
+        self.health.process().map(|_| ()).ok_or("no data plane is attached")
+    }
+
+    /// Whether the node takes part in the current epoch; else what is missing.
+    pub fn readiness(&self) -> Result<(), &'static str> {
+        self.health()?;
+        let epoch = epoch_time(&self.clock).epoch.0;
+        // Only documents that list this node are held.
+        let is_listed = self.directory_status().documents.contains(&epoch);
+        if is_listed { Ok(()) } else { Err("there is no document for the current epoch that lists this node") }
+    }
+
+    // The status is whole after every statement of the worker, so a panic elsewhere cannot have torn it.
+    fn directory_status(&self) -> DirectoryStatus {
+        self.directory.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
 }
 
 /// Everything in the exposition format.
@@ -47,9 +67,9 @@ pub fn render(sources: &Sources) -> String {
         let value = sources.counters.total_also(also);
         family_of(also.metric(), "Dropped packets (the reference's name).", vec![counter(value, Vec::new())])
     }));
-    let status = sources.directory.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-    families.extend(directory_families(&status));
-    families.extend(prometheus::process_collector::ProcessCollector::for_self().collect());
+    families.extend(directory_families(&sources.directory_status()));
+    families.extend(node::families(sources));
+    families.extend(node::processes(sources.health.process()));
     // A family without a series is not written; the encoder refuses it.
     families.retain(|family| !family.get_metric().is_empty());
     let mut text = Vec::new();
@@ -124,8 +144,12 @@ fn counter(value: u64, labels: Vec<LabelPair>) -> Metric {
 }
 
 fn gauge(value: u64, labels: Vec<LabelPair>) -> Metric {
+    float_gauge(value as f64, labels)
+}
+
+fn float_gauge(value: f64, labels: Vec<LabelPair>) -> Metric {
     let mut cell = prometheus::proto::Gauge::default();
-    cell.set_value(value as f64);
+    cell.set_value(value);
     let mut metric = Metric::from_label(labels);
     metric.set_gauge(cell);
     metric

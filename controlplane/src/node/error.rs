@@ -73,4 +73,14 @@ pub enum StartError {
     /// The operating system.
     #[error("{0}")]
     Os(#[from] std::io::Error),
+    /// A part of the running node ended by itself.
+    #[error("{0}; the node has stopped")]
+    Ended(super::tasks::TaskEnd),
+}
+
+impl StartError {
+    /// Whether the node had started.
+    pub fn came_later(&self) -> bool {
+        matches!(self, Self::Ended(_))
+    }
 }

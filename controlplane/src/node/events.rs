@@ -1,27 +1,88 @@
 //! What the data plane says for the log, at the levels at which a reference node says the like: peers that come and
 //! go are everyday, a peer that cannot be reached is a warning only once in a while.
+//!
+//! Strangers can cause most of these events as often as they like, so each kind has a quota; what is beyond it is
+//! counted and told in one line.
 
-use crate::logging::{Level, Log};
+use crate::logging::{Level, Log, Quota, Throttle};
 use interplane::counter::{DialFailure, Direction};
 use interplane::event::{Event, Peer};
 use interplane::ring::EventRings;
-use std::time::Duration;
+use std::convert::Infallible;
+use std::time::{Duration, Instant};
+
+#[cfg(test)]
+mod tests;
 
 /// Pause between two looks at the rings.
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// What a listed peer causes: a whole network may come at once.
+const PEERS: Quota = Quota { lines: 300, window: Duration::from_secs(60) };
+/// What anybody can cause who finds the port.
+const STRANGERS: Quota = Quota { lines: 5, window: Duration::from_secs(5) };
+/// What is worth knowing once in a while.
+const SELDOM: Quota = Quota { lines: 1, window: Duration::from_secs(60) };
+
 /// Writes events to the log until the future is dropped.
-pub async fn drain(rings: EventRings, log: Log) {
+pub async fn drain(rings: EventRings, log: Log) -> Infallible {
     let mut reader = rings.reader();
     let mut dropped_before = rings.dropped();
+    let started = Instant::now();
+    let mut scribe = Scribe { throttle: Throttle::default(), log };
     loop {
-        reader.drain(|_, event| write(&log, &event));
+        let now = started.elapsed();
+        reader.drain(|_, event| scribe.take(&event, now));
         let dropped = rings.dropped();
-        if dropped > dropped_before {
-            log.info("dataplane", format_args!("{} events were not logged", dropped - dropped_before));
+        if dropped > dropped_before && scribe.throttle.admits("lost", SELDOM, now) {
+            scribe.log.info("dataplane", format_args!("{} events were not logged", dropped - dropped_before));
             dropped_before = dropped;
         }
+        scribe.sum_up(now);
         tokio::time::sleep(PAUSE).await;
+    }
+}
+
+struct Scribe {
+    throttle: Throttle,
+    log: Log,
+}
+
+impl Scribe {
+    fn take(&mut self, event: &Event, now: Duration) {
+        let (kind, quota) = kind(event);
+        if self.throttle.admits(kind, quota, now) {
+            write(&self.log, event);
+        }
+    }
+
+    fn sum_up(&mut self, now: Duration) {
+        for (kind, more, seconds) in self.throttle.ended(now) {
+            self.log.info("dataplane", format_args!("{kind}: and {more} more in {seconds} s"));
+        }
+    }
+}
+
+/// What a line is counted as, and how many of them may be written.
+fn kind(event: &Event) -> (&'static str, Quota) {
+    match event {
+        Event::LinkUp { peer, .. } if peer.id.is_some() => ("link up", PEERS),
+        Event::LinkDown { peer, .. } if peer.id.is_some() => ("link down", PEERS),
+        Event::DialFailed { .. } => ("dial failed", PEERS),
+        Event::HandshakeFailed { direction: Direction::Outgoing, .. } => ("outgoing handshake failed", PEERS),
+        Event::LinkUp { .. } => ("link up of an unknown peer", STRANGERS),
+        Event::LinkDown { .. } => ("link down of an unknown peer", STRANGERS),
+        Event::HandshakeFailed { .. } => ("incoming handshake failed", STRANGERS),
+        Event::PeerRefused { .. } => ("peer refused", STRANGERS),
+        Event::LinkKeyMismatch { .. } => ("another link key", SELDOM),
+        Event::AdmissionRefused { .. } => ("connection refused", STRANGERS),
+        Event::NoDocument => ("connection without a document", STRANGERS),
+        Event::PacketDropped { .. } => ("packet dropped", STRANGERS),
+        Event::AcceptFailed { .. } => ("accept failed", SELDOM),
+        Event::ShardRescued { .. } => ("shard woken", SELDOM),
+        Event::ReplaySetFilling { .. } => ("replay set filling", PEERS),
+        Event::ReplaySetFull { .. } => ("replay set full", PEERS),
+        Event::SlotsTooFew { .. } => ("slots too few", SELDOM),
     }
 }
 
@@ -52,9 +113,14 @@ fn write(log: &Log, event: &Event) {
         Event::PeerRefused { reason, peer } => {
             log.info(module, format_args!("peer refused: {}: {}", name(peer), reason.label()));
         }
-        Event::LinkKeyMismatch { peer } => {
-            log.warning(module, format_args!("{} came with another link key than its descriptor's", name(peer)));
-        }
+        Event::LinkKeyMismatch { peer } => log.warning(
+            module,
+            format_args!(
+                "{} came with another link key than its descriptor's: a stranger under its name, or a node whose keys \
+                 were replaced; it is refused",
+                name(peer)
+            ),
+        ),
         Event::ReplaySetFilling { epoch, percent } => log.warning(
             module,
             format_args!(
@@ -78,10 +144,15 @@ fn write(log: &Log, event: &Event) {
             ),
         ),
         Event::ShardRescued { shard } => log.info(module, format_args!("woke shard {shard}, which stood still")),
-        Event::AcceptFailed { detail } => log.warning(module, format_args!("cannot accept: {detail}")),
-        Event::AdmissionRefused { .. } | Event::NoDocument | Event::PacketDropped { .. } => {
-            log.write(Level::Debug, module, format_args!("{event:?}"));
+        Event::AcceptFailed { detail } => log.warning(
+            module,
+            format_args!("cannot accept connections: {detail}; if descriptors are short, raise the limit (nofile)"),
+        ),
+        Event::AdmissionRefused { reason } => {
+            log.write(Level::Debug, module, format_args!("connection refused: {}", reason.label()));
         }
+        Event::NoDocument => log.debug(module, "connection closed: there is no document to check peers by"),
+        Event::PacketDropped { reason } => log.debug(module, format_args!("packet dropped: {}", reason.label())),
     }
 }
 

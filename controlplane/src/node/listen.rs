@@ -3,11 +3,15 @@
 
 use config::address::{Address, Host, Transport};
 use interplane::message::{Listener, Transport as Carrier};
+use rustix::io::Errno;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::io::ErrorKind;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
+
+#[cfg(test)]
+mod tests;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 1024;
@@ -43,15 +47,53 @@ pub enum ListenError {
     Quic(String),
 }
 
-/// The socket addresses of a configured address.
-pub fn resolve(address: &Address) -> Result<Vec<SocketAddr>, ListenError> {
-    if address.transport == Transport::Quic {
-        return Err(ListenError::Quic(address.to_string()));
+/// The address families of this host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Families {
+    /// IPv4.
+    pub v4: bool,
+    /// IPv6.
+    pub v6: bool,
+}
+
+impl Families {
+    /// Those that the kernel knows.
+    pub fn of_host() -> Self {
+        // Whatever else is wrong is for the call that listens to say.
+        let has = |domain| match Socket::new(domain, Type::STREAM.cloexec(), None) {
+            Err(error) => Errno::from_io_error(&error) != Some(Errno::AFNOSUPPORT),
+            Ok(_) => true,
+        };
+        Self { v4: has(Domain::IPV4), v6: has(Domain::IPV6) }
     }
+}
+
+/// The socket addresses of the configured addresses. As in the reference, `tcp://` with an unspecified address of
+/// either family means all addresses of both; `tcp4://` and `tcp6://` restrict it. Nothing is listed twice.
+pub fn resolve(addresses: &[Address], families: Families) -> Result<Vec<SocketAddr>, ListenError> {
+    let mut resolved = Vec::new();
+    for address in addresses {
+        for address in resolve_one(address, families)? {
+            if !resolved.contains(&address) {
+                resolved.push(address);
+            }
+        }
+    }
+    Ok(resolved)
+}
+
+fn resolve_one(address: &Address, families: Families) -> Result<Vec<SocketAddr>, ListenError> {
+    let at = |ip: IpAddr| SocketAddr::new(ip, address.port);
     let failed = |error| ListenError::Resolve { address: address.to_string(), error };
-    match &address.host {
-        Host::Ip(ip) => Ok(vec![SocketAddr::new(*ip, address.port)]),
-        Host::Name(name) => Ok((name.as_str(), address.port).to_socket_addrs().map_err(failed)?.collect()),
+    match (&address.host, address.transport) {
+        (_, Transport::Quic) => Err(ListenError::Quic(address.to_string())),
+        (Host::Ip(ip), Transport::Tcp) if ip.is_unspecified() && address.port != 0 => {
+            let v4 = families.v4.then_some(at(Ipv4Addr::UNSPECIFIED.into()));
+            let v6 = families.v6.then_some(at(Ipv6Addr::UNSPECIFIED.into()));
+            Ok(v4.into_iter().chain(v6).collect())
+        }
+        (Host::Ip(ip), _) => Ok(vec![at(*ip)]),
+        (Host::Name(name), _) => Ok((name.as_str(), address.port).to_socket_addrs().map_err(failed)?.collect()),
     }
 }
 
@@ -86,6 +128,10 @@ fn bind(address: SocketAddr) -> Result<(Listener, OwnedFd), ListenError> {
             ErrorKind::AddrInUse => " (is another node running? change Server.Addresses or Server.BindAddresses)",
             ErrorKind::AddrNotAvailable => {
                 " (no interface of this host has it; set Server.BindAddresses to one that has)"
+            }
+            ErrorKind::PermissionDenied if address.port() < 1024 => {
+                " (ports below 1024 need a capability: AmbientCapabilities=CAP_NET_BIND_SERVICE in the systemd unit, or \
+                 setcap cap_net_bind_service=+ep on the program)"
             }
             _ => "",
         },

@@ -3,16 +3,19 @@
 //! | module | its job |
 //! |---|---|
 //! | `error` | why a node does not start |
-//! | `role` | what differs from role to role |
+//! | `role`, `version` | what differs from role to role; what this version cannot do |
 //! | `memory`, `listen` | what a start looks after before it begins |
 //! | `setup`, `network` | what the configuration asks of the data plane and of the directory worker |
-//! | `takeover` | finds a data plane that is at work, and goes on with it or replaces it |
-//! | `serve`, `stop`, `signals` | the parts in their order, and what ends them |
-//! | `plane`, `supervise` | what the data plane is given, and that there is one |
+//! | `takeover`, `handed_back` | finds a data plane that is at work, and goes on with it or replaces it |
+//! | `serve`, `tasks`, `stop`, `signals` | the parts in their order, and what ends them |
+//! | `plane`, `supervise` | what the data plane is given, and that there is one that works |
+//! | `clock` | tells of steps of the wall clock |
 //! | `events`, `status` | what the data plane says for the log; STATUS |
 
+mod clock;
 mod error;
 mod events;
+mod handed_back;
 mod listen;
 mod memory;
 mod network;
@@ -25,19 +28,27 @@ mod status;
 mod stop;
 mod supervise;
 mod takeover;
+mod tasks;
+mod version;
 
 pub use error::StartError;
+pub use handed_back::stop_orphan;
 pub use network::{authorities, dialler};
+pub use version::{Limit, limits_of_this_version};
 
 use crate::logging::{Level, Log};
 use config::ServerConfig;
 use config::keys::{self, DataDir, KeyPair};
-use config::server::{LogDestination, LogLevel, Shutdown};
+use config::server::{LogDestination, LogLevel};
 use crypto_simd::random::OsRandom;
 use pki::EpochClock;
 use role::NodeRole;
+use std::time::Duration;
 
 const MODULE: &str = "server";
+
+/// How long the last lines may take to be written.
+const FLUSH_LIMIT: Duration = Duration::from_secs(2);
 
 const UNLOCKED: &str = "private keys cannot be locked in memory and may reach the swap: raise the limit of locked \
     memory (LimitMEMLOCK=8M in a systemd unit, `ulimit -l 8192` in a shell), or turn swap off";
@@ -51,14 +62,15 @@ pub fn run(config: ServerConfig) -> Result<(), StartError> {
     let sizes = setup::wanted(&config, &clock).sizes(&host)?;
     let data_dir = DataDir::open(&config.data_dir)?;
     let log = open_log(&config)?;
+    let _written_at_the_end = Flushed(log.clone());
     log.notice(MODULE, format_args!("Katzensprung {} ({level})", env!("CARGO_PKG_VERSION")));
     log.notice(MODULE, format_args!("Server identifier is: '{}'", config.identifier));
     let identity = keys::identity(&data_dir, config.pki_signature_scheme, &mut OsRandom)?;
     log.notice(MODULE, format_args!("Server identity public key hash is: {}", hex(&pki::hash(&identity.public))));
     let link = keys::link(&data_dir, config.wire_kem, &mut OsRandom)?;
     log.notice(MODULE, format_args!("Server link public key hash is: {}", hex(&pki::hash(&link.public))));
-    for finding in identity.findings.iter().chain(&link.findings) {
-        log.warning(MODULE, finding);
+    for finding in data_dir.findings().iter().chain(&identity.findings).chain(&link.findings) {
+        log.warning(MODULE, finding.text());
     }
     if !secret_memory::protection().locked {
         log.warning(MODULE, UNLOCKED);
@@ -66,11 +78,8 @@ pub fn run(config: ServerConfig) -> Result<(), StartError> {
     if config.debug.generate_only {
         return Ok(());
     }
-    if config.debug.send_decoy_traffic {
-        log.warning(MODULE, "Debug.SendDecoyTraffic is not in this version yet: no decoys are sent");
-    }
-    if matches!(config.shutdown, Shutdown::PersistMixKeys(_)) {
-        log.warning(MODULE, "Server.PersistMixKeysOnShutdown is not in this version yet: a stop forgets the mix keys");
+    for limit in limits_of_this_version(&config).iter().filter(|limit| !limit.is_fatal) {
+        log.warning(MODULE, format_args!("{}: {}; {}", limit.key, limit.problem, limit.remedy));
     }
     match sizes.report(&host) {
         (text, false) => log.notice(MODULE, text),
@@ -79,6 +88,16 @@ pub fn run(config: ServerConfig) -> Result<(), StartError> {
     let node = Node { config, sizes, role, clock, log, identity, link };
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     runtime.enable_all().on_thread_start(secret_memory::protect_stack).build()?.block_on(node.serve(&data_dir))
+}
+
+/// However the node ends, what it logged gets its time to be written.
+struct Flushed(Log);
+
+impl Drop for Flushed {
+    fn drop(&mut self) {
+        // A disk that hangs must not keep a node from its end.
+        let _written = self.0.flush(FLUSH_LIMIT);
+    }
 }
 
 struct Node {
@@ -101,7 +120,7 @@ fn open_log(config: &ServerConfig) -> Result<Log, StartError> {
     };
     match &config.logging.destination {
         LogDestination::Silent => Ok(Log::silent()),
-        LogDestination::Stdout => Ok(Log::to_stdout(level)),
+        LogDestination::Stdout => Ok(Log::to_stdout(level)?),
         LogDestination::File(file) => {
             Log::to_file(level, file).map_err(|error| StartError::Log { file: file.clone(), error })
         }

@@ -1,8 +1,8 @@
 //! What the configuration says of the network: who this node is in it, its authorities, and how they are reached.
 
 use super::{Node, StartError};
-use crate::directory::DirectoryOptions;
 use crate::directory::session::{Caller, Dialler};
+use crate::directory::{DirectoryOptions, Internet};
 use config::{ServerConfig, address};
 use pki::VerifyingKey;
 use pki::authority::{Authorities, Authority};
@@ -15,8 +15,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 impl Node {
-    /// What the directory worker goes by.
-    pub(super) fn directory_options(&self) -> Result<DirectoryOptions, StartError> {
+    /// What the directory worker goes by, and how it reaches authorities.
+    pub(super) fn directory_options(&self) -> Result<(DirectoryOptions, Internet), StartError> {
         let config = &self.config;
         let own = OwnNode {
             name: config.identifier.clone(),
@@ -30,16 +30,15 @@ impl Node {
             .map_err(|error| StartError::Scheme { what: "link.private.pem", error })?;
         let caller =
             Caller { link_key: within(|| Arc::from(link)), additional_data: pki::hash(&own.identity_key).to_vec() };
-        Ok(DirectoryOptions {
+        let options = DirectoryOptions {
             clock: self.clock,
             authorities: Arc::new(authorities(config)?),
             geometry_hash: config.geometry.hash(),
-            dialler: dialler(config),
             profile: OwnProfile { addresses: advertised(config)?, ..OwnProfile::default() },
             own,
             identity: within(|| Arc::from(identity)),
-            caller,
-        })
+        };
+        Ok((options, Internet::new(dialler(config), caller)))
     }
 }
 

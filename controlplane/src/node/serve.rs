@@ -1,104 +1,190 @@
 //! The parts of a node, started in their order and stopped in the other one (server.md 1.7, 1.8).
 
+use super::role::Part;
+use super::setup::descriptors;
 use super::signals::Signals;
 use super::status::Managed;
-use super::stop::STOP_LIMIT;
-use super::supervise::Supervision;
-use super::{MODULE, Node, StartError, events, supervise};
-use crate::directory::{Directory, DirectoryStatus};
-use crate::{management, metrics};
+use super::supervise::{self, PlaneHandle, Supervised, Supervision};
+use super::tasks::{TaskEnd, Tasks};
+use super::{MODULE, Node, StartError, clock, events};
+use crate::directory::{Directory, DirectoryStatus, Reached};
+use crate::health::Health;
+use crate::selfcheck::SelfCheck;
+use crate::{management, metrics, selfcheck};
 use config::address;
 use config::keys::DataDir;
+use interplane::Counters;
 use interplane::channel::SOCKET_NAME;
 use interplane::counter::Account;
+use interplane::ring::EventRings;
+use interplane::setup::Limits;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
-/// How long the end of a data plane that was killed may take to be noticed.
-const KILL_LIMIT: Duration = Duration::from_secs(1);
+/// How long the supervisor may take to end a data plane, one that has to be killed included.
+const END_LIMIT: Duration = Duration::from_secs(10);
 
 impl Node {
     /// Runs until the node is told to stop.
     pub(super) async fn serve(self, data_dir: &DataDir) -> Result<(), StartError> {
         // From here on a signal waits for its turn: nothing that was started is left behind.
-        let signals = Signals::new()?;
-        let metrics_listener = self.bind_metrics()?;
-        let management = self.bind_management()?;
-        let options = self.directory_options()?;
-        let socket = data_dir.path().join(SOCKET_NAME);
-        let started = self.find_or_make_plane(&socket)?;
-        let plane = started.plane;
-        let status = Arc::new(Mutex::new(DirectoryStatus::default()));
-        let stopping = Arc::new(AtomicBool::new(false));
+        let mut signals = Signals::new()?;
+        let mut sockets = Sockets { metrics: self.bind_metrics()?, management: self.bind_management()? };
+        let (options, outside) = self.directory_options()?;
+        let reached = outside.reached();
+        let socket = data_dir.sockets().join(SOCKET_NAME);
+        let selfcheck = selfcheck::known_or_measured(data_dir.path(), &self.config.geometry, &self.log);
+        let found = self.find_or_make_plane(&socket)?;
+        let health = Arc::new(Health::default());
+        let (counters, events) = (found.plane.counters(), found.plane.events());
         let supervision = Supervision {
             socket,
             foreign: self.config.own.dataplane.run_as_two_units,
-            stopping: stopping.clone(),
-            plane: plane.clone(),
+            plane: found.plane,
+            health: health.clone(),
             log: self.log.clone(),
         };
-        let attached = supervise::start(&supervision, started.resumed)?;
-        let (ended, has_ended) = mpsc::channel();
-        std::thread::Builder::new()
-            .name("supervisor".into())
-            .spawn(move || supervise::watch(&supervision, attached, &ended))?;
+        let Supervised { handle, started, mut ended } = supervise::start(supervision, found.resumed)?;
+        tokio::select! {
+            outcome = started => match outcome {
+                Ok(outcome) => outcome?,
+                Err(_) => return Err(StartError::Ended(supervisor_ended())),
+            },
+            () = self.until_signal(&mut signals) => {
+                self.end_plane(&handle, &health, ended).await;
+                self.log.notice(MODULE, "Shutdown complete.");
+                return Ok(());
+            }
+        }
 
         let (advertise, advertising) = watch::channel(true);
-        let directory =
-            Directory::new(options, started.mix_keys, started.stored, status.clone(), plane.clone(), self.log.clone());
-        tokio::spawn(directory.run(advertising));
-        let (counters, events) = {
-            let plane = plane.lock();
-            (plane.counters(), plane.events())
-        };
-        tokio::spawn(events::drain(events, self.log.clone()));
-        if let Some(listener) = metrics_listener {
-            let sources = metrics::Sources { counters: counters.clone(), directory: status.clone() };
-            let log = self.log.clone();
-            tokio::spawn(async move {
-                if let Err(error) = metrics::serve(listener, sources).await {
-                    log.error(MODULE, format_args!("metrics ended: {error}"));
-                }
-            });
+        let mut tasks = Tasks::default();
+        let status = Arc::new(Mutex::new(DirectoryStatus::default()));
+        let directory = Directory::new(
+            options,
+            outside,
+            found.mix_keys,
+            found.stored,
+            status.clone(),
+            handle.clone(),
+            self.log.clone(),
+        );
+        tasks.spawn("directory worker", directory.run(advertising));
+        let shared =
+            Shared { counters, events, status, reached, health: health.clone(), selfcheck, shut_down: Arc::default() };
+        for part in self.role.parts() {
+            self.start_part(*part, &mut tasks, &mut sockets, &shared);
         }
-        let shut_down = Arc::new(Notify::new());
-        let managed = Arc::new(Managed {
-            identifier: self.config.identifier.clone(),
-            clock: self.clock,
-            counters,
-            status: status.clone(),
-            shut_down: shut_down.clone(),
-            started: Instant::now(),
-            log: self.log.clone(),
-        });
-        let management = management.map(|socket| {
-            tokio::spawn(management::serve(socket, managed.identifier.clone(), managed, self.log.clone()))
-        });
+        self.report_start();
         self.log.notice(MODULE, "Started.");
 
-        self.until_told_to_stop(signals, &shut_down, &advertise, &status).await;
-
-        stopping.store(true, Ordering::SeqCst);
-        plane.lock().stop();
-        let log = self.log.clone();
-        let ending = tokio::task::spawn_blocking(move || {
-            has_ended.recv_timeout(STOP_LIMIT).unwrap_or_else(|_| {
-                log.error(MODULE, format_args!("the data plane does not end within {STOP_LIMIT:?}: killing it"));
-                plane.lock().kill();
-                has_ended.recv_timeout(KILL_LIMIT).ok().flatten()
-            })
-        });
-        self.report_account(ending.await.unwrap_or_default());
-        if let Some(management) = management {
-            management.abort();
-            // Aborted on purpose; waiting for it removes the socket's file.
-            let _aborted = management.await;
+        let fault = tokio::select! {
+            () = self.until_told_to_stop(&mut signals, &shared.shut_down) => None,
+            end = tasks.first_end() => Some(end),
+            _ = &mut ended => Some(supervisor_ended()),
+        };
+        match &fault {
+            None => self.withdraw_first(&mut signals, &advertise, &shared.status).await,
+            Some(end) => self.log.error(MODULE, format_args!("{end}; the node stops")),
         }
+        self.end_plane(&handle, &health, ended).await;
+        // Waiting for them removes the management socket's file.
+        tasks.shut_down().await;
         self.log.notice(MODULE, "Shutdown complete.");
-        Ok(())
+        fault.map_or(Ok(()), |end| Err(StartError::Ended(end)))
+    }
+
+    /// Starts what this node's role has.
+    fn start_part(&self, part: Part, tasks: &mut Tasks, sockets: &mut Sockets, shared: &Shared) {
+        let log = self.log.clone();
+        match part {
+            Part::ClockWatch => tasks.spawn("clock watch", clock::watch(log)),
+            Part::Events => tasks.spawn("log of the data plane's events", events::drain(shared.events.clone(), log)),
+            Part::Metrics => {
+                let Some(listener) = sockets.metrics.take() else { return };
+                let sources = metrics::Sources {
+                    counters: shared.counters.clone(),
+                    directory: shared.status.clone(),
+                    reached: shared.reached.clone(),
+                    health: shared.health.clone(),
+                    clock: self.clock,
+                    selfcheck: shared.selfcheck.clone(),
+                };
+                tasks.spawn("metrics endpoint", async move {
+                    metrics::serve(listener, sources, log)
+                        .await
+                        .err()
+                        .map_or("no reason".into(), |error| error.to_string())
+                });
+            }
+            Part::Management => {
+                let Some(socket) = sockets.management.take() else { return };
+                let managed = Arc::new(self.managed(shared));
+                let identifier = self.config.identifier.clone();
+                tasks.spawn("management socket", management::serve(socket, identifier, managed, log));
+            }
+        }
+    }
+
+    fn managed(&self, shared: &Shared) -> Managed {
+        Managed {
+            identifier: self.config.identifier.clone(),
+            clock: self.clock,
+            counters: shared.counters.clone(),
+            status: shared.status.clone(),
+            health: shared.health.clone(),
+            shut_down: shared.shut_down.clone(),
+            started: Instant::now(),
+            log: self.log.clone(),
+        }
+    }
+
+    /// Stops the data plane and waits for its end.
+    async fn end_plane(&self, plane: &PlaneHandle, health: &Health, ended: oneshot::Receiver<Option<Account>>) {
+        plane.stop();
+        match tokio::time::timeout(END_LIMIT, ended).await {
+            Ok(account) => self.report_account(account.ok().flatten()),
+            Err(_) => self.log.error(
+                MODULE,
+                format_args!(
+                    "the data plane (process {}) cannot be ended; end it by hand",
+                    health.process().unwrap_or(0)
+                ),
+            ),
+        }
+    }
+
+    /// What an operator compares with what was meant.
+    fn report_start(&self) {
+        let (config, setup) = (&self.config, self.setup());
+        let addresses = self.listen_addresses().unwrap_or_default();
+        let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+        self.log.notice(MODULE, format_args!("listening on {}", addresses.join(", ")));
+        match config.network.metrics.as_ref().map(metrics_address) {
+            Some(address) => self.log.notice(MODULE, format_args!("metrics on http://{address}/metrics")),
+            None => self.log.notice(MODULE, "no metrics (Server.MetricsAddress is not set)"),
+        }
+        match &config.management {
+            settings if settings.enabled => {
+                self.log.notice(MODULE, format_args!("management at {}", settings.path.display()));
+            }
+            _ => self.log.notice(MODULE, "no management socket (Management.Enable is not set)"),
+        }
+        let (connections, wanted) = (setup.limits.connections, Limits::default().connections);
+        if connections < wanted {
+            self.log.warning(
+                MODULE,
+                format_args!(
+                    "{connections} of {wanted} connections fit the limit of {} open files; raise it (LimitNOFILE= of \
+                     the unit, ulimit -Hn)",
+                    descriptors()
+                ),
+            );
+        }
+        let (shards, slots) = (setup.machine.shards, setup.machine.slots_per_shard);
+        self.log.notice(MODULE, format_args!("shards: {shards}, each with room for {slots} packets"));
     }
 
     fn report_account(&self, account: Option<Account>) {
@@ -109,12 +195,7 @@ impl Node {
     }
 
     fn bind_metrics(&self) -> Result<Option<std::net::TcpListener>, StartError> {
-        let Some((host, port)) = &self.config.network.metrics else { return Ok(None) };
-        let address = match host {
-            None => SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), *port).to_string(),
-            Some(address::Host::Ip(ip)) => SocketAddr::new(*ip, *port).to_string(),
-            Some(address::Host::Name(name)) => format!("{}:{port}", name.as_str()),
-        };
+        let Some(address) = self.config.network.metrics.as_ref().map(metrics_address) else { return Ok(None) };
         std::net::TcpListener::bind(&address).map(Some).map_err(|error| StartError::Metrics { address, error })
     }
 
@@ -128,4 +209,33 @@ impl Node {
             Ok(None)
         }
     }
+}
+
+fn metrics_address((host, port): &(Option<address::Host>, u16)) -> String {
+    match host {
+        None => SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), *port).to_string(),
+        Some(address::Host::Ip(ip)) => SocketAddr::new(*ip, *port).to_string(),
+        Some(address::Host::Name(name)) => format!("{}:{port}", name.as_str()),
+    }
+}
+
+/// What was bound before anything was started.
+struct Sockets {
+    metrics: Option<std::net::TcpListener>,
+    management: Option<management::Socket>,
+}
+
+/// What several parts read.
+struct Shared {
+    counters: Counters,
+    events: EventRings,
+    status: Arc<Mutex<DirectoryStatus>>,
+    reached: Reached,
+    health: Arc<Health>,
+    selfcheck: SelfCheck,
+    shut_down: Arc<Notify>,
+}
+
+fn supervisor_ended() -> TaskEnd {
+    TaskEnd { task: "supervisor of the data plane", reason: "it gave no reason".into() }
 }

@@ -6,6 +6,7 @@ use config::ServerConfig;
 use config::server::Debug;
 use interplane::setup::{Limits, Machine, Setup, Times};
 use pki::EpochClock;
+use rustix::process::{Resource, getrlimit};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -14,6 +15,9 @@ const _: () = assert!(config::own::BATCH_PACKETS_MAX == interplane::setup::BATCH
 
 /// Connections' worth of line rate that one peer's queue may hold, in milliseconds of it.
 const LINK_QUEUE_MS: u64 = 50;
+
+/// Descriptors that incoming connections leave to everything else.
+const DESCRIPTORS_RESERVED: u64 = 1024;
 
 impl Node {
     /// All static facts, with the configuration's defaults filled in.
@@ -34,6 +38,7 @@ impl Node {
                 scheduler_queue_packets: config.debug.scheduler_queue_size.map_or(0, |size| size.get() as u64),
                 packets_per_second: sizes.line_rate,
                 link_queue_packets: u32::try_from((line_rate * LINK_QUEUE_MS / 1000).max(64)).unwrap_or(u32::MAX),
+                connections: Limits::default().connections.min(connections_that_fit(descriptors())),
                 ..Limits::default()
             },
             machine: Machine {
@@ -49,6 +54,17 @@ impl Node {
             populates_replay_sets: own.line_rate_packets_per_second.is_some(),
         }
     }
+}
+
+/// Open files that a process of this node may have; the data plane inherits the limit.
+pub fn descriptors() -> u64 {
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+/// Incoming connections for which there are descriptors beside those for links, rings and files.
+fn connections_that_fit(descriptors: u64) -> u32 {
+    let reserve = DESCRIPTORS_RESERVED.min(descriptors / 2);
+    u32::try_from(descriptors - reserve).unwrap_or(u32::MAX)
 }
 
 /// How many shards a node with this configuration has here.

@@ -1,6 +1,7 @@
 //! The node as the management socket sees it.
 
 use crate::directory::{DirectoryStatus, epoch_time};
+use crate::health::Health;
 use crate::logging::Log;
 use crate::management;
 use pki::EpochClock;
@@ -18,6 +19,8 @@ pub struct Managed {
     pub counters: interplane::Counters,
     /// The directory worker's status.
     pub status: Arc<Mutex<DirectoryStatus>>,
+    /// How the data plane fares.
+    pub health: Arc<Health>,
     /// Told to stop the node.
     pub shut_down: Arc<Notify>,
     /// When the node started.
@@ -35,7 +38,7 @@ impl management::Node for Managed {
     fn status(&self) -> String {
         let now = epoch_time(&self.clock);
         let status = self.status.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-        let account = self.counters.account_total();
+        let (account, health) = (self.counters.account_total(), &self.health);
         serde_json::json!({
             "identifier": self.identifier,
             "version": env!("CARGO_PKG_VERSION"),
@@ -44,6 +47,11 @@ impl management::Node for Managed {
             "epoch_seconds_left": now.till.as_secs(),
             "documents": status.documents,
             "published_epoch": status.published,
+            "data_plane": {
+                "process": health.process(),
+                "restarts": health.restarts(),
+                "stalls": health.stalls(),
+            },
             "shards": self.counters.shards(),
             "packets": account,
             "packets_unaccounted": account.difference(),

@@ -1,6 +1,6 @@
 //! From the order to stop to the end (server.md 1.8).
 
-use super::signals::{Signals, wait_for_stop};
+use super::signals::{Signals, Told};
 use super::{MODULE, Node};
 use crate::directory::{DirectoryStatus, epoch_time};
 use config::server::Shutdown;
@@ -8,35 +8,36 @@ use std::sync::Mutex;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
-/// How long a data plane may take to send what is due and end.
-pub const STOP_LIMIT: Duration = Duration::from_secs(5);
-
 impl Node {
-    /// Waits for a signal or command, and withdraws from the consensus first where that is configured.
-    pub(super) async fn until_told_to_stop(
+    /// Waits for a signal or command.
+    pub(super) async fn until_told_to_stop(&self, signals: &mut Signals, shut_down: &Notify) {
+        tokio::select! {
+            () = self.until_signal(signals) => {}
+            () = shut_down.notified() => {}
+        }
+        self.log.notice(MODULE, "Starting graceful shutdown.");
+    }
+
+    /// Waits for a signal that means stop; opens the log again at each hangup.
+    pub(super) async fn until_signal(&self, signals: &mut Signals) {
+        while signals.next().await == Told::ReopenLog {
+            self.log.reopen();
+        }
+    }
+
+    /// Withdraws from the consensus first where that is configured; a second signal ends that.
+    pub(super) async fn withdraw_first(
         &self,
-        mut signals: Signals,
-        shut_down: &Notify,
+        signals: &mut Signals,
         advertise: &watch::Sender<bool>,
         status: &Mutex<DirectoryStatus>,
     ) {
-        loop {
-            tokio::select! {
-                () = wait_for_stop(&mut signals.interrupt, &mut signals.terminate) => break,
-                () = shut_down.notified() => break,
-                _ = signals.hangup.recv() => match self.log.reopen() {
-                    Ok(()) => self.log.notice(MODULE, "log reopened"),
-                    Err(error) => self.log.error(MODULE, format_args!("cannot reopen the log: {error}; the old file stays in use")),
-                },
-            }
-        }
-        self.log.notice(MODULE, "Starting graceful shutdown.");
         if self.withdraws() {
             // A send can fail only without a directory worker, which then advertises nothing either.
             let _no_worker = advertise.send(false);
             tokio::select! {
                 () = self.withdraw(status) => {}
-                () = wait_for_stop(&mut signals.interrupt, &mut signals.terminate) => {
+                () = self.until_signal(signals) => {
                     eprintln!("Received a second interrupt signal, aborting graceful shutdown.");
                 }
             }

@@ -1,21 +1,21 @@
 //! What a start finds: a data plane that is at work, and goes on or leaves what it holds to another.
 
-use super::plane::{self, DataPlane, Inheritance, PlaneError, SharedPlane};
-use super::stop::STOP_LIMIT;
+use super::handed_back::{ANSWER_LIMIT, Inheritance, end, greet};
+use super::plane::{DataPlane, PlaneError};
+use super::supervise::STOP_LIMIT;
 use super::{MODULE, Node, StartError, listen};
-use crate::directory::{Plane, Stored};
+use crate::directory::Stored;
 use crate::keys::{MixKeys, Scheme};
 use interplane::channel::Channel;
-use listen::ListenError;
+use listen::{Families, ListenError};
 use secret_memory::within;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 
 /// What a start finds or makes.
-pub struct Started {
-    /// The data plane.
-    pub plane: SharedPlane,
+pub struct Found {
+    /// What the data plane is given.
+    pub plane: DataPlane,
     /// The channel to one that is at work.
     pub resumed: Option<Channel>,
     /// Its mix keys.
@@ -26,7 +26,7 @@ pub struct Started {
 
 impl Node {
     /// Goes on with a living data plane if it works as this configuration wants; else makes one that inherits from it.
-    pub(super) fn find_or_make_plane(&self, socket: &Path) -> Result<Started, StartError> {
+    pub(super) fn find_or_make_plane(&self, socket: &Path) -> Result<Found, StartError> {
         let (setup, link_key) = (self.setup(), &self.link.private);
         let scheme =
             Scheme::of_geometry(&self.config.geometry).map_err(|error| StartError::Authorities(error.to_string()))?;
@@ -34,13 +34,12 @@ impl Node {
         let bad_key = |error| StartError::Scheme { what: "mix key", error };
         let addresses = self.listen_addresses()?;
         let (mut inheritance, mut replaced) = (Inheritance::default(), None);
-        if let Some((channel, Some(handed_back))) = plane::greet(socket)? {
+        if let Some((channel, Some(handed_back))) = greet(socket, ANSWER_LIMIT, || true)? {
             if handed_back.works_as(&setup, &addresses, link_key) {
-                let (plane, keys, stored) =
-                    DataPlane::adopt(handed_back, within(|| link_key.clone()), self.log.clone())?;
+                let (plane, keys, stored) = DataPlane::adopt(handed_back, within(|| link_key.clone()))?;
                 mix_keys.adopt(keys).map_err(bad_key)?;
                 self.log.notice(MODULE, "going on with the data plane that is at work");
-                return Ok(Started { plane: share(plane), resumed: Some(channel), mix_keys, stored });
+                return Ok(Found { plane, resumed: Some(channel), mix_keys, stored });
             }
             inheritance = handed_back.inheritance(&setup, link_key)?;
             mix_keys.adopt(std::mem::take(&mut inheritance.mix_keys)).map_err(bad_key)?;
@@ -49,30 +48,23 @@ impl Node {
         let listeners = listen::bind_all(&addresses, std::mem::take(&mut inheritance.listeners))?;
         let stored = std::mem::take(&mut inheritance.stored);
         let link_key = within(|| link_key.clone());
-        let mut plane = DataPlane::new(setup, link_key, listeners, self.log.clone()).map_err(PlaneError::from)?;
+        let mut plane = DataPlane::new(setup, link_key, listeners).map_err(PlaneError::from)?;
         // Only now that nothing can fail any more.
         if let Some(channel) = replaced {
             self.log.notice(MODULE, "the configuration has changed: replacing the data plane that is at work");
-            plane::end(&channel, STOP_LIMIT);
+            end(&channel, STOP_LIMIT);
         }
         plane.inherit(inheritance);
-        let mut plane = share(plane);
-        if !mix_keys.epochs().is_empty() {
+        let keys: Vec<_> = within(|| mix_keys.private_keys().map(|(epoch, key)| (epoch, key.clone())).collect());
+        if !keys.is_empty() {
             // The directory worker tells of keys only when it makes some.
-            plane.set_keys(&mix_keys);
+            plane.store_keys(&keys).map_err(PlaneError::from)?;
         }
-        Ok(Started { plane, resumed: None, mix_keys, stored })
+        Ok(Found { plane, resumed: None, mix_keys, stored })
     }
 
-    fn listen_addresses(&self) -> Result<Vec<SocketAddr>, ListenError> {
-        let mut addresses = Vec::new();
-        for address in &self.config.network.listen {
-            addresses.extend(listen::resolve(address)?);
-        }
-        Ok(addresses)
+    /// Where the data plane listens.
+    pub(super) fn listen_addresses(&self) -> Result<Vec<SocketAddr>, ListenError> {
+        listen::resolve(&self.config.network.listen, Families::of_host())
     }
-}
-
-fn share(plane: DataPlane) -> SharedPlane {
-    SharedPlane(Arc::new(Mutex::new(plane)))
 }

@@ -4,6 +4,9 @@
 //! The read-only look-up in the replay sets saves the public-key work; whether a packet is new is decided only by the
 //! test-and-set after its MAC has held, because the same packet can sit twice in one batch or on two shards.
 
+#[cfg(debug_assertions)]
+mod provoked;
+
 use super::batch::Batch;
 use super::pool::KeyHint;
 use crate::shared::Facts;
@@ -91,6 +94,8 @@ impl UnwrapStage {
             self.compute_tags(batch);
             self.look_up(count, &context);
             context.in_flight.begin(live(&self.progress[..count]).map(|at| &self.tags[at]));
+            #[cfg(debug_assertions)]
+            provoked::panic_at(live(&self.progress[..count]).map(|at| &self.tags[at]));
             self.try_keys(batch, context.keys);
             context.in_flight.end();
         }

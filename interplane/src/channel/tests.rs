@@ -1,5 +1,5 @@
 use super::*;
-use crate::message::{Listener, ToControl, ToData, Transport, VERSION};
+use crate::message::{Listener, Order, ToControl, ToData, Transport, VERSION};
 use crate::setup::tests::setup;
 use pki::Epoch;
 use proptest::prelude::*;
@@ -46,7 +46,7 @@ fn messages_and_many_descriptors_cross() {
     }
     let too_many: Vec<_> = attachments.iter().cycle().take(65).cloned().collect();
     assert_eq!(control.send(&ToData::Stop, &too_many), Err(ChannelError::Descriptors));
-    let long = ToControl::Failed { reason: "x".repeat(MESSAGE_BYTES_MAX) };
+    let long = ToControl::Failed { order: Order::Other, reason: "x".repeat(MESSAGE_BYTES_MAX) };
     assert_eq!(data.send(&long, &[]), Err(ChannelError::TooLong));
 }
 
@@ -122,8 +122,36 @@ fn a_listener_takes_the_place_of_a_dead_one_only() {
     std::fs::write(&file, "precious").expect("files can be written");
     assert!(ChannelListener::bind(&file, Trusted::default()).is_err());
     assert_eq!(std::fs::read(&file).expect("it is there"), b"precious");
-    let long = directory.path().join("x".repeat(200));
-    assert!(matches!(ChannelListener::bind(&long, Trusted::default()), Err(ChannelError::Os { .. })));
+    let missing = directory.path().join("x".repeat(200)).join(SOCKET_NAME);
+    assert!(matches!(ChannelListener::bind(&missing, Trusted::default()), Err(ChannelError::Os { .. })));
+}
+
+#[test]
+fn a_long_path_is_as_good_as_a_short_one() {
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    let folder = directory.path().join("x".repeat(200));
+    std::fs::create_dir(&folder).expect("a directory can be made");
+    let path = folder.join(SOCKET_NAME);
+    let listener = ChannelListener::bind(&path, Trusted::default()).expect("the path is free");
+    assert!(path.exists());
+    let control = Channel::connect(&path, Trusted::default()).expect("somebody listens");
+    let data = listener.accept().expect("the peer is this process");
+    control.send(&ToData::Stop, &[]).expect("the channel is up");
+    assert_eq!(data.recv::<ToData>().expect("it arrives").message, ToData::Stop);
+}
+
+#[test]
+fn waiting_for_a_message_has_an_end() {
+    let (control, data) = Channel::pair().expect("pairs work");
+    let limit = std::time::Duration::from_millis(20);
+    assert!(control.recv_within::<ToControl>(limit).expect("the pair is up").is_none());
+    data.send(&ToControl::Attached, &[]).expect("the pair is up");
+    let received = control.recv_within::<ToControl>(limit).expect("the pair is up").expect("it is there");
+    assert_eq!(received.message, ToControl::Attached);
+    assert!(!control.is_closed());
+    drop(data);
+    assert!(control.is_closed());
+    assert_eq!(control.recv_within::<ToControl>(limit).map(|_| ()), Err(ChannelError::Closed));
 }
 
 const STRANGER: u32 = 65_534;

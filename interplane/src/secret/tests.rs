@@ -31,7 +31,10 @@ fn kept_secrets_stay_for_the_other_plane() {
     let fd = secrets().to_file().and_then(SecretFile::keep).expect("memfds work");
     assert!(Secrets::open(&fd).is_ok());
     let other = fd.try_clone().expect("descriptors can be copied");
-    drop(SecretFile::adopt(fd).expect("the memory is sound"));
+    let copy = fd.try_clone().expect("a descriptor");
+    drop(SecretFile::adopt(copy).expect("the memory is sound"));
+    assert!(Secrets::open(&fd).is_ok(), "a living data plane's secrets are gone");
+    drop(SecretFile::adopt(fd).expect("the memory is sound").wipe_when_dropped());
     assert!(Secrets::open(&other).is_err());
 }
 

@@ -3,6 +3,7 @@
 use super::findings_text;
 use config::{ServerConfig, Strictness};
 use controlplane::directory::epoch_time;
+use controlplane::directory::once::NEVER;
 use controlplane::directory::session::Caller;
 use controlplane::node;
 use pki::authority::DocumentVerifier;
@@ -35,7 +36,8 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
         .map_err(|error| error.to_string())?;
     let epoch = arguments.epoch.map_or_else(|| epoch_time(&clock).epoch, Epoch);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
-    let consensus = runtime.block_on(fetch(&loaded.config, &clock, epoch))?;
+    let fetched = runtime.block_on(fetch(&loaded.config, &clock, epoch));
+    let consensus = fetched.map_err(|said| with_hint(said, &clock, arguments.epoch))?;
     match &arguments.out {
         Some(file) => {
             std::fs::write(file, consensus.raw()).map_err(|error| format!("cannot write {}: {error}", file.display()))
@@ -47,13 +49,26 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
     }
 }
 
+/// Test networks have shorter epochs, and another length gives other numbers: the usual reason for "never".
+fn with_hint(said: String, clock: &EpochClock, asked: Option<u64>) -> String {
+    let variable = pki::epoch::PERIOD_VARIABLE;
+    if asked.is_some() || !said.contains(NEVER) {
+        return said;
+    }
+    format!(
+        "{said}\n  the epoch was counted in epochs of {} s: if the network's are of another length, set {variable}, \
+         for example {variable}=2m",
+        clock.period().as_secs()
+    )
+}
+
 async fn fetch(config: &ServerConfig, clock: &EpochClock, epoch: Epoch) -> Result<Consensus, String> {
     let authorities = Arc::new(node::authorities(config).map_err(|error| error.to_string())?);
     let dialler = node::dialler(config);
     let verifier = DocumentVerifier { authorities: authorities.clone(), geometry_hash: config.geometry.hash() };
     let caller = Caller::anonymous(dialler.kem).map_err(|error| error.to_string())?;
     let limit = Duration::from_secs(60);
-    controlplane::directory::fetch::fetch_once(&dialler, &authorities, &caller, &verifier, clock, epoch, limit).await
+    controlplane::directory::once::fetch_once(&dialler, &authorities, &caller, &verifier, clock, epoch, limit).await
 }
 
 fn readable(consensus: &Consensus) -> String {

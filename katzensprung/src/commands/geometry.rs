@@ -9,7 +9,7 @@ pub struct Arguments {
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=18))]
     layers: u8,
     /// Bytes of a user's payload
-    #[arg(long, default_value_t = 2000)]
+    #[arg(long, default_value_t = 2000, value_parser = payload_length)]
     payload_length: usize,
     /// NIKE scheme (the default is x25519)
     #[arg(long, conflicts_with = "kem")]
@@ -17,6 +17,12 @@ pub struct Arguments {
     /// KEM scheme, instead of a NIKE
     #[arg(long)]
     kem: Option<String>,
+}
+
+fn payload_length(text: &str) -> Result<usize, String> {
+    let max = sphinx::geometry::USER_FORWARD_PAYLOAD_BYTES_MAX;
+    let number = text.parse().ok().filter(|bytes| (1..=max).contains(bytes));
+    number.ok_or_else(|| format!("write a number from 1 to {max}"))
 }
 
 /// Prints the geometry.

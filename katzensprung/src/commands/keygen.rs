@@ -2,7 +2,7 @@
 
 use crypto_simd::pem;
 use crypto_simd::random::OsRandom;
-use crypto_simd::schemes::{kem, nike, signature};
+use crypto_simd::schemes::{LookupError, kem, nike, signature};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ pub struct Arguments {
     /// Kind of key pair
     #[arg(value_enum)]
     kind: Kind,
-    /// Name of the scheme, as in configuration files
+    /// Name of the scheme, as in configuration files; one that is not known gives the list
     scheme: String,
     /// Beginning of the two files' names; `.KIND_private.pem` and `.KIND_public.pem` follow
     #[arg(short, long, default_value = "out")]
@@ -61,19 +61,36 @@ fn generate(kind: Kind, scheme: &str) -> Result<Pair, String> {
     let random = &mut OsRandom;
     let (name, private, public) = match kind {
         Kind::Kem => {
-            let scheme = kem::by_name(scheme).map_err(|error| error.to_string())?;
+            let scheme = kem::by_name(scheme).map_err(|error| {
+                not_there(
+                    &error,
+                    &built_in(kem::registered().iter().map(|info| info.name), |name| kem::by_name(name).is_ok()),
+                )
+            })?;
             let private = scheme.generate(random);
             let public = scheme.load(&private).map(|key| key.public_key().to_vec());
             (scheme.info().name, private, public)
         }
         Kind::Nike => {
-            let scheme = nike::by_name(scheme).map_err(|error| error.to_string())?;
+            let scheme = nike::by_name(scheme).map_err(|error| {
+                not_there(
+                    &error,
+                    &built_in(nike::registered().iter().map(|info| info.name), |name| nike::by_name(name).is_ok()),
+                )
+            })?;
             let private = scheme.generate(random);
             let public = scheme.public_key(&private);
             (scheme.info().name, private, public)
         }
         Kind::Sign => {
-            let scheme = signature::by_name(scheme).map_err(|error| error.to_string())?;
+            let scheme = signature::by_name(scheme).map_err(|error| {
+                not_there(
+                    &error,
+                    &built_in(signature::registered().iter().map(|info| info.name), |name| {
+                        signature::by_name(name).is_ok()
+                    }),
+                )
+            })?;
             let private = scheme.generate(random);
             let public = scheme.load(&private).map(|key| key.public_key().to_vec());
             (scheme.info().name, private, public)
@@ -83,8 +100,33 @@ fn generate(kind: Kind, scheme: &str) -> Result<Pair, String> {
     Ok(Pair { name, private: private.to_vec(), public })
 }
 
+/// The names of those schemes that this version has.
+fn built_in(all: impl Iterator<Item = &'static str>, is_built_in: impl Fn(&str) -> bool) -> String {
+    all.filter(|name| is_built_in(name)).collect::<Vec<_>>().join(", ")
+}
+
+fn not_there(error: &LookupError, built_in: &str) -> String {
+    match error {
+        LookupError::Unknown { kind, name, .. } => {
+            format!("unknown {kind} scheme '{name}'; built in are: {built_in}")
+        }
+        LookupError::NotBuiltIn { kind, name, .. } => {
+            format!("{kind} scheme '{name}' is not built in yet; built in are: {built_in}")
+        }
+    }
+}
+
 fn write_new(path: &Path, text: &str) -> Result<(), String> {
-    let describe = |error: std::io::Error| format!("cannot write {}: {error}", path.display());
+    let describe = |error: std::io::Error| {
+        let remedy = match error.kind() {
+            std::io::ErrorKind::AlreadyExists => {
+                "; keys are never overwritten: give another name with -o, or move it away"
+            }
+            std::io::ErrorKind::NotFound => "; check that the folder exists",
+            _ => "",
+        };
+        format!("cannot write {}: {error}{remedy}", path.display())
+    };
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(describe)?;
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(|error| {
         // Half a key file would only mislead the next start.

@@ -1,8 +1,10 @@
 //! A node from start to stop in its network: an authority, a mix before it and one behind it.
 
+mod alive;
 mod crashes;
 mod directory;
 mod floods;
+mod signals;
 mod stop;
 
 use std::time::Duration;

@@ -118,6 +118,12 @@ impl Folder {
         fs::write(self.config(), text.replacen(from, to, 1)).expect("the file");
     }
 
+    /// Lets somebody else start the data plane.
+    pub fn run_as_two_units(&self) {
+        let text = "[dataplane]\nshards = 1\nslots = 1024\nrun_as_two_units = true\n";
+        fs::write(self.own_config(), text).expect("the file");
+    }
+
     /// Makes the keys.
     #[track_caller]
     pub fn generate_keys(&self) {

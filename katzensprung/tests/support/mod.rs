@@ -2,6 +2,7 @@
 
 pub mod authority;
 pub mod folder;
+pub mod plane;
 pub mod program;
 pub mod site;
 pub mod traffic;

@@ -74,8 +74,13 @@ impl Site {
 
     /// Starts the node, in a process group of its own.
     pub fn start_node(&self) -> Node {
+        self.start_node_with(&[])
+    }
+
+    /// The same with variables in its environment.
+    pub fn start_node_with(&self, variables: &[(&str, &str)]) -> Node {
         let mut command = program();
-        command.arg("server");
+        command.arg("server").envs(variables.iter().copied());
         self.start_node_as(command)
     }
 

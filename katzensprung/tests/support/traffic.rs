@@ -1,5 +1,6 @@
 //! Packets through the node, from the node before it to the one behind it.
 
+use super::folder::geometry;
 use super::site::SOON;
 use crypto_simd::random::OsRandom;
 use pki::Epoch;
@@ -16,13 +17,22 @@ use testnet::session::Session;
 use wire::{Command, CommandSet, PeerCredentials, Role};
 
 /// The delay that packets ask for.
-const DELAY_MS: u32 = 5;
+const DELAY: Duration = Duration::from_millis(5);
 
 /// A packet as it goes in and as it comes out.
 #[derive(Clone)]
 pub struct Packet {
     before: Vec<u8>,
     behind: Vec<u8>,
+}
+
+impl Packet {
+    /// What the node knows the packet by, in hexadecimal.
+    pub fn tag(&self) -> String {
+        let mut tags = [[0; sphinx::REPLAY_TAG_BYTES]];
+        sphinx::replay_tags(&geometry(), &[&self.before], &mut tags);
+        tags[0].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 /// Links through which packets go.
@@ -60,12 +70,24 @@ impl Traffic {
 
     /// New packets for the mix key of `epoch` in the node's descriptor.
     pub fn packets(&self, descriptor: &MixDescriptor, epoch: Epoch, count: usize) -> Vec<Packet> {
+        self.packets_with_delay(descriptor, epoch, count, DELAY)
+    }
+
+    /// The same with a delay of their own.
+    pub fn packets_with_delay(
+        &self,
+        descriptor: &MixDescriptor,
+        epoch: Epoch,
+        count: usize,
+        delay: Duration,
+    ) -> Vec<Packet> {
+        let delay_ms = delay.as_millis() as u32;
         let geometry = &self.network.geometry;
         let key = descriptor.mix_key(epoch).expect("a key of that epoch");
         let sphinx = Sphinx::new(geometry.clone()).expect("a geometry");
         let maker = LoadMaker::new(sphinx, key, &mut OsRandom).expect("a mix key");
         let next = self.network.downstream[0].identity.id;
-        let commands: Vec<_> = (0..count).map(|_| LoadCommand { next, delay_ms: DELAY_MS }).collect();
+        let commands: Vec<_> = (0..count).map(|_| LoadCommand { next, delay_ms }).collect();
         let empty = Packet { before: vec![0; geometry.packet_length], behind: vec![0; geometry.packet_length] };
         let mut packets = vec![empty; count];
         let (mut before, mut behind): (Vec<_>, Vec<_>) =

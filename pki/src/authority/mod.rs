@@ -235,11 +235,6 @@ impl FetchPass {
         }
     }
 
-    /// Whether every authority has answered or failed.
-    pub fn is_over(&self) -> bool {
-        self.answered.iter().all(|answered| *answered)
-    }
-
     /// What was said, those who have not answered counted as unreachable.
     pub fn answers(&self) -> Answers {
         let silent = self.answered.iter().filter(|answered| !**answered).count();

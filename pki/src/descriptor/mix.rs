@@ -1,6 +1,6 @@
 //! Descriptors of mixes, gateways and service nodes.
 
-use super::{DescriptorError, ENDPOINT_BYTES_MAX, IllFormed, addresses_from, addresses_value};
+use super::{ENDPOINT_BYTES_MAX, IllFormed, addresses_from, addresses_value};
 use super::{check_addresses, check_name};
 use crate::MIX_KEY_EPOCHS;
 use crate::address::Addresses;
@@ -103,13 +103,6 @@ impl MixDescriptor {
     /// Reads a descriptor; see [`Self::check`] for whether it makes sense.
     pub fn decode(bytes: &[u8]) -> Result<Self, CborError> {
         Self::from_map(cbor::decode(bytes)?)
-    }
-
-    /// Reads a descriptor and checks that it is well formed for `epoch`.
-    pub fn decode_for(bytes: &[u8], epoch: Epoch) -> Result<Self, DescriptorError> {
-        let descriptor = Self::decode(bytes)?;
-        descriptor.check(epoch)?;
-        Ok(descriptor)
     }
 
     /// The canonical encoding.

@@ -130,7 +130,7 @@ fn nanoseconds(count: u128) -> Duration {
 pub struct EpochTime {
     /// The moment, since the Unix epoch.
     pub unix: Duration,
-    /// The epoch.
+    /// The epoch in which the moment lies.
     pub epoch: Epoch,
     /// Time since the start of the epoch.
     pub elapsed: Duration,

@@ -59,6 +59,15 @@ impl FetchSchedule {
         self.wants.entry(next).or_insert(Want::Waiting { at, failures: 0 });
     }
 
+    /// The wall clock was set back: what is due in so much time stays due in so much time.
+    pub(super) fn handle_clock_back(&mut self, by: Duration) {
+        for want in self.wants.values_mut() {
+            if let Want::Waiting { at, .. } | Want::InFlight { overdue: at, .. } = want {
+                *at = at.saturating_sub(by);
+            }
+        }
+    }
+
     pub(super) fn poll(&mut self, now: &EpochTime, random: &mut dyn Random) -> Option<Action> {
         let overdue = |want: &Want| matches!(want, Want::InFlight { overdue, .. } if *overdue <= now.unix);
         let lost: Vec<Epoch> = self.wants.iter().filter(|(_, want)| overdue(want)).map(|(epoch, _)| *epoch).collect();

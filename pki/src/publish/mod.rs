@@ -33,10 +33,12 @@ pub enum Action {
         /// The last epoch.
         last: Epoch,
     },
-    /// Wipe the mix keys of earlier epochs.
+    /// Wipe the mix keys of earlier epochs, and those that a clock which was ahead has led to.
     PruneMixKeys {
         /// The first epoch to keep.
         before: Epoch,
+        /// The last epoch to keep. Not said while the clock may yet turn out to have been right.
+        after: Option<Epoch>,
     },
     /// Build, sign and store the upload for this epoch, then call [`Worker::handle_prepared`]. Asked once per epoch
     /// (again only after [`Worker::handle_prepare_failed`]), so that every authority gets the same bytes.
@@ -121,6 +123,8 @@ pub struct Worker {
     fetch: FetchSchedule,
     current: Option<Epoch>,
     announced: Option<Epoch>,
+    /// The wall clock at the last poll.
+    polled: Duration,
     queue: VecDeque<Action>,
 }
 
@@ -133,12 +137,19 @@ impl Worker {
             fetch: FetchSchedule::new(threshold),
             current: None,
             announced: None,
+            polled: Duration::ZERO,
             queue: VecDeque::new(),
         }
     }
 
     /// The next thing to do, if any is due.
     pub fn poll(&mut self, now: &EpochTime, random: &mut dyn Random) -> Option<Action> {
+        let back = self.polled.saturating_sub(now.unix);
+        self.polled = now.unix;
+        if !back.is_zero() {
+            self.upload.handle_clock_back(back);
+            self.fetch.handle_clock_back(back);
+        }
         if self.current != Some(now.epoch) {
             self.enter_epoch(now, random);
         }
@@ -217,9 +228,13 @@ impl Worker {
             let last = now.epoch.after(MIX_KEY_EPOCHS - 1);
             self.queue.push_back(Action::MakeMixKeys { first: now.epoch, last });
         }
+        // A clock that came here step by step is right: no node has keys for epochs farther ahead than this. After a jump
+        // back they are kept for an epoch, because they may be published if it was the jump that is wrong.
+        let is_next = self.current.is_some_and(|before| before.after(1) == now.epoch);
+        let after = is_next.then(|| now.epoch.after(MIX_KEY_EPOCHS));
         self.current = Some(now.epoch);
-        self.upload.enter_epoch(now, &mut self.queue);
-        self.queue.push_back(Action::PruneMixKeys { before: now.epoch.before(1) });
+        self.upload.enter_epoch(now, &mut self.queue, random);
+        self.queue.push_back(Action::PruneMixKeys { before: now.epoch.before(1), after });
         self.queue.push_back(Action::PruneDocuments { before: now.epoch.before(MIX_KEY_EPOCHS - 1) });
         self.fetch.enter_epoch(now, random);
     }

@@ -107,7 +107,10 @@ impl Simulation {
         let now = self.now();
         match action {
             Action::MakeMixKeys { first, last } => self.mix_keys.extend((first.0..=last.0).map(Epoch)),
-            Action::PruneMixKeys { before } => self.mix_keys.retain(|epoch| *epoch >= before),
+            Action::PruneMixKeys { before, after } => {
+                let is_live = |epoch: &Epoch| *epoch >= before && after.is_none_or(|after| *epoch <= after);
+                self.mix_keys.retain(is_live);
+            }
             Action::PruneDocuments { before } => self.documents.retain(|epoch, _| *epoch >= before),
             Action::PrepareUpload { epoch } => self.prepare(epoch),
             Action::Upload { epoch, authority, payload, deadline } => {
@@ -228,7 +231,7 @@ fn expect_six_good_epochs(mut simulation: Simulation) -> Simulation {
         let first = if n == 0 { START.0 } else { START.0 + n - 1 };
         assert_eq!(keys, (first..=START.0 + n + 3).collect::<Vec<_>>());
     }
-    simulation.run_until(simulation.at(START.after(6), 1, 1000));
+    simulation.run_until(simulation.at(START.after(6), 1, 64));
     let announced: Vec<_> = (1..=6).map(|n| (START.after(n), simulation.at(START.after(n), 0, 1))).collect();
     assert_eq!(simulation.announced, announced);
     assert!(simulation.documents.keys().all(|epoch| *epoch >= START.after(4)));
@@ -404,4 +407,82 @@ fn clocks_that_jump_do_not_confuse_the_worker() {
     simulation.unix = simulation.at(START.after(40), 0, 1);
     simulation.run_until(simulation.at(START.after(40), 1, 2));
     assert!(simulation.published.contains(&START.after(41)));
+}
+
+#[test]
+fn what_a_clock_ahead_has_led_to_does_not_outlive_its_correction() {
+    // A host without a clock of its own starts 30 days ahead, and NTP mends that; the node is published at once again.
+    for restarts in [false, true] {
+        let mut simulation = Simulation::new(1200, [Mood::Down; 3]);
+        let far = START.after(2160);
+        simulation.unix = simulation.at(far, 1, 100);
+        simulation.run_until(simulation.at(far, 1, 50));
+        let payload = simulation.prepared[&far.after(1)].clone();
+        simulation.moods = [PROMPT; 3];
+        simulation.unix = simulation.at(START, 1, 50);
+        if restarts {
+            simulation.restart(Some(StoredUpload { epoch: far.after(1), payload, published: false }));
+        }
+        simulation.run_until(simulation.at(START, 1, 8));
+        assert!(simulation.published.contains(&START.after(1)), "restarts: {restarts}");
+        // The keys stay until it is clear that the clock is right now: they would be published if it was not.
+        assert!(simulation.mix_keys.contains(&far.after(1)));
+        simulation.run_until(simulation.at(START.after(1), 1, 8));
+        assert!(!simulation.mix_keys.contains(&far.after(1)));
+        assert!(simulation.published.contains(&START.after(2)));
+    }
+}
+
+#[test]
+fn a_clock_that_goes_back_a_little_finds_the_same_bytes() {
+    let mut simulation = Simulation::new(1200, [PROMPT; 3]);
+    simulation.run_until(simulation.at(START.after(1), 1, 16));
+    let uploads = simulation.uploads.len();
+    // Over the boundary, back again, and once more.
+    simulation.unix = simulation.at(START, 47, 48);
+    simulation.run_until(simulation.at(START.after(1), 1, 2));
+    assert_eq!(simulation.uploads.len(), uploads, "published is published");
+    assert_eq!(simulation.prepared.len(), 2);
+}
+
+#[test]
+fn what_is_due_does_not_wait_for_a_clock_that_went_back() {
+    let mut simulation = Simulation::new(1200, [Mood::Down; 3]);
+    simulation.run_until(simulation.at(START, 5, 64));
+    simulation.moods = [PROMPT; 3];
+    // Ten retries' worth within the same epoch.
+    simulation.unix = simulation.at(START, 1, 64);
+    simulation.run_until(simulation.at(START, 3, 64));
+    assert!(simulation.published.contains(&START.after(1)));
+}
+
+#[test]
+fn nodes_do_not_post_at_the_same_instant() {
+    let clock = EpochClock::with_period(Duration::from_secs(1200)).unwrap();
+    let mut moments = BTreeSet::new();
+    for seed in 0..50 {
+        let mut random = SeededRandom::new(&[seed; 32]);
+        let mut worker = Worker::new(3, None);
+        let mut asked = |worker: &mut Worker, unix| {
+            let now = clock.now(unix).unwrap();
+            let actions = std::iter::from_fn(|| worker.poll(&now, &mut random));
+            let wanted = Action::PrepareUpload { epoch: now.epoch.after(1) };
+            (actions.collect::<Vec<_>>().contains(&wanted), worker.next_deadline(&now))
+        };
+        // A start is at nobody else's instant; a boundary is at everybody's.
+        assert!(asked(&mut worker, clock.start(START) + Duration::from_secs(20)).0);
+        let boundary = clock.start(START.after(1));
+        let mut unix = boundary;
+        let after = loop {
+            let (is_asked, deadline) = asked(&mut worker, unix);
+            if is_asked {
+                break unix - boundary;
+            }
+            unix = deadline;
+        };
+        assert!(after <= Duration::from_secs(1200) / 128, "{after:?}");
+        moments.insert(after.as_millis());
+    }
+    assert!(moments.len() > 40, "{moments:?}");
+    assert!(*moments.last().unwrap() > 7_000 && *moments.first().unwrap() < 2_000, "{moments:?}");
 }

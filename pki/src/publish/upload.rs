@@ -2,11 +2,15 @@
 
 use super::{Action, PrepareError, StoredUpload};
 use crate::MIX_KEY_EPOCHS;
-use crate::authority::{DescriptorCode, post_retry_delay};
+use crate::authority::{DescriptorCode, post_retry_delay, spread};
 use crate::epoch::{Epoch, EpochTime};
-use std::collections::VecDeque;
+use crypto_simd::random::Random;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Uploads for epochs farther than this from the target are forgotten.
+const STORED_EPOCHS: u64 = 4;
 
 /// What came of posting to one authority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,8 +72,11 @@ enum Post {
 pub(super) struct UploadSchedule {
     authorities: usize,
     threshold: usize,
-    stored: Option<StoredUpload>,
+    /// What was prepared for the target and epochs near it: a clock that goes back and forth finds the same bytes again.
+    stored: BTreeMap<Epoch, StoredUpload>,
     advertising: bool,
+    /// Whether an epoch has been entered before.
+    started: bool,
     target: Epoch,
     phase: Phase,
 }
@@ -79,9 +86,18 @@ fn window_end(now: &EpochTime) -> Duration {
     now.at(5, 48)
 }
 
+/// How long after its epoch's begin a node posts: at another moment each time, so that not all nodes do at that instant
+/// and none is known by it. A node that has just started is not in step with others.
+fn jitter(now: &EpochTime, is_boundary: bool, random: &mut dyn Random) -> Duration {
+    let room = window_end(now).saturating_sub(now.unix) / 4;
+    if is_boundary { spread(now.fraction(1, 256), 1.0, random).min(room) } else { Duration::ZERO }
+}
+
 impl UploadSchedule {
     pub(super) fn new(authorities: usize, threshold: usize, stored: Option<StoredUpload>) -> Self {
-        Self { authorities, threshold, stored, advertising: true, target: Epoch(0), phase: Phase::Idle }
+        let stored = stored.into_iter().map(|stored| (stored.epoch, stored)).collect();
+        let (advertising, started, target) = (true, false, Epoch(0));
+        Self { authorities, threshold, stored, advertising, started, target, phase: Phase::Idle }
     }
 
     pub(super) fn set_advertising(&mut self, on: bool) {
@@ -91,20 +107,37 @@ impl UploadSchedule {
         }
     }
 
-    /// Starts over for the epoch after the current one, with the stored upload if it is for that one.
-    pub(super) fn enter_epoch(&mut self, now: &EpochTime, queue: &mut VecDeque<Action>) {
+    /// Starts over for the epoch after the current one, with the stored upload if there is one for that. What a clock
+    /// that was ahead has led to is dropped.
+    pub(super) fn enter_epoch(&mut self, now: &EpochTime, queue: &mut VecDeque<Action>, random: &mut dyn Random) {
         self.target = now.epoch.after(1);
-        let stored = self.stored.as_ref().filter(|stored| stored.epoch >= self.target);
-        self.phase = match stored {
+        let near = self.target.before(STORED_EPOCHS)..=self.target.after(STORED_EPOCHS);
+        self.stored.retain(|epoch, _| near.contains(epoch));
+        let is_boundary = std::mem::replace(&mut self.started, true);
+        self.phase = match self.stored.get(&self.target) {
             _ if !self.advertising => Phase::Idle,
-            Some(stored) if stored.published || stored.epoch > self.target => Phase::Idle,
+            Some(stored) if stored.published => Phase::Idle,
             _ if now.unix >= window_end(now) => {
                 queue.push_back(Action::UploadEnded { epoch: self.target, outcome: UploadOutcome::WindowClosed });
                 Phase::Idle
             }
             Some(stored) => self.sending(stored.payload.clone(), true, now),
-            None => Phase::Unprepared { at: now.unix, failures: 0 },
+            None => Phase::Unprepared { at: now.unix + jitter(now, is_boundary, random), failures: 0 },
         };
+    }
+
+    /// The wall clock was set back: what is due in so much time stays due in so much time.
+    pub(super) fn handle_clock_back(&mut self, by: Duration) {
+        let back = |at: &mut Duration| *at = at.saturating_sub(by);
+        match &mut self.phase {
+            Phase::Unprepared { at, .. } => back(at),
+            Phase::Sending { posts, .. } => posts.iter_mut().for_each(|post| {
+                if let Post::Waiting { at, .. } = post {
+                    back(at);
+                }
+            }),
+            Phase::Idle | Phase::Preparing { .. } => {}
+        }
     }
 
     fn sending(&self, payload: Arc<[u8]>, reupload: bool, now: &EpochTime) -> Phase {
@@ -133,7 +166,7 @@ impl UploadSchedule {
                 let conflicts = count(posts, Post::Conflict);
                 if accepted >= self.threshold && !*announced {
                     *announced = true;
-                    if let Some(stored) = &mut self.stored {
+                    if let Some(stored) = self.stored.get_mut(&epoch) {
                         stored.published = true;
                     }
                     queue.push_back(Action::Published { epoch });
@@ -171,7 +204,7 @@ impl UploadSchedule {
         if epoch != self.target || !matches!(self.phase, Phase::Preparing { .. }) {
             return Err(PrepareError::NotWanted(epoch));
         }
-        self.stored = Some(StoredUpload { epoch, payload: payload.clone(), published: false });
+        self.stored.insert(epoch, StoredUpload { epoch, payload: payload.clone(), published: false });
         self.phase = self.sending(payload, false, now);
         Ok(())
     }

@@ -3,7 +3,7 @@
 use super::open::open;
 use super::{MixKey, Private, UnwrapError, UnwrapErrorReason, Unwrapped, UnwrappedKind};
 use crate::geometry::Geometry;
-use crate::keys::PacketKeys;
+use crate::keys::{BATCH_MAX, PacketKeys};
 use crate::layout::Layout;
 use crate::scheme::{Scheme, SetupError};
 use crate::{AD, MAC_BYTES, REPLAY_TAG_BYTES};
@@ -11,9 +11,6 @@ use crypto_simd::random::SeededRandom;
 use crypto_simd::schemes::{Nike, SchemeError, SharedSecret};
 use crypto_simd::symmetric::{equal, sha512_256_batch};
 use zeroize::{Zeroize, Zeroizing};
-
-/// Packets that go through the stages together. Longer batches are cut.
-pub const BATCH_MAX: usize = 64;
 
 type UnwrapResult = Result<Unwrapped, UnwrapError>;
 

@@ -2,7 +2,7 @@
 
 use crate::sizes::SessionKind;
 
-/// A command id.
+/// The first byte of a command (wire.md 6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 #[allow(missing_docs, reason = "the names of the specification; Command describes them")]
@@ -86,7 +86,7 @@ impl CommandId {
         Self::all().find(|id| id.byte() == byte)
     }
 
-    /// Its number.
+    /// The byte on the wire.
     pub const fn byte(self) -> u8 {
         self as u8
     }

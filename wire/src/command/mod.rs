@@ -41,13 +41,13 @@ pub enum CommandError {
     /// Shorter than a header.
     #[error("command of {bytes} bytes is shorter than its header")]
     Short {
-        /// Its size.
+        /// Bytes that the command would have with its padding.
         bytes: usize,
     },
     /// The reserved byte is set.
     #[error("reserved byte of a command is {byte:#04x}")]
     Reserved {
-        /// Its value.
+        /// The byte that was found.
         byte: u8,
     },
     /// The header announces more than there is.
@@ -64,13 +64,13 @@ pub enum CommandError {
     /// No command has this id, or it belongs to another kind of session.
     #[error("command id {id} does not belong to this session")]
     ForeignId {
-        /// The id.
+        /// The id that was found.
         id: u8,
     },
     /// The body has a length that this command cannot have.
     #[error("body of {bytes} bytes is impossible for {id:?}")]
     BodyLength {
-        /// The command.
+        /// Which command it was.
         id: CommandId,
         /// The length of its body.
         bytes: usize,
@@ -87,19 +87,19 @@ pub enum Command<'a> {
     Disconnect,
     /// A Sphinx packet. The parser takes any non-empty length; the receiver checks it.
     SendPacket {
-        /// The packet.
+        /// The packet, of exactly `PacketLength` bytes when it is well made.
         packet: &'a [u8],
     },
     /// A Sphinx packet, answered with SendRetrievePacketReply.
     SendRetrievePacket {
-        /// The packet.
+        /// The packet, of exactly `PacketLength` bytes when it is well made.
         packet: &'a [u8],
     },
     /// One entry of the client's spool, or all zero and empty.
     SendRetrievePacketReply {
-        /// Which SURB.
+        /// The id of the SURB that made the reply.
         surb_id: &'a [u8; SURB_ID_BYTES],
-        /// The reply.
+        /// The reply, still under the keys of the SURB.
         payload: &'a [u8],
     },
     /// Acknowledges a Message.
@@ -113,7 +113,7 @@ pub enum Command<'a> {
         sender_public_key: &'a [u8],
         /// The encrypted data encapsulation key.
         dek: &'a [u8; DEK_BYTES],
-        /// The request.
+        /// The request, for one replica's eyes.
         ciphertext: &'a [u8],
     },
     /// A replica's answer.
@@ -122,7 +122,7 @@ pub enum Command<'a> {
         error_code: u8,
         /// Which request is answered.
         envelope_hash: &'a [u8; 32],
-        /// Who answers.
+        /// The number of the replica that answers.
         replica_id: u8,
         /// The answer; may be empty.
         envelope_reply: &'a [u8],
@@ -134,16 +134,16 @@ pub enum Command<'a> {
     },
     /// A replica's descriptor.
     PostReplicaDescriptor {
-        /// For which epoch.
+        /// The epoch that the descriptor is for.
         epoch: u64,
-        /// The signed upload.
+        /// The descriptor in its signed upload (pki.md 4.5).
         payload: &'a [u8],
     },
     /// A box to be stored.
     ReplicaWrite {
-        /// The box.
+        /// The id of the box, a blinded public key.
         box_id: &'a [u8; 32],
-        /// Its Ed25519 signature.
+        /// The signature under that key.
         signature: &'a [u8; 64],
         /// Its contents; empty for a tombstone.
         payload: &'a [u8],
@@ -155,21 +155,21 @@ pub enum Command<'a> {
     },
     /// Obsolete polling.
     RetrieveMessage {
-        /// The sequence number.
+        /// The number that the client counts.
         sequence: u32,
     },
     /// A SURB reply pushed to a client.
     Message {
         /// Numbered from 1 per connection.
         sequence: u32,
-        /// Which SURB.
+        /// The id of the SURB that made the reply.
         surb_id: &'a [u8; SURB_ID_BYTES],
         /// The reply, still encrypted.
         payload: &'a [u8],
     },
     /// Asks for a consensus.
     GetConsensus {
-        /// Of which epoch.
+        /// The epoch of the document.
         epoch: u64,
         /// Whether it is padded like other client-to-server commands (mixnet sessions only).
         padded: bool,
@@ -178,14 +178,14 @@ pub enum Command<'a> {
     Consensus {
         /// One of [`codes::consensus`].
         error_code: u8,
-        /// The signed document.
+        /// The document with its signatures; empty with an error.
         payload: &'a [u8],
     },
     /// A node's descriptor.
     PostDescriptor {
-        /// For which epoch.
+        /// The epoch that the descriptor is for.
         epoch: u64,
-        /// The signed upload.
+        /// The descriptor in its signed upload (pki.md 4.5).
         payload: &'a [u8],
     },
     /// Answers PostDescriptor.
@@ -202,9 +202,9 @@ pub enum Command<'a> {
     },
     /// Asks for a vote; never sent.
     GetVote {
-        /// Of which epoch.
+        /// The epoch of the document.
         epoch: u64,
-        /// Of which authority.
+        /// The identity key of the authority that is asked.
         public_key: &'a [u8],
     },
     /// An authority's reveal.
@@ -232,16 +232,16 @@ pub enum Command<'a> {
     Consensus2 {
         /// One of [`codes::consensus`].
         error_code: u8,
-        /// From 0.
+        /// The number of this piece, from 0.
         chunk: u32,
         /// How many there are.
         chunks: u32,
-        /// The piece.
+        /// A piece of the compressed document.
         payload: &'a [u8],
     },
     /// Asks for a consensus in pieces.
     GetConsensus2 {
-        /// Of which epoch.
+        /// The epoch of the document.
         epoch: u64,
     },
     /// Cover traffic of replicas.
@@ -260,7 +260,7 @@ pub struct Certified<'a> {
 }
 
 impl Command<'_> {
-    /// The command's id.
+    /// The id under which it is sent.
     pub fn id(&self) -> CommandId {
         match self {
             Self::NoOp => CommandId::NoOp,
@@ -316,7 +316,7 @@ impl CommandSet {
         self.kind
     }
 
-    /// The sizes.
+    /// The sizes to which commands are padded.
     pub fn sizes(&self) -> &CommandSizes {
         &self.sizes
     }

@@ -21,7 +21,7 @@ pub const fn frame_bytes(command_bytes: usize) -> usize {
     FRAME_HEADER_BYTES + command_bytes + FRAME_BODY_TAG_BYTES
 }
 
-/// The sending direction.
+/// The sending direction of a session: seals commands in place and rekeys after each.
 pub struct FrameSealer {
     cipher: CipherState,
     message_bytes_max: usize,
@@ -75,7 +75,7 @@ enum Due {
     Nothing,
 }
 
-/// The receiving direction.
+/// The receiving direction of a session: opens headers, then bodies, in place, and rekeys after each frame.
 pub struct FrameOpener {
     cipher: CipherState,
     opening: FrameOpening,

@@ -1,0 +1,110 @@
+//! Plain HTTP for scrapes and probes. Whoever reaches the port may hold a few connections for a few seconds, and never
+//! the descriptors with which the node talks to its authorities.
+
+use super::{Sources, render};
+use crate::logging::Log;
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::header::{ALLOW, CONTENT_TYPE};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::net::TcpListener;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::task::AbortHandle;
+
+/// Connections that are served at once; the oldest goes when another one comes.
+pub const CONNECTIONS_MAX: usize = 32;
+
+/// How long a request's head may take, on a new connection and on one that waits for its next request.
+const HEAD_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long a connection may be open in all.
+const CONNECTION_LIMIT: Duration = Duration::from_secs(30);
+
+/// Bytes of the longest head.
+const HEAD_BYTES_MAX: usize = 16 << 10;
+
+/// Pause after a connection that could not be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+
+const MODULE: &str = "instrument";
+
+/// Answers requests until the future is dropped.
+pub async fn serve(listener: TcpListener, sources: Sources, log: Log) -> std::io::Result<()> {
+    listener.set_nonblocking(true)?;
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let mut open: VecDeque<AbortHandle> = VecDeque::new();
+    let mut failed = 0_u64;
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                failed = 0;
+                open.retain(|connection| !connection.is_finished());
+                if open.len() >= CONNECTIONS_MAX
+                    && let Some(oldest) = open.pop_front()
+                {
+                    oldest.abort();
+                }
+                open.push_back(tokio::spawn(converse(stream, sources.clone())).abort_handle());
+            }
+            Err(error) => {
+                // Once when it begins and once a minute while it lasts.
+                if failed.is_multiple_of(60) {
+                    log.warning(MODULE, format_args!("cannot accept a connection for metrics: {error}"));
+                }
+                failed += 1;
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn converse(stream: TcpStream, sources: Sources) {
+    let service = service_fn(move |request: Request<_>| {
+        let answer = answer(request.method(), request.uri().path(), &sources);
+        async move { Ok::<_, Infallible>(answer) }
+    });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT).max_buf_size(HEAD_BYTES_MAX);
+    let connection = http.serve_connection(TokioIo::new(stream), service);
+    // A scrape that breaks is the scraper's affair.
+    let _ended = tokio::time::timeout(CONNECTION_LIMIT, connection).await;
+}
+
+type Answer = Response<Full<Bytes>>;
+
+fn answer(method: &Method, path: &str, sources: &Sources) -> Answer {
+    if !matches!(path, "/metrics" | "/ready" | "/health") {
+        return text(StatusCode::NOT_FOUND, "not found: there are /metrics, /ready and /health\n".into());
+    }
+    if !matches!(*method, Method::GET | Method::HEAD) {
+        let mut refusal = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n".into());
+        refusal.headers_mut().insert(ALLOW, hyper::header::HeaderValue::from_static("GET, HEAD"));
+        return refusal;
+    }
+    match path {
+        "/metrics" => text(StatusCode::OK, render(sources)),
+        "/ready" => probe(sources.readiness(), "ready\n"),
+        _ => probe(sources.health(), "healthy\n"),
+    }
+}
+
+fn probe(outcome: Result<(), &'static str>, good: &str) -> Answer {
+    match outcome {
+        Ok(()) => text(StatusCode::OK, good.into()),
+        Err(missing) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{missing}\n")),
+    }
+}
+
+fn text(status: StatusCode, body: String) -> Answer {
+    let mut answer = Response::new(Full::from(body));
+    *answer.status_mut() = status;
+    let kind = hyper::header::HeaderValue::from_static(prometheus::TEXT_FORMAT);
+    answer.headers_mut().insert(CONTENT_TYPE, kind);
+    answer
+}

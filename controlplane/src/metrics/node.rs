@@ -1,0 +1,132 @@
+//! Families about the node as a whole and about its two processes.
+
+use super::{Sources, counter, family_of, float_gauge, gauge, label};
+use crate::directory::epoch_time;
+use crate::health::Health;
+use crate::selfcheck::SelfCheck;
+use prometheus::core::Collector;
+use prometheus::process_collector::ProcessCollector;
+use prometheus::proto::{Metric, MetricFamily, MetricType};
+
+/// Families that describe the node.
+pub fn families(sources: &Sources) -> Vec<MetricFamily> {
+    let mut families = of_directory(sources);
+    families.extend(of_data_plane(&sources.health));
+    families.extend(of_host(&sources.selfcheck));
+    families
+}
+
+fn of_directory(sources: &Sources) -> Vec<MetricFamily> {
+    let status = sources.directory_status();
+    let reached = sources.reached.by_name();
+    let reached = reached.iter().map(|(name, answered)| gauge(u64::from(*answered), vec![label("authority", name)]));
+    let epoch = |epoch: Option<u64>| epoch.map(plain).unwrap_or_default();
+    vec![
+        gauges(
+            "katzenpost_node_ready",
+            "1 if the node takes part in the current epoch.",
+            is(sources.readiness().is_ok()),
+        ),
+        gauges(
+            "katzenpost_node_current_epoch",
+            "The epoch by this node's clock.",
+            plain(epoch_time(&sources.clock).epoch.0),
+        ),
+        gauges(
+            "katzensprung_document_epoch",
+            "The epoch of the newest document that is held.",
+            epoch(status.documents.last().copied()),
+        ),
+        gauges(
+            "katzensprung_published_epoch",
+            "The last epoch whose descriptor enough authorities took.",
+            epoch(status.published),
+        ),
+        gauges(
+            "katzensprung_authority_reached",
+            "1 if the authority answered when it was asked last.",
+            reached.collect(),
+        ),
+    ]
+}
+
+fn of_data_plane(health: &Health) -> Vec<MetricFamily> {
+    vec![
+        gauges(
+            "katzensprung_data_plane_attached",
+            "1 while a data plane is attached and at work.",
+            is(health.process().is_some()),
+        ),
+        family_of(
+            "katzensprung_data_plane_restarts_total",
+            "Data planes that were started in place of one that ended or stood still.",
+            vec![counter(health.restarts(), Vec::new())],
+        ),
+        family_of(
+            "katzensprung_data_plane_stalls_total",
+            "Data planes that stood still.",
+            vec![counter(health.stalls(), Vec::new())],
+        ),
+        gauges(
+            "katzensprung_keys_locked",
+            "1 if the data plane's keys are kept out of swap.",
+            health.are_keys_locked().map(is).unwrap_or_default(),
+        ),
+    ]
+}
+
+fn of_host(check: &SelfCheck) -> Vec<MetricFamily> {
+    vec![
+        gauges(
+            "katzensprung_build_info",
+            "The program: its version and the level of its vector kernels.",
+            build_info(),
+        ),
+        gauges(
+            "katzenpost_server_selfcheck_sphinx_ops_per_sec_solo",
+            "Unwraps per second of one processor, measured once.",
+            vec![float_gauge(check.solo_per_second, Vec::new())],
+        ),
+        gauges(
+            "katzenpost_server_selfcheck_sphinx_ops_per_sec_saturated",
+            "Unwraps per second of all processors at once, measured once.",
+            vec![float_gauge(check.saturated_per_second, Vec::new())],
+        ),
+        gauges("katzenpost_server_selfcheck_num_cpu", "Processors that took part in it.", plain(check.processors)),
+    ]
+}
+
+/// The usual families about a process: those of this one under their usual names, those of the data plane with a prefix.
+pub fn processes(data_plane: Option<i32>) -> Vec<MetricFamily> {
+    let mut families = ProcessCollector::for_self().collect();
+    if let Some(process) = data_plane {
+        let theirs = ProcessCollector::new(process, "katzensprung_data_plane").collect();
+        // The collector knows its own process's start only; and what it may not read it calls 0.
+        let is_known = |family: &MetricFamily| {
+            let name = family.name();
+            let value = family.get_metric().first().map_or(0.0, |metric| metric.get_gauge().get_value());
+            !name.ends_with("start_time_seconds") && (!name.ends_with("_fds") || value > 0.0)
+        };
+        families.extend(theirs.into_iter().filter(is_known));
+    }
+    families
+}
+
+fn build_info() -> Vec<Metric> {
+    let simd = crypto_simd::cpu::level().map(|level| level.to_string()).unwrap_or_default();
+    vec![gauge(1, vec![label("simd", &simd), label("version", env!("CARGO_PKG_VERSION"))])]
+}
+
+fn is(condition: bool) -> Vec<Metric> {
+    plain(u64::from(condition))
+}
+
+fn plain(value: u64) -> Vec<Metric> {
+    vec![gauge(value, Vec::new())]
+}
+
+fn gauges(name: &str, help: &str, metrics: Vec<Metric>) -> MetricFamily {
+    let mut family = family_of(name, help, metrics);
+    family.set_field_type(MetricType::GAUGE);
+    family
+}

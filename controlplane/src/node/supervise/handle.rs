@@ -1,0 +1,117 @@
+//! What the rest of the control plane holds of the supervisor: orders go into a queue, answers come when the data plane
+//! has given them.
+
+use super::super::plane::PrivateMixKeys;
+use crate::directory::{Held, Plane, Stored};
+use crate::keys::MixKeys;
+use interplane::counter::Account;
+use pki::policy::View;
+use rustix::event::{EventfdFlags, eventfd};
+use secret_memory::within;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use tokio::sync::oneshot;
+
+/// Whether the data plane goes by what it was given, or why not.
+pub type Answer = Result<(), String>;
+
+/// An order to the supervisor.
+pub enum Order {
+    /// These are the live mix keys.
+    Keys(PrivateMixKeys, oneshot::Sender<Answer>),
+    /// These are the documents.
+    Documents(Box<View>, oneshot::Sender<Answer>),
+    /// Keep this.
+    Remember(Box<Stored>),
+}
+
+/// Wakes the supervisor, and tells it that the node stops.
+pub struct Bell {
+    wake: OwnedFd,
+    stopping: AtomicBool,
+}
+
+impl Bell {
+    /// A new one.
+    pub fn new() -> std::io::Result<Self> {
+        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        Ok(Self { wake, stopping: AtomicBool::new(false) })
+    }
+
+    /// Whether the node stops.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+
+    /// Wakes the supervisor.
+    pub fn ring(&self) {
+        // It can fail only because it has rung very often already.
+        let _rings_already = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
+    }
+
+    /// Silence until the next ring.
+    pub fn still(&self) {
+        let _was_silent = rustix::io::read(&self.wake, &mut [0; 8]);
+    }
+}
+
+impl AsFd for Bell {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.wake.as_fd()
+    }
+}
+
+/// Hands orders to the supervisor; cheap to clone.
+#[derive(Clone)]
+pub struct PlaneHandle {
+    pub(super) orders: mpsc::Sender<Order>,
+    pub(super) bell: Arc<Bell>,
+}
+
+impl PlaneHandle {
+    /// Stops the data plane. Its end is told by the supervisor.
+    pub fn stop(&self) {
+        self.bell.stopping.store(true, Ordering::SeqCst);
+        self.bell.ring();
+    }
+
+    fn order(&self, order: Order) {
+        // A supervisor that has ended drops the answer's other end, which says so.
+        let _has_ended = self.orders.send(order);
+        self.bell.ring();
+    }
+}
+
+fn held(answer: oneshot::Receiver<Answer>) -> Held {
+    Box::pin(async { answer.await.unwrap_or_else(|_| Err("the supervisor of the data plane has ended".into())) })
+}
+
+impl Plane for PlaneHandle {
+    fn set_keys(&mut self, keys: &MixKeys) -> Held {
+        let (told, answer) = oneshot::channel();
+        let copies = within(|| keys.private_keys().map(|(epoch, key)| (epoch, key.clone())).collect());
+        self.order(Order::Keys(copies, told));
+        held(answer)
+    }
+
+    fn publish(&mut self, view: &View) -> Held {
+        let (told, answer) = oneshot::channel();
+        self.order(Order::Documents(Box::new(view.clone()), told));
+        held(answer)
+    }
+
+    fn remember(&mut self, stored: &Stored) {
+        self.order(Order::Remember(Box::new(stored.clone())));
+    }
+}
+
+/// The supervisor as the start and the stop of a node see it.
+pub struct Supervised {
+    /// For orders.
+    pub handle: PlaneHandle,
+    /// Told once: whether the first data plane could be had.
+    pub started: oneshot::Receiver<Result<(), super::super::plane::PlaneError>>,
+    /// Told once, at the end: the last account, if there was one.
+    pub ended: oneshot::Receiver<Option<Account>>,
+}

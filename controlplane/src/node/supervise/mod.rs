@@ -1,0 +1,475 @@
+//! Keeps a data plane at work: starts one, gives it everything, looks whether it lives, and replaces it when it does not.
+//!
+//! | file | its job |
+//! |---|---|
+//! | `vigil` | decides, without I/O |
+//! | `mod` | the thread that does what was decided, and owns the control channel |
+//! | `process` | the data plane's process |
+//! | `handle` | what the rest of the control plane holds: a queue of orders, and their answers |
+
+mod handle;
+mod process;
+mod vigil;
+
+pub use handle::{PlaneHandle, Supervised};
+pub use vigil::STOP_LIMIT;
+
+use super::handed_back::{ANSWER_LIMIT, await_message, greet};
+use super::plane::{DataPlane, Letter, PlaneError};
+use crate::health::Health;
+use crate::logging::{Level, Log};
+use handle::{Answer, Bell, Order};
+use interplane::channel::{Channel, ChannelError, Received};
+use interplane::counter::{Account, Counter, Counters};
+use interplane::message::{self, ToControl, ToData};
+use pki::Epoch;
+use process::Process;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::path::PathBuf;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+use vigil::{Beat, Do, Fault, Vigil};
+
+const MODULE: &str = "dataplane";
+
+/// How long a data plane may take from its start until it listens, and from then until it works.
+const START_LIMIT: Duration = Duration::from_secs(10);
+
+/// Pause between two looks at a data plane that starts.
+const START_PAUSE: Duration = Duration::from_millis(2);
+
+/// How long the process may take to be gone after it has closed the channel.
+const END_PAUSE: Duration = Duration::from_millis(200);
+
+/// How long a process that was killed may take to be gone.
+const KILL_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long a data plane whose channel is lost may take to answer a new one.
+const ADOPT_LIMIT: Duration = Duration::from_secs(2);
+
+/// Longest reason of the data plane that goes into the log.
+const REASON_CHARS_MAX: usize = 400;
+
+/// What the supervisor goes by.
+pub struct Supervision {
+    /// The control socket.
+    pub socket: PathBuf,
+    /// Whether the data plane is started by someone else.
+    pub foreign: bool,
+    /// What the data plane is given.
+    pub plane: DataPlane,
+    /// Told how the data plane fares.
+    pub health: Arc<Health>,
+    /// The log.
+    pub log: Log,
+}
+
+/// Starts the supervisor, which starts a data plane or goes on with the one behind `resumed`.
+pub fn start(supervision: Supervision, resumed: Option<Channel>) -> Result<Supervised, PlaneError> {
+    let failed = |error: std::io::Error| PlaneError::Refused(format!("its supervisor cannot be started: {error}"));
+    let bell = Arc::new(Bell::new().map_err(failed)?);
+    let (orders, ordered) = mpsc::channel();
+    let (tell_start, started) = oneshot::channel();
+    let (tell_end, ended) = oneshot::channel();
+    let handle = PlaneHandle { orders, bell: bell.clone() };
+    let link = match resumed {
+        Some(channel) => Some(Link { process: Process::at(&channel)?, channel }),
+        None => None,
+    };
+    let counters = supervision.plane.counters();
+    let mut supervisor = Supervisor {
+        vigil: Vigil::new(Instant::now()),
+        counters,
+        bell,
+        orders: ordered,
+        link,
+        waiting_for_keys: Vec::new(),
+        waiting_for_documents: Vec::new(),
+        started: Some(tell_start),
+        supervision,
+    };
+    let run = move || {
+        // Keys pass over the stack on their way into the descriptor.
+        secret_memory::protect_stack();
+        if let Some(account) = supervisor.run() {
+            // Nobody waits any more if this fails.
+            let _unheard = tell_end.send(account);
+        }
+    };
+    std::thread::Builder::new().name("supervisor".into()).spawn(run).map_err(failed)?;
+    Ok(Supervised { handle, started, ended })
+}
+
+/// A data plane that is, or was, at work.
+struct Link {
+    channel: Channel,
+    process: Process,
+}
+
+struct Supervisor {
+    supervision: Supervision,
+    vigil: Vigil,
+    counters: Counters,
+    bell: Arc<Bell>,
+    orders: mpsc::Receiver<Order>,
+    link: Option<Link>,
+    waiting_for_keys: Vec<oneshot::Sender<Answer>>,
+    waiting_for_documents: Vec<oneshot::Sender<Answer>>,
+    started: Option<oneshot::Sender<Result<(), PlaneError>>>,
+}
+
+impl Supervisor {
+    /// Works until the data plane was told to stop and has ended; gives its last account. Gives nothing if there never
+    /// was one, which the starter has been told.
+    fn run(&mut self) -> Option<Option<Account>> {
+        if self.link.is_some() {
+            self.reached("");
+        }
+        loop {
+            self.take_orders();
+            if self.bell.is_stopping() {
+                self.vigil.stop(Instant::now());
+            }
+            let beats = self.beats();
+            while let Some(action) = self.vigil.poll(Instant::now(), &beats) {
+                match action {
+                    Do::Finish(account) => {
+                        self.supervision.health.lost();
+                        self.bury(false);
+                        return Some(account);
+                    }
+                    Do::Reach if self.started.is_some() => {
+                        if let Err(error) = self.reach() {
+                            self.tell_start(Err(error));
+                            return None;
+                        }
+                        self.reached("");
+                    }
+                    other => self.perform(other),
+                }
+            }
+            self.wait();
+            self.hear();
+        }
+    }
+
+    fn perform(&mut self, action: Do) {
+        match action {
+            Do::Reach => match self.reach() {
+                Ok(()) => self.reached("the data plane is back"),
+                Err(error) => {
+                    if !matches!(error, PlaneError::Stopping) {
+                        self.log().error(MODULE, format_args!("cannot start a data plane: {error}"));
+                    }
+                    self.vigil.not_reached(Instant::now());
+                }
+            },
+            Do::Adopt => self.adopt(),
+            Do::Ping { number } => self.give(Some((ToData::Ping { number }, Vec::new()))),
+            Do::GiveKeys => self.give(self.supervision.plane.keys()),
+            Do::GiveDocuments => self.give(self.supervision.plane.documents()),
+            Do::Replace(fault) => self.replace(fault),
+            Do::Stop => self.give(Some((ToData::Stop, Vec::new()))),
+            Do::Kill => {
+                let log = self.log();
+                log.error("server", format_args!("the data plane does not end within {STOP_LIMIT:?}: killing it"));
+                if let Some(link) = &mut self.link {
+                    link.process.kill();
+                }
+            }
+            Do::Finish(_) => {}
+        }
+    }
+
+    fn log(&self) -> &Log {
+        &self.supervision.log
+    }
+
+    fn tell_start(&mut self, outcome: Result<(), PlaneError>) {
+        if let Some(started) = self.started.take() {
+            // A node that stops does not wait.
+            let _unheard = started.send(outcome);
+        }
+    }
+
+    /// A data plane is attached; the vigil sees to it that it gets keys and documents.
+    fn reached(&mut self, news: &str) {
+        let plane = &self.supervision.plane;
+        let keys = Some(plane.key_epochs().to_vec()).filter(|epochs| !epochs.is_empty());
+        let serial = Some(plane.serial()).filter(|serial| *serial > 0);
+        self.vigil.reached(Instant::now(), self.counters.shards(), keys, serial);
+        self.supervision.health.attached(self.link.as_ref().map_or(0, |link| link.process.number()));
+        self.give(self.supervision.plane.to_remember());
+        if !news.is_empty() {
+            self.log().notice(MODULE, news);
+        }
+        self.tell_start(Ok(()));
+    }
+
+    /// Starts a data plane and lets it begin. One that cannot be used is not left behind.
+    fn reach(&mut self) -> Result<(), PlaneError> {
+        let mut process = if self.supervision.foreign { None } else { Some(Process::spawn(&self.supervision.socket)?) };
+        let attached = self.find(process.as_mut()).and_then(|channel| {
+            self.attach(&channel)?;
+            Ok(channel)
+        });
+        match attached {
+            Ok(channel) => {
+                let process = match process {
+                    Some(process) => process,
+                    None => Process::at(&channel)?,
+                };
+                self.link = Some(Link { channel, process });
+                Ok(())
+            }
+            Err(error) => {
+                if let Some(mut process) = process {
+                    process.kill();
+                    process.end_within(KILL_LIMIT);
+                    let _never_there = std::fs::remove_file(&self.supervision.socket);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Waits until a data plane listens.
+    fn find(&self, mut process: Option<&mut Process>) -> Result<Channel, PlaneError> {
+        let deadline = Instant::now() + START_LIMIT;
+        let waits = || !self.bell.is_stopping();
+        while waits() {
+            match greet(&self.supervision.socket, ANSWER_LIMIT, waits) {
+                Ok(Some((channel, _))) => return Ok(channel),
+                Ok(None) if Instant::now() < deadline => {}
+                Ok(None) => return Err(PlaneError::Refused(format!("it does not listen within {START_LIMIT:?}"))),
+                Err(PlaneError::Channel(ChannelError::Closed)) if Instant::now() < deadline => {}
+                Err(error) => return Err(error),
+            }
+            let ended = process.as_mut().and_then(|process| process.end_within(Duration::ZERO));
+            if let Some(status) = ended {
+                return Err(PlaneError::Refused(format!("it ended at once ({status})")));
+            }
+            std::thread::sleep(START_PAUSE);
+        }
+        Err(PlaneError::Stopping)
+    }
+
+    fn attach(&self, channel: &Channel) -> Result<(), PlaneError> {
+        let (message, attachments) = self.supervision.plane.attach();
+        channel.send(&message, &attachments)?;
+        let waits = || !self.bell.is_stopping();
+        match await_message(channel, START_LIMIT, waits)? {
+            Some(Received { message: ToControl::Attached, .. }) => Ok(()),
+            Some(Received { message: ToControl::Failed { reason, .. }, .. }) => {
+                Err(PlaneError::Refused(one_line(&reason)))
+            }
+            Some(Received { message, .. }) => Err(PlaneError::Refused(format!("it answered {message:?}"))),
+            None if !waits() => Err(PlaneError::Stopping),
+            None => Err(PlaneError::Refused(format!("it has not begun to work within {START_LIMIT:?}"))),
+        }
+    }
+
+    /// The channel is lost. Goes on with the data plane if it lives and is the one that was given everything.
+    fn adopt(&mut self) {
+        let lives = self.link.as_mut().is_some_and(|link| link.process.end_within(Duration::ZERO).is_none());
+        let waits = || !self.bell.is_stopping();
+        if lives
+            && let Ok(Some((channel, Some(handed_back)))) = greet(&self.supervision.socket, ADOPT_LIMIT, waits)
+            && self.supervision.plane.is_held_by(&handed_back)
+            && let Some(link) = &mut self.link
+        {
+            link.channel = channel;
+            self.log().warning(MODULE, "the control channel was lost; going on with the data plane that is at work");
+            self.reached("");
+            return;
+        }
+        self.replace(Fault::Ended);
+    }
+
+    /// Ends what is left of a data plane, and settles what it leaves.
+    fn replace(&mut self, fault: Fault) {
+        let health = self.supervision.health.clone();
+        health.lost();
+        health.restarting();
+        if fault.is_standstill() {
+            health.stalled();
+        }
+        let number = self.link.as_ref().map_or(0, |link| link.process.number());
+        if fault.is_standstill() {
+            let log = self.log();
+            log.error(MODULE, format_args!("the data plane (process {number}) stands still: {fault}; killing it"));
+        }
+        let status = self.bury(true).unwrap_or_else(|| "its process is still there".into());
+        let refused_before = self.supervision.plane.refused();
+        let lost = self.supervision.plane.lost();
+        let level = if fault == Fault::Told { Level::Notice } else { Level::Error };
+        let news = format_args!("the data plane ended ({status}); {lost} packets were lost; starting another");
+        self.log().write(level, MODULE, news);
+        let refused = self.supervision.plane.refused();
+        if refused > refused_before {
+            let news = refused - refused_before;
+            self.log().error(
+                MODULE,
+                format_args!("two data planes ended within ten seconds: {news} packets that were in flight are refused from now on (poison_packet)"),
+            );
+        }
+        self.vigil.gone(Instant::now());
+    }
+
+    /// Makes sure that the process is gone; how it ended. One that somebody else looks after is killed only where it is
+    /// known not to end by itself.
+    fn bury(&mut self, must_go: bool) -> Option<String> {
+        let mut link = self.link.take()?;
+        // One that has closed the channel by ending is left to end as it does.
+        let mut end = if link.channel.is_closed() { link.process.end_within(END_PAUSE) } else { None };
+        if end.is_none() && (must_go || !self.supervision.foreign) {
+            link.process.kill();
+            end = link.process.end_within(KILL_LIMIT);
+        }
+        if !self.supervision.foreign && end.is_some() {
+            // It is no longer there to be found; the file would only look as if it were.
+            let _gone_already = std::fs::remove_file(&self.supervision.socket);
+        }
+        end
+    }
+
+    /// Sends without waiting: a data plane that takes nothing is noticed by its silence.
+    fn give(&self, letter: Option<Letter<'_>>) {
+        if let (Some((message, attachments)), Some(link)) = (letter, &self.link)
+            && let Err(error) = link.channel.try_send(&message, &attachments)
+        {
+            self.log().debug(MODULE, format_args!("cannot send {:?} now: {error}", message.order()));
+        }
+    }
+
+    fn take_orders(&mut self) {
+        self.bell.still();
+        while let Ok(order) = self.orders.try_recv() {
+            let (plane, now) = (&mut self.supervision.plane, Instant::now());
+            match order {
+                // The key of an epoch never changes: those that are held are not given again.
+                Order::Keys(keys, answer)
+                    if keys.iter().map(|(epoch, _)| Epoch(*epoch)).eq(plane.key_epochs().iter().copied()) =>
+                {
+                    self.waiting_for_keys.push(answer);
+                    if self.vigil.holds_keys() {
+                        grant(&mut self.waiting_for_keys);
+                    }
+                }
+                Order::Keys(keys, answer) => match plane.store_keys(&keys) {
+                    Ok(()) => {
+                        self.vigil.want_keys(plane.key_epochs().to_vec(), now);
+                        self.waiting_for_keys.push(answer);
+                    }
+                    Err(error) => refuse(&self.supervision.log, "mix keys", vec![answer], &error.to_string()),
+                },
+                Order::Documents(view, answer) => match plane.store_documents(&view) {
+                    Ok(()) => {
+                        self.vigil.want_documents(plane.serial(), now);
+                        self.waiting_for_documents.push(answer);
+                    }
+                    Err(error) => refuse(&self.supervision.log, "documents", vec![answer], &error.to_string()),
+                },
+                Order::Remember(stored) => match plane.store_remembered(&stored) {
+                    Ok(()) => self.give(self.supervision.plane.to_remember()),
+                    Err(error) => {
+                        refuse(&self.supervision.log, "what is to be remembered", Vec::new(), &error.to_string())
+                    }
+                },
+            }
+        }
+    }
+
+    fn beats(&self) -> Vec<Beat> {
+        let beat = |shard| Beat {
+            heartbeat: self.counters.get(shard, Counter::HEARTBEAT),
+            parked: self.counters.get(shard, Counter::PARKED) != 0,
+        };
+        (0..self.counters.shards()).map(beat).collect()
+    }
+
+    fn wait(&self) {
+        let now = Instant::now();
+        let rest = self.vigil.next_look(now).saturating_duration_since(now);
+        let mut fds = vec![PollFd::new(&*self.bell, PollFlags::IN)];
+        fds.extend(self.link.as_ref().map(|link| PollFd::new(&link.channel, PollFlags::IN)));
+        let limit = Timespec { tv_sec: rest.as_secs() as i64, tv_nsec: i64::from(rest.subsec_nanos()) };
+        if let Err(errno) = poll(&mut fds, Some(&limit))
+            && errno != rustix::io::Errno::INTR
+        {
+            std::thread::sleep(rest);
+        }
+    }
+
+    /// Takes what the data plane says until it says nothing more.
+    fn hear(&mut self) {
+        while let Some(link) = &self.link {
+            match link.channel.try_recv::<ToControl>() {
+                Ok(Some(Received { message, .. })) => self.take(&message),
+                Ok(None) => return,
+                Err(error) => {
+                    if error != ChannelError::Closed {
+                        self.log().error(MODULE, format_args!("control channel: {error}"));
+                    }
+                    self.vigil.cut(Instant::now());
+                    return;
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, message: &ToControl) {
+        self.vigil.heard(message, Instant::now());
+        match message {
+            ToControl::KeysLoaded { .. } if self.vigil.holds_keys() => grant(&mut self.waiting_for_keys),
+            ToControl::Applied { .. } if self.vigil.holds_documents() => grant(&mut self.waiting_for_documents),
+            ToControl::Failed { order, reason } => {
+                let (what, waiting) = match order {
+                    message::Order::Keys => ("mix keys", std::mem::take(&mut self.waiting_for_keys)),
+                    message::Order::Publish => ("documents", std::mem::take(&mut self.waiting_for_documents)),
+                    message::Order::Remember => ("what is to be remembered", Vec::new()),
+                    message::Order::Attach | message::Order::Other => ("an order", Vec::new()),
+                };
+                refuse(self.log(), what, waiting, &one_line(reason));
+            }
+            ToControl::Ending => self.log().notice(MODULE, "the data plane was told to end by a signal"),
+            ToControl::Pong { .. } => {}
+            other => self.log().debug(MODULE, format_args!("{other:?}")),
+        }
+        if let ToControl::KeysLoaded { locked, .. } = message {
+            self.note_locked(*locked);
+        }
+    }
+
+    fn note_locked(&self, locked: bool) {
+        let before = self.supervision.health.are_keys_locked();
+        self.supervision.health.keys_locked(locked);
+        if !locked && before != Some(false) {
+            self.log().warning(
+                MODULE,
+                "mix keys cannot be locked in memory and may be swapped out; raise the memlock limit \
+                 (LimitMEMLOCK= of the unit, ulimit -l)",
+            );
+        }
+    }
+}
+
+fn grant(waiting: &mut Vec<oneshot::Sender<Answer>>) {
+    for answer in waiting.drain(..) {
+        // Whoever has given up waiting does not need it.
+        let _unheard = answer.send(Ok(()));
+    }
+}
+
+fn refuse(log: &Log, what: &str, waiting: Vec<oneshot::Sender<Answer>>, reason: &str) {
+    log.error(MODULE, format_args!("the data plane cannot be given {what}: {reason}"));
+    for answer in waiting {
+        let _unheard = answer.send(Err(format!("the data plane cannot be given {what}: {reason}")));
+    }
+}
+
+/// The data plane's words as one line of the log, whatever is in them.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(REASON_CHARS_MAX).collect()
+}

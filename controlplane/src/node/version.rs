@@ -1,0 +1,84 @@
+//! What a configuration asks for that this version does not have: known from the file alone, so that a check of the file
+//! says what a start would say.
+
+use crate::keys::Scheme;
+use config::ServerConfig;
+use config::address::{Address, Transport};
+use config::server::{Role, Shutdown};
+
+/// One wish that this version cannot grant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// The key that asks for it.
+    pub key: String,
+    /// What is not there.
+    pub problem: String,
+    /// What to do.
+    pub remedy: String,
+    /// Whether the node does not start; else it runs without.
+    pub is_fatal: bool,
+}
+
+impl Limit {
+    fn new(is_fatal: bool, key: impl Into<String>, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { key: key.into(), problem: problem.into(), remedy: remedy.into(), is_fatal }
+    }
+}
+
+/// All such wishes.
+pub fn limits_of_this_version(config: &ServerConfig) -> Vec<Limit> {
+    let mut limits = Vec::new();
+    limits.extend(role(&config.role));
+    limits.extend(listeners(config));
+    limits.extend(sphinx(&config.geometry));
+    limits.extend(authorities(config));
+    if config.debug.send_decoy_traffic {
+        let problem = "decoys are not in this version yet: none are sent";
+        limits.push(Limit::new(false, "Debug.SendDecoyTraffic", problem, "set it to false to be rid of this warning"));
+    }
+    if matches!(config.shutdown, Shutdown::PersistMixKeys(_)) {
+        let problem = "is not in this version yet: a stop forgets the mix keys";
+        let remedy = "use WaitForConsensusExitOnShutdown for a stop that loses nothing";
+        limits.push(Limit::new(false, "Server.PersistMixKeysOnShutdown", problem, remedy));
+    }
+    limits
+}
+
+fn role(role: &Role) -> Option<Limit> {
+    let (key, name) = match role {
+        Role::Mix => return None,
+        Role::Gateway(_) => ("Server.IsGatewayNode", "a gateway"),
+        Role::ServiceNode(_) => ("Server.IsServiceNode", "a service node"),
+    };
+    let problem = format!("{name} is not in this version yet");
+    Some(Limit::new(true, key, problem, "this node can run as a mix only: keep the reference's server for this role"))
+}
+
+fn listeners(config: &ServerConfig) -> impl Iterator<Item = Limit> {
+    let network = &config.network;
+    let key = if network.listen == network.advertised { "Addresses" } else { "BindAddresses" };
+    network.listen.iter().enumerate().filter(|(_, address)| address.transport == Transport::Quic).map(
+        move |(index, address)| {
+            let problem = format!("cannot listen on {address}: QUIC is not in this version yet");
+            Limit::new(true, format!("Server.{key}[{index}]"), problem, "list tcp:// addresses only")
+        },
+    )
+}
+
+fn sphinx(geometry: &::sphinx::Geometry) -> Option<Limit> {
+    let error = Scheme::of_geometry(geometry).err()?;
+    let key = if geometry.kem_name.is_empty() { "SphinxGeometry.NIKEName" } else { "SphinxGeometry.KEMName" };
+    Some(Limit::new(true, key, error.to_string(), "this version cannot be a node of this network"))
+}
+
+fn authorities(config: &ServerConfig) -> impl Iterator<Item = Limit> {
+    let is_dialled = |address: &Address| !matches!(address.transport, Transport::Quic | Transport::Onion);
+    config.authorities.iter().enumerate().filter_map(move |(index, authority)| {
+        if authority.addresses.is_empty() || authority.addresses.iter().any(is_dialled) {
+            return None;
+        }
+        let problem = format!("'{}' has no tcp:// address: this version cannot reach it", authority.identifier);
+        let remedy = "ask its operator for one; until then this node neither posts to it nor fetches from it";
+        Some(Limit::new(false, format!("PKI.Voting.Authorities[{index}].Addresses"), problem, remedy))
+    })
+}

@@ -1,0 +1,226 @@
+//! A node is alive or dead, never in between: what stands still, panics or cannot begin is noticed, said and replaced.
+
+use super::LONG;
+use crate::support::plane::{FakePlane, connect, greet};
+use crate::support::site::{SOON, Site};
+use crate::support::wait_for;
+use rustix::process::{Signal, kill_process};
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::time::{Duration, Instant};
+
+#[test]
+fn a_data_plane_that_stands_still_is_replaced() {
+    let site = Site::new(LONG);
+    let authority = site.start_authority();
+    let mut node = site.start_node();
+    let mut traffic = site.link();
+    let epoch = site.next_epoch();
+    let descriptor = authority.wait_for_post(epoch, SOON).descriptor();
+    let old = traffic.packets(&descriptor, epoch, 10);
+    traffic.pass(&old);
+    let data_plane = site.wait_for_data_plane(None);
+    kill_process(data_plane, Signal::STOP).unwrap();
+    let stopped = Instant::now();
+    site.wait_for_log("stands still: no answer within 3s; killing it", 1);
+    println!("said after {:?}", stopped.elapsed());
+    site.wait_for_log("the data plane is back", 1);
+    traffic.relink();
+    let new = traffic.packets(&descriptor, epoch, 10);
+    traffic.pass(&new);
+    println!("packets again {:?} after the stop", stopped.elapsed());
+    traffic.send(&old);
+    traffic.nothing_comes(Duration::from_millis(100));
+    assert_ne!(site.data_plane(), Some(data_plane));
+    let status = site.status();
+    let data_plane = &status["data_plane"];
+    assert_eq!((&data_plane["stalls"], &data_plane["restarts"]), (&1.into(), &1.into()), "{status}");
+    assert_eq!(data_plane["process"], site.data_plane().unwrap().as_raw_nonzero().get());
+    assert_eq!(authority.posts().len(), 1);
+    node.stop();
+    site.is_quiet();
+}
+
+#[test]
+fn a_connection_that_says_nothing_changes_nothing() {
+    let site = Site::new(LONG);
+    let authority = site.start_authority();
+    let mut node = site.start_node();
+    let mut traffic = site.link();
+    let epoch = site.next_epoch();
+    let descriptor = authority.wait_for_post(epoch, SOON).descriptor();
+    let data_plane = site.wait_for_data_plane(None);
+    // To a child, and to one that an earlier control plane has started.
+    for restarted in [false, true] {
+        if restarted {
+            node.kill();
+            node = site.start_node();
+            site.wait_for_log("going on with the data plane that is at work", 1);
+        }
+        let silent: Vec<_> = (0..3).map(|_| connect(&site.folder.data("dataplane.sock"))).collect();
+        let packets = traffic.packets(&descriptor, epoch, 10);
+        traffic.pass(&packets);
+        std::thread::sleep(Duration::from_millis(500));
+        drop(silent);
+        let packets = traffic.packets(&descriptor, epoch, 10);
+        traffic.pass(&packets);
+    }
+    assert_eq!(site.data_plane(), Some(data_plane));
+    assert!(!site.log().contains(" ERRO "), "{}", site.log());
+    node.stop();
+    site.is_quiet();
+}
+
+#[test]
+fn a_lost_channel_is_found_again() {
+    let site = Site::new(LONG);
+    let authority = site.start_authority();
+    let mut node = site.start_node();
+    let mut traffic = site.link();
+    let epoch = site.next_epoch();
+    let descriptor = authority.wait_for_post(epoch, SOON).descriptor();
+    let data_plane = site.wait_for_data_plane(None);
+    for times in 1..=2 {
+        // Another control plane, which says Hello and goes away.
+        greet(&site.folder.data("dataplane.sock"));
+        site.wait_for_log("the control channel was lost; going on with the data plane that is at work", times);
+    }
+    let packets = traffic.packets(&descriptor, epoch, 10);
+    traffic.pass(&packets);
+    assert_eq!(site.data_plane(), Some(data_plane));
+    assert_eq!(site.status()["data_plane"]["restarts"], 0);
+    assert!(!site.log().contains(" ERRO "), "{}", site.log());
+    node.stop();
+    site.is_quiet();
+}
+
+#[test]
+fn a_data_plane_that_cannot_begin_is_a_start_error() {
+    let site = Site::new(LONG);
+    let authority = site.start_authority();
+    site.folder.run_as_two_units();
+    let plane = FakePlane::listen(&site.folder);
+    plane.refuse_to_attach("no io_uring here: lift the sysctl\nkernel.io_uring_disabled");
+    site.folder.serve(&[]).refused(&["data plane: no io_uring here: lift the sysctl kernel.io_uring_disabled"]);
+    assert!(authority.posts().is_empty());
+    assert!(!site.log().contains("Started."), "{}", site.log());
+}
+
+#[test]
+fn no_key_is_published_that_the_data_plane_does_not_hold() {
+    let site = Site::new(LONG);
+    let authority = site.start_authority();
+    site.folder.run_as_two_units();
+    let plane = FakePlane::listen(&site.folder);
+    plane.refuse_keys("out of memory");
+    let mut node = site.start_node();
+    site.wait_for_log("cannot be given mix keys: out of memory", 2);
+    assert!(authority.posts().is_empty());
+    plane.take_keys();
+    // As soon as the keys are held, at the next try.
+    let post = authority.wait_for_post(site.next_epoch(), SOON);
+    assert!(plane.holds(post.epoch));
+    node.stop();
+}
+
+#[test]
+fn a_data_plane_that_does_not_answer_does_not_keep_the_node_from_stopping() {
+    let site = Site::new(LONG);
+    site.folder.run_as_two_units();
+    let plane = FakePlane::listen(&site.folder);
+    plane.say_nothing_to_attach();
+    let mut node = site.start_node();
+    wait_for("the order to begin", SOON, || plane.was_told_to_attach().then_some(()));
+    node.stop();
+}
+
+#[test]
+fn a_task_that_panics_ends_the_control_plane() {
+    if !cfg!(debug_assertions) {
+        println!("NOT TESTED: a release has no way to make a task panic");
+        return;
+    }
+    let site = Site::new(LONG);
+    let mut node = site.start_node_with(&[("KATZENSPRUNG_TEST_PANIC", "directory worker")]);
+    assert_eq!(node.wait().signal(), Some(Signal::ABORT.as_raw()));
+    assert!(site.output().contains("a test wants the directory worker to panic"), "{}", site.output());
+    // Whatever looks after the node starts it again, and nothing is lost.
+    fs::remove_file(site.folder.path().join("output")).unwrap();
+    let mut node = site.start_node();
+    site.wait_for_log("going on with the data plane that is at work", 1);
+    node.stop();
+    site.is_quiet();
+}
+
+#[test]
+fn a_packet_that_makes_a_shard_panic_twice_is_refused() {
+    if !cfg!(debug_assertions) {
+        println!("NOT TESTED: a release has no way to make a shard panic");
+        return;
+    }
+    let site = Site::new(LONG);
+    let authority = site.start_authority();
+    // The tag is known only once there is a packet, which needs the node's keys: the node is started again with it.
+    let mut node = site.start_node();
+    let mut traffic = site.link();
+    let epoch = site.next_epoch();
+    let descriptor = authority.wait_for_post(epoch, SOON).descriptor();
+    wait_for("the publication", SOON, || (site.status()["published_epoch"] == epoch.0).then_some(()));
+    let poison = traffic.packets(&descriptor, epoch, 1);
+    node.kill();
+    let mut data_plane = site.wait_for_data_plane(None);
+    // A change of the configuration makes a new data plane with the same keys.
+    fs::write(site.folder.own_config(), "[dataplane]\nshards = 1\nslots = 2048\n").unwrap();
+    let mut node = site.start_node_with(&[("KATZENSPRUNG_TEST_POISON", &poison[0].tag())]);
+    data_plane = site.wait_for_data_plane(Some(data_plane));
+    for times in 1..=2 {
+        traffic.relink();
+        traffic.send(&poison);
+        site.wait_for_log("the data plane is back", times);
+        data_plane = site.wait_for_data_plane(Some(data_plane));
+    }
+    site.wait_for_log("1 packets that were in flight are refused from now on (poison_packet)", 1);
+    traffic.relink();
+    traffic.send(&poison);
+    let packets = traffic.packets(&descriptor, epoch, 10);
+    traffic.pass(&packets);
+    traffic.nothing_comes(Duration::from_millis(100));
+    assert_eq!(site.data_plane(), Some(data_plane));
+    let status = site.status();
+    assert_eq!((&status["packets"]["dropped"], &status["data_plane"]["restarts"]), (&1.into(), &2.into()), "{status}");
+    assert_eq!(status["packets_unaccounted"], 0, "{status}");
+    node.stop();
+    assert!(site.output().matches("a test wants the shard to panic").count() == 2, "{}", site.output());
+}
+
+#[test]
+fn an_orphan_ends_when_its_keys_have_run_out() {
+    let site = Site::new(Duration::from_secs(5));
+    let authority = site.start_authority();
+    let mut node = site.start_node();
+    authority.wait_for_post(site.next_epoch(), SOON);
+    let data_plane = site.wait_for_data_plane(None);
+    node.kill();
+    assert_eq!(site.data_plane(), Some(data_plane));
+    // Keys for three epochs ahead, and ten seconds without a control plane.
+    wait_for("the orphan's end", Duration::from_secs(60), || site.data_plane().is_none().then_some(()));
+    assert!(!site.folder.data("dataplane.sock").exists());
+}
+
+#[test]
+fn an_orphan_is_stopped_by_hand() {
+    let site = Site::new(LONG);
+    let mut node = site.start_node();
+    site.wait_for_log("Started.", 1);
+    let socket = site.folder.data("dataplane.sock");
+    let stop = || {
+        crate::support::program::run(["dataplane".as_ref(), "--socket".as_ref(), socket.as_os_str(), "--stop".as_ref()])
+    };
+    stop().refused(&["the data plane has a control plane; stop that"]);
+    assert!(site.data_plane().is_some());
+    node.kill();
+    // The data plane hears of it at once.
+    wait_for("the end by hand", SOON, || (stop().status.code() == Some(0)).then_some(()));
+    wait_for("the end of the data plane", SOON, || site.data_plane().is_none().then_some(()));
+    assert!(!socket.exists());
+}
