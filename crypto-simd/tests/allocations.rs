@@ -10,7 +10,7 @@ static ALLOCATOR: Counting = Counting;
 
 fn allocations_of(work: impl FnOnce()) -> u64 {
     // The choice of kernels, once per process, may allocate.
-    crypto_simd::cpu::kernels();
+    crypto_simd::dispatch::kernels();
     allocations::of(work)
 }
 
