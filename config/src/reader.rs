@@ -140,6 +140,9 @@ macro_rules! section {
     )+};
 }
 
+/// Duplicates of one file that are told with both their lines; more are told with their own.
+const DUPLICATES_MAX: usize = 16;
+
 /// What is known about a key that the schema does not have: a sentence for the remedy.
 pub type Hint = fn(&str) -> Option<&'static str>;
 
@@ -163,9 +166,14 @@ impl<'a> Reader<'a> {
     pub fn parse<'t>(&mut self, text: &'t str) -> Option<Spanned<DeTable<'t>>> {
         let (tree, errors) = DeTable::parse_recoverable(text);
         let mut tables: Vec<String> = Vec::new();
+        let mut duplicates_left = DUPLICATES_MAX;
         for error in &errors {
             let line = error.span().map(|span| self.line(span.start));
-            if let Some(duplicate) = duplicate::of(text, error) {
+            // Each takes a parse of what stands before it.
+            if duplicates_left > 0
+                && let Some(duplicate) = duplicate::of(text, error)
+            {
+                duplicates_left -= 1;
                 // A table that stands twice has the keys of the first once more.
                 if tables.iter().any(|above| duplicate.key.starts_with(above)) {
                     continue;
