@@ -7,11 +7,8 @@
 //! |---|---|
 //! | [`finding`] | what is wrong, where, and what to do |
 //! | [`reader`] | TOML text to typed tables that know their places |
-//! | [`raw`] | the reference's keys as they are written |
-//! | [`removed`] | keys of older releases and what became of them |
 //! | [`program`] | which program a file is for |
-//! | [`server`] | the checked configuration of a node |
-//! | [`own`] | `katzensprung.toml` |
+//! | [`server`] | a node's configuration: the reference's keys as written (`raw`), keys of older releases (`removed`), `katzensprung.toml` (`own`), and the checks |
 //! | [`schemes`] | schemes by the names in the file |
 //! | [`address`] | listen, dial and advertised addresses |
 //! | [`names`] | node identifiers and service endpoints |
@@ -37,15 +34,11 @@ pub mod finding;
 pub mod keys;
 pub mod manual;
 pub mod names;
-pub mod own;
 pub mod program;
-pub mod raw;
 pub mod reader;
-pub mod removed;
 pub mod schemes;
 pub mod server;
 
 pub use finding::{Finding, Severity};
-pub use own::OwnConfig;
 pub use reader::{Strictness, line_of};
-pub use server::{Loaded, ServerConfig};
+pub use server::{Loaded, OwnConfig, ServerConfig};

@@ -4,11 +4,11 @@
 mod tests;
 
 use crate::reader::{Description, Section};
-use crate::{own, raw};
+use crate::server::{own, raw};
 use std::fmt::Write;
 
 const INTRODUCTION: &str = "\
-<!-- Generated from config/src/raw.rs and config/src/own.rs: BLESS=1 cargo test -p config manual -->
+<!-- Generated from config/src/server/raw.rs and own.rs: KATZENSPRUNG_BLESS=1 cargo test -p config manual -->
 # Configuration
 
 A node reads two files: the reference's `katzenpost.toml` (`--config`), unchanged, and `katzensprung.toml` beside it,

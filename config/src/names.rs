@@ -3,24 +3,18 @@
 #[cfg(test)]
 mod tests;
 
-use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 use precis_profiles::UsernameCaseMapped;
 use precis_profiles::precis_core::profile::PrecisFastInvocation;
 
-/// Bytes of the longest node name and endpoint in a descriptor.
-pub const NAME_BYTES_MAX: usize = 32;
+pub use pki::name::NAME_BYTES_MAX;
 
-/// The identifier in the form that the directory uses: IDNA "lookup" to ASCII, which also lower-cases. None for what
-/// cannot be a host name.
+/// The identifier in the form that the directory uses. None for what cannot be a host name.
 pub fn normalise_identifier(identifier: &str) -> Option<String> {
     // Far above any name that fits; keeps the mapping's work bounded.
     if identifier.len() > 64 * NAME_BYTES_MAX {
         return None;
     }
-    Uts46::new()
-        .to_ascii(identifier.as_bytes(), AsciiDenyList::STD3, Hyphens::Check, DnsLength::Ignore)
-        .ok()
-        .map(std::borrow::Cow::into_owned)
+    pki::name::normalise(identifier).ok()
 }
 
 /// What is wrong with an endpoint.

@@ -7,6 +7,9 @@ mod geometry;
 mod load;
 mod network;
 mod node;
+pub mod own;
+pub mod raw;
+pub mod removed;
 mod roles;
 #[cfg(test)]
 mod tests;
@@ -16,10 +19,10 @@ pub use debug::Debug;
 pub use load::{Loaded, Sources, parse};
 pub use network::Network;
 pub use node::{LogDestination, LogLevel, Logging, Management, Shutdown};
+pub use own::{Backend, OwnConfig};
 pub use roles::{BuiltIn, BuiltInService, Gateway, PluginService, Role, ServiceNode};
 
 use crate::finding::Finding;
-use crate::own::OwnConfig;
 use crate::reader::Strictness;
 use crate::schemes::{KemScheme, SignatureScheme};
 use std::num::NonZeroUsize;

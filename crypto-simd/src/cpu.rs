@@ -1,14 +1,11 @@
-//! Levels of CPU, and the table of kernels that is chosen once per process.
+//! Levels of CPU: their names, the tokens that prove them, and which one this process uses.
 //!
 //! A token is a value of no size that only its `detect` makes: who has one may call code that needs these features.
 //! The choice can be overridden by `KATZENSPRUNG_SIMD` (`portable`, `avx2`, `avx2+vaes`, `avx512`), to a level that the
 //! CPU has.
 
-use crate::multibuffer::{blake2b, chacha, sha2};
-use crate::{aez, chacha20poly1305, curve448, curve25519, keccak, mlkem, symmetric};
 use std::fmt;
 use std::str::FromStr;
-use std::sync::OnceLock;
 
 /// The environment variable that overrides [`detect`].
 pub const LEVEL_VARIABLE: &str = "KATZENSPRUNG_SIMD";
@@ -161,53 +158,16 @@ impl Proof {
     }
 }
 
-/// The functions of one level. Each module of kernels gives its own for the proof of a level; `None` where one operation after
-/// the other is as fast.
-#[derive(Clone, Copy)]
-pub struct Kernels {
-    /// The level.
-    pub level: Level,
-    pub(crate) aez: aez::Kernel,
-    pub(crate) aes256_ctr: symmetric::stream::Kernel,
-    /// Eight at a time, where that is faster than one after the other.
-    pub(crate) x25519: Option<curve25519::Kernel>,
-    pub(crate) mlkem: Option<mlkem::Kernel>,
-    pub(crate) sha3_256: Option<keccak::batch::Kernel>,
-    /// As many at a time as it has lanes.
-    pub(crate) x448: Option<curve448::Kernel>,
-    /// Widest first.
-    pub(crate) sha256: [Option<sha2::Sha256>; 2],
-    pub(crate) sha512: Option<sha2::Sha512>,
-    pub(crate) blake2b: Option<blake2b::Blake2b>,
-    pub(crate) chacha20: Option<chacha::ChaCha20>,
-    /// Of the link, where it is faster than the library.
-    pub(crate) chacha20poly1305: Option<chacha20poly1305::Kernel>,
-}
-
-impl Kernels {
-    /// The kernels of a level, when the CPU has it.
-    pub fn of(level: Level) -> Option<Self> {
-        let proof = Proof::of(level)?;
-        Some(Self {
-            level,
-            aez: aez::kernel(proof),
-            x25519: curve25519::kernel(proof),
-            mlkem: mlkem::kernel(proof),
-            sha3_256: keccak::batch::kernel(proof),
-            aes256_ctr: symmetric::stream::kernel(proof),
-            x448: curve448::kernel(proof),
-            sha256: sha2::kernels_256(proof),
-            sha512: sha2::kernel_512(proof),
-            blake2b: blake2b::kernel(proof),
-            chacha20: chacha::kernel(proof),
-            chacha20poly1305: chacha20poly1305::kernel(proof),
-        })
+impl Level {
+    /// Whether this CPU has it.
+    pub fn is_here(self) -> bool {
+        Proof::of(self).is_some()
     }
 }
 
 /// The best level of this CPU.
 pub fn detect() -> Level {
-    Level::ALL.into_iter().rfind(|level| Kernels::of(*level).is_some()).unwrap_or(Level::Portable)
+    Level::ALL.into_iter().rfind(|level| level.is_here()).unwrap_or(Level::Portable)
 }
 
 /// The level of `name` (the value of `KATZENSPRUNG_SIMD`), or the best one.
@@ -215,8 +175,8 @@ pub fn choose(name: Option<&str>) -> Result<Level, LevelError> {
     let best = detect();
     match name {
         None | Some("") => Ok(best),
-        Some(name) => match name.parse()? {
-            asked if Kernels::of(asked).is_some() => Ok(asked),
+        Some(name) => match name.parse::<Level>()? {
+            asked if asked.is_here() => Ok(asked),
             asked => Err(LevelError::Lacking { asked, best }),
         },
     }
@@ -226,18 +186,6 @@ pub fn choose(name: Option<&str>) -> Result<Level, LevelError> {
 pub fn level() -> Result<Level, LevelError> {
     let value = std::env::var_os(LEVEL_VARIABLE);
     choose(value.map(|value| value.to_string_lossy().into_owned()).as_deref())
-}
-
-/// The kernels of this process, chosen at the first call.
-///
-/// # Panics
-/// When `KATZENSPRUNG_SIMD` is wrong and the program has not asked for [`level`] first.
-pub fn kernels() -> &'static Kernels {
-    static KERNELS: OnceLock<Kernels> = OnceLock::new();
-    KERNELS.get_or_init(|| {
-        let level = level().unwrap_or_else(|error| panic!("{error}"));
-        Kernels::of(level).expect("a chosen level has kernels")
-    })
 }
 
 #[cfg(test)]

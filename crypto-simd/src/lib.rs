@@ -9,26 +9,24 @@
 //! | [`schemes`] | NIKE, KEM and signature schemes by the names of configuration files |
 //! | [`symmetric`] | hashes, MACs, key derivation, stream cipher and AEAD of Sphinx and of the link protocol |
 //! | [`aez`] | AEZ v5, the wide-block cipher of packet payloads |
-//! | [`cpu`] | levels of CPU and the kernels chosen for this one |
+//! | [`dispatch`] | the table of kernels chosen for this CPU |
+//! | `kernels` | the algorithms over lanes, one room each; they know levels and lanes, and nothing above |
 //! | [`lanes`] | vectors of words, one lane per packet, and their emulated twin |
+//! | [`cpu`] | levels of CPU, their tokens, and which one this process uses |
+//! | `authentic` | the error of a wrong tag, and comparison in constant time |
 //! | [`pem`] | the PEM encoding of keys |
-//! | `aes`, `chacha20poly1305`, `keccak`, `multibuffer` | kernels of the ciphers and hashes |
-//! | `curve25519`, `curve448`, `mlkem` | kernels of the key exchanges |
-//! | `words` | vectors of words, one message per word: hashing several messages at once |
+//!
+//! Each room uses those below it in this order: `cpu`, `lanes`, `kernels`, `dispatch`, `symmetric` and `aez`, `schemes`.
+//! A new level of CPU begins in `cpu` and `lanes`, a new scheme in `schemes` with a row of its registry.
 
 pub mod aez;
 pub mod cpu;
+pub mod dispatch;
 pub mod lanes;
 pub mod pem;
 pub mod random;
 pub mod schemes;
 pub mod symmetric;
 
-mod aes;
-mod chacha20poly1305;
-mod curve25519;
-mod curve448;
-mod keccak;
-mod mlkem;
-mod multibuffer;
-mod words;
+mod authentic;
+mod kernels;

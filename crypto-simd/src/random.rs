@@ -1,9 +1,9 @@
 //! Randomness comes in as an argument: the operating system's, or a stream from a seed for tests and simulations.
 
-use crate::cpu::kernels;
-use crate::multibuffer::chacha::{self, ChaCha20};
-use crate::multibuffer::groups;
-use crate::symmetric::chacha20_block;
+use crate::dispatch::kernels;
+use crate::kernels::multibuffer::chacha::{self, ChaCha20};
+use crate::kernels::multibuffer::groups;
+use crate::symmetric::aead::chacha20_block;
 use chacha20::ChaCha20Legacy;
 use chacha20::cipher::{KeyIvInit, StreamCipher, StreamCipherSeek};
 use zeroize::{Zeroize, ZeroizeOnDrop};

@@ -32,7 +32,7 @@ static ALLOCATOR: Counting = Counting;
 
 fn allocations_of(work: impl FnOnce()) -> usize {
     // The choice of kernels, once per process, may allocate.
-    crypto_simd::cpu::kernels();
+    crypto_simd::dispatch::kernels();
     let before = ALLOCATIONS.get();
     work();
     ALLOCATIONS.get() - before

@@ -5,7 +5,7 @@
 //! delivery; [`Shard::held`](crate::shard::Shard::held) counts the rest where they are.
 
 use crate::time::Instant;
-use interplane::counter::{Direction, HandshakeState, LinkEnd, Outcome, PeerRefusal};
+use interplane::counter::{AcceptFailure, Direction, HandshakeState, LinkEnd, Outcome, PeerRefusal};
 use interplane::event::{Detail, Event, Peer};
 use interplane::ring::EventWriter;
 use interplane::{Counter, DropReason, Histogram, ShardCounters};
@@ -15,17 +15,21 @@ use std::time::Duration;
 /// Between two log events about single packets, which peers can cause at will.
 const PACKET_EVENT_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Between two log events about connections that cannot be accepted.
+const ACCEPT_EVENT_INTERVAL: Duration = Duration::from_secs(60);
+
 /// One shard's books. Counters are plain adds into the shard's row of shared memory.
 pub struct Account {
     counters: ShardCounters,
     events: EventWriter,
     packet_event_at: Instant,
+    accept_event_at: Instant,
 }
 
 impl Account {
     /// Books that go on where the row stands.
     pub fn new(counters: ShardCounters, events: EventWriter) -> Self {
-        Self { counters, events, packet_event_at: Instant::default() }
+        Self { counters, events, packet_event_at: Instant::default(), accept_event_at: Instant::default() }
     }
 
     /// The shard's row.
@@ -53,6 +57,22 @@ impl Account {
         if is_news && now >= self.packet_event_at {
             self.packet_event_at = now + PACKET_EVENT_INTERVAL;
             self.tell(Event::PacketDropped { reason });
+        }
+    }
+
+    /// There is no connection where there should be one: counted each time, told now and then.
+    pub fn accept_failed(&mut self, failure: AcceptFailure, code: i32, now: Instant) {
+        self.count(Counter::accept_failure(failure));
+        if now >= self.accept_event_at {
+            self.accept_event_at = now + ACCEPT_EVENT_INTERVAL;
+            let remedy = match failure {
+                AcceptFailure::ProcessDescriptors => ": raise LimitNOFILE= (ulimit -n)",
+                AcceptFailure::SystemDescriptors => ": raise fs.file-max",
+                AcceptFailure::Memory => ": give the node more memory",
+                AcceptFailure::Other => "",
+            };
+            let error = std::io::Error::from_raw_os_error(code);
+            self.tell(Event::AcceptFailed { detail: Detail::new(format_args!("{error}{remedy}")) });
         }
     }
 

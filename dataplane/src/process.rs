@@ -2,8 +2,8 @@
 //! threads, which it starts.
 //!
 //! The attach thread is an ordinary, unpinned thread. It decodes what the control plane publishes, hands it to the
-//! shards, hands everything back to the next control plane, and wakes a shard that stands still although it has not
-//! parked (the executor's hang, see [`crate::io::glommio`]). `attach` has its end of the control channel.
+//! shards, hands everything back to the next control plane, and watches the shards (see `guard`). `attach` has its end of
+//! the control channel.
 
 mod announce;
 mod attach;
@@ -14,8 +14,10 @@ mod signals;
 
 pub use signals::Signals;
 
-use crate::io::glommio::{self, ExecutorOptions, Fabric};
-use crate::shard::{Instruments, Shard};
+use crate::io::choice::{self, Choice};
+use crate::io::driver::{Clock, Plan, Task};
+use crate::io::{Driver, DriverError, Io};
+use crate::shard::{Instruments, Next, Shard};
 use crate::shared::{EpochKey, Facts, FactsError, KeyRing, Shared};
 use announce::{Announcements, KeysToAnnounce};
 use attach::Process;
@@ -26,6 +28,7 @@ use held::Held;
 use interplane::DropReason;
 use interplane::channel::{ChannelError, ChannelListener, Trusted};
 use interplane::counter::{Counter, Counters};
+use interplane::event::{Detail, Event};
 use interplane::memory::MemoryError;
 use interplane::message::Descriptor;
 use interplane::poison::InFlight;
@@ -41,11 +44,13 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 /// How long packets that are still held may take to leave after the order to stop.
 const DRAIN_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long shards may take to their first round.
+const READY_LIMIT: Duration = Duration::from_secs(5);
 
 /// Pause between two looks at a data plane that drains.
 const DRAIN_PAUSE: Duration = Duration::from_millis(5);
@@ -73,6 +78,9 @@ pub enum ProcessError {
     /// A message without what belongs to it, or at the wrong time.
     #[error("{0}")]
     Order(&'static str),
+    /// A shard, or what does its input and output.
+    #[error("{0}")]
+    Driver(#[from] DriverError),
     /// The operating system.
     #[error("{0}")]
     Os(#[from] std::io::Error),
@@ -80,7 +88,7 @@ pub enum ProcessError {
 
 /// Runs until a control plane or SIGTERM says stop.
 pub fn run(socket: &Path, signals: Signals) -> Result<(), ProcessError> {
-    glommio::register_membarrier();
+    choice::register_membarrier();
     let listener = ChannelListener::bind(socket, Trusted::default())?;
     let mut process = Process::new(listener, signals);
     loop {
@@ -97,11 +105,10 @@ struct Work {
     setup: Setup,
     shared: Arc<Shared>,
     counters: Counters,
-    fabric: Fabric,
+    driver: Driver,
     guard: Guard,
     fills: Fills,
     ending: Arc<AtomicBool>,
-    threads: Vec<JoinHandle<std::io::Result<()>>>,
     keys: KeyRing,
     held: Held,
     serial: u64,
@@ -123,18 +130,13 @@ impl Work {
         if counters.shards() < shards {
             return Err(ProcessError::Order("the counters are for fewer shards"));
         }
-        let fabric = Fabric::new(shards);
+        let clock = Clock::start();
+        let (backend, refusal) = Choice::make(setup.machine.backend, shards, clock)?;
         let shared = Arc::new(Shared::new(facts, refused));
         let ending = Arc::new(AtomicBool::new(false));
         let mut listeners = held.listeners()?;
-        let mut threads = Vec::new();
+        let mut plans = Vec::new();
         for index in 0..shards {
-            let options = ExecutorOptions {
-                cpu: setup.machine.cpus.get(index).map(|&cpu| usize::from(cpu)),
-                connect_limit: Duration::from_millis(setup.times.connect_timeout_ms.max(1)),
-                preempt_timer: None,
-                name: format!("shard-{index}"),
-            };
             let (Some(counters), Some(events), Some(in_flight)) =
                 (counters.shard(index), events.shard(index), in_flight.shard(index))
             else {
@@ -143,32 +145,27 @@ impl Work {
             let instruments = Instruments { counters, events, in_flight };
             let mut seed = [0; 32];
             OsRandom.fill(&mut seed);
-            let mut shard = Shard::new(index, shared.clone(), instruments, seed, fabric.now())
+            let shard = Shard::new(index, shared.clone(), instruments, seed, clock.now())
                 .map_err(|error| ProcessError::Key { what: "geometry", reason: error.to_string() })?;
-            let ending = ending.clone();
-            let start = move || {
-                // Keys pass over the shard's stack while it works with them.
-                secret_memory::protect_stack();
-                move |io: &mut glommio::GlommioIo| {
-                    if ending.load(Ordering::Acquire) {
-                        shard.shut_down(io);
-                        return None;
-                    }
-                    Some(shard.poll(io))
-                }
-            };
-            threads.push(glommio::spawn(fabric.clone(), index, options, std::mem::take(&mut listeners), start)?);
+            let cpu = setup.machine.cpus.get(index).map(|&cpu| usize::from(cpu));
+            let task = ShardTask { shard, ending: ending.clone() };
+            plans.push(Plan { cpu, listeners: std::mem::take(&mut listeners), task });
         }
-        let guard = Guard::new(shards, counters.process(), events.process());
+        let mut guard = Guard::new(shards, counters.process(), events.process());
+        guard.tell(&Event::BackendChosen { name: Detail::new(backend.name()), refusal: refusal.map(Detail::new) });
+        let driver = backend.spawn(clock, plans)?;
+        if let Err(error) = driver.wait_until_ready(READY_LIMIT) {
+            ending.store(true, Ordering::Release);
+            return Err(error.into());
+        }
         Ok(Self {
             setup,
             shared,
             counters,
-            fabric,
+            driver,
             guard,
             fills: Fills::default(),
             ending,
-            threads,
             keys: KeyRing::default(),
             held,
             serial: 0,
@@ -176,8 +173,9 @@ impl Work {
         })
     }
 
-    /// Wakes shards that stand still, tells of replay sets that fill; gives how long the attach thread may sleep.
-    fn look_after(&mut self) -> Duration {
+    /// Watches the shards, tells of replay sets that fill; gives how long the attach thread may sleep. A shard that
+    /// cannot be helped is an error, which ends the process: half a data plane would swallow packets.
+    fn look_after(&mut self) -> Result<Duration, ProcessError> {
         let refused = self.counters.total(Counter::dropped(DropReason::ReplaySetFull));
         let now = Instant::now();
         if self.fills.is_due(now)
@@ -189,8 +187,10 @@ impl Work {
         for event in self.fills.look(now, &self.keys, refused) {
             self.guard.tell(&event);
         }
-        let pause = self.guard.look(&self.shared, &self.counters, &self.fabric);
-        if self.announcements.are_due() { pause.min(Duration::from_millis(2)) } else { pause }
+        let pause = self.guard.look(&self.shared, &self.counters, &self.driver).inspect_err(|error| {
+            self.guard.tell(&Event::ShardEnded { detail: Detail::new(error) });
+        })?;
+        Ok(if self.announcements.are_due() { pause.min(Duration::from_millis(2)) } else { pause })
     }
 
     fn publish(&mut self, serial: u64, what: Descriptor, fd: OwnedFd) -> Result<(), ProcessError> {
@@ -236,7 +236,7 @@ impl Work {
     fn wake_all(&self) {
         for shard in 0..self.shared.facts().shards {
             let _was_parked = self.shared.unpark(shard);
-            self.fabric.wake(shard);
+            self.driver.wake(shard);
         }
     }
 
@@ -248,15 +248,24 @@ impl Work {
             std::thread::sleep(DRAIN_PAUSE);
         }
         self.ending.store(true, Ordering::Release);
-        // An executor can hang at any moment (see `guard`), its last one included: woken until it has ended.
-        while !self.threads.iter().all(|thread| thread.is_finished()) {
-            self.wake_all();
-            std::thread::sleep(DRAIN_PAUSE);
-        }
-        for thread in self.threads {
-            // A shard that panicked has ended too.
-            let _ended = thread.join();
-        }
+        self.wake_all();
+        self.driver.join();
         self.counters.account_total()
+    }
+}
+
+/// A shard on its thread, until it is told to end.
+struct ShardTask {
+    shard: Shard,
+    ending: Arc<AtomicBool>,
+}
+
+impl Task for ShardTask {
+    fn poll(&mut self, io: &mut impl Io) -> Option<Next> {
+        if self.ending.load(Ordering::Acquire) {
+            self.shard.shut_down(io);
+            return None;
+        }
+        Some(self.shard.poll(io))
     }
 }

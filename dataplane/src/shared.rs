@@ -109,9 +109,9 @@ impl Shared {
         self.ports.get(shard).is_some_and(|port| port.parking.unpark())
     }
 
-    /// Whether the shard says that it sleeps: its heartbeat may then stand still.
-    pub fn is_parked(&self, shard: usize) -> bool {
-        self.ports.get(shard).is_some_and(|port| port.parking.is_parked())
+    /// Until when the shard sleeps, if it says that it does.
+    pub fn parked_until(&self, shard: usize) -> Option<crate::time::Instant> {
+        self.ports.get(shard).and_then(|port| port.parking.parked_until())
     }
 
     pub(crate) fn is_closing(&self) -> bool {

@@ -11,7 +11,7 @@ use std::fmt::{self, Write as _};
 use std::net::SocketAddr;
 
 /// Most bytes of a [`Detail`].
-const DETAIL_BYTES_MAX: usize = 160;
+const DETAIL_BYTES_MAX: usize = 224;
 
 /// Something that an operator may want to read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +95,18 @@ pub enum Event {
         /// The key's epoch.
         epoch: Epoch,
     },
+    /// How the shards do input and output.
+    BackendChosen {
+        /// The backend.
+        name: Detail,
+        /// Why it is not a faster one.
+        refusal: Option<Detail>,
+    },
+    /// A shard has ended or cannot be helped; the data plane ends.
+    ShardEnded {
+        /// Which, and why.
+        detail: Detail,
+    },
     /// The document allows longer delays than each shard has packet slots for at the line rate.
     SlotsTooFew {
         /// The longest delay.
@@ -169,8 +181,11 @@ impl Event {
         match self {
             // A probe that closes before its first byte is no news (server.md 10.3).
             Self::HandshakeFailed { state: HandshakeState::Message1Receive, .. } | Self::NoDocument => Level::Debug,
-            Self::LinkUp { .. } | Self::LinkDown { .. } => Level::Info,
-            Self::HandshakeFailed { .. } | Self::ReplaySetFull { .. } | Self::PacketDropped { .. } => Level::Error,
+            Self::LinkUp { .. } | Self::LinkDown { .. } | Self::BackendChosen { .. } => Level::Info,
+            Self::ShardEnded { .. }
+            | Self::HandshakeFailed { .. }
+            | Self::ReplaySetFull { .. }
+            | Self::PacketDropped { .. } => Level::Error,
             _ => Level::Warning,
         }
     }

@@ -115,11 +115,15 @@ impl Default for Limits {
 /// How input and output are done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Backend {
-    /// glommio's executors.
+    /// The fastest that works on the host.
     #[default]
-    Glommio,
+    Auto,
     /// The own reactor on io_uring.
     Uring,
+    /// Plain readiness.
+    Epoll,
+    /// glommio's executors.
+    Glommio,
 }
 
 /// Shards and what they run on.

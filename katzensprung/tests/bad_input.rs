@@ -277,7 +277,7 @@ fn what_no_start_would_do_is_no_valid_file() {
 fn more_memory_than_the_host_has() {
     let folder = Folder::new();
     fs::write(folder.own_config(), "[dataplane]\nline_rate_packets_per_second = 10000000\n").unwrap();
-    folder.refuses(&["dataplane.line_rate_packets_per_second", "GB", "write a smaller number"]);
+    folder.refuses(&["packets per second take up to", "GB", "write dataplane.line_rate_packets_per_second = "]);
 }
 
 #[test]

@@ -2,8 +2,7 @@
 
 use super::mill::{BATCH, Delays, Pool};
 use crypto_simd::random::OsRandom;
-use crypto_simd::schemes::{kem, nike};
-use sphinx::{Geometry, MixKey, UnwrapError, UnwrapErrorReason, Unwrapper};
+use sphinx::{Geometry, MixKey, Scheme, UnwrapError, UnwrapErrorReason, Unwrapper};
 use std::time::{Duration, Instant};
 
 /// Packets per second that one core unwraps in batches of 32: the median batch of `duration`.
@@ -32,10 +31,6 @@ pub fn packets_per_second(geometry: &Geometry, duration: Duration) -> Result<f64
 
 /// A fresh private key of the geometry's scheme.
 pub fn private_key(geometry: &Geometry) -> Result<Vec<u8>, String> {
-    let key = if geometry.kem_name.is_empty() {
-        nike::by_name(&geometry.nike_name).map_err(|error| error.to_string())?.generate(&mut OsRandom)
-    } else {
-        kem::by_name(&geometry.kem_name).map_err(|error| error.to_string())?.generate(&mut OsRandom)
-    };
-    Ok(key.to_vec())
+    let scheme = Scheme::of(geometry).map_err(|error| error.to_string())?;
+    Ok(scheme.generate(&mut OsRandom).to_vec())
 }

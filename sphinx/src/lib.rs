@@ -51,7 +51,7 @@ pub use commands::{Commands, NextNode, RoutingCommand};
 pub use create::{CreateError, Sphinx};
 pub use geometry::{Geometry, GeometryError};
 pub use path::PathHop;
-pub use scheme::SetupError;
+pub use scheme::{Scheme, SetupError};
 pub use surb::{SurbError, decrypt_surb_payload};
 pub use unwrap::{MixKey, UnwrapError, UnwrapErrorReason, Unwrapped, UnwrappedKind, Unwrapper, replay_tags};
 

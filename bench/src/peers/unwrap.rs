@@ -8,7 +8,8 @@
 use super::kem::{CurveKey, KemKey};
 use super::{aws_lc, rust};
 use crypto_simd::aez;
-use crypto_simd::cpu::{Kernels, Level, detect};
+use crypto_simd::cpu::{Level, detect};
+use crypto_simd::dispatch::Kernels;
 use sphinx::{Commands, Geometry};
 
 const AD_BYTES: usize = 2;

@@ -1,16 +1,19 @@
 use super::*;
 use std::path::Path;
 
-/// The committed page is the generated one. `BLESS=1` writes it.
+/// The committed page is the generated one. `KATZENSPRUNG_BLESS=1` writes it.
 #[test]
 fn the_manual_is_up_to_date() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference/config.md");
-    if std::env::var_os("BLESS").is_some() {
+    if std::env::var_os("KATZENSPRUNG_BLESS").is_some() {
         std::fs::create_dir_all(path.parent().expect("a file has a folder")).expect("folder can be made");
         std::fs::write(&path, markdown()).expect("page can be written");
     }
     let committed = std::fs::read_to_string(&path).expect("docs/reference/config.md is there");
-    assert!(committed == markdown(), "docs/reference/config.md is stale: BLESS=1 cargo test -p config manual");
+    assert!(
+        committed == markdown(),
+        "docs/reference/config.md is stale: KATZENSPRUNG_BLESS=1 cargo test -p config manual"
+    );
 }
 
 #[test]

@@ -3,9 +3,9 @@
 use super::{network, node};
 use crate::address::{Address, HostNames, Transport};
 use crate::finding::{Findings, Place};
-use crate::raw;
 use crate::reader::At;
 use crate::schemes::{KemScheme, SignatureScheme, kem_scheme, signature_scheme};
+use crate::server::raw;
 use crypto_simd::pem;
 use crypto_simd::schemes::SchemeError;
 

@@ -1,8 +1,8 @@
 //! `[Debug]` with its defaults (server.md 2.6).
 
 use crate::finding::Findings;
-use crate::raw;
 use crate::reader::At;
+use crate::server::raw;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
 //! `[SphinxGeometry]`: the file's numbers into [`sphinx::Geometry`], which recomputes them.
 
 use crate::finding::{Findings, Place};
-use crate::raw;
 use crate::reader::At;
+use crate::server::raw;
 use sphinx::{Geometry, GeometryError};
 
 /// The geometry, or none after findings.

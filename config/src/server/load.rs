@@ -2,12 +2,12 @@
 
 use super::{ServerConfig, Shutdown, authorities, debug, geometry, network, node, roles};
 use crate::finding::{Finding, Findings, Place, Severity};
-use crate::own::{self, OwnConfig};
 use crate::program::Program;
-use crate::raw;
 use crate::reader::{Reader, Strictness};
-use crate::removed;
 use crate::schemes::{kem_scheme, signature_scheme};
+use crate::server::own::{self, OwnConfig};
+use crate::server::raw;
+use crate::server::removed;
 use std::fs::File;
 use std::io::Read;
 use std::net::IpAddr;

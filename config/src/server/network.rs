@@ -4,8 +4,8 @@ use crate::address::{
     Address, Host, HostNames, NODE_PORT_DEFAULT, Transport, first_global_ipv4, is_onion_name, parse_host_port,
 };
 use crate::finding::{Findings, Place};
-use crate::raw;
 use crate::reader::At;
+use crate::server::raw;
 use std::net::IpAddr;
 
 /// Where the node listens and what it advertises.

@@ -2,8 +2,8 @@
 
 use crate::finding::{Findings, Place};
 use crate::names::{NAME_BYTES_MAX, normalise_identifier};
-use crate::raw;
 use crate::reader::At;
+use crate::server::raw;
 use std::path::{Path, PathBuf};
 
 /// What happens to advertised mix keys at a clean stop.

@@ -3,8 +3,8 @@
 use super::node::{self, absolute};
 use crate::finding::{Findings, Place};
 use crate::names::check_endpoint;
-use crate::raw;
 use crate::reader::{At, Value};
+use crate::server::raw;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 

@@ -8,6 +8,7 @@ mod text;
 use super::*;
 use crate::address::{Host, HostNames, Transport};
 use crate::finding::Severity;
+use crate::reader::Section;
 use fixture::{GEOMETRY, load_text, main_file, sources};
 use std::time::Duration;
 
@@ -82,6 +83,27 @@ fn defaults() {
             generate_only: false,
         }
     );
+}
+
+/// The manual's page shows the declared defaults, the code fills in its own.
+#[test]
+fn declared_times_are_those_that_are_filled_in() {
+    let debug = debug::check(raw::Debug::default(), &mut crate::finding::Findings::new(Path::new("katzenpost.toml")));
+    let times = [
+        ("UnwrapDelay", debug.unwrap_delay),
+        ("GatewayDelay", debug.gateway_delay),
+        ("ServiceDelay", debug.service_delay),
+        ("KaetzchenDelay", debug.kaetzchen_delay),
+        ("SchedulerSlack", debug.scheduler_slack),
+        ("SendSlack", debug.send_slack),
+        ("DecoySlack", debug.decoy_slack),
+        ("ConnectTimeout", debug.connect_timeout),
+        ("HandshakeTimeout", debug.handshake_timeout),
+        ("ReauthInterval", debug.reauth_interval),
+    ];
+    let declared = raw::Debug::KEYS.iter().filter(|key| key.default.ends_with(" ms"));
+    let declared: Vec<_> = declared.map(|key| (key.name, key.default.to_string())).collect();
+    assert_eq!(declared, times.map(|(name, time)| (name, format!("{} ms", time.as_millis()))));
 }
 
 #[test]

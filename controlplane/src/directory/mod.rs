@@ -40,7 +40,7 @@ use pki::descriptor::OwnProfile;
 use pki::neighbours::{NeighbourMap, OwnNode};
 use pki::publish::{Action, StoredUpload, Worker};
 use pki::{Epoch, EpochClock, EpochTime};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -50,6 +50,9 @@ const MODULE: &str = "pki";
 
 /// Longest sleep of the worker: whatever is due goes by the wall clock, which may be set while it sleeps.
 const SLEEP_MAX: Duration = Duration::from_secs(1);
+
+/// Clocks that differ by more are worth a warning.
+const SKEW_SECONDS_MAX: u64 = 5;
 
 /// What the worker goes by.
 pub struct DirectoryOptions {
@@ -85,6 +88,8 @@ pub struct Directory<P, O> {
     stored: Stored,
     /// What each authority said of the last upload, by its number.
     upload_said: BTreeMap<usize, String>,
+    /// The authorities of whose clocks it was told that they differ.
+    skew_told: BTreeSet<String>,
     /// The last epoch without a document that was told.
     missing_told: Option<Epoch>,
     status: Arc<Mutex<DirectoryStatus>>,
@@ -123,6 +128,7 @@ impl<P: Plane, O: Outside> Directory<P, O> {
             documents: BTreeMap::new(),
             stored,
             upload_said: BTreeMap::new(),
+            skew_told: BTreeSet::new(),
             missing_told: None,
             status,
             plane,
@@ -177,12 +183,32 @@ impl<P: Plane, O: Outside> Directory<P, O> {
     }
 
     fn take(&mut self, report: Report) {
+        self.compare_clocks();
         match report {
             Report::Prepared { epoch, payload } => self.prepared(epoch, payload),
             Report::Uploaded { epoch, authority, answer } => self.uploaded(epoch, authority, answer),
             Report::Fetched { epoch, fetched: Fetched::Document(document) } => self.take_document(epoch, *document),
             Report::Fetched { epoch, fetched: Fetched::Nothing(answers, said) } => {
                 self.take_nothing(epoch, answers, &said);
+            }
+        }
+    }
+
+    /// Tells once of each authority whose clock differs: uploads and documents go by these clocks.
+    fn compare_clocks(&mut self) {
+        for (authority, seconds) in self.outside.seconds_ahead() {
+            if seconds.unsigned_abs() <= SKEW_SECONDS_MAX {
+                self.skew_told.remove(&authority);
+            } else if self.skew_told.insert(authority.clone()) {
+                let direction = if seconds > 0 { "ahead of" } else { "behind" };
+                let seconds = seconds.unsigned_abs();
+                self.log.warning(
+                    MODULE,
+                    format_args!(
+                        "the clock of this host is {seconds} s {direction} that of authority {authority}: see to it that \
+                         time synchronisation works on this host"
+                    ),
+                );
             }
         }
     }

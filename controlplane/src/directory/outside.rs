@@ -29,6 +29,8 @@ pub trait Outside: Clone + Send + Sync + 'static {
         caller: &Caller,
         epoch: Epoch,
     ) -> impl Future<Output = Result<Document, ExchangeError>> + Send;
+    /// How far this host's clock is ahead of each authority's, as far as that is known.
+    fn seconds_ahead(&self) -> BTreeMap<String, i64>;
     /// A caller that says nothing of itself.
     fn anonymous(&self) -> Result<Caller, crypto_simd::schemes::SchemeError>;
 }
@@ -94,6 +96,10 @@ impl Outside for Internet {
         let outcome = self.dialler.exchange(authority, caller, &command, consensus_of).await;
         self.reached.note(authority, outcome.is_ok());
         outcome
+    }
+
+    fn seconds_ahead(&self) -> BTreeMap<String, i64> {
+        self.dialler.clocks.seconds_ahead()
     }
 
     fn anonymous(&self) -> Result<Caller, crypto_simd::schemes::SchemeError> {

@@ -5,8 +5,9 @@ use crypto_simd::schemes::{Kem, KemDecapsulationKey};
 use pki::address::Url;
 use pki::authority::Authority;
 use secret_memory::within;
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -67,6 +68,27 @@ impl ExchangeError {
     }
 }
 
+/// How far this host's clock was ahead of each authority's at the last handshake, in seconds, by the authority's name
+/// (server.md 8.11); cheap to clone.
+#[derive(Clone, Default)]
+pub struct Clocks(Arc<Mutex<BTreeMap<String, i64>>>);
+
+impl Clocks {
+    fn note(&self, authority: &str, seconds_ahead: i64) {
+        self.lock().insert(authority.into(), seconds_ahead);
+    }
+
+    /// All of them.
+    pub fn seconds_ahead(&self) -> BTreeMap<String, i64> {
+        self.lock().clone()
+    }
+
+    // A map is whole after every statement.
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, i64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// How to reach authorities.
 #[derive(Clone)]
 pub struct Dialler {
@@ -80,6 +102,8 @@ pub struct Dialler {
     pub handshake_limit: Duration,
     /// Limit of sending the request, and of the answer.
     pub answer_limit: Duration,
+    /// What the handshakes have shown of the authorities' clocks.
+    pub clocks: Clocks,
 }
 
 /// Who asks: a node posts under its own identity, a fetcher stays anonymous with a fresh key.
@@ -141,7 +165,8 @@ fn dialled_addresses(authority: &Authority, random: &mut dyn Random) -> Vec<Stri
     let addresses = authority.addresses.iter().filter_map(|text| {
         let url = Url::parse(text)?;
         let (host, port) = url.host_and_port()?;
-        (url.scheme == "tcp").then(|| format!("{host}:{port}"))
+        let is_v6 = host.contains(':');
+        (url.scheme == "tcp").then(|| if is_v6 { format!("[{host}]:{port}") } else { format!("{host}:{port}") })
     });
     let mut addresses: Vec<_> = addresses.collect();
     for last in (1..addresses.len()).rev() {
@@ -212,6 +237,9 @@ impl Conversation<'_> {
                     self.link.accept(now, &mut OsRandom);
                 }
                 Event::Up => {
+                    if let Some(seconds) = self.link.clock_skew() {
+                        self.dialler.clocks.note(&self.authority.name, seconds);
+                    }
                     self.link.send(command).map_err(|error| ExchangeError::Answer(error.to_string()))?;
                 }
                 Event::Ended(end) => return Err(self.dialler.error_of(end)),

@@ -30,6 +30,7 @@ struct State {
     given: Vec<(Vec<u64>, Option<Told>)>,
     /// Whether the data plane takes keys at once.
     obliging: bool,
+    seconds_ahead: BTreeMap<String, i64>,
 }
 
 #[derive(Clone)]
@@ -39,7 +40,8 @@ impl World {
     fn new(unix: Duration) -> Self {
         let since = Instant::now();
         let (posts, given) = (Vec::new(), Vec::new());
-        Self(Arc::new(Mutex::new(State { unix, since, reachable: true, posts, given, obliging: true })))
+        let (reachable, obliging, seconds_ahead) = (true, true, BTreeMap::new());
+        Self(Arc::new(Mutex::new(State { unix, since, reachable, posts, given, obliging, seconds_ahead })))
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -73,6 +75,10 @@ impl Outside for World {
         tokio::time::sleep(Duration::from_millis(50)).await;
         let nothing = (Some(ConsensusCode::NotFound), Vec::new());
         if self.state().reachable { Ok(nothing) } else { Err(ExchangeError::OtherPeer) }
+    }
+
+    fn seconds_ahead(&self) -> BTreeMap<String, i64> {
+        self.state().seconds_ahead.clone()
     }
 
     fn anonymous(&self) -> Result<session::Caller, SchemeError> {
@@ -232,4 +238,22 @@ async fn at_the_default_level_an_operator_learns_who_failed_and_why() {
         assert_eq!(count(&failed), 1, "{log}");
     }
     assert!(!log.contains('{') && !log.contains("Failed"), "a Rust debug form: {log}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_authority_with_another_clock_is_told_once() {
+    let clocks = |one: i64, two: i64| BTreeMap::from([("one".to_string(), one), ("two".to_string(), two)]);
+    let trial = Trial::start(at(START, Duration::from_secs(1)), |world| world.state().seconds_ahead = clocks(-40, 2));
+    pass(PERIOD).await;
+    let told = "the clock of this host is 40 s behind that of authority one";
+    trial.wait_for("the warning", |trial| trial.log().contains(told)).await;
+    pass(PERIOD).await;
+    assert_eq!(trial.log().matches("the clock of this host").count(), 1, "{}", trial.log());
+    // Mended, and wrong again.
+    trial.world.state().seconds_ahead = clocks(0, 0);
+    pass(PERIOD).await;
+    trial.world.state().seconds_ahead = clocks(90, 0);
+    pass(PERIOD).await;
+    trial.wait_for("another", |trial| trial.log().contains("90 s ahead of that of authority one")).await;
+    assert_eq!(trial.log().matches("the clock of this host").count(), 2, "{}", trial.log());
 }

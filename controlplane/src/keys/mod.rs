@@ -3,9 +3,10 @@
 //! plane takes over the keys that it holds ([`MixKeys::adopt`]) before it makes any.
 
 use crypto_simd::random::Random;
-use crypto_simd::schemes::{Kem, LookupError, Nike, SchemeError, kem, nike};
+use crypto_simd::schemes::SchemeError;
 use pki::Epoch;
 use secret_memory::within;
+pub use sphinx::Scheme;
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
@@ -14,42 +15,6 @@ mod tests;
 
 /// Epochs whose keys one descriptor holds.
 pub const EPOCHS_PER_DESCRIPTOR: u64 = 3;
-
-/// The scheme of a Sphinx geometry, which mix keys are made with.
-#[derive(Clone, Copy)]
-pub enum Scheme {
-    /// Diffie-Hellman with blinding.
-    Nike(&'static dyn Nike),
-    /// One encapsulation per hop.
-    Kem(&'static dyn Kem),
-}
-
-impl Scheme {
-    /// The scheme that the geometry's two name fields select.
-    pub fn of_geometry(geometry: &sphinx::Geometry) -> Result<Self, LookupError> {
-        if geometry.kem_name.is_empty() {
-            nike::by_name(&geometry.nike_name).map(Self::Nike)
-        } else {
-            kem::by_name(&geometry.kem_name).map(Self::Kem)
-        }
-    }
-
-    /// A fresh private key.
-    pub fn generate(self, random: &mut dyn Random) -> Zeroizing<Vec<u8>> {
-        match self {
-            Self::Nike(scheme) => scheme.generate(random),
-            Self::Kem(scheme) => scheme.generate(random),
-        }
-    }
-
-    /// The public key of a private one.
-    pub fn public_key(self, private: &[u8]) -> Result<Vec<u8>, SchemeError> {
-        match self {
-            Self::Nike(scheme) => scheme.public_key(private),
-            Self::Kem(scheme) => scheme.load(private).map(|key| key.public_key().to_vec()),
-        }
-    }
-}
 
 struct MixKeyPair {
     private: Zeroizing<Vec<u8>>,

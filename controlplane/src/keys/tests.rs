@@ -1,5 +1,6 @@
 use super::*;
 use crypto_simd::random::SeededRandom;
+use crypto_simd::schemes::nike;
 
 fn keys() -> MixKeys {
     MixKeys::new(Scheme::Nike(nike::by_name("x25519").unwrap()))

@@ -83,6 +83,8 @@ fn kind(event: &Event) -> (&'static str, Quota) {
         Event::ReplaySetFilling { .. } => ("replay set filling", PEERS),
         Event::ReplaySetFull { .. } => ("replay set full", PEERS),
         Event::SlotsTooFew { .. } => ("slots too few", SELDOM),
+        Event::BackendChosen { .. } => ("backend chosen", SELDOM),
+        Event::ShardEnded { .. } => ("shard ended", SELDOM),
     }
 }
 
@@ -121,6 +123,13 @@ fn write(log: &Log, event: &Event) {
                 name(peer)
             ),
         ),
+        own => write_own(log, module, own),
+    }
+}
+
+/// What concerns this node, and no single peer of it.
+fn write_own(log: &Log, module: &str, event: &Event) {
+    match event {
         Event::ReplaySetFilling { epoch, percent } => log.warning(
             module,
             format_args!(
@@ -135,6 +144,13 @@ fn write(log: &Log, event: &Event) {
                 epoch.0
             ),
         ),
+        Event::BackendChosen { name, refusal: None } => {
+            log.notice(module, format_args!("input and output: {name}"));
+        }
+        Event::BackendChosen { name, refusal: Some(refusal) } => {
+            log.notice(module, format_args!("input and output: {name}, because: {refusal}"));
+        }
+        Event::ShardEnded { detail } => log.error(module, format_args!("the data plane ends: {detail}")),
         Event::SlotsTooFew { delay_ms, needed, slots } => log.warning(
             module,
             format_args!(
@@ -153,6 +169,12 @@ fn write(log: &Log, event: &Event) {
         }
         Event::NoDocument => log.debug(module, "connection closed: there is no document to check peers by"),
         Event::PacketDropped { reason } => log.debug(module, format_args!("packet dropped: {}", reason.label())),
+        Event::LinkUp { .. }
+        | Event::LinkDown { .. }
+        | Event::HandshakeFailed { .. }
+        | Event::DialFailed { .. }
+        | Event::PeerRefused { .. }
+        | Event::LinkKeyMismatch { .. } => {}
     }
 }
 

@@ -74,9 +74,12 @@ pub struct Sizes {
 /// The node does not fit.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "replay sets for {rate} packets per second take up to {} and packets up to {}, but {whose} {}; write \
+    "replay sets for {rate} packets per second take up to {} and packets up to {}, but {whose} {}: write a smaller number, \
      dataplane.line_rate_packets_per_second = {fitting} or less{}, or give it more memory",
-    size(*.replay_bytes), size(*.slot_bytes), size(*.bytes), if *.slots_are_configured { " and fewer dataplane.slots" } else { "" }
+    size(*.replay_bytes),
+    size(*.slot_bytes),
+    size(*.bytes),
+    if *.slots_are_configured { " and fewer dataplane.slots" } else { "" }
 )]
 pub struct MemoryTooSmall {
     rate: u32,

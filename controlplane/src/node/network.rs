@@ -1,7 +1,7 @@
 //! What the configuration says of the network: who this node is in it, its authorities, and how they are reached.
 
 use super::{Node, StartError};
-use crate::directory::session::{Caller, Dialler};
+use crate::directory::session::{Caller, Clocks, Dialler};
 use crate::directory::{DirectoryOptions, Internet};
 use config::{ServerConfig, address};
 use pki::VerifyingKey;
@@ -66,6 +66,7 @@ pub fn dialler(config: &ServerConfig) -> Dialler {
         connect_limit: config.debug.connect_timeout,
         handshake_limit: config.debug.handshake_timeout,
         answer_limit: Duration::from_secs(30),
+        clocks: Clocks::default(),
     }
 }
 

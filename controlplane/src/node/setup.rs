@@ -4,14 +4,14 @@ use super::Node;
 use super::memory::Wanted;
 use config::ServerConfig;
 use config::server::Debug;
-use interplane::setup::{Limits, Machine, Setup, Times};
+use interplane::setup::{Backend, Limits, Machine, Setup, Times};
 use pki::EpochClock;
 use rustix::process::{Resource, getrlimit};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
 /// What the configuration accepts is what the data plane takes.
-const _: () = assert!(config::own::BATCH_PACKETS_MAX == interplane::setup::BATCH_PACKETS_MAX);
+const _: () = assert!(config::server::own::BATCH_PACKETS_MAX == interplane::setup::BATCH_PACKETS_MAX);
 
 /// Connections' worth of line rate that one peer's queue may hold, in milliseconds of it.
 const LINK_QUEUE_MS: u64 = 50;
@@ -44,10 +44,15 @@ impl Node {
             machine: Machine {
                 shards: small(shards),
                 cpus: own.pin_cpus.iter().take(shards).map(|&cpu| small(cpu)).collect(),
+                backend: match own.backend {
+                    config::server::Backend::Auto => Backend::Auto,
+                    config::server::Backend::Uring => Backend::Uring,
+                    config::server::Backend::Epoll => Backend::Epoll,
+                    config::server::Backend::Glommio => Backend::Glommio,
+                },
                 batch_packets_max: small(own.batch_max),
                 batch_wait_us: u32::try_from(own.batch_wait.as_micros()).unwrap_or(u32::MAX),
                 slots_per_shard: sizes.slots_per_shard,
-                ..Machine::default()
             },
             replay_buckets: sizes.replay_buckets,
             // Who names a rate means to carry it; for everybody else memory follows the traffic.

@@ -28,8 +28,7 @@ impl Node {
     /// Goes on with a living data plane if it works as this configuration wants; else makes one that inherits from it.
     pub(super) fn find_or_make_plane(&self, socket: &Path) -> Result<Found, StartError> {
         let (setup, link_key) = (self.setup(), &self.link.private);
-        let scheme =
-            Scheme::of_geometry(&self.config.geometry).map_err(|error| StartError::Authorities(error.to_string()))?;
+        let scheme = Scheme::of(&self.config.geometry).map_err(|error| StartError::Authorities(error.to_string()))?;
         let mut mix_keys = MixKeys::new(scheme);
         let bad_key = |error| StartError::Scheme { what: "mix key", error };
         let addresses = self.listen_addresses()?;

@@ -66,7 +66,7 @@ fn listeners(config: &ServerConfig) -> impl Iterator<Item = Limit> {
 }
 
 fn sphinx(geometry: &::sphinx::Geometry) -> Option<Limit> {
-    let error = Scheme::of_geometry(geometry).err()?;
+    let error = Scheme::of(geometry).err()?;
     let key = if geometry.kem_name.is_empty() { "SphinxGeometry.NIKEName" } else { "SphinxGeometry.KEMName" };
     Some(Limit::new(true, key, error.to_string(), "this version cannot be a node of this network"))
 }

@@ -164,7 +164,7 @@ fn measure(geometry: &Geometry, processors: u64) -> Result<SelfCheck, String> {
 
 /// A packet over the longest path, and the key of its first hop.
 fn key_and_packet(geometry: &Geometry) -> Result<(MixKey, Vec<u8>), String> {
-    let scheme = Scheme::of_geometry(geometry).map_err(|error| error.to_string())?;
+    let scheme = Scheme::of(geometry).map_err(|error| error.to_string())?;
     let (mut nodes, mut first) = (Vec::new(), None);
     for _ in 0..geometry.nr_hops {
         let private = scheme.generate(&mut OsRandom);

@@ -14,6 +14,7 @@ mod avx512;
 mod doubles;
 
 pub(crate) use doubles::{Array, Doubles};
+pub(crate) mod words;
 mod words16;
 
 pub use words16::Words16;

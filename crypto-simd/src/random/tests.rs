@@ -1,5 +1,6 @@
 use super::*;
-use crate::cpu::{Kernels, Level};
+use crate::cpu::Level;
+use crate::dispatch::Kernels;
 
 /// What the library gives for the whole stream.
 fn expected(seed: &[u8; 32], count: usize) -> Vec<u8> {

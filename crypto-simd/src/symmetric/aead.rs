@@ -3,12 +3,8 @@
 
 pub(crate) mod library;
 
-use crate::cpu::kernels;
-
-/// The tag does not belong to this ciphertext, associated data, nonce and key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("authentication failed")]
-pub struct OpenError;
+use crate::authentic::OpenError;
+use crate::dispatch::kernels;
 
 /// ChaCha20-Poly1305 with a 12-byte nonce and a 16-byte tag.
 #[derive(Clone, Copy, Debug)]

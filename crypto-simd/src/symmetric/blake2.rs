@@ -1,8 +1,8 @@
 //! BLAKE2b: plain, keyed, as HMAC and HKDF (wire.md 2.2) and as the BLAKE2Xb output stream (sphinx.md 11.2).
 
-use crate::cpu::kernels;
-use crate::multibuffer::blake2b::{Blake2b, Parameters, State as Lanes};
-use crate::multibuffer::groups;
+use crate::dispatch::kernels;
+use crate::kernels::multibuffer::blake2b::{Blake2b, Parameters, State as Lanes};
+use crate::kernels::multibuffer::groups;
 use crate::random::Random;
 use blake2b_simd::{Params, State};
 use zeroize::{Zeroize, Zeroizing};

@@ -1,21 +1,12 @@
 //! Whole frames of the link (wire.md 4.1): ChaCha20-Poly1305 for a header and a body under successive nonces, and the
 //! key for the next frame (wire.md 2.4).
 
-use super::OpenError;
 use super::aead::library;
-use crate::chacha20poly1305::{FrameStart, Kernel, open_header, seal_header};
-use crate::cpu::kernels;
+use crate::authentic::OpenError;
+use crate::dispatch::kernels;
+pub use crate::kernels::chacha20poly1305::{FrameHeader, nonce_of};
+use crate::kernels::chacha20poly1305::{FrameStart, Kernel, open_header, seal_header};
 use zeroize::Zeroize;
-
-/// The plaintext or ciphertext of a header.
-pub type FrameHeader = [u8; 4];
-
-/// The nonce of a counter (wire.md 2.3).
-pub fn nonce_of(counter: u64) -> [u8; 12] {
-    let mut nonce = [0; 12];
-    nonce[4..].copy_from_slice(&counter.to_le_bytes());
-    nonce
-}
 
 /// The key after `key` (wire.md 2.4): the first half of block 1 under the last nonce.
 fn rekey(key: &mut [u8; 32]) {

@@ -14,7 +14,7 @@ pub mod frame;
 pub mod sha2;
 pub mod stream;
 
-pub use aead::{ChaChaPoly, OpenError, chacha20_block};
+pub use aead::{ChaChaPoly, chacha20_block};
 pub use blake2::{
     Blake2Xb, HmacBlake2b512Key, blake2b_256, blake2b_256_batch, blake2b_256_keyed, blake2b_256_keyed_batch,
     blake2b_512, blake2b_512_parts, hkdf_blake2b_512, hmac_blake2b_512,
@@ -26,12 +26,7 @@ pub use sha2::{
 };
 pub use stream::{aes256_ctr_keystream, aes256_ctr_xor};
 
-use subtle::ConstantTimeEq;
-
-/// Whether `a` and `b` are equal, in time that depends on their lengths only.
-pub fn equal(a: &[u8], b: &[u8]) -> bool {
-    a.ct_eq(b).into()
-}
+pub use crate::authentic::{OpenError, equal};
 
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,8 @@
 //! SHA-512/256 for replay tags; HMAC-SHA-256 and HKDF-Expand for packet keys (sphinx.md 2.2, 2.3).
 
-use crate::cpu::kernels;
-use crate::multibuffer::sha2::{Sha256 as Sha256Lanes, Sha512 as Sha512Lanes};
-use crate::multibuffer::{groups, messages};
+use crate::dispatch::kernels;
+use crate::kernels::multibuffer::sha2::{Sha256 as Sha256Lanes, Sha512 as Sha512Lanes};
+use crate::kernels::multibuffer::{groups, messages};
 use ::sha2::{Digest, Sha256, Sha512_256};
 use zeroize::Zeroize;
 

@@ -17,7 +17,7 @@ mod nike;
 mod oracles;
 mod source;
 
-use crypto_simd::cpu::{Kernels, LEVEL_VARIABLE, Level};
+use crypto_simd::cpu::{LEVEL_VARIABLE, Level};
 use source::{Source, compare};
 use std::any::Any;
 use std::io::Write;
@@ -119,7 +119,7 @@ fn each_level(test: &str, inputs: fn(&Primitive) -> usize) {
     let seed = std::env::var(SEED_VARIABLE).unwrap_or_else(|_| Source::fresh_seed().to_string());
     let mut failed = Vec::new();
     for level in Level::ALL {
-        if Kernels::of(level).is_none() {
+        if !level.is_here() {
             say(format_args!("level {level}: differential NOT TESTED ON THIS HOST"));
             continue;
         }

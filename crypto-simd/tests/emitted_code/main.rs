@@ -18,7 +18,8 @@ mod canaries;
 mod code;
 
 use code::{Suspicion, Symbol};
-use crypto_simd::cpu::{Kernels, Level};
+use crypto_simd::cpu::Level;
+use crypto_simd::dispatch::Kernels;
 use crypto_simd::schemes::{kem, nike};
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -31,15 +32,20 @@ const ASSEMBLY: &str = "katzensprung_";
 const KERNELS: [&str; 5] = [ASSEMBLY, "inner", "::x86::", "::PORTABLE::", "::SINGLE::"];
 
 /// Functions that never see a secret.
-const NO_SECRETS: [&str; 3] = ["crypto_simd::cpu::", "::by_name", "::look_up"];
+const NO_SECRETS: [&str; 3] = ["crypto_simd::cpu::", "crypto_simd::dispatch::", "::by_name"];
 
 /// What was looked at and is in order: symbol, kind, how many at most, reason.
 const REVIEWED: &[(&str, Suspicion, usize, &str)] = &[
-    ("crypto_simd::aez::entries::PORTABLE", Suspicion::LookUp, 8, "the row of keys of the direction"),
-    ("crypto_simd::multibuffer::", Suspicion::BranchOnVector, 2, "the longest of a batch's lengths"),
-    ("crypto_simd::multibuffer::sha2::", Suspicion::Gather, 1, "the same word of each lane's block, at even distances"),
+    ("crypto_simd::kernels::aez::entries::PORTABLE", Suspicion::LookUp, 8, "the row of keys of the direction"),
+    ("crypto_simd::kernels::multibuffer::", Suspicion::BranchOnVector, 2, "the longest of a batch's lengths"),
+    (
+        "crypto_simd::kernels::multibuffer::sha2::",
+        Suspicion::Gather,
+        1,
+        "the same word of each lane's block, at even distances",
+    ),
     ("crypto_simd::symmetric::blake2::", Suspicion::BranchOnVector, 2, "the lengths of a batch's messages, added up"),
-    ("crypto_simd::keccak::batch::", Suspicion::Division, 4, "of lengths by the rate and of a count by lanes"),
+    ("crypto_simd::kernels::keccak::batch::", Suspicion::Division, 4, "of lengths by the rate and of a count by lanes"),
     ("crypto_simd::schemes::", Suspicion::Division, 4, "of a batch's size by the lanes of a kernel"),
 ];
 

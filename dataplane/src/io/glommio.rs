@@ -8,10 +8,13 @@
 //!
 //! glommio 0.9.0 can park for ever with runnable tasks when its preempt timer fires before the first task of a round
 //! has run. The timer stays at its default, which makes this rare, and the attach thread wakes a shard whose heartbeat
-//! stands still while it is not parked ([`Fabric::wake`]), which makes it harmless.
+//! stands still, or that has slept past its time ([`Fabric::wake`]), which makes it harmless.
 
+use super::driver::{Backend, Clock, Wakes};
+use super::error::accept_failure;
+use super::sockets::{connect_failure, prepare};
 use super::under_way::{UnderWay, Wrote};
-use super::{ConnId, ConnectFailure, Event, Io, Received, Sending, Target, Transport};
+use super::{ConnId, ConnectFailure, DriverError, Event, Io, Received, Sending, Target, Transport};
 use crate::shard::Next;
 use crate::time::Instant;
 use futures_lite::{AsyncRead, AsyncWrite};
@@ -36,8 +39,11 @@ const IO_MEMORY_BYTES: usize = 64 << 10;
 /// Bytes received at once: application batching is worth more than the choice of a runtime.
 const RECEIVE_BYTES: usize = 256 << 10;
 
-/// Keep-alive of every socket (server.md 3.1, 3.9).
-const KEEP_ALIVE: Duration = Duration::from_secs(180);
+/// glommio's own limit of a dial: the shard's is shorter.
+const CONNECT_LIMIT: Duration = Duration::from_secs(120);
+
+/// What glommio wants to be allowed to lock.
+const LOCKED_BYTES: u64 = 512 << 10;
 
 /// Connections that may wait to be looked at by the accepting shard; more stay in the kernel's queue.
 const ACCEPTED_MAX: usize = 256;
@@ -51,29 +57,53 @@ const BUSY_SLEEP: Duration = Duration::from_micros(1);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// What the shards' executors of one process share: a mailbox per shard.
-#[derive(Clone)]
 pub struct Fabric {
     mailboxes: Arc<[Mailbox]>,
-    start: std::time::Instant,
+    clock: Clock,
 }
 
 impl Fabric {
-    /// Mailboxes for that many shards; monotonic time begins now.
-    pub fn new(shards: usize) -> Self {
-        Self { mailboxes: (0..shards).map(|_| Mailbox::default()).collect(), start: std::time::Instant::now() }
+    /// For so many shards, if this host lets executors be made: glommio itself panics where it does not.
+    pub fn new(shards: usize, clock: Clock) -> Result<Self, DriverError> {
+        io_uring::IoUring::new(8).map_err(|error| DriverError::ring("io_uring_setup", &error))?;
+        let may = rustix::process::getrlimit(rustix::process::Resource::Memlock).current.unwrap_or(u64::MAX);
+        if may < LOCKED_BYTES {
+            return Err(DriverError::LockedMemory { needs: LOCKED_BYTES, may });
+        }
+        Ok(Self { mailboxes: (0..shards).map(|_| Mailbox::default()).collect(), clock })
     }
+}
 
-    /// Ends the sleep of a shard, from any thread. Also cures the executor's hang: a waker called from outside ends
-    /// the executor's wait for its ring.
-    pub fn wake(&self, shard: usize) {
+impl Wakes for Fabric {
+    // Also cures the executor's hang: a waker called from outside ends the executor's wait for its ring.
+    fn wake(&self, shard: usize) {
         if let Some(mailbox) = self.mailboxes.get(shard) {
             mailbox.wake();
         }
     }
+}
 
-    /// Monotonic time, the same for all shards.
-    pub fn now(&self) -> Instant {
-        Instant(u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX))
+impl Backend for Fabric {
+    type Io = GlommioIo;
+
+    fn run(
+        self: Arc<Self>,
+        shard: usize,
+        listeners: Vec<OwnedFd>,
+        round: impl FnMut(&mut GlommioIo) -> Option<Next> + 'static,
+    ) -> Result<(), DriverError> {
+        // The thread is pinned already, if it is to be.
+        let builder = LocalExecutorBuilder::new(Placement::Unbound).io_memory(IO_MEMORY_BYTES);
+        let refused = |reason: String| DriverError::Backend { shard, backend: "glommio", reason };
+        let executor = builder.make().map_err(|error| refused(error.to_string()))?;
+        executor.run(async move {
+            let io = GlommioIo::new(shard, self);
+            for listener in listeners {
+                io.listen(listener);
+            }
+            drive(io, round).await;
+        });
+        Ok(())
     }
 }
 
@@ -113,7 +143,7 @@ struct HalfWaker {
     half: Half,
     noted: AtomicBool,
     shard: usize,
-    fabric: Fabric,
+    fabric: Arc<Fabric>,
 }
 
 impl Wake for HalfWaker {
@@ -172,6 +202,7 @@ struct Entry {
 /// What the executor's helper tasks (accepting, connecting) leave for the shard.
 enum Arrival {
     Accepted(TcpStream, SocketAddr),
+    AcceptFailed(i32),
     Connected(ConnId, TcpStream, SocketAddr),
     ConnectFailed(ConnId, ConnectFailure),
 }
@@ -179,58 +210,13 @@ enum Arrival {
 /// The input and output of one shard on glommio.
 pub struct GlommioIo {
     shard: usize,
-    fabric: Fabric,
-    connect_limit: Duration,
+    fabric: Arc<Fabric>,
     entries: Vec<Entry>,
     free: Vec<u32>,
     arrivals: Rc<RefCell<VecDeque<Arrival>>>,
     /// Connections whose buffer goes back.
     sent: VecDeque<ConnId>,
     buffer: Box<[u8]>,
-}
-
-/// How to run one shard's executor.
-#[derive(Clone, Debug)]
-pub struct ExecutorOptions {
-    /// The processor to pin to, if any.
-    pub cpu: Option<usize>,
-    /// Limit of a dial.
-    pub connect_limit: Duration,
-    /// glommio's preempt timer; only the test of its hang sets it.
-    pub preempt_timer: Option<Duration>,
-    /// Name of the thread.
-    pub name: String,
-}
-
-/// Runs `round` again and again on a thread of its own with an executor, until it returns `None`. `start` makes the
-/// shard on that thread. The listeners are accepted from on this shard.
-pub fn spawn<S, R>(
-    fabric: Fabric,
-    shard: usize,
-    options: ExecutorOptions,
-    listeners: Vec<OwnedFd>,
-    start: S,
-) -> std::io::Result<std::thread::JoinHandle<std::io::Result<()>>>
-where
-    S: FnOnce() -> R + Send + 'static,
-    R: FnMut(&mut GlommioIo) -> Option<Next> + 'static,
-{
-    std::thread::Builder::new().name(options.name.clone()).spawn(move || {
-        let placement = options.cpu.map_or(Placement::Unbound, Placement::Fixed);
-        let mut builder = LocalExecutorBuilder::new(placement).io_memory(IO_MEMORY_BYTES);
-        if let Some(preempt_timer) = options.preempt_timer {
-            builder = builder.preempt_timer(preempt_timer);
-        }
-        let executor = builder.make().map_err(|error| std::io::Error::other(error.to_string()))?;
-        executor.run(async move {
-            let io = GlommioIo::new(shard, fabric, options.connect_limit);
-            for listener in listeners {
-                io.listen(listener);
-            }
-            drive(io, start()).await;
-        });
-        Ok(())
-    })
 }
 
 async fn drive(mut io: GlommioIo, mut round: impl FnMut(&mut GlommioIo) -> Option<Next>) {
@@ -249,7 +235,7 @@ async fn drive(mut io: GlommioIo, mut round: impl FnMut(&mut GlommioIo) -> Optio
 
 /// Ends when the shard is woken or the timer fires.
 struct Sleep {
-    fabric: Fabric,
+    fabric: Arc<Fabric>,
     shard: usize,
     timer: Timer,
     /// It is there for the reactor's sake: nothing cuts it short.
@@ -276,11 +262,10 @@ impl Future for Sleep {
 }
 
 impl GlommioIo {
-    fn new(shard: usize, fabric: Fabric, connect_limit: Duration) -> Self {
+    fn new(shard: usize, fabric: Arc<Fabric>) -> Self {
         Self {
             shard,
             fabric,
-            connect_limit,
             entries: Vec::new(),
             free: Vec::new(),
             arrivals: Rc::default(),
@@ -303,12 +288,15 @@ impl GlommioIo {
                     // A peer that is gone before it was looked at has no address; there is nothing to serve.
                     Ok(stream) => {
                         if let Ok(peer) = stream.peer_addr() {
-                            prepare(&stream);
+                            prepare_stream(&stream);
                             arrivals.borrow_mut().push_back(Arrival::Accepted(stream, peer));
                             fabric.wake(shard);
                         }
                     }
-                    Err(_) => {
+                    Err(error) => {
+                        let code = std::io::Error::from(error).raw_os_error().unwrap_or(0);
+                        arrivals.borrow_mut().push_back(Arrival::AcceptFailed(code));
+                        fabric.wake(shard);
                         Timer::new(ACCEPT_PAUSE).await;
                     }
                 }
@@ -370,6 +358,9 @@ impl GlommioIo {
                     self.settle(conn, stream, peer);
                     return Some(Event::Accepted { conn, peer });
                 }
+                Arrival::AcceptFailed(code) => {
+                    return Some(Event::AcceptFailed { failure: accept_failure(code), code });
+                }
                 Arrival::Connected(conn, stream, peer) if self.is_connecting(conn) => {
                     self.settle(conn, stream, peer);
                     return Some(Event::Connected { conn });
@@ -430,7 +421,7 @@ impl GlommioIo {
 
 impl Io for GlommioIo {
     fn now(&self) -> Instant {
-        self.fabric.now()
+        self.fabric.clock.now()
     }
 
     fn unix_now(&self) -> Duration {
@@ -485,14 +476,13 @@ impl Io for GlommioIo {
             entry.state = State::Connecting;
         }
         let (arrivals, fabric, shard) = (self.arrivals.clone(), self.fabric.clone(), self.shard);
-        let limit = self.connect_limit;
         glommio::spawn_local(async move {
-            let arrival = match TcpStream::connect_timeout(to, limit).await {
+            let arrival = match TcpStream::connect_timeout(to, CONNECT_LIMIT).await {
                 Ok(stream) => {
-                    prepare(&stream);
+                    prepare_stream(&stream);
                     Arrival::Connected(conn, stream, to)
                 }
-                Err(error) => Arrival::ConnectFailed(conn, failure(&error.into())),
+                Err(error) => Arrival::ConnectFailed(conn, failure(error.into())),
             };
             arrivals.borrow_mut().push_back(arrival);
             fabric.wake(shard);
@@ -531,28 +521,15 @@ impl Io for GlommioIo {
     }
 }
 
-// A socket that refuses an option still carries bytes.
-fn prepare(stream: &TcpStream) {
+fn prepare_stream(stream: &TcpStream) {
     // SAFETY: the stream owns the descriptor and outlives this borrow of it.
-    let borrowed = unsafe { BorrowedFd::borrow_raw(stream.as_raw_fd()) };
-    let socket = socket2::SockRef::from(&borrowed);
-    let _without_no_delay = socket.set_tcp_nodelay(true);
-    let _without_keep_alive = socket.set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(KEEP_ALIVE));
+    prepare(unsafe { BorrowedFd::borrow_raw(stream.as_raw_fd()) });
 }
 
-fn failure(error: &std::io::Error) -> ConnectFailure {
+fn failure(error: std::io::Error) -> ConnectFailure {
     match error.kind() {
-        std::io::ErrorKind::ConnectionRefused => ConnectFailure::Refused,
+        // glommio's own, without an error number.
         std::io::ErrorKind::TimedOut => ConnectFailure::TimedOut,
-        std::io::ErrorKind::HostUnreachable | std::io::ErrorKind::NetworkUnreachable => ConnectFailure::NoRoute,
-        _ => ConnectFailure::Other,
+        _ => connect_failure(error.raw_os_error().unwrap_or(0)),
     }
-}
-
-/// To be called before the first thread starts: glommio's executors use expedited membarriers, and registering later
-/// costs each of them 5 to 9 ms. A kernel without it works too.
-pub fn register_membarrier() {
-    const REGISTER_PRIVATE_EXPEDITED: libc::c_int = 1 << 4;
-    // SAFETY: the call takes two integers and touches no memory of this process.
-    let _unsupported = unsafe { libc::syscall(libc::SYS_membarrier, REGISTER_PRIVATE_EXPEDITED, 0, 0) };
 }

@@ -1,12 +1,16 @@
 //! What a shard asks of its input and output: one small trait, implemented by a simulated network and by backends.
 //!
-//! Every shard has its own [`Io`]. A backend owns the sockets and calls [`Shard::poll`](crate::shard::Shard::poll) in a
+//! Every shard has its own [`Io`]. A backend owns the sockets, and a [`Driver`] calls [`Shard::poll`](crate::shard::Shard::poll) in a
 //! loop; the shard never blocks and never waits.
 //!
 //! | module | what lives there |
 //! |---|---|
-//! | [`under_way`] | the buffer that a connection is sending, for backends that write when there is room |
+//! | [`driver`] | shards on threads of their own: started, watched, woken, ended |
+//! | [`choice`] | which backend this host has |
+//! | [`under_way`], `sockets` | what backends have in common |
 //! | [`sim`] | a simulated network and clock |
+//! | [`uring`] | one io_uring per shard |
+//! | [`epoll`] | plain readiness, for hosts without io_uring |
 //! | [`glommio`] | one glommio executor per shard |
 //!
 //! Rules for implementations:
@@ -39,9 +43,21 @@
 //! and batches; what makes streams of them (QUIC) then stands between that trait and an [`Io`], so that a shard keeps
 //! seeing streams, whatever their [`Transport`].
 
+pub mod choice;
+pub mod driver;
+pub mod epoll;
+mod error;
 pub mod glommio;
 pub mod sim;
+mod sockets;
+#[cfg(test)]
+mod tests;
 pub mod under_way;
+pub mod uring;
+
+pub use driver::Driver;
+pub use error::DriverError;
+pub use interplane::counter::AcceptFailure;
 
 use crate::time::Instant;
 use std::net::SocketAddr;
@@ -141,19 +157,6 @@ pub enum ConnectFailure {
     TimedOut,
     /// No route.
     NoRoute,
-    /// Anything else.
-    Other,
-}
-
-/// Why no connection could be accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum AcceptFailure {
-    /// This process has as many descriptors as it may.
-    ProcessDescriptors,
-    /// The whole system has.
-    SystemDescriptors,
-    /// There is no memory for another connection.
-    Memory,
     /// Anything else.
     Other,
 }

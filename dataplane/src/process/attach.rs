@@ -71,7 +71,7 @@ impl Process {
     /// Waits for one thing to happen and reacts; true when the process is to end.
     pub fn round(&mut self) -> Result<bool, ProcessError> {
         let pause = match &mut self.work {
-            Some(work) => work.look_after(),
+            Some(work) => work.look_after()?,
             None => PAUSE_MAX,
         };
         let ready = self.wait(pause.min(PAUSE_MAX))?;

@@ -25,7 +25,7 @@ mod sight;
 mod steps;
 mod table;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use crate::account::Account;
 use crate::io::{Event, Io};
@@ -35,7 +35,6 @@ use crate::shared::Shared;
 use crate::time::Instant;
 use context::{Context, Round};
 use incoming::IncomingLinks;
-use interplane::event::{Detail, Event as LogEvent};
 use interplane::poison::ShardInFlight;
 use interplane::ring::EventWriter;
 use interplane::{Counter, ShardCounters};
@@ -222,9 +221,8 @@ impl Shard {
                     Some(id) => outgoing.handle_sent(&mut round, id, buffer, taken),
                     None => incoming.handle_sent(&mut round, conn, buffer, taken),
                 },
-                Event::AcceptFailed { code, .. } => {
-                    let error = std::io::Error::from_raw_os_error(code);
-                    round.context.account.tell(LogEvent::AcceptFailed { detail: Detail::new(error) });
+                Event::AcceptFailed { failure, code } => {
+                    round.context.account.accept_failed(failure, code, round.context.now);
                 }
             }
         }

@@ -8,7 +8,7 @@ mod floods;
 mod forwarding;
 mod garbage;
 mod links;
-mod net;
+pub(crate) mod net;
 mod nodes;
 mod peers;
 mod replays;

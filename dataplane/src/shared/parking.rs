@@ -112,6 +112,11 @@ impl<A: Atomics> Parking<A> {
         A::is_up(&self.parked, Ordering::Relaxed)
     }
 
+    /// Until when the shard sleeps, if it says that it does.
+    pub fn parked_until(&self) -> Option<Instant> {
+        self.is_parked().then(|| Instant(A::read(&self.next_expiry)))
+    }
+
     /// True if the shard was parked: the caller is the one to wake it.
     pub fn unpark(&self) -> bool {
         A::full_fence();

@@ -1,10 +1,11 @@
-//! A real data plane on glommio with real sockets on loopback, and peers in threads of their own.
+//! A real data plane on one of the backends with real sockets on loopback, and peers in threads of their own.
 
 use crate::nodes::{DOWNSTREAM, EPOCH, OWN, UPSTREAM, geometry, id_of, key_ring, link_kem, unix_at, usual_snapshot};
 use crate::peers::FakePeer;
 use crate::sockets::{self, SocketIo};
-use dataplane::io::glommio::{ExecutorOptions, Fabric, GlommioIo, spawn};
-use dataplane::io::{ConnId, Event, Io, Received, Sending, Target};
+use dataplane::io::choice::Choice;
+use dataplane::io::driver::{Clock, Plan, Task};
+use dataplane::io::{ConnId, Driver, Event, Io, Received, Sending, Target};
 use dataplane::{Facts, Instant, Instruments, Next, Shard, Shared};
 use interplane::Setup;
 use interplane::counter::{Counter, Counters, PeerClass};
@@ -20,25 +21,32 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// glommio in the tests' epoch, with the descriptors' addresses led to loopback. `before` and `after` stand around
-/// every call.
-pub struct Led<'a> {
-    pub io: &'a mut GlommioIo,
-    pub addresses: &'a HashMap<SocketAddr, SocketAddr>,
-    pub before: fn(),
-    pub after: fn(),
+/// What stands around a shard's rounds, and around every call of its input and output.
+#[derive(Clone, Copy)]
+pub struct Hooks {
+    pub before_round: fn(),
+    pub after_round: fn(),
+    pub before_call: fn(),
+    pub after_call: fn(),
 }
 
-impl Led<'_> {
-    fn call<T>(&mut self, act: impl FnOnce(&mut GlommioIo) -> T) -> T {
-        (self.before)();
+/// A backend in the tests' epoch, with the descriptors' addresses led to loopback.
+struct Led<'a, I> {
+    io: &'a mut I,
+    addresses: &'a HashMap<SocketAddr, SocketAddr>,
+    hooks: Hooks,
+}
+
+impl<I: Io> Led<'_, I> {
+    fn call<T>(&mut self, act: impl FnOnce(&mut I) -> T) -> T {
+        (self.hooks.before_call)();
         let result = act(self.io);
-        (self.after)();
+        (self.hooks.after_call)();
         result
     }
 }
 
-impl Io for Led<'_> {
+impl<I: Io> Io for Led<'_, I> {
     fn now(&self) -> Instant {
         self.io.now()
     }
@@ -49,9 +57,9 @@ impl Io for Led<'_> {
         self.call(|io| io.next_event())
     }
     fn recv(&mut self, conn: ConnId, bytes_max: usize) -> Received<'_> {
-        (self.before)();
+        (self.hooks.before_call)();
         let received = self.io.recv(conn, bytes_max);
-        (self.after)();
+        (self.hooks.after_call)();
         received
     }
     fn send(&mut self, conn: ConnId, buffer: Vec<u8>) {
@@ -75,21 +83,41 @@ impl Io for Led<'_> {
     }
 }
 
+/// One shard on its thread.
+struct Polled {
+    shard: Shard,
+    ending: Arc<AtomicBool>,
+    addresses: Arc<HashMap<SocketAddr, SocketAddr>>,
+    hooks: Hooks,
+}
+
+impl Task for Polled {
+    fn poll(&mut self, io: &mut impl Io) -> Option<Next> {
+        if self.ending.load(Ordering::Acquire) {
+            self.shard.shut_down(io);
+            return None;
+        }
+        (self.hooks.before_round)();
+        let next = self.shard.poll(&mut Led { io, addresses: &self.addresses, hooks: self.hooks });
+        (self.hooks.after_round)();
+        Some(next)
+    }
+}
+
 /// A running data plane with links to all of downstream.
 pub struct Plane {
     pub counters: Counters,
     pub address: SocketAddr,
     pub received: Arc<AtomicU64>,
     pub shared: Arc<Shared>,
-    fabric: Fabric,
+    driver: Driver,
     ending: Arc<AtomicBool>,
-    threads: Vec<JoinHandle<std::io::Result<()>>>,
     peers: Vec<JoinHandle<()>>,
 }
 
 impl Plane {
-    /// Starts it; `poll` is one round of one shard.
-    pub fn start(shards: u16, poll: fn(&mut Shard, Led<'_>) -> Next) -> Self {
+    /// Starts it on a backend that works here.
+    pub fn start(backend: Choice, clock: Clock, shards: u16, hooks: Hooks) -> Self {
         let facts = Facts::new(&setup(shards)).expect("a sound setup");
         let shards = usize::from(shards);
         let shared = Arc::new(Shared::new(facts, []));
@@ -107,37 +135,24 @@ impl Plane {
         }
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("a bound socket");
-        let (fabric, addresses) = (Fabric::new(shards), Arc::new(addresses));
+        let addresses = Arc::new(addresses);
         let mut listeners = vec![OwnedFd::from(listener)];
-        let mut threads = Vec::new();
+        let mut plans = Vec::new();
         for index in 0..shards {
             let instruments = Instruments {
                 counters: counters.shard(index).expect("a row"),
                 events: events.shard(index).expect("a ring"),
                 in_flight: in_flight.shard(index).expect("a place"),
             };
-            let shard = Shard::new(index, Arc::clone(&shared), instruments, [index as u8; 32], fabric.now());
-            let mut shard = shard.expect("a sound setup");
-            let options = ExecutorOptions {
-                cpu: None,
-                connect_limit: Duration::from_secs(1),
-                preempt_timer: None,
-                name: format!("shard-{index}"),
-            };
+            let shard = Shard::new(index, Arc::clone(&shared), instruments, [index as u8; 32], clock.now());
+            let shard = shard.expect("a sound setup");
             let (ending, addresses) = (Arc::clone(&ending), Arc::clone(&addresses));
-            let start = move || {
-                move |io: &mut GlommioIo| {
-                    if ending.load(Ordering::Acquire) {
-                        shard.shut_down(io);
-                        return None;
-                    }
-                    Some(poll(&mut shard, Led { io, addresses: &addresses, before: || (), after: || () }))
-                }
-            };
-            let listeners = std::mem::take(&mut listeners);
-            threads.push(spawn(fabric.clone(), index, options, listeners, start).expect("an executor"));
+            let task = Polled { shard, ending, addresses, hooks };
+            plans.push(Plan { cpu: None, listeners: std::mem::take(&mut listeners), task });
         }
-        let plane = Self { counters, address, received, shared, fabric, ending, threads, peers };
+        let driver = backend.spawn(clock, plans).expect("threads");
+        driver.wait_until_ready(Duration::from_secs(20)).expect("shards that poll");
+        let plane = Self { counters, address, received, shared, driver, ending, peers };
         let links = || plane.counters.total(Counter::connections(PeerClass::Outgoing));
         plane.wait_until("links out", || links() == DOWNSTREAM.len() as u64);
         plane
@@ -150,40 +165,21 @@ impl Plane {
         self.peers.push(run_peer(peer, socket_io(None), Arc::clone(&self.ending), Arc::default()));
     }
 
-    /// Waits 20 s at most. Shards that stand still are woken as the attach thread does; gives how often.
-    pub fn wait_until(&self, what: &str, mut done: impl FnMut() -> bool) -> u32 {
-        let shards = self.threads.len();
-        let mut seen = vec![(0, 0u32); shards];
-        let mut rescues = 0;
-        for _ in 0..20_000 {
+    /// Waits 60 s at most.
+    pub fn wait_until(&self, what: &str, mut done: impl FnMut() -> bool) {
+        for _ in 0..60_000 {
             if done() {
-                return rescues;
-            }
-            for (shard, (heartbeat, still_ms)) in seen.iter_mut().enumerate() {
-                let now = self.counters.get(shard, Counter::HEARTBEAT);
-                *still_ms = if now == *heartbeat && !self.shared.is_parked(shard) { *still_ms + 1 } else { 0 };
-                *heartbeat = now;
-                if *still_ms == 30 {
-                    self.fabric.wake(shard);
-                    (*still_ms, rescues) = (0, rescues + 1);
-                }
+                return;
             }
             std::thread::sleep(Duration::from_millis(1));
         }
-        panic!("{what} did not come within 20 s: {:?}", self.counters.account_total());
+        panic!("{what} did not come within 60 s: {:?}", self.counters.account_total());
     }
 
     /// Ends everything.
     pub fn stop(self) {
         self.ending.store(true, Ordering::Release);
-        for (shard, thread) in self.threads.into_iter().enumerate() {
-            while !thread.is_finished() {
-                let _was_parked = self.shared.unpark(shard);
-                self.fabric.wake(shard);
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            thread.join().expect("no panic").expect("no error");
-        }
+        self.driver.join();
         self.peers.into_iter().for_each(|peer| peer.join().expect("no panic"));
     }
 }

@@ -1,8 +1,8 @@
 //! Handles of cells, each made from typed labels: a cell outside a row cannot be named.
 
 use super::label::{
-    AdmissionRefusal, Destination, DialFailure, Direction, HandshakeState, KeyEpoch, LinkEnd, Origin, Outcome,
-    PeerClass, PeerRefusal, Queue, Request,
+    AcceptFailure, AdmissionRefusal, Destination, DialFailure, Direction, HandshakeState, KeyEpoch, LinkEnd, Origin,
+    Outcome, PeerClass, PeerRefusal, Queue, Request,
 };
 use super::registry::{Family, Kind};
 use crate::reason::DropReason;
@@ -67,6 +67,7 @@ labelled! {
     replay_slots(KeyEpoch) ReplaySlots,
     connections(PeerClass) Connections,
     link_ended(LinkEnd) LinksEnded,
+    accept_failure(AcceptFailure) AcceptFailures,
     admission_refused(AdmissionRefusal) AdmissionRefused,
     peer_validation_failure(PeerRefusal) PeerValidationFailures,
     dial_failure(DialFailure) DialFailures,

@@ -114,6 +114,14 @@ labels! {
         ShuttingDown "shutting_down" "The node is stopping.",
     }
 
+    /// Why the operating system gave no connection although somebody may have connected.
+    AcceptFailure "reason" {
+        ProcessDescriptors "process_descriptors" "The process has as many open descriptors as it may have.",
+        SystemDescriptors "system_descriptors" "The whole system has.",
+        Memory "memory" "There is no memory for another connection.",
+        Other "other" "Anything else.",
+    }
+
     /// Why a dial failed.
     DialFailure "reason" {
         Refused "refused" "Nobody listens there.",

@@ -1,8 +1,8 @@
 //! The list of counters: each family has a name, a kind, a meaning and labels, and stands for one or more cells.
 
 use super::label::{
-    AdmissionRefusal, Destination, DialFailure, Dimension, Direction, HandshakeState, KeyEpoch, LinkEnd, Origin,
-    Outcome, PeerClass, PeerRefusal, Queue, Request,
+    AcceptFailure, AdmissionRefusal, Destination, DialFailure, Dimension, Direction, HandshakeState, KeyEpoch, LinkEnd,
+    Origin, Outcome, PeerClass, PeerRefusal, Queue, Request,
 };
 use crate::reason::DropReason;
 
@@ -129,6 +129,8 @@ families! {
         "Commands of incoming peers.";
     ConnectionsAccepted, "katzensprung_connections_accepted_total", Kind::Counter, [],
         "Connections accepted.";
+    AcceptFailures, "katzensprung_accept_errors_total", Kind::Counter, [AcceptFailure::DIMENSION],
+        "Connections that the operating system did not give.";
     ConnectionsMade, "katzenpost_outgoing_connections_total", Kind::Counter, [],
         "Outgoing connections made.";
     ConnectionsCancelled, "katzenpost_cancelled_outgoing_connections_total", Kind::Counter, [],

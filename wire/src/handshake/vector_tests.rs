@@ -4,11 +4,14 @@ use super::*;
 use crate::command::{Command, CommandSet};
 use crate::error::Error;
 use crate::frame::FRAME_HEADER_BYTES;
+use crate::link::{Due, Input, Limits, Link};
 use crate::scripted::Scripted;
 use crate::sizes::{CommandSizes, SessionKind};
 use crate::symmetric::SymmetricState;
+use crate::time::Instant;
 use crypto_simd::schemes::kem;
 use serde_json::Value;
+use std::time::Duration;
 use vectors::hex;
 
 #[test]
@@ -22,6 +25,7 @@ fn recorded_sessions() {
                 recorded.check_trace().map_err(|error| format!("{name}: {error}"))?;
                 for role in [Role::Initiator, Role::Responder] {
                     recorded.replay(role).map_err(|error| format!("{name} as {}: {error}", role.label()))?;
+                    recorded.replay_link(role).map_err(|error| format!("{name} as {}: {error}", role.label()))?;
                 }
                 tally.assert_case();
             }
@@ -205,6 +209,67 @@ impl<'a> Recorded<'a> {
             }
         }
         Ok(())
+    }
+
+    /// The whole session by one end of a link: what it sends are the recorded bytes, handshake and frames.
+    fn replay_link(&self, role: Role) -> Result<(), String> {
+        let session = self.session;
+        let own = if role == Role::Initiator { "init" } else { "resp" };
+        let config = SessionConfig { role, ..self.config };
+        let key = Arc::from(self.key(&session[format!("{own}_static")]));
+        let (now, limits) = (Instant::default(), Limits::exchange(Duration::from_secs(3), Duration::from_secs(60)));
+        let mut link = Link::new(config, key, &hex(&session[format!("{own}_additional_data")]), limits, now);
+        let (mut random, mut sent) = (self.script(role), Vec::new());
+        let clock = session["resp_unix_time"].as_u64().ok_or("no clock")?;
+        let mut drive = |link: &mut Link, mut input: &mut [u8], sent: &mut Vec<u8>| -> Result<Vec<u8>, String> {
+            let mut received = Vec::new();
+            loop {
+                while link.poll_event().is_some() {
+                    match link.due() {
+                        Some(Due::Step) => link.step(now, clock, &mut random),
+                        Some(Due::Decision) => link.accept(now, &mut random),
+                        None => {}
+                    }
+                }
+                while let Some(buffer) = link.poll_output(now) {
+                    sent.extend_from_slice(&buffer);
+                    let taken = buffer.len();
+                    link.handle_sent(buffer, taken);
+                }
+                match link.handle_input(now, &mut input) {
+                    Input::Nothing => break,
+                    Input::Event => {}
+                    Input::Frame(frame) => received.extend_from_slice(frame.open().map_err(|error| error.to_string())?),
+                }
+            }
+            link.ended().map_or(Ok(received), |end| Err(end.to_string()))
+        };
+        drive(&mut link, &mut [], &mut sent)?;
+        for (number, message) in list(&session["handshake"]).iter().enumerate() {
+            let mut recorded = hex(&message["data"]);
+            if (number % 2 == 0) == (role == Role::Initiator) {
+                let own: Vec<u8> = sent.drain(..recorded.len().min(sent.len())).collect();
+                same("message", own, recorded)?;
+            } else {
+                drive(&mut link, &mut recorded, &mut sent)?;
+            }
+        }
+        for (number, recorded) in list(&session["frames"]).iter().enumerate() {
+            let (plaintext, mut frame) = (hex(&recorded["plaintext"]), hex(&recorded["frame"]));
+            if (recorded["dir"].as_str() == Some("i2r")) == (role == Role::Initiator) {
+                // The first one, the finalization NoOp, a responder sends by itself.
+                if number > 0 {
+                    let command = link.commands().parse(&plaintext).map_err(|error| error.to_string())?;
+                    link.send(&command).map_err(|error| error.to_string())?;
+                }
+                drive(&mut link, &mut [], &mut sent)?;
+                same("frame", std::mem::take(&mut sent), frame)?;
+            } else {
+                let received = drive(&mut link, &mut frame, &mut sent)?;
+                same("command", received, if number > 0 { plaintext } else { Vec::new() })?;
+            }
+        }
+        same("an established link", link.is_up(), true)
     }
 
     /// All draws of one role, in order.

@@ -1,6 +1,6 @@
 //! ChaCha20-Poly1305 by aws-lc's raw calls, for which nothing is allocated or prepared per key.
 
-use super::OpenError;
+use crate::authentic::OpenError;
 use aws_lc_sys::{
     CRYPTO_chacha_20, EVP_AEAD_CTX, EVP_AEAD_CTX_cleanup, EVP_AEAD_CTX_init, EVP_AEAD_CTX_open_gather,
     EVP_AEAD_CTX_seal_scatter, EVP_aead_chacha20_poly1305,

@@ -1,6 +1,7 @@
 use super::*;
-use crate::cpu::{Kernels, Level};
-use crate::multibuffer::blake2b::EMULATED;
+use crate::cpu::Level;
+use crate::dispatch::Kernels;
+use crate::kernels::multibuffer::blake2b::EMULATED;
 use crate::random::SeededRandom;
 
 fn kernels() -> Vec<(String, Blake2b)> {

@@ -1,7 +1,7 @@
 //! Each kernel's frames, and the library's, against messages and rekeys one after the other.
 
 use super::*;
-use crate::chacha20poly1305::tests::kernels;
+use crate::kernels::chacha20poly1305::tests::kernels;
 use crate::random::{Random, SeededRandom};
 
 /// The frame as wire.md 4.1 puts it: two messages, then a rekey by sealing zeros.

@@ -1,8 +1,9 @@
 use super::*;
-use crate::cpu::{Kernels, Level};
+use crate::cpu::Level;
+use crate::dispatch::Kernels;
 #[cfg(target_arch = "x86_64")]
-use crate::multibuffer::sha2::avx2_256;
-use crate::multibuffer::sha2::emulated;
+use crate::kernels::multibuffer::sha2::avx2_256;
+use crate::kernels::multibuffer::sha2::emulated;
 use crate::random::{Random, SeededRandom};
 
 /// Lengths around every boundary of blocks and padding, and those of packets.

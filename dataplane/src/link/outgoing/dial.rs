@@ -107,6 +107,10 @@ impl Peer {
     /// Documents or the epoch have changed: whatever failed before may go well now, so the next dial is due at once, or
     /// nearly: nodes that heard of it together do not come together.
     pub fn dial_afresh<I>(&mut self, with: &mut Surroundings<'_, I>) {
+        if self.link_key.is_empty() {
+            // It is new, and its first dial is due as it is.
+            return;
+        }
         let is_dialling = self.conn().is_some() && !self.is_up();
         self.patience.renew(is_dialling);
         if let Stage::Waiting { until } = &mut self.stage {

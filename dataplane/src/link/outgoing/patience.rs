@@ -9,6 +9,8 @@ const PAUSE: Duration = Duration::from_millis(250);
 #[derive(Debug, Default)]
 pub struct Patience {
     delay: Duration,
+    /// The first waits are short: clocks of nodes differ a little, and so do the moments at which they hear of documents.
+    is_renewed: bool,
     /// What is under way was begun before something changed, and tells nothing about what holds now.
     is_outdated: bool,
 }
@@ -16,7 +18,7 @@ pub struct Patience {
 impl Patience {
     /// Something has changed that may let the next dial succeed: a document, the epoch. `is_dialling`: one is under way.
     pub fn renew(&mut self, is_dialling: bool) {
-        *self = Self { delay: Duration::ZERO, is_outdated: is_dialling };
+        *self = Self { delay: Duration::ZERO, is_renewed: true, is_outdated: is_dialling };
     }
 
     /// The wait after a failed dial or handshake: longer each time, unless there is another address to try. A node of
@@ -28,13 +30,15 @@ impl Patience {
         if is_early {
             return beyond_the_boundary(period);
         }
-        self.delay = (self.delay + increment(period)).min(longest(period));
+        let short = (self.delay * 4).max(period / 1024);
+        self.is_renewed &= short < increment(period);
+        self.delay = if self.is_renewed { short } else { (self.delay + increment(period)).min(longest(period)) };
         self.delay
     }
 
     /// The wait after an established link: none if it lived for long.
     pub fn after_a_link_of(&mut self, lived: Duration, period: Duration) -> Duration {
-        self.is_outdated = false;
+        *self = Self::default();
         self.delay = if lived < increment(period) { increment(period) } else { Duration::ZERO };
         self.delay
     }
@@ -96,9 +100,16 @@ mod tests {
         let mut patience = Patience::default();
         failures(&mut patience, 5);
         patience.renew(true);
-        assert_eq!(failures(&mut patience, 3), [0, 20, 40]);
+        assert_eq!(patience.after_a_failure(false, false, PERIOD), PAUSE);
+        assert_eq!(patience.after_a_failure(false, false, PERIOD), PERIOD / 1024);
+    }
+
+    #[test]
+    fn the_first_waits_after_a_change_are_short() {
+        let mut patience = Patience::default();
+        failures(&mut patience, 5);
         patience.renew(false);
-        assert_eq!(failures(&mut patience, 1), [20]);
+        assert_eq!(failures(&mut patience, 5), [1, 5, 25, 45, 65]);
     }
 
     #[test]

@@ -53,10 +53,10 @@ fn a_peer_that_is_not_ready_at_the_boundary_is_not_dialled_twice_at_once() {
     net.peer(newcomer).refuses = true;
     net.run_for(Duration::from_secs(140));
     let dials = dials(&mut net, newcomer);
-    // Once before the boundary, at the boundary, and then after 19, 38, 56 s, each within an eighth.
-    assert_eq!(dials.len(), 5, "{dials:?}");
+    // Once before the boundary, at the boundary, and then after about 1, 5, 23 and 42 s, each within an eighth.
+    assert_eq!(dials.len(), 6, "{dials:?}");
     let waits: Vec<_> = dials.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    assert!(waits.iter().all(|wait| *wait > 15.0), "{dials:?}");
+    assert!(waits[1..].windows(2).all(|pair| pair[0] > 1.0 && pair[1] > pair[0]), "{dials:?}");
     assert!((0.0..1.3).contains(&dials[1]), "{dials:?}");
     net.peer(newcomer).refuses = false;
     net.run_for(Duration::from_secs(90));
@@ -77,9 +77,11 @@ fn a_new_document_ends_a_long_wait() {
     net.wake_all();
     net.run_for(Duration::from_secs(2));
     assert!(net.peer(listener).is_up());
-    assert_eq!(refused(&net), before + 2, "the others are dialled anew too, once");
-    net.run_for(Duration::from_secs(25));
-    assert_eq!(refused(&net), before + 4, "and again after the shortest wait");
+    let anew = refused(&net) - before;
+    assert!((2..=4).contains(&anew), "the others are dialled anew too, {anew} times");
+    net.run_for(Duration::from_secs(10));
+    let anew = refused(&net) - before;
+    assert!((4..=6).contains(&anew), "and again after short waits: {anew} times");
 }
 
 /// Before its epoch a gateway takes this node for a client; a link of that kind would lose replies (server.md 3.7).

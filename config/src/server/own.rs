@@ -1,0 +1,198 @@
+//! `katzensprung.toml`: our own knobs, beside the reference's file so that going back to the reference needs no edit.
+//! Always strict: unknown keys are errors.
+
+#[cfg(test)]
+mod tests;
+
+use crate::finding::Findings;
+use crate::reader::{At, Reader, Strictness};
+use crate::section;
+use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+section! {
+    /// The whole file. It is optional, and so is every key.
+    AnyCase Root {
+        /// The process that forwards packets.
+        dataplane: RawDataplane = ("dataplane", "every key at its default", "");
+        /// The process that talks to authorities and operators.
+        controlplane: RawControlplane = ("controlplane", "every key at its default", "");
+    }
+
+    /// The process that forwards packets.
+    AnyCase RawDataplane {
+        /// Threads that forward packets, 1 to 256; each is one shard.
+        shards: i64 = ("shards", "one for each of `pin_cpus`, else for each processor, at most `Debug.NumSphinxWorkers`", "");
+        /// Processors to which the shards are pinned, in order; at least as many as shards.
+        pin_cpus: Vec<At<i64>> = ("pin_cpus", "not pinned", "");
+        /// How the shards do input and output: `uring`, `epoll`, `glommio`, or `auto`, which is the fastest that works on the host.
+        backend: String = ("backend", "`auto`", "");
+        /// Most packets per second that the node must carry, 1 to 10000000. Replay sets and packet slots are sized from it (see Memory). Packets beyond a full set are dropped. Where it is set, the memory of the replay sets is taken ahead of time.
+        line_rate_packets_per_second: i64 = ("line_rate_packets_per_second", "20000 for each shard, less where half of the memory is not enough for the replay sets", "");
+        /// Packets that are unwrapped together, 1 to 32.
+        batch_max: i64 = ("batch_max", "32", "");
+        /// How long a packet waits for its batch to fill under load, in microseconds, 0 to 10000.
+        batch_wait_us: i64 = ("batch_wait_us", "50 us", "");
+        /// Packets that a shard can hold, 256 to 4194304; when they run out, random delayed packets are dropped. Memory is taken when so many packets are held for the first time.
+        slots: i64 = ("slots", "enough for the line rate with delays of 5.5 s, at most a quarter of the memory (see Memory)", "");
+        /// The data plane is a unit of its own, `katzensprung dataplane --socket DataDir/dataplane.sock`, of the same user; otherwise the control plane spawns it.
+        run_as_two_units: bool = ("run_as_two_units", "false", "");
+    }
+
+    /// The process that talks to authorities and operators.
+    AnyCase RawControlplane {
+        /// Stay up after the first SIGTERM until no consensus lists the node.
+        shutdown_withdraw: bool = ("shutdown_withdraw", "`Server.WaitForConsensusExitOnShutdown`", "Exclusive with `Server.PersistMixKeysOnShutdown`.");
+    }
+}
+
+/// What `katzensprung.toml` says, with defaults where it says nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnConfig {
+    /// The process that forwards packets.
+    pub dataplane: Dataplane,
+    /// The process that talks to authorities and operators.
+    pub controlplane: Controlplane,
+}
+
+/// The process that forwards packets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dataplane {
+    /// Threads that forward packets; none is one for each processor.
+    pub shards: Option<NonZeroUsize>,
+    /// Processors of the shards; empty is not pinned.
+    pub pin_cpus: Vec<usize>,
+    /// How the shards do input and output.
+    pub backend: Backend,
+    /// Most packets per second, for the sizes of replay sets and pools; none is worked out from the host.
+    pub line_rate_packets_per_second: Option<u32>,
+    /// Packets that are unwrapped together.
+    pub batch_max: usize,
+    /// How long a packet waits for its batch to fill.
+    pub batch_wait: Duration,
+    /// Packets that a shard can hold; none is worked out from the line rate.
+    pub slots: Option<usize>,
+    /// Whether the data plane is started by someone else.
+    pub run_as_two_units: bool,
+}
+
+/// How shards do input and output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backend {
+    /// The fastest that works.
+    #[default]
+    Auto,
+    /// io_uring.
+    Uring,
+    /// Plain readiness.
+    Epoll,
+    /// glommio's executors.
+    Glommio,
+}
+
+impl Default for Dataplane {
+    fn default() -> Self {
+        Self {
+            shards: None,
+            pin_cpus: Vec::new(),
+            backend: Backend::default(),
+            line_rate_packets_per_second: None,
+            batch_max: BATCH_PACKETS_MAX,
+            batch_wait: Duration::from_micros(50),
+            slots: None,
+            run_as_two_units: false,
+        }
+    }
+}
+
+/// The process that talks to authorities and operators.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Controlplane {
+    /// Whether the node stays until no consensus lists it; none leaves that to the main file.
+    pub shutdown_withdraw: Option<bool>,
+}
+
+/// Most packets that are unwrapped together.
+pub const BATCH_PACKETS_MAX: usize = 32;
+const SHARDS_MAX: i64 = 256;
+const CPU_MAX: i64 = 4_095;
+
+/// The knobs in `text`; what is wrong stays at its default and is an error among the findings.
+pub fn parse(text: &str, findings: &mut Findings) -> OwnConfig {
+    let mut reader = Reader::new(text, Strictness::Strict, |_| None, findings);
+    let Some(tree) = reader.parse(text) else { return OwnConfig::default() };
+    let root: Root = reader.read_root(tree.get_ref());
+    let controlplane = root.controlplane.map(|at| at.value).unwrap_or_default();
+    OwnConfig {
+        dataplane: dataplane(root.dataplane.map(|at| at.value).unwrap_or_default(), findings),
+        controlplane: Controlplane { shutdown_withdraw: controlplane.shutdown_withdraw.map(|at| at.value) },
+    }
+}
+
+fn dataplane(raw: RawDataplane, findings: &mut Findings) -> Dataplane {
+    let defaults = Dataplane::default();
+    let pin_cpus = pin_cpus(&raw, findings);
+    let shards = in_range(&raw.shards, 1..=SHARDS_MAX, findings);
+    if let (Some(shards), Some(at)) = (shards, &raw.pin_cpus)
+        && (1..shards).contains(&pin_cpus.len())
+    {
+        let problem = format!("names {} processors for {shards} shards", pin_cpus.len());
+        findings.error("pin-cpus", &at.place, problem, "name one processor for each shard");
+    }
+    let batch_max = in_range(&raw.batch_max, 1..=BATCH_PACKETS_MAX as i64, findings).unwrap_or(defaults.batch_max);
+    Dataplane {
+        shards: shards.or(Some(pin_cpus.len())).and_then(NonZeroUsize::new),
+        pin_cpus,
+        backend: backend(raw.backend, findings),
+        line_rate_packets_per_second: in_range(&raw.line_rate_packets_per_second, 1..=10_000_000, findings)
+            .and_then(|rate| u32::try_from(rate).ok()),
+        batch_max,
+        batch_wait: in_range(&raw.batch_wait_us, 0..=10_000, findings)
+            .map_or(defaults.batch_wait, |us| Duration::from_micros(us as u64)),
+        // From eight full batches: being unwrapped, waiting to be pulled, being collected.
+        slots: in_range(&raw.slots, 256..=4_194_304, findings),
+        run_as_two_units: raw.run_as_two_units.is_some_and(|at| at.value),
+    }
+}
+
+fn backend(name: Option<At<String>>, findings: &mut Findings) -> Backend {
+    let Some(at) = name else { return Backend::default() };
+    match at.value.as_str() {
+        "auto" => Backend::Auto,
+        "uring" => Backend::Uring,
+        "epoll" => Backend::Epoll,
+        "glommio" => Backend::Glommio,
+        other => {
+            let problem = format!("there is no backend '{other}'");
+            findings.error("backend", &at.place, problem, "write auto, uring, epoll or glommio");
+            Backend::default()
+        }
+    }
+}
+
+/// A number within its bounds; none when absent or after a finding.
+fn in_range(value: &Option<At<i64>>, bounds: RangeInclusive<i64>, findings: &mut Findings) -> Option<usize> {
+    let at = value.as_ref()?;
+    let number = usize::try_from(at.value).ok().filter(|_| bounds.contains(&at.value));
+    if number.is_none() {
+        let remedy = format!("write a number from {} to {}", bounds.start(), bounds.end());
+        findings.error("out-of-range", &at.place, format!("{} is out of range", at.value), remedy);
+    }
+    number
+}
+
+fn pin_cpus(raw: &RawDataplane, findings: &mut Findings) -> Vec<usize> {
+    let mut cpus = Vec::new();
+    for at in raw.pin_cpus.iter().flat_map(|list| &list.value) {
+        let number = Some(At { value: at.value, place: at.place.clone() });
+        let Some(cpu) = in_range(&number, 0..=CPU_MAX, findings) else { continue };
+        if cpus.contains(&cpu) {
+            let problem = format!("names processor {cpu} twice");
+            findings.error("pin-cpus", &at.place, problem, "give each shard a processor of its own");
+        } else {
+            cpus.push(cpu);
+        }
+    }
+    cpus
+}

@@ -1,0 +1,70 @@
+use super::*;
+use std::path::Path;
+
+fn parsed(text: &str) -> (OwnConfig, Vec<crate::Finding>) {
+    let mut findings = Findings::new(Path::new("katzensprung.toml"));
+    let own = parse(text, &mut findings);
+    (own, findings.into_sorted())
+}
+
+#[test]
+fn everything_is_optional() {
+    for text in ["", "[dataplane]\n[controlplane]\n"] {
+        assert_eq!(parsed(text), (OwnConfig::default(), Vec::new()));
+    }
+}
+
+#[test]
+fn every_key() {
+    let (own, findings) = parsed(
+        "[dataplane]\nshards = 2\npin_cpus = [4, 5, 6]\nbackend = \"epoll\"\nline_rate_packets_per_second = 20000\nbatch_max = 16\n\
+         batch_wait_us = 0\nslots = 1024\nrun_as_two_units = true\n\
+         [controlplane]\nshutdown_withdraw = true\n",
+    );
+    assert_eq!(findings, []);
+    assert_eq!(
+        own,
+        OwnConfig {
+            dataplane: Dataplane {
+                shards: NonZeroUsize::new(2),
+                pin_cpus: vec![4, 5, 6],
+                backend: Backend::Epoll,
+                line_rate_packets_per_second: Some(20_000),
+                batch_max: 16,
+                batch_wait: Duration::ZERO,
+                slots: Some(1_024),
+                run_as_two_units: true,
+            },
+            controlplane: Controlplane { shutdown_withdraw: Some(true) },
+        }
+    );
+    assert_eq!(parsed("[dataplane]\npin_cpus = [1, 0]").0.dataplane.shards, NonZeroUsize::new(2));
+}
+
+#[test]
+fn every_finding() {
+    for (text, code, line) in [
+        ("[dataplane]\nshards = 0", "out-of-range", 2),
+        ("[dataplane]\nshards = 257", "out-of-range", 2),
+        ("[dataplane]\nline_rate_packets_per_second = -1", "out-of-range", 2),
+        ("[dataplane]\nbatch_max = 0", "out-of-range", 2),
+        ("[dataplane]\nbatch_wait_us = 10001", "out-of-range", 2),
+        ("[dataplane]\nslots = 1", "out-of-range", 2),
+        ("[dataplane]\nbatch_max = 33", "out-of-range", 2),
+        ("[dataplane]\npin_cpus = [\n0,\n-1]", "out-of-range", 4),
+        ("[dataplane]\npin_cpus = [\n0,\n0]", "pin-cpus", 4),
+        ("[dataplane]\nshards = 3\npin_cpus = [0, 1]", "pin-cpus", 3),
+        ("[dataplane]\nprofile = \"zen4\"", "unknown-key", 2),
+        ("[dataplane]\nrun_as_two_units = 4", "wrong-type", 2),
+        ("[dataplane]\nshard = 4", "unknown-key", 2),
+        ("dataplane = 4", "wrong-type", 1),
+        ("[dataplane", "syntax", 1),
+    ] {
+        let (_, findings) = parsed(text);
+        let found: Vec<_> = findings.iter().map(|finding| (finding.code, finding.line)).collect();
+        assert_eq!(found, [(code, Some(line))], "{text}: {findings:?}");
+        assert!(
+            findings.iter().all(|finding| finding.severity == crate::Severity::Error && !finding.remedy.is_empty())
+        );
+    }
+}

@@ -1,0 +1,127 @@
+//! ChaCha20-Poly1305 (RFC 8439) over lanes: ChaCha20 with a block per lane, Poly1305 with every n-th block per lane.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `blocks` | vectors of words that become blocks |
+//! | `chacha20` | the keystream |
+//! | `poly1305` | the authenticator |
+//! | `radix44` | its arithmetic over lanes, by IFMA |
+//! | `message` | sealing and opening of messages by the functions of a level |
+//! | `frame` | the same for the frames of the link, which are two messages and a new key |
+
+mod blocks;
+pub(crate) mod chacha20;
+mod frame;
+mod message;
+mod poly1305;
+mod radix44;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+use crate::cpu::Proof;
+use blocks::BLOCK_BYTES;
+use chacha20::Place;
+#[cfg(test)]
+use chacha20::place;
+pub use frame::{FrameHeader, nonce_of};
+pub(crate) use frame::{FrameStart, open_header, seal_header};
+use poly1305::Poly1305;
+
+/// Blocks of a frame that are no keystream of its body.
+const FRAME_SPECIAL: usize = 4;
+
+/// Most blocks of a pass.
+const PASS_BLOCKS_MAX: usize = 32;
+
+type Block = [u8; BLOCK_BYTES];
+type Tag = [u8; poly1305::BLOCK_BYTES];
+
+type Start<const N: usize> = fn(&[u8; 32], &[Place; N], Place, &mut [Block; N], &mut [u8]);
+
+/// The functions of a level of CPU; `message` puts them together.
+#[derive(Clone, Copy)]
+pub(crate) struct Kernel {
+    /// Blocks of a pass, which takes hardly longer than a part of one.
+    pass_blocks: usize,
+    /// XORs the keystream of a key from a block on.
+    xor_keystream: fn(&[u8; 32], Place, &mut [u8]),
+    /// Writes one block of a key and XORs those from another on; no more than a pass.
+    start_message: Start<1>,
+    /// The same with the blocks of a frame.
+    start_frame: Start<FRAME_SPECIAL>,
+    /// XORs bytes into as many.
+    xor: fn(&[u8], &mut [u8]),
+    /// Authenticates bytes and a block behind them.
+    absorb: fn(&mut Poly1305, &[u8], Option<&Tag>),
+}
+
+/// The kernel whose passes are groups of vectors of words, and whose authenticator has lanes. Both are tokens that are
+/// made inside of its functions, which carry the attribute.
+macro_rules! kernel_of {
+    ($(#[$attribute:meta])* $groups:literal groups of $words:expr, $word_lanes:literal words, $lanes:expr) => {{
+        use crate::kernels::chacha20poly1305::{Block, Kernel, Place, Poly1305, Tag, chacha20, poly1305, radix44};
+
+        $(#[$attribute])*
+        fn xor_keystream(key: &[u8; 32], from: Place, bytes: &mut [u8]) {
+            // SAFETY: this function is reached through the kernel only, which the token's owner made.
+            let words = unsafe { $words };
+            chacha20::xor_keystream::<_, $groups>(words, key, from, bytes);
+        }
+        $(#[$attribute])*
+        fn start<const N: usize>(
+            key: &[u8; 32],
+            first: &[Place; N],
+            then: Place,
+            special: &mut [Block; N],
+            bytes: &mut [u8],
+        ) {
+            // SAFETY: this function is reached through the kernel only, which the token's owner made.
+            let words = unsafe { $words };
+            chacha20::start::<_, $groups, N>(words, key, first, then, special, bytes);
+        }
+        $(#[$attribute])*
+        fn xor(from: &[u8], bytes: &mut [u8]) {
+            from.iter().zip(bytes).for_each(|(from, byte)| *byte ^= from);
+        }
+        $(#[$attribute])*
+        fn absorb(state: &mut Poly1305, bytes: &[u8], end: Option<&Tag>) {
+            // SAFETY: this function is reached through the kernel only, which the token's owner made.
+            let lanes = unsafe { $lanes };
+            poly1305::absorb(radix44::Radix44(lanes), state, bytes, end);
+        }
+        // SAFETY: whoever has the kernel had the token, so the CPU has the features.
+        unsafe {
+            Kernel {
+                pass_blocks: $groups * $word_lanes,
+                xor_keystream: |key, from, bytes| xor_keystream(key, from, bytes),
+                start_message: |key, first, then, special, bytes| start(key, first, then, special, bytes),
+                start_frame: |key, first, then, special, bytes| start(key, first, then, special, bytes),
+                xor: |from, bytes| xor(from, bytes),
+                absorb: |state, bytes, end| absorb(state, bytes, end),
+            }
+        }
+    }};
+}
+#[cfg(target_arch = "x86_64")]
+use kernel_of;
+
+/// The kernel for a level, where it is faster than the library.
+pub(crate) fn kernel(proof: Proof) -> Option<Kernel> {
+    match proof {
+        #[cfg(target_arch = "x86_64")]
+        Proof::Avx512(token) => Some(x86::avx512(token)),
+        // aws-lc's assembly for AVX2 is as fast as 256-bit vectors get.
+        _ => None,
+    }
+}
+
+/// The kernel that runs everywhere: the twin of AVX-512's, with which that is compared.
+#[cfg(test)]
+#[allow(unused_unsafe, reason = "the twin needs no features")]
+fn emulated() -> Kernel {
+    use crate::lanes::{Emulated, words::Words32};
+    kernel_of!(2 groups of Words32(Emulated::<16>), 16 words, Emulated::<8>)
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

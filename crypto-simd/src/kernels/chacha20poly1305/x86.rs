@@ -1,0 +1,80 @@
+//! Blocks of ChaCha20 and of Poly1305 in the registers of AVX-512.
+
+use super::blocks::{BLOCK_WORDS, Blocks};
+use super::radix44::LoadBlocks;
+use super::{Kernel, kernel_of};
+use crate::cpu::Avx512;
+use crate::lanes::words::Words32;
+use std::arch::x86_64::*;
+
+impl Blocks for Words32<Avx512> {
+    const LANES: usize = 16;
+
+    #[inline(always)]
+    fn transpose(self, words: [__m512i; BLOCK_WORDS]) -> [__m512i; BLOCK_WORDS] {
+        // SAFETY: the token proves the feature.
+        unsafe {
+            // In each 128-bit quarter q: `fours[4 i + j]` holds words 4 i .. 4 i + 3 of block 4 q + j.
+            let mut fours = [_mm512_setzero_si512(); BLOCK_WORDS];
+            for (four, word) in fours.as_chunks_mut::<4>().0.iter_mut().zip(words.as_chunks::<4>().0) {
+                let low_01 = _mm512_unpacklo_epi32(word[0], word[1]);
+                let high_01 = _mm512_unpackhi_epi32(word[0], word[1]);
+                let low_23 = _mm512_unpacklo_epi32(word[2], word[3]);
+                let high_23 = _mm512_unpackhi_epi32(word[2], word[3]);
+                *four = [
+                    _mm512_unpacklo_epi64(low_01, low_23),
+                    _mm512_unpackhi_epi64(low_01, low_23),
+                    _mm512_unpacklo_epi64(high_01, high_23),
+                    _mm512_unpackhi_epi64(high_01, high_23),
+                ];
+            }
+            // The quarters of four vectors, transposed.
+            let mut blocks = [_mm512_setzero_si512(); BLOCK_WORDS];
+            for j in 0..4 {
+                let (a, b, c, d) = (fours[j], fours[4 + j], fours[8 + j], fours[12 + j]);
+                let (ab_low, ab_high) = (_mm512_shuffle_i32x4::<0x44>(a, b), _mm512_shuffle_i32x4::<0xee>(a, b));
+                let (cd_low, cd_high) = (_mm512_shuffle_i32x4::<0x44>(c, d), _mm512_shuffle_i32x4::<0xee>(c, d));
+                blocks[j] = _mm512_shuffle_i32x4::<0x88>(ab_low, cd_low);
+                blocks[4 + j] = _mm512_shuffle_i32x4::<0xdd>(ab_low, cd_low);
+                blocks[8 + j] = _mm512_shuffle_i32x4::<0x88>(ab_high, cd_high);
+                blocks[12 + j] = _mm512_shuffle_i32x4::<0xdd>(ab_high, cd_high);
+            }
+            blocks
+        }
+    }
+
+    #[inline(always)]
+    fn xor_into(self, vector: __m512i, bytes: &mut [u8]) {
+        let bytes: &mut [u8; 64] = bytes.first_chunk_mut().expect("a vector's bytes");
+        let bytes = bytes.as_mut_ptr().cast();
+        // SAFETY: 64 bytes are there; neither load nor store needs alignment; the token proves the feature.
+        unsafe { _mm512_storeu_si512(bytes, _mm512_xor_si512(vector, _mm512_loadu_si512(bytes))) }
+    }
+}
+
+impl LoadBlocks for Avx512 {
+    #[inline(always)]
+    fn load_blocks(self, bytes: &[u8]) -> (__m512i, __m512i) {
+        let bytes: &[u8; 128] = bytes.first_chunk().expect("a block for each lane");
+        // SAFETY: twice 64 bytes are there; the loads need no alignment; the token proves the feature.
+        unsafe {
+            let first = _mm512_loadu_si512(bytes.as_ptr().cast());
+            let second = _mm512_loadu_si512(bytes[64..].as_ptr().cast());
+            (_mm512_unpacklo_epi64(first, second), _mm512_unpackhi_epi64(first, second))
+        }
+    }
+
+    #[inline(always)]
+    fn interleave(self, a: __m512i) -> __m512i {
+        // SAFETY: the token proves the feature.
+        unsafe { _mm512_permutexvar_epi64(_mm512_set_epi64(7, 3, 6, 2, 5, 1, 4, 0), a) }
+    }
+}
+
+/// The kernel for AVX-512 with IFMA; the token is the proof that it may be called.
+pub(super) fn avx512(_: Avx512) -> Kernel {
+    kernel_of!(
+        #[target_feature(enable = "avx2,bmi2,avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
+        2 groups of Words32(Avx512::assume()), 16 words, Avx512::assume()
+    )
+}

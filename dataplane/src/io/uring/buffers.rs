@@ -1,0 +1,76 @@
+//! The buffers that a shard provides to its ring for everything that it receives.
+
+use io_uring::Submitter;
+use io_uring::types::BufRingEntry;
+use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+use std::ffi::c_void;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+/// The group under which requests name them.
+pub const GROUP: u16 = 0;
+/// How many there are, a power of two. Few, so that they stay in the cache: each is used in its turn.
+const COUNT: u16 = 64;
+/// Bytes of one.
+const BYTES: usize = 32 << 10;
+/// Bytes of the ring in front of them: whole pages.
+const RING_BYTES: usize = (COUNT as usize * size_of::<BufRingEntry>()).next_multiple_of(4096);
+const ALL_BYTES: usize = RING_BYTES + COUNT as usize * BYTES;
+
+/// A ring of free buffers, which the kernel takes from, and the buffers.
+pub struct Buffers {
+    base: *mut c_void,
+    tail: u16,
+}
+
+impl Buffers {
+    /// All of them free, and known to the ring behind `submitter`, which must be closed before this is dropped.
+    pub fn register(submitter: &Submitter<'_>) -> std::io::Result<Self> {
+        let (protection, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
+        // SAFETY: a new mapping at an address of the kernel's choice touches no memory that is in use.
+        let base = unsafe { mmap_anonymous(std::ptr::null_mut(), ALL_BYTES, protection, flags) }?;
+        let mut buffers = Self { base, tail: 0 };
+        // SAFETY: the ring lies at the beginning of the mapping, on a page of its own, has room for COUNT entries, and
+        // stays until the caller has closed the io_uring.
+        unsafe { submitter.register_buf_ring_with_flags(base as u64, COUNT, GROUP, 0) }?;
+        (0..COUNT).for_each(|number| buffers.give_back(number));
+        Ok(buffers)
+    }
+
+    /// Lets the kernel fill it again. It must be one that the kernel has filled, and nobody may use its bytes any more.
+    pub fn give_back(&mut self, number: u16) {
+        let place = usize::from(self.tail % COUNT);
+        let address = self.address(number) as u64;
+        // SAFETY: the place is inside the ring, and belongs to this side until the tail passes it: there are only as
+        // many buffers as places.
+        let entry = unsafe { &mut *self.base.cast::<BufRingEntry>().add(place) };
+        entry.set_addr(address);
+        entry.set_len(BYTES as u32);
+        entry.set_bid(number);
+        self.tail = self.tail.wrapping_add(1);
+        // SAFETY: the base is the address of the ring's first entry, which holds the tail; it is aligned, and the
+        // kernel only reads it.
+        let tail = unsafe { AtomicU16::from_ptr(BufRingEntry::tail(self.base.cast()).cast_mut()) };
+        tail.store(self.tail, Ordering::Release);
+    }
+
+    /// Bytes that the kernel has put there.
+    pub fn bytes(&mut self, number: u16, start: usize, count: usize) -> &mut [u8] {
+        let start = start.min(BYTES);
+        let count = count.min(BYTES - start);
+        // SAFETY: the range is inside one buffer of the mapping, which the kernel has filled and not been given back.
+        unsafe { std::slice::from_raw_parts_mut(self.address(number).add(start), count) }
+    }
+
+    fn address(&self, number: u16) -> *mut u8 {
+        let offset = RING_BYTES + usize::from(number % COUNT) * BYTES;
+        // SAFETY: the offset is inside the mapping.
+        unsafe { self.base.cast::<u8>().add(offset) }
+    }
+}
+
+impl Drop for Buffers {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is this value's own, and the ring that knew it is closed.
+        let _leaked = unsafe { munmap(self.base, ALL_BYTES) };
+    }
+}

@@ -1,0 +1,490 @@
+//! The `uring` backend: one io_uring per shard, and no executor: the shard is one task already.
+//!
+//! Accepts and receives are multishot; received bytes lie in buffers that the shard provides ([`buffers`]) and lends to
+//! whoever reads them. Requests are collected during a round and submitted with the enter call that ends it, which is
+//! also the sleep. Shards wake each other with a message from ring to ring, other threads through an eventfd on which a
+//! read is always pending.
+//!
+//! Sockets are ordinary descriptors: an accepted one has to pass to another shard's ring, and a direct descriptor would
+//! have to be installed as one first. They are in blocking mode, or the ring would give `EAGAIN` instead of waiting.
+
+mod buffers;
+mod connection;
+mod ring;
+mod stream;
+
+use super::driver::{Backend, Clock, Wakes};
+use super::error::accept_failure;
+use super::sockets::{connect_failure, peer_of, prepare, stream_to};
+use super::under_way::{UnderWay, Wrote};
+use super::{ConnId, DriverError, Event, Io, Received, Sending, Target, Transport};
+use crate::shard::Next;
+use crate::time::Instant;
+use buffers::Buffers;
+use connection::{Entry, Open, Piece, State};
+use io_uring::{opcode, squeue, types};
+use ring::{Completion, Ring};
+use rustix::event::{EventfdFlags, eventfd};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How long to leave a listener alone after an error such as EMFILE.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// The longest sleep.
+const SLEEP_MAX: Duration = Duration::from_secs(3600);
+/// Filled buffers that one connection may have; a shard that does not fetch them stops its peer, not the others.
+const PIECES_MAX: usize = 8;
+/// Stands for a ring that is not there yet, or not any more.
+const NO_RING: i32 = -1;
+
+/// What the shards share: a mailbox each.
+pub struct Fabric {
+    mailboxes: Box<[Mailbox]>,
+    clock: Clock,
+}
+
+struct Mailbox {
+    bell: OwnedFd,
+    ring: AtomicI32,
+    adopted: Mutex<VecDeque<(OwnedFd, SocketAddr)>>,
+}
+
+impl Mailbox {
+    fn adopted(&self) -> MutexGuard<'_, VecDeque<(OwnedFd, SocketAddr)>> {
+        // A whole value after every statement, so a panic elsewhere cannot have torn it.
+        self.adopted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Fabric {
+    /// For so many shards, if the kernel lets a ring be made and has everything that is used.
+    pub fn new(shards: usize, clock: Clock) -> Result<Self, DriverError> {
+        let ring = Ring::new().map_err(|error| match error.raw_os_error() {
+            // The newest of what is used.
+            Some(libc::EINVAL) => DriverError::Feature { feature: "DEFER_TASKRUN", since: "6.1" },
+            _ => DriverError::ring("io_uring_setup", &error),
+        })?;
+        let buffers = Buffers::register(&ring.submitter());
+        drop(ring);
+        buffers.map_err(|error| DriverError::ring("io_uring_register", &error))?;
+        let mailbox = |shard| {
+            let bell = eventfd(0, EventfdFlags::CLOEXEC);
+            let bell = bell.map_err(|errno| DriverError::os(shard, "make an eventfd", &errno.into()))?;
+            Ok(Mailbox { bell, ring: AtomicI32::new(NO_RING), adopted: Mutex::default() })
+        };
+        Ok(Self { mailboxes: (0..shards).map(mailbox).collect::<Result<_, _>>()?, clock })
+    }
+}
+
+impl Wakes for Fabric {
+    fn wake(&self, shard: usize) {
+        if let Some(mailbox) = self.mailboxes.get(shard) {
+            let _cannot_fail = rustix::io::write(&mailbox.bell, &1u64.to_ne_bytes());
+        }
+    }
+}
+
+impl Backend for Fabric {
+    type Io = UringIo;
+
+    fn run(
+        self: Arc<Self>,
+        shard: usize,
+        listeners: Vec<OwnedFd>,
+        mut round: impl FnMut(&mut UringIo) -> Option<Next> + 'static,
+    ) -> Result<(), DriverError> {
+        let mut io = UringIo::new(shard, self, listeners)?;
+        while let Some(next) = round(&mut io) {
+            let sleep = match next {
+                Next::Busy => Duration::ZERO,
+                Next::ParkUntil(at) => at.since(io.now()).min(SLEEP_MAX),
+            };
+            io.turn(if io.is_woken { Duration::ZERO } else { sleep });
+            io.is_woken = false;
+            if let Some(error) = io.error.take() {
+                return Err(DriverError::ring("io_uring_enter", &error));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a request does; with an index it makes the request's name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum What {
+    /// Waits for the bell.
+    Bell,
+    /// Comes from another shard's ring.
+    Message,
+    /// Wakes the shard with that number.
+    Wake,
+    /// Accepts from the listener with that number.
+    Accept,
+    /// On the connection with that index.
+    Connect,
+    Receive,
+    Send,
+    /// Ends other requests; what becomes of it matters to nobody.
+    Cancel,
+}
+
+const WHATS: [What; 8] =
+    [What::Bell, What::Message, What::Wake, What::Accept, What::Connect, What::Receive, What::Send, What::Cancel];
+
+fn name(what: What, index: u32) -> u64 {
+    (what as u64) << 32 | u64::from(index)
+}
+
+/// The input and output of one shard on io_uring.
+pub struct UringIo {
+    // Closed before what its requests point to is freed.
+    ring: Ring,
+    buffers: Buffers,
+    bell: Box<[u8; 8]>,
+    shard: usize,
+    fabric: Arc<Fabric>,
+    listeners: Vec<OwnedFd>,
+    /// Listeners that are left alone, until then.
+    accepts_again: Vec<(u32, Instant)>,
+    entries: Vec<Entry>,
+    free: Vec<u32>,
+    events: VecDeque<Event>,
+    completions: Vec<Completion>,
+    /// The buffer that was lent last, if nothing of it is left.
+    lent: Option<u16>,
+    /// Connections that want to receive and found no free buffer.
+    starving: VecDeque<ConnId>,
+    /// Something is to be sent since the last turn.
+    has_sends: bool,
+    /// Somebody has rung since the last sleep.
+    is_woken: bool,
+    /// What no call can report.
+    error: Option<std::io::Error>,
+}
+
+impl UringIo {
+    fn new(shard: usize, fabric: Arc<Fabric>, listeners: Vec<OwnedFd>) -> Result<Self, DriverError> {
+        let ring = Ring::new().map_err(|error| DriverError::ring("io_uring_setup", &error))?;
+        let buffers = Buffers::register(&ring.submitter());
+        let buffers = buffers.map_err(|error| DriverError::ring("io_uring_register", &error))?;
+        for listener in &listeners {
+            let blocking = rustix::io::ioctl_fionbio(listener, false);
+            blocking.map_err(|errno| DriverError::os(shard, "use a listener", &errno.into()))?;
+        }
+        if let Some(mailbox) = fabric.mailboxes.get(shard) {
+            mailbox.ring.store(ring.fd(), Ordering::Release);
+        }
+        let mut io = Self {
+            ring,
+            buffers,
+            bell: Box::default(),
+            shard,
+            fabric,
+            listeners,
+            accepts_again: Vec::new(),
+            entries: Vec::new(),
+            free: Vec::new(),
+            events: VecDeque::new(),
+            completions: Vec::new(),
+            lent: None,
+            starving: VecDeque::new(),
+            has_sends: false,
+            is_woken: false,
+            error: None,
+        };
+        io.listen_to_bell();
+        (0..io.listeners.len() as u32).for_each(|place| io.accept(place));
+        io.turn(Duration::ZERO);
+        match io.error.take() {
+            Some(error) => Err(DriverError::ring("io_uring_enter", &error)),
+            None => Ok(io),
+        }
+    }
+
+    /// Submits, sleeps for so long at most if nothing has happened, and notes what has.
+    fn turn(&mut self, sleep: Duration) {
+        self.take_back();
+        let now = self.now();
+        let mut sleep = if self.events.is_empty() { sleep } else { Duration::ZERO };
+        for (place, at) in std::mem::take(&mut self.accepts_again) {
+            if at <= now {
+                self.accept(place);
+            } else {
+                self.accepts_again.push((place, at));
+                sleep = sleep.min(at.since(now));
+            }
+        }
+        self.has_sends = false;
+        if let Err(error) = self.ring.enter(sleep) {
+            self.error.get_or_insert(error);
+        }
+        let mut completions = std::mem::take(&mut self.completions);
+        self.ring.fetch(&mut completions);
+        let now = self.now();
+        for completion in completions.drain(..) {
+            self.complete(completion, now);
+        }
+        self.completions = completions;
+    }
+
+    /// Adds a request.
+    ///
+    /// # Safety
+    ///
+    /// Everything that the request points to must stay as and where it is until its last completion.
+    unsafe fn push(&mut self, request: squeue::Entry, what: What, index: u32) {
+        // SAFETY: the caller's promise.
+        if let Err(error) = unsafe { self.ring.push(&request.user_data(name(what, index))) } {
+            self.error.get_or_insert(error);
+        }
+    }
+
+    fn listen_to_bell(&mut self) {
+        let fabric = Arc::clone(&self.fabric);
+        let Some(mailbox) = fabric.mailboxes.get(self.shard) else { return };
+        let read = opcode::Read::new(types::Fd(mailbox.bell.as_raw_fd()), self.bell.as_mut_ptr(), 8);
+        // SAFETY: the bytes are boxed and live as long as the ring; the eventfd lives in the fabric.
+        unsafe { self.push(read.build(), What::Bell, 0) };
+    }
+
+    fn accept(&mut self, place: u32) {
+        let Some(listener) = self.listeners.get(place as usize) else { return };
+        let accept = opcode::AcceptMulti::new(types::Fd(listener.as_raw_fd())).flags(libc::SOCK_CLOEXEC);
+        // SAFETY: the request points to nothing.
+        unsafe { self.push(accept.build(), What::Accept, place) };
+    }
+
+    fn complete(&mut self, completion: Completion, now: Instant) {
+        let Completion { name, result, has_more, .. } = completion;
+        let index = name as u32;
+        let Some(&what) = WHATS.get((name >> 32) as usize) else { return };
+        match what {
+            What::Bell => {
+                self.listen_to_bell();
+                self.adopt();
+            }
+            What::Message => self.adopt(),
+            // The other ring is gone, or the kernel cannot: the bell is always there.
+            What::Wake if result < 0 => self.fabric.wake(index as usize),
+            What::Accept => self.accepted(index, result, has_more),
+            What::Connect | What::Receive | What::Send => {
+                if !has_more && let Some(entry) = self.entries.get_mut(index as usize) {
+                    entry.requests = entry.requests.saturating_sub(1);
+                }
+                match what {
+                    What::Connect => self.connected(index, result),
+                    What::Receive => self.received(index, completion, now),
+                    _ => self.sent(index, result, now),
+                }
+                self.bury(index);
+            }
+            What::Wake | What::Cancel => {}
+        }
+    }
+
+    fn adopt(&mut self) {
+        self.is_woken = true;
+        let fabric = Arc::clone(&self.fabric);
+        let Some(mailbox) = fabric.mailboxes.get(self.shard) else { return };
+        while let Some((socket, peer)) = { mailbox.adopted().pop_front() } {
+            let conn = self.settle(State::Open(Open::new(socket, peer)));
+            self.events.push_back(Event::Adopted { conn, peer });
+        }
+    }
+
+    fn accepted(&mut self, place: u32, result: i32, has_more: bool) {
+        let again_at = if result >= 0 {
+            // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
+            let socket = unsafe { OwnedFd::from_raw_fd(result) };
+            // A peer that is gone before it was looked at has no address; there is nothing to serve.
+            if let Some(peer) = peer_of(&socket) {
+                prepare(&socket);
+                let conn = self.settle(State::Open(Open::new(socket, peer)));
+                self.events.push_back(Event::Accepted { conn, peer });
+            }
+            None
+        } else if [libc::ECONNABORTED, libc::EINTR, libc::ECANCELED].contains(&-result) {
+            None
+        } else {
+            let code = -result;
+            self.events.push_back(Event::AcceptFailed { failure: accept_failure(code), code });
+            Some(self.now() + ACCEPT_PAUSE)
+        };
+        match again_at {
+            _ if has_more => {}
+            Some(at) => self.accepts_again.push((place, at)),
+            None => self.accept(place),
+        }
+    }
+
+    fn connected(&mut self, index: u32, result: i32) {
+        let Some(entry) = self.entries.get_mut(index as usize) else { return };
+        let conn = ConnId { index, generation: entry.generation };
+        match std::mem::take(&mut entry.state) {
+            State::Connecting { socket, target } if result >= 0 => {
+                entry.state = State::Open(Open::new(socket, target));
+                self.events.push_back(Event::Connected { conn });
+            }
+            State::Connecting { .. } => {
+                entry.state = State::Failed;
+                self.events.push_back(Event::ConnectFailed { conn, failure: connect_failure(-result) });
+            }
+            other => entry.state = other,
+        }
+    }
+
+    fn received(&mut self, index: u32, completion: Completion, now: Instant) {
+        let Completion { result, has_more, buffer, .. } = completion;
+        let Some(entry) = self.entries.get_mut(index as usize) else { return };
+        let conn = ConnId { index, generation: entry.generation };
+        let State::Open(open) = &mut entry.state else {
+            // Closed in the meantime.
+            return buffer.into_iter().for_each(|number| self.give_back(number));
+        };
+        open.is_receiving = has_more;
+        open.is_cancelled &= has_more;
+        match (buffer, result) {
+            (Some(number), 1..) => {
+                open.pieces.push_back(Piece { number, start: 0, end: result as usize, at: now });
+            }
+            (Some(number), _) => {
+                open.end = Some(Received::Closed);
+                self.give_back(number);
+            }
+            (None, 0) => open.end = Some(Received::Closed),
+            (None, _) if [libc::ENOBUFS, libc::ECANCELED, libc::EINTR].contains(&-result) => {}
+            (None, _) => open.end = Some(Received::Failed),
+        }
+        let Some(open) = self.open(conn) else { return };
+        let has_news = !open.pieces.is_empty() || open.end.is_some();
+        if has_news && std::mem::take(&mut open.waits_to_read) {
+            self.events.push_back(Event::Readable { conn });
+        } else if !has_news && !open.is_receiving && open.waits_to_read {
+            if result == -libc::ENOBUFS {
+                // It goes on when a buffer comes back.
+                self.starving.push_back(conn);
+            } else {
+                self.receive(conn);
+            }
+        } else if open.is_receiving && open.pieces.len() >= PIECES_MAX && !open.is_cancelled {
+            open.is_cancelled = true;
+            let cancel = opcode::AsyncCancel::new(name(What::Receive, index)).build();
+            // SAFETY: the request points to nothing.
+            unsafe { self.push(cancel, What::Cancel, index) };
+        }
+    }
+
+    fn sent(&mut self, index: u32, result: i32, now: Instant) {
+        let Some(entry) = self.entries.get_mut(index as usize) else { return };
+        let conn = ConnId { index, generation: entry.generation };
+        let State::Open(open) = &mut entry.state else { return };
+        let Some(sends) = &mut open.sends else { return };
+        let wrote = match result {
+            1.. => Wrote::Bytes(result as usize),
+            _ if [libc::EINTR, libc::EAGAIN].contains(&-result) => Wrote::WouldBlock,
+            _ => Wrote::Failed,
+        };
+        if sends.note(wrote, now) {
+            self.events.push_back(Event::Sent { conn, buffer: Vec::new(), taken: 0 });
+        } else {
+            self.send_rest(conn);
+        }
+    }
+
+    /// Asks for what the connection receives.
+    fn receive(&mut self, conn: ConnId) {
+        let Some(open) = self.open(conn) else { return };
+        open.is_receiving = true;
+        let receive = opcode::RecvMulti::new(types::Fd(open.socket.as_raw_fd()), buffers::GROUP).build();
+        self.entries[conn.index as usize].requests += 1;
+        // SAFETY: the bytes go into provided buffers, which live as long as the ring.
+        unsafe { self.push(receive, What::Receive, conn.index) };
+    }
+
+    /// Sends what is left of the buffer under way.
+    fn send_rest(&mut self, conn: ConnId) {
+        let Some(open) = self.open(conn) else { return };
+        let Some(sends) = &open.sends else { return };
+        let rest = sends.rest();
+        let count = u32::try_from(rest.len()).unwrap_or(u32::MAX);
+        let send = opcode::Send::new(types::Fd(open.socket.as_raw_fd()), rest.as_ptr(), count);
+        let send = send.flags(libc::MSG_NOSIGNAL).build();
+        self.entries[conn.index as usize].requests += 1;
+        self.has_sends = true;
+        // SAFETY: the buffer is neither changed nor freed before the request has completed: it stays in its place in
+        // the table, or in `State::Closing`, as long as the connection has requests.
+        unsafe { self.push(send, What::Send, conn.index) };
+    }
+
+    /// The kernel may fill what was lent, now that nobody reads it any more.
+    fn take_back(&mut self) {
+        if let Some(number) = self.lent.take() {
+            self.give_back(number);
+        }
+    }
+
+    fn give_back(&mut self, number: u16) {
+        self.buffers.give_back(number);
+        while let Some(conn) = self.starving.pop_front() {
+            if self.open(conn).is_some_and(|open| open.waits_to_read && !open.is_receiving) {
+                return self.receive(conn);
+            }
+        }
+    }
+
+    fn settle(&mut self, state: State) -> ConnId {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.entries.push(Entry::default());
+            u32::try_from(self.entries.len() - 1).unwrap_or(u32::MAX)
+        });
+        let entry = &mut self.entries[index as usize];
+        entry.state = state;
+        ConnId { index, generation: entry.generation }
+    }
+
+    fn entry(&mut self, conn: ConnId) -> Option<&mut Entry> {
+        self.entries.get_mut(conn.index as usize).filter(|entry| entry.generation == conn.generation)
+    }
+
+    fn open(&mut self, conn: ConnId) -> Option<&mut Open> {
+        match &mut self.entry(conn)?.state {
+            State::Open(open) => Some(open),
+            _ => None,
+        }
+    }
+
+    /// Frees the place of a connection that is closed, once the kernel has nothing to do with it any more.
+    fn bury(&mut self, index: u32) {
+        if let Some(entry) = self.entries.get_mut(index as usize)
+            && entry.requests == 0
+            && matches!(entry.state, State::Closing(_))
+        {
+            entry.state = State::Free;
+            self.free.push(index);
+        }
+    }
+}
+
+impl Drop for UringIo {
+    fn drop(&mut self) {
+        if let Some(mailbox) = self.fabric.mailboxes.get(self.shard) {
+            mailbox.ring.store(NO_RING, Ordering::Release);
+        }
+        // The kernel ends what is under way when the ring is closed, but not before this returns: what it may still
+        // read from is left to the end of the process.
+        for entry in &mut self.entries {
+            let requests = entry.requests;
+            match std::mem::take(&mut entry.state) {
+                State::Open(open) if requests > 0 => std::mem::forget(open.sends),
+                State::Closing(ended) if requests > 0 => std::mem::forget(ended),
+                _ => {}
+            }
+            std::mem::forget(entry.address.take());
+        }
+    }
+}
