@@ -18,6 +18,19 @@
 //! | [`poison`] | which packets were in flight when a data plane crashed |
 //! | [`memory`] | memfds: making, sealing, checking, mapping |
 //! | [`socket_path`] | paths of sockets in folders with long names |
+//!
+//! Every shared thing is made by one process and attached by the other, a replay set for example:
+//!
+//! ```
+//! use interplane::{Insert, ReplaySet};
+//!
+//! let (ours, memory) = ReplaySet::create(253_104, 1024, [7; 16])?;
+//! let theirs = ReplaySet::attach(&memory)?;
+//! assert_eq!(ours.insert(&[1; 32]), Insert::New);
+//! assert!(theirs.contains(&[1; 32]));
+//! assert_eq!(theirs.insert(&[1; 32]), Insert::Seen);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod channel;
 pub mod counter;
