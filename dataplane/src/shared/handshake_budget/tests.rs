@@ -88,7 +88,7 @@ fn whoever_has_spoken_keeps_its_place_only_while_this_node_computes() {
     let peers = [0, 1, 2, 3].map(|host| heard(&budget, &format!("10.0.0.{host}")));
     assert_eq!(admit(&budget, "10.0.1.1").err(), Some(AdmissionRefusal::HandshakeLimit));
     // The first has spoken again meanwhile.
-    [0, 2, 1].map(|peer: usize| peers[peer].handshake.answered());
+    [0, 2, 1].iter().for_each(|peer: &usize| peers[*peer].handshake.answered());
     peers[0].handshake.heard();
     let newer = ["10.0.1.1", "10.0.1.2"].map(|address| heard(&budget, address));
     assert!(newer.iter().all(|admitted| admitted.evicted.is_some()));
