@@ -23,6 +23,13 @@ pub enum StartError {
     /// The line rate.
     #[error("{0}")]
     Memory(#[from] MemoryTooSmall),
+    /// Open files.
+    #[error(
+        "this process may have {0} open files, which is too few for a node: raise the limit (LimitNOFILE= of the unit, \
+         ulimit -Hn) to {least} at least, better to 65536",
+        least = super::setup::DESCRIPTORS_MIN
+    )]
+    Descriptors(u64),
     /// DataDir or its keys.
     #[error("{0}")]
     Keys(#[from] KeyError),
@@ -38,7 +45,7 @@ pub enum StartError {
     #[error("{0}")]
     Listen(#[from] ListenError),
     /// The metrics' address.
-    #[error("cannot serve metrics on {address}: {error} (Server.MetricsAddress)")]
+    #[error("cannot serve metrics on {address}: {error} (Server.MetricsAddress){}", remedy(.error))]
     Metrics {
         /// The address.
         address: String,
@@ -46,7 +53,7 @@ pub enum StartError {
         error: std::io::Error,
     },
     /// The management socket.
-    #[error("cannot serve management at {path}: {error} (Management.Path)")]
+    #[error("cannot serve management at {path}: {error} (Management.Path){}", remedy(.error))]
     Management {
         /// The path.
         path: PathBuf,
@@ -71,11 +78,31 @@ pub enum StartError {
     #[error("data plane: {0}")]
     Plane(#[from] PlaneError),
     /// The operating system.
-    #[error("{0}")]
+    #[error("{error}{}", remedy(.0), error = .0)]
     Os(#[from] std::io::Error),
     /// A part of the running node ended by itself.
     #[error("{0}; the node has stopped")]
     Ended(super::tasks::TaskEnd),
+}
+
+/// What to do about an error of the operating system that is about a limit.
+pub fn remedy(error: &std::io::Error) -> &'static str {
+    use rustix::io::Errno;
+    match Errno::from_io_error(error) {
+        Some(Errno::AGAIN) => {
+            "; raise the limit of tasks (LimitNPROC= or TasksMax= of the unit, ulimit -u, the container's limit of processes)"
+        }
+        Some(Errno::MFILE) => "; raise the limit of open files (LimitNOFILE= of the unit, ulimit -Hn)",
+        Some(Errno::FBIG) => {
+            "; raise the limit of file sizes (LimitFSIZE= of the unit, ulimit -f), which counts for shared memory too"
+        }
+        Some(Errno::PERM | Errno::NOSYS) => "; a sandbox (seccomp profile) seems to forbid it: allow it",
+        Some(Errno::NFILE) => "; raise fs.file-max",
+        Some(Errno::NOMEM) => {
+            "; give it more memory (MemoryMax=, LimitAS= of the unit, ulimit -v, the container's limit)"
+        }
+        _ => "",
+    }
 }
 
 impl StartError {

@@ -60,6 +60,9 @@ pub fn run(config: ServerConfig) -> Result<(), StartError> {
     let clock = EpochClock::from_variable(std::env::var(pki::epoch::PERIOD_VARIABLE).ok().as_deref())?;
     let host = memory::Host::look();
     let sizes = setup::wanted(&config, &clock).sizes(&host)?;
+    if !config.debug.generate_only && setup::descriptors() < setup::DESCRIPTORS_MIN {
+        return Err(StartError::Descriptors(setup::descriptors()));
+    }
     let data_dir = DataDir::open(&config.data_dir)?;
     let log = open_log(&config)?;
     let _written_at_the_end = Flushed(log.clone());

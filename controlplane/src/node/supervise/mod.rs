@@ -362,20 +362,27 @@ impl Supervisor {
                         self.vigil.want_keys(plane.key_epochs().to_vec(), now);
                         self.waiting_for_keys.push(answer);
                     }
-                    Err(error) => refuse(&self.supervision.log, "mix keys", vec![answer], &error.to_string()),
+                    Err(error) => {
+                        refuse(&self.supervision.log, "mix keys", vec![answer], &PlaneError::from(error).to_string())
+                    }
                 },
                 Order::Documents(view, answer) => match plane.store_documents(&view) {
                     Ok(()) => {
                         self.vigil.want_documents(plane.serial(), now);
                         self.waiting_for_documents.push(answer);
                     }
-                    Err(error) => refuse(&self.supervision.log, "documents", vec![answer], &error.to_string()),
+                    Err(error) => {
+                        refuse(&self.supervision.log, "documents", vec![answer], &PlaneError::from(error).to_string())
+                    }
                 },
                 Order::Remember(stored) => match plane.store_remembered(&stored) {
                     Ok(()) => self.give(self.supervision.plane.to_remember()),
-                    Err(error) => {
-                        refuse(&self.supervision.log, "what is to be remembered", Vec::new(), &error.to_string())
-                    }
+                    Err(error) => refuse(
+                        &self.supervision.log,
+                        "what is to be remembered",
+                        Vec::new(),
+                        &PlaneError::from(error).to_string(),
+                    ),
                 },
             }
         }
