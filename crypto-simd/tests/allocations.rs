@@ -1,41 +1,17 @@
 //! The batch operations of loaded keys, and everything per packet, allocate nothing.
 
+use allocations::Counting;
 use crypto_simd::random::SeededRandom;
 use crypto_simd::schemes::{SharedSecret, kem, nike};
 use crypto_simd::{aez, symmetric};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
-thread_local! {
-    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-}
-
-/// The system's allocator, which counts for each thread.
-struct Counting;
-
-// SAFETY: every call goes to the system's allocator unchanged; counting allocates nothing.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-fn allocations_of(work: impl FnOnce()) -> usize {
+fn allocations_of(work: impl FnOnce()) -> u64 {
     // The choice of kernels, once per process, may allocate.
     crypto_simd::dispatch::kernels();
-    let before = ALLOCATIONS.get();
-    work();
-    ALLOCATIONS.get() - before
+    allocations::of(work)
 }
 
 const COUNT: usize = 40;

@@ -17,64 +17,31 @@ mod peers;
 #[path = "../src/shard/tests/sockets.rs"]
 mod sockets;
 
+use allocations::Counting;
 use common::{Hooks, Plane};
 use dataplane::io::choice::Choice;
 use dataplane::io::driver::Clock;
 use interplane::setup::Backend;
 use nodes::{DOWNSTREAM, EPOCH, Mint, Order, key_ring};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
-/// Where a shard's thread is.
-const ELSEWHERE: usize = 0;
-const IN_POLL: usize = 1;
-const IN_IO: usize = 2;
-/// A thread that is no shard's.
-const UNCOUNTED: usize = 3;
-
-static ALLOCATIONS: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
-
-thread_local! {
-    static PLACE: Cell<usize> = const { Cell::new(UNCOUNTED) };
-}
-
-struct Counting;
+/// Where a shard's thread is. Others are at place 0.
+const ELSEWHERE: usize = 1;
+const IN_POLL: usize = 2;
+const IN_IO: usize = 3;
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-fn count() {
-    // A thread that ends has no place any more.
-    let place = PLACE.try_with(Cell::get).unwrap_or(UNCOUNTED);
-    ALLOCATIONS[place].fetch_add(1, Ordering::Relaxed);
-}
-
-// SAFETY: every call goes to the system's allocator as it is; counting does not allocate.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller's promises are the system allocator's.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promises are the system allocator's.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        count();
-        // SAFETY: the caller's promises are the system allocator's.
-        unsafe { System.realloc(pointer, layout, new_size) }
-    }
+fn go_to(place: usize) {
+    let _before = allocations::enter(place);
 }
 
 const HOOKS: Hooks = Hooks {
-    before_round: || PLACE.set(IN_POLL),
-    after_round: || PLACE.set(ELSEWHERE),
-    before_call: || PLACE.set(IN_IO),
-    after_call: || PLACE.set(IN_POLL),
+    before_round: || go_to(IN_POLL),
+    after_round: || go_to(ELSEWHERE),
+    before_call: || go_to(IN_IO),
+    after_call: || go_to(IN_POLL),
 };
 
 const PACKETS: u64 = 40_000;
@@ -101,7 +68,7 @@ fn count_on(choice: Choice, clock: Clock, packets: Vec<Vec<u8>>) {
     plane.send(packets);
     let received = |least: u64| plane.received.load(Ordering::Relaxed) >= least;
     plane.wait_until("the warm-up", || received(WARM_UP));
-    let counts = || [ELSEWHERE, IN_POLL, IN_IO].map(|place| ALLOCATIONS[place].load(Ordering::Relaxed));
+    let counts = || [ELSEWHERE, IN_POLL, IN_IO].map(allocations::everywhere);
     let (before, done) = (counts(), plane.received.load(Ordering::Relaxed));
     plane.wait_until("all packets", || received(PACKETS + WARM_UP));
     let after = counts();
@@ -114,6 +81,6 @@ fn count_on(choice: Choice, clock: Clock, packets: Vec<Vec<u8>>) {
         in_io as f64 / counted,
         elsewhere as f64 / counted
     );
-    assert!(before[IN_POLL] > 0, "the shard's start and its handshakes are counted");
+    assert!(before[1] > 0, "the shard's start and its handshakes are counted");
     assert_eq!(in_poll, 0, "{name}");
 }

@@ -1,10 +1,9 @@
 //! A short, repeatable run of every target, and proof that the alarms ring.
 #![allow(missing_docs, reason = "a test binary has no public interface")]
 
+use allocations::Counting;
 use fuzz::storm::{self, Failure, Passed};
 use fuzz::{CANARY, TARGETS, Target, Verdict};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::path::Path;
 
 const SEED: u64 = 0x6b61_747a_656e;
@@ -12,52 +11,15 @@ const INPUTS: u64 = 3_000;
 /// No parser may hold more than this for an input of at most `storm::INPUT_BYTES_MAX`.
 const HELD_BYTES_MAX: isize = 32 << 20;
 
-/// Counts what each thread holds. Targets start no threads, so that frees of another thread's memory are rare.
-struct Counting;
-
-thread_local! {
-    static HELD: Cell<isize> = const { Cell::new(0) };
-    static MOST: Cell<isize> = const { Cell::new(0) };
-}
-
-fn count(change: isize) {
-    // Not there any more while a thread ends.
-    let _ = HELD.try_with(|held| {
-        held.set(held.get() + change);
-        let _ = MOST.try_with(|most| most.set(most.get().max(held.get())));
-    });
-}
-
-// SAFETY: every call is handed on unchanged; counting neither allocates nor unwinds.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size() as isize);
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count(layout.size() as isize);
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        count(-(layout.size() as isize));
-        // SAFETY: the caller's promise.
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
-
+/// Targets start no threads, so that frees of another thread's memory are rare.
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
 /// Feeds one input and measures what it holds at most.
 fn watch(feed: &dyn Fn() -> Result<Verdict, String>) -> Result<Verdict, String> {
-    let before = HELD.get();
-    MOST.set(before);
-    let verdict = feed()?;
-    match MOST.get() - before {
+    let (verdict, most) = allocations::most_bytes_of(feed);
+    let verdict = verdict?;
+    match most {
         most if most > HELD_BYTES_MAX => Err(format!("held {most} bytes")),
         _ => Ok(verdict),
     }

@@ -5,7 +5,6 @@
 
 use super::check::lateness_histogram;
 use super::cpu::{self, CpuTime};
-use super::peers::NodeCredentials;
 use hdrhistogram::Histogram;
 use std::cell::Cell;
 use std::net::{SocketAddr, TcpStream};
@@ -13,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use testnet::network::Network;
 use testnet::session::Session;
-use wire::Role;
+use wire::{PeerCredentials, Role};
 
 /// From the beginning of one call to that of the next: often enough for a p99, seldom enough to cost no capacity.
 const INTERVAL: Duration = Duration::from_millis(25);
@@ -25,7 +24,7 @@ pub struct Calls<'a> {
     /// The network with the caller in it.
     pub network: &'a Network,
     /// Who must answer.
-    pub node: &'a NodeCredentials,
+    pub node: &'a PeerCredentials,
     /// Where it listens.
     pub address: SocketAddr,
     /// The caller's processor.
@@ -83,7 +82,7 @@ impl Calls<'_> {
         // The initiator judges its peer when message 2, the first answer, is there.
         Session::establish(stream, &config, &self.network.caller.identity, |peer| {
             answered.set(Some((started.elapsed(), waited().saturating_sub(waited_before))));
-            self.node.is(peer)
+            peer == self.node
         })?;
         let up = started.elapsed();
         let (answered, waited) = answered.get().ok_or("a link without a peer")?;

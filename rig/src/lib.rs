@@ -2,7 +2,6 @@
 //!
 //! | module | what it plays or does |
 //! |---|---|
-//! | `authority` | takes the node's descriptor, signs and serves documents |
 //! | `link` | established links with large buffers |
 //! | `peers` | the fake mixes before and behind the node |
 //! | [`mill`] | valid, unique packets, made in advance |
@@ -22,7 +21,6 @@
 #![forbid(unsafe_code)]
 
 mod account;
-mod authority;
 mod calls;
 mod check;
 mod cpu;
@@ -42,26 +40,26 @@ pub use account::NodeAccount;
 pub use cpu::pin;
 pub use report::{Latency, Report};
 
-use authority::Authority;
 use calls::Calls;
 use cpu::{CpuTime, Placement};
 use drive::{Drive, Load};
 use link::FRAME_OVERHEAD_BYTES;
 use mill::{Delays, Pool};
 use null_node::NullNode;
-use peers::NodeCredentials;
 use pki::descriptor::MixDescriptor;
 use pki::{Epoch, EpochClock};
 use plan::{Plan, RAMP, Schedule, WARM_UP};
 use process::{NodeOptions, NodeProcess};
 use sphinx::Geometry;
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use testnet::authority::Authority;
 use testnet::network::{self, Network};
 use testnet::session::unix_now;
+use wire::PeerCredentials;
 
 /// Delays of the packets: short, so that few are inside the node at once, and spread.
 const DELAYS: Delays = Delays { mean_ms: 20.0, max_ms: 200 };
@@ -153,8 +151,9 @@ impl World {
         for _ in 0..STARTS {
             let mut world = Self::start_with(plan, options, period)?;
             let limit = period.mul_f64(POSTING_EPOCHS) + plan::SETTLE;
-            if let Some((epoch, descriptor)) = world.authority.wait_for_descriptor(limit) {
-                return Ok((world, epoch, descriptor));
+            if let Some(post) = world.authority.find_post(limit, |_| true) {
+                let descriptor = post.checked()?;
+                return Ok((world, post.epoch, descriptor));
             }
             world.node.check().map_err(|reason| world.with_last_lines(Failure::Failed(reason)))?;
             world.node.stop()?;
@@ -167,7 +166,7 @@ impl World {
         let clock = network::clock_starting_at(unix_now(), period)?;
         let (listeners, addresses) = peers::listen(options.links)?;
         let network = Arc::new(network_of(&plan.geometry, clock, options.links, &addresses)?);
-        let authority = Authority::start(network.clone())?;
+        let authority = Authority::start(network.clone(), None, (Ipv4Addr::LOCALHOST, 0).into())?;
         say(format_args!("starting the node, in an epoch of {:.1} s", clock.period().as_secs_f64()));
         let line_rate = (plan.unwraps_per_second * options.shards as f64).min(10e6) as u32;
         let node_options = NodeOptions {
@@ -206,7 +205,8 @@ impl World {
         let deadline = Instant::now() + time_left.mul_f64(MILL_SHARE);
         let mut pool = Pool::make(&plan.geometry, mix_key, &next, DELAYS, plan.packets, Some(deadline))?;
         say(format_args!("waiting for the next epoch and for links"));
-        let node = NodeCredentials { id: descriptor.id(), link_key: descriptor.link_key().to_vec() };
+        let node =
+            PeerCredentials { additional_data: descriptor.id().to_vec(), public_key: descriptor.link_key().to_vec() };
         let limit = until(network.clock.start(epoch)) + LINKS_LIMIT;
         let listeners = std::mem::take(&mut self.listeners);
         let mut links = peers::connect(&network, listeners, &node, self.node.address, limit)?;

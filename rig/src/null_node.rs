@@ -3,7 +3,6 @@
 
 use super::cpu;
 use super::link::{Awaited, Incoming, Outgoing, wait};
-use super::peers::NodeCredentials;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -13,7 +12,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use testnet::network::Network;
 use testnet::session::{Identity, Session};
-use wire::Role;
+use wire::{PeerCredentials, Role};
 
 /// Where a forwarder puts packets: the node behind, the delay, the bytes.
 pub type Emit<'a> = dyn FnMut(usize, Duration, &[u8]) + 'a;
@@ -31,7 +30,7 @@ pub struct NullNode {
     /// Where it listens.
     pub address: SocketAddr,
     /// Who it is.
-    pub credentials: NodeCredentials,
+    pub credentials: PeerCredentials,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<Result<(), String>>>,
 }
@@ -40,7 +39,10 @@ impl NullNode {
     /// Starts; `processor` is where it runs.
     pub fn start(network: Arc<Network>, forward: Forward, processor: Option<usize>) -> Result<Self, String> {
         let identity = Identity::generate([0x55; 32], network.kem)?;
-        let credentials = NodeCredentials { id: identity.id, link_key: identity.link_key.public_key().to_vec() };
+        let credentials = PeerCredentials {
+            additional_data: identity.id.to_vec(),
+            public_key: identity.link_key.public_key().to_vec(),
+        };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|error| error.to_string())?;
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         let stop = Arc::new(AtomicBool::new(false));
@@ -99,7 +101,7 @@ impl Running {
         let mut upstream: Vec<Option<Incoming>> = network.upstream.iter().map(|_| None).collect();
         while upstream.iter().any(Option::is_none) {
             let (stream, _) = listener.accept().map_err(|error| error.to_string())?;
-            let known = |peer: &wire::PeerCredentials| network.upstream.iter().any(|known| known.identity.is(peer));
+            let known = |peer: &PeerCredentials| network.upstream.iter().any(|known| known.identity.is(peer));
             let session = Session::establish(stream, &config, identity, known)?;
             let number =
                 network.upstream.iter().position(|known| session.peer().is_some_and(|peer| known.identity.is(peer)));

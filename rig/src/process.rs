@@ -2,7 +2,6 @@
 //! that it starts.
 
 use super::cpu::CpuTime;
-use crypto_simd::pem;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -10,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
-use testnet::network::{NODE_NAME, Network, SIGNATURE_SCHEME, WIRE_KEM};
+use testnet::files::MainFile;
+use testnet::network::Network;
 
 /// How long a node may take to stop.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
@@ -169,42 +169,19 @@ fn main_file(
     metrics: SocketAddr,
     data_dir: &Path,
 ) -> Result<String, String> {
-    let key = |scheme: &str, bytes: &[u8]| {
-        let text = pem::encode(&pem::public_key_type(scheme), bytes).map_err(|error| error.to_string())?;
-        Ok::<_, String>(text.replace('\n', "\\n"))
+    let slack = format!("Slack = {LATENESS_MS_MAX}\n");
+    let file = MainFile {
+        address,
+        data_dir,
+        authority,
+        authority_identity: network.authority.public_key(),
+        authority_link: network.authority_identity.link_key.public_key(),
+        geometry: &network.geometry,
+        server: &format!("  MetricsAddress = \"{metrics}\"\n"),
+        logging: "  Level = \"NOTICE\"\n",
+        sections: &format!(
+            "[Management]\n  Enable = false\n\n[Debug]\n  UnwrapDelay = {LATENESS_MS_MAX}\n  Scheduler{slack}  Send{slack}"
+        ),
     };
-    let identity = key(SIGNATURE_SCHEME, network.authority.public_key())?;
-    let link = key(WIRE_KEM, network.authority_identity.link_key.public_key())?;
-    Ok(format!(
-        r#"[Server]
-  Identifier = "{NODE_NAME}"
-  WireKEM = "{WIRE_KEM}"
-  PKISignatureScheme = "{SIGNATURE_SCHEME}"
-  Addresses = ["tcp://{address}"]
-  MetricsAddress = "{metrics}"
-  DataDir = "{}"
-
-[Logging]
-  Level = "NOTICE"
-
-[[PKI.Voting.Authorities]]
-  Identifier = "authority"
-  IdentityPublicKey = "{identity}"
-  PKISignatureScheme = "{SIGNATURE_SCHEME}"
-  LinkPublicKey = "{link}"
-  WireKEMScheme = "{WIRE_KEM}"
-  Addresses = ["tcp://{authority}"]
-
-[Management]
-  Enable = false
-
-[Debug]
-  UnwrapDelay = {LATENESS_MS_MAX}
-  SchedulerSlack = {LATENESS_MS_MAX}
-  SendSlack = {LATENESS_MS_MAX}
-
-{}"#,
-        data_dir.display(),
-        network.geometry.to_toml()
-    ))
+    file.text()
 }

@@ -2,57 +2,12 @@
 
 mod common;
 
+use allocations::Counting;
 use common::{Network, geometries};
 use sphinx::{UnwrapError, UnwrapErrorReason, Unwrapper, replay_tags};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
-/// Counts the allocations of each thread.
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-}
-
-fn count() {
-    // A thread that is ending has no counter any more; nobody reads it either.
-    let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
-}
-
-// SAFETY: every call goes to the system's allocator unchanged; counting touches a constant-initialised thread local,
-// which does not allocate.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: `pointer` came from `System` with this layout.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
-        count();
-        // SAFETY: `pointer` came from `System` with this layout.
-        unsafe { System.realloc(pointer, layout, bytes) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
-
-fn allocations(work: impl FnOnce()) -> usize {
-    let before = ALLOCATIONS.get();
-    work();
-    ALLOCATIONS.get() - before
-}
-
-#[test]
-fn counts_allocations() {
-    assert_eq!(allocations(|| drop(std::hint::black_box(vec![1_u8]))), 1);
-}
 
 #[test]
 fn a_warm_batch_allocates_nothing() {
@@ -69,9 +24,9 @@ fn a_warm_batch_allocates_nothing() {
         let mut unwrapper = Unwrapper::new(network.geometry(), 32).expect("a good geometry");
         let mut run = |key: usize| {
             let borrowed: Vec<&[u8]> = packets.iter().map(Vec::as_slice).collect();
-            let of_tags = allocations(|| replay_tags(network.geometry(), &borrowed, &mut tags));
+            let of_tags = allocations::of(|| replay_tags(network.geometry(), &borrowed, &mut tags));
             let mut batch: Vec<&mut [u8]> = packets.iter_mut().map(Vec::as_mut_slice).collect();
-            let of_batch = allocations(|| unwrapper.unwrap_batch(&network.keys[key], &mut batch, &mut results));
+            let of_batch = allocations::of(|| unwrapper.unwrap_batch(&network.keys[key], &mut batch, &mut results));
             (of_tags + of_batch, results.iter().filter(|result| result.is_ok()).count())
         };
         let (_, accepted) = run(0);

@@ -2,7 +2,6 @@
 
 use super::free_address;
 use super::program::{Outcome, finish, program};
-use crypto_simd::pem;
 use crypto_simd::random::OsRandom;
 use crypto_simd::schemes::{kem, signature};
 use sphinx::Geometry;
@@ -13,6 +12,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use tempfile::TempDir;
+use testnet::files::MainFile;
 use testnet::network::{SIGNATURE_SCHEME, WIRE_KEM};
 
 /// The configured name.
@@ -66,39 +66,18 @@ impl Folder {
     }
 
     fn main_file(&self, keys: &AuthorityKeys, authority: SocketAddr) -> String {
-        let key = |scheme: &str, key: &[u8]| {
-            pem::encode(&pem::public_key_type(scheme), key).expect("a key").replace('\n', "\\n")
+        let file = MainFile {
+            address: self.address,
+            data_dir: &self.data_dir(),
+            authority,
+            authority_identity: &keys.identity,
+            authority_link: &keys.link,
+            geometry: &geometry(),
+            server: "",
+            logging: "  File = \"katzenpost.log\"\n  Level = \"INFO\"\n",
+            sections: "[Management]\n  Enable = true\n",
         };
-        format!(
-            r#"[Server]
-  Identifier = "{NODE_NAME}"
-  WireKEM = "{WIRE_KEM}"
-  PKISignatureScheme = "{SIGNATURE_SCHEME}"
-  Addresses = ["tcp://{address}"]
-  DataDir = "{data_dir}"
-
-[Logging]
-  File = "katzenpost.log"
-  Level = "INFO"
-
-[[PKI.Voting.Authorities]]
-  Identifier = "authority"
-  IdentityPublicKey = "{identity}"
-  PKISignatureScheme = "{SIGNATURE_SCHEME}"
-  LinkPublicKey = "{link}"
-  WireKEMScheme = "{WIRE_KEM}"
-  Addresses = ["tcp://{authority}"]
-
-[Management]
-  Enable = true
-
-{geometry}"#,
-            address = self.address,
-            data_dir = self.data_dir().display(),
-            identity = key(SIGNATURE_SCHEME, &keys.identity),
-            link = key(WIRE_KEM, &keys.link),
-            geometry = geometry().to_toml(),
-        )
+        file.text().expect("keys that can be written")
     }
 
     /// The folder itself.

@@ -68,7 +68,8 @@ impl Site {
 
     /// Starts the authority.
     pub fn start_authority(&self) -> Authority {
-        Authority::start(self.network.clone(), self.listed.clone(), self.authority)
+        let started = Authority::start(self.network.clone(), Some(self.listed.clone()), self.authority);
+        started.expect("the authority's address is free")
     }
 
     /// Starts the node, in a process group of its own.

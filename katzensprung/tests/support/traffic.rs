@@ -7,19 +7,17 @@ use pki::Epoch;
 use pki::descriptor::MixDescriptor;
 use sphinx::Sphinx;
 use sphinx::create::{LoadCommand, LoadMaker};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
+use testnet::neighbours;
 use testnet::network::Network;
 use testnet::session::Session;
 use wire::{Command, CommandSet, PeerCredentials, Role};
 
 /// The delay that packets ask for.
 const DELAY: Duration = Duration::from_millis(5);
-
-/// Between two tries to link the node before.
-const RETRY: Duration = Duration::from_millis(20);
 
 /// A packet as it goes in and as it comes out.
 #[derive(Clone)]
@@ -135,22 +133,11 @@ impl Traffic {
     }
 }
 
-/// Links the node before to the node, which may need a moment until it knows that node.
+/// Links the node before to the node.
 #[track_caller]
 fn dial(network: &Network, node: &PeerCredentials, address: SocketAddr) -> Session {
-    let config = network.mixnet_session(Role::Initiator);
-    let own = &network.upstream[0].identity;
     let deadline = Instant::now() + SOON;
-    loop {
-        let link = TcpStream::connect(address)
-            .map_err(|error| error.to_string())
-            .and_then(|stream| Session::establish(stream, &config, own, |peer| peer == node));
-        match link {
-            Ok(link) => return link,
-            Err(reason) => assert!(Instant::now() < deadline, "the node before is not let in: {reason}"),
-        }
-        std::thread::sleep(RETRY);
-    }
+    neighbours::dial(network, &network.upstream[0], node, address, deadline).expect("the node lets it in")
 }
 
 /// The node behind.
@@ -163,21 +150,15 @@ struct Behind {
 
 impl Behind {
     fn accept(&self, listener: &TcpListener) {
-        let config = self.network.mixnet_session(Role::Responder);
-        let own = &self.network.downstream[0].identity;
-        for stream in listener.incoming().flatten() {
-            // A failed handshake is the node's to repeat.
-            let Ok(session) = Session::establish(stream, &config, own, |peer| *peer == self.node) else { continue };
+        let set = self.network.mixnet_session(Role::Responder).command_set();
+        neighbours::accept(&self.network, &self.network.downstream[0], &self.node, listener, |session| {
             // A link may be silent for as long as it likes.
             session.stream.set_read_timeout(None).expect("a socket");
             let packets = self.packets.clone();
-            let set = config.command_set();
             std::thread::spawn(move || read(session, &set, &packets));
             // The test is over if this fails.
-            if self.links.send(()).is_err() {
-                return;
-            }
-        }
+            self.links.send(()).is_ok()
+        });
     }
 }
 

@@ -56,7 +56,8 @@ impl Kem for Kyber768 {
     fn load(&self, private: &[u8]) -> Result<Box<dyn KemDecapsulationKey>, SchemeError> {
         let private: &[u8; PRIVATE_KEY_BYTES] = array(private)?;
         let public: &[u8; PUBLIC_KEY_BYTES] = array(&private[PUBLIC_KEY_AT..HASH_AT])?;
-        if sha3_256(&[public]) != private[HASH_AT..Z_AT] {
+        let is_whole: bool = sha3_256(&[public]).ct_eq(&private[HASH_AT..Z_AT]).into();
+        if !is_whole {
             return Err(SchemeError::Malformed);
         }
         Ok(Box::new(DecapsulationKey {

@@ -4,64 +4,24 @@ use super::net::Plan;
 use super::nodes::{DOWNSTREAM, EPOCH, Mint, Order, UPSTREAM, key_ring};
 use crate::io::{ConnId, Event, Io, Received, Sending, Target};
 use crate::time::Instant;
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+use allocations::Counting;
 use std::time::Duration;
 
-thread_local! {
-    static COUNTS: Cell<bool> = const { Cell::new(false) };
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-/// The system's allocator, with a count for each thread.
-struct Counting;
+/// Where allocations count; elsewhere they do not.
+const IN_SHARD: usize = 1;
+const ELSEWHERE: usize = 0;
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-fn count() {
-    // A thread that ends has no counts any more, and nothing to count.
-    let _ = COUNTS.try_with(|counts| {
-        if counts.get() {
-            ALLOCATIONS.with(|allocations| allocations.set(allocations.get() + 1));
-        }
-    });
-}
-
-// SAFETY: every call goes to the system's allocator as it is; counting does not allocate.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller's promises are the system allocator's.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promises are the system allocator's.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        count();
-        // SAFETY: the caller's promises are the system allocator's.
-        unsafe { System.realloc(pointer, layout, new_size) }
-    }
-}
-
 /// Counts what `act` allocates in this thread.
 pub fn counted<T>(act: impl FnOnce() -> T) -> T {
-    let before = COUNTS.replace(true);
-    let result = act();
-    COUNTS.set(before);
-    result
+    allocations::at(IN_SHARD, act)
 }
 
 /// Does not count what `act` allocates.
 fn uncounted<T>(act: impl FnOnce() -> T) -> T {
-    let before = COUNTS.replace(false);
-    let result = act();
-    COUNTS.set(before);
-    result
+    allocations::at(ELSEWHERE, act)
 }
 
 /// Input and output whose allocations do not count.
@@ -81,9 +41,9 @@ impl<I: Io> Io for Uncounted<'_, I> {
     }
 
     fn recv(&mut self, conn: ConnId, bytes_max: usize) -> Received<'_> {
-        let before = COUNTS.replace(false);
+        let before = allocations::enter(ELSEWHERE);
         let received = self.0.recv(conn, bytes_max);
-        COUNTS.set(before);
+        allocations::enter(before);
         received
     }
 
@@ -131,7 +91,7 @@ fn a_hundred_thousand_packets_allocate_nothing() {
         net.shared.publish_keys(key_ring([EPOCH.0]));
         net.wake_all();
         net.run_for(Duration::from_millis(1));
-        ALLOCATIONS.set(0);
+        let before = allocations::here(IN_SHARD);
         for (number, packet) in packets.iter().enumerate() {
             net.peer(upstream).send(packet.clone());
             if number % 500 == 499 {
@@ -139,10 +99,11 @@ fn a_hundred_thousand_packets_allocate_nothing() {
             }
         }
         net.run_for(Duration::from_millis(150));
+        let allocated = allocations::here(IN_SHARD) - before;
         if round == 0 {
-            in_warm_up = ALLOCATIONS.get();
+            in_warm_up = allocated;
         } else {
-            assert_eq!(ALLOCATIONS.get(), 0, "in round {round}; {in_warm_up} in the first");
+            assert_eq!(allocated, 0, "in round {round}; {in_warm_up} in the first");
         }
         downstream.iter().for_each(|peer| net.peer(*peer).received.clear());
     }

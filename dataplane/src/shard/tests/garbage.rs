@@ -7,7 +7,7 @@ use super::peers::{FakePeer, Send};
 use crate::io::sim::HostId;
 use crypto_simd::random::{Random, SeededRandom};
 use interplane::Counter;
-use interplane::counter::{Direction, HandshakeState, LinkEnd, Request};
+use interplane::counter::{AdmissionRefusal, Direction, HandshakeState, LinkEnd, Request};
 use std::time::Duration;
 
 /// Somebody who dials and sends these bytes instead of a handshake.
@@ -174,4 +174,29 @@ fn a_flood_of_connections_leaves_the_links_alone() {
     net.run_for(Duration::from_secs(5));
     assert_eq!(net.shared.budget().handshakes(), 0);
     assert!(net.peer(upstream).is_up());
+}
+
+#[test]
+fn links_that_come_during_a_flood_come_up() {
+    let mut plan = Plan::new(2);
+    plan.setup.limits.handshakes_of_strangers = 20;
+    let mut net = plan.build();
+    let flood = |net: &mut Net| {
+        for host in 0..100 {
+            let mut peer = FakePeer::dialling(66, address_of(OWN)).muted();
+            peer.to_send.push_back(Send::Raw(vec![3]));
+            net.add_peer(peer, 40 + host % 20);
+        }
+        net.run_for(Duration::from_millis(1));
+    };
+    flood(&mut net);
+    let start = net.now();
+    for node in UPSTREAM {
+        let neighbour = net.add_dialler(node);
+        flood(&mut net);
+        net.run_until_up(neighbour);
+    }
+    // Long before the node gives up on any connection of the flood.
+    assert!(net.now().since(start) < Duration::from_millis(100), "{:?}", net.now().since(start));
+    assert!(net.total(Counter::admission_refused(AdmissionRefusal::HandshakeLimit)) > 0, "the flood had its limit");
 }
