@@ -3,6 +3,7 @@
 use super::listen::ListenError;
 use super::memory::MemoryTooSmall;
 use super::plane::PlaneError;
+use super::remedy::remedy;
 use config::keys::KeyError;
 use std::path::PathBuf;
 
@@ -83,26 +84,6 @@ pub enum StartError {
     /// A part of the running node ended by itself.
     #[error("{0}; the node has stopped")]
     Ended(super::tasks::TaskEnd),
-}
-
-/// What to do about an error of the operating system that is about a limit.
-pub fn remedy(error: &std::io::Error) -> &'static str {
-    use rustix::io::Errno;
-    match Errno::from_io_error(error) {
-        Some(Errno::AGAIN) => {
-            "; raise the limit of tasks (LimitNPROC= or TasksMax= of the unit, ulimit -u, the container's limit of processes)"
-        }
-        Some(Errno::MFILE) => "; raise the limit of open files (LimitNOFILE= of the unit, ulimit -Hn)",
-        Some(Errno::FBIG) => {
-            "; raise the limit of file sizes (LimitFSIZE= of the unit, ulimit -f), which counts for shared memory too"
-        }
-        Some(Errno::PERM | Errno::NOSYS) => "; a sandbox (seccomp profile) seems to forbid it: allow it",
-        Some(Errno::NFILE) => "; raise fs.file-max",
-        Some(Errno::NOMEM) => {
-            "; give it more memory (MemoryMax=, LimitAS= of the unit, ulimit -v, the container's limit)"
-        }
-        _ => "",
-    }
 }
 
 impl StartError {

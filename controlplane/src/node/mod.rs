@@ -2,7 +2,7 @@
 //!
 //! | module | its job |
 //! |---|---|
-//! | `error` | why a node does not start |
+//! | `error`, `remedy` | why a node does not start, and what to do about it |
 //! | `role`, `version` | what differs from role to role; what this version cannot do |
 //! | `memory`, `listen` | what a start looks after before it begins |
 //! | `setup`, `network` | what the configuration asks of the data plane and of the directory worker |
@@ -20,6 +20,7 @@ mod listen;
 mod memory;
 mod network;
 mod plane;
+mod remedy;
 mod role;
 mod serve;
 mod setup;

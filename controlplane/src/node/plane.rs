@@ -1,8 +1,8 @@
 //! What the data plane is given. All of it stays here too, so that a data plane that crashed is followed by one that gets
 //! the same within a second, and one that outlived its control plane hands it back.
 
-use super::error::remedy;
 use super::handed_back::{HandedBack, Inheritance};
+use super::remedy::remedy;
 use crate::directory::Stored;
 use crypto_simd::random::{OsRandom, Random};
 use interplane::channel::ChannelError;

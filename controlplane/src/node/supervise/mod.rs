@@ -16,6 +16,7 @@ pub use vigil::STOP_LIMIT;
 
 use super::handed_back::{ANSWER_LIMIT, await_message, greet};
 use super::plane::{DataPlane, Letter, PlaneError};
+use super::remedy::remedy;
 use crate::health::Health;
 use crate::logging::{Level, Log};
 use handle::{Answer, Bell, Order};
@@ -67,7 +68,9 @@ pub struct Supervision {
 
 /// Starts the supervisor, which starts a data plane or goes on with the one behind `resumed`.
 pub fn start(supervision: Supervision, resumed: Option<Channel>) -> Result<Supervised, PlaneError> {
-    let failed = |error: std::io::Error| PlaneError::Refused(format!("its supervisor cannot be started: {error}"));
+    let failed = |error: std::io::Error| {
+        PlaneError::Refused(format!("its supervisor cannot be started: {error}{}", remedy(&error)))
+    };
     let bell = Arc::new(Bell::new().map_err(failed)?);
     let (orders, ordered) = mpsc::channel();
     let (tell_start, started) = oneshot::channel();

@@ -14,13 +14,8 @@ use std::time::{Duration, Instant};
 const LIMIT: Duration = Duration::from_secs(2);
 
 /// What is asked for, by the names of the requests.
-const CALLS: [&str; 5] = [
-    "io_uring_enter (IORING_OP_READ)",
-    "io_uring_enter (IORING_OP_ACCEPT)",
-    "io_uring_enter (IORING_OP_CONNECT)",
-    "io_uring_enter (IORING_OP_SEND)",
-    "io_uring_enter (IORING_OP_RECV)",
-];
+const CALLS: [&str; 5] =
+    ["IORING_OP_READ", "IORING_OP_ACCEPT", "IORING_OP_CONNECT", "IORING_OP_SEND", "IORING_OP_RECV"];
 
 /// Everything that the requests point to.
 struct Bench {
