@@ -10,6 +10,7 @@
 
 mod buffers;
 mod connection;
+mod probe;
 mod ring;
 mod stream;
 
@@ -65,14 +66,7 @@ impl Mailbox {
 impl Fabric {
     /// For so many shards, if the kernel lets a ring be made and has everything that is used.
     pub fn new(shards: usize, clock: Clock) -> Result<Self, DriverError> {
-        let ring = Ring::new().map_err(|error| match error.raw_os_error() {
-            // The newest of what is used.
-            Some(libc::EINVAL) => DriverError::Feature { feature: "DEFER_TASKRUN", since: "6.1" },
-            _ => DriverError::ring("io_uring_setup", &error),
-        })?;
-        let buffers = Buffers::register(&ring.submitter());
-        drop(ring);
-        buffers.map_err(|error| DriverError::ring("io_uring_register", &error))?;
+        probe::probe()?;
         let mailbox = |shard| {
             let bell = eventfd(0, EventfdFlags::CLOEXEC);
             let bell = bell.map_err(|errno| DriverError::os(shard, "make an eventfd", &errno.into()))?;
