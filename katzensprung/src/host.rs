@@ -1,5 +1,6 @@
 //! What both processes ask of the host when they start.
 
+use nix::sys::signal::{SigSet, Signal};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 /// The data plane's name in `ps`, `top` and reports of the kernel; it is started as `/proc/self/exe`. At most 15 bytes.
@@ -12,6 +13,13 @@ pub fn raise_descriptor_limit() {
     limit.current = limit.maximum;
     // A limit that cannot be raised is what it was; what does not fit into it is said where it matters.
     let _as_before = setrlimit(Resource::Nofile, limit);
+}
+
+/// Makes a file that would grow past the limit of file sizes, which counts for shared memory too, an error instead of the
+/// end of the process. To be called before there are threads.
+pub fn bear_file_limits() {
+    // It only fails for what is no signal.
+    let _as_before = SigSet::from(Signal::SIGXFSZ).thread_block();
 }
 
 /// Gives the process a name that an operator knows.

@@ -44,6 +44,7 @@ static ALLOCATOR: secret_memory::SecretAllocator = secret_memory::SecretAllocato
 
 fn main() -> ExitCode {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    host::bear_file_limits();
     // Before anything needs a kernel, which has no way to say that the level is wrong.
     let level = crypto_simd::cpu::level().map_err(|error| error.to_string());
     let arguments = match Arguments::try_parse_from(with_subcommand(std::env::args_os().collect())) {
@@ -90,7 +91,7 @@ fn end_at_panic() {
 
 /// Mistakes in the arguments are the parser's to tell, with the usage; this is about everything else.
 fn failed(message: &str) -> ExitCode {
-    eprintln!("ERROR\n\n  {message}");
+    commands::complain(format_args!("ERROR\n\n  {message}"));
     ExitCode::from(1)
 }
 

@@ -6,6 +6,7 @@
 //! | `commands` | what the subcommands do when all is well |
 //! | `hosts` | what hosts are like, and what an operator reads of it |
 //! | `lifecycle` | start, stop, crashes of either process, and what the authority sees of them |
+//! | `limits` | what a host may refuse |
 //! | `secrets` | where private keys lie in the memory of both processes |
 //! | `support` | the program, a node's folder, the authority and the neighbours |
 #![allow(missing_docs, reason = "a test binary has no public interface")]
@@ -14,5 +15,6 @@ mod bad_input;
 mod commands;
 mod hosts;
 mod lifecycle;
+mod limits;
 mod secrets;
 mod support;

@@ -131,12 +131,14 @@ pub struct Writer {
     failure: Option<io::Error>,
     /// Whether the file may end in half a line.
     is_torn: bool,
+    /// Whether standard error has been told that the file takes nothing; once for each file, it may be full as well.
+    has_complained: bool,
 }
 
 impl Writer {
     /// For lines that go to `sink`.
     pub fn new(sink: Sink, told: Arc<Told>) -> Self {
-        Self { sink, told, failed: 0, failure: None, is_torn: false }
+        Self { sink, told, failed: 0, failure: None, is_torn: false, has_complained: false }
     }
 
     /// Writes to another place from now on.
@@ -164,7 +166,7 @@ impl Writer {
     fn reopen(&mut self) {
         match self.sink.reopen() {
             Ok(()) => {
-                self.is_torn = false;
+                (self.is_torn, self.has_complained) = (false, false);
                 self.write(&line(Level::Notice, MODULE, format_args!("log reopened")));
             }
             Err(error) => {
@@ -178,8 +180,22 @@ impl Writer {
     pub fn write(&mut self, text: &str) {
         self.confess();
         if let Err(error) = self.put(text) {
+            self.complain(&error);
             self.failed += 1;
             self.failure = Some(error);
+        }
+    }
+
+    /// A log that takes nothing cannot say so itself.
+    fn complain(&mut self, error: &io::Error) {
+        if let Sink::File { path, .. } = &self.sink
+            && !std::mem::replace(&mut self.has_complained, true)
+        {
+            let path = path.display();
+            let text =
+                format_args!("cannot write the log file {path}: {error}; lines are lost until it can be written");
+            let text = line(Level::Error, MODULE, text);
+            let _nobody_takes_it = io::stderr().write_all(text.as_bytes());
         }
     }
 

@@ -3,6 +3,7 @@
 use super::listen::ListenError;
 use super::memory::MemoryTooSmall;
 use super::plane::PlaneError;
+use super::remedy::remedy;
 use config::keys::KeyError;
 use std::path::PathBuf;
 
@@ -23,6 +24,13 @@ pub enum StartError {
     /// The line rate.
     #[error("{0}")]
     Memory(#[from] MemoryTooSmall),
+    /// Open files.
+    #[error(
+        "this process may have {0} open files, which is too few for a node: raise the limit (LimitNOFILE= of the unit, \
+         ulimit -Hn) to {least} at least, better to 65536",
+        least = super::setup::DESCRIPTORS_MIN
+    )]
+    Descriptors(u64),
     /// DataDir or its keys.
     #[error("{0}")]
     Keys(#[from] KeyError),
@@ -38,7 +46,7 @@ pub enum StartError {
     #[error("{0}")]
     Listen(#[from] ListenError),
     /// The metrics' address.
-    #[error("cannot serve metrics on {address}: {error} (Server.MetricsAddress)")]
+    #[error("cannot serve metrics on {address}: {error} (Server.MetricsAddress){}", remedy(.error))]
     Metrics {
         /// The address.
         address: String,
@@ -46,7 +54,7 @@ pub enum StartError {
         error: std::io::Error,
     },
     /// The management socket.
-    #[error("cannot serve management at {path}: {error} (Management.Path)")]
+    #[error("cannot serve management at {path}: {error} (Management.Path){}", remedy(.error))]
     Management {
         /// The path.
         path: PathBuf,
@@ -71,7 +79,7 @@ pub enum StartError {
     #[error("data plane: {0}")]
     Plane(#[from] PlaneError),
     /// The operating system.
-    #[error("{0}")]
+    #[error("{error}{}", remedy(.0), error = .0)]
     Os(#[from] std::io::Error),
     /// A part of the running node ended by itself.
     #[error("{0}; the node has stopped")]

@@ -2,7 +2,7 @@
 //!
 //! | module | its job |
 //! |---|---|
-//! | `error` | why a node does not start |
+//! | `error`, `remedy` | why a node does not start, and what to do about it |
 //! | `role`, `version` | what differs from role to role; what this version cannot do |
 //! | `memory`, `listen` | what a start looks after before it begins |
 //! | `setup`, `network` | what the configuration asks of the data plane and of the directory worker |
@@ -20,6 +20,7 @@ mod listen;
 mod memory;
 mod network;
 mod plane;
+mod remedy;
 mod role;
 mod serve;
 mod setup;
@@ -60,6 +61,9 @@ pub fn run(config: ServerConfig) -> Result<(), StartError> {
     let clock = EpochClock::from_variable(std::env::var(pki::epoch::PERIOD_VARIABLE).ok().as_deref())?;
     let host = memory::Host::look();
     let sizes = setup::wanted(&config, &clock).sizes(&host)?;
+    if !config.debug.generate_only && setup::descriptors() < setup::DESCRIPTORS_MIN {
+        return Err(StartError::Descriptors(setup::descriptors()));
+    }
     let data_dir = DataDir::open(&config.data_dir)?;
     let log = open_log(&config)?;
     let _written_at_the_end = Flushed(log.clone());

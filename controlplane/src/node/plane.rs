@@ -2,6 +2,7 @@
 //! the same within a second, and one that outlived its control plane hands it back.
 
 use super::handed_back::{HandedBack, Inheritance};
+use super::remedy::remedy;
 use crate::directory::Stored;
 use crypto_simd::random::{OsRandom, Random};
 use interplane::channel::ChannelError;
@@ -29,7 +30,7 @@ const REMEMBERED_BYTES_MAX: usize = 512 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum PlaneError {
     /// Shared memory.
-    #[error(transparent)]
+    #[error("{error}{}", of_memory(.0), error = .0)]
     Memory(#[from] MemoryError),
     /// The control channel.
     #[error(transparent)]
@@ -49,6 +50,13 @@ pub enum PlaneError {
     /// The node is being stopped.
     #[error("the node is being stopped")]
     Stopping,
+}
+
+fn of_memory(error: &MemoryError) -> &'static str {
+    match error {
+        MemoryError::Os { errno, .. } => remedy(&(*errno).into()),
+        _ => "",
+    }
 }
 
 /// Mix keys by epoch.

@@ -19,6 +19,9 @@ const LINK_QUEUE_MS: u64 = 50;
 /// Descriptors that incoming connections leave to everything else.
 const DESCRIPTORS_RESERVED: u64 = 1024;
 
+/// Without so many there is no node: what both planes need for themselves, and a few connections.
+pub const DESCRIPTORS_MIN: u64 = 64;
+
 impl Node {
     /// All static facts, with the configuration's defaults filled in.
     pub(super) fn setup(&self) -> Setup {

@@ -4,6 +4,7 @@ use super::signals::{Signals, Told};
 use super::{MODULE, Node};
 use crate::directory::{DirectoryStatus, epoch_time};
 use config::server::Shutdown;
+use std::io::Write;
 use std::sync::Mutex;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
@@ -38,7 +39,9 @@ impl Node {
             tokio::select! {
                 () = self.withdraw(status) => {}
                 () = self.until_signal(signals) => {
-                    eprintln!("Received a second interrupt signal, aborting graceful shutdown.");
+                    let text = "Received a second interrupt signal, aborting graceful shutdown.";
+                    // Not `eprintln!`, which panics where nobody takes it.
+                    let _nobody_takes_it = writeln!(std::io::stderr(), "{text}");
                 }
             }
         }

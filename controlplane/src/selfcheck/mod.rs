@@ -147,7 +147,9 @@ fn measure(geometry: &Geometry, processors: u64) -> Result<SelfCheck, String> {
     let solo = time(1)?;
     let started = Instant::now();
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..processors).map(|_| scope.spawn(|| time(0))).collect();
+        let spawn = |_| std::thread::Builder::new().spawn_scoped(scope, || time(0));
+        let threads = (0..processors).map(spawn).collect::<io::Result<Vec<_>>>();
+        let threads = threads.map_err(|error| format!("a thread cannot be started: {error}"))?;
         threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| "a thread ended badly")?.map(|_| ()))
     })?;
     let saturated = started.elapsed();

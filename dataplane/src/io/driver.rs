@@ -197,7 +197,7 @@ fn run<B: Backend, T: Task>(
     // Keys pass over the shard's stack while it works with them.
     secret_memory::protect_stack();
     if let Some(cpu) = cpu {
-        pin(cpu)?;
+        pin(shard, cpu)?;
     }
     backend.run(shard, listeners, move |io| {
         let next = task.poll(io);
@@ -207,16 +207,14 @@ fn run<B: Backend, T: Task>(
 }
 
 /// Pins the calling thread.
-fn pin(cpu: usize) -> Result<(), DriverError> {
+fn pin(shard: usize, cpu: usize) -> Result<(), DriverError> {
     let may = sched_getaffinity(None).unwrap_or_default();
-    let refused = || {
-        let allowed: Vec<_> = (0..CpuSet::MAX_CPU).filter(|cpu| may.is_set(*cpu)).map(|cpu| cpu.to_string()).collect();
-        DriverError::Processor { cpu, allowed: allowed.join(", ") }
-    };
     if cpu >= CpuSet::MAX_CPU || !may.is_set(cpu) {
-        return Err(refused());
+        let allowed: Vec<_> = (0..CpuSet::MAX_CPU).filter(|cpu| may.is_set(*cpu)).map(|cpu| cpu.to_string()).collect();
+        return Err(DriverError::Processor { cpu, allowed: allowed.join(", ") });
     }
     let mut set = CpuSet::new();
     set.set(cpu);
-    sched_setaffinity(None, &set).map_err(|_| refused())
+    sched_setaffinity(None, &set)
+        .map_err(|errno| DriverError::os(shard, "pin its thread (sched_setaffinity)", &errno.into()))
 }

@@ -125,6 +125,7 @@ fn os_remedy(code: i32) -> &'static str {
         libc::EMFILE => "raise LimitNOFILE= (ulimit -n)",
         libc::ENFILE => "raise fs.file-max",
         libc::ENOMEM => "give it more memory",
+        libc::EPERM | libc::ENOSYS => "a sandbox (seccomp profile) seems to forbid it: allow it",
         libc::EAGAIN => "raise LimitNPROC= or the container's limit of tasks",
         _ => "this is unexpected: please report it",
     }

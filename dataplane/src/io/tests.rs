@@ -1,5 +1,7 @@
 //! The same cases over every backend that this host has: what a shard may rely on, whatever is below.
 
+mod hoarders;
+
 use super::choice::Choice;
 use super::driver::{Clock, Driver, Plan, Task};
 use super::{ConnId, ConnectFailure, Event, Io, Received, Target};

@@ -47,12 +47,16 @@ pub struct IncomingLinks {
 
 struct Link {
     incoming: Box<Incoming>,
-    /// The peer has sent its first message.
-    is_heard: bool,
     /// It is in `readable`.
     is_listed: bool,
     /// It waits for a KEM operation.
     waits_for_step: bool,
+}
+
+impl Link {
+    fn is_unfinished(&self) -> bool {
+        matches!(self.incoming.stage, Stage::Handshaking(..))
+    }
 }
 
 impl IncomingLinks {
@@ -127,7 +131,7 @@ impl IncomingLinks {
         self.handshaking += 1;
         let stage = Stage::Handshaking(Box::new(handshake), permit);
         let incoming = Box::new(Incoming { conn, address, stage, permit: connection });
-        self.links.insert(conn, Link { incoming, is_heard: false, is_listed: false, waits_for_step: false });
+        self.links.insert(conn, Link { incoming, is_listed: false, waits_for_step: false });
         self.handle_ready(round, conn);
     }
 
@@ -144,10 +148,8 @@ impl IncomingLinks {
             Stage::Handshaking(handshake, permit) => match handshake.pump(round.io, conn, round.context.now) {
                 Progress::Waits => {}
                 Progress::Due(_) => {
-                    if !std::mem::replace(&mut link.is_heard, true) {
-                        permit.heard();
-                    }
                     if !std::mem::replace(&mut link.waits_for_step, true) {
+                        permit.heard();
                         round.steps.push(Waiter::Incoming(conn), permit.is_of_neighbour());
                     }
                 }
@@ -176,11 +178,14 @@ impl IncomingLinks {
         let Some(link) = self.links.get_mut(conn) else { return };
         link.waits_for_step = false;
         let address = link.incoming.address;
-        let Stage::Handshaking(handshake, _) = &mut link.incoming.stage else { return };
+        let Stage::Handshaking(handshake, permit) = &mut link.incoming.stage else { return };
         match handshake.due() {
             Some(Due::Step) => {
                 let unix_seconds = round.io.unix_now().as_secs();
                 handshake.step(round.context.now, unix_seconds, &mut round.context.random);
+                if handshake.due().is_none() {
+                    permit.answered();
+                }
             }
             Some(Due::Decision) => authenticate(round, handshake, address),
             None => {}
@@ -212,7 +217,7 @@ impl IncomingLinks {
         let peer = account::peer(Some(&up.peer.additional_data), Some(address));
         context.account.link_up(Direction::Incoming, peer, took);
         let incoming = Box::new(Incoming { conn, address, stage: Stage::Up(Box::new(up)), permit });
-        self.links.insert(conn, Link { incoming, is_heard: true, is_listed: true, waits_for_step: false });
+        self.links.insert(conn, Link { incoming, is_listed: true, waits_for_step: false });
         self.up += 1;
         self.readable.push_back(conn);
         if let Some(older) = replaced {
@@ -236,8 +241,8 @@ impl IncomingLinks {
     fn obey(&mut self, context: &mut Context, io: &mut impl Io, order: Order) {
         match order {
             Order::Replace(conn) => self.close(context, io, conn, LinkEnd::Replaced),
-            // It may have come further in the meantime.
-            Order::Evict(conn, limit) if self.links.get(conn).is_some_and(|link| !link.is_heard) => {
+            // It may be a link in the meantime.
+            Order::Evict(conn, limit) if self.links.get(conn).is_some_and(Link::is_unfinished) => {
                 context.account.count(Counter::admission_refused(limit));
                 context.account.tell(LogEvent::AdmissionRefused { reason: limit });
                 self.close(context, io, conn, LinkEnd::Protocol);

@@ -4,8 +4,10 @@
 //! Neighbours and strangers have budgets of their own, told apart by where they come from: an address that a document
 //! gives a neighbour, or one from which a neighbour was authenticated before (it may sit behind address translation).
 //! Where a budget is used up, the newest connection takes the place of the oldest that has not said anything yet: who
-//! means to speak does so at once, and who holds a place by silence loses it to the next comer. So strangers can keep
-//! out neither neighbours nor each other.
+//! means to speak does so at once, and who holds a place by silence loses it to the next comer. If all have spoken, it
+//! takes the place of the one that has owed its next message for longest: a first message costs a stranger next to
+//! nothing, so having sent one is no right to the rest of the time. Only those that wait for this node keep their
+//! places. To keep others out, whoever means harm has to make this node compute faster than an honest peer answers.
 
 #[cfg(test)]
 mod tests;
@@ -50,7 +52,18 @@ struct Unfinished {
     network: IpAddr,
     class: Class,
     seat: Seat,
-    is_silent: bool,
+    owes: Owes,
+}
+
+/// Whose turn it is in a handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owes {
+    /// The peer's, which has not said anything.
+    FirstMessage,
+    /// This node's.
+    Nothing,
+    /// The peer's, since the time that has this number.
+    NextMessage(u64),
 }
 
 /// The right to one connection; ends when dropped.
@@ -118,9 +131,8 @@ impl HandshakeBudget {
             None
         };
         counts.connections += 1;
-        let ticket = counts.next_ticket;
-        counts.next_ticket += 1;
-        counts.unfinished.insert(ticket, Unfinished { network, class, seat, is_silent: true });
+        let ticket = counts.draw();
+        counts.unfinished.insert(ticket, Unfinished { network, class, seat, owes: Owes::FirstMessage });
         let connection = ConnectionPermit(Arc::clone(self));
         Ok(Admitted { connection, handshake: HandshakePermit { budget: Arc::clone(self), ticket, class }, evicted })
     }
@@ -145,18 +157,40 @@ impl Counts {
         self.unfinished.values().filter(|other| which(other)).count() as u32
     }
 
-    /// Takes its place from the oldest of those that have not said anything.
+    /// Takes its place from the oldest of those that have not said anything, or else from the one that has owed its
+    /// next message for longest.
     fn evict(&mut self, which: impl Fn(&Unfinished) -> bool) -> Option<Seat> {
-        let (&ticket, _) = self.unfinished.iter().find(|(_, other)| other.is_silent && which(other))?;
+        let rank = |(ticket, other): (&u64, &Unfinished)| match other.owes {
+            Owes::FirstMessage => Some((0, *ticket, *ticket)),
+            Owes::NextMessage(since) => Some((1, since, *ticket)),
+            Owes::Nothing => None,
+        };
+        let of_these = self.unfinished.iter().filter(|(_, other)| which(other));
+        let (_, _, ticket) = of_these.filter_map(rank).min()?;
         self.unfinished.remove(&ticket).map(|evicted| evicted.seat)
+    }
+
+    fn draw(&mut self) -> u64 {
+        self.next_ticket += 1;
+        self.next_ticket
     }
 }
 
 impl HandshakePermit {
-    /// The peer has sent its first message: from now on nobody else gets this place.
+    /// The peer has sent its message: until this node has answered, nobody else gets this place.
     pub fn heard(&self) {
+        self.set(Owes::Nothing);
+    }
+
+    /// This node has answered, and waits for the peer's next message.
+    pub fn answered(&self) {
+        let since = lock(&self.budget.counts).draw();
+        self.set(Owes::NextMessage(since));
+    }
+
+    fn set(&self, owes: Owes) {
         if let Some(own) = lock(&self.budget.counts).unfinished.get_mut(&self.ticket) {
-            own.is_silent = false;
+            own.owes = owes;
         }
     }
 

@@ -69,14 +69,14 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
         Ok(report) => report,
         Err(Failure::Failed(reason)) => return Err(reason),
         Err(Failure::NoFigure(reason)) => {
-            eprintln!("NO FIGURE\n\n  {reason}");
+            super::complain(format_args!("NO FIGURE\n\n  {reason}"));
             return Ok(ExitCode::from(NO_FIGURE));
         }
     };
     if node.json {
-        println!("{}", report.to_json()?);
+        super::print(format_args!("{}\n", report.to_json()?))?;
     } else {
-        println!("{report}");
+        super::print(format_args!("{report}\n"))?;
     }
     Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

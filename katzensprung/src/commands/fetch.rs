@@ -42,10 +42,7 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
         Some(file) => {
             std::fs::write(file, consensus.raw()).map_err(|error| format!("cannot write {}: {error}", file.display()))
         }
-        None => {
-            print!("{}", readable(&consensus));
-            Ok(())
-        }
+        None => super::print(format_args!("{}", readable(&consensus))),
     }
 }
 

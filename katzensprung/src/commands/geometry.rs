@@ -37,6 +37,5 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
     };
     let geometry = geometry.map_err(|error| error.to_string())?;
     let hash: String = geometry.hash().iter().map(|byte| format!("{byte:02x}")).collect();
-    print!("# hash {hash}\n{}", geometry.to_toml());
-    Ok(())
+    super::print(format_args!("# hash {hash}\n{}", geometry.to_toml()))
 }

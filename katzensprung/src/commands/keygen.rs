@@ -47,8 +47,7 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
         // A half that nobody has used yet; beside a stranger's other half it would only mislead.
         let _gone = std::fs::remove_file(file("private"));
     })?;
-    println!("{}\n{}", file("private").display(), file("public").display());
-    Ok(())
+    super::print(format_args!("{}\n{}\n", file("private").display(), file("public").display()))
 }
 
 struct Pair {

@@ -8,6 +8,8 @@ pub mod keygen;
 pub mod server;
 
 use config::Finding;
+use std::fmt::Arguments;
+use std::io::Write;
 use std::sync::OnceLock;
 
 /// Version and the level of the vector kernels that this process would use.
@@ -27,9 +29,25 @@ pub fn findings_text(findings: &[Finding]) -> String {
     findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  ")
 }
 
+/// Writes what was asked for to standard output, which may be a full disk or a pipe that nobody reads any more.
+fn print(text: Arguments<'_>) -> Result<(), String> {
+    let mut output = std::io::stdout();
+    let written = output.write_fmt(text).and_then(|()| output.flush());
+    written.map_err(|error| format!("cannot write to standard output: {error}"))
+}
+
+/// Writes a line to standard error. `eprintln!` would panic where nobody takes it, and so end a node.
+pub fn complain(text: Arguments<'_>) {
+    let _nobody_takes_it = writeln!(std::io::stderr(), "{text}");
+}
+
 /// Runs a process that holds private keys: nobody may look into it, and they lie on locked pages and stacks.
 fn with_secrets(work: impl FnOnce() -> Result<(), String> + Send) -> Result<(), String> {
-    secret_memory::harden()
-        .and_then(|()| secret_memory::with_protected_stack("node", work))
-        .unwrap_or_else(|error| Err(format!("cannot protect private keys in memory: {error}")))
+    secret_memory::harden().map_err(|error| format!("cannot protect private keys in memory: {error}"))?;
+    secret_memory::with_protected_stack("node", work).unwrap_or_else(|error| {
+        Err(format!(
+            "cannot start a thread: {error}; raise the limit of tasks (LimitNPROC= or TasksMax= of the unit, ulimit -u, \
+             the container's limit of processes)"
+        ))
+    })
 }

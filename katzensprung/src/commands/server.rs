@@ -46,11 +46,10 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
         return Err(format!("failed to load config file '{path}':\n  {}", findings_text(&findings)));
     }
     if !findings.is_empty() {
-        eprintln!("{}", findings_text(&findings));
+        super::complain(format_args!("{}", findings_text(&findings)));
     }
     if arguments.validate_only {
-        println!("configuration file '{path}' is valid");
-        return Ok(());
+        return super::print(format_args!("configuration file '{path}' is valid\n"));
     }
     host::raise_descriptor_limit();
     let mut config = loaded.config;

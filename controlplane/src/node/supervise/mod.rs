@@ -16,6 +16,7 @@ pub use vigil::STOP_LIMIT;
 
 use super::handed_back::{ANSWER_LIMIT, await_message, greet};
 use super::plane::{DataPlane, Letter, PlaneError};
+use super::remedy::remedy;
 use crate::health::Health;
 use crate::logging::{Level, Log};
 use handle::{Answer, Bell, Order};
@@ -67,7 +68,9 @@ pub struct Supervision {
 
 /// Starts the supervisor, which starts a data plane or goes on with the one behind `resumed`.
 pub fn start(supervision: Supervision, resumed: Option<Channel>) -> Result<Supervised, PlaneError> {
-    let failed = |error: std::io::Error| PlaneError::Refused(format!("its supervisor cannot be started: {error}"));
+    let failed = |error: std::io::Error| {
+        PlaneError::Refused(format!("its supervisor cannot be started: {error}{}", remedy(&error)))
+    };
     let bell = Arc::new(Bell::new().map_err(failed)?);
     let (orders, ordered) = mpsc::channel();
     let (tell_start, started) = oneshot::channel();
@@ -362,20 +365,27 @@ impl Supervisor {
                         self.vigil.want_keys(plane.key_epochs().to_vec(), now);
                         self.waiting_for_keys.push(answer);
                     }
-                    Err(error) => refuse(&self.supervision.log, "mix keys", vec![answer], &error.to_string()),
+                    Err(error) => {
+                        refuse(&self.supervision.log, "mix keys", vec![answer], &PlaneError::from(error).to_string())
+                    }
                 },
                 Order::Documents(view, answer) => match plane.store_documents(&view) {
                     Ok(()) => {
                         self.vigil.want_documents(plane.serial(), now);
                         self.waiting_for_documents.push(answer);
                     }
-                    Err(error) => refuse(&self.supervision.log, "documents", vec![answer], &error.to_string()),
+                    Err(error) => {
+                        refuse(&self.supervision.log, "documents", vec![answer], &PlaneError::from(error).to_string())
+                    }
                 },
                 Order::Remember(stored) => match plane.store_remembered(&stored) {
                     Ok(()) => self.give(self.supervision.plane.to_remember()),
-                    Err(error) => {
-                        refuse(&self.supervision.log, "what is to be remembered", Vec::new(), &error.to_string())
-                    }
+                    Err(error) => refuse(
+                        &self.supervision.log,
+                        "what is to be remembered",
+                        Vec::new(),
+                        &PlaneError::from(error).to_string(),
+                    ),
                 },
             }
         }

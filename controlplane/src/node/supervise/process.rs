@@ -1,8 +1,10 @@
 //! The data plane's process: a child, or one that an earlier control plane or somebody else has started.
 
 use super::super::plane::PlaneError;
+use super::super::remedy::remedy;
 use interplane::channel::Channel;
 use interplane::peer::PeerProcess;
+use std::io::ErrorKind;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -27,7 +29,11 @@ impl Process {
         command.arg0("katzensprung").arg("dataplane").arg("--socket").arg(socket).stdin(Stdio::null());
         // A group of its own: an interrupt from the terminal is for the control plane, which lets packets leave first.
         let spawned = command.process_group(0).spawn();
-        spawned.map(Self::Child).map_err(|error| PlaneError::Refused(format!("it cannot be started: {error}")))
+        spawned.map(Self::Child).map_err(|error| {
+            let remedy =
+                if error.kind() == ErrorKind::NotFound { "; mount /proc, which it needs" } else { remedy(&error) };
+            PlaneError::Refused(format!("it cannot be started: {error}{remedy}"))
+        })
     }
 
     /// The process at the other end.

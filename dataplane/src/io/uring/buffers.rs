@@ -20,6 +20,8 @@ const ALL_BYTES: usize = RING_BYTES + COUNT as usize * BYTES;
 pub struct Buffers {
     base: *mut c_void,
     tail: u16,
+    /// Those that the kernel may fill, as far as its completions have been seen.
+    free: u16,
 }
 
 impl Buffers {
@@ -28,7 +30,7 @@ impl Buffers {
         let (protection, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
         // SAFETY: a new mapping at an address of the kernel's choice touches no memory that is in use.
         let base = unsafe { mmap_anonymous(std::ptr::null_mut(), ALL_BYTES, protection, flags) }?;
-        let mut buffers = Self { base, tail: 0 };
+        let mut buffers = Self { base, tail: 0, free: 0 };
         // SAFETY: the ring lies at the beginning of the mapping, on a page of its own, has room for COUNT entries, and
         // stays until the caller has closed the io_uring.
         unsafe { submitter.register_buf_ring_with_flags(base as u64, COUNT, GROUP, 0) }?;
@@ -47,10 +49,21 @@ impl Buffers {
         entry.set_len(BYTES as u32);
         entry.set_bid(number);
         self.tail = self.tail.wrapping_add(1);
+        self.free += 1;
         // SAFETY: the base is the address of the ring's first entry, which holds the tail; it is aligned, and the
         // kernel only reads it.
         let tail = unsafe { AtomicU16::from_ptr(BufRingEntry::tail(self.base.cast()).cast_mut()) };
         tail.store(self.tail, Ordering::Release);
+    }
+
+    /// Notes that the kernel has filled one.
+    pub fn note_filled(&mut self) {
+        self.free = self.free.saturating_sub(1);
+    }
+
+    /// Whether the kernel has one to fill.
+    pub fn has_free(&self) -> bool {
+        self.free > 0
     }
 
     /// Bytes that the kernel has put there.

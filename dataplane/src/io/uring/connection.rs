@@ -59,6 +59,8 @@ pub struct Open {
     pub is_cancelled: bool,
     /// The shard has been told that there is nothing to read.
     pub waits_to_read: bool,
+    /// The bytes that it asked for then.
+    pub asked_bytes: usize,
 }
 
 impl Open {
@@ -73,6 +75,7 @@ impl Open {
             is_receiving: false,
             is_cancelled: false,
             waits_to_read: false,
+            asked_bytes: 0,
         }
     }
 }

@@ -10,6 +10,7 @@
 
 mod buffers;
 mod connection;
+mod probe;
 mod ring;
 mod stream;
 
@@ -38,6 +39,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const SLEEP_MAX: Duration = Duration::from_secs(3600);
 /// Filled buffers that one connection may have; a shard that does not fetch them stops its peer, not the others.
 const PIECES_MAX: usize = 8;
+/// Who asks for fewer bytes than these is in the middle of a handshake: a round of a link takes several packets.
+const MULTISHOT_BYTES_MIN: usize = 8 << 10;
 /// Stands for a ring that is not there yet, or not any more.
 const NO_RING: i32 = -1;
 
@@ -63,14 +66,7 @@ impl Mailbox {
 impl Fabric {
     /// For so many shards, if the kernel lets a ring be made and has everything that is used.
     pub fn new(shards: usize, clock: Clock) -> Result<Self, DriverError> {
-        let ring = Ring::new().map_err(|error| match error.raw_os_error() {
-            // The newest of what is used.
-            Some(libc::EINVAL) => DriverError::Feature { feature: "DEFER_TASKRUN", since: "6.1" },
-            _ => DriverError::ring("io_uring_setup", &error),
-        })?;
-        let buffers = Buffers::register(&ring.submitter());
-        drop(ring);
-        buffers.map_err(|error| DriverError::ring("io_uring_register", &error))?;
+        probe::probe()?;
         let mailbox = |shard| {
             let bell = eventfd(0, EventfdFlags::CLOEXEC);
             let bell = bell.map_err(|errno| DriverError::os(shard, "make an eventfd", &errno.into()))?;
@@ -340,6 +336,9 @@ impl UringIo {
 
     fn received(&mut self, index: u32, completion: Completion, now: Instant) {
         let Completion { result, has_more, buffer, .. } = completion;
+        if buffer.is_some() {
+            self.buffers.note_filled();
+        }
         let Some(entry) = self.entries.get_mut(index as usize) else { return };
         let conn = ConnId { index, generation: entry.generation };
         let State::Open(open) = &mut entry.state else {
@@ -365,8 +364,8 @@ impl UringIo {
         if has_news && std::mem::take(&mut open.waits_to_read) {
             self.events.push_back(Event::Readable { conn });
         } else if !has_news && !open.is_receiving && open.waits_to_read {
-            if result == -libc::ENOBUFS {
-                // It goes on when a buffer comes back.
+            if result == -libc::ENOBUFS && !self.buffers.has_free() {
+                // It goes on when a buffer comes back; the last one may have been back before this was seen.
                 self.starving.push_back(conn);
             } else {
                 self.receive(conn);
@@ -396,11 +395,19 @@ impl UringIo {
         }
     }
 
-    /// Asks for what the connection receives.
+    /// Asks for what the connection receives. Where the shard has asked for little it gets no more than that: in a
+    /// handshake it lets the rest lie until it has time for the next step, and however little comes at once takes a
+    /// buffer for itself. A few strangers who dribble would have all buffers of the shard.
     fn receive(&mut self, conn: ConnId) {
         let Some(open) = self.open(conn) else { return };
         open.is_receiving = true;
-        let receive = opcode::RecvMulti::new(types::Fd(open.socket.as_raw_fd()), buffers::GROUP).build();
+        let (socket, asked) = (types::Fd(open.socket.as_raw_fd()), open.asked_bytes);
+        let receive = if asked < MULTISHOT_BYTES_MIN {
+            let receive = opcode::Recv::new(socket, std::ptr::null_mut(), asked as u32).buf_group(buffers::GROUP);
+            receive.build().flags(squeue::Flags::BUFFER_SELECT)
+        } else {
+            opcode::RecvMulti::new(socket, buffers::GROUP).build()
+        };
         self.entries[conn.index as usize].requests += 1;
         // SAFETY: the bytes go into provided buffers, which live as long as the ring.
         unsafe { self.push(receive, What::Receive, conn.index) };

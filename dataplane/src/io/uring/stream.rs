@@ -35,6 +35,7 @@ impl Io for UringIo {
                 Some(_) => Received::Failed,
                 None => {
                     open.waits_to_read = true;
+                    open.asked_bytes = bytes_max;
                     if !open.is_receiving {
                         self.receive(conn);
                     }

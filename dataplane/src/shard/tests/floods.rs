@@ -82,6 +82,51 @@ fn strangers_in_the_middle_of_their_handshake_keep_no_neighbour_out() {
     assert_eq!(net.shared.budget().handshakes(), 0);
 }
 
+/// Nor do those who do so again and again, from more addresses than there are places for strangers, even to a neighbour
+/// that comes from where no document puts it: a first message is no right to the rest of the time.
+#[test]
+fn strangers_in_the_middle_of_their_handshakes_keep_nobody_out() {
+    for shards in 1..=2 {
+        let mut plan = Plan::new(shards);
+        plan.setup.limits.handshakes_of_strangers = 8;
+        let mut net = plan.build();
+        let flooders = FLOODERS.map(|node| {
+            let mut peer = FakePeer::dialling(node, address_of(OWN));
+            peer.stops_after_first_message = true;
+            peer.redials = true;
+            net.add_peer(peer, node)
+        });
+        let flooders: Vec<_> = flooders.collect();
+        net.run_for(Duration::from_millis(100));
+        assert_eq!(net.shared.budget().handshakes(), 8);
+        // One that behaves like them up to there, but goes on.
+        flooders.iter().for_each(|flooder| net.peer(*flooder).redials = false);
+        let neighbour = net.add_peer(FakePeer::dialling(UPSTREAM[0], address_of(OWN)), 99);
+        net.run_for(Duration::from_millis(500));
+        assert_eq!(net.peer(neighbour).established, 1, "shards: {shards}");
+    }
+}
+
+/// A malicious neighbour that lists many addresses has no more of the neighbours' places than it can make this node
+/// compute for.
+#[test]
+fn neighbours_in_the_middle_of_their_handshakes_keep_no_neighbour_out() {
+    let mut plan = Plan::new(1);
+    plan.setup.limits.handshakes_of_neighbours = 8;
+    let mut net = plan.build();
+    let mut malicious = FakePeer::new(UPSTREAM[1]);
+    malicious.stops_after_first_message = true;
+    let malicious = net.add_peer(malicious, UPSTREAM[1]);
+    for _ in 0..8 {
+        net.peer(malicious).dial(address_of(OWN));
+        net.run_for(Duration::from_millis(10));
+    }
+    assert_eq!(net.shared.budget().handshakes(), 8);
+    let neighbour = net.add_dialler(UPSTREAM[0]);
+    net.run_for(Duration::from_millis(500));
+    assert_eq!(net.peer(neighbour).established, 1);
+}
+
 /// A node for this line rate, with the slots that it has by default.
 fn sized_for(packets_per_second: u64) -> (Net, Vec<HostId>) {
     let mut plan = Plan::new(1);

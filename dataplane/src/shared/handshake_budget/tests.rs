@@ -83,6 +83,25 @@ fn the_newest_takes_the_place_of_the_oldest_that_is_silent() {
 }
 
 #[test]
+fn whoever_has_spoken_keeps_its_place_only_while_this_node_computes() {
+    let budget = budget();
+    let peers = [0, 1, 2, 3].map(|host| heard(&budget, &format!("10.0.0.{host}")));
+    assert_eq!(admit(&budget, "10.0.1.1").err(), Some(AdmissionRefusal::HandshakeLimit));
+    // The first has spoken again meanwhile.
+    [0, 2, 1].iter().for_each(|peer: &usize| peers[*peer].handshake.answered());
+    peers[0].handshake.heard();
+    let newer = ["10.0.1.1", "10.0.1.2"].map(|address| heard(&budget, address));
+    assert!(newer.iter().all(|admitted| admitted.evicted.is_some()));
+    assert_eq!(admit(&budget, "10.0.1.3").err(), Some(AdmissionRefusal::HandshakeLimit));
+    // Those whose places they have got have nothing to give back.
+    let [first, second, third, fourth] = peers;
+    drop((second, third));
+    assert_eq!(budget.handshakes(), 4);
+    drop((first, fourth, newer));
+    assert_eq!(budget.handshakes(), 0);
+}
+
+#[test]
 fn strangers_leave_the_neighbours_budget_alone() {
     let budget = budget();
     budget.know([(NODE, from("10.1.0.1").ip()), ([2; 32], from("10.1.0.2").ip()), (NODE, from("2001:db8::1").ip())]);
