@@ -1,4 +1,4 @@
-//! The table of kernels, chosen once per process: the roof over all rooms of [`crate::kernels`], which know nothing of it.
+//! The table of kernels, chosen once per process: the roof over all rooms of `kernels`, which know nothing of it.
 
 use crate::cpu::{Level, Proof, level};
 use crate::kernels::multibuffer::{blake2b, chacha, sha2};

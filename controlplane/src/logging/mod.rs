@@ -3,7 +3,7 @@
 //! that is why these are pages of our own.
 //!
 //! Nobody who writes a line ever waits: lines go into a bounded queue, and a thread of its own writes them
-//! ([`writer`]). A disk that hangs or is full costs lines, which are counted and told of later, never the node.
+//! (`writer`). A disk that hangs or is full costs lines, which are counted and told of later, never the node.
 
 mod throttle;
 mod writer;

@@ -5,7 +5,7 @@ use super::{End, State};
 use crate::error::FrameError;
 use crate::frame::FrameOpener;
 
-/// What came of [`Link::handle_input`].
+/// What came of `Link::handle_input`.
 #[must_use]
 pub enum Input<'a> {
     /// All of the input is taken; more is needed.

@@ -1,6 +1,6 @@
 //! The `uring` backend: one io_uring per shard, and no executor: the shard is one task already.
 //!
-//! Accepts and receives are multishot; received bytes lie in buffers that the shard provides ([`buffers`]) and lends to
+//! Accepts and receives are multishot; received bytes lie in buffers that the shard provides (`buffers`) and lends to
 //! whoever reads them. Requests are collected during a round and submitted with the enter call that ends it, which is
 //! also the sleep. Shards wake each other with a message from ring to ring, other threads through an eventfd on which a
 //! read is always pending.
