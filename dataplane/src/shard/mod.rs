@@ -185,7 +185,9 @@ impl Shard {
         let (mut round, incoming, outgoing) = self.split(io);
         outgoing.take_over(&mut round, news);
         incoming.reauthenticate();
-        if self.sight.view().is_usable {
+        let view = self.sight.view();
+        // Without a document of this very epoch the limit of all delays stands in for what it would allow.
+        if view.is_usable && self.sight.directory().snapshot().delay_ms_max(view.epoch.epoch).is_some() {
             self.packets.check_size(&mut self.context, self.sight.view().delay_max);
         }
         let serial = self.sight.directory().snapshot().serial;
