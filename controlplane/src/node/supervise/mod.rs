@@ -16,7 +16,7 @@ pub use vigil::STOP_LIMIT;
 
 use super::handed_back::{ANSWER_LIMIT, await_message, greet};
 use super::plane::{DataPlane, Letter, PlaneError};
-use super::remedy::remedy;
+use super::remedy::{remedy, unlocked};
 use crate::health::Health;
 use crate::logging::{Level, Log};
 use handle::{Answer, Bell, Order};
@@ -452,15 +452,14 @@ impl Supervisor {
         }
     }
 
-    fn note_locked(&self, locked: bool) {
-        let before = self.supervision.health.are_keys_locked();
-        self.supervision.health.keys_locked(locked);
-        if !locked && before != Some(false) {
-            self.log().warning(
-                MODULE,
-                "mix keys cannot be locked in memory and may be swapped out; raise the memlock limit \
-                 (LimitMEMLOCK= of the unit, ulimit -l)",
-            );
+    /// Both processes hold the keys that were just loaded.
+    fn note_locked(&self, theirs: bool) {
+        let health = &self.supervision.health;
+        let (own, before) = (secret_memory::protection(), health.are_keys_locked());
+        health.keys_locked(theirs && own.locked);
+        if before != Some(false) && !(theirs && own.locked) {
+            let what = if theirs { "private keys" } else { "mix keys" };
+            self.log().warning(MODULE, unlocked(what, self.counters.shards()));
         }
     }
 }
