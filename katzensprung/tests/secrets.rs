@@ -1,13 +1,17 @@
 //! Where private keys lie in the memory of the running processes: on locked pages that no dump holds, or nowhere.
 
 use crate::support::site::{SOON, Site};
+use crate::support::wait_for;
 use crypto_simd::pem;
 use interplane::secret::Secrets;
 use rustix::process::Pid;
 use sha2::{Digest, Sha512};
 use shake::{ExtendableOutput, Shake256, Update, XofReader};
 use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 /// An epoch that the test does not outlive.
@@ -72,8 +76,53 @@ fn private_keys_lie_on_locked_pages_that_no_dump_holds_or_nowhere() {
     let open = find(node.pid(), &public.bytes);
     assert!(open.iter().any(|place| place.is_dumped), "the search sees ordinary memory");
     if !is_locked {
-        println!("NOT TESTED ON THIS HOST: it locks no memory, and the log says so");
+        testhost::lacks("locked_memory", "the log says so");
     }
+    node.stop();
+    site.is_quiet();
+}
+
+/// Somebody who owns nothing.
+const NOBODY: u32 = 65_534;
+
+/// Whom the kernel lets look into a process: its user, or root alone where it is not dumpable.
+fn who_may_look_into(pid: i32) -> u32 {
+    fs::metadata(format!("/proc/{pid}/mem")).expect("the process runs").uid()
+}
+
+/// Gives a folder and all that is in it to somebody.
+fn give_away(path: &Path, user: u32) {
+    chown(path, Some(user), Some(user)).expect("root may");
+    for entry in fs::read_dir(path).expect("a folder").flatten() {
+        match entry.file_type().expect("a file").is_dir() {
+            true => give_away(&entry.path(), user),
+            false => chown(entry.path(), Some(user), Some(user)).expect("root may"),
+        }
+    }
+}
+
+#[test]
+fn nobody_but_root_may_look_into_either_process() {
+    let site = Site::new(LONG);
+    // Wherever the build lies, somebody else may not be let in there.
+    let copy = site.folder.path().join("katzensprung");
+    fs::copy(env!("CARGO_BIN_EXE_katzensprung"), &copy).unwrap();
+    let (mut node, mut other) = (Command::new(&copy), Command::new("sleep"));
+    let own = rustix::process::geteuid().as_raw();
+    let user = if own == 0 { NOBODY } else { own };
+    if own == 0 {
+        give_away(site.folder.path(), user);
+        [&mut node, &mut other].map(|command| command.uid(user).gid(user));
+    }
+    node.arg("server");
+    let mut node = site.start_node_as(node);
+    site.wait_for_log("Started.", 1);
+    let mut other = other.arg("60").spawn().expect("every host has it");
+    wait_for("another program", SOON, || (who_may_look_into(other.id() as i32) == user).then_some(()));
+    for pid in [node.pid(), site.wait_for_data_plane(None)] {
+        assert_eq!(who_may_look_into(pid.as_raw_nonzero().get()), 0);
+    }
+    other.kill().and_then(|()| other.wait()).unwrap();
     node.stop();
     site.is_quiet();
 }
