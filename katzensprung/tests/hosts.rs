@@ -28,12 +28,14 @@ fn http(address: SocketAddr, path: &str) -> Option<(u16, String)> {
     Some((head.split(' ').nth(1)?.parse().ok()?, body.into()))
 }
 
-fn metric(address: SocketAddr, name: &str) -> Option<f64> {
+/// A sample of the metrics.
+pub fn metric(address: SocketAddr, name: &str) -> Option<f64> {
     let (_, text) = http(address, "/metrics")?;
     text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
 }
 
-fn with_metrics(site: &Site) -> SocketAddr {
+/// Where the node serves metrics from then on.
+pub fn with_metrics(site: &Site) -> SocketAddr {
     let address = free_address();
     site.folder.edit("  DataDir", &format!("  MetricsAddress = \"{address}\"\n  DataDir"));
     address
@@ -69,7 +71,11 @@ fn says_when_it_is_ready() {
     wait_for("readiness", SOON, || (http(metrics, "/ready")?.0 == 200).then_some(()));
     assert_eq!(metric(metrics, "katzenpost_node_ready"), Some(1.0));
     assert!(metric(metrics, "katzensprung_document_epoch") >= Some(site.network.epoch().0 as f64));
-    wait_for("the keys", SOON, || metric(metrics, "katzensprung_keys_locked"));
+    let locked = wait_for("the keys", SOON, || metric(metrics, "katzensprung_keys_locked"));
+    assert_eq!(locked == 1.0, !site.log().contains("cannot be locked in memory"), "{locked}: {}", site.log());
+    if locked != 1.0 {
+        testhost::lacks("locked_memory", "the log says so");
+    }
     node.stop();
     site.is_quiet();
 }

@@ -4,6 +4,7 @@ use super::LONG;
 use crate::support::plane::{FakePlane, connect, greet};
 use crate::support::site::{SOON, Site};
 use crate::support::wait_for;
+use interplane::channel::Channel;
 use rustix::process::{Signal, kill_process};
 use std::time::{Duration, Instant};
 
@@ -58,8 +59,8 @@ fn a_connection_that_says_nothing_changes_nothing() {
         let silent: Vec<_> = (0..3).map(|_| connect(&site.folder.data("dataplane.sock"))).collect();
         let packets = traffic.packets(&descriptor, epoch, 10);
         traffic.pass(&packets);
-        std::thread::sleep(Duration::from_millis(500));
-        drop(silent);
+        // Whoever stays silent is disconnected, and nothing else comes of it.
+        wait_for("the end of the silence", SOON, || silent.iter().all(Channel::is_closed).then_some(()));
         let packets = traffic.packets(&descriptor, epoch, 10);
         traffic.pass(&packets);
     }

@@ -39,7 +39,7 @@ fn a_data_plane_that_is_told_to_end_lets_packets_leave_that_are_due_soon() {
     let epoch = site.next_epoch();
     let descriptor = authority.wait_for_post(epoch, SOON).descriptor();
     let data_plane = site.wait_for_data_plane(None);
-    let packets = traffic.packets_with_delay(&descriptor, epoch, 20, Duration::from_millis(800));
+    let packets = traffic.packets_with_delay(&descriptor, epoch, 20, Duration::from_millis(1500));
     // Far beyond the two seconds that are waited for.
     let late = traffic.packets_with_delay(&descriptor, epoch, 5, Duration::from_secs(25));
     traffic.send(&late);

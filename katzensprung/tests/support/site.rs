@@ -128,6 +128,11 @@ impl Site {
         self.network.epoch().after(1)
     }
 
+    /// How long ago the current epoch began.
+    pub fn since_epoch_began(&self) -> Duration {
+        self.network.clock.now(unix_now()).expect("a time after the first epoch").elapsed
+    }
+
     /// The process that forwards packets.
     pub fn data_plane(&self) -> Option<Pid> {
         let socket = self.folder.data("dataplane.sock").display().to_string();
