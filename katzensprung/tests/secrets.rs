@@ -1,5 +1,7 @@
 //! Where private keys lie in the memory of the running processes: on locked pages that no dump holds, or nowhere.
 
+use crate::hosts::{metric, with_metrics};
+use crate::support::launcher::{copy_into, limited_copy, without_privileges};
 use crate::support::site::{SOON, Site};
 use crate::support::wait_for;
 use crypto_simd::pem;
@@ -8,9 +10,7 @@ use rustix::process::Pid;
 use sha2::{Digest, Sha512};
 use shake::{ExtendableOutput, Shake256, Update, XofReader};
 use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::{FileExt, MetadataExt, chown};
-use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::process::Command;
 use std::time::Duration;
 
@@ -82,38 +82,16 @@ fn private_keys_lie_on_locked_pages_that_no_dump_holds_or_nowhere() {
     site.is_quiet();
 }
 
-/// Somebody who owns nothing.
-const NOBODY: u32 = 65_534;
-
 /// Whom the kernel lets look into a process: its user, or root alone where it is not dumpable.
 fn who_may_look_into(pid: i32) -> u32 {
     fs::metadata(format!("/proc/{pid}/mem")).expect("the process runs").uid()
 }
 
-/// Gives a folder and all that is in it to somebody.
-fn give_away(path: &Path, user: u32) {
-    chown(path, Some(user), Some(user)).expect("root may");
-    for entry in fs::read_dir(path).expect("a folder").flatten() {
-        match entry.file_type().expect("a file").is_dir() {
-            true => give_away(&entry.path(), user),
-            false => chown(entry.path(), Some(user), Some(user)).expect("root may"),
-        }
-    }
-}
-
 #[test]
 fn nobody_but_root_may_look_into_either_process() {
     let site = Site::new(LONG);
-    // Wherever the build lies, somebody else may not be let in there.
-    let copy = site.folder.path().join("katzensprung");
-    fs::copy(env!("CARGO_BIN_EXE_katzensprung"), &copy).unwrap();
-    let (mut node, mut other) = (Command::new(&copy), Command::new("sleep"));
-    let own = rustix::process::geteuid().as_raw();
-    let user = if own == 0 { NOBODY } else { own };
-    if own == 0 {
-        give_away(site.folder.path(), user);
-        [&mut node, &mut other].map(|command| command.uid(user).gid(user));
-    }
+    let (mut node, mut other) = (Command::new(copy_into(site.folder.path())), Command::new("sleep"));
+    let user = without_privileges(site.folder.path(), [&mut node, &mut other]);
     node.arg("server");
     let mut node = site.start_node_as(node);
     site.wait_for_log("Started.", 1);
@@ -125,6 +103,21 @@ fn nobody_but_root_may_look_into_either_process() {
     other.kill().and_then(|()| other.wait()).unwrap();
     node.stop();
     site.is_quiet();
+}
+
+#[test]
+fn where_nothing_can_be_locked_the_log_says_what_to_raise() {
+    let site = Site::new(LONG);
+    let metrics = with_metrics(&site);
+    // What io_uring locks is not the matter here.
+    fs::write(site.folder.own_config(), "[dataplane]\nshards = 1\nslots = 1024\nbackend = \"epoll\"\n").unwrap();
+    let mut command = limited_copy(&copy_into(site.folder.path()), &["-l 0"]);
+    without_privileges(site.folder.path(), [command.arg("server")]);
+    let mut node = site.start_node_as(command);
+    site.wait_for_log(" WARN dataplane: mix keys cannot be locked in memory", 1);
+    assert!(site.log().contains("(LimitMEMLOCK=5M or more in a systemd unit, "), "{}", site.log());
+    wait_for("the gauge", SOON, || (metric(metrics, "katzensprung_keys_locked")? == 0.0).then_some(()));
+    node.stop();
 }
 
 /// The keys of DataDir.

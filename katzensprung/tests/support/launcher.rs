@@ -7,7 +7,9 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::Seek;
 use std::os::fd::AsFd;
+use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Where the child finds the number of the system call.
@@ -16,11 +18,44 @@ const EPERM: u32 = 1;
 
 /// The program under limits, each as the shell's `ulimit` takes it. Arguments may follow.
 pub fn limited(limits: &[&str]) -> Command {
+    limited_copy(Path::new(env!("CARGO_BIN_EXE_katzensprung")), limits)
+}
+
+/// The same with a copy of the program.
+pub fn limited_copy(program: &Path, limits: &[&str]) -> Command {
     let script: String = limits.iter().map(|limit| format!("ulimit {limit} && ")).collect();
     let mut command = Command::new("sh");
-    command.args(["-c", &(script + "exec \"$@\""), "sh"]).arg(env!("CARGO_BIN_EXE_katzensprung"));
-    command.env_remove("KATZENPOST_CONFIG");
+    command.args(["-c", &(script + "exec \"$@\""), "sh"]).arg(program).env_remove("KATZENPOST_CONFIG");
     command
+}
+
+/// Somebody who owns nothing.
+const NOBODY: u32 = 65_534;
+
+/// As whom a program runs here that is not to be root's: whoever runs the tests, or somebody who gets all of the folder.
+/// Gives that user.
+pub fn without_privileges<const N: usize>(folder: &Path, commands: [&mut Command; N]) -> u32 {
+    let own = rustix::process::geteuid();
+    if !own.is_root() {
+        return own.as_raw();
+    }
+    give_away(folder);
+    commands.map(|command| command.uid(NOBODY).gid(NOBODY));
+    NOBODY
+}
+
+/// A copy of the program in the folder: wherever the build lies, others may not be let in there.
+pub fn copy_into(folder: &Path) -> PathBuf {
+    let copy = folder.join("katzensprung");
+    std::fs::copy(env!("CARGO_BIN_EXE_katzensprung"), &copy).expect("there is room");
+    copy
+}
+
+fn give_away(path: &Path) {
+    chown(path, Some(NOBODY), Some(NOBODY)).expect("root may");
+    if path.is_dir() {
+        std::fs::read_dir(path).expect("a folder").flatten().for_each(|entry| give_away(&entry.path()));
+    }
 }
 
 /// The program with a system call refused, as the seccomp profile of a container may; none where no filter can be had.
