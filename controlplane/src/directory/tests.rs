@@ -147,7 +147,12 @@ impl Trial {
     }
 
     /// The same with that scheme for all identity keys, and with what an earlier worker has stored.
-    fn start_with(unix: Duration, scheme: &'static dyn Signature, stored: Stored, prepare: impl FnOnce(&World)) -> Self {
+    fn start_with(
+        unix: Duration,
+        scheme: &'static dyn Signature,
+        stored: Stored,
+        prepare: impl FnOnce(&World),
+    ) -> Self {
         let [identity, one, two] = signers(scheme);
         let authorities = [("one", one), ("two", two)].map(|(name, signer)| Authority {
             name: name.into(),

@@ -60,7 +60,10 @@ fn the_lists_of_suspects_are_bounded() {
     };
     let mut suspects = Suspects::default();
     let many = SUSPECTS_MAX as u32 + 5000;
-    (0..many).collect::<Vec<_>>().chunks(1000).for_each(|part| suspects.crashed(part.iter().map(|n| tag(*n)).collect()));
+    (0..many)
+        .collect::<Vec<_>>()
+        .chunks(1000)
+        .for_each(|part| suspects.crashed(part.iter().map(|n| tag(*n)).collect()));
     assert_eq!(suspects.once.len(), SUSPECTS_MAX);
     for number in many - 5000..many {
         suspects.crashed(vec![tag(number)]);

@@ -65,9 +65,7 @@ fn idle_connections_do_not_keep_neighbours_out() {
     // All are there, and the node has had to turn some of them away.
     let refused = "katzensprung_incoming_refused_total{reason=\"handshake_limit\"}";
     let turned_away = || metric(metrics, refused).unwrap_or_default();
-    wait_for("the flood", SOON, || {
-        (made.load(Ordering::Relaxed) >= IDLE && turned_away() >= 1.0).then_some(())
-    });
+    wait_for("the flood", SOON, || (made.load(Ordering::Relaxed) >= IDLE && turned_away() >= 1.0).then_some(()));
     let (made_before, turned_away_before) = (made.load(Ordering::Relaxed), turned_away());
     let (network, identity) = (&site.network, &site.network.upstream[0].identity);
     let config = network.mixnet_session(Role::Initiator);

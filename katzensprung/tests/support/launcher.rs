@@ -40,7 +40,9 @@ pub fn without_privileges<const N: usize>(folder: &Path, commands: [&mut Command
         return own.as_raw();
     }
     give_away(folder);
-    commands.map(|command| command.uid(NOBODY).gid(NOBODY));
+    for command in commands {
+        command.uid(NOBODY).gid(NOBODY);
+    }
     NOBODY
 }
 

@@ -314,7 +314,9 @@ impl Supervisor {
             let news = refused - refused_before;
             self.log().error(
                 MODULE,
-                format_args!("{news} packets were in flight at two such ends and are refused from now on (poison_packet)"),
+                format_args!(
+                    "{news} packets were in flight at two such ends and are refused from now on (poison_packet)"
+                ),
             );
         }
         self.vigil.gone(Instant::now());
