@@ -4,7 +4,7 @@
 //! that leaves things out proves too little. Who runs the check on a poorer host on purpose names what it lacks:
 //! `KATZENSPRUNG_LACKS=io_uring,ipv6`.
 //!
-//! What a processor does not have is no matter of the host's set-up and is left out everywhere.
+//! It never looks at the host itself; what a processor does not have is no matter of the host's set-up and is left out everywhere.
 #![forbid(unsafe_code)]
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use super::*;
 use crypto_simd::random::Random;
-use crypto_simd::schemes::SignatureInfo;
+use crypto_simd::schemes::signature::SignatureInfo;
 use pki::certificate::Certificate;
 use std::sync::Condvar;
 use zeroize::Zeroizing;

