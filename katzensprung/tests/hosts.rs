@@ -191,7 +191,7 @@ fn a_long_path_of_the_folder_is_no_hindrance() {
 fn silent_scrapers_take_nothing_from_the_node() {
     let site = Site::new(LONG);
     let metrics = with_metrics(&site);
-    let mut command = limited(&["-Hn 2000", "-Sn 200"]);
+    let mut command = limited(&["-Sn 200", "-Hn 2000"]);
     command.arg("server");
     let mut node = site.start_node_as(command);
     site.wait_for_log("Started.", 1);

@@ -47,7 +47,7 @@ const UNREAD: &[(&str, &str)] = &[
     ("wire/src/consensus2.rs", "gateways cut documents, clients join them"),
     ("wire/src/frame/mod.rs: lower_limit", "gateways take less from a client than a session allows (server.md A.2)"),
     ("dataplane/src/io/sim", "the simulated network is there for tests, those of other crates too"),
-    ("dataplane/src/packet/pool.rs: frame_mut", "the one-packet way into a slot, with which tests fill it"),
+    ("dataplane/src/packet/pool.rs: frame_mut", "room for a whole frame, which tests fill at once"),
     ("dataplane/src/shard/mod.rs: is_linked_to", "tests wait for a link with it"),
     ("crypto-simd/src/aez.rs: extract_key", "a step of AEZ that its vectors give on its own"),
     ("crypto-simd/src/aez.rs: encrypt_in_place", "one message; nodes take batches, clients one"),
