@@ -65,7 +65,7 @@ impl Mailbox {
 impl Fabric {
     /// For so many shards, if the kernel lets a ring be made and has everything that is used.
     pub fn new(shards: usize, clock: Clock) -> Result<Self, DriverError> {
-        probe::probe()?;
+        probe::probe(shards)?;
         let mailbox = |shard| {
             let bell = eventfd(0, EventfdFlags::CLOEXEC);
             let bell = bell.map_err(|errno| DriverError::os(shard, "make an eventfd", &errno.into()))?;

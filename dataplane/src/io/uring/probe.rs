@@ -58,15 +58,11 @@ impl Bench {
     }
 }
 
-/// Makes a ring and has it do one of everything.
-pub fn probe() -> Result<(), DriverError> {
-    let mut ring = Ring::new().map_err(|error| match error.raw_os_error() {
-        // The newest of what is used.
-        Some(libc::EINVAL) => DriverError::Feature { feature: "DEFER_TASKRUN", since: "6.1" },
-        _ => DriverError::ring("io_uring_setup", &error),
-    })?;
-    let buffers = Buffers::register(&ring.submitter());
-    let buffers = buffers.map_err(|error| DriverError::ring("io_uring_register", &error))?;
+/// Makes as many rings as there are to be, and has one do one of everything.
+pub fn probe(shards: usize) -> Result<(), DriverError> {
+    let (mut ring, buffers) = ring()?;
+    // Closed again at the end: a limit on locked memory or descriptors may let one be made and not all.
+    let _others = (1..shards).map(|_| self::ring()).collect::<Result<Vec<_>, _>>()?;
     let mut bench = Bench::new().map_err(|error| DriverError::os(0, "make sockets", &error))?;
     // As the memory of the bench; once for each start.
     std::mem::forget(buffers);
@@ -77,6 +73,17 @@ pub fn probe() -> Result<(), DriverError> {
         let _not_connected = socket.shutdown(std::net::Shutdown::Both);
     }
     outcome
+}
+
+fn ring() -> Result<(Ring, Buffers), DriverError> {
+    let ring = Ring::new().map_err(|error| match error.raw_os_error() {
+        // The newest of what is used.
+        Some(libc::EINVAL) => DriverError::Feature { feature: "DEFER_TASKRUN", since: "6.1" },
+        _ => DriverError::ring("io_uring_setup", &error),
+    })?;
+    let buffers = Buffers::register(&ring.submitter());
+    let buffers = buffers.map_err(|error| DriverError::ring("io_uring_register", &error))?;
+    Ok((ring, buffers))
 }
 
 fn exercise(ring: &mut Ring, bench: &mut Bench) -> Result<(), DriverError> {
