@@ -116,7 +116,7 @@ impl Default for Limits {
 /// How input and output are done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Backend {
-    /// The fastest that works on the host.
+    /// io_uring where it works, else epoll.
     #[default]
     Auto,
     /// The own reactor on io_uring.
@@ -152,7 +152,7 @@ impl Default for Machine {
             cpus: Vec::new(),
             backend: Backend::default(),
             batch_packets_max: BATCH_PACKETS_MAX as u16,
-            batch_wait_us: 50,
+            batch_wait_us: 500,
             slots_per_shard: PoolSize::new(u64::from(SMALL_LINE_RATE), 1, delay_max).slots() as u32,
         }
     }
