@@ -179,7 +179,7 @@ impl<'a> Reader<'a> {
 
     /// The file's outermost table.
     pub fn read_root<S: Section>(&mut self, tree: &DeTable<'_>) -> S {
-        note_written(tree, "", &mut self.written);
+        note_written(tree, "", TABLES_DEEP, &mut self.written);
         self.read_table(tree, Place::default())
     }
 
@@ -308,6 +308,9 @@ impl Table<'_, '_> {
         let (of_it, others): (Vec<_>, Vec<_>) =
             unknown.iter().copied().partition(|key| table_of(key.get_ref(), reader).as_ref() == Some(&table));
         let [first, _, ..] = of_it.as_slice() else { return };
+        if reader.findings.is_misspelt(&table) {
+            return;
+        }
         let place = Place { line: Some(reader.line(first.span().start)), key: table.clone() };
         let header = schema::header(&table, false);
         let problem = format!("the line {header} is missing above {} of its keys", of_it.len());
@@ -318,12 +321,15 @@ impl Table<'_, '_> {
     }
 }
 
+/// So many tables stand in each other at most where keys have a meaning.
+const TABLES_DEEP: usize = 4;
+
 /// Notes the paths of all that stands in a table and in those below it, but for lists.
-fn note_written(table: &DeTable<'_>, path: &str, written: &mut HashSet<String>) {
+fn note_written(table: &DeTable<'_>, path: &str, depth: usize, written: &mut HashSet<String>) {
     for (key, value) in table {
         let path = join(path, &key.get_ref().to_ascii_lowercase());
-        if let DeValue::Table(inner) = value.get_ref() {
-            note_written(inner, &path, written);
+        if let (DeValue::Table(inner), 1..) = (value.get_ref(), depth) {
+            note_written(inner, &path, depth - 1, written);
         }
         written.insert(path);
     }

@@ -151,7 +151,7 @@ fn addresses() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let metrics = taken.local_addr().unwrap().to_string();
     folder.edit("  DataDir", &format!("  MetricsAddress = \"{metrics}\"\n  DataDir"));
-    folder.refuses(&["cannot serve metrics on", &metrics, "Server.MetricsAddress"]);
+    folder.refuses(&["cannot serve metrics on", &metrics, "Server.MetricsAddress", "another program listens there"]);
 }
 
 fn advertised_line(folder: &Folder) -> String {
@@ -192,11 +192,11 @@ fn data_dir() {
 fn files_and_sockets_that_cannot_be_made() {
     let folder = Folder::new();
     folder.edit("\"katzenpost.log\"", "\"/nonexistent/folder/log\"");
-    folder.refuses(&["/nonexistent/folder/log", "Logging.File"]);
+    folder.refuses(&["/nonexistent/folder/log", "Logging.File", "check that the folder exists"]);
 
     let folder = Folder::new();
     folder.edit("Enable = true", "Enable = true\n  Path = \"/nonexistent/folder/socket\"");
-    folder.refuses(&["/nonexistent/folder/socket", "Management.Path"]);
+    folder.refuses(&["/nonexistent/folder/socket", "Management.Path", "check that the folder exists"]);
 
     // Not a socket that an earlier run left: somebody's file.
     let folder = Folder::new();

@@ -54,6 +54,11 @@ impl Sources {
         };
         Ok(Self { path: path.to_path_buf(), text, own, interfaces: interface_addresses() })
     }
+
+    fn files(&self) -> Vec<&Path> {
+        let own = self.own.iter().map(|(path, _)| path.as_path());
+        own.chain([self.path.as_path()]).collect()
+    }
 }
 
 fn read_text(path: &Path) -> Result<String, Vec<Finding>> {
@@ -170,9 +175,7 @@ fn parse_main(sources: &Sources, strictness: Strictness, findings: &mut Findings
     let network = network::check(&server, &sources.interfaces, findings);
     let shutdown = node::shutdown(&server, findings);
     let dir = data_dir.clone().unwrap_or_default();
-    let own_file = sources.own.as_ref().map(|(path, _)| path.clone());
-    let config_files: Vec<&Path> = own_file.as_deref().into_iter().chain([sources.path.as_path()]).collect();
-    let logging = node::logging(root.logging.map(|raw| raw.value), &dir, &config_files, findings);
+    let logging = node::logging(root.logging.map(|raw| raw.value), &dir, &sources.files(), findings);
     let management = node::management(root.management.map(|raw| raw.value), &dir, &logging, findings);
     let role = roles::check(&server, root.gateway, root.service_node, &dir, findings);
     let wire_kem = node::required(server.wire_kem, "Server.WireKEM", "config: Server: WireKEM is not set", findings)
@@ -198,6 +201,6 @@ fn parse_main(sources: &Sources, strictness: Strictness, findings: &mut Findings
         authorities: authorities?,
         debug,
         own: OwnConfig::default(),
-        own_file,
+        own_file: sources.own.as_ref().map(|(path, _)| path.clone()),
     })
 }

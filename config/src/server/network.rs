@@ -67,7 +67,9 @@ pub fn check(raw: &raw::Server, interfaces: &[IpAddr], findings: &mut Findings) 
         findings.error("listen-onion", &at.place, problem, "set BindAddresses to the address that Tor connects to");
     }
     check_doubled(&advertised, &bind, findings);
-    check_sockets(listen, metrics.as_ref(), findings);
+    if is_known {
+        check_sockets(listen, metrics.as_ref(), findings);
+    }
     let values = |list: &[At<Address>]| list.iter().map(|at| at.value.clone()).collect();
     let metrics = metrics.map(|at| at.value);
     Some(Network { listen: values(listen), advertised: values(&advertised), metrics, host_names: names })
