@@ -386,7 +386,8 @@ fn complete(dir: &DataDir, files: &PairFiles, scheme: &dyn PairScheme) -> Result
     if let Err(error) = write_public(dir, files, (!half_done).then_some(&text)) {
         // Nothing is lost: the next start has another try.
         let _ = files::remove_if_there(&files.public_new);
-        let problem = format!("is missing, follows from {}, and cannot be made again: {error}", files.private.display());
+        let problem =
+            format!("is missing, follows from {}, and cannot be made again: {error}", files.private.display());
         findings.retain(|finding| finding.code != PUBLIC_MISSING);
         findings.push(warning(PUBLIC_MISSING, &files.public, problem, String::new()));
     }

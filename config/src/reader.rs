@@ -169,7 +169,12 @@ impl<'a> Reader<'a> {
     pub fn parse<'t>(&mut self, text: &'t str) -> Option<Spanned<DeTable<'t>>> {
         if syntax::is_one_line(text) {
             let problem = "its lines end with CR alone, so that all of it is one line";
-            self.findings.error("line-ends", &Place::default(), problem, "save it with the line ends of Unix or Windows");
+            self.findings.error(
+                "line-ends",
+                &Place::default(),
+                problem,
+                "save it with the line ends of Unix or Windows",
+            );
             return None;
         }
         let (tree, errors) = DeTable::parse_recoverable(text);
@@ -249,7 +254,8 @@ impl Table<'_, '_> {
     }
 
     fn report_unknown(&self, reader: &mut Reader<'_>, known: &[Key]) {
-        let mut unknown: Vec<_> = self.tree.keys().filter(|key| !self.taken.contains(&key.get_ref().as_ref())).collect();
+        let mut unknown: Vec<_> =
+            self.tree.keys().filter(|key| !self.taken.contains(&key.get_ref().as_ref())).collect();
         unknown.sort_by_key(|key| key.span().start);
         self.report_missing_header(reader, &mut unknown);
         for key in unknown {

@@ -20,4 +20,3 @@ mod limits;
 mod secrets;
 mod support;
 mod typos;
-mod typos;

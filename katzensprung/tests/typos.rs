@@ -70,7 +70,10 @@ fn the_usage_is_that_of_the_name() {
     let help = finish(Command::new(&link).arg("--help")).succeeded();
     assert!(help.contains(&format!("Usage: {} [OPTIONS]", link.display())), "{help}");
     let help = run(["server", "--help"]).succeeded();
-    assert!(help.contains("Usage: katzensprung server [OPTIONS]") && help.contains("[env: KATZENPOST_CONFIG]"), "{help}");
+    assert!(
+        help.contains("Usage: katzensprung server [OPTIONS]") && help.contains("[env: KATZENPOST_CONFIG]"),
+        "{help}"
+    );
 }
 
 #[test]

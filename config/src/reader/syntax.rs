@@ -10,7 +10,8 @@ use toml::de::Error;
 const DUPLICATES_MAX: usize = 16;
 
 /// What word processors make of quotes.
-const TYPOGRAPHIC: [char; 9] = ['\u{201c}', '\u{201d}', '\u{201e}', '\u{201f}', '\u{2033}', '\u{2018}', '\u{2019}', '\u{ab}', '\u{bb}'];
+const TYPOGRAPHIC: [char; 9] =
+    ['\u{201c}', '\u{201d}', '\u{201e}', '\u{201f}', '\u{2033}', '\u{2018}', '\u{2019}', '\u{ab}', '\u{bb}'];
 
 /// Whether lines end as nowhere any more: the whole file is one line to the parser.
 pub fn is_one_line(text: &str) -> bool {

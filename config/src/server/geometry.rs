@@ -63,16 +63,17 @@ fn the_one_that_is_off(geometry: &Geometry) -> Option<(&'static str, String)> {
     let name = if is_kem { &geometry.kem_name } else { &geometry.nike_name };
     let (user, hops) = (geometry.user_forward_payload_length, geometry.nr_hops);
     let reply = geometry.surb_length.saturating_add(geometry.sphinx_plaintext_header_length);
-    let mut users = [geometry.forward_payload_length.saturating_sub(reply), geometry.forward_payload_length].into_iter();
+    let mut users =
+        [geometry.forward_payload_length.saturating_sub(reply), geometry.forward_payload_length].into_iter();
     if let Some(right) = users.find(|&right| {
         let changed = |sized| Geometry { user_forward_payload_length: user, ..sized };
         sized(is_kem, name, right, hops).any(|sized| *geometry == changed(sized))
     }) {
         return Some(("UserForwardPayloadLength", format!("has UserForwardPayloadLength of {user}, must be {right}")));
     }
-    if let Some(right) = (1..=HOPS_TRIED).find(|&right| {
-        sized(is_kem, name, user, right).any(|sized| *geometry == Geometry { nr_hops: hops, ..sized })
-    }) {
+    if let Some(right) = (1..=HOPS_TRIED)
+        .find(|&right| sized(is_kem, name, user, right).any(|sized| *geometry == Geometry { nr_hops: hops, ..sized }))
+    {
         return Some(("NrHops", format!("has NrHops of {hops}, must be {right}")));
     }
     let kems = crypto_simd::schemes::kem::registered().iter().map(|info| info.name);
@@ -137,10 +138,7 @@ fn warn_of_spelling(geometry: &Geometry, raw: &raw::Geometry, findings: &mut Fin
 }
 
 fn place_of(raw: &raw::Geometry, field: &str) -> Place {
-    written_at(raw, field).unwrap_or_else(|| Place {
-        line: raw.place.line,
-        key: format!("SphinxGeometry.{field}"),
-    })
+    written_at(raw, field).unwrap_or_else(|| Place { line: raw.place.line, key: format!("SphinxGeometry.{field}") })
 }
 
 fn written_at(raw: &raw::Geometry, field: &str) -> Option<Place> {

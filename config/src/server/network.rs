@@ -88,7 +88,8 @@ fn check_sockets(listen: &[At<Address>], metrics: Option<&At<HostPort>>, finding
         }
         let other = listen[..index].iter().find(|other| sockets::cover(&wanted, &sockets::of_listener(&other.value)));
         if let Some(other) = other {
-            let problem = format!("'{}' and '{}' cannot both be listened on: one includes the other", at.value, other.value);
+            let problem =
+                format!("'{}' and '{}' cannot both be listened on: one includes the other", at.value, other.value);
             findings.error("address-twice", &at.place, problem, "remove one of the two");
         }
     }

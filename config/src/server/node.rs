@@ -145,12 +145,7 @@ pub fn shutdown(raw: &raw::Server, findings: &mut Findings) -> Shutdown {
 }
 
 /// `config_files` are read by the node, and so are none to be written to.
-pub fn logging(
-    raw: Option<raw::Logging>,
-    data_dir: &Path,
-    config_files: &[&Path],
-    findings: &mut Findings,
-) -> Logging {
+pub fn logging(raw: Option<raw::Logging>, data_dir: &Path, config_files: &[&Path], findings: &mut Findings) -> Logging {
     let raw = raw.unwrap_or_default();
     let level = raw.level.and_then(|at| {
         let level = match at.value.to_ascii_uppercase().as_str() {
@@ -247,7 +242,11 @@ fn check_file(at: &At<String>, path: &Path, data_dir: &Path, findings: &mut Find
     let path = normal(path);
     if written.contains('\0') {
         findings.error("path", &at.place, "has a NUL character, which no path has", "remove it");
-    } else if written.ends_with('/') || written.ends_with("/.") || path.file_name().is_none() || path == normal(data_dir) {
+    } else if written.ends_with('/')
+        || written.ends_with("/.")
+        || path.file_name().is_none()
+        || path == normal(data_dir)
+    {
         let problem = format!("'{written}' names a folder");
         findings.error("path", &at.place, problem, "add the name of the file");
     } else if path.parent() == Some(normal(data_dir).as_path())

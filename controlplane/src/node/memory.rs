@@ -131,13 +131,15 @@ impl Wanted {
         };
         let (rate, slots) = ("dataplane.line_rate_packets_per_second", "dataplane.slots");
         // Nobody's network has epochs that are so much longer than the usual ones.
-        let is_unusual = self.epoch_period > EpochClock::PERIOD && fits(Self { epoch_period: EpochClock::PERIOD, ..*self });
+        let is_unusual =
+            self.epoch_period > EpochClock::PERIOD && fits(Self { epoch_period: EpochClock::PERIOD, ..*self });
         if is_unusual && let Some(most) = seconds() {
             return format!("set {variable} to the length of the network's epochs (up to {most} s fit), {MORE}");
         }
         let slots_alone = slots_of(self.line_rate).map(|most| format!("write {slots} = {most} or less, {MORE}"));
         let rate_alone = rate_of(self.slots).map(|most| format!("write {rate} = {most} or less, {MORE}"));
-        let alone = if sizes.slot_bytes > sizes.replay_bytes { slots_alone.or(rate_alone) } else { rate_alone.or(slots_alone) };
+        let alone =
+            if sizes.slot_bytes > sizes.replay_bytes { slots_alone.or(rate_alone) } else { rate_alone.or(slots_alone) };
         alone
             .or_else(|| {
                 let least = CONFIGURED_SLOTS_MIN as usize;

@@ -74,10 +74,8 @@ impl Node {
     /// unit's limits, of which nothing can be tried here.
     fn rehearse(&self, socket: &Path, setup: &Setup) -> Result<(), PlaneError> {
         let trial = DataPlane::new(setup.clone(), Zeroizing::default(), Vec::new())?;
-        rehearse(&trial, &socket.with_file_name(REHEARSAL_NAME)).map_err(|error| PlaneError::Rehearsal {
-            reason: error.to_string(),
-            socket: socket.into(),
-        })
+        rehearse(&trial, &socket.with_file_name(REHEARSAL_NAME))
+            .map_err(|error| PlaneError::Rehearsal { reason: error.to_string(), socket: socket.into() })
     }
 
     /// Where the data plane listens.

@@ -47,11 +47,7 @@ pub fn rehearse(plane: &DataPlane, socket: &Path) -> Result<(), PlaneError> {
 }
 
 /// Waits until a data plane listens.
-fn find(
-    socket: &Path,
-    mut process: Option<&mut Process>,
-    waits: &impl Fn() -> bool,
-) -> Result<Channel, PlaneError> {
+fn find(socket: &Path, mut process: Option<&mut Process>, waits: &impl Fn() -> bool) -> Result<Channel, PlaneError> {
     let deadline = Instant::now() + START_LIMIT;
     while waits() {
         match greet(socket, ANSWER_LIMIT, waits) {
