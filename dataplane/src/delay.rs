@@ -48,6 +48,8 @@ pub struct Wheel {
     #[allow(clippy::vec_box, reason = "slots move by pointer, from list to list")]
     shuffled: Vec<Box<Slot>>,
     len: usize,
+    /// The packet that came last, if it is still there.
+    newest: u32,
 }
 
 impl Wheel {
@@ -63,6 +65,7 @@ impl Wheel {
             ready: VecDeque::with_capacity(ready_max),
             shuffled: Vec::with_capacity(ready_max),
             len: 0,
+            newest: NONE,
         }
     }
 
@@ -79,6 +82,7 @@ impl Wheel {
     /// Keeps a packet until `slot.due`.
     pub fn insert(&mut self, slot: Box<Slot>) {
         let number = self.store.put(slot);
+        self.newest = number;
         self.place(number);
         self.len += 1;
     }
@@ -140,8 +144,8 @@ impl Wheel {
         self.remove_guessed(random, |_| true)
     }
 
-    /// Takes out one packet that waits and whose slot belongs to the pool of `home`, all about equally likely. None if
-    /// no such packet is found at once.
+    /// Takes out one packet that waits and whose slot belongs to the pool of `home`, all about equally likely. None only
+    /// if the newest is not one.
     pub fn remove_random_of(&mut self, home: usize, random: &mut ShardRandom) -> Option<Box<Slot>> {
         self.remove_guessed(random, |slot| slot.home() == home)
     }
@@ -156,8 +160,9 @@ impl Wheel {
             }
             number = random.below(count);
         }
-        // Few are left: the first one from there on.
-        let number = (number..count).chain(0..number).take(4 * GUESSES_MAX).find(is_hit)?;
+        // Few are left: the first one from there on, or the one for which there is no room.
+        let near = (number..count).chain(0..number).take(4 * GUESSES_MAX).find(is_hit);
+        let number = near.or_else(|| Some(self.newest).filter(is_hit))?;
         self.unlink(number);
         self.len -= 1;
         self.store.take(number)

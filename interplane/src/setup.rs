@@ -115,7 +115,7 @@ impl Default for Limits {
 /// How input and output are done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Backend {
-    /// The fastest that works on the host.
+    /// io_uring where it works, else epoll.
     #[default]
     Auto,
     /// The own reactor on io_uring.
@@ -150,7 +150,7 @@ impl Default for Machine {
             cpus: Vec::new(),
             backend: Backend::default(),
             batch_packets_max: BATCH_PACKETS_MAX as u16,
-            batch_wait_us: 50,
+            batch_wait_us: 500,
             slots_per_shard: PoolSize::new(5_000, 1, Duration::from_millis(DELAY_MS_USUAL)).slots() as u32,
         }
     }

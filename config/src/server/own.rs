@@ -27,14 +27,14 @@ section! {
         shards: i64 = ("shards", "one for each of `pin_cpus`, else for each processor, at most `Debug.NumSphinxWorkers`", "");
         /// Processors to which the shards are pinned, in order; at least as many as shards.
         pin_cpus: Vec<At<i64>> = ("pin_cpus", "not pinned", "");
-        /// How the shards do input and output: `uring`, `epoll`, `glommio`, or `auto`, which is the fastest that works on the host.
+        /// How the shards do input and output: `uring`, `epoll`, `glommio`, or `auto`, which is `uring` where it works, else `epoll`.
         backend: String = ("backend", "`auto`", "");
         /// Most packets per second that the node must carry, 1 to 10000000. Replay sets and packet slots are sized from it (see Memory). Packets beyond a full set are dropped. Where it is set, the memory of the replay sets is taken ahead of time.
         line_rate_packets_per_second: i64 = ("line_rate_packets_per_second", "20000 for each shard, less where half of the memory is not enough for the replay sets", "");
         /// Packets that are unwrapped together, 1 to 32.
         batch_max: i64 = ("batch_max", "32", "");
-        /// How long a packet waits for its batch to fill under load, in microseconds, 0 to 10000.
-        batch_wait_us: i64 = ("batch_wait_us", "50 us", "");
+        /// How long a packet waits for a batch, or for company to fill the kernels' eight lanes, in microseconds, 0 to 10000. Its delay counts from its arrival all the same, so that only delays shorter than this become longer.
+        batch_wait_us: i64 = ("batch_wait_us", "500 us", "");
         /// Packets that a shard can hold, 256 to 4194304; when they run out, random delayed packets are dropped. Memory is taken when so many packets are held for the first time.
         slots: i64 = ("slots", "enough for the line rate with delays of 5.5 s, at most a quarter of the memory (see Memory)", "");
         /// The data plane is a unit of its own, `katzensprung dataplane --socket DataDir/dataplane.sock`, of the same user; otherwise the control plane spawns it.
@@ -100,7 +100,7 @@ impl Default for Dataplane {
             backend: Backend::default(),
             line_rate_packets_per_second: None,
             batch_max: BATCH_PACKETS_MAX,
-            batch_wait: Duration::from_micros(50),
+            batch_wait: Duration::from_micros(500),
             slots: None,
             run_as_two_units: false,
         }

@@ -158,3 +158,15 @@ fn removal_is_uniform_over_all_levels() {
         assert!((f64::from(*count) - times * expected).abs() < 220.0, "{counts:?}");
     }
 }
+
+#[test]
+fn room_is_made_in_a_queue_that_was_long_and_is_short() {
+    let mut bench = Bench::new(20_000, 0);
+    (0..20_000).for_each(|_| bench.insert(MS));
+    assert_eq!(bench.advance(2 * MS).len(), 20_000);
+    for _ in 0..200 {
+        bench.insert(1_000 * MS);
+        let slot = bench.wheel.remove_random_of(0, &mut bench.random).expect("the only one");
+        bench.pool.give(slot);
+    }
+}

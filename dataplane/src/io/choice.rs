@@ -15,7 +15,7 @@ pub enum Choice {
 }
 
 impl Choice {
-    /// Tries what is wanted; `Auto` is the fastest that works. Gives why it is not a faster one, if so.
+    /// Tries what is wanted; `Auto` is io_uring, else epoll. Gives why it is not the first, if so.
     pub fn make(wanted: Wanted, shards: usize, clock: Clock) -> Result<(Self, Option<DriverError>), DriverError> {
         match wanted {
             Wanted::Uring => Ok((Self::Uring(uring::Fabric::new(shards, clock)?), None)),

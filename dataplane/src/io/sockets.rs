@@ -1,5 +1,8 @@
 //! What all backends with kernel TCP do with a socket.
 
+#[cfg(test)]
+mod tests;
+
 use super::ConnectFailure;
 use super::under_way::Wrote;
 use rustix::io::Errno;

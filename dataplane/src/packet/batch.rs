@@ -1,5 +1,8 @@
 //! Packets that are unwrapped together, those that wait for it, and the rule how long.
 
+#[cfg(test)]
+mod tests;
+
 use super::pool::Slot;
 use crate::time::Instant;
 use interplane::setup::BATCH_PACKETS_MAX;
@@ -8,6 +11,8 @@ use std::time::Duration;
 
 /// Full batches of opened packets that may wait, those offered to other shards included; then reading stops.
 const BACKLOG_BATCHES_MAX: usize = 3;
+/// Packets that the widest kernels unwrap together, in the time of one.
+const LANES: usize = 8;
 
 /// Up to 32 packets. Moved as a whole (264 bytes), nothing behind it but the packets.
 #[derive(Default)]
@@ -98,11 +103,22 @@ impl Backlog {
         (BACKLOG_BATCHES_MAX * self.batch_max).saturating_sub(self.opened.len() + offered)
     }
 
-    /// Whether it is time for a batch: a full one is there, no more packets can come soon, or the oldest has waited
-    /// for company long enough.
-    pub fn is_due(&self, now: Instant, may_grow: bool) -> bool {
-        let Some(oldest) = self.opened.front() else { return false };
-        self.opened.len() >= self.batch_max || !may_grow || now.since(oldest.recv_at) >= self.batch_wait
+    /// How many packets are to be unwrapped now: a full batch; else, if no more packets can come soon (`may_grow` is
+    /// false), as many as fill the kernels' lanes, which take as long for one packet; else all that are there once the
+    /// oldest has waited long enough. None: they wait for company, until [`Backlog::next_due`] at most.
+    pub fn due(&self, now: Instant, may_grow: bool) -> usize {
+        let waiting = self.opened.len().min(self.batch_max);
+        let is_over = self.opened.front().is_some_and(|oldest| now.since(oldest.recv_at) >= self.batch_wait);
+        match waiting {
+            _ if waiting == self.batch_max || is_over => waiting,
+            _ if may_grow => 0,
+            _ => waiting - waiting % LANES,
+        }
+    }
+
+    /// When the oldest packet has waited long enough.
+    pub fn next_due(&self) -> Instant {
+        self.opened.front().map_or(Instant::NEVER, |oldest| oldest.recv_at + self.batch_wait)
     }
 
     /// Whether there is enough for a batch of this shard's and one more.
@@ -110,10 +126,10 @@ impl Backlog {
         self.opened.len() >= 2 * self.batch_max
     }
 
-    /// Takes the oldest packets, a full batch of them if there are as many.
-    pub fn take_batch(&mut self) -> Batch {
+    /// Takes the oldest packets: so many, if there are as many.
+    pub fn take_batch(&mut self, packets: usize) -> Batch {
         let mut batch = Batch::default();
-        for _ in 0..self.batch_max {
+        for _ in 0..packets {
             let Some(slot) = self.opened.pop_front() else { break };
             if let Err(slot) = batch.push(slot) {
                 self.opened.push_front(slot);

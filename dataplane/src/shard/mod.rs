@@ -12,8 +12,8 @@
 //! | `packets` | slots, opened packets, the unwrapper, the wheel |
 //! | `table`, `deadlines` | connections by their names; when to look at which link |
 //!
-//! The order matters: packets that are due leave after at most one batch, and nothing is done twice in a round, so that
-//! a round is bounded by one large read per link, one batch, one handshake step and one send per link.
+//! The order matters: packets that are due leave after at most one batch, and a round is bounded by one large read per
+//! link, one batch, one handshake step, and what [`EXPIRIES_MAX`] packets and twice [`EVENTS_MAX`] events have to send.
 
 mod context;
 mod deadlines;

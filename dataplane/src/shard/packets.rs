@@ -75,12 +75,12 @@ impl Packets {
 
     /// Whether there is something to do without anybody's doing.
     pub fn is_busy(&self, now: Instant) -> bool {
-        !self.backlog.is_empty() || self.next_expiry() <= now
+        self.backlog.due(now, false) > 0 || self.next_expiry() <= now
     }
 
-    /// When the next packet becomes due.
+    /// When the next packet becomes due, or the next batch.
     pub fn next_expiry(&self) -> Instant {
-        self.wheel.next_expiry()
+        self.wheel.next_expiry().min(self.backlog.next_due())
     }
 
     /// Packets that are held here, those on their way in from other shards included.
@@ -165,7 +165,7 @@ impl Packets {
             return;
         }
         while self.backlog.has_surplus() && !context.port().surplus.is_full() {
-            match context.port().surplus.push(self.backlog.take_batch()) {
+            match context.port().surplus.push(self.backlog.take_batch(self.backlog.batch_max())) {
                 Ok(()) => context.account.count(Counter::SURPLUS_BATCHES),
                 // Only this shard fills the queue, so there was room.
                 Err(batch) => return self.backlog.put_back(batch),
@@ -176,7 +176,7 @@ impl Packets {
         }
     }
 
-    /// The oldest packets of this shard; without any, a batch of another shard. What is offered to the others stays
+    /// The oldest packets of this shard; if none is due, a batch of another shard. What is offered to the others stays
     /// with them as long as they come for it: a helper that found nothing would sleep while this shard reads.
     fn next_batch(&mut self, context: &Context, is_left_alone: bool, may_grow: bool) -> Option<Batch> {
         if (is_left_alone || self.backlog.len() < self.backlog.batch_max())
@@ -184,11 +184,10 @@ impl Packets {
         {
             return Some(batch);
         }
-        if self.backlog.is_empty() {
-            return pull(context);
+        match self.backlog.due(context.now, may_grow && self.slots.free() > 0) {
+            0 => pull(context),
+            packets => Some(self.backlog.take_batch(packets)),
         }
-        let may_grow = may_grow && self.slots.free() > 0;
-        self.backlog.is_due(context.now, may_grow).then(|| self.backlog.take_batch())
     }
 
     /// Gives a routed packet to the shard that is to have it: the owner of its link, or whoever is here.

@@ -8,10 +8,13 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 /// The group under which requests name them.
 pub const GROUP: u16 = 0;
-/// How many there are, a power of two. Few, so that they stay in the cache: each is used in its turn.
+/// How many there are, a power of two.
 const COUNT: u16 = 64;
+/// How many the kernel may fill at a time. It fills them in their turn, so that few stay in the cache; what comes back is
+/// provided again before what was never used.
+const PROVIDED: u16 = 8;
 /// Bytes of one.
-const BYTES: usize = 32 << 10;
+pub const BYTES: usize = 128 << 10;
 /// Bytes of the ring in front of them: whole pages.
 const RING_BYTES: usize = (COUNT as usize * size_of::<BufRingEntry>()).next_multiple_of(4096);
 const ALL_BYTES: usize = RING_BYTES + COUNT as usize * BYTES;
@@ -21,7 +24,9 @@ pub struct Buffers {
     base: *mut c_void,
     tail: u16,
     /// Those that the kernel may fill, as far as its completions have been seen.
-    free: u16,
+    provided: u16,
+    /// Those that nobody has; the last is the next.
+    spare: Vec<u16>,
 }
 
 impl Buffers {
@@ -30,16 +35,40 @@ impl Buffers {
         let (protection, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
         // SAFETY: a new mapping at an address of the kernel's choice touches no memory that is in use.
         let base = unsafe { mmap_anonymous(std::ptr::null_mut(), ALL_BYTES, protection, flags) }?;
-        let mut buffers = Self { base, tail: 0, free: 0 };
+        let mut buffers = Self { base, tail: 0, provided: 0, spare: (0..COUNT).rev().collect() };
         // SAFETY: the ring lies at the beginning of the mapping, on a page of its own, has room for COUNT entries, and
         // stays until the caller has closed the io_uring.
         unsafe { submitter.register_buf_ring_with_flags(base as u64, COUNT, GROUP, 0) }?;
-        (0..COUNT).for_each(|number| buffers.give_back(number));
+        buffers.refill();
         Ok(buffers)
     }
 
-    /// Lets the kernel fill it again. It must be one that the kernel has filled, and nobody may use its bytes any more.
+    /// Takes back one that the kernel has filled and whose bytes nobody uses any more.
     pub fn give_back(&mut self, number: u16) {
+        self.spare.push(number);
+        self.refill();
+    }
+
+    /// Notes that the kernel has filled one.
+    pub fn note_filled(&mut self) {
+        self.provided = self.provided.saturating_sub(1);
+        self.refill();
+    }
+
+    /// Whether the kernel has one to fill, now that it has found none.
+    pub fn has_provided(&self) -> bool {
+        self.provided > 0
+    }
+
+    fn refill(&mut self) {
+        while self.provided < PROVIDED
+            && let Some(number) = self.spare.pop()
+        {
+            self.provide(number);
+        }
+    }
+
+    fn provide(&mut self, number: u16) {
         let place = usize::from(self.tail % COUNT);
         let address = self.address(number) as u64;
         // SAFETY: the place is inside the ring, and belongs to this side until the tail passes it: there are only as
@@ -49,21 +78,11 @@ impl Buffers {
         entry.set_len(BYTES as u32);
         entry.set_bid(number);
         self.tail = self.tail.wrapping_add(1);
-        self.free += 1;
+        self.provided += 1;
         // SAFETY: the base is the address of the ring's first entry, which holds the tail; it is aligned, and the
         // kernel only reads it.
         let tail = unsafe { AtomicU16::from_ptr(BufRingEntry::tail(self.base.cast()).cast_mut()) };
         tail.store(self.tail, Ordering::Release);
-    }
-
-    /// Notes that the kernel has filled one.
-    pub fn note_filled(&mut self) {
-        self.free = self.free.saturating_sub(1);
-    }
-
-    /// Whether the kernel has one to fill.
-    pub fn has_free(&self) -> bool {
-        self.free > 0
     }
 
     /// Bytes that the kernel has put there.

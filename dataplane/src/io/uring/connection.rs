@@ -3,7 +3,6 @@
 use super::super::Received;
 use super::super::under_way::UnderWay;
 use crate::time::Instant;
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
@@ -50,33 +49,19 @@ pub struct Open {
     /// What is being sent.
     pub sends: Option<UnderWay>,
     /// What was received and not fetched.
-    pub pieces: VecDeque<Piece>,
+    pub piece: Option<Piece>,
     /// What comes after it: [`Received::Closed`] or [`Received::Failed`].
     pub end: Option<Received<'static>>,
     /// A receive is under way.
     pub is_receiving: bool,
-    /// It has been cancelled, because the shard does not fetch what is there.
-    pub is_cancelled: bool,
-    /// The shard has been told that there is nothing to read.
-    pub waits_to_read: bool,
-    /// The bytes that it asked for then.
+    /// The bytes that the shard asked for when it was told that there is nothing to read.
     pub asked_bytes: usize,
 }
 
 impl Open {
     /// A fresh one.
     pub fn new(socket: OwnedFd, peer: SocketAddr) -> Self {
-        Self {
-            socket,
-            peer,
-            sends: None,
-            pieces: VecDeque::new(),
-            end: None,
-            is_receiving: false,
-            is_cancelled: false,
-            waits_to_read: false,
-            asked_bytes: 0,
-        }
+        Self { socket, peer, sends: None, piece: None, end: None, is_receiving: false, asked_bytes: 0 }
     }
 }
 

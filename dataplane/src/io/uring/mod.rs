@@ -1,7 +1,8 @@
 //! The `uring` backend: one io_uring per shard, and no executor: the shard is one task already.
 //!
-//! Accepts and receives are multishot; received bytes lie in buffers that the shard provides (`buffers`) and lends to
-//! whoever reads them. Requests are collected during a round and submitted with the enter call that ends it, which is
+//! Accepts are multishot. Received bytes lie in buffers that the shard provides (`buffers`) and lends to whoever reads
+//! them; each receive asks once, when the shard has read what was there. Multishot receives were slower: what they fetch
+//! ahead of the shard has left its cache when it is opened (bench/RESULTS.md). Requests are collected during a round and submitted with the enter call that ends it, which is
 //! also the sleep. Shards wake each other with a message from ring to ring, other threads through an eventfd on which a
 //! read is always pending.
 //!
@@ -37,10 +38,8 @@ use std::time::Duration;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The longest sleep.
 const SLEEP_MAX: Duration = Duration::from_secs(3600);
-/// Filled buffers that one connection may have; a shard that does not fetch them stops its peer, not the others.
-const PIECES_MAX: usize = 8;
 /// Who asks for fewer bytes than these is in the middle of a handshake: a round of a link takes several packets.
-const MULTISHOT_BYTES_MIN: usize = 8 << 10;
+const LINK_BYTES_MIN: usize = 8 << 10;
 /// Stands for a ring that is not there yet, or not any more.
 const NO_RING: i32 = -1;
 
@@ -66,7 +65,7 @@ impl Mailbox {
 impl Fabric {
     /// For so many shards, if the kernel lets a ring be made and has everything that is used.
     pub fn new(shards: usize, clock: Clock) -> Result<Self, DriverError> {
-        probe::probe()?;
+        probe::probe(shards)?;
         let mailbox = |shard| {
             let bell = eventfd(0, EventfdFlags::CLOEXEC);
             let bell = bell.map_err(|errno| DriverError::os(shard, "make an eventfd", &errno.into()))?;
@@ -235,9 +234,7 @@ impl UringIo {
     /// Everything that the request points to must stay as and where it is until its last completion.
     unsafe fn push(&mut self, request: squeue::Entry, what: What, index: u32) {
         // SAFETY: the caller's promise.
-        if let Err(error) = unsafe { self.ring.push(&request.user_data(name(what, index))) } {
-            self.error.get_or_insert(error);
-        }
+        unsafe { self.ring.push(request.user_data(name(what, index))) };
     }
 
     fn listen_to_bell(&mut self) {
@@ -335,7 +332,7 @@ impl UringIo {
     }
 
     fn received(&mut self, index: u32, completion: Completion, now: Instant) {
-        let Completion { result, has_more, buffer, .. } = completion;
+        let Completion { result, buffer, .. } = completion;
         if buffer.is_some() {
             self.buffers.note_filled();
         }
@@ -345,12 +342,9 @@ impl UringIo {
             // Closed in the meantime.
             return buffer.into_iter().for_each(|number| self.give_back(number));
         };
-        open.is_receiving = has_more;
-        open.is_cancelled &= has_more;
+        open.is_receiving = false;
         match (buffer, result) {
-            (Some(number), 1..) => {
-                open.pieces.push_back(Piece { number, start: 0, end: result as usize, at: now });
-            }
+            (Some(number), 1..) => open.piece = Some(Piece { number, start: 0, end: result as usize, at: now }),
             (Some(number), _) => {
                 open.end = Some(Received::Closed);
                 self.give_back(number);
@@ -360,21 +354,13 @@ impl UringIo {
             (None, _) => open.end = Some(Received::Failed),
         }
         let Some(open) = self.open(conn) else { return };
-        let has_news = !open.pieces.is_empty() || open.end.is_some();
-        if has_news && std::mem::take(&mut open.waits_to_read) {
+        if open.piece.is_some() || open.end.is_some() {
             self.events.push_back(Event::Readable { conn });
-        } else if !has_news && !open.is_receiving && open.waits_to_read {
-            if result == -libc::ENOBUFS && !self.buffers.has_free() {
-                // It goes on when a buffer comes back; the last one may have been back before this was seen.
-                self.starving.push_back(conn);
-            } else {
-                self.receive(conn);
-            }
-        } else if open.is_receiving && open.pieces.len() >= PIECES_MAX && !open.is_cancelled {
-            open.is_cancelled = true;
-            let cancel = opcode::AsyncCancel::new(name(What::Receive, index)).build();
-            // SAFETY: the request points to nothing.
-            unsafe { self.push(cancel, What::Cancel, index) };
+        } else if result == -libc::ENOBUFS && !self.buffers.has_provided() {
+            // It goes on when a buffer comes back.
+            self.starving.push_back(conn);
+        } else {
+            self.receive(conn);
         }
     }
 
@@ -395,19 +381,14 @@ impl UringIo {
         }
     }
 
-    /// Asks for what the connection receives. Where the shard has asked for little it gets no more than that: in a
-    /// handshake it lets the rest lie until it has time for the next step, and however little comes at once takes a
-    /// buffer for itself. A few strangers who dribble would have all buffers of the shard.
+    /// Asks once for what the connection receives. Where the shard has asked for little it gets no more than that: in a
+    /// handshake it lets the rest lie until it has time for the next step.
     fn receive(&mut self, conn: ConnId) {
         let Some(open) = self.open(conn) else { return };
         open.is_receiving = true;
-        let (socket, asked) = (types::Fd(open.socket.as_raw_fd()), open.asked_bytes);
-        let receive = if asked < MULTISHOT_BYTES_MIN {
-            let receive = opcode::Recv::new(socket, std::ptr::null_mut(), asked as u32).buf_group(buffers::GROUP);
-            receive.build().flags(squeue::Flags::BUFFER_SELECT)
-        } else {
-            opcode::RecvMulti::new(socket, buffers::GROUP).build()
-        };
+        let bytes = if open.asked_bytes < LINK_BYTES_MIN { open.asked_bytes } else { buffers::BYTES };
+        let receive = opcode::Recv::new(types::Fd(open.socket.as_raw_fd()), std::ptr::null_mut(), bytes as u32);
+        let receive = receive.buf_group(buffers::GROUP).build().flags(squeue::Flags::BUFFER_SELECT);
         self.entries[conn.index as usize].requests += 1;
         // SAFETY: the bytes go into provided buffers, which live as long as the ring.
         unsafe { self.push(receive, What::Receive, conn.index) };
@@ -438,7 +419,7 @@ impl UringIo {
     fn give_back(&mut self, number: u16) {
         self.buffers.give_back(number);
         while let Some(conn) = self.starving.pop_front() {
-            if self.open(conn).is_some_and(|open| open.waits_to_read && !open.is_receiving) {
+            if self.open(conn).is_some_and(|open| !open.is_receiving && open.piece.is_none()) {
                 return self.receive(conn);
             }
         }

@@ -17,12 +17,13 @@ const LIMIT: Duration = Duration::from_secs(2);
 const CALLS: [&str; 5] =
     ["IORING_OP_READ", "IORING_OP_ACCEPT", "IORING_OP_CONNECT", "IORING_OP_SEND", "IORING_OP_RECV"];
 
-/// Everything that the requests point to.
+/// What the requests work on. The memory to which they point is never freed: the kernel may still write there after the
+/// ring is closed. Descriptors it holds by itself.
 struct Bench {
     bell: OwnedFd,
-    rung: [u8; 8],
+    rung: &'static mut [u8; 8],
     listener: Socket,
-    address: SockAddr,
+    address: &'static SockAddr,
     caller: Socket,
     sender: Socket,
     receiver: Socket,
@@ -36,9 +37,10 @@ impl Bench {
         rustix::net::bind(&listener, &rustix::net::SocketAddrUnix::new_unnamed())?;
         listener.listen(1)?;
         let (sender, receiver) = Socket::pair(Domain::UNIX, Type::STREAM, None)?;
-        let address = listener.local_addr()?;
+        let address = Box::leak(Box::new(listener.local_addr()?));
         let bell = eventfd(1, EventfdFlags::CLOEXEC)?;
-        Ok(Self { bell, rung: [0; 8], listener, address, caller: socket()?, sender, receiver })
+        let rung = Box::leak(Box::default());
+        Ok(Self { bell, rung, listener, address, caller: socket()?, sender, receiver })
     }
 
     fn requests(&mut self) -> [squeue::Entry; CALLS.len()] {
@@ -48,25 +50,23 @@ impl Bench {
             opcode::AcceptMulti::new(fd(&self.listener)).flags(libc::SOCK_CLOEXEC).build(),
             opcode::Connect::new(fd(&self.caller), self.address.as_ptr().cast(), self.address.len()).build(),
             opcode::Send::new(fd(&self.sender), CALLS[0].as_ptr(), 1).build(),
-            opcode::RecvMulti::new(fd(&self.receiver), GROUP).build(),
+            opcode::Recv::new(fd(&self.receiver), std::ptr::null_mut(), 1)
+                .buf_group(GROUP)
+                .build()
+                .flags(squeue::Flags::BUFFER_SELECT),
         ]
     }
 }
 
-/// Makes a ring and has it do one of everything.
-pub fn probe() -> Result<(), DriverError> {
-    let mut ring = Ring::new().map_err(|error| match error.raw_os_error() {
-        // The newest of what is used.
-        Some(libc::EINVAL) => DriverError::Feature { feature: "DEFER_TASKRUN", since: "6.1" },
-        _ => DriverError::ring("io_uring_setup", &error),
-    })?;
-    let buffers = Buffers::register(&ring.submitter());
-    let buffers = buffers.map_err(|error| DriverError::ring("io_uring_register", &error))?;
-    let bench = Bench::new().map_err(|error| DriverError::os(0, "make sockets", &error))?;
-    // Never freed, as the kernel may still point there after the ring is closed; once for each start.
-    let bench = Box::leak(Box::new(bench));
+/// Makes as many rings as there are to be, and has one do one of everything.
+pub fn probe(shards: usize) -> Result<(), DriverError> {
+    let (mut ring, buffers) = ring()?;
+    // Closed again at the end: a limit on locked memory or descriptors may let one be made and not all.
+    let _others = (1..shards).map(|_| self::ring()).collect::<Result<Vec<_>, _>>()?;
+    let mut bench = Bench::new().map_err(|error| DriverError::os(0, "make sockets", &error))?;
+    // As the memory of the bench; once for each start.
     std::mem::forget(buffers);
-    let outcome = exercise(&mut ring, bench);
+    let outcome = exercise(&mut ring, &mut bench);
     drop(ring);
     // What was under way ends without data.
     for socket in [&bench.listener, &bench.caller, &bench.sender, &bench.receiver] {
@@ -75,11 +75,22 @@ pub fn probe() -> Result<(), DriverError> {
     outcome
 }
 
+fn ring() -> Result<(Ring, Buffers), DriverError> {
+    let ring = Ring::new().map_err(|error| match error.raw_os_error() {
+        // The newest of what is used.
+        Some(libc::EINVAL) => DriverError::Feature { feature: "DEFER_TASKRUN", since: "6.1" },
+        _ => DriverError::ring("io_uring_setup", &error),
+    })?;
+    let buffers = Buffers::register(&ring.submitter());
+    let buffers = buffers.map_err(|error| DriverError::ring("io_uring_register", &error))?;
+    Ok((ring, buffers))
+}
+
 fn exercise(ring: &mut Ring, bench: &mut Bench) -> Result<(), DriverError> {
     let failed = |error| DriverError::ring("io_uring_enter", &error);
     for (name, request) in bench.requests().into_iter().enumerate() {
-        // SAFETY: the bench and the buffers are never freed.
-        unsafe { ring.push(&request.user_data(name as u64)) }.map_err(failed)?;
+        // SAFETY: the bench's memory and the buffers are never freed.
+        unsafe { ring.push(request.user_data(name as u64)) };
     }
     let (deadline, mut missing) = (Instant::now() + LIMIT, CALLS.map(Some));
     while missing.iter().any(Option::is_some) {

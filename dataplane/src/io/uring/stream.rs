@@ -29,12 +29,11 @@ impl Io for UringIo {
     fn recv(&mut self, conn: ConnId, bytes_max: usize) -> Received<'_> {
         self.take_back();
         let Some(open) = self.open(conn) else { return Received::Failed };
-        let Some(piece) = open.pieces.front_mut() else {
+        let Some(piece) = &mut open.piece else {
             return match open.end {
                 Some(Received::Closed) => Received::Closed,
                 Some(_) => Received::Failed,
                 None => {
-                    open.waits_to_read = true;
                     open.asked_bytes = bytes_max;
                     if !open.is_receiving {
                         self.receive(conn);
@@ -47,7 +46,7 @@ impl Io for UringIo {
         let count = bytes_max.min(end - start);
         piece.start += count;
         if piece.start == end {
-            open.pieces.pop_front();
+            open.piece = None;
             self.lent = Some(number);
         }
         Received::Bytes { bytes: self.buffers.bytes(number, start, count), at }
@@ -116,11 +115,11 @@ impl Io for UringIo {
         }
         let Some(entry) = self.entry(conn) else { return 0 };
         entry.generation = entry.generation.wrapping_add(1);
-        let (mut taken, mut numbers) = (0, VecDeque::new());
+        let (mut taken, mut piece) = (0, None);
         let fd = match &mut entry.state {
             State::Open(open) => {
                 taken = open.sends.as_ref().map_or(0, |sends| sends.sending().taken);
-                numbers = std::mem::take(&mut open.pieces);
+                piece = open.piece.take();
                 Some(open.socket.as_raw_fd())
             }
             State::Connecting { socket, .. } => Some(socket.as_raw_fd()),
@@ -129,7 +128,7 @@ impl Io for UringIo {
         let has_requests = entry.requests > 0;
         let ended = std::mem::take(&mut entry.state);
         entry.state = State::Closing(Box::new(ended));
-        numbers.iter().for_each(|piece| self.give_back(piece.number));
+        piece.into_iter().for_each(|piece| self.give_back(piece.number));
         if let (Some(fd), true) = (fd, has_requests) {
             let cancel = opcode::AsyncCancel2::new(types::CancelBuilder::fd(types::Fd(fd)).all()).build();
             // SAFETY: the request points to nothing.
