@@ -141,6 +141,11 @@ impl Findings {
         self.misspelt.push((key, self.list.len() - 1));
     }
 
+    /// Whether something was probably meant to be `key`, which is absent.
+    pub fn is_misspelt(&self, key: &str) -> bool {
+        self.misspelt.iter().any(|(meant, _)| meant == key)
+    }
+
     /// Adds one.
     pub fn add(
         &mut self,
@@ -154,9 +159,11 @@ impl Findings {
             return;
         }
         if let Some((key, number)) = self.misspelt.iter().find(|(key, _)| *key == place.key) {
-            let written = &mut self.list[*number];
+            let (written, problem) = (&mut self.list[*number], format!("; {key}: {}", problem.into()));
             written.severity = written.severity.min(severity);
-            written.problem = format!("{}; {key}: {}", written.problem, problem.into());
+            if !written.problem.contains(&problem) {
+                written.problem += &problem;
+            }
             return;
         }
         self.list.push(Finding {

@@ -17,6 +17,7 @@ use crypto_simd::random::Random;
 use crypto_simd::schemes::SchemeError;
 use secret_memory::within;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -42,7 +43,7 @@ impl std::fmt::Debug for KeyPair {
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// An operation of the operating system failed.
-    #[error("{path}: cannot be {done}: {source}; {}", io_remedy(.source))]
+    #[error("{path}: cannot be {done}: {source}{}", io_remedy(.path, .source))]
     Io {
         /// What it was done to.
         path: PathBuf,
@@ -55,12 +56,27 @@ pub enum KeyError {
     #[error("dir '{0}' is not a directory; give DataDir the path of a real directory, not of a file or link")]
     NotDirectory(PathBuf),
     /// DataDir is open to others.
-    #[error("dir '{path}' has invalid permissions '{mode:04o}'; run chmod 0700 {path}")]
+    #[error("dir '{path}' has invalid permissions '{mode:04o}'{}", mode_remedy(.path, *.mode, *.is_own))]
     Permissions {
         /// The folder.
         path: PathBuf,
         /// Its mode with the special bits.
         mode: u32,
+        /// Whether nothing is there but what a node has, so that nobody else would miss the old mode.
+        is_own: bool,
+    },
+    /// DataDir is somebody else's.
+    #[error(
+        "dir '{path}' belongs to user {owner}, and this runs as user {user}; run it as user {owner} \
+         (sudo -u '#{owner}' …, or User= of the unit), or give DataDir a folder of user {user}"
+    )]
+    Owner {
+        /// The folder.
+        path: PathBuf,
+        /// Whom it belongs to.
+        owner: u32,
+        /// Who runs this.
+        user: u32,
     },
     /// Another node runs on this DataDir.
     #[error("dir '{path}' is in use by another node{holder}; stop it, or give this node a DataDir of its own")]
@@ -127,17 +143,47 @@ pub enum KeyError {
     },
 }
 
-fn io_remedy(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some space and start again",
-        io::ErrorKind::PermissionDenied => "check owner and permissions",
-        io::ErrorKind::NotFound => "check that the folder above exists",
-        io::ErrorKind::ReadOnlyFilesystem => "mount it writable",
-        _ => "check the disk",
+fn io_remedy(path: &Path, error: &io::Error) -> String {
+    let remedy = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; free some space and start again",
+        io::ErrorKind::PermissionDenied => return permission_remedy(path),
+        io::ErrorKind::NotFound => "; check that the folder above exists",
+        io::ErrorKind::ReadOnlyFilesystem => "; mount it writable",
+        io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename | io::ErrorKind::InvalidInput => {
+            "; check the path"
+        }
+        _ if error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) => "; check the disk",
+        _ => "",
+    };
+    remedy.into()
+}
+
+/// The file or, if it is not there, the folder above is somebody else's, or closed to its own owner.
+fn permission_remedy(path: &Path) -> String {
+    let user = rustix::process::geteuid().as_raw();
+    let seen = [Some(path), path.parent()].into_iter().flatten();
+    let Some((at, metadata)) = seen.filter_map(|at| Some((at, at.symlink_metadata().ok()?))).next() else {
+        return "; check owner and permissions of the folders above".into();
+    };
+    match metadata.uid() {
+        owner if owner == user => format!("; check the permissions of {}", at.display()),
+        owner => format!("; {} belongs to user {owner}, and this runs as user {user}", at.display()),
     }
 }
 
+/// A mode is changed only where it is this node's to change.
+fn mode_remedy(path: &Path, mode: u32, is_own: bool) -> String {
+    if !is_own {
+        return " and is not a folder of this node's own; give DataDir one of its own".into();
+    }
+    // GNU chmod keeps setuid and setgid bits of folders unless there are five digits.
+    let digits = if mode & 0o6000 == 0 { "0700" } else { "00700" };
+    format!("; run chmod {digits} {}", path.display())
+}
+
 const IDENTITY: &str = "identity";
+const LINK: &str = "link";
+const PUBLIC_MISSING: &str = "public-key-missing";
 
 /// Reads the identity pair `identity.{private,public}.pem`, or makes it when neither file exists. A public
 /// key that is missing is made again from its private one.
@@ -148,7 +194,7 @@ pub fn identity(dir: &DataDir, scheme: SignatureScheme, random: &mut dyn Random)
 /// Reads the link pair `link.{private,public}.pem`, or makes it when neither file exists. A public
 /// key that is missing is made again from its private one.
 pub fn link(dir: &DataDir, scheme: KemScheme, random: &mut dyn Random) -> Result<KeyPair, KeyError> {
-    within(|| read_or_create(dir, &PairFiles::new(dir.path(), "link"), &scheme, random))
+    within(|| read_or_create(dir, &PairFiles::new(dir.path(), LINK), &scheme, random))
 }
 
 /// What making and reading a pair needs to know of its scheme.
@@ -236,13 +282,14 @@ fn read(dir: &DataDir, files: &PairFiles, scheme: &dyn PairScheme) -> Result<Key
         files::remove_if_there(&files.private_new)?;
         files::remove_if_there(&files.public_new)?;
     }
-    Ok(KeyPair { private, public: expected, created: false, findings: access_findings(&files.private)? })
+    Ok(KeyPair { private, public: expected, created: false, findings: access_findings(dir, &files.private)? })
 }
 
-fn access_findings(private: &Path) -> Result<Vec<Finding>, KeyError> {
+fn access_findings(dir: &DataDir, private: &Path) -> Result<Vec<Finding>, KeyError> {
     let access = files::access(private)?;
-    let owner = access.stranger.map(|user| {
-        let remedy = format!("run chown {} {}", rustix::process::geteuid().as_raw(), private.display());
+    // One of the folder's owner is no mistake beside the one that the folder has told already.
+    let owner = access.stranger.filter(|user| *user != dir.owner()).map(|user| {
+        let remedy = format!("run chown {} {}", dir.owner(), private.display());
         warning("key-owner", private, format!("belongs to user {user}, who may read and replace the key"), remedy)
     });
     let mode = access.open_mode.map(|mode| {
@@ -322,7 +369,7 @@ fn create(
 /// renames and it still has its temporary name.
 fn complete(dir: &DataDir, files: &PairFiles, scheme: &dyn PairScheme) -> Result<KeyPair, KeyError> {
     let (private, public) = read_private(files, scheme)?;
-    let mut findings = access_findings(&files.private)?;
+    let mut findings = access_findings(dir, &files.private)?;
     let public_type = pem::public_key_type(scheme.name());
     let half_done = files::exists(&files.public_new)?
         && read_pem(&files.public_new, &public_type, true).is_ok_and(|there| *there == public);
@@ -330,20 +377,29 @@ fn complete(dir: &DataDir, files: &PairFiles, scheme: &dyn PairScheme) -> Result
         let done =
             if dir.is_read_only() { "is missing and follows from" } else { "was missing and is made again from" };
         let problem = format!("{done} {}", files.private.display());
-        findings.push(warning("public-key-missing", &files.public, problem, String::new()));
+        findings.push(warning(PUBLIC_MISSING, &files.public, problem, String::new()));
     }
     if dir.is_read_only() {
         return Ok(KeyPair { private, public, created: false, findings });
     }
-    if !half_done {
+    let text = encode(&files.public, &public_type, &public)?;
+    if let Err(error) = write_public(dir, files, (!half_done).then_some(&text)) {
+        // Nothing is lost: the next start has another try.
+        let _ = files::remove_if_there(&files.public_new);
+        let problem =
+            format!("is missing, follows from {}, and cannot be made again: {error}", files.private.display());
+        findings.retain(|finding| finding.code != PUBLIC_MISSING);
+        findings.push(warning(PUBLIC_MISSING, &files.public, problem, String::new()));
+    }
+    Ok(KeyPair { private, public, created: false, findings })
+}
+
+/// Writes the public half, unless it is there under its temporary name, and gives it its final name.
+fn write_public(dir: &DataDir, files: &PairFiles, text: Option<&Zeroizing<String>>) -> Result<(), KeyError> {
+    if let Some(text) = text {
         files::remove_if_there(&files.public_new)?;
-        let text = encode(&files.public, &public_type, &public)?;
-        files::write_new(&files.public_new, text.as_bytes()).inspect_err(|_| {
-            // Best effort: the first error is the one to tell.
-            let _ = files::remove_if_there(&files.public_new);
-        })?;
+        files::write_new(&files.public_new, text.as_bytes())?;
     }
     files::rename_new(&files.public_new, &files.public)?;
-    dir.sync()?;
-    Ok(KeyPair { private, public, created: false, findings })
+    dir.sync()
 }

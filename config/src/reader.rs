@@ -7,7 +7,9 @@
 mod duplicate;
 mod field;
 mod line;
+mod schema;
 mod suggest;
+mod syntax;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +17,7 @@ pub use field::{Field, Value};
 pub use line::{line_in, line_of};
 
 use crate::finding::{Findings, Place, Severity};
+use std::collections::HashSet;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -140,9 +143,6 @@ macro_rules! section {
     )+};
 }
 
-/// Duplicates of one file that are told with both their lines; more are told with their own.
-const DUPLICATES_MAX: usize = 16;
-
 /// What is known about a key that the schema does not have: a sentence for the remedy.
 pub type Hint = fn(&str) -> Option<&'static str>;
 
@@ -152,47 +152,39 @@ pub struct Reader<'a> {
     pub findings: &'a mut Findings,
     strictness: Strictness,
     hint: Hint,
+    schema: Description,
     line_ends: Vec<usize>,
+    /// The paths of all that stands in the file, in lower case.
+    written: HashSet<String>,
 }
 
 impl<'a> Reader<'a> {
-    /// A reader of `text`.
-    pub fn new(text: &str, strictness: Strictness, hint: Hint, findings: &'a mut Findings) -> Self {
+    /// A reader of `text`, whose outermost table is to be an `S`.
+    pub fn new<S: Section>(text: &str, strictness: Strictness, hint: Hint, findings: &'a mut Findings) -> Self {
         let line_ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect();
-        Self { findings, strictness, hint, line_ends }
+        Self { findings, strictness, hint, schema: S::describe(), line_ends, written: HashSet::new() }
     }
 
     /// The tree of `text`, none after findings about its syntax.
     pub fn parse<'t>(&mut self, text: &'t str) -> Option<Spanned<DeTable<'t>>> {
-        let (tree, errors) = DeTable::parse_recoverable(text);
-        let mut tables: Vec<String> = Vec::new();
-        let mut duplicates_left = DUPLICATES_MAX;
-        for error in &errors {
-            let line = error.span().map(|span| self.line(span.start));
-            // Each takes a parse of what stands before it.
-            if duplicates_left > 0
-                && let Some(duplicate) = duplicate::of(text, error)
-            {
-                duplicates_left -= 1;
-                // A table that stands twice has the keys of the first once more.
-                if tables.iter().any(|above| duplicate.key.starts_with(above)) {
-                    continue;
-                }
-                tables.push(format!("{}.", duplicate.key));
-                let place = Place { line, key: duplicate.key };
-                let first = duplicate.first_at.map(|at| format!(", first in line {}", self.line(at)));
-                let problem = format!("duplicate key {:?}{}", duplicate.name, first.unwrap_or_default());
-                self.findings.error("duplicate-key", &place, problem, "keep one of the two");
-                continue;
-            }
-            let place = Place { line, key: String::new() };
-            self.findings.error("syntax", &place, format!("not TOML: {}", error.message()), "correct this line");
+        if syntax::is_one_line(text) {
+            let problem = "its lines end with CR alone, so that all of it is one line";
+            self.findings.error(
+                "line-ends",
+                &Place::default(),
+                problem,
+                "save it with the line ends of Unix or Windows",
+            );
+            return None;
         }
+        let (tree, errors) = DeTable::parse_recoverable(text);
+        syntax::report(text, &errors, self);
         if errors.is_empty() { Some(tree) } else { None }
     }
 
     /// The file's outermost table.
     pub fn read_root<S: Section>(&mut self, tree: &DeTable<'_>) -> S {
+        note_written(tree, "", TABLES_DEEP, &mut self.written);
         self.read_table(tree, Place::default())
     }
 
@@ -206,6 +198,10 @@ impl<'a> Reader<'a> {
     /// The line of a byte offset, counted from 1.
     fn line(&self, offset: usize) -> usize {
         self.line_ends.partition_point(|end| *end < offset) + 1
+    }
+
+    fn is_written(&self, path: &str) -> bool {
+        self.written.contains(&path.to_ascii_lowercase())
     }
 
     fn wrong_type(&mut self, place: &Place, found: &DeValue<'_>, expected: &str) {
@@ -258,26 +254,90 @@ impl Table<'_, '_> {
     }
 
     fn report_unknown(&self, reader: &mut Reader<'_>, known: &[Key]) {
-        for key in self.tree.keys().filter(|key| !self.taken.contains(&key.get_ref().as_ref())) {
+        let mut unknown: Vec<_> =
+            self.tree.keys().filter(|key| !self.taken.contains(&key.get_ref().as_ref())).collect();
+        unknown.sort_by_key(|key| key.span().start);
+        self.report_missing_header(reader, &mut unknown);
+        for key in unknown {
             let name = key.get_ref();
             let place = Place { line: Some(reader.line(key.span().start)), key: join(&self.place.key, name) };
-            let severity = match self.matching {
-                Matching::AnyCase => reader.strictness.of_unknown_keys(),
-                Matching::ExactCase => Severity::Warning,
-            };
+            let severity = self.severity_of_unknown(reader);
             match (reader.hint)(&place.key) {
                 Some(hint) => reader.findings.add(severity, "removed-key", &place, "no longer has an effect", hint),
                 None => {
-                    let nearest = suggest::nearest(name, known.iter().map(|key| key.name));
-                    let remedy = nearest.map_or("remove it".into(), |nearest| format!("did you mean {nearest}?"));
+                    let (remedy, meant) = self.meant(name, reader, known);
                     reader.findings.add(severity, "unknown-key", &place, "unrecognised configuration key", remedy);
-                    let is_taken = |name: &str| self.taken.iter().any(|taken| taken.eq_ignore_ascii_case(name));
-                    if let Some(nearest) = nearest.filter(|nearest| !is_taken(nearest)) {
-                        reader.findings.last_was_probably(join(&self.place.key, nearest));
+                    if let Some(meant) = meant {
+                        reader.findings.last_was_probably(meant);
                     }
                 }
             }
         }
+    }
+
+    fn severity_of_unknown(&self, reader: &Reader<'_>) -> Severity {
+        match self.matching {
+            Matching::AnyCase => reader.strictness.of_unknown_keys(),
+            Matching::ExactCase => Severity::Warning,
+        }
+    }
+
+    /// What to do about a key that is not one of this table's, and which absent one it was probably meant to be.
+    fn meant(&self, name: &str, reader: &Reader<'_>, known: &[Key]) -> (String, Option<String>) {
+        let names = || known.iter().map(|key| key.name);
+        let here = |meant: &str| {
+            let is_taken = self.taken.iter().any(|taken| taken.eq_ignore_ascii_case(meant));
+            (format!("did you mean {meant}?"), (!is_taken).then(|| join(&self.place.key, meant)))
+        };
+        if let Some(nearest) = suggest::nearest(name, names()) {
+            return here(nearest);
+        }
+        // A table that is missing wants its key more than one that has it.
+        let homes = schema::homes(&reader.schema, name);
+        let home = homes.iter().find(|home| !reader.is_written(&home.path())).or(homes.first());
+        if let Some(home) = home {
+            let path = home.path();
+            let is_written = reader.is_written(&path);
+            return (home.remedy(), (!is_written).then_some(path));
+        }
+        suggest::abbreviated(name, names()).map_or(("remove it".into(), None), here)
+    }
+
+    /// Several keys of a table that is not there: its header was forgotten, and they are in the table above it.
+    fn report_missing_header(&self, reader: &mut Reader<'_>, unknown: &mut Vec<&Spanned<std::borrow::Cow<'_, str>>>) {
+        let table_of = |name: &str, reader: &Reader<'_>| {
+            let homes = schema::homes(&reader.schema, name);
+            let is_missing = |table: &String| !table.is_empty() && !table.contains('.') && !reader.is_written(table);
+            homes.into_iter().map(|home| home.table).find(is_missing)
+        };
+        let Some(table) = unknown.iter().find_map(|key| table_of(key.get_ref(), reader)) else { return };
+        let (of_it, others): (Vec<_>, Vec<_>) =
+            unknown.iter().copied().partition(|key| table_of(key.get_ref(), reader).as_ref() == Some(&table));
+        let [first, _, ..] = of_it.as_slice() else { return };
+        if reader.findings.is_misspelt(&table) {
+            return;
+        }
+        let place = Place { line: Some(reader.line(first.span().start)), key: table.clone() };
+        let header = schema::header(&table, false);
+        let problem = format!("the line {header} is missing above {} of its keys", of_it.len());
+        let severity = self.severity_of_unknown(reader);
+        reader.findings.add(severity, "missing-header", &place, problem, format!("write {header} above this line"));
+        reader.findings.last_was_probably(table);
+        *unknown = others;
+    }
+}
+
+/// So many tables stand in each other at most where keys have a meaning.
+const TABLES_DEEP: usize = 4;
+
+/// Notes the paths of all that stands in a table and in those below it, but for lists.
+fn note_written(table: &DeTable<'_>, path: &str, depth: usize, written: &mut HashSet<String>) {
+    for (key, value) in table {
+        let path = join(path, &key.get_ref().to_ascii_lowercase());
+        if let (DeValue::Table(inner), 1..) = (value.get_ref(), depth) {
+            note_written(inner, &path, depth - 1, written);
+        }
+        written.insert(path);
     }
 }
 

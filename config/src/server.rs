@@ -11,6 +11,7 @@ pub mod own;
 pub mod raw;
 pub mod removed;
 mod roles;
+mod sockets;
 #[cfg(test)]
 mod tests;
 
@@ -18,7 +19,7 @@ pub use authorities::Authority;
 pub use debug::Debug;
 pub use load::{Loaded, Sources, parse};
 pub use network::Network;
-pub use node::{LogDestination, LogLevel, Logging, Management, Shutdown};
+pub use node::{LogDestination, LogLevel, Logging, MANAGEMENT_SOCKET, Management, Shutdown};
 pub use own::{Backend, OwnConfig};
 pub use roles::{BuiltIn, BuiltInService, Gateway, PluginService, Role, ServiceNode};
 
@@ -57,6 +58,8 @@ pub struct ServerConfig {
     pub debug: Debug,
     /// What `katzensprung.toml` beside the file says.
     pub own: OwnConfig,
+    /// That file, if there is one.
+    pub own_file: Option<PathBuf>,
 }
 
 impl ServerConfig {

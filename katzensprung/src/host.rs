@@ -22,6 +22,18 @@ pub fn bear_file_limits() {
     let _as_before = SigSet::from(Signal::SIGXFSZ).thread_block();
 }
 
+/// Lets hang-ups wait: both processes take them as soon as they can, and none ends what has only just begun. To be called
+/// before there are threads.
+pub fn hold_hangups() {
+    // It only fails for what is no signal.
+    let _as_before = SigSet::from(Signal::SIGHUP).thread_block();
+}
+
+/// Lets them do what they usually do.
+pub fn hear_hangups() {
+    let _as_before = SigSet::from(Signal::SIGHUP).thread_unblock();
+}
+
 /// Gives the process a name that an operator knows.
 pub fn name_process(name: &std::ffi::CStr) {
     // It only helps to find the process.

@@ -9,7 +9,7 @@ mod commands;
 mod host;
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -44,11 +44,17 @@ enum Command {
 static ALLOCATOR: secret_memory::SecretAllocator = secret_memory::SecretAllocator;
 
 fn main() -> ExitCode {
+    // First of all: a log rotation may come at any moment.
+    host::hold_hangups();
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     host::bear_file_limits();
     // Before anything needs a kernel, which has no way to say that the level is wrong.
     let level = crypto_simd::cpu::level().map_err(|error| error.to_string());
-    let arguments = match Arguments::try_parse_from(with_subcommand(std::env::args_os().collect())) {
+    let (words, program) = with_subcommand(std::env::args_os().collect());
+    if let Some(message) = commands::server::with_one_dash(&words) {
+        return failed(&message);
+    }
+    let arguments = match parse(words, program) {
         Ok(arguments) => arguments,
         Err(error) => {
             if let (ErrorKind::DisplayVersion, Err(message)) = (error.kind(), level) {
@@ -59,6 +65,9 @@ fn main() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(1) } else { ExitCode::SUCCESS };
         }
     };
+    if !matches!(arguments.command, Command::Server(_) | Command::Dataplane(_)) {
+        host::hear_hangups();
+    }
     let done = |()| ExitCode::SUCCESS;
     let outcome = level.and_then(|_| match arguments.command {
         Command::Server(arguments) => {
@@ -97,8 +106,8 @@ fn failed(message: &str) -> ExitCode {
 }
 
 /// The arguments with the subcommand that the program's name stands for, or that options of `server` at the beginning
-/// ask for: unit files call the program by many names.
-fn with_subcommand(mut arguments: Vec<OsString>) -> Vec<OsString> {
+/// ask for: unit files call the program by many names. Gives that name too where it is the subcommand's.
+fn with_subcommand(mut arguments: Vec<OsString>) -> (Vec<OsString>, Option<String>) {
     let program = arguments.first().map(std::path::PathBuf::from);
     let is_server = program.as_deref().and_then(|path| path.file_stem()).is_some_and(|name| name == "server");
     let first = arguments.get(1).map(|argument| argument.to_string_lossy().into_owned()).unwrap_or_default();
@@ -106,5 +115,13 @@ fn with_subcommand(mut arguments: Vec<OsString>) -> Vec<OsString> {
     if is_server || (first.starts_with('-') && !is_own_option) {
         arguments.insert(1, "server".into());
     }
-    arguments
+    (arguments, is_server.then(|| program.unwrap_or_default().display().to_string()))
+}
+
+fn parse(words: Vec<OsString>, program: Option<String>) -> Result<Arguments, clap::Error> {
+    let mut command = Arguments::command();
+    if let Some(program) = program {
+        command = command.mut_subcommand("server", |server| server.override_usage(format!("{program} [OPTIONS]")));
+    }
+    Arguments::from_arg_matches(&command.try_get_matches_from(words)?)
 }

@@ -151,7 +151,7 @@ fn addresses() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let metrics = taken.local_addr().unwrap().to_string();
     folder.edit("  DataDir", &format!("  MetricsAddress = \"{metrics}\"\n  DataDir"));
-    folder.refuses(&["cannot serve metrics on", &metrics, "Server.MetricsAddress"]);
+    folder.refuses(&["cannot serve metrics on", &metrics, "Server.MetricsAddress", "another program listens there"]);
 }
 
 fn advertised_line(folder: &Folder) -> String {
@@ -164,7 +164,10 @@ fn data_dir() {
         let folder = Folder::new();
         folder.make_data_dir();
         fs::set_permissions(folder.data_dir(), fs::Permissions::from_mode(mode)).unwrap();
-        folder.refuses(&["invalid permissions", &format!("'{mode:04o}'"), "run chmod 0700"]);
+        let command = if mode == 0o2700 { "run chmod 00700" } else { "run chmod 0700" };
+        folder.refuses(&["invalid permissions", &format!("'{mode:04o}'"), command]);
+        let place = ["Server.DataDir", command];
+        folder.serve(&["--validate-only"]).refused(&place);
         assert_eq!(fs::read_dir(folder.data_dir()).unwrap().count(), 0, "mode {mode:o}");
     }
     let folder = Folder::new();
@@ -189,11 +192,11 @@ fn data_dir() {
 fn files_and_sockets_that_cannot_be_made() {
     let folder = Folder::new();
     folder.edit("\"katzenpost.log\"", "\"/nonexistent/folder/log\"");
-    folder.refuses(&["/nonexistent/folder/log", "Logging.File"]);
+    folder.refuses(&["/nonexistent/folder/log", "Logging.File", "check that the folder exists"]);
 
     let folder = Folder::new();
     folder.edit("Enable = true", "Enable = true\n  Path = \"/nonexistent/folder/socket\"");
-    folder.refuses(&["/nonexistent/folder/socket", "Management.Path"]);
+    folder.refuses(&["/nonexistent/folder/socket", "Management.Path", "check that the folder exists"]);
 
     // Not a socket that an earlier run left: somebody's file.
     let folder = Folder::new();
@@ -282,7 +285,7 @@ fn more_memory_than_the_host_has() {
 
 #[test]
 fn environment() {
-    for value in ["x", "0s", "-5s", "5", "3000000h", "5s5"] {
+    for value in ["x", "0s", "-5s", "5", "3000000h", "5s5", "2ms"] {
         let folder = Folder::new();
         let outcome =
             finish(program().env("KATZENPOST_EPOCH_DURATION", value).arg("server").arg("-f").arg(folder.config()));

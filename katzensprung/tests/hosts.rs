@@ -114,6 +114,7 @@ fn says_what_it_listens_on() {
         format!(" NOTI server: metrics on http://{metrics}/metrics\n"),
         format!(" NOTI server: management at {}\n", site.management_socket().display()),
         " NOTI server: shards: 1, each with room for 1024 packets\n".into(),
+        format!(" NOTI server: own settings are those of {}\n", site.folder.own_config().display()),
     ] {
         assert!(log.contains(&text), "{text}: {log}");
     }
@@ -225,7 +226,6 @@ kill -TERM $node; wait $node
 fn a_read_only_folder_with_keys_will_do() {
     let folder = Folder::new();
     folder.edit("File = \"katzenpost.log\"", "File = \"\"");
-    folder.edit("Enable = true", "Enable = false");
     folder.generate_keys();
     fs::remove_file(folder.data("identity.public.pem")).unwrap();
     fs::remove_file(folder.data("katzensprung.lock")).unwrap();
@@ -245,6 +245,7 @@ fn a_read_only_folder_with_keys_will_do() {
         "is read-only: sockets are in /",
         "identity.public.pem: is missing and follows from",
         "selfcheck.toml cannot be written",
+        "/management_sock\n",
         "Shutdown complete.",
     ] {
         assert!(log.contains(text), "{text}: {log}");

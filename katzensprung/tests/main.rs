@@ -9,6 +9,7 @@
 //! | `limits` | what a host may refuse |
 //! | `secrets` | where private keys lie in the memory of both processes |
 //! | `support` | the program, a node's folder, the authority and the neighbours |
+//! | `typos` | what an operator types a little wrong: the advice fits, and nothing of anybody's is lost |
 #![allow(missing_docs, reason = "a test binary has no public interface")]
 
 mod bad_input;
@@ -18,3 +19,4 @@ mod lifecycle;
 mod limits;
 mod secrets;
 mod support;
+mod typos;

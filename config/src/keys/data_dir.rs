@@ -24,6 +24,7 @@ const MODE_BITS: u32 = 0o7777;
 pub struct DataDir {
     path: PathBuf,
     directory: File,
+    owner: u32,
     sockets: PathBuf,
     findings: Vec<Finding>,
     _lock: Option<File>,
@@ -35,13 +36,7 @@ impl DataDir {
     pub fn open(path: &Path) -> Result<Self, KeyError> {
         let io = |done| move |source| KeyError::Io { path: path.into(), done, source };
         match path.symlink_metadata() {
-            Ok(metadata) if !metadata.is_dir() => return Err(KeyError::NotDirectory(path.into())),
-            Ok(metadata) => {
-                let mode = metadata.permissions().mode() & MODE_BITS;
-                if mode != MODE {
-                    return Err(KeyError::Permissions { path: path.into(), mode });
-                }
-            }
+            Ok(metadata) => check(path, &metadata)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 DirBuilder::new().mode(MODE).create(path).map_err(io("created"))?;
                 // A setgid parent hands its bit down; the next start would refuse it.
@@ -49,29 +44,53 @@ impl DataDir {
             }
             Err(error) => return Err(io("read")(error)),
         }
+        let (mut sockets, mut findings) = (path.to_path_buf(), Vec::new());
+        match Self::check_owner(path) {
+            // Root can do without, and containers do; what it makes there is root's alone.
+            Err(KeyError::Owner { owner, user: 0, .. }) => {
+                let problem = format!("belongs to user {owner}, and this runs as root: what it makes there is root's");
+                findings.push(warning(path, "data-dir-owner", problem, format!("run it as user {owner}")));
+            }
+            checked => checked?,
+        }
         let directory = File::open(path).map_err(io("opened"))?;
+        let metadata = directory.metadata().map_err(io("read"))?;
         // The folder as well as the file in it: on a read-only file system there is only the folder to lock.
         if let Err(TryLockError::WouldBlock) = directory.try_lock() {
             return Err(KeyError::Locked { path: path.into(), holder: holder(path) });
         }
-        let (mut sockets, mut findings) = (path.to_path_buf(), Vec::new());
         let lock = match lock(path) {
             Err(KeyError::Io { source, .. }) if source.kind() == io::ErrorKind::ReadOnlyFilesystem => {
-                sockets = runtime_folder(&directory.metadata().map_err(io("read"))?)?;
-                findings.push(Finding {
-                    severity: Severity::Warning,
-                    code: "data-dir-read-only",
-                    file: path.into(),
-                    line: None,
-                    key: String::new(),
-                    problem: format!("is read-only: sockets are in {}, nothing else is written", sockets.display()),
-                    remedy: "mount it writable if that is not meant".into(),
-                });
+                sockets = runtime_folder(&metadata)?;
+                let problem = format!("is read-only: sockets are in {}, nothing else is written", sockets.display());
+                let remedy = "mount it writable if that is not meant".into();
+                findings.push(warning(path, "data-dir-read-only", problem, remedy));
                 None
             }
             lock => Some(lock?),
         };
-        Ok(Self { path: path.into(), directory, sockets, findings, _lock: lock })
+        Ok(Self { path: path.into(), directory, owner: metadata.uid(), sockets, findings, _lock: lock })
+    }
+
+    /// What a start would refuse of the folder that is there, without touching it. What cannot be seen is no finding.
+    pub fn look(path: &Path) -> Result<(), KeyError> {
+        path.symlink_metadata().map_or(Ok(()), |metadata| check(path, &metadata))
+    }
+
+    /// Refuses a folder of another user, even to root: the keys that root makes there are of no use to its owner.
+    pub fn check_owner(path: &Path) -> Result<(), KeyError> {
+        let user = rustix::process::geteuid().as_raw();
+        match path.symlink_metadata() {
+            Ok(metadata) if metadata.uid() != user => {
+                Err(KeyError::Owner { path: path.into(), owner: metadata.uid(), user })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The user to whom it belongs.
+    pub fn owner(&self) -> u32 {
+        self.owner
     }
 
     /// The folder.
@@ -102,6 +121,33 @@ impl DataDir {
             source,
         })
     }
+}
+
+fn check(path: &Path, metadata: &fs::Metadata) -> Result<(), KeyError> {
+    if !metadata.is_dir() {
+        return Err(KeyError::NotDirectory(path.into()));
+    }
+    match metadata.permissions().mode() & MODE_BITS {
+        MODE => Ok(()),
+        mode => Err(KeyError::Permissions { path: path.into(), mode, is_own: is_own(path) }),
+    }
+}
+
+/// Whether a folder is empty or has been a node's: nobody wants to read that another one, `/etc` say, be closed.
+fn is_own(path: &Path) -> bool {
+    let Ok(entries) = fs::read_dir(path) else { return false };
+    let names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
+    let is_key = |name: &&std::ffi::OsString| {
+        let pairs = [super::IDENTITY, super::LINK];
+        pairs.iter().any(|pair| **name == *format!("{pair}.private.pem") || **name == *format!("{pair}.public.pem"))
+    };
+    // A fresh file system has one folder.
+    names.iter().all(|name| name == "lost+found") || names.iter().any(|name| is_key(&name))
+}
+
+fn warning(path: &Path, code: &'static str, problem: String, remedy: String) -> Finding {
+    let severity = Severity::Warning;
+    Finding { severity, code, file: path.into(), line: None, key: String::new(), problem, remedy }
 }
 
 fn lock(dir: &Path) -> Result<File, KeyError> {

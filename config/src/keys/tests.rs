@@ -73,8 +73,14 @@ fn data_dir_is_a_real_folder_for_its_owner_alone() {
         fs::set_permissions(&path, Permissions::from_mode(mode)).expect("mode set");
         let error = DataDir::open(&path).expect_err("refused");
         assert!(matches!(error, KeyError::Permissions { mode: found, .. } if found == mode), "{error}");
-        assert!(error.to_string().contains("has invalid permissions") && error.to_string().contains("chmod 0700"));
+        let command = if mode == 0o2700 { "run chmod 00700 /" } else { "run chmod 0700 /" };
+        let error = error.to_string();
+        assert!(error.contains("has invalid permissions") && error.contains(command), "{error}");
     }
+    // GNU chmod, which keeps a setgid bit that it is not told of.
+    let done = std::process::Command::new("chmod").arg("00700").arg(&path).status().expect("chmod");
+    assert!(done.success() && DataDir::open(&path).is_ok());
+    assert!(matches!(DataDir::look(&path), Ok(())));
     fs::set_permissions(&path, Permissions::from_mode(0o700)).expect("mode set");
     let link = parent.path().join("link");
     symlink(&path, &link).expect("linked");
@@ -85,6 +91,52 @@ fn data_dir_is_a_real_folder_for_its_owner_alone() {
     }
     let orphan = DataDir::open(&parent.path().join("missing/data")).expect_err("no parent");
     assert!(orphan.to_string().contains("cannot be created") && orphan.to_string().contains("the folder above"));
+}
+
+#[test]
+fn chmod_is_advised_only_where_nobody_else_is_at_home() {
+    let parent = parent();
+    let path = parent.path().join("data");
+    fs::create_dir(&path).expect("made");
+    fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("mode set");
+    let refusal = || DataDir::open(&path).expect_err("refused").to_string();
+    fs::create_dir(path.join("lost+found")).expect("made");
+    assert!(refusal().contains("run chmod 0700"), "a fresh disk: {}", refusal());
+    fs::write(path.join("passwd"), "").expect("written");
+    assert!(refusal().contains("not a folder of this node's own") && !refusal().contains("chmod"), "{}", refusal());
+    assert_eq!(DataDir::look(&path).expect_err("refused").to_string(), refusal());
+    fs::write(path.join("link.private.pem"), "").expect("written");
+    assert!(refusal().contains("run chmod 0700"), "a node's: {}", refusal());
+    for folder in ["/", "/etc"] {
+        let error = DataDir::open(Path::new(folder)).expect_err("refused").to_string();
+        assert!(error.contains("give DataDir one of its own") && !error.contains("chmod"), "{error}");
+    }
+    assert!(DataDir::look(&parent.path().join("missing")).is_ok());
+}
+
+#[test]
+fn a_folder_of_another_user_is_told_as_such() {
+    let parent = parent();
+    let path = parent.path().join("data");
+    drop(DataDir::open(&path).expect("DataDir opens"));
+    assert!(DataDir::check_owner(&path).is_ok());
+    if std::os::unix::fs::chown(&path, Some(65_534), None).is_err() {
+        println!("skipped: only root can give a folder away");
+        return;
+    }
+    let error = DataDir::check_owner(&path).expect_err("another's").to_string();
+    assert!(error.contains("belongs to user 65534, and this runs as user 0"), "{error}");
+    let dir = DataDir::open(&path).expect("root can");
+    assert_eq!(dir.findings().iter().map(|finding| finding.code).collect::<Vec<_>>(), ["data-dir-owner"]);
+    // A key of the folder's owner is as it should be; one of a third user is to be given to that owner.
+    identity(&dir, ed25519(), &mut random()).expect("made");
+    let private = dir.path().join("identity.private.pem");
+    for (owner, expected) in [(65_534, vec![]), (65_533, vec!["key-owner"])] {
+        std::os::unix::fs::chown(&private, Some(owner), None).expect("given away");
+        let read = identity(&dir, ed25519(), &mut random()).expect("read");
+        assert_eq!(read.findings.iter().map(|finding| finding.code).collect::<Vec<_>>(), expected);
+        assert!(read.findings.iter().all(|finding| finding.remedy.starts_with("run chown 65534 /")));
+    }
 }
 
 #[test]
@@ -145,6 +197,22 @@ fn a_public_key_that_is_lost_is_made_again() {
         assert_eq!(names(&dir), ["identity.private.pem", "identity.public.pem"]);
         assert!(identity(&dir, scheme, &mut random()).expect("read").findings.is_empty());
     }
+}
+
+#[test]
+fn a_public_key_that_cannot_be_written_keeps_nobody_from_running() {
+    let parent = parent();
+    let dir = open(&parent);
+    let made = identity(&dir, ed25519(), &mut random()).expect("made");
+    let public = dir.path().join("identity.public.pem");
+    fs::remove_file(&public).expect("removed");
+    // As a full disk is one: nothing can be made under that name.
+    fs::create_dir(dir.path().join("identity.public.pem.new")).expect("made");
+    let read = identity(&dir, ed25519(), &mut random()).expect("the private key is enough");
+    assert_eq!((&read.private, &read.public), (&made.private, &made.public));
+    assert_eq!(read.findings.iter().map(|finding| finding.code).collect::<Vec<_>>(), ["public-key-missing"]);
+    assert!(read.findings[0].problem.contains("cannot be made again: "), "{}", read.findings[0]);
+    assert!(!fs::exists(public).expect("seen"));
 }
 
 #[test]

@@ -11,6 +11,8 @@ pub struct Duplicate {
     pub key: String,
     /// The offset of the first one; none inside of inline tables.
     pub first_at: Option<usize>,
+    /// Whether it is the name of a table.
+    pub is_header: bool,
 }
 
 /// A key that no file has: it is put where the duplicate stands, to find the table that is open there.
@@ -25,17 +27,18 @@ pub fn of(text: &str, error: &Error) -> Option<Duplicate> {
     let line = text[line_at..].lines().next().unwrap_or_default();
     if line.trim_start().starts_with('[') {
         let (tree, _) = DeTable::parse_recoverable(before);
-        let Some(path) = path_of(line) else { return Some(Duplicate { key: name.clone(), name, first_at: None }) };
-        return Some(Duplicate { key: joined("", &path), name, first_at: place_of(tree.get_ref(), &path) });
+        let path = path_of(line).unwrap_or_else(|| vec![name.clone()]);
+        let first_at = place_of(tree.get_ref(), &path);
+        return Some(Duplicate { key: joined("", &path), name, first_at, is_header: true });
     }
     let marked = format!("{before}\n\"\\u0001\" = 0\n");
     let (tree, _) = DeTable::parse_recoverable(&marked);
     let table = marked_table(tree.get_ref(), String::new());
     match (table, path_of(&format!("{} = 0", &text[line_at..span.end]))) {
         (Some((table, above)), Some(path)) => {
-            Some(Duplicate { key: joined(&above, &path), name, first_at: place_of(table, &path) })
+            Some(Duplicate { key: joined(&above, &path), name, first_at: place_of(table, &path), is_header: false })
         }
-        _ => Some(Duplicate { key: name.clone(), name, first_at: None }),
+        _ => Some(Duplicate { key: name.clone(), name, first_at: None, is_header: false }),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The types that a key may have.
 
-use super::{At, Description, Reader, Section, join};
+use super::{At, Description, Reader, Section, join, schema};
 use crate::finding::Place;
 use std::collections::BTreeMap;
 use toml::Spanned;
@@ -173,6 +173,11 @@ impl<S: Section> Field for S {
     fn read(value: &Spanned<DeValue<'_>>, place: &Place, reader: &mut Reader<'_>) -> Option<Self> {
         match value.get_ref() {
             DeValue::Table(table) => Some(reader.read_table(table, place.clone())),
+            DeValue::Array(_) if !place.key.ends_with(']') => {
+                let remedy = format!("it is there once: write {}", schema::header(&place.key, false));
+                reader.findings.unreadable("wrong-type", place, "is of type array", remedy);
+                None
+            }
             other => {
                 reader.wrong_type(place, other, Self::KIND);
                 None
@@ -186,6 +191,11 @@ impl<S: Section> Field for Vec<S> {
     const SECTION: Option<fn() -> Description> = Some(S::describe);
 
     fn read(value: &Spanned<DeValue<'_>>, place: &Place, reader: &mut Reader<'_>) -> Option<Self> {
+        if let DeValue::Table(_) = value.get_ref() {
+            let remedy = format!("write {} above each", schema::header(&place.key, true));
+            reader.findings.unreadable("wrong-type", place, "is a list of tables", remedy);
+            return None;
+        }
         let DeValue::Array(array) = value.get_ref() else {
             reader.wrong_type(place, value.get_ref(), Self::KIND);
             return None;

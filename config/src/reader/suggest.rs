@@ -16,6 +16,31 @@ pub fn nearest<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&
         .map(|(_, candidate)| candidate)
 }
 
+/// The one of `known` that differs by a gap: a name that was cut short, or written without its middle or its underscores.
+pub fn abbreviated<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+    const LETTERS_MIN: usize = 4;
+    let letters = |name: &str| -> Vec<u8> {
+        name.bytes().filter(|byte| !matches!(byte, b'_' | b'-')).map(|byte| byte.to_ascii_lowercase()).collect()
+    };
+    let name = letters(name);
+    if name.len() < LETTERS_MIN || name.len() > NAME_CHARACTERS_MAX {
+        return None;
+    }
+    let shared = |candidate: &str| {
+        let candidate = letters(candidate);
+        let equal = |(one, other): &(&u8, &u8)| one == other;
+        let before = name.iter().zip(&candidate).take_while(equal).count();
+        let after = name[before..].iter().rev().zip(candidate[before..].iter().rev()).take_while(equal).count();
+        before + after
+    };
+    known
+        .map(|candidate| (shared(candidate), candidate))
+        // The last letter may be that of another ending: Authority, Authorities.
+        .filter(|(shared, _)| *shared >= LETTERS_MIN && shared + 1 >= name.len())
+        .max_by_key(|(shared, candidate)| (*shared, std::cmp::Reverse(candidate.len())))
+        .map(|(_, candidate)| candidate)
+}
+
 /// Insertions, removals and replacements between the two (Levenshtein).
 fn edits(name: &[char], candidate: &str) -> usize {
     let mut row: Vec<usize> = (0..=name.len()).collect();

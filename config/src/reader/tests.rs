@@ -40,7 +40,7 @@ fn hint(path: &str) -> Option<&'static str> {
 
 fn read(text: &str, strictness: Strictness) -> (Option<Root>, Vec<Finding>) {
     let mut findings = Findings::new(Path::new("x.toml"));
-    let mut reader = Reader::new(text, strictness, hint, &mut findings);
+    let mut reader = Reader::new::<Root>(text, strictness, hint, &mut findings);
     let root = reader.parse(text).map(|tree| reader.read_root(tree.get_ref()));
     (root, findings.into_sorted())
 }

@@ -42,8 +42,13 @@ pub fn check(raw: &raw::Geometry, findings: &mut Findings) -> Option<Geometry> {
             Some(geometry)
         }
         Err(errors) => {
-            for error in errors {
-                report(error, raw, findings);
+            let only_mismatches = errors.iter().all(|error| matches!(error, GeometryError::Mismatch { .. }));
+            match only_mismatches.then(|| the_one_that_is_off(&geometry)).flatten() {
+                Some((field, problem)) => {
+                    let problem = format!("geometry {problem}: all other sizes follow from that");
+                    findings.error("geometry-mismatch", &place_of(raw, field), problem, COPY_IT);
+                }
+                None => errors.into_iter().for_each(|error| report(error, raw, findings)),
             }
             None
         }
@@ -51,6 +56,46 @@ pub fn check(raw: &raw::Geometry, findings: &mut Findings) -> Option<Geometry> {
 }
 
 const COPY_IT: &str = "copy [SphinxGeometry] from the network's configuration";
+
+/// The one of the values that others depend on which, put right, makes all of them right.
+fn the_one_that_is_off(geometry: &Geometry) -> Option<(&'static str, String)> {
+    let is_kem = !geometry.kem_name.is_empty();
+    let name = if is_kem { &geometry.kem_name } else { &geometry.nike_name };
+    let (user, hops) = (geometry.user_forward_payload_length, geometry.nr_hops);
+    let reply = geometry.surb_length.saturating_add(geometry.sphinx_plaintext_header_length);
+    let mut users =
+        [geometry.forward_payload_length.saturating_sub(reply), geometry.forward_payload_length].into_iter();
+    if let Some(right) = users.find(|&right| {
+        let changed = |sized| Geometry { user_forward_payload_length: user, ..sized };
+        sized(is_kem, name, right, hops).any(|sized| *geometry == changed(sized))
+    }) {
+        return Some(("UserForwardPayloadLength", format!("has UserForwardPayloadLength of {user}, must be {right}")));
+    }
+    if let Some(right) = (1..=HOPS_TRIED)
+        .find(|&right| sized(is_kem, name, user, right).any(|sized| *geometry == Geometry { nr_hops: hops, ..sized }))
+    {
+        return Some(("NrHops", format!("has NrHops of {hops}, must be {right}")));
+    }
+    let kems = crypto_simd::schemes::kem::registered().iter().map(|info| info.name);
+    let nikes = crypto_simd::schemes::nike::registered().iter().map(|info| info.name);
+    let mut names: Box<dyn Iterator<Item = &str>> = if is_kem { Box::new(kems) } else { Box::new(nikes) };
+    let right = names.find(|other| {
+        let (nike_name, kem_name) = (&geometry.nike_name, &geometry.kem_name);
+        let changed = |sized| Geometry { nike_name: nike_name.clone(), kem_name: kem_name.clone(), ..sized };
+        sized(is_kem, other, user, hops).any(|sized| *geometry == changed(sized))
+    })?;
+    let field = if is_kem { "KEMName" } else { "NIKEName" };
+    Some((field, format!("has {field} '{name}', must be '{right}' or one with keys of the same length")))
+}
+
+/// The geometries of a scheme, with and without reply blocks.
+fn sized(is_kem: bool, name: &str, user: usize, hops: usize) -> impl Iterator<Item = Geometry> {
+    let make = if is_kem { Geometry::kem } else { Geometry::nike };
+    [true, false].into_iter().filter_map(move |with_surb| make(name, user, hops, with_surb).ok())
+}
+
+/// More hops than any packet has.
+const HOPS_TRIED: usize = 20;
 
 fn report(error: GeometryError, raw: &raw::Geometry, findings: &mut Findings) {
     let whole = raw.place.clone();
@@ -64,6 +109,9 @@ fn report(error: GeometryError, raw: &raw::Geometry, findings: &mut Findings) {
     let problem = match &error {
         GeometryError::NoScheme => "geometry NIKEName or KEMName must be set".into(),
         GeometryError::TwoSchemes => "geometry NIKEName and KEMName must not both be set".into(),
+        GeometryError::Zero { field } if written_at(raw, field).is_none() => {
+            format!("is missing: geometry has {field} of 0")
+        }
         GeometryError::Zero { field } => format!("geometry has {field} of 0"),
         other => other.to_string(),
     };
@@ -90,6 +138,10 @@ fn warn_of_spelling(geometry: &Geometry, raw: &raw::Geometry, findings: &mut Fin
 }
 
 fn place_of(raw: &raw::Geometry, field: &str) -> Place {
+    written_at(raw, field).unwrap_or_else(|| Place { line: raw.place.line, key: format!("SphinxGeometry.{field}") })
+}
+
+fn written_at(raw: &raw::Geometry, field: &str) -> Option<Place> {
     let number = match field {
         "PacketLength" => &raw.packet_length,
         "NrHops" => &raw.nr_hops,
@@ -111,5 +163,5 @@ fn place_of(raw: &raw::Geometry, field: &str) -> Place {
         _ => &None,
     };
     let place = number.as_ref().map(|at| &at.place).or(name.as_ref().map(|at| &at.place));
-    place.cloned().unwrap_or_else(|| Place { line: raw.place.line, key: format!("SphinxGeometry.{field}") })
+    place.cloned()
 }

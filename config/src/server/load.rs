@@ -54,6 +54,11 @@ impl Sources {
         };
         Ok(Self { path: path.to_path_buf(), text, own, interfaces: interface_addresses() })
     }
+
+    fn files(&self) -> Vec<&Path> {
+        let own = self.own.iter().map(|(path, _)| path.as_path());
+        own.chain([self.path.as_path()]).collect()
+    }
 }
 
 fn read_text(path: &Path) -> Result<String, Vec<Finding>> {
@@ -131,7 +136,7 @@ fn override_shutdown(shutdown: &mut Shutdown, own: &OwnConfig, findings: &mut Fi
 
 /// The main file. None only together with an error among the findings.
 fn parse_main(sources: &Sources, strictness: Strictness, findings: &mut Findings) -> Option<ServerConfig> {
-    let mut reader = Reader::new(&sources.text, strictness, removed::hint, findings);
+    let mut reader = Reader::new::<raw::Root>(&sources.text, strictness, removed::hint, findings);
     let tree = reader.parse(&sources.text)?;
     if let Some(other) = Program::of(tree.get_ref()).filter(|program| *program != Program::Server) {
         let problem = format!("this is {} configuration, not a server's", other.file_kind());
@@ -170,8 +175,8 @@ fn parse_main(sources: &Sources, strictness: Strictness, findings: &mut Findings
     let network = network::check(&server, &sources.interfaces, findings);
     let shutdown = node::shutdown(&server, findings);
     let dir = data_dir.clone().unwrap_or_default();
-    let logging = node::logging(root.logging.map(|raw| raw.value), &dir, findings);
-    let management = node::management(root.management.map(|raw| raw.value), &dir, findings);
+    let logging = node::logging(root.logging.map(|raw| raw.value), &dir, &sources.files(), findings);
+    let management = node::management(root.management.map(|raw| raw.value), &dir, &logging, findings);
     let role = roles::check(&server, root.gateway, root.service_node, &dir, findings);
     let wire_kem = node::required(server.wire_kem, "Server.WireKEM", "config: Server: WireKEM is not set", findings)
         .and_then(|name| kem_scheme(&name, findings));
@@ -196,5 +201,6 @@ fn parse_main(sources: &Sources, strictness: Strictness, findings: &mut Findings
         authorities: authorities?,
         debug,
         own: OwnConfig::default(),
+        own_file: sources.own.as_ref().map(|(path, _)| path.clone()),
     })
 }

@@ -1,7 +1,9 @@
 //! The addresses in `[Server]` (server.md 2.4, 8.3.1).
 
+use super::sockets;
 use crate::address::{
-    Address, Host, HostNames, NODE_PORT_DEFAULT, Transport, first_global_ipv4, is_onion_name, parse_host_port,
+    Address, AddressError, Host, HostNames, HostPortError, NODE_PORT_DEFAULT, Transport, first_global_ipv4,
+    is_onion_name, parse_host_port,
 };
 use crate::finding::{Findings, Place};
 use crate::reader::At;
@@ -44,12 +46,14 @@ pub fn check(raw: &raw::Server, interfaces: &[IpAddr], findings: &mut Findings) 
         None => guess(interfaces, findings).map(|address| vec![At { value: address, place: Place::default() }]),
     };
     let metrics = raw.metrics_address.as_ref().filter(|at| !at.value.is_empty()).and_then(|at| {
-        parse_host_port(&at.value, names)
-            .map_err(|error| {
-                let problem = format!("config: Server: MetricsAddress '{}' is invalid: {error}", at.value);
-                findings.error("metrics-address", &at.place, problem, error.remedy());
-            })
-            .ok()
+        let parsed = parse_host_port(&at.value, names).map_err(|error| {
+            if error == HostPortError::HostName && names_were_meant(findings) {
+                return;
+            }
+            let problem = format!("config: Server: MetricsAddress '{}' is invalid: {error}", at.value);
+            findings.error("metrics-address", &at.place, problem, error.remedy());
+        });
+        parsed.ok().map(|value| At { value, place: at.place.clone() })
     });
     let advertised = advertised?;
     check_advertised(&advertised, raw, findings);
@@ -63,8 +67,53 @@ pub fn check(raw: &raw::Server, interfaces: &[IpAddr], findings: &mut Findings) 
         findings.error("listen-onion", &at.place, problem, "set BindAddresses to the address that Tor connects to");
     }
     check_doubled(&advertised, &bind, findings);
+    if is_known {
+        check_sockets(listen, metrics.as_ref(), findings);
+    }
     let values = |list: &[At<Address>]| list.iter().map(|at| at.value.clone()).collect();
+    let metrics = metrics.map(|at| at.value);
     Some(Network { listen: values(listen), advertised: values(&advertised), metrics, host_names: names })
+}
+
+type HostPort = (Option<Host>, u16);
+
+/// What the system would refuse, all of it or beside each other.
+fn check_sockets(listen: &[At<Address>], metrics: Option<&At<HostPort>>, findings: &mut Findings) {
+    const NO_ZONE: &str = "is a link-local address, which cannot be listened on without an interface";
+    const REMEDY: &str = "write another address of this host";
+    for (index, at) in listen.iter().enumerate() {
+        let wanted = sockets::of_listener(&at.value);
+        if sockets::needs_zone(&at.value.host) {
+            findings.error("link-local", &at.place, format!("'{}' {NO_ZONE}", at.value), REMEDY);
+        }
+        let other = listen[..index].iter().find(|other| sockets::cover(&wanted, &sockets::of_listener(&other.value)));
+        if let Some(other) = other {
+            let problem =
+                format!("'{}' and '{}' cannot both be listened on: one includes the other", at.value, other.value);
+            findings.error("address-twice", &at.place, problem, "remove one of the two");
+        }
+    }
+    let Some(At { value: (host, port), place }) = metrics else { return };
+    if host.as_ref().is_some_and(sockets::needs_zone) {
+        findings.error("link-local", place, NO_ZONE, REMEDY);
+    }
+    let wanted = sockets::of_metrics(host.as_ref(), *port);
+    let taken = listen.iter().find(|at| sockets::collide(&wanted, &sockets::of_listener(&at.value)));
+    if let Some(at) = taken {
+        let problem = format!("has the port of '{}', on which the node listens", at.value);
+        findings.error("metrics-address", place, problem, "give the metrics a port of their own");
+    }
+}
+
+/// Names are refused, though the switch that allows them was written with a slip of the pen: then that slip is the
+/// mistake, whatever there is of names.
+fn names_were_meant(findings: &mut Findings) -> bool {
+    const SWITCH: &str = "Server.AllowHostnameAddresses";
+    let is_misspelt = findings.is_misspelt(SWITCH);
+    if is_misspelt {
+        findings.error("address", &Place::absent(SWITCH), "is not set, so host names are refused", "");
+    }
+    is_misspelt
 }
 
 /// An address twice is "in use by another node" when it is listened on, and nothing when it is only advertised.
@@ -96,6 +145,7 @@ fn parse_all(written: &[At<String>], names: HostNames, findings: &mut Findings) 
 pub fn parse(at: &At<String>, names: HostNames, findings: &mut Findings) -> Option<At<Address>> {
     match Address::parse(&at.value, names) {
         Ok(value) => Some(At { value, place: at.place.clone() }),
+        Err(AddressError::HostName(_)) if names_were_meant(findings) => None,
         Err(error) => {
             findings.error("address", &at.place, error.to_string(), error.remedy());
             None

@@ -4,7 +4,7 @@ use crate::finding::{Findings, Place};
 use crate::names::{NAME_BYTES_MAX, normalise_identifier};
 use crate::reader::At;
 use crate::server::raw;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// What happens to advertised mix keys at a clean stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,7 +144,8 @@ pub fn shutdown(raw: &raw::Server, findings: &mut Findings) -> Shutdown {
     }
 }
 
-pub fn logging(raw: Option<raw::Logging>, data_dir: &Path, findings: &mut Findings) -> Logging {
+/// `config_files` are read by the node, and so are none to be written to.
+pub fn logging(raw: Option<raw::Logging>, data_dir: &Path, config_files: &[&Path], findings: &mut Findings) -> Logging {
     let raw = raw.unwrap_or_default();
     let level = raw.level.and_then(|at| {
         let level = match at.value.to_ascii_uppercase().as_str() {
@@ -171,32 +172,104 @@ pub fn logging(raw: Option<raw::Logging>, data_dir: &Path, findings: &mut Findin
     });
     let destination = match (raw.disable, raw.file) {
         (Some(At { value: true, .. }), _) => LogDestination::Silent,
-        (_, Some(file)) if !file.value.is_empty() => LogDestination::File(data_dir.join(file.value)),
+        (_, Some(file)) if !file.value.is_empty() => {
+            let path = data_dir.join(&file.value);
+            check_file(&file, &path, data_dir, findings);
+            if config_files.iter().any(|other| normal(other) == normal(&path)) {
+                findings.error("own-file", &file.place, "is a configuration file", "give another name");
+            }
+            LogDestination::File(path)
+        }
         _ => LogDestination::Stdout,
     };
     Logging { level: level.unwrap_or_default(), destination }
 }
 
-pub fn management(raw: Option<raw::Management>, data_dir: &Path, findings: &mut Findings) -> Management {
+pub fn management(
+    raw: Option<raw::Management>,
+    data_dir: &Path,
+    logging: &Logging,
+    findings: &mut Findings,
+) -> Management {
     let raw = raw.unwrap_or_default();
-    let is_enabled = raw.enable.is_some_and(|at| at.value);
-    let path = match raw.path.filter(|at| !at.value.is_empty()) {
-        None => data_dir.join("management_sock"),
-        Some(at) => {
-            let path = PathBuf::from(&at.value);
-            if path.is_relative() {
-                let problem = format!("'{}' is relative to the working directory", at.value);
-                findings.warning("management-path", &at.place, problem, "write an absolute path");
-            }
-            let name_bytes = path.file_name().map_or(0, |name| name.len());
-            if is_enabled && name_bytes > SOCKET_NAME_BYTES_MAX {
-                let problem = format!("has a name of {name_bytes} bytes, sockets take {SOCKET_NAME_BYTES_MAX}");
-                findings.error("management-path", &at.place, problem, "choose a shorter name");
-            }
-            path
+    let enabled = raw.enable.is_some_and(|at| at.value);
+    let written = raw.path.filter(|at| !at.value.is_empty());
+    let path = written.as_ref().map_or_else(|| data_dir.join(MANAGEMENT_SOCKET), |at| PathBuf::from(&at.value));
+    if let Some(at) = &written {
+        if path.is_relative() {
+            let problem = format!("'{}' is relative to the working directory", at.value);
+            findings.warning("management-path", &at.place, problem, "write an absolute path");
         }
-    };
-    Management { enabled: is_enabled, path }
+        let name_bytes = path.file_name().map_or(0, |name| name.len());
+        if enabled && name_bytes > SOCKET_NAME_BYTES_MAX {
+            let problem = format!("has a name of {name_bytes} bytes, sockets take {SOCKET_NAME_BYTES_MAX}");
+            findings.error("management-path", &at.place, problem, "choose a shorter name");
+        }
+        if enabled {
+            check_file(at, &path, data_dir, findings);
+        }
+    }
+    if let (true, LogDestination::File(log)) = (enabled, &logging.destination)
+        && normal(log) == normal(&path)
+    {
+        let place = written.map_or_else(|| Place::absent("Management.Path"), |at| at.place);
+        findings.error("own-file", &place, "is also Logging.File", "give one of the two another name");
+    }
+    Management { enabled, path }
+}
+
+/// Name of the management socket in DataDir where no path is written.
+pub const MANAGEMENT_SOCKET: &str = "management_sock";
+
+/// What else the node has in DataDir, each under its temporary name too. What writes there must not write into these.
+const FILES: [&str; 11] = [
+    "identity.private.pem",
+    "identity.private.pem.new",
+    "identity.public.pem",
+    "identity.public.pem.new",
+    "link.private.pem",
+    "link.private.pem.new",
+    "link.public.pem",
+    "link.public.pem.new",
+    "katzensprung.lock",
+    "selfcheck.toml",
+    "dataplane.sock",
+];
+
+/// A path that is to become a file or socket of its own.
+fn check_file(at: &At<String>, path: &Path, data_dir: &Path, findings: &mut Findings) {
+    let written = at.value.as_str();
+    let path = normal(path);
+    if written.contains('\0') {
+        findings.error("path", &at.place, "has a NUL character, which no path has", "remove it");
+    } else if written.ends_with('/')
+        || written.ends_with("/.")
+        || path.file_name().is_none()
+        || path == normal(data_dir)
+    {
+        let problem = format!("'{written}' names a folder");
+        findings.error("path", &at.place, problem, "add the name of the file");
+    } else if path.parent() == Some(normal(data_dir).as_path())
+        && let Some(name) = FILES.iter().find(|name| path.ends_with(name))
+    {
+        let problem = format!("'{written}' is the node's own {name}");
+        findings.error("own-file", &at.place, problem, "give another name");
+    }
+}
+
+/// The path without detours; what links make of it is not looked at.
+fn normal(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                normal.pop();
+            }
+            part => normal.push(part),
+        }
+    }
+    normal
 }
 
 /// Bytes of the longest name of a socket: a path of 107 bytes without what leads to any open folder
@@ -206,7 +279,11 @@ const SOCKET_NAME_BYTES_MAX: usize = 80;
 /// An absolute path, or none after a finding that begins with `what`.
 pub fn absolute(written: &str, place: &Place, what: &str, findings: &mut Findings) -> Option<PathBuf> {
     let path = Path::new(written);
-    if path.is_absolute() && !written.contains('\0') {
+    if written.contains('\0') {
+        findings.error("path", place, format!("{what} has a NUL character, which no path has"), "remove it");
+        return None;
+    }
+    if path.is_absolute() {
         return Some(path.to_path_buf());
     }
     let problem = format!("{what} '{written}' is not an absolute path");

@@ -4,7 +4,8 @@
 #[cfg(test)]
 mod tests;
 
-use crate::finding::Findings;
+use crate::finding::{Findings, Place};
+use crate::program::Program;
 use crate::reader::{At, Reader, Strictness};
 use crate::section;
 use std::num::NonZeroUsize;
@@ -120,8 +121,13 @@ const CPU_MAX: i64 = 4_095;
 
 /// The knobs in `text`; what is wrong stays at its default and is an error among the findings.
 pub fn parse(text: &str, findings: &mut Findings) -> OwnConfig {
-    let mut reader = Reader::new(text, Strictness::Strict, |_| None, findings);
+    let mut reader = Reader::new::<Root>(text, Strictness::Strict, |_| None, findings);
     let Some(tree) = reader.parse(text) else { return OwnConfig::default() };
+    if let Some(other) = Program::of(tree.get_ref()).filter(|program| *program != Program::Katzensprung) {
+        let problem = format!("this is {} configuration, not {}", other.file_kind(), Program::Katzensprung.file_kind());
+        reader.findings.error("other-program", &Place::default(), problem, "remove it, or move it to where it belongs");
+        return OwnConfig::default();
+    }
     let root: Root = reader.read_root(tree.get_ref());
     let controlplane = root.controlplane.map(|at| at.value).unwrap_or_default();
     OwnConfig {

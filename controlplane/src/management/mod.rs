@@ -5,7 +5,7 @@ use crate::logging::Log;
 use interplane::SocketPath;
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -72,38 +72,63 @@ pub fn answer(node: &dyn Node, line: &str) -> Reply {
     }
 }
 
-/// The listening socket; its file is removed when it is dropped.
+/// The listening socket; its file is removed when it is dropped, unless another one has taken its name.
 pub struct Socket {
     listener: UnixListener,
     path: PathBuf,
+    file: Option<(u64, u64)>,
 }
 
 impl Socket {
     /// Binds `path`, after removing the socket that an earlier run left there.
     pub fn bind(path: &Path, log: &Log) -> std::io::Result<Self> {
-        remove_stale(path, log)?;
+        if remove_stale(path, log)? {
+            let reason = "another program serves there; stop it, or give another path";
+            return Err(std::io::Error::other(reason));
+        }
         if path.symlink_metadata().is_ok() {
             let reason = "there is something that is not a socket; move it away or give another path";
             return Err(std::io::Error::other(reason));
         }
         let listener = UnixListener::bind(SocketPath::of(path)?.as_path())?;
-        Ok(Self { listener, path: path.to_owned() })
+        Ok(Self { listener, path: path.to_owned(), file: file_at(path) })
     }
 }
 
 /// Removes the socket that an earlier run left, which happens even where management is off (server.md 1.7). The
-/// reference removes any file; one that is no socket is somebody's, and stays.
-pub fn remove_stale(path: &Path, log: &Log) -> std::io::Result<()> {
-    if path.symlink_metadata().is_ok_and(|metadata| metadata.file_type().is_socket()) {
-        log.warning(MODULE, format_args!("removing the socket that an earlier run left at {}", path.display()));
-        std::fs::remove_file(path)?;
+/// reference removes any file; one that is no socket is somebody's, and stays, and so does one at which somebody
+/// listens: gives whether one does.
+pub fn remove_stale(path: &Path, log: &Log) -> std::io::Result<bool> {
+    if !path.symlink_metadata().is_ok_and(|metadata| metadata.file_type().is_socket()) {
+        return Ok(false);
     }
-    Ok(())
+    if is_served(path)? {
+        return Ok(true);
+    }
+    log.warning(MODULE, format_args!("removing the socket that an earlier run left at {}", path.display()));
+    std::fs::remove_file(path)?;
+    Ok(false)
+}
+
+/// Whether a process listens there: the kernel refuses only where none does. It has other answers to one that is not let
+/// in, that finds no room, or a socket of another type.
+fn is_served(path: &Path) -> std::io::Result<bool> {
+    let short = SocketPath::of(path)?;
+    let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM.nonblocking().cloexec(), None)?;
+    let answer = socket.connect(&socket2::SockAddr::unix(short.as_path())?);
+    Ok(!answer.is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused))
+}
+
+/// What tells the file there from any other.
+fn file_at(path: &Path) -> Option<(u64, u64)> {
+    path.symlink_metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        let _gone_already = std::fs::remove_file(&self.path);
+        if self.file.is_some() && file_at(&self.path) == self.file {
+            let _gone_already = std::fs::remove_file(&self.path);
+        }
     }
 }
 

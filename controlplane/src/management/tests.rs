@@ -40,7 +40,7 @@ async fn a_script_that_closes_its_side_after_one_line_gets_its_answer() {
     let path = folder.path().join("management_sock");
     let log = Log::silent();
     std::fs::write(&path, "somebody's").unwrap();
-    remove_stale(&path, &log).unwrap();
+    assert!(!remove_stale(&path, &log).unwrap());
     assert!(Socket::bind(&path, &log).is_err());
     assert_eq!(std::fs::read(&path).unwrap(), b"somebody's");
     std::fs::remove_file(&path).unwrap();
@@ -82,5 +82,28 @@ async fn a_long_path_and_many_connections_are_served() {
     assert!(rest.ends_with("ready\r\n"), "{rest}");
     server.abort();
     let _aborted = server.await;
+    assert!(!path.exists());
+}
+
+#[tokio::test]
+async fn a_socket_at_which_somebody_listens_is_not_ours_to_remove() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("management_sock");
+    let log = Log::silent();
+    let theirs = UnixListener::bind(&path).unwrap();
+    assert!(remove_stale(&path, &log).unwrap());
+    let error = Socket::bind(&path, &log).err().unwrap();
+    assert!(error.to_string().contains("another program serves there"), "{error}");
+    UnixStream::connect(&path).await.unwrap();
+    drop(theirs);
+    let ours = Socket::bind(&path, &log).unwrap();
+    // Somebody else's by now: it stays when ours goes.
+    std::fs::remove_file(&path).unwrap();
+    let theirs = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    drop(ours);
+    assert!(path.exists());
+    assert!(remove_stale(&path, &log).unwrap(), "a socket of another type is served too");
+    drop(theirs);
+    assert!(!remove_stale(&path, &log).unwrap());
     assert!(!path.exists());
 }

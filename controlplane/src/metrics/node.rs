@@ -39,8 +39,8 @@ fn of_directory(sources: &Sources) -> Vec<MetricFamily> {
         ),
         gauges(
             "katzensprung_published_epoch",
-            "The last epoch whose descriptor enough authorities took.",
-            epoch(status.published),
+            "The last epoch whose descriptor enough authorities took; 0 before the first.",
+            plain(status.published.unwrap_or(0)),
         ),
         gauges(
             "katzensprung_authority_reached",

@@ -32,6 +32,8 @@ fn shards_are_summed_under_the_names_of_the_reference() {
     assert!(text.contains("katzenpost_fetched_pki_docs_per_epoch_total{epoch=\"9\"} 1"));
     assert!(text.contains("\nkatzenpost_dropped_packets_total "));
     assert!(text.contains("\nprocess_cpu_seconds_total "));
+    // An alarm on what is not there would never ring.
+    assert!(text.contains("\nkatzensprung_published_epoch 0\n"), "{text}");
 }
 
 #[test]

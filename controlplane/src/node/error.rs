@@ -3,7 +3,7 @@
 use super::listen::ListenError;
 use super::memory::MemoryTooSmall;
 use super::plane::PlaneError;
-use super::remedy::remedy;
+use super::remedy::{remedy, remedy_at_address, remedy_at_path};
 use config::keys::KeyError;
 use std::path::PathBuf;
 
@@ -35,7 +35,7 @@ pub enum StartError {
     #[error("{0}")]
     Keys(#[from] KeyError),
     /// The log file.
-    #[error("cannot open the log file {file}: {error} (Logging.File)")]
+    #[error("cannot open the log file {file}: {error} (Logging.File){}", remedy_at_path(.error))]
     Log {
         /// The file.
         file: PathBuf,
@@ -46,7 +46,7 @@ pub enum StartError {
     #[error("{0}")]
     Listen(#[from] ListenError),
     /// The metrics' address.
-    #[error("cannot serve metrics on {address}: {error} (Server.MetricsAddress){}", remedy(.error))]
+    #[error("cannot serve metrics on {address}: {error} (Server.MetricsAddress){}", remedy_at_address(.error))]
     Metrics {
         /// The address.
         address: String,
@@ -54,7 +54,7 @@ pub enum StartError {
         error: std::io::Error,
     },
     /// The management socket.
-    #[error("cannot serve management at {path}: {error} (Management.Path){}", remedy(.error))]
+    #[error("cannot serve management at {path}: {error} (Management.Path){}", remedy_at_path(.error))]
     Management {
         /// The path.
         path: PathBuf,

@@ -83,11 +83,12 @@ pub fn resolve(addresses: &[Address], families: Families) -> Result<Vec<SocketAd
 }
 
 fn resolve_one(address: &Address, families: Families) -> Result<Vec<SocketAddr>, ListenError> {
-    let at = |ip: IpAddr| SocketAddr::new(ip, address.port);
+    // As the reference: an IPv4 address in IPv6 notation is an IPv4 address.
+    let at = |ip: IpAddr| SocketAddr::new(ip.to_canonical(), address.port);
     let failed = |error| ListenError::Resolve { address: address.to_string(), error };
     match (&address.host, address.transport) {
         (_, Transport::Quic) => Err(ListenError::Quic(address.to_string())),
-        (Host::Ip(ip), Transport::Tcp) if ip.is_unspecified() && address.port != 0 => {
+        (Host::Ip(ip), Transport::Tcp) if ip.to_canonical().is_unspecified() && address.port != 0 => {
             let v4 = families.v4.then_some(at(Ipv4Addr::UNSPECIFIED.into()));
             let v6 = families.v6.then_some(at(Ipv6Addr::UNSPECIFIED.into()));
             Ok(v4.into_iter().chain(v6).collect())

@@ -6,6 +6,7 @@ mod tests;
 
 use interplane::replay::{memory_bytes, replay_capacity};
 use interplane::setup::PoolSize;
+use pki::EpochClock;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -24,8 +25,9 @@ const LINE_RATE_MIN: u64 = 1_000;
 const REPLAY_SHARE: u64 = 2;
 const SLOTS_SHARE: u64 = 4;
 
-/// Slots that a shard gets at least.
+/// Slots that a shard gets at least, and that a configuration may give it.
 const SLOTS_MIN: u64 = 512;
+const CONFIGURED_SLOTS_MIN: u64 = 256;
 
 /// What bounds the memory of this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,27 +73,81 @@ pub struct Sizes {
 /// The node does not fit.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "replay sets for {rate} packets per second take up to {} and packets up to {}, but {whose} {}: write a smaller number, \
-     dataplane.line_rate_packets_per_second = {fitting} or less{}, or give it more memory",
+    "replay sets for {rate} packets per second take up to {} with epochs of {epoch_seconds} s, and packets up to {}, but \
+     {whose} {}: {advice}",
     size(*.replay_bytes),
     size(*.slot_bytes),
     size(*.bytes),
-    if *.slots_are_configured { " and fewer dataplane.slots" } else { "" }
 )]
 pub struct MemoryTooSmall {
     rate: u32,
+    epoch_seconds: u64,
     replay_bytes: u64,
     slot_bytes: u64,
     bytes: u64,
     whose: &'static str,
-    fitting: u64,
-    slots_are_configured: bool,
+    advice: String,
 }
 
 impl Wanted {
     /// Works out the sizes; an error if what is configured cannot fit. They depend on what does not change while the
     /// host runs, so that a node that starts again finds the data plane at work that it wants.
     pub fn sizes(&self, host: &Host) -> Result<Sizes, MemoryTooSmall> {
+        let sizes = self.work_out(host);
+        match host.bytes {
+            Some(bytes) if sizes.total_bytes() > bytes => Err(MemoryTooSmall {
+                rate: sizes.line_rate,
+                epoch_seconds: self.epoch_period.as_secs(),
+                replay_bytes: sizes.replay_bytes,
+                slot_bytes: sizes.slot_bytes,
+                bytes,
+                whose: if host.is_limited { "the memory limit of this container is" } else { "this host has" },
+                advice: self.advice(host, &sizes),
+            }),
+            _ => Ok(sizes),
+        }
+    }
+
+    /// The setting that is too large, and the largest that fits.
+    fn advice(&self, host: &Host, sizes: &Sizes) -> String {
+        const MORE: &str = "or give it more memory";
+        let variable = pki::epoch::PERIOD_VARIABLE;
+        let fits = |wanted: Self| host.bytes.is_none_or(|bytes| wanted.work_out(host).total_bytes() <= bytes);
+        let rate_of = |slots| {
+            let most = u64::from(self.line_rate?);
+            let with = |rate: u64| Self { line_rate: Some(u32::try_from(rate).unwrap_or(u32::MAX)), slots, ..*self };
+            largest(1, most, |rate| fits(with(rate)))
+        };
+        let slots_of = |line_rate| {
+            let with = |slots: u64| Self { slots: usize::try_from(slots).ok(), line_rate, ..*self };
+            largest(CONFIGURED_SLOTS_MIN, self.slots? as u64, |slots| fits(with(slots)))
+        };
+        let seconds = || {
+            let with = |seconds| Self { epoch_period: Duration::from_secs(seconds), ..*self };
+            largest(1, self.epoch_period.as_secs(), |seconds| fits(with(seconds)))
+        };
+        let (rate, slots) = ("dataplane.line_rate_packets_per_second", "dataplane.slots");
+        // Nobody's network has epochs that are so much longer than the usual ones.
+        let is_unusual =
+            self.epoch_period > EpochClock::PERIOD && fits(Self { epoch_period: EpochClock::PERIOD, ..*self });
+        if is_unusual && let Some(most) = seconds() {
+            return format!("set {variable} to the length of the network's epochs (up to {most} s fit), {MORE}");
+        }
+        let slots_alone = slots_of(self.line_rate).map(|most| format!("write {slots} = {most} or less, {MORE}"));
+        let rate_alone = rate_of(self.slots).map(|most| format!("write {rate} = {most} or less, {MORE}"));
+        let alone =
+            if sizes.slot_bytes > sizes.replay_bytes { slots_alone.or(rate_alone) } else { rate_alone.or(slots_alone) };
+        alone
+            .or_else(|| {
+                let least = CONFIGURED_SLOTS_MIN as usize;
+                let most = rate_of(Some(least))?;
+                Some(format!("write {rate} = {most} or less and {slots} = {least}, {MORE}"))
+            })
+            .unwrap_or_else(|| "give it more memory".into())
+    }
+
+    /// The sizes, whether they fit or not.
+    fn work_out(&self, host: &Host) -> Sizes {
         let seconds = self.epoch_period.as_secs();
         let replay_bytes = |rate: u64| memory_bytes(replay_capacity(rate, seconds)).saturating_mul(LIVE_KEYS);
         // What a rate of one takes, well above rounding.
@@ -112,26 +168,24 @@ impl Wanted {
             |slots| slots as u64,
         );
         let slots = slots.min(PoolSize::SLOTS_MAX);
-        let sizes = Sizes {
+        Sizes {
             line_rate,
             replay_buckets: replay_capacity(u64::from(line_rate), seconds),
             slots_per_shard: u32::try_from(slots).unwrap_or(u32::MAX),
             replay_bytes: replay_bytes(u64::from(line_rate)),
             slot_bytes: slots.saturating_mul(slot_bytes).saturating_mul(shards),
-        };
-        match host.bytes {
-            Some(bytes) if sizes.total_bytes() > bytes => Err(MemoryTooSmall {
-                rate: line_rate,
-                replay_bytes: sizes.replay_bytes,
-                slot_bytes: sizes.slot_bytes,
-                bytes,
-                whose: if host.is_limited { "the memory limit of this container is" } else { "this host has" },
-                fitting: fitting(bytes / REPLAY_SHARE).max(1),
-                slots_are_configured: self.slots.is_some(),
-            }),
-            _ => Ok(sizes),
         }
     }
+}
+
+/// The largest of the numbers that is good, if the least one is; all below it are.
+fn largest(least: u64, most: u64, is_good: impl Fn(u64) -> bool) -> Option<u64> {
+    let (mut good, mut bad) = (is_good(least).then_some(least)?, most.max(least).saturating_add(1));
+    while bad - good > 1 {
+        let middle = good + (bad - good) / 2;
+        if is_good(middle) { good = middle } else { bad = middle }
+    }
+    Some(good)
 }
 
 impl Sizes {

@@ -40,7 +40,7 @@ pub use version::{Limit, limits_of_this_version};
 use crate::logging::{Level, Log};
 use config::ServerConfig;
 use config::keys::{self, DataDir, KeyPair};
-use config::server::{LogDestination, LogLevel};
+use config::server::{LogDestination, LogLevel, MANAGEMENT_SOCKET};
 use crypto_simd::random::OsRandom;
 use pki::EpochClock;
 use role::NodeRole;
@@ -52,7 +52,7 @@ const MODULE: &str = "server";
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);
 
 /// Runs a node until it is told to stop.
-pub fn run(config: ServerConfig) -> Result<(), StartError> {
+pub fn run(mut config: ServerConfig) -> Result<(), StartError> {
     let role = NodeRole::of(&config.role)?;
     let level = crypto_simd::cpu::level()?;
     let clock = EpochClock::from_variable(std::env::var(pki::epoch::PERIOD_VARIABLE).ok().as_deref())?;
@@ -61,7 +61,13 @@ pub fn run(config: ServerConfig) -> Result<(), StartError> {
     if !config.debug.generate_only && setup::descriptors() < setup::DESCRIPTORS_MIN {
         return Err(StartError::Descriptors(setup::descriptors()));
     }
+    if config.debug.generate_only {
+        DataDir::check_owner(&config.data_dir)?;
+    }
     let data_dir = DataDir::open(&config.data_dir)?;
+    if data_dir.is_read_only() && config.management.path == data_dir.path().join(MANAGEMENT_SOCKET) {
+        config.management.path = data_dir.sockets().join(MANAGEMENT_SOCKET);
+    }
     let log = open_log(&config)?;
     let _written_at_the_end = Flushed(log.clone());
     log.notice(MODULE, format_args!("Katzensprung {} ({level})", env!("CARGO_PKG_VERSION")));
@@ -70,6 +76,9 @@ pub fn run(config: ServerConfig) -> Result<(), StartError> {
     log.notice(MODULE, format_args!("Server identity public key hash is: {}", hex(&pki::hash(&identity.public))));
     let link = keys::link(&data_dir, config.wire_kem, &mut OsRandom)?;
     log.notice(MODULE, format_args!("Server link public key hash is: {}", hex(&pki::hash(&link.public))));
+    if identity.created {
+        report_new_identity(&config, link.created, &log);
+    }
     for finding in data_dir.findings().iter().chain(&identity.findings).chain(&link.findings) {
         log.warning(MODULE, finding.text());
     }
@@ -83,6 +92,10 @@ pub fn run(config: ServerConfig) -> Result<(), StartError> {
     for limit in limits_of_this_version(&config).iter().filter(|limit| !limit.is_fatal) {
         log.warning(MODULE, format_args!("{}: {}; {}", limit.key, limit.problem, limit.remedy));
     }
+    match &config.own_file {
+        Some(path) => log.notice(MODULE, format_args!("own settings are those of {}", path.display())),
+        None => log.notice(MODULE, "own settings have their defaults: there is no katzensprung.toml beside the file"),
+    }
     match sizes.report(&host) {
         (text, false) => log.notice(MODULE, text),
         (text, true) => log.warning(MODULE, text),
@@ -90,6 +103,17 @@ pub fn run(config: ServerConfig) -> Result<(), StartError> {
     let node = Node { config, sizes, role, clock, log, identity, link };
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     runtime.enable_all().on_thread_start(secret_memory::protect_stack).build()?.block_on(node.serve(&data_dir))
+}
+
+/// Nobody knows the node by a new key. Beside an older link key it is the end of the node that was there.
+fn report_new_identity(config: &ServerConfig, has_new_link: bool, log: &Log) {
+    let level = if has_new_link { Level::Notice } else { Level::Warning };
+    let news = format_args!(
+        "made a new identity key in {}: the authorities' operators must be given identity.public.pem and the name '{}'",
+        config.data_dir.display(),
+        config.identifier
+    );
+    log.write(level, MODULE, news);
 }
 
 /// However the node ends, what it logged gets its time to be written.

@@ -19,7 +19,9 @@ use pki::Epoch;
 use pki::policy::View;
 use secret_memory::within;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 /// Largest remembered blob that is read back.
@@ -43,6 +45,25 @@ pub enum PlaneError {
     /// It is at work, or was, and says nothing.
     #[error("the running data plane (process {0}) does not answer in time; kill it and start again")]
     Hangs(i32),
+    /// Nobody has started it.
+    #[error(
+        "nothing listens at {path} although another unit is to start the data plane (dataplane.run_as_two_units): start \
+         that unit, as the same user, with ExecStart=… dataplane --socket {path}; or remove the setting",
+        path = .0.display()
+    )]
+    NotStarted(PathBuf),
+    /// The one that would take the place of another does not work.
+    #[error(
+        "a data plane as it is configured now would not work: {reason}; the one that is at work goes on forwarding by the \
+         configuration before. To be rid of it: katzensprung dataplane --socket {path} --stop",
+        path = .socket.display()
+    )]
+    Rehearsal {
+        /// Why not.
+        reason: String,
+        /// Where the one at work listens.
+        socket: PathBuf,
+    },
     /// It does not work.
     #[error("{0}")]
     Refused(String),
@@ -146,6 +167,12 @@ impl DataPlane {
     /// The counters in shared memory.
     pub fn counters(&self) -> Counters {
         self.counters.0.clone()
+    }
+
+    /// Where it listens, with the ports that the system has chosen.
+    pub fn listens_at(&self) -> Vec<SocketAddr> {
+        let bound = |fd: &OwnedFd| socket2::SockRef::from(fd).local_addr().ok()?.as_socket();
+        self.listeners.iter().map(|(listener, fd)| bound(fd).unwrap_or(listener.address)).collect()
     }
 
     /// The events in shared memory.

@@ -1,4 +1,4 @@
-//! Limits of the host that an error of the operating system is about.
+//! What to do about errors of the operating system.
 
 use rustix::io::Errno;
 use secret_memory::{locked_bytes, protection};
@@ -38,5 +38,28 @@ pub fn remedy(error: &std::io::Error) -> &'static str {
             "; give it more memory (MemoryMax=, LimitAS= of the unit, ulimit -v, the container's limit)"
         }
         _ => "",
+    }
+}
+
+/// The same where it is about a file or socket under a name of the operator's choice.
+pub fn remedy_at_path(error: &std::io::Error) -> &'static str {
+    match Errno::from_io_error(error) {
+        Some(Errno::NOENT) => "; check that the folder exists",
+        Some(Errno::ACCESS | Errno::PERM) => "; give this user the right to write in that folder, or give another path",
+        Some(Errno::ISDIR) => "; that is a folder: add the name of the file",
+        Some(Errno::NOTDIR) => "; a part of the path is no folder: check the path",
+        Some(Errno::ROFS) => "; that file system is read-only: give another path",
+        Some(Errno::NXIO) => "; nobody reads that pipe: start its reader first",
+        _ => remedy(error),
+    }
+}
+
+/// The same where it is about an address to listen at.
+pub fn remedy_at_address(error: &std::io::Error) -> &'static str {
+    match Errno::from_io_error(error) {
+        Some(Errno::ADDRINUSE) => "; another program listens there: stop it, or give another port",
+        Some(Errno::ADDRNOTAVAIL) => "; no interface of this host has that address",
+        Some(Errno::ACCESS) => "; ports below 1024 need a capability: give a port above",
+        _ => remedy(error),
     }
 }

@@ -39,6 +39,8 @@ impl Node {
         let found = self.find_or_make_plane(&socket)?;
         let health = Arc::new(Health::default());
         let (counters, events) = (found.plane.counters(), found.plane.events());
+        let listens_at = found.plane.listens_at();
+        let metrics_at = sockets.metrics.as_ref().and_then(|listener| listener.local_addr().ok());
         let supervision = Supervision {
             socket,
             foreign: self.config.own.dataplane.run_as_two_units,
@@ -77,7 +79,7 @@ impl Node {
         for part in self.role.parts() {
             self.start_part(*part, &mut tasks, &mut sockets, &shared);
         }
-        self.report_start();
+        self.report_start(&listens_at, metrics_at);
         self.log.notice(MODULE, "Started.");
 
         let fault = tokio::select! {
@@ -157,12 +159,11 @@ impl Node {
     }
 
     /// What an operator compares with what was meant.
-    fn report_start(&self) {
+    fn report_start(&self, listens_at: &[SocketAddr], metrics_at: Option<SocketAddr>) {
         let (config, setup) = (&self.config, self.setup());
-        let addresses = self.listen_addresses().unwrap_or_default();
-        let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+        let addresses: Vec<_> = listens_at.iter().map(ToString::to_string).collect();
         self.log.notice(MODULE, format_args!("listening on {}", addresses.join(", ")));
-        match config.network.metrics.as_ref().map(metrics_address) {
+        match metrics_at {
             Some(address) => self.log.notice(MODULE, format_args!("metrics on http://{address}/metrics")),
             None => self.log.notice(MODULE, "no metrics (Server.MetricsAddress is not set)"),
         }
@@ -205,7 +206,11 @@ impl Node {
         if settings.enabled {
             management::Socket::bind(&settings.path, &self.log).map(Some).map_err(failed)
         } else {
-            management::remove_stale(&settings.path, &self.log).map_err(failed)?;
+            // Not served, so that whatever is there is in nobody's way.
+            if let Err(error) = management::remove_stale(&settings.path, &self.log) {
+                let path = settings.path.display();
+                self.log.warning(MODULE, format_args!("cannot look after {path}: {error} (Management.Path)"));
+            }
             Ok(None)
         }
     }

@@ -1,6 +1,7 @@
 //! The signals that a node acts on, and those that must not end it in passing: a control plane that ends without a
 //! stop leaves a data plane behind.
 
+use nix::sys::signal::SigSet;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What a signal asks for.
@@ -30,13 +31,16 @@ impl Signals {
     pub fn new() -> std::io::Result<Self> {
         let named = [SignalKind::user_defined1(), SignalKind::user_defined2(), SignalKind::alarm()];
         let ignored = named.into_iter().chain(IGNORED.map(SignalKind::from_raw));
-        Ok(Self {
+        let signals = Self {
             interrupt: signal(SignalKind::interrupt())?,
             quit: signal(SignalKind::quit())?,
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,
             _ignored: ignored.map(signal).collect::<Result<_, _>>()?,
-        })
+        };
+        // The program has let hang-ups wait from its first moment on: one that came while keys were made is due now.
+        SigSet::from(nix::sys::signal::Signal::SIGHUP).thread_unblock()?;
+        Ok(signals)
     }
 
     /// The next one that means something.

@@ -2,15 +2,20 @@
 
 use super::handed_back::{ANSWER_LIMIT, Inheritance, end, greet};
 use super::plane::{DataPlane, PlaneError};
-use super::supervise::STOP_LIMIT;
+use super::supervise::{STOP_LIMIT, rehearse};
 use super::{MODULE, Node, StartError, listen};
 use crate::directory::Stored;
 use crate::keys::{MixKeys, Scheme};
 use interplane::channel::Channel;
+use interplane::setup::Setup;
 use listen::{Families, ListenError};
 use secret_memory::within;
 use std::net::SocketAddr;
 use std::path::Path;
+use zeroize::Zeroizing;
+
+/// Name of the socket of a data plane that is only tried, beside the other one's.
+const REHEARSAL_NAME: &str = "dataplane.trial.sock";
 
 /// What a start finds or makes.
 pub struct Found {
@@ -45,6 +50,9 @@ impl Node {
             replaced = Some(channel);
         }
         let listeners = listen::bind_all(&addresses, std::mem::take(&mut inheritance.listeners))?;
+        if replaced.is_some() && !self.config.own.dataplane.run_as_two_units {
+            self.rehearse(socket, &setup)?;
+        }
         let stored = std::mem::take(&mut inheritance.stored);
         let link_key = within(|| link_key.clone());
         let mut plane = DataPlane::new(setup, link_key, listeners).map_err(PlaneError::from)?;
@@ -62,8 +70,16 @@ impl Node {
         Ok(Found { plane, resumed: None, mix_keys, stored })
     }
 
+    /// Whether a data plane of that setup works beside the one that is at work. One that another unit starts has that
+    /// unit's limits, of which nothing can be tried here.
+    fn rehearse(&self, socket: &Path, setup: &Setup) -> Result<(), PlaneError> {
+        let trial = DataPlane::new(setup.clone(), Zeroizing::default(), Vec::new())?;
+        rehearse(&trial, &socket.with_file_name(REHEARSAL_NAME))
+            .map_err(|error| PlaneError::Rehearsal { reason: error.to_string(), socket: socket.into() })
+    }
+
     /// Where the data plane listens.
-    pub(super) fn listen_addresses(&self) -> Result<Vec<SocketAddr>, ListenError> {
+    fn listen_addresses(&self) -> Result<Vec<SocketAddr>, ListenError> {
         listen::resolve(&self.config.network.listen, Families::of_host())
     }
 }

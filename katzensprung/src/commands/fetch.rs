@@ -10,16 +10,18 @@ use pki::authority::DocumentVerifier;
 use pki::document::{Consensus, Document};
 use pki::{Epoch, EpochClock};
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Arguments of `fetch`.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// A node's configuration file, for its authorities and geometry
-    #[arg(short = 'f', long = "config", default_value = "katzenpost.toml")]
-    config: PathBuf,
+    /// A node's configuration file, for its authorities and geometry [env: KATZENPOST_CONFIG] [default: katzenpost.toml]
+    #[arg(short = 'f', long = "config")]
+    config: Option<PathBuf>,
     /// The epoch (the default is the current one)
     #[arg(short, long)]
     epoch: Option<u64>,
@@ -30,7 +32,11 @@ pub struct Arguments {
 
 /// Fetches and prints.
 pub fn run(arguments: &Arguments) -> Result<(), String> {
-    let loaded = ServerConfig::load(&arguments.config, Strictness::Lenient)
+    if let Some(file) = arguments.out.as_deref().filter(|file| file.symlink_metadata().is_ok()) {
+        return Err(cannot_write(file, &std::io::ErrorKind::AlreadyExists.into()));
+    }
+    let file = super::config_file(arguments.config.as_deref())?;
+    let loaded = ServerConfig::load(&file, Strictness::Lenient)
         .map_err(|findings| format!("failed to load config file:\n  {}", findings_text(&findings)))?;
     let clock = EpochClock::from_variable(std::env::var(pki::epoch::PERIOD_VARIABLE).ok().as_deref())
         .map_err(|error| error.to_string())?;
@@ -39,11 +45,20 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
     let fetched = runtime.block_on(fetch(&loaded.config, &clock, epoch));
     let consensus = fetched.map_err(|said| with_hint(said, &clock, arguments.epoch))?;
     match &arguments.out {
-        Some(file) => {
-            std::fs::write(file, consensus.raw()).map_err(|error| format!("cannot write {}: {error}", file.display()))
-        }
+        Some(file) => File::create_new(file)
+            .and_then(|mut new| new.write_all(consensus.raw()))
+            .map_err(|error| cannot_write(file, &error)),
         None => super::print(format_args!("{}", readable(&consensus))),
     }
+}
+
+fn cannot_write(file: &Path, error: &std::io::Error) -> String {
+    let remedy = match error.kind() {
+        std::io::ErrorKind::AlreadyExists => "; nothing is overwritten: give another name with -o, or move it away",
+        std::io::ErrorKind::NotFound => "; check that the folder exists",
+        _ => "",
+    };
+    format!("cannot write {}: {error}{remedy}", file.display())
 }
 
 /// Test networks have shorter epochs, and another length gives other numbers: the usual reason for "never".

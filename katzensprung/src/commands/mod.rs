@@ -10,6 +10,7 @@ pub mod server;
 use config::Finding;
 use std::fmt::Arguments;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 /// Version and the level of the vector kernels that this process would use.
@@ -22,6 +23,19 @@ pub fn version() -> &'static str {
             Err(error) => format!("{version} ({error})"),
         }
     })
+}
+
+/// The configuration file: the one that was given, that of the environment, or the one in the current folder.
+pub fn config_file(given: Option<&Path>) -> Result<PathBuf, String> {
+    const VARIABLE: &str = "KATZENPOST_CONFIG";
+    match (given, std::env::var_os(VARIABLE)) {
+        (Some(path), _) => Ok(path.into()),
+        (None, Some(path)) if path.is_empty() => {
+            Err(format!("{VARIABLE} is set and empty; set it to the path of the configuration file, or unset it"))
+        }
+        (None, Some(path)) => Ok(path.into()),
+        (None, None) => Ok("katzenpost.toml".into()),
+    }
 }
 
 /// All findings, one line each.

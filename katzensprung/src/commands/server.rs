@@ -2,16 +2,19 @@
 
 use super::findings_text;
 use crate::host;
+use config::keys::DataDir;
 use config::{Finding, ServerConfig, Severity, Strictness};
 use controlplane::node;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// Arguments of `server`.
+/// Arguments of `server`. Of an option that is given twice the last one counts, as in the reference.
 #[derive(clap::Args)]
+#[command(args_override_self = true)]
 pub struct Arguments {
-    /// Path of the configuration file
-    #[arg(short = 'f', long = "config", env = "KATZENPOST_CONFIG", default_value = "katzenpost.toml")]
-    config: PathBuf,
+    /// Path of the configuration file [env: KATZENPOST_CONFIG] [default: katzenpost.toml]
+    #[arg(short = 'f', long = "config")]
+    config: Option<PathBuf>,
     /// Make the keys that are missing, and exit
     #[arg(short = 'g', long)]
     generate_only: bool,
@@ -25,9 +28,10 @@ pub struct Arguments {
 
 /// Runs the node until it is told to stop.
 pub fn run(arguments: &Arguments) -> Result<(), String> {
-    let path = arguments.config.display();
+    let file = super::config_file(arguments.config.as_deref())?;
+    let path = file.display();
     let strictness = if arguments.validate_only { Strictness::Strict } else { Strictness::Lenient };
-    let loaded = ServerConfig::load(&arguments.config, strictness)
+    let loaded = ServerConfig::load(&file, strictness)
         .map_err(|findings| format!("failed to load config file '{path}':\n  {}", findings_text(&findings)))?;
     let mut findings = loaded.findings;
     let limits = node::limits_of_this_version(&loaded.config).into_iter();
@@ -36,12 +40,24 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
     findings.extend(limits.map(|limit| Finding {
         severity: if limit.is_fatal { Severity::Error } else { Severity::Warning },
         code: "not-in-this-version",
-        file: arguments.config.clone(),
-        line: config::line_of(&arguments.config, &limit.key),
+        file: file.clone(),
+        line: config::line_of(&file, &limit.key),
         key: limit.key,
         problem: limit.problem,
         remedy: limit.remedy,
     }));
+    if let (true, Err(error)) = (arguments.validate_only, DataDir::look(&loaded.config.data_dir)) {
+        let key = "Server.DataDir".to_owned();
+        findings.push(Finding {
+            severity: Severity::Error,
+            code: "data-dir",
+            file: file.clone(),
+            line: config::line_of(&file, &key),
+            key,
+            problem: error.to_string(),
+            remedy: String::new(),
+        });
+    }
     if findings.iter().any(|finding| finding.severity == Severity::Error) {
         return Err(format!("failed to load config file '{path}':\n  {}", findings_text(&findings)));
     }
@@ -60,4 +76,35 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
             false => format!("failed to spawn server instance: {error}"),
         })
     })
+}
+
+/// The long options. With one dash, as Go's programs take them, they would be read as a row of short ones, and one with
+/// a `v` in it would print the version and be a success.
+const LONG: [&str; 5] = ["config", "generate-only", "validate-only", "version", "help"];
+
+/// What to say about a long option of `server` that is written with one dash, if one is.
+pub fn with_one_dash(words: &[OsString]) -> Option<String> {
+    if words.get(1)? != "server" {
+        return None;
+    }
+    let mut rest = words[2..].iter();
+    while let Some(word) = rest.next() {
+        if word == "-f" || word == "--config" {
+            // Its value may have any form.
+            rest.next();
+            continue;
+        }
+        let text = word.to_string_lossy();
+        let Some(name) = text.strip_prefix('-').filter(|name| !name.starts_with(['-', 'f']) && name.len() > 1) else {
+            continue;
+        };
+        let common = |long: &str| long.bytes().zip(name.bytes()).take_while(|(one, other)| one == other).count();
+        // Short options in a row are none of these: -gf FILE.
+        if let Some(meant) = LONG.iter().rev().max_by_key(|long| common(long)).filter(|long| common(long) > 0)
+            && (common(meant) > 1 || name.contains('v'))
+        {
+            return Some(format!("unexpected argument '{text}'; did you mean --{meant}?"));
+        }
+    }
+    None
 }

@@ -161,6 +161,33 @@ fn a_changed_address_is_listened_at() {
 }
 
 #[test]
+fn a_data_plane_is_not_ended_for_one_that_would_not_work() {
+    let site = Site::new(LONG);
+    let authority = site.start_authority();
+    let mut node = site.start_node();
+    let mut traffic = site.link();
+    let epoch = site.next_epoch();
+    let descriptor = authority.wait_for_post(epoch, SOON).descriptor();
+    let data_plane = site.wait_for_data_plane(None);
+    node.kill();
+    let good = fs::read_to_string(site.folder.own_config()).unwrap();
+    // A processor that no host has.
+    fs::write(site.folder.own_config(), format!("{good}pin_cpus = [4095]\n")).unwrap();
+    site.folder.serve(&[]).refused(&["data plane: ", "processor 4095", "goes on forwarding", "--stop"]);
+    assert_eq!(site.data_plane(), Some(data_plane));
+    let packets = traffic.packets(&descriptor, epoch, 10);
+    traffic.pass(&packets);
+    // The same keys, as soon as the mistake is mended.
+    fs::write(site.folder.own_config(), good).unwrap();
+    let mut node = site.start_node();
+    site.wait_for_log("going on with the data plane that is at work", 1);
+    assert_eq!(site.data_plane(), Some(data_plane));
+    assert!(!site.folder.data("dataplane.trial.sock").exists());
+    node.stop();
+    site.is_quiet();
+}
+
+#[test]
 fn a_data_plane_that_hangs_is_not_waited_for() {
     let site = Site::new(LONG);
     let mut node = site.start_node();

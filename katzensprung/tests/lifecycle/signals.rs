@@ -5,6 +5,8 @@ use crate::support::site::{SOON, Site};
 use crate::support::wait_for;
 use rustix::process::{Signal, kill_process};
 use std::fs;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;
 
 const HARMLESS: [Signal; 8] =
@@ -91,4 +93,26 @@ fn opens_its_log_again_while_it_withdraws() {
     node.stop();
     assert!(site.log().ends_with("Shutdown complete.\n"), "{}", site.log());
     wait_for("the end of the data plane", SOON, || site.data_plane().is_none().then_some(()));
+}
+
+#[test]
+fn opens_its_log_again_however_early_it_is_told_to() {
+    let site = Site::new(LONG);
+    // The program has begun and waits for its file for as long as this test likes.
+    let text = fs::read(site.folder.config()).unwrap();
+    fs::remove_file(site.folder.config()).unwrap();
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mknodat(rustix::fs::CWD, site.folder.config(), rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    let mut node = site.start_node();
+    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let mut pipe = wait_for("a reader", SOON, || {
+        fs::OpenOptions::new().write(true).custom_flags(nonblocking).open(site.folder.config()).ok()
+    });
+    node.signal(Signal::HUP);
+    pipe.write_all(&text).unwrap();
+    drop(pipe);
+    site.wait_for_log("Started.", 1);
+    site.wait_for_log("log reopened", 1);
+    node.stop();
+    site.is_quiet();
 }

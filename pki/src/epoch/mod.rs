@@ -64,6 +64,9 @@ pub enum PeriodVariableError {
     /// Not a period.
     #[error("{PERIOD_VARIABLE}: {0}")]
     Period(#[from] PeriodError),
+    /// So short that no vote fits into it.
+    #[error("{PERIOD_VARIABLE}: {0:?} is too short for an epoch; write for example 2m, the same as the whole network")]
+    TooShort(String),
 }
 
 impl Default for EpochClock {
@@ -75,6 +78,8 @@ impl Default for EpochClock {
 impl EpochClock {
     /// The usual period.
     pub const PERIOD: Duration = Duration::from_secs(20 * 60);
+    /// The least that is believed of the environment: a unit was meant that is longer.
+    const PERIOD_MIN: Duration = Duration::from_secs(2);
     /// The start of epoch 0 in Unix time.
     pub const GENESIS: Duration = Duration::from_secs(1_496_275_200);
 
@@ -90,7 +95,10 @@ impl EpochClock {
     pub fn from_variable(value: Option<&str>) -> Result<Self, PeriodVariableError> {
         match value {
             None | Some("") => Ok(Self::default()),
-            Some(text) => Ok(Self::with_period(parse_go_duration(text)?)?),
+            Some(text) => match Self::with_period(parse_go_duration(text)?)? {
+                clock if clock.period < Self::PERIOD_MIN => Err(PeriodVariableError::TooShort(text.into())),
+                clock => Ok(clock),
+            },
         }
     }
 

@@ -41,6 +41,11 @@ fn variable_replaces_the_period() {
     assert_eq!(EpochClock::from_variable(None), Ok(EpochClock::default()));
     assert_eq!(EpochClock::from_variable(Some("2m")).unwrap().period(), Duration::from_secs(120));
     assert!(matches!(EpochClock::from_variable(Some("2 minutes")), Err(PeriodVariableError::Duration(_))));
+    for short in ["2ms", "20ns", "1.9s"] {
+        let error = EpochClock::from_variable(Some(short)).unwrap_err();
+        assert!(error.to_string().contains(short) && error.to_string().contains("2m"), "{error}");
+    }
+    assert!(EpochClock::from_variable(Some("2s")).is_ok());
     assert!(matches!(EpochClock::from_variable(Some("0s")), Err(PeriodVariableError::Period(_))));
 }
 

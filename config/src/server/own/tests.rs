@@ -57,6 +57,9 @@ fn every_finding() {
         ("[dataplane]\nprofile = \"zen4\"", "unknown-key", 2),
         ("[dataplane]\nrun_as_two_units = 4", "wrong-type", 2),
         ("[dataplane]\nshard = 4", "unknown-key", 2),
+        ("shards = 1", "unknown-key", 1),
+        ("shards = 1\nslots = 512", "missing-header", 1),
+        ("[dataplane]\nline_rate = 1", "unknown-key", 2),
         ("dataplane = 4", "wrong-type", 1),
         ("[dataplane", "syntax", 1),
     ] {
@@ -66,5 +69,21 @@ fn every_finding() {
         assert!(
             findings.iter().all(|finding| finding.severity == crate::Severity::Error && !finding.remedy.is_empty())
         );
+    }
+}
+
+#[test]
+fn what_a_key_was_meant_to_be() {
+    for (text, remedy) in [
+        ("shards = 1", "it belongs under [dataplane]"),
+        ("shards = 1\nslots = 512", "write [dataplane] above this line"),
+        ("[dataplane]\nline_rate = 1", "did you mean line_rate_packets_per_second?"),
+        ("[dataplane]\nlineratepacketspersecond = 1", "did you mean line_rate_packets_per_second?"),
+        ("[dataplane]\nshutdown_withdraw = true", "it belongs under [controlplane]"),
+        ("[Server]\n[PKI]\n[Debug]\n", "remove it, or move it to where it belongs"),
+    ] {
+        let (_, findings) = parsed(text);
+        assert_eq!(findings.len(), 1, "{text}: {findings:?}");
+        assert_eq!(findings[0].remedy, remedy, "{text}");
     }
 }

@@ -166,6 +166,54 @@ fn addresses() {
     );
 }
 
+/// Sockets that the system would not give together, and addresses at which nobody can listen.
+#[test]
+fn what_cannot_be_listened_on() {
+    let bind = "BindAddresses = [\"tcp://127.0.0.1:30014\"]";
+    let metrics = "\"127.0.0.1:30016\"";
+    let both = |other: &str| format!("BindAddresses = [\"tcp://127.0.0.1:1\", \"{other}:1\"]");
+    for other in ["tcp://0.0.0.0", "tcp://[::]", "tcp4://0.0.0.0", "tcp://[::ffff:0.0.0.0]"] {
+        let finding = one_finding(bind, &both(other));
+        assert_eq!((finding.code, finding.key.as_str()), ("address-twice", "Server.BindAddresses[1]"), "{finding}");
+        assert!(finding.problem.contains("cannot both be listened on"), "{finding}");
+    }
+    // The node listens once for these, or at different sockets.
+    for other in ["tcp4://127.0.0.1", "tcp://[::ffff:127.0.0.1]", "tcp6://[::]", "tcp://[::1]"] {
+        let text = main_file().replacen(bind, &both(other), 1);
+        assert_eq!(load_text(&text).unwrap_or_else(|findings| panic!("{findings:#?}")).findings, []);
+    }
+    for address in ["127.0.0.1:30014", "0.0.0.0:30014", "[::]:30014", "[::ffff:127.0.0.1]:30014"] {
+        let finding = one_finding(metrics, &format!("{address:?}"));
+        assert_eq!((finding.code, finding.key.as_str()), ("metrics-address", "Server.MetricsAddress"), "{finding}");
+        assert!(finding.problem.contains("on which the node listens"), "{finding}");
+    }
+    for address in ["[::1]:30014", "127.0.0.2:30014"] {
+        assert!(load_text(&main_file().replacen(metrics, &format!("{address:?}"), 1)).is_ok(), "{address}");
+    }
+    assert_eq!(one_finding(bind, "BindAddresses = [\"tcp://[fe80::1]:1\"]").code, "link-local");
+    assert_eq!(one_finding(metrics, "\"[fe80::1]:1\"").code, "link-local");
+}
+
+#[test]
+fn paths_that_are_none_of_a_file() {
+    let on = |path: &str| format!("Enable = true\n  Path = \"{path}\"\n  #");
+    for (from, to, key) in [
+        ("\"katzenpost.log\"", "\".\"".to_string(), "Logging.File"),
+        ("\"katzenpost.log\"", "\"log/\"".into(), "Logging.File"),
+        ("\"katzenpost.log\"", "\"a\\u0000b\"".into(), "Logging.File"),
+        ("\"/var/lib/katzenpost/mix1\"", "\"/a\\u0000b\"".into(), "Server.DataDir"),
+        ("Enable = false\n  Path =", on("/"), "Management.Path"),
+        ("Enable = false\n  Path =", on("/var/lib/katzenpost/mix1"), "Management.Path"),
+        ("Enable = false\n  Path =", on("/var/lib/sock/"), "Management.Path"),
+        ("Enable = false\n  Path =", on("/var/lib/a\\u0000b"), "Management.Path"),
+    ] {
+        let finding = one_finding(from, &to);
+        assert_eq!((finding.severity, finding.code, finding.key.as_str()), (Severity::Error, "path", key), "{finding}");
+    }
+    let own = one_finding("\"katzenpost.log\"", "\"/etc/../etc/katzenpost.toml\"");
+    assert_eq!((own.code, own.key.as_str()), ("own-file", "Logging.File"));
+}
+
 #[test]
 fn metrics_are_no_url() {
     for (text, remedy) in [

@@ -164,3 +164,103 @@ fn duplicates_are_named_with_both_lines() {
     let text = main_file().replacen("[Management]", "[Management]\n  c = {b = 2, b = 3}", 1);
     assert_eq!(duplicate(&text).problem, "duplicate key \"b\"");
 }
+
+/// The header of a table was forgotten: its keys are in the table above it, or in none.
+#[test]
+fn a_forgotten_header_is_one_mistake() {
+    for (header, above, count) in [("[Server]\n", "Identifier", 13), ("[SphinxGeometry]\n", "PacketLength", 14)] {
+        let text = main_file().replacen(header, "", 1);
+        let findings = load_text(&text).expect_err("a table is missing");
+        assert_eq!(findings.len(), 1, "{findings:#?}");
+        let (finding, line) = (&findings[0], findings[0].line.expect("a line"));
+        assert_eq!((finding.severity, finding.code), (Severity::Error, "missing-header"));
+        assert!(text.lines().nth(line - 1).expect("that line").contains(above), "{finding}");
+        assert!(finding.problem.contains(&format!("above {count} of its keys")), "{finding}");
+        assert!(finding.problem.contains("block was present"), "{finding}");
+        assert_eq!(finding.remedy, format!("write {} above this line", header.trim()));
+    }
+}
+
+#[test]
+fn a_key_in_the_wrong_place_is_told_its_place() {
+    let one = |text: &str| {
+        let mut findings = match load_text(text) {
+            Ok(loaded) => loaded.findings,
+            Err(findings) => findings,
+        };
+        assert_eq!(findings.len(), 1, "{findings:#?}");
+        findings.remove(0)
+    };
+    let moved = |line: &str, header: &str| {
+        let text = main_file();
+        assert!(text.contains(line) && text.contains(header));
+        text.replacen(line, "", 1).replacen(header, &format!("{header}\n{line}"), 1)
+    };
+    let finding = one(&moved("DataDir = \"/var/lib/katzenpost/mix1\"", "[Logging]"));
+    assert!(finding.key == "Logging.DataDir" && finding.remedy == "it belongs under [Server]", "{finding}");
+    assert!(finding.severity == Severity::Error && finding.problem.contains("is not an absolute path"), "{finding}");
+    let finding = one(&moved("SendSlack = 50", "[Management]"));
+    assert!(finding.severity == Severity::Warning && finding.remedy == "it belongs under [Debug]", "{finding}");
+    for (header, remedy) in [
+        ("[[PKI.Voting.Authority]]", "did you mean Authorities?"),
+        ("[[Authorities]]", "write [[PKI.Voting.Authorities]]"),
+    ] {
+        let finding = one(&main_file().replace("[[PKI.Voting.Authorities]]", header));
+        assert!(finding.problem.contains("lists no authority") && finding.remedy == remedy, "{finding}");
+    }
+    let finding = one(&main_file().replacen("LinkPublicKey", "LinkPubKey", 1));
+    assert!(finding.problem.contains("is missing") && finding.remedy == "did you mean LinkPublicKey?", "{finding}");
+}
+
+#[test]
+fn tables_that_should_be_lists_are_one_mistake() {
+    let text = main_file().replace("[[PKI.Voting.Authorities]]", "[PKI.Voting.Authorities]");
+    let findings = load_text(&text).expect_err("no list");
+    assert_eq!(findings.len(), 1, "{findings:#?}");
+    assert_eq!((findings[0].code, findings[0].key.as_str()), ("wrong-type", "PKI.Voting.Authorities"));
+    assert_eq!(findings[0].remedy, "write [[PKI.Voting.Authorities]] above each");
+    let finding = one_finding("[Debug]", "[[Debug]]");
+    assert_eq!((finding.code, finding.remedy.as_str()), ("wrong-type", "it is there once: write [Debug]"));
+}
+
+#[test]
+fn text_that_another_program_has_changed_is_one_mistake() {
+    let codes = |text: &str| -> Vec<(&str, Option<usize>)> {
+        let findings = load_text(text).expect_err("no TOML");
+        findings.iter().map(|finding| (finding.code, finding.line)).collect()
+    };
+    assert_eq!(codes(&main_file().replace('\n', "\r")), [("line-ends", None)]);
+    let text = main_file().replacen("\"mix1\"", "\u{201c}mix1\u{201d}", 1);
+    assert_eq!(codes(&text), [("syntax", Some(2))]);
+    let finding = load_text(&text).expect_err("no TOML").remove(0);
+    assert!(finding.problem.contains("typographic") && finding.remedy.contains("straight quote"), "{finding}");
+    assert_eq!(codes(&main_file().replacen("WireKEM =", "WireKEM", 1)), [("syntax", Some(3))]);
+}
+
+#[test]
+fn the_switch_for_names_misspelt_is_one_mistake() {
+    let text = main_file()
+        .replace("AllowHostnameAddresses = false", "AllowHostnamesAddresses = true")
+        .replace("tcp://192.0.2.1:30014", "tcp://mix1:30014")
+        .replace("127.0.0.1:30016", "mix1:30016")
+        .replace("tcp://192.0.2.101:30001", "tcp://auth1:30001");
+    let findings = load_text(&text).expect_err("names are not allowed");
+    assert_eq!(findings.len(), 1, "{findings:#?}");
+    assert_eq!((findings[0].severity, findings[0].key.as_str()), (Severity::Error, "Server.AllowHostnamesAddresses"));
+    assert!(findings[0].problem.ends_with("is not set, so host names are refused"), "{}", findings[0]);
+}
+
+#[test]
+fn a_value_on_which_others_depend_is_one_mistake() {
+    for (from, to, key, right) in [
+        ("NrHops = 5", "NrHops = 4", "NrHops", "NrHops of 4, must be 5"),
+        ("Length = 2000", "Length = 2001", "UserForwardPayloadLength", "of 2001, must be 2000"),
+        ("NIKEName = \"x25519\"", "NIKEName = \"x448\"", "NIKEName", "'x448', must be 'x25519'"),
+    ] {
+        let finding = one_finding(from, to);
+        assert_eq!((finding.code, finding.key), ("geometry-mismatch", format!("SphinxGeometry.{key}")));
+        assert!(finding.problem.contains(right), "{}", finding.problem);
+    }
+    let finding = one_finding("HeaderLength = 476", "");
+    assert!(finding.problem.contains("is missing: geometry has HeaderLength of 0"), "{finding}");
+}

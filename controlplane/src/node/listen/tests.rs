@@ -22,6 +22,12 @@ fn unspecified_addresses_mean_both_families_unless_the_scheme_says_one() {
 }
 
 #[test]
+fn an_address_in_the_other_notation_is_the_same_address() {
+    assert_eq!(resolved(&["tcp://[::ffff:127.0.0.1]:1", "tcp://127.0.0.1:1"], BOTH), ["127.0.0.1:1"]);
+    assert_eq!(resolved(&["tcp://[::ffff:0.0.0.0]:1"], V4), ["0.0.0.0:1"]);
+}
+
+#[test]
 fn both_wildcards_are_listened_at_together() {
     let port = std::net::TcpListener::bind("[::]:0").and_then(|listener| listener.local_addr());
     let Ok(port) = port.map(|address| address.port()) else {

@@ -50,6 +50,32 @@ fn what_is_configured_is_taken_or_refused_with_what_to_write() {
 }
 
 #[test]
+fn the_setting_at_fault_is_named_with_one_that_fits() {
+    let told_on = |host: Host, wanted: Wanted, key: &str| -> u64 {
+        let error = wanted.sizes(&host).expect_err("far too much").to_string();
+        let (_, rest) = error.split_once(key).unwrap_or_else(|| panic!("{key}: {error}"));
+        let number = rest.trim_start_matches(|c: char| !c.is_ascii_digit());
+        number.split(|c: char| !c.is_ascii_digit()).next().and_then(|digits| digits.parse().ok()).expect("a number")
+    };
+    let told = |wanted: Wanted, key: &str| told_on(host(4 * GB), wanted, key);
+    let slots = Wanted { slots: Some(4_194_304), ..wanted() };
+    let most = told(slots, "write dataplane.slots = ");
+    let with = |slots: u64| Wanted { slots: Some(slots as usize), ..wanted() }.sizes(&host(4 * GB));
+    assert!(with(most).is_ok() && with(most + 1).is_err());
+    // Nothing is configured, and one wrong unit asks for twenty hours of tags.
+    let long = Wanted { epoch_period: Duration::from_secs(72_000), ..wanted() };
+    let most = told_on(host(2 * GB), long, "set KATZENPOST_EPOCH_DURATION to");
+    assert!(Wanted { epoch_period: Duration::from_secs(most), ..wanted() }.sizes(&host(2 * GB)).is_ok());
+    let rate = Wanted { line_rate: Some(1_000_000), ..wanted() };
+    let most = told(rate, "write dataplane.line_rate_packets_per_second = ");
+    assert!(Wanted { line_rate: Some(most as u32), ..rate }.sizes(&host(4 * GB)).is_ok());
+    // Both are too large.
+    let both = Wanted { slots: Some(4_194_304), ..rate };
+    let most = told(both, "write dataplane.line_rate_packets_per_second = ");
+    assert!(Wanted { line_rate: Some(most as u32), slots: Some(256), ..both }.sizes(&host(4 * GB)).is_ok());
+}
+
+#[test]
 fn a_line_rate_decides_how_many_packets_may_wait() {
     let sizes = Wanted { line_rate: Some(5_000), shards: 1, ..wanted() }.sizes(&host(16 * GB)).expect("it fits");
     assert!(u64::from(sizes.slots_per_shard) >= 5_000 * 5527 / 1000, "{sizes:?}");

@@ -4,21 +4,25 @@
 //! |---|---|
 //! | `vigil` | decides, without I/O |
 //! | `mod` | the thread that does what was decided, and owns the control channel |
+//! | `begin` | lets a data plane begin, or tries whether one could |
 //! | `process` | the data plane's process |
 //! | `handle` | what the rest of the control plane holds: a queue of orders, and their answers |
 
+mod begin;
 mod handle;
 mod process;
 mod vigil;
 
+pub use begin::rehearse;
 pub use handle::{PlaneHandle, Supervised};
 pub use vigil::STOP_LIMIT;
 
-use super::handed_back::{ANSWER_LIMIT, await_message, greet};
+use super::handed_back::greet;
 use super::plane::{DataPlane, Letter, PlaneError};
 use super::remedy::{remedy, unlocked};
 use crate::health::Health;
 use crate::logging::{Level, Log};
+use begin::{KILL_LIMIT, begin, one_line};
 use handle::{Answer, Bell, Order};
 use interplane::channel::{Channel, ChannelError, Received};
 use interplane::counter::{Account, Counter, Counters};
@@ -34,23 +38,11 @@ use vigil::{Beat, Do, Fault, Vigil};
 
 const MODULE: &str = "dataplane";
 
-/// How long a data plane may take from its start until it listens, and from then until it works.
-const START_LIMIT: Duration = Duration::from_secs(10);
-
-/// Pause between two looks at a data plane that starts.
-const START_PAUSE: Duration = Duration::from_millis(2);
-
 /// How long the process may take to be gone after it has closed the channel.
 const END_PAUSE: Duration = Duration::from_millis(200);
 
-/// How long a process that was killed may take to be gone.
-const KILL_LIMIT: Duration = Duration::from_secs(2);
-
 /// How long a data plane whose channel is lost may take to answer a new one.
 const ADOPT_LIMIT: Duration = Duration::from_secs(2);
-
-/// Longest reason of the data plane that goes into the log.
-const REASON_CHARS_MAX: usize = 400;
 
 /// What the supervisor goes by.
 pub struct Supervision {
@@ -213,11 +205,8 @@ impl Supervisor {
     /// Starts a data plane and lets it begin. One that cannot be used is not left behind.
     fn reach(&mut self) -> Result<(), PlaneError> {
         let mut process = if self.supervision.foreign { None } else { Some(Process::spawn(&self.supervision.socket)?) };
-        let attached = self.find(process.as_mut()).and_then(|channel| {
-            self.attach(&channel)?;
-            Ok(channel)
-        });
-        match attached {
+        let waits = || !self.bell.is_stopping();
+        match begin(&self.supervision.plane, &self.supervision.socket, process.as_mut(), waits) {
             Ok(channel) => {
                 let process = match process {
                     Some(process) => process,
@@ -234,42 +223,6 @@ impl Supervisor {
                 }
                 Err(error)
             }
-        }
-    }
-
-    /// Waits until a data plane listens.
-    fn find(&self, mut process: Option<&mut Process>) -> Result<Channel, PlaneError> {
-        let deadline = Instant::now() + START_LIMIT;
-        let waits = || !self.bell.is_stopping();
-        while waits() {
-            match greet(&self.supervision.socket, ANSWER_LIMIT, waits) {
-                Ok(Some((channel, _))) => return Ok(channel),
-                Ok(None) if Instant::now() < deadline => {}
-                Ok(None) => return Err(PlaneError::Refused(format!("it does not listen within {START_LIMIT:?}"))),
-                Err(PlaneError::Channel(ChannelError::Closed)) if Instant::now() < deadline => {}
-                Err(error) => return Err(error),
-            }
-            let ended = process.as_mut().and_then(|process| process.end_within(Duration::ZERO));
-            if let Some(status) = ended {
-                return Err(PlaneError::Refused(format!("it ended at once ({status})")));
-            }
-            std::thread::sleep(START_PAUSE);
-        }
-        Err(PlaneError::Stopping)
-    }
-
-    fn attach(&self, channel: &Channel) -> Result<(), PlaneError> {
-        let (message, attachments) = self.supervision.plane.attach();
-        channel.send(&message, &attachments)?;
-        let waits = || !self.bell.is_stopping();
-        match await_message(channel, START_LIMIT, waits)? {
-            Some(Received { message: ToControl::Attached, .. }) => Ok(()),
-            Some(Received { message: ToControl::Failed { reason, .. }, .. }) => {
-                Err(PlaneError::Refused(one_line(&reason)))
-            }
-            Some(Received { message, .. }) => Err(PlaneError::Refused(format!("it answered {message:?}"))),
-            None if !waits() => Err(PlaneError::Stopping),
-            None => Err(PlaneError::Refused(format!("it has not begun to work within {START_LIMIT:?}"))),
         }
     }
 
@@ -478,9 +431,4 @@ fn refuse(log: &Log, what: &str, waiting: Vec<oneshot::Sender<Answer>>, reason: 
     for answer in waiting {
         let _unheard = answer.send(Err(format!("the data plane cannot be given {what}: {reason}")));
     }
-}
-
-/// The data plane's words as one line of the log, whatever is in them.
-fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(REASON_CHARS_MAX).collect()
 }
