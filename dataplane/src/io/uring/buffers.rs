@@ -10,11 +10,11 @@ use std::sync::atomic::{AtomicU16, Ordering};
 pub const GROUP: u16 = 0;
 /// How many there are, a power of two.
 const COUNT: u16 = 64;
-/// How many the kernel may fill at a time. It fills them in their turn, so that few stay in the cache; what comes back is
-/// provided again before what was never used.
-const PROVIDED: u16 = 8;
+/// How many the kernel may fill at a time. It fills them in their turn, so that few, and small ones, stay in the cache;
+/// what comes back is provided again before what was never used. Eight of 128 kB: a tenth fewer packets per second.
+const PROVIDED: u16 = 4;
 /// Bytes of one.
-pub const BYTES: usize = 128 << 10;
+pub const BYTES: usize = 64 << 10;
 /// Bytes of the ring in front of them: whole pages.
 const RING_BYTES: usize = (COUNT as usize * size_of::<BufRingEntry>()).next_multiple_of(4096);
 const ALL_BYTES: usize = RING_BYTES + COUNT as usize * BYTES;
