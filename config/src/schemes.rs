@@ -1,4 +1,5 @@
-//! Schemes by the names that the file gives them: handles that can be compared and printed.
+//! Schemes by the names that the file gives them: handles that can be compared and printed. The lists of names, and what
+//! of them is built in, stand in `crypto-simd/src/schemes/{kem,nike,signature}`.
 
 use crate::finding::Findings;
 use crate::reader::At;

@@ -36,7 +36,7 @@ impl Health {
         self.stalls.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Whether its keys are kept out of swap.
+    /// Whether its keys, and those of this process, are kept out of swap.
     pub fn keys_locked(&self, locked: bool) {
         self.locked.store(if locked { LOCKED } else { UNLOCKED }, Ordering::Relaxed);
     }

@@ -65,7 +65,7 @@ fn connections_wait_until_there_are_descriptors_again() {
         wait_until("trying a backend costs no descriptors", || open_descriptors() == before);
         match Choice::make(backend, 1, clock) {
             Ok((choice, _)) => run_out(choice, clock),
-            Err(refusal) => println!("{backend:?}: NOT TESTED ON THIS HOST: {refusal}"),
+            Err(refusal) => testhost::lacks("io_uring", format_args!("{backend:?}: {refusal}")),
         }
     }
 }

@@ -9,12 +9,12 @@ use crate::memory::{MemoryError, SharedMemory};
 use crate::message::REFUSED_TAGS_MAX;
 use crate::setup::BATCH_PACKETS_MAX;
 use rustix::fd::{AsFd, OwnedFd};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, compiler_fence};
-use std::time::Duration;
 
-/// Two crashes within this time make the packets in flight suspects.
-pub const CRASHES_WITHIN: Duration = Duration::from_secs(10);
+/// Most tags that are remembered from crashes before: what the largest data plane may have in flight.
+const SUSPECTS_MAX: usize = SHARDS_MAX * BATCH_PACKETS_MAX;
 
 const NAME: &str = "packets in flight";
 const MAGIC: u64 = u64::from_le_bytes(*b"kzflight");
@@ -128,30 +128,34 @@ impl ShardInFlight {
     }
 }
 
-/// Decides after each crash which tags are refused from now on.
+/// Decides after each crash which tags are refused from now on: those that were in flight at two. Whatever else was in
+/// flight at one of them only shared a batch with what crashed it.
 #[derive(Debug, Default)]
 pub struct Suspects {
-    last: Option<(Duration, Vec<[u8; 32]>)>,
+    /// In flight at one crash so far, the newest last.
+    once: VecDeque<[u8; 32]>,
     refused: Vec<[u8; 32]>,
 }
 
 impl Suspects {
-    /// A data plane crashed at `now`, on any clock that does not go back, with `tags` in flight. If one crashed shortly
-    /// before, the packets in flight at both crashes are refused.
-    pub fn crashed(&mut self, now: Duration, tags: Vec<[u8; 32]>) {
-        if let Some((before, suspects)) = self.last.take()
-            && now.saturating_sub(before) <= CRASHES_WITHIN
-        {
-            for tag in suspects.iter().chain(&tags) {
-                if !self.refused.contains(tag) {
-                    self.refused.push(*tag);
-                }
+    /// A data plane crashed with `tags` in flight.
+    pub fn crashed(&mut self, tags: Vec<[u8; 32]>) {
+        // Copies in one batch are one packet.
+        for tag in BTreeSet::from_iter(tags) {
+            if self.refused.contains(&tag) {
+                continue;
             }
-            // The newest matter most.
-            let surplus = self.refused.len().saturating_sub(REFUSED_TAGS_MAX);
-            self.refused.drain(..surplus);
+            match self.once.iter().position(|known| *known == tag) {
+                Some(at) => {
+                    self.once.remove(at);
+                    self.refused.push(tag);
+                }
+                None => self.once.push_back(tag),
+            }
         }
-        self.last = Some((now, tags));
+        // The newest matter most.
+        self.once.drain(..self.once.len().saturating_sub(SUSPECTS_MAX));
+        self.refused.drain(..self.refused.len().saturating_sub(REFUSED_TAGS_MAX));
     }
 
     /// The tags that the next data plane must refuse.

@@ -18,8 +18,9 @@ use std::time::Duration;
 /// Most packets of a batch.
 pub const BATCH_PACKETS_MAX: usize = 32;
 
-/// The longest delay in networks with the usual rate of delays, 0.005 per millisecond.
-const DELAY_MS_USUAL: u64 = 5_527;
+/// What the defaults below are sized for: enough for tests and tools. A node's line rate comes from its configuration or
+/// its host (`controlplane/src/node/memory.rs`).
+const SMALL_LINE_RATE: u32 = 5_000;
 
 /// All static facts of a data plane.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,7 +103,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             scheduler_queue_packets: 0,
-            packets_per_second: 5_000,
+            packets_per_second: SMALL_LINE_RATE,
             link_queue_packets: 64,
             connections: 16_384,
             handshakes_of_neighbours: 384,
@@ -145,13 +146,14 @@ pub struct Machine {
 
 impl Default for Machine {
     fn default() -> Self {
+        let delay_max = Duration::from_millis(pki::document::delay_cap_ms(pki::document::MU_USUAL));
         Self {
             shards: 1,
             cpus: Vec::new(),
             backend: Backend::default(),
             batch_packets_max: BATCH_PACKETS_MAX as u16,
             batch_wait_us: 500,
-            slots_per_shard: PoolSize::new(5_000, 1, Duration::from_millis(DELAY_MS_USUAL)).slots() as u32,
+            slots_per_shard: PoolSize::new(u64::from(SMALL_LINE_RATE), 1, delay_max).slots() as u32,
         }
     }
 }

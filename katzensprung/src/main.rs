@@ -1,7 +1,8 @@
 //! `katzensprung <subcommand>`, the only binary; called as `server`, or with an option of `server` first, it is the
 //! reference's server.
 //!
-//! Exit status: 0 when what was asked for is done, 1 for any error; `bench node` has one more, see its help.
+//! Exit status: 0 when what was asked for is done, 1 for any error; `bench node` has one more, see its help. A panic, which
+//! is a mistake in the program, ends the planes of a node by SIGABRT.
 #![forbid(unsafe_code)]
 
 mod commands;

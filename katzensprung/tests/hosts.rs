@@ -1,6 +1,7 @@
 //! What hosts are like: names, limits, folders, disks, address families; and what an operator reads of it.
 
 use crate::support::folder::Folder;
+use crate::support::launcher::limited;
 use crate::support::program::finish;
 use crate::support::site::{Node, SOON, Site};
 use crate::support::{free_address, wait_for};
@@ -8,6 +9,7 @@ use rustix::process::Signal;
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::process::Command;
@@ -26,12 +28,14 @@ fn http(address: SocketAddr, path: &str) -> Option<(u16, String)> {
     Some((head.split(' ').nth(1)?.parse().ok()?, body.into()))
 }
 
-fn metric(address: SocketAddr, name: &str) -> Option<f64> {
+/// A sample of the metrics.
+pub fn metric(address: SocketAddr, name: &str) -> Option<f64> {
     let (_, text) = http(address, "/metrics")?;
     text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
 }
 
-fn with_metrics(site: &Site) -> SocketAddr {
+/// Where the node serves metrics from then on.
+pub fn with_metrics(site: &Site) -> SocketAddr {
     let address = free_address();
     site.folder.edit("  DataDir", &format!("  MetricsAddress = \"{address}\"\n  DataDir"));
     address
@@ -67,7 +71,11 @@ fn says_when_it_is_ready() {
     wait_for("readiness", SOON, || (http(metrics, "/ready")?.0 == 200).then_some(()));
     assert_eq!(metric(metrics, "katzenpost_node_ready"), Some(1.0));
     assert!(metric(metrics, "katzensprung_document_epoch") >= Some(site.network.epoch().0 as f64));
-    wait_for("the keys", SOON, || metric(metrics, "katzensprung_keys_locked"));
+    let locked = wait_for("the keys", SOON, || metric(metrics, "katzensprung_keys_locked"));
+    assert_eq!(locked == 1.0, !site.log().contains("cannot be locked in memory"), "{locked}: {}", site.log());
+    if locked != 1.0 {
+        testhost::lacks("locked_memory", "the log says so");
+    }
     node.stop();
     site.is_quiet();
 }
@@ -124,7 +132,7 @@ fn is_served(address: SocketAddr) -> bool {
 #[test]
 fn unspecified_addresses_serve_both_families() {
     if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
-        println!("skipped: no IPv6 here");
+        testhost::lacks("ipv6", "no address can be bound");
         return;
     }
     for (hosts, v4, v6) in [
@@ -163,16 +171,14 @@ fn a_long_path_of_the_folder_is_no_hindrance() {
     let mut node = site.start_node();
     wait_for("the start", SOON, || output().contains("Started.").then_some(()));
     assert!(is_served(site.folder.address));
-    // As anybody reaches a socket in such a folder.
-    let mut here = Command::new("python3");
-    here.current_dir(&data).args([
-        "-c",
-        "import socket; s = socket.socket(socket.AF_UNIX); s.connect('management_sock'); s.sendall(b'QUIT\\n'); \
-         print(s.makefile().read())",
-    ]);
-    if let Ok(answer) = here.output() {
-        assert!(String::from_utf8_lossy(&answer.stdout).contains("250 "), "{answer:?}");
-    }
+    // A path to such a folder is too long for a socket's name; one through a descriptor of it is short.
+    let folder = fs::File::open(&data).unwrap();
+    let short = format!("/proc/self/fd/{}/management_sock", folder.as_raw_fd());
+    let mut stream = UnixStream::connect(short).unwrap();
+    stream.write_all(b"QUIT\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("250 "), "{answer}");
     // A control plane that follows finds the data plane there.
     node.kill();
     let mut node = site.start_node();
@@ -186,13 +192,8 @@ fn a_long_path_of_the_folder_is_no_hindrance() {
 fn silent_scrapers_take_nothing_from_the_node() {
     let site = Site::new(LONG);
     let metrics = with_metrics(&site);
-    let mut command = Command::new("prlimit");
-    command.args(["--nofile=200:2000", "env", "-u", "KATZENPOST_CONFIG"]).arg(env!("CARGO_BIN_EXE_katzensprung"));
+    let mut command = limited(&["-Sn 200", "-Hn 2000"]);
     command.arg("server");
-    if Command::new("prlimit").arg("--version").output().is_err() {
-        println!("skipped: no prlimit here");
-        return;
-    }
     let mut node = site.start_node_as(command);
     site.wait_for_log("Started.", 1);
     let silent: Vec<_> = (0..260).map(|_| TcpStream::connect(metrics).unwrap()).collect();
@@ -234,7 +235,7 @@ fn a_read_only_folder_with_keys_will_do() {
     command.arg(folder.data_dir()).arg(env!("CARGO_BIN_EXE_katzensprung")).arg(folder.config()).arg(&output);
     let outcome = finish(&mut command);
     if outcome.status.code() == Some(77) || outcome.stderr.contains("unshare:") {
-        println!("skipped: no mount namespace here: {}", outcome.stderr.trim());
+        testhost::lacks("mount_namespaces", outcome.stderr.trim());
         return;
     }
     let log = fs::read_to_string(output).unwrap();

@@ -1,30 +1,26 @@
 //! What a host may refuse: limits, and outputs that nobody takes. It is said, and never a signal that ends the node.
 
 use crate::support::folder::Folder;
+use crate::support::launcher::{limited, without_call};
 use crate::support::program::{finish, program};
 use crate::support::site::{SOON, Site};
 use crate::support::wait_for;
 use rustix::process::Signal;
-use std::fs::File;
+use std::fs::{self, File};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 const LONG: Duration = Duration::from_secs(40);
 
+/// In what `ulimit -f` counts.
+const SHELLS_BLOCK_BYTES: u32 = 512;
+
+/// `io_uring_setup`, which begins the ring.
+const IO_URING_SETUP: i64 = 425;
+
 /// Every write to it fails as on a full disk.
 fn full_disk() -> Stdio {
     File::options().write(true).open("/dev/full").expect("the kernel has it").into()
-}
-
-/// The program under a limit; none where the host has no `prlimit`.
-fn limited(limit: &str) -> Option<Command> {
-    if Command::new("prlimit").arg("--version").output().is_err() {
-        println!("skipped: no prlimit here");
-        return None;
-    }
-    let mut command = Command::new("prlimit");
-    command.args([limit, "env", "-u", "KATZENPOST_CONFIG"]).arg(env!("CARGO_BIN_EXE_katzensprung"));
-    Some(command)
 }
 
 #[test]
@@ -65,7 +61,7 @@ fn too_few_open_files_are_refused_with_their_remedy() {
     let folder = Folder::new();
     folder.generate_keys();
     for number in [12, 16, 32] {
-        let Some(mut command) = limited(&format!("--nofile={number}:{number}")) else { return };
+        let mut command = limited(&[&format!("-n {number}")]);
         let outcome = finish(command.arg("server").arg("-f").arg(folder.config()));
         outcome.refused(&[&format!("may have {number} open files"), "LimitNOFILE="]);
     }
@@ -76,7 +72,7 @@ fn a_limit_of_file_sizes_is_told_of() {
     let folder = Folder::new();
     folder.generate_keys();
     // Shared memory is a file too; the log is not that long yet.
-    let Some(mut command) = limited("--fsize=16384") else { return };
+    let mut command = limited(&[&format!("-f {}", 16_384 / SHELLS_BLOCK_BYTES)]);
     let outcome = finish(command.arg("server").arg("-f").arg(folder.config()));
     outcome.refused(&["data plane: ", "File too large", "LimitFSIZE="]);
 }
@@ -87,7 +83,7 @@ fn a_log_that_may_not_grow_does_not_end_the_node() {
     let site = Site::new(LONG);
     let log = site.folder.data("katzenpost.log");
     std::fs::write(&log, vec![b'\n'; 8 << 20]).unwrap();
-    let Some(mut command) = limited("--fsize=8388608") else { return };
+    let mut command = limited(&[&format!("-f {}", (8 << 20) / SHELLS_BLOCK_BYTES)]);
     command.arg("server");
     let mut node = site.start_node_as(command);
     wait_for("the complaint", SOON, || site.output().contains("File too large").then_some(()));
@@ -98,39 +94,10 @@ fn a_log_that_may_not_grow_does_not_end_the_node() {
     node.stop();
 }
 
-/// Runs a program with one system call refused, as the seccomp profile of a container may: a filter of four instructions.
-const WITHOUT_A_CALL: &str = r#"
-import ctypes, os, struct, sys
-libc = ctypes.CDLL(None, use_errno=True)
-steps = [(0x20, 0, 0, 0), (0x15, 0, 1, int(sys.argv[1])), (0x06, 0, 0, 0x00050000 | 1), (0x06, 0, 0, 0x7fff0000)]
-code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
-class Program(ctypes.Structure):
-    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
-program = Program(len(steps), ctypes.cast(code, ctypes.c_void_p).value)
-if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, ctypes.byref(program), 0, 0):
-    sys.exit(77)
-os.execv(sys.argv[2], sys.argv[2:])
-"#;
-
-/// The program with a system call refused; none where that cannot be had.
-fn without_call(number: i64) -> Option<Command> {
-    let mut command = Command::new("python3");
-    command.args(["-c", WITHOUT_A_CALL]).arg(number.to_string());
-    if !finish(Command::new("python3").args(["-c", WITHOUT_A_CALL]).arg(number.to_string()).arg("/bin/true"))
-        .status
-        .success()
-    {
-        println!("skipped: no python3 or no seccomp here");
-        return None;
-    }
-    command.arg(env!("CARGO_BIN_EXE_katzensprung"));
-    Some(command)
-}
-
 /// `io_uring_setup`, `io_uring_enter`, `io_uring_register`: a ring that can be made is not yet one that works: packets go another way.
 #[test]
 fn io_uring_that_is_refused_in_parts_is_not_used() {
-    for call in [425, 426, 427] {
+    for call in IO_URING_SETUP..=IO_URING_SETUP + 2 {
         let site = Site::new(LONG);
         let Some(mut command) = without_call(call) else { return };
         command.arg("server");
@@ -143,4 +110,34 @@ fn io_uring_that_is_refused_in_parts_is_not_used() {
         node.stop();
         site.is_quiet();
     }
+}
+
+/// A shard that cannot begin: the node is not started, and says which knob or limit is to be changed.
+#[test]
+fn shards_that_cannot_begin_are_refused_with_their_remedy() {
+    let with = |own: &str| {
+        let folder = Folder::new();
+        folder.generate_keys();
+        fs::write(folder.own_config(), format!("[dataplane]\nshards = 1\nslots = 1024\n{own}\n")).unwrap();
+        folder
+    };
+    let refused = |folder: &Folder, command: &mut Command, parts: &[&str]| {
+        finish(command.arg("server").arg("-f").arg(folder.config())).refused(parts);
+        let log = fs::read_to_string(folder.data("katzenpost.log")).unwrap();
+        assert!(!log.contains("Started."), "{log}");
+        assert!(!folder.data("dataplane.sock").exists());
+    };
+    let elsewhere = with("pin_cpus = [1000]");
+    refused(&elsewhere, &mut program(), &["dataplane.pin_cpus names processor 1000", "it may use "]);
+    for backend in ["uring", "glommio"] {
+        let Some(mut command) = without_call(IO_URING_SETUP) else { return };
+        let folder = with(&format!("backend = \"{backend}\""));
+        refused(&folder, &mut command, &["io_uring_setup", "seccomp profile", "set dataplane.backend to \"epoll\""]);
+    }
+    let folder = with("backend = \"glommio\"");
+    let outcome = finish(limited(&["-l 0"]).arg("server").arg("-f").arg(folder.config()));
+    if outcome.stderr.contains("io_uring_setup") {
+        return testhost::lacks("io_uring", outcome.stderr.trim());
+    }
+    outcome.refused(&["this process may lock 0", "raise LimitMEMLOCK= (ulimit -l)"]);
 }

@@ -1,18 +1,23 @@
 //! Where private keys lie in the memory of the running processes: on locked pages that no dump holds, or nowhere.
 
+use crate::hosts::{metric, with_metrics};
+use crate::support::launcher::{copy_into, limited_copy, without_privileges};
 use crate::support::site::{SOON, Site};
+use crate::support::wait_for;
 use crypto_simd::pem;
 use interplane::secret::Secrets;
 use rustix::process::Pid;
+use sha2::{Digest, Sha512};
 use shake::{ExtendableOutput, Shake256, Update, XofReader};
 use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::process::Command;
 use std::time::Duration;
 
 /// An epoch that the test does not outlive.
 const LONG: Duration = Duration::from_secs(40);
-/// Of each key, what is looked for: the seed of those that have one.
-const NEEDLE_BYTES: usize = 32;
+/// Seeds and scalars of all schemes here.
+const SEED_BYTES: usize = 32;
 const CHUNK_BYTES: usize = 1 << 20;
 
 struct Needle {
@@ -31,6 +36,9 @@ struct Found {
 #[test]
 fn private_keys_lie_on_locked_pages_that_no_dump_holds_or_nowhere() {
     let site = Site::new(LONG);
+    // Small replay sets: the whole memory is searched.
+    let own = "[dataplane]\nshards = 1\nslots = 1024\nline_rate_packets_per_second = 1000\n";
+    fs::write(site.folder.own_config(), own).unwrap();
     let authority = site.start_authority();
     let mut node = site.start_node();
     let mut traffic = site.link();
@@ -68,10 +76,48 @@ fn private_keys_lie_on_locked_pages_that_no_dump_holds_or_nowhere() {
     let open = find(node.pid(), &public.bytes);
     assert!(open.iter().any(|place| place.is_dumped), "the search sees ordinary memory");
     if !is_locked {
-        println!("NOT TESTED ON THIS HOST: it locks no memory, and the log says so");
+        testhost::lacks("locked_memory", "the log says so");
     }
     node.stop();
     site.is_quiet();
+}
+
+/// Whom the kernel lets look into a process: its user, or root alone where it is not dumpable.
+fn who_may_look_into(pid: i32) -> u32 {
+    fs::metadata(format!("/proc/{pid}/mem")).expect("the process runs").uid()
+}
+
+#[test]
+fn nobody_but_root_may_look_into_either_process() {
+    let site = Site::new(LONG);
+    let (mut node, mut other) = (Command::new(copy_into(site.folder.path())), Command::new("sleep"));
+    let user = without_privileges(site.folder.path(), [&mut node, &mut other]);
+    node.arg("server");
+    let mut node = site.start_node_as(node);
+    site.wait_for_log("Started.", 1);
+    let mut other = other.arg("60").spawn().expect("every host has it");
+    wait_for("another program", SOON, || (who_may_look_into(other.id() as i32) == user).then_some(()));
+    for pid in [node.pid(), site.wait_for_data_plane(None)] {
+        assert_eq!(who_may_look_into(pid.as_raw_nonzero().get()), 0);
+    }
+    other.kill().and_then(|()| other.wait()).unwrap();
+    node.stop();
+    site.is_quiet();
+}
+
+#[test]
+fn where_nothing_can_be_locked_the_log_says_what_to_raise() {
+    let site = Site::new(LONG);
+    let metrics = with_metrics(&site);
+    // What io_uring locks is not the matter here.
+    fs::write(site.folder.own_config(), "[dataplane]\nshards = 1\nslots = 1024\nbackend = \"epoll\"\n").unwrap();
+    let mut command = limited_copy(&copy_into(site.folder.path()), &["-l 0"]);
+    without_privileges(site.folder.path(), [command.arg("server")]);
+    let mut node = site.start_node_as(command);
+    site.wait_for_log(" WARN dataplane: mix keys cannot be locked in memory", 1);
+    assert!(site.log().contains("(LimitMEMLOCK=5M or more in a systemd unit, "), "{}", site.log());
+    wait_for("the gauge", SOON, || (metric(metrics, "katzensprung_keys_locked")? == 0.0).then_some(()));
+    node.stop();
 }
 
 /// The keys of DataDir.
@@ -83,22 +129,53 @@ fn key_files(site: &Site) -> Vec<Needle> {
             let text = fs::read_to_string(site.folder.data(&file)).expect("a key file");
             let bytes = pem::decode(&text, &label).expect("a key");
             let is_private = half == "private";
-            let mut add = |name: String, bytes: &[u8]| needles.push(Needle { name, bytes: bytes.to_vec(), is_private });
-            if is_private && name == "link" {
-                // X-Wing: the public key, then the seed, from which ML-KEM's two and X25519's key are made.
-                let seed = &bytes[bytes.len() - NEEDLE_BYTES..];
-                let mut parts = [0; 3 * NEEDLE_BYTES];
-                let mut expander = Shake256::default();
-                expander.update(seed);
-                expander.finalize_xof().read(&mut parts);
-                add(format!("{file}, seed"), seed);
-                parts.chunks(NEEDLE_BYTES).for_each(|part| add(format!("{file}, a part"), part));
-            } else {
-                add(file, &bytes[..NEEDLE_BYTES]);
+            let mut add = |what: &str, bytes: &[u8]| {
+                needles.push(Needle { name: format!("{file}, {what}"), bytes: bytes.to_vec(), is_private });
+            };
+            match (name, is_private) {
+                ("link", true) => {
+                    // X-Wing: the public key, then the seed, from which ML-KEM's two and X25519's key are made.
+                    let seed = &bytes[bytes.len() - SEED_BYTES..];
+                    let mut parts = [0; 3 * SEED_BYTES];
+                    let mut expander = Shake256::default();
+                    expander.update(seed);
+                    expander.finalize_xof().read(&mut parts);
+                    add("its seed", middle(seed));
+                    add("its text", text_of(&text, bytes.len() - SEED_BYTES..bytes.len()));
+                    parts.chunks(SEED_BYTES).for_each(|part| add("a part", middle(part)));
+                }
+                (_, true) => {
+                    // Ed25519: the seed, then the public key. Signatures are made with the two halves of its hash.
+                    let seed = &bytes[..SEED_BYTES];
+                    add("its seed", middle(seed));
+                    add("its text", text_of(&text, 0..SEED_BYTES));
+                    Sha512::digest(seed).chunks(SEED_BYTES).for_each(|half| add("a half", middle(half)));
+                }
+                (_, false) => add("its beginning", middle(&bytes[..SEED_BYTES])),
             }
         }
     }
     needles
+}
+
+/// What stays of a key when it is made a number of a curve, which changes bits of the first byte and the last.
+fn middle(key: &[u8]) -> &[u8] {
+    &key[1..key.len() - 1]
+}
+
+/// What stands for these bytes in a key file, as far as it stands on one line.
+fn text_of(text: &str, bytes: std::ops::Range<usize>) -> &[u8] {
+    let characters = bytes.start.div_ceil(3) * 4..bytes.end / 3 * 4;
+    let mut at = 0;
+    let on_lines = text.lines().filter(|line| !line.starts_with('-')).map(|line| {
+        let within = |end: usize| end.clamp(at, at + line.len()) - at;
+        let part = &line.as_bytes()[within(characters.start)..within(characters.end)];
+        at += line.len();
+        part
+    });
+    let longest = on_lines.max_by_key(|part| part.len()).expect("a key file has lines");
+    assert!(longest.len() >= 20, "too short to be told from others");
+    longest
 }
 
 /// The mix keys, from the memfd in which they cross between the planes.
@@ -113,7 +190,7 @@ fn mix_keys(pid: Pid) -> Vec<Needle> {
         let Ok(secrets) = Secrets::open(&file) else { continue };
         needles.extend(secrets.mix_keys.iter().map(|(epoch, key)| Needle {
             name: format!("mix key of {}", epoch.0),
-            bytes: key.expose()[..NEEDLE_BYTES].to_vec(),
+            bytes: middle(&key.expose()[..SEED_BYTES]).to_vec(),
             is_private: true,
         }));
     }
@@ -129,8 +206,7 @@ fn find(pid: Pid, needle: &[u8]) -> Vec<Found> {
     for line in smaps.lines() {
         if let Some(flags) = line.strip_prefix("VmFlags:") {
             let has = |flag| flags.split_whitespace().any(|found| found == flag);
-            // Fingerprints of packets: hundreds of megabytes that were never touched.
-            if has("rd") && !mapping.contains("replay") {
+            if has("rd") {
                 let places = count(&memory, mapping, needle);
                 found.extend((0..places).map(|_| Found {
                     mapping: mapping.to_owned(),

@@ -4,14 +4,15 @@ use crate::{arena, process};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering, compiler_fence};
 
 thread_local! {
     /// How many [`within`] this thread is in. Needs no destructor, so that the allocator may ask at any time.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Allocations inside [`within`] for which the arena had no room.
+/// Allocations inside [`within`] for which the arena had no room. From the first one on nothing tells a block with a
+/// secret from any other, so that all are wiped when they are given back.
 static OUTSIDE: AtomicUsize = AtomicUsize::new(0);
 
 /// Serves what is allocated inside [`within`] from the arena. Costs a look at a thread-local for an allocation and a
@@ -70,6 +71,19 @@ fn from_arena(layout: Layout) -> Option<*mut u8> {
     block.map(NonNull::as_ptr)
 }
 
+/// Overwrites memory in a way that no compiler leaves out.
+///
+/// # Safety
+///
+/// `start` is valid for writes of `bytes`.
+unsafe fn wipe_bytes(start: *mut u8, bytes: usize) {
+    for at in 0..bytes {
+        // SAFETY: inside the range that the caller vouches for.
+        unsafe { start.add(at).write_volatile(0) };
+    }
+    compiler_fence(Ordering::SeqCst);
+}
+
 // SAFETY: blocks come from the arena or from the system's allocator, both of which hold to the contract; which of the
 // two is decided by the address when they are given back.
 unsafe impl GlobalAlloc for SecretAllocator {
@@ -90,21 +104,26 @@ unsafe impl GlobalAlloc for SecretAllocator {
             Some(block) if arena::contains(pointer as usize) => unsafe {
                 arena::free(block, layout.size(), layout.align());
             },
-            // SAFETY: all others came from the system's allocator.
-            _ => unsafe { System.dealloc(pointer, layout) },
+            // SAFETY: all others came from the system's allocator and have the size of their layout.
+            _ => unsafe {
+                if outside() > 0 && !pointer.is_null() {
+                    wipe_bytes(pointer, layout.size());
+                }
+                System.dealloc(pointer, layout);
+            },
         }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         let is_secret = arena::contains(pointer as usize);
-        if !is_secret && !is_inside() {
+        if !is_secret && !is_inside() && outside() == 0 {
             // SAFETY: came from the system's allocator; the caller's arguments are passed on.
             return unsafe { System.realloc(pointer, layout, new_size) };
         }
         // A secret stays in the arena when it grows outside of a scope, and what grows inside of one moves there.
         // SAFETY: the caller vouches for the new size with this alignment.
         let new_layout = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
-        let _inside = Inside::enter();
+        let _inside = (is_secret || is_inside()).then(Inside::enter);
         // SAFETY: the layout is valid and, as the caller vouches, not empty.
         let moved = unsafe { self.alloc(new_layout) };
         if !moved.is_null() {

@@ -24,7 +24,6 @@ const ALIGN_BYTES_MAX: usize = 4096;
 /// Where the reservation begins; 0 before it is made. Read without the lock by every deallocation of the program.
 static START: AtomicUsize = AtomicUsize::new(0);
 static ARENA: Arena = Arena { taken: AtomicBool::new(false), inner: UnsafeCell::new(Inner::NEW) };
-static USED_BYTES: AtomicUsize = AtomicUsize::new(0);
 static LOCKING: AtomicU8 = AtomicU8::new(UNUSED);
 
 const UNUSED: u8 = 0;
@@ -83,9 +82,7 @@ fn block_bytes(class: usize) -> usize {
 /// A zeroed block, or none: too large, or the arena is full or cannot be had.
 pub(crate) fn allocate(bytes: usize, align: usize) -> Option<NonNull<u8>> {
     let class = class_of(bytes, align)?;
-    let block = ARENA.with(|inner| take(inner, class))?;
-    USED_BYTES.fetch_add(block_bytes(class), Ordering::Relaxed);
-    Some(block)
+    ARENA.with(|inner| take(inner, class))
 }
 
 /// Wipes a block and takes it back.
@@ -98,7 +95,6 @@ pub(crate) unsafe fn free(block: NonNull<u8>, bytes: usize, align: usize) {
     let Some(class) = class_of(bytes, align) else { return };
     // SAFETY: the block has that many bytes and nobody else uses it.
     unsafe { wipe(block, block_bytes(class)) };
-    USED_BYTES.fetch_sub(block_bytes(class), Ordering::Relaxed);
     ARENA.with(|inner| {
         let freed = block.cast::<Free>();
         // SAFETY: every block is large enough and aligned for a pointer, and is the arena's own now.
@@ -187,11 +183,6 @@ pub(crate) fn contains(address: usize) -> bool {
 /// Whether the bytes lie in the arena.
 pub fn is_secret(bytes: &[u8]) -> bool {
     contains(bytes.as_ptr() as usize)
-}
-
-/// Bytes of the blocks in use.
-pub(crate) fn used_bytes() -> usize {
-    USED_BYTES.load(Ordering::Relaxed)
 }
 
 /// Whether the kernel has locked all that was committed.

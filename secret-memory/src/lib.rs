@@ -30,4 +30,4 @@ pub mod process;
 
 pub use allocator::{SecretAllocator, within};
 pub use arena::is_secret;
-pub use process::{Protection, harden, protect_stack, protection, with_protected_stack};
+pub use process::{Protection, harden, locked_bytes, protect_stack, protection, with_protected_stack};

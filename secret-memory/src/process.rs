@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering, compiler_fence};
 
 /// Bytes of a thread's stack that are locked, from where it begins: more than any use of a private key reaches.
 const STACK_LOCKED_BYTES: usize = 512 << 10;
+/// What the arena grows to in a node with keys of the largest schemes, with room to spare.
+const ARENA_BYTES_USUAL: usize = 1 << 20;
 /// Bytes below a scope that are wiped after it.
 const STACK_WIPED_BYTES: usize = 96 << 10;
 /// Stack of a thread made by [`with_protected_stack`].
@@ -17,21 +19,23 @@ static STACKS_UNLOCKED: AtomicUsize = AtomicUsize::new(0);
 /// How well secrets are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Protection {
-    /// The kernel keeps all of the arena and of the protected stacks out of swap.
+    /// The kernel keeps all secrets and the protected stacks out of swap.
     pub locked: bool,
-    /// Allocations of secrets that found no room in the arena.
+    /// Allocations of secrets that found no room in the arena: they lie in ordinary memory, and are not locked.
     pub outside: usize,
-    /// Bytes of secrets in the arena.
-    pub bytes: usize,
 }
 
 /// How well secrets are kept by now.
 pub fn protection() -> Protection {
-    Protection {
-        locked: arena::is_locked() && STACKS_UNLOCKED.load(Ordering::Relaxed) == 0,
-        outside: allocator::outside(),
-        bytes: arena::used_bytes(),
-    }
+    let outside = allocator::outside();
+    let locked = outside == 0 && arena::is_locked() && STACKS_UNLOCKED.load(Ordering::Relaxed) == 0;
+    Protection { locked, outside }
+}
+
+/// Bytes that a process with so many protected threads must be allowed to lock: the kernel counts the whole of each
+/// range, whatever is used of it.
+pub const fn locked_bytes(threads: usize) -> usize {
+    ARENA_BYTES_USUAL + threads * STACK_LOCKED_BYTES
 }
 
 /// To be called first: no core is ever written of this process, and nobody but root may look into it.
@@ -55,7 +59,7 @@ pub fn protect_stack() {
     let used = bytes.min(STACK_LOCKED_BYTES);
     let from = (start + bytes - used) as *mut libc::c_void;
     // SAFETY: the range is this thread's own stack; neither call changes its content. Locking on first use, so that
-    // what is never reached costs nothing.
+    // what is never reached takes no memory; it counts against the limit all the same.
     let locked = unsafe {
         libc::madvise(from, used, libc::MADV_DONTDUMP);
         libc::mlock2(from, used, libc::MLOCK_ONFAULT) == 0 || libc::mlock(from, used) == 0

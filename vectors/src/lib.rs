@@ -9,7 +9,6 @@
 #![forbid(unsafe_code)]
 
 use serde_json::Value;
-use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
@@ -54,17 +53,12 @@ pub fn load(file: &str) -> Option<Value> {
             Ok(value) => Some(value),
             Err(error) => panic!("{file}: not JSON: {error}"),
         },
-        Err(error) if is_ci() => panic!("{file}: {error}"),
+        Err(error) if testhost::is_strict() => panic!("{file}: {error}"),
         Err(_) => {
-            report(format_args!("vectors {file}: SKIPPED, no such file beside the checkout"));
+            testhost::report(format_args!("vectors {file}: SKIPPED, no such file beside the checkout"));
             None
         }
     }
-}
-
-/// Services write `true` or `1`.
-fn is_ci() -> bool {
-    std::env::var_os("CI").is_some_and(|value| !["", "0", "false"].iter().any(|no| value == *no))
 }
 
 /// Runs `check` on `file`, prints the tally, then changes the value at the JSON pointer `canary` (a hex or base64
@@ -85,12 +79,6 @@ pub fn verify(file: &str, canary: &str, check: impl Fn(&Value, &mut Tally) -> Re
     corrupt(target);
     let outcome = catch_unwind(AssertUnwindSafe(|| check(&value, &mut Tally::default())));
     assert!(!matches!(outcome, Ok(Ok(()))), "{file}: the check did not notice a changed value at {canary}");
-}
-
-/// Past the test harness, which would show the lines of failed tests only.
-fn report(line: std::fmt::Arguments<'_>) {
-    // A closed standard output is no reason to fail a test.
-    let _unread = writeln!(std::io::stdout(), "{line}");
 }
 
 fn corrupt(value: &mut Value) {

@@ -1,11 +1,13 @@
 //! The worker under a clock that a test sets, with authorities and a data plane that do as they are told.
 
+mod blocking;
+
 use super::session::ExchangeError;
 use super::*;
 use crate::keys::Scheme;
 use crate::logging::Level;
-use crypto_simd::random::{Random, SeededRandom};
-use crypto_simd::schemes::{SchemeError, kem, nike, signature};
+use crypto_simd::random::SeededRandom;
+use crypto_simd::schemes::{SchemeError, Signature, kem, nike, signature};
 use pki::VerifyingKey;
 use pki::authority::{Authority, ConsensusCode};
 use pki::neighbours::Role;
@@ -24,6 +26,8 @@ struct State {
     unix: Duration,
     since: Instant,
     reachable: bool,
+    /// What authorities answer to whoever asks for a document, instead of that there is none.
+    document: Option<Vec<u8>>,
     /// Epochs that were posted for, by authority.
     posts: Vec<(Epoch, String)>,
     /// What the data plane was given: the epochs of the keys, and where to say that it holds them.
@@ -40,8 +44,8 @@ impl World {
     fn new(unix: Duration) -> Self {
         let since = Instant::now();
         let (posts, given) = (Vec::new(), Vec::new());
-        let (reachable, obliging, seconds_ahead) = (true, true, BTreeMap::new());
-        Self(Arc::new(Mutex::new(State { unix, since, reachable, posts, given, obliging, seconds_ahead })))
+        let (reachable, document, obliging, seconds_ahead) = (true, None, true, BTreeMap::new());
+        Self(Arc::new(Mutex::new(State { unix, since, reachable, document, posts, given, obliging, seconds_ahead })))
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -73,8 +77,12 @@ impl Outside for World {
 
     async fn fetch(&self, _: &Authority, _: &session::Caller, _: Epoch) -> Result<outside::Document, ExchangeError> {
         tokio::time::sleep(Duration::from_millis(50)).await;
-        let nothing = (Some(ConsensusCode::NotFound), Vec::new());
-        if self.state().reachable { Ok(nothing) } else { Err(ExchangeError::OtherPeer) }
+        let state = self.state();
+        let answer = match &state.document {
+            Some(document) => (Some(ConsensusCode::Ok), document.clone()),
+            None => (Some(ConsensusCode::NotFound), Vec::new()),
+        };
+        if state.reachable { Ok(answer) } else { Err(ExchangeError::OtherPeer) }
     }
 
     fn seconds_ahead(&self) -> BTreeMap<String, i64> {
@@ -107,6 +115,16 @@ impl Plane for World {
     fn remember(&mut self, _: &Stored) {}
 }
 
+fn ed25519() -> &'static dyn Signature {
+    signature::by_name("Ed25519").expect("built in")
+}
+
+/// The node's key and those of the two authorities.
+fn signers(scheme: &'static dyn Signature) -> [Box<dyn SignatureSigningKey>; 3] {
+    let mut random = SeededRandom::new(&[5; 32]);
+    [(); 3].map(|()| scheme.load(&scheme.generate(&mut random)).expect("a fresh key"))
+}
+
 /// A worker with two authorities, and what it writes into its log.
 struct Trial {
     world: World,
@@ -125,19 +143,25 @@ fn at(epoch: Epoch, after: Duration) -> Duration {
 impl Trial {
     /// Starts at a moment of the wall clock.
     fn start(unix: Duration, prepare: impl FnOnce(&World)) -> Self {
-        let mut random = SeededRandom::new(&[5; 32]);
-        let scheme = signature::by_name("Ed25519").expect("built in");
-        let mut signer = || scheme.load(&scheme.generate(&mut random)).expect("a fresh key");
-        let identity = signer();
-        let authorities = ["one", "two"].map(|name| Authority {
+        Self::start_with(unix, ed25519(), Stored::default(), prepare)
+    }
+
+    /// The same with that scheme for all identity keys, and with what an earlier worker has stored.
+    fn start_with(
+        unix: Duration,
+        scheme: &'static dyn Signature,
+        stored: Stored,
+        prepare: impl FnOnce(&World),
+    ) -> Self {
+        let [identity, one, two] = signers(scheme);
+        let authorities = [("one", one), ("two", two)].map(|(name, signer)| Authority {
             name: name.into(),
-            identity: VerifyingKey::new(scheme, signer().public_key()).expect("its own key"),
+            identity: VerifyingKey::new(scheme, signer.public_key()).expect("its own key"),
             link_key: vec![1; 32],
             addresses: vec!["tcp://192.0.2.1:1".into()],
         });
-        let mut link_key = vec![0; 32];
-        random.fill(&mut link_key);
-        let own = OwnNode { name: "mix".into(), identity_key: identity.public_key().into(), link_key, role: Role::Mix };
+        let (identity_key, link_key) = (identity.public_key().into(), vec![9; 32]);
+        let own = OwnNode { name: "mix".into(), identity_key, link_key, role: Role::Mix };
         let addresses = BTreeMap::from([("tcp4".to_string(), vec!["tcp://192.0.2.9:9".to_string()])]);
         let options = DirectoryOptions {
             clock: clock(),
@@ -152,8 +176,7 @@ impl Trial {
         prepare(&world);
         let keys = MixKeys::new(Scheme::Nike(nike::by_name("x25519").expect("built in")));
         let writer = Log::to_file(Level::Notice, log.path()).expect("a log");
-        let directory =
-            Directory::new(options, world.clone(), keys, Stored::default(), Arc::default(), world.clone(), writer);
+        let directory = Directory::new(options, world.clone(), keys, stored, Arc::default(), world.clone(), writer);
         let (advertise, advertising) = watch::channel(true);
         tokio::spawn(directory.run(advertising));
         Self { world, log, _advertise: advertise }

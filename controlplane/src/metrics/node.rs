@@ -69,7 +69,7 @@ fn of_data_plane(health: &Health) -> Vec<MetricFamily> {
         ),
         gauges(
             "katzensprung_keys_locked",
-            "1 if the data plane's keys are kept out of swap.",
+            "1 if the private keys in both processes are kept out of swap.",
             health.are_keys_locked().map(is).unwrap_or_default(),
         ),
     ]

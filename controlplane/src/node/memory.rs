@@ -29,9 +29,6 @@ const SLOTS_SHARE: u64 = 4;
 const SLOTS_MIN: u64 = 512;
 const CONFIGURED_SLOTS_MIN: u64 = 256;
 
-/// What documents have not said yet when a node starts: the rate of delays, per millisecond, that public networks use.
-const MU_USUAL: f64 = 0.005;
-
 /// What bounds the memory of this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Host {
@@ -161,7 +158,7 @@ impl Wanted {
             u32::try_from(LINE_RATE_PER_SHARD.saturating_mul(shards).min(most)).unwrap_or(u32::MAX)
         });
         let slot_bytes = self.packet_bytes as u64 + PoolSize::SLOT_OVERHEAD_BYTES;
-        let delay_max = Duration::from_millis(pki::document::delay_cap_ms(MU_USUAL));
+        let delay_max = Duration::from_millis(pki::document::delay_cap_ms(pki::document::MU_USUAL));
         let slots = self.slots.map_or_else(
             || {
                 let most =

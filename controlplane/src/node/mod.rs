@@ -51,9 +51,6 @@ const MODULE: &str = "server";
 /// How long the last lines may take to be written.
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);
 
-const UNLOCKED: &str = "private keys cannot be locked in memory and may reach the swap: raise the limit of locked \
-    memory (LimitMEMLOCK=8M in a systemd unit, `ulimit -l 8192` in a shell), or turn swap off";
-
 /// Runs a node until it is told to stop.
 pub fn run(mut config: ServerConfig) -> Result<(), StartError> {
     let role = NodeRole::of(&config.role)?;
@@ -85,10 +82,11 @@ pub fn run(mut config: ServerConfig) -> Result<(), StartError> {
     for finding in data_dir.findings().iter().chain(&identity.findings).chain(&link.findings) {
         log.warning(MODULE, finding.text());
     }
-    if !secret_memory::protection().locked {
-        log.warning(MODULE, UNLOCKED);
-    }
     if config.debug.generate_only {
+        // A node that goes on is told when both of its processes have their keys.
+        if !secret_memory::protection().locked {
+            log.warning(MODULE, remedy::unlocked("private keys", 0));
+        }
         return Ok(());
     }
     for limit in limits_of_this_version(&config).iter().filter(|limit| !limit.is_fatal) {

@@ -22,7 +22,6 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
-use std::time::Instant;
 use zeroize::Zeroizing;
 
 /// Largest remembered blob that is read back.
@@ -94,7 +93,6 @@ pub struct DataPlane {
     events: (EventRings, OwnedFd),
     in_flight: (InFlight, OwnedFd),
     suspects: Suspects,
-    started: Instant,
     listeners: Vec<(Listener, OwnedFd)>,
     snapshot: Option<(u64, OwnedFd)>,
     secrets: Option<(Vec<Epoch>, SecretFile)>,
@@ -119,7 +117,6 @@ impl DataPlane {
             setup,
             link_private_key,
             suspects: Suspects::default(),
-            started: Instant::now(),
             listeners,
             snapshot: None,
             secrets: None,
@@ -241,7 +238,7 @@ impl DataPlane {
 
     /// The data plane has ended without being told to. Gives the number of packets that went with it.
     pub fn lost(&mut self) -> u64 {
-        self.suspects.crashed(self.started.elapsed(), self.in_flight.0.take());
+        self.suspects.crashed(self.in_flight.0.take());
         self.counters.0.settle_after_crash()
     }
 

@@ -1,6 +1,26 @@
 //! What to do about errors of the operating system.
 
 use rustix::io::Errno;
+use secret_memory::{locked_bytes, protection};
+
+/// Threads of the control plane that keys pass through: the main one, the supervisor, and those that sign, verify and
+/// look up names beside them.
+const CONTROL_THREADS: usize = 8;
+
+/// What to say where `what` cannot be kept out of swap, in a node of so many shards.
+pub fn unlocked(what: &str, shards: usize) -> String {
+    // The data plane has a thread more than shards. The limit counts for each process by itself.
+    let bytes = locked_bytes(CONTROL_THREADS.max(shards + 1));
+    let (mebibytes, kibibytes) = (bytes.div_ceil(1 << 20), bytes.div_ceil(1 << 10));
+    let full = match protection().outside {
+        0 => "",
+        _ => "; what is set aside for keys is full, which no limit mends: please report it",
+    };
+    format!(
+        "{what} cannot be locked in memory and may reach the swap: raise the limit of locked memory \
+         (LimitMEMLOCK={mebibytes}M or more in a systemd unit, `ulimit -l {kibibytes}` in a shell), or turn swap off{full}"
+    )
+}
 
 /// What to do about an error of the operating system that is about a limit.
 pub fn remedy(error: &std::io::Error) -> &'static str {

@@ -23,7 +23,7 @@ fn on_each(case: impl Fn(Backend)) {
     for backend in BACKENDS {
         match Choice::make(backend, 1, Clock::start()) {
             Ok(_) => case(backend),
-            Err(refusal) => println!("{backend:?}: NOT TESTED ON THIS HOST: {refusal}"),
+            Err(refusal) => testhost::lacks("io_uring", format_args!("{backend:?}: {refusal}")),
         }
     }
 }

@@ -95,7 +95,7 @@ impl UnwrapStage {
             self.look_up(count, &context);
             context.in_flight.begin(live(&self.progress[..count]).map(|at| &self.tags[at]));
             #[cfg(debug_assertions)]
-            provoked::panic_at(live(&self.progress[..count]).map(|at| &self.tags[at]));
+            provoked::provoke(live(&self.progress[..count]).map(|at| &self.tags[at]));
             self.try_keys(batch, context.keys);
             context.in_flight.end();
         }

@@ -119,10 +119,14 @@ impl Shard {
 
     /// One round.
     pub fn poll(&mut self, io: &mut impl Io) -> Next {
-        if !self.context.port().parking.awake() && std::mem::take(&mut self.is_parked) {
-            self.context.account.count(Counter::WAKES);
+        let woke_by_itself = self.context.port().parking.awake();
+        if std::mem::take(&mut self.is_parked) {
+            // First of all: a shard that hangs from here on must not be taken for one that sleeps.
+            self.context.account.set(Counter::PARKED, 0);
+            if !woke_by_itself {
+                self.context.account.count(Counter::WAKES);
+            }
         }
-        self.is_parked = false;
         self.context.now = io.now();
         self.context.account.count(Counter::HEARTBEAT);
         self.take_over(io);

@@ -35,30 +35,39 @@ fn broken_memory_gives_no_more_than_a_batch_per_shard() {
 }
 
 #[test]
-fn two_crashes_in_short_order_make_suspects() {
-    let at = Duration::from_secs;
+fn what_was_in_flight_at_two_crashes_is_refused_and_bystanders_are_not() {
     let mut suspects = Suspects::default();
-    suspects.crashed(at(100), tags(1, 3));
+    suspects.crashed(tags(10, 5));
     assert!(suspects.refused().is_empty());
-    suspects.crashed(at(200), tags(10, 2));
-    assert!(suspects.refused().is_empty());
-    suspects.crashed(at(210), tags(11, 2));
-    assert_eq!(suspects.refused(), tags(10, 3));
-    // A third crash right after adds its own; nothing is listed twice.
-    suspects.crashed(at(211), tags(12, 2));
-    assert_eq!(suspects.refused(), tags(10, 4));
-    suspects.crashed(at(500), tags(50, 2));
-    assert_eq!(suspects.refused(), tags(10, 4));
+    // Others beside it, and some other crash in between.
+    suspects.crashed(tags(50, 3));
+    suspects.crashed([tags(12, 1), tags(100, 20)].concat());
+    assert_eq!(suspects.refused(), tags(12, 1));
+    // Two that take turns.
+    suspects.crashed(tags(51, 1));
+    assert_eq!(suspects.refused(), [tags(12, 1), tags(51, 1)].concat());
+    // Nothing is listed twice, and two copies in one batch are one crash.
+    suspects.crashed([tags(12, 1), tags(200, 1), tags(200, 1)].concat());
+    assert_eq!(suspects.refused(), [tags(12, 1), tags(51, 1)].concat());
 }
 
 #[test]
-fn the_list_of_suspects_is_bounded() {
-    let mut suspects = Suspects::default();
-    for number in 0..5000u32 {
+fn the_lists_of_suspects_are_bounded() {
+    let tag = |number: u32| {
         let mut tag = [0; 32];
         tag[..4].copy_from_slice(&number.to_le_bytes());
-        suspects.crashed(Duration::from_secs(1), vec![tag]);
+        tag
+    };
+    let mut suspects = Suspects::default();
+    let many = SUSPECTS_MAX as u32 + 5000;
+    (0..many)
+        .collect::<Vec<_>>()
+        .chunks(1000)
+        .for_each(|part| suspects.crashed(part.iter().map(|n| tag(*n)).collect()));
+    assert_eq!(suspects.once.len(), SUSPECTS_MAX);
+    for number in many - 5000..many {
+        suspects.crashed(vec![tag(number)]);
     }
     assert_eq!(suspects.refused().len(), REFUSED_TAGS_MAX);
-    assert_eq!(suspects.refused().last().map(|tag| tag[0]), Some(4999u32.to_le_bytes()[0]));
+    assert_eq!(suspects.refused().last(), Some(&tag(many - 1)));
 }

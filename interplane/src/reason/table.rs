@@ -87,7 +87,7 @@ drop_reasons! {
         "No free packet slot was left when a packet had to be made.",
         "Give the node more slots per shard, or find the peer that does not take its packets.";
     PoisonPacket, "poison_packet", [T],
-        "The packet was in flight when the data plane crashed twice in short order, and is refused since.",
+        "The packet was in flight at two crashes of the data plane, and is refused since.",
         "Report the crash; the log holds the back trace. The node protects itself.";
 
     // Unwrapping.

@@ -6,6 +6,7 @@ use crypto_simd::schemes::{LookupError, kem, nike, signature};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
 
 /// Arguments of `keygen`.
 #[derive(clap::Args)]
@@ -41,7 +42,8 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
         PathBuf::from(name)
     };
     let encode = |block: String, key: &[u8]| pem::encode(&block, key).map_err(|error| error.to_string());
-    write_new(&file("private"), &encode(pem::private_key_type(pair.name), &pair.private)?)?;
+    let private = Zeroizing::new(encode(pem::private_key_type(pair.name), &pair.private)?);
+    write_new(&file("private"), &private)?;
     let public = encode(pem::public_key_type(pair.name), &pair.public)?;
     write_new(&file("public"), &public).inspect_err(|_| {
         // A half that nobody has used yet; beside a stranger's other half it would only mislead.
@@ -52,7 +54,7 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
 
 struct Pair {
     name: &'static str,
-    private: Vec<u8>,
+    private: Zeroizing<Vec<u8>>,
     public: Vec<u8>,
 }
 
@@ -96,7 +98,7 @@ fn generate(kind: Kind, scheme: &str) -> Result<Pair, String> {
         }
     };
     let public = public.map_err(|error| format!("{name}: {error}"))?;
-    Ok(Pair { name, private: private.to_vec(), public })
+    Ok(Pair { name, private, public })
 }
 
 /// The names of those schemes that this version has.

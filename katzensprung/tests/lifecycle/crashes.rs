@@ -86,7 +86,9 @@ fn a_data_plane_outlives_its_control_plane() {
     let mut node = site.start_node();
     site.wait_for_log("going on with the data plane that is at work", 2);
     site.wait_for_document();
-    std::thread::sleep(Duration::from_millis(300));
+    // Nodes post in the first tenth of an epoch.
+    let window = site.network.clock.period() / 8;
+    wait_for("the end of the time for posts", window + SOON, || (site.since_epoch_began() > window).then_some(()));
     assert_eq!(authority.posts().len(), posts_before);
 
     // It is not this control plane's child, and is supervised and stopped all the same.

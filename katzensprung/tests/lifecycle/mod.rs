@@ -4,6 +4,8 @@ mod alive;
 mod crashes;
 mod directory;
 mod floods;
+#[cfg(debug_assertions)]
+mod provoked;
 mod signals;
 mod stop;
 

@@ -63,6 +63,16 @@ fn stops_while_it_starts() {
         assert!(status.code() == Some(0) || status.signal() == Some(Signal::TERM.as_raw()), "{status}");
         site.is_quiet();
     }
+    // As soon as there is a data plane, the node ends in good order, wherever its start has got to.
+    for _ in 0..3 {
+        let site = Site::new(LONG);
+        let mut node = site.start_node();
+        while site.data_plane().is_none() {
+            assert!(node.runs(), "{}", site.output());
+        }
+        node.stop();
+        site.is_quiet();
+    }
 }
 
 #[test]

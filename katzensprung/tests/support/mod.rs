@@ -2,6 +2,7 @@
 
 pub mod authority;
 pub mod folder;
+pub mod launcher;
 pub mod plane;
 pub mod program;
 pub mod site;

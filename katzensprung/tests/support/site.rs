@@ -86,13 +86,24 @@ impl Site {
 
     /// The same by a command that is called `server`.
     pub fn start_node_as(&self, mut command: Command) -> Node {
+        let period = self.network.clock.period().as_nanos();
+        command.arg("-f").arg(self.folder.config()).process_group(0);
+        command.env(pki::epoch::PERIOD_VARIABLE, format!("{period}ns"));
+        self.spawn(&mut command)
+    }
+
+    /// Starts a data plane that is nobody's child but the test's.
+    pub fn start_data_plane_with(&self, variables: &[(&str, &str)]) -> Node {
+        let mut command = program();
+        command.arg("dataplane").arg("--socket").arg(self.folder.data("dataplane.sock"));
+        self.spawn(command.envs(variables.iter().copied()))
+    }
+
+    fn spawn(&self, command: &mut Command) -> Node {
         let output = || {
             let path = self.folder.path().join("output");
             OpenOptions::new().create(true).append(true).open(path).expect("a file")
         };
-        let period = self.network.clock.period().as_nanos();
-        command.arg("-f").arg(self.folder.config()).process_group(0);
-        command.env(pki::epoch::PERIOD_VARIABLE, format!("{period}ns"));
         let child = command.stdin(Stdio::null()).stdout(output()).stderr(output()).spawn();
         Node(child.expect("the program starts"))
     }
@@ -115,6 +126,11 @@ impl Site {
     /// The epoch after the current one.
     pub fn next_epoch(&self) -> Epoch {
         self.network.epoch().after(1)
+    }
+
+    /// How long ago the current epoch began.
+    pub fn since_epoch_began(&self) -> Duration {
+        self.network.clock.now(unix_now()).expect("a time after the first epoch").elapsed
     }
 
     /// The process that forwards packets.
@@ -210,7 +226,7 @@ impl Drop for Site {
     }
 }
 
-/// The control plane's process.
+/// The control plane's process, or the data plane's where the test has started that.
 pub struct Node(Child);
 
 impl Node {

@@ -137,6 +137,9 @@ impl Document {
     }
 }
 
+/// The rate of delays, per millisecond, that public networks use: what is gone by before a document says another.
+pub const MU_USUAL: f64 = 0.005;
+
 /// The cap that users of an exponential delay put on it: the `1 - 10^-12` quantile, in whole milliseconds; 0 for a
 /// rate that is not positive and finite (pki.md 5.1).
 pub fn delay_cap_ms(rate_per_ms: f64) -> u64 {

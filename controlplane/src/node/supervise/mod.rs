@@ -19,7 +19,7 @@ pub use vigil::STOP_LIMIT;
 
 use super::handed_back::greet;
 use super::plane::{DataPlane, Letter, PlaneError};
-use super::remedy::remedy;
+use super::remedy::{remedy, unlocked};
 use crate::health::Health;
 use crate::logging::{Level, Log};
 use begin::{KILL_LIMIT, begin, one_line};
@@ -267,7 +267,9 @@ impl Supervisor {
             let news = refused - refused_before;
             self.log().error(
                 MODULE,
-                format_args!("two data planes ended within ten seconds: {news} packets that were in flight are refused from now on (poison_packet)"),
+                format_args!(
+                    "{news} packets were in flight at two such ends and are refused from now on (poison_packet)"
+                ),
             );
         }
         self.vigil.gone(Instant::now());
@@ -405,15 +407,14 @@ impl Supervisor {
         }
     }
 
-    fn note_locked(&self, locked: bool) {
-        let before = self.supervision.health.are_keys_locked();
-        self.supervision.health.keys_locked(locked);
-        if !locked && before != Some(false) {
-            self.log().warning(
-                MODULE,
-                "mix keys cannot be locked in memory and may be swapped out; raise the memlock limit \
-                 (LimitMEMLOCK= of the unit, ulimit -l)",
-            );
+    /// Both processes hold the keys that were just loaded.
+    fn note_locked(&self, theirs: bool) {
+        let health = &self.supervision.health;
+        let (own, before) = (secret_memory::protection(), health.are_keys_locked());
+        health.keys_locked(theirs && own.locked);
+        if before != Some(false) && !(theirs && own.locked) {
+            let what = if theirs { "private keys" } else { "mix keys" };
+            self.log().warning(MODULE, unlocked(what, self.counters.shards()));
         }
     }
 }

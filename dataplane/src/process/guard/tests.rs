@@ -12,6 +12,9 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+/// Within five seconds half a data plane is none.
+const _: () = assert!(STUCK.as_millis() + STILL.as_millis() + PAUSE_PARKED.as_millis() <= 5000);
+
 /// epoll, with a sleep that no timer ends: only a wake-up does, up to a number of them.
 struct Forgetful {
     epoll: Arc<epoll::Fabric>,

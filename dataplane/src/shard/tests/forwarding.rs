@@ -1,6 +1,6 @@
 //! From the first byte to the last: what arrives, where, when, and what does not.
 
-use super::net::{Net, Plan};
+use super::net::{Actor, Net, Plan};
 use super::nodes::{DELAY_MS_MAX, DOWNSTREAM, EPOCH, Mint, OWN, Order, UPSTREAM, geometry, id_of, mix_key};
 use super::peers::Received;
 use crate::io::sim::HostId;
@@ -217,4 +217,28 @@ fn stopping_drops_what_is_held_and_closes_everything() {
     net.check_slots();
     net.run_for(Duration::from_millis(10));
     assert!(!net.peer(upstream).is_up() && !net.peer(downstream[0]).is_up());
+}
+
+/// Whoever watches a shard goes by it: one that hangs in its first round after a sleep must not look asleep.
+#[test]
+fn a_shard_says_that_it_sleeps_only_while_it_does() {
+    let (mut net, upstream, downstream) = connected(2);
+    let mut mint = Mint::new(9);
+    for number in 0..200 {
+        net.peer(upstream).send(mint.packet(Order::to(DOWNSTREAM[0], 20 + number)));
+    }
+    let counters = net.counters.clone();
+    let (mut asleep, mut awake) = (0, 0);
+    net.run_until("the last packet", |simulation| {
+        let shards = simulation.hosts().filter_map(|actor| match actor {
+            Actor::Shard(shard) => Some(shard),
+            Actor::Peer(_) => None,
+        });
+        for (index, shard) in shards.enumerate() {
+            assert_eq!(counters.get(index, Counter::PARKED), u64::from(shard.is_parked), "shard {index}");
+            *if shard.is_parked { &mut asleep } else { &mut awake } += 1;
+        }
+        matches!(simulation.host(downstream[0]), Some(Actor::Peer(peer)) if peer.received.len() == 200)
+    });
+    assert!(asleep > 0 && awake > 0, "{asleep} and {awake} looks");
 }

@@ -184,15 +184,23 @@ proptest! {
         deliveries in 0usize..=4,
         to in any::<bool>(),
         is_willing in any::<bool>(),
-        pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..900), 1..12),
+        pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..9000), 1..12),
     ) {
         let mut pair = after(deliveries);
         let side = pair.side(if to { Role::Initiator } else { Role::Responder });
+        // What is due, and what may come behind it before its step.
+        let held_max = if to { (64 << 10) + 1000 } else { MessageSizes::of(x25519().info()).largest() };
         let was_up = side.link.is_up();
         side.is_willing = is_willing;
         let bytes: usize = pieces.iter().map(Vec::len).sum();
+        let mut held_at_end = None;
         for mut piece in pieces {
             side.drive(crate::Instant(2_000_000_000), &mut piece);
+            let held = side.link.held_bytes();
+            match side.end() {
+                None => prop_assert!(held <= held_max, "{held} bytes are held"),
+                Some(_) => prop_assert!(held <= *held_at_end.get_or_insert(held), "more is held after the end"),
+            }
         }
         prop_assert!(was_up || !side.link.is_up());
         if was_up && bytes > 20 {

@@ -236,3 +236,25 @@ fn one_that_a_signal_ends_is_followed_by_another() {
     trial.vigil.gone(trial.now);
     assert_eq!(trial.poll(), Some(Do::Reach));
 }
+
+/// From the fault to another data plane, as far as this machine decides; ending the one and starting the other is the
+/// host's part.
+#[test]
+fn a_fault_is_answered_within_five_seconds() {
+    for lived in [Duration::from_millis(20), Duration::from_secs(10), LONG] {
+        for phase in 0..20 {
+            for is_mute in [false, true] {
+                let mut trial = Trial::at_work();
+                assert_eq!(trial.run(lived + LOOK * phase / 20), None);
+                let begun = trial.now;
+                (trial.answers, trial.works) = (!is_mute, is_mute);
+                let said = trial.run(LONG);
+                assert!(matches!(said, Some((_, Do::Replace(_)))), "{said:?}");
+                trial.vigil.gone(trial.now);
+                assert_eq!(trial.run(LONG).map(|(_, action)| action), Some(Do::Reach));
+                let taken = trial.now - begun;
+                assert!(taken <= Duration::from_secs(5), "{taken:?} after a life of {lived:?}");
+            }
+        }
+    }
+}
