@@ -256,10 +256,17 @@ impl Channel {
         let mut bytes = vec![0; MESSAGE_BYTES_MAX];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
-        let received = retry_on_intr(|| {
-            rustix::net::recvmsg(&self.socket, &mut [IoSliceMut::new(&mut bytes)], &mut control, flags)
-        })
-        .map_err(os("receive a control message"))?;
+        let mut receive = || {
+            retry_on_intr(|| {
+                rustix::net::recvmsg(&self.socket, &mut [IoSliceMut::new(&mut bytes)], &mut control, flags)
+            })
+        };
+        let received = match receive() {
+            // The other end has gone with messages unread; the kernel says so once, before what that end has said.
+            Err(Errno::CONNRESET) => receive(),
+            received => received,
+        };
+        let received = received.map_err(os("receive a control message"))?;
         // Collected at once, so that every early return closes them.
         let mut fds = Vec::new();
         for message in control.drain() {

@@ -35,7 +35,10 @@ pub enum ListenError {
         hint: &'static str,
     },
     /// The name has no address.
-    #[error("cannot listen on {address}: the name cannot be resolved: {error}")]
+    #[error(
+        "cannot listen on {address}: the name cannot be resolved: {error}; write an IP address, or mend the name \
+         (Server.Addresses, Server.BindAddresses)"
+    )]
     Resolve {
         /// The configured address.
         address: String,

@@ -51,6 +51,16 @@ fn messages_and_many_descriptors_cross() {
 }
 
 #[test]
+fn last_words_are_heard_whatever_was_left_unread() {
+    let (control, data) = Channel::pair().expect("pairs work");
+    control.send(&ToData::Remember, &[]).expect("the pair is up");
+    data.send(&ToControl::Remembered, &[]).expect("the pair is up");
+    drop(data);
+    assert_eq!(control.recv::<ToControl>().map(|got| got.message), Ok(ToControl::Remembered));
+    assert_eq!(control.recv::<ToControl>().map(|got| got.message), Err(ChannelError::Closed));
+}
+
+#[test]
 fn receiving_does_not_wait_when_asked_not_to_and_ends_with_the_peer() {
     let (control, data) = Channel::pair().expect("pairs work");
     assert!(data.try_recv::<ToData>().expect("the pair is up").is_none());
