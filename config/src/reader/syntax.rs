@@ -20,6 +20,8 @@ pub fn is_one_line(text: &str) -> bool {
 
 /// Tells of all `errors` in `text`.
 pub fn report(text: &str, errors: &[Error], reader: &mut Reader<'_>) {
+    // Once: a file may have an error in each of very many lines.
+    let lines: Vec<&str> = text.lines().collect();
     let mut told = Told { duplicates_left: DUPLICATES_MAX, ..Told::default() };
     for error in errors {
         let line = error.span().map(|span| reader.line(span.start));
@@ -37,7 +39,7 @@ pub fn report(text: &str, errors: &[Error], reader: &mut Reader<'_>) {
             continue;
         }
         let place = Place { line, key: String::new() };
-        let written = line.and_then(|line| text.lines().nth(line - 1)).unwrap_or_default();
+        let written = line.and_then(|line| lines.get(line - 1)).copied().unwrap_or_default();
         match written.chars().find(|c| TYPOGRAPHIC.contains(c)) {
             Some(quote) => {
                 let problem = format!("not TOML: {quote} is a typographic quote");
