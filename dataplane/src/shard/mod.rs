@@ -13,7 +13,7 @@
 //! | `table`, `deadlines` | connections by their names; when to look at which link |
 //!
 //! The order matters: packets that are due leave after at most one batch, and a round is bounded by one large read per
-//! link, one batch, one handshake step, and what [`EXPIRIES_MAX`] packets and twice [`EVENTS_MAX`] events have to send.
+//! link, one batch, one handshake step, and what `EXPIRIES_MAX` packets and twice `EVENTS_MAX` events have to send.
 
 mod context;
 mod deadlines;
