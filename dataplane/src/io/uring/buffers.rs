@@ -10,11 +10,11 @@ use std::sync::atomic::{AtomicU16, Ordering};
 pub const GROUP: u16 = 0;
 /// How many there are, a power of two.
 const COUNT: u16 = 64;
-/// How many the kernel may fill at a time. It fills them in their turn, so that few, and small ones, stay in the cache;
-/// what comes back is provided again before what was never used. Eight of 128 kB: a tenth fewer packets per second.
-const PROVIDED: u16 = 4;
+/// How many the kernel may fill at a time. It fills them in their turn, so that few stay in the cache; what comes back is
+/// provided again before what was never used. Each holds several batches: other shards get what is left of one read.
+const PROVIDED: u16 = 2;
 /// Bytes of one.
-pub const BYTES: usize = 64 << 10;
+pub const BYTES: usize = 256 << 10;
 /// Bytes of the ring in front of them: whole pages.
 const RING_BYTES: usize = (COUNT as usize * size_of::<BufRingEntry>()).next_multiple_of(4096);
 const ALL_BYTES: usize = RING_BYTES + COUNT as usize * BYTES;

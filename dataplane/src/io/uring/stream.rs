@@ -148,5 +148,9 @@ impl Io for UringIo {
         let message = opcode::MsgRingData::new(types::Fd(ring), 0, name(What::Message, 0), None).build();
         // SAFETY: the request points to nothing.
         unsafe { self.push(message.flags(squeue::Flags::SKIP_SUCCESS), What::Wake, shard as u32) };
+        // At once: whoever wakes another goes on with a batch of its own, and has taken back by its end what it offered.
+        if let Err(error) = self.ring.enter(Duration::ZERO) {
+            self.error.get_or_insert(error);
+        }
     }
 }
