@@ -41,9 +41,7 @@ fn private_keys_lie_on_locked_pages_that_no_dump_holds_or_nowhere() {
     fs::write(site.folder.own_config(), own).unwrap();
     let authority = site.start_authority();
     let mut node = site.start_node();
-    let mut traffic = site.link();
-    let epoch = site.next_epoch();
-    let descriptor = authority.wait_for_post(epoch, SOON).descriptor();
+    let (mut traffic, descriptor, epoch) = site.traffic(&authority);
     let packets = traffic.packets(&descriptor, epoch, 100);
     traffic.pass(&packets);
 

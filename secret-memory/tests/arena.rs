@@ -1,6 +1,9 @@
 //! The allocator as a program has it.
 #![allow(missing_docs, reason = "a test binary has no public interface")]
 
+mod memory;
+
+use memory::read;
 use secret_memory::{SecretAllocator, is_secret, protect_stack, protection, within};
 
 #[global_allocator]
@@ -21,14 +24,6 @@ fn flags_of(address: usize) -> Vec<String> {
         }
     }
     panic!("no mapping has {address:#x}");
-}
-
-/// Bytes of this process as they are, whoever they belong to.
-fn read(address: usize, bytes: usize) -> Vec<u8> {
-    let memory = std::fs::File::open("/proc/self/mem").expect("/proc is there");
-    let mut found = vec![0xee; bytes];
-    std::os::unix::fs::FileExt::read_exact_at(&memory, &mut found, address as u64).expect("it is mapped");
-    found
 }
 
 #[test]

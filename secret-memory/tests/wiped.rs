@@ -1,18 +1,13 @@
 //! What stands in blocks that nobody has. A process of its own: no other test takes them in between.
 #![allow(missing_docs, reason = "a test binary has no public interface")]
 
+mod memory;
+
+use memory::read;
 use secret_memory::{SecretAllocator, within};
 
 #[global_allocator]
 static ALLOCATOR: SecretAllocator = SecretAllocator;
-
-/// Bytes of this process as they are, whoever they belong to.
-fn read(address: usize, bytes: usize) -> Vec<u8> {
-    let memory = std::fs::File::open("/proc/self/mem").expect("/proc is there");
-    let mut found = vec![0xee; bytes];
-    std::os::unix::fs::FileExt::read_exact_at(&memory, &mut found, address as u64).expect("it is mapped");
-    found
-}
 
 #[test]
 fn blocks_are_wiped_when_they_are_given_back_and_used_again() {

@@ -13,6 +13,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -417,6 +418,54 @@ fn no_wake_up_is_lost() {
             }
             rig.wait_until("a round", |boards| count(&boards[1].rounds) > before);
         }
+    });
+}
+
+/// Whoever wakes another shard, because it leaves packets to it, goes on with others in the same round.
+#[test]
+fn a_wake_up_does_not_wait_for_the_end_of_the_wakers_round() {
+    struct Waker {
+        shard: usize,
+        other_has_woken: Arc<AtomicBool>,
+        in_time: Sender<bool>,
+        was_asleep: bool,
+    }
+    impl Task for Waker {
+        fn poll(&mut self, io: &mut impl Io) -> Option<Next> {
+            while io.next_event().is_some() {}
+            if self.shard == 0 {
+                // The other one should sleep by then; if not, its second round comes all the more.
+                std::thread::sleep(Duration::from_millis(100));
+                io.wake(1);
+                let start = std::time::Instant::now();
+                while !self.other_has_woken.load(Ordering::SeqCst) && start.elapsed() < Duration::from_secs(20) {
+                    std::thread::yield_now();
+                }
+                self.in_time.send(self.other_has_woken.load(Ordering::SeqCst)).expect("the test waits");
+                return None;
+            }
+            self.other_has_woken.store(self.was_asleep, Ordering::SeqCst);
+            if std::mem::replace(&mut self.was_asleep, true) { None } else { Some(Next::ParkUntil(Instant::NEVER)) }
+        }
+    }
+    on_each(|backend| {
+        let clock = Clock::start();
+        let (other_has_woken, (in_time, outcome)) = (Arc::<AtomicBool>::default(), channel());
+        let (choice, _) = Choice::make(backend, 2, clock).expect("it was tried");
+        let plan = |shard| Plan {
+            cpu: None,
+            listeners: Vec::new(),
+            task: Waker {
+                shard,
+                other_has_woken: other_has_woken.clone(),
+                in_time: in_time.clone(),
+                was_asleep: false,
+            },
+        };
+        let driver = choice.spawn(clock, vec![plan(0), plan(1)]).expect("threads");
+        let in_time = outcome.recv_timeout(Duration::from_secs(40));
+        driver.join();
+        assert_eq!(in_time, Ok(true), "{backend:?}");
     });
 }
 

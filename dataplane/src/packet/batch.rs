@@ -109,10 +109,12 @@ impl Backlog {
     pub fn due(&self, now: Instant, may_grow: bool) -> usize {
         let waiting = self.opened.len().min(self.batch_max);
         let is_over = self.opened.front().is_some_and(|oldest| now.since(oldest.recv_at) >= self.batch_wait);
-        match waiting {
-            _ if waiting == self.batch_max || is_over => waiting,
-            _ if may_grow => 0,
-            _ => waiting - waiting % LANES,
+        if waiting == self.batch_max || is_over {
+            waiting
+        } else if may_grow {
+            0
+        } else {
+            waiting - waiting % LANES
         }
     }
 

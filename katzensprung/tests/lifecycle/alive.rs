@@ -13,9 +13,7 @@ fn a_data_plane_that_stands_still_is_replaced() {
     let site = Site::new(LONG);
     let authority = site.start_authority();
     let mut node = site.start_node();
-    let mut traffic = site.link();
-    let epoch = site.next_epoch();
-    let descriptor = authority.wait_for_post(epoch, SOON).descriptor();
+    let (mut traffic, descriptor, epoch) = site.traffic(&authority);
     let old = traffic.packets(&descriptor, epoch, 10);
     traffic.pass(&old);
     let data_plane = site.wait_for_data_plane(None);
@@ -45,9 +43,7 @@ fn a_connection_that_says_nothing_changes_nothing() {
     let site = Site::new(LONG);
     let authority = site.start_authority();
     let mut node = site.start_node();
-    let mut traffic = site.link();
-    let epoch = site.next_epoch();
-    let descriptor = authority.wait_for_post(epoch, SOON).descriptor();
+    let (mut traffic, descriptor, epoch) = site.traffic(&authority);
     let data_plane = site.wait_for_data_plane(None);
     // To a child, and to one that an earlier control plane has started.
     for restarted in [false, true] {
@@ -75,9 +71,7 @@ fn a_lost_channel_is_found_again() {
     let site = Site::new(LONG);
     let authority = site.start_authority();
     let mut node = site.start_node();
-    let mut traffic = site.link();
-    let epoch = site.next_epoch();
-    let descriptor = authority.wait_for_post(epoch, SOON).descriptor();
+    let (mut traffic, descriptor, epoch) = site.traffic(&authority);
     let data_plane = site.wait_for_data_plane(None);
     for times in 1..=2 {
         // Another control plane, which says Hello and goes away.

@@ -13,9 +13,7 @@ fn a_killed_data_plane_is_followed_by_another() {
     let site = Site::new(LONG);
     let authority = site.start_authority();
     let mut node = site.start_node();
-    let mut traffic = site.link();
-    let epoch = site.next_epoch();
-    let descriptor = authority.wait_for_post(epoch, SOON).descriptor();
+    let (mut traffic, descriptor, epoch) = site.traffic(&authority);
     let old = traffic.packets(&descriptor, epoch, 30);
     traffic.pass(&old);
     let mut expected = 30;
@@ -110,9 +108,7 @@ fn a_changed_configuration_replaces_the_data_plane() {
     let site = Site::new(LONG);
     let authority = site.start_authority();
     let mut node = site.start_node();
-    let mut traffic = site.link();
-    let epoch = site.next_epoch();
-    let descriptor = authority.wait_for_post(epoch, SOON).descriptor();
+    let (mut traffic, descriptor, epoch) = site.traffic(&authority);
     let old = traffic.packets(&descriptor, epoch, 10);
     traffic.pass(&old);
     wait_for("the publication", SOON, || (site.status()["published_epoch"] == epoch.0).then_some(()));
@@ -165,9 +161,7 @@ fn a_data_plane_is_not_ended_for_one_that_would_not_work() {
     let site = Site::new(LONG);
     let authority = site.start_authority();
     let mut node = site.start_node();
-    let mut traffic = site.link();
-    let epoch = site.next_epoch();
-    let descriptor = authority.wait_for_post(epoch, SOON).descriptor();
+    let (mut traffic, descriptor, epoch) = site.traffic(&authority);
     let data_plane = site.wait_for_data_plane(None);
     node.kill();
     let good = fs::read_to_string(site.folder.own_config()).unwrap();

@@ -1,6 +1,7 @@
 //! Tasks and shards that panic or hang, which takes hooks that no release has: it is noticed, said and mended.
 
 use super::LONG;
+use crate::support::authority::Authority;
 use crate::support::site::{Node, SOON, Site};
 use crate::support::traffic::{Packet, Traffic};
 use crate::support::wait_for;
@@ -31,10 +32,8 @@ fn start_node(site: &Site) -> Node {
 }
 
 /// Packets for a node at work that has published its keys, and some that went through.
-fn traffic_of(site: &Site, authority: &crate::support::authority::Authority) -> (Traffic, MixDescriptor, Epoch) {
-    let mut traffic = site.link();
-    let epoch = site.next_epoch();
-    let descriptor = authority.wait_for_post(epoch, SOON).descriptor();
+fn traffic_of(site: &Site, authority: &Authority) -> (Traffic, MixDescriptor, Epoch) {
+    let (mut traffic, descriptor, epoch) = site.traffic(authority);
     let packets = traffic.packets(&descriptor, epoch, 10);
     traffic.pass(&packets);
     // The shard sleeps when the next packet comes.

@@ -17,9 +17,7 @@ fn a_data_plane_is_not_killed_by_what_a_terminal_or_a_log_rotation_sends() {
     let site = Site::new(LONG);
     let authority = site.start_authority();
     let mut node = site.start_node();
-    let mut traffic = site.link();
-    let epoch = site.next_epoch();
-    let descriptor = authority.wait_for_post(epoch, SOON).descriptor();
+    let (mut traffic, descriptor, epoch) = site.traffic(&authority);
     let data_plane = site.wait_for_data_plane(None);
     for signal in HARMLESS {
         kill_process(data_plane, signal).unwrap();
@@ -37,9 +35,7 @@ fn a_data_plane_that_is_told_to_end_lets_packets_leave_that_are_due_soon() {
     let site = Site::new(LONG);
     let authority = site.start_authority();
     let mut node = site.start_node();
-    let mut traffic = site.link();
-    let epoch = site.next_epoch();
-    let descriptor = authority.wait_for_post(epoch, SOON).descriptor();
+    let (mut traffic, descriptor, epoch) = site.traffic(&authority);
     let data_plane = site.wait_for_data_plane(None);
     let packets = traffic.packets_with_delay(&descriptor, epoch, 20, Duration::from_millis(1500));
     // Far beyond the two seconds that are waited for.

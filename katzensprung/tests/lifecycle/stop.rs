@@ -14,9 +14,7 @@ fn forwards_packets_and_stops_on_sigterm() {
     let site = Site::new(LONG);
     let authority = site.start_authority();
     let mut node = site.start_node();
-    let mut traffic = site.link();
-    let epoch = site.next_epoch();
-    let descriptor = authority.wait_for_post(epoch, SOON).descriptor();
+    let (mut traffic, descriptor, epoch) = site.traffic(&authority);
     assert_eq!(descriptor.id().to_vec(), site.credentials.additional_data);
     let packets = traffic.packets(&descriptor, epoch, 50);
     traffic.pass(&packets);
@@ -95,9 +93,7 @@ fn withdraws_first_where_that_is_configured() {
     site.folder.edit("  DataDir", "  WaitForConsensusExitOnShutdown = true\n  DataDir");
     let authority = site.start_authority();
     let mut node = site.start_node();
-    let mut traffic = site.link();
-    let epoch = site.next_epoch();
-    let descriptor = authority.wait_for_post(epoch, SOON).descriptor();
+    let (mut traffic, descriptor, epoch) = site.traffic(&authority);
     node.signal(Signal::TERM);
     site.wait_for_log(&format!("Advertised until epoch {epoch}"), 1);
     wait_for("the epoch that the node is advertised in", SOON, || (site.network.epoch() == epoch).then_some(()));

@@ -183,6 +183,13 @@ impl Site {
         self.folder.data("management_sock")
     }
 
+    /// Links through a node that has published its keys, and for which descriptor and epoch to make packets.
+    #[track_caller]
+    pub fn traffic(&self, authority: &Authority) -> (Traffic, MixDescriptor, Epoch) {
+        let (traffic, epoch) = (self.link(), self.next_epoch());
+        (traffic, authority.wait_for_post(epoch, SOON).descriptor(), epoch)
+    }
+
     /// What STATUS says.
     #[track_caller]
     pub fn status(&self) -> serde_json::Value {

@@ -2,7 +2,8 @@
 
 use super::*;
 
-const HOARDERS: usize = 12;
+/// More than a shard has buffers for what it receives.
+const HOARDERS: usize = 80;
 const MESSAGE_BYTES: usize = 100;
 
 /// Reads one message from each connection, as a handshake does that then waits for its step. Answers those that begin
@@ -68,7 +69,7 @@ fn strangers_who_dribble_keep_no_other_from_being_read() {
             stream
         };
         let mut hoarders: Vec<_> = (0..HOARDERS).map(|_| dial()).collect();
-        hoarders.iter_mut().for_each(|hoarder| hoarder.write_all(&[b'x'; MESSAGE_BYTES]).expect("a connection"));
+        hoarders.iter_mut().for_each(|hoarder| hoarder.write_all(&[b'x'; MESSAGE_BYTES + 1]).expect("a connection"));
         let start = std::time::Instant::now();
         while heard.load(Ordering::SeqCst) < HOARDERS as u64 && start.elapsed() < Duration::from_secs(20) {
             std::thread::sleep(Duration::from_millis(1));

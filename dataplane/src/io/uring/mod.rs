@@ -1,8 +1,8 @@
 //! The `uring` backend: one io_uring per shard, and no executor: the shard is one task already.
 //!
 //! Accepts are multishot. Received bytes lie in buffers that the shard provides (`buffers`) and lends to whoever reads
-//! them; each receive asks once, when the shard has read what was there. Multishot receives were slower: what they fetch
-//! ahead of the shard has left its cache when it is opened (bench/RESULTS.md). Requests are collected during a round and submitted with the enter call that ends it, which is
+//! them; each receive asks once, when the shard has read what was there, so that nothing is fetched ahead of it: that would
+//! have left its cache when it is opened, and a shard that is behind would hold many buffers. Requests are collected during a round and submitted with the enter call that ends it, which is
 //! also the sleep. Shards wake each other with a message from ring to ring, other threads through an eventfd on which a
 //! read is always pending.
 //!
