@@ -118,7 +118,8 @@ pub async fn status(at: &At) -> Result<ExitCode, String> {
             _ => (yes(view.is_ready(&member.name)), yes(listed.contains(&member.name))),
         };
         let phase = phases.get(member.name.as_str()).copied().unwrap_or_default();
-        let program = network.state.program_of(&member.name).map_or(String::new(), |path| format!("{} ", path.display()));
+        let program =
+            network.state.program_of(&member.name).map_or(String::new(), |path| format!("{} ", path.display()));
         let _written = writeln!(
             text,
             "{:<14} {:<10} {pid:>8} {:<8} {ready:<7} {is_listed:<8} {} {program}{phase}",
