@@ -33,11 +33,11 @@ enum Command {
     /// Fetches a document from the authorities and prints it
     Fetch(commands::fetch::Arguments),
     /// Writes the files of a whole network
-    Genconfig(commands::genconfig::Arguments),
+    Genconfig(Box<commands::genconfig::Arguments>),
     /// Measures a node on this host
     Bench(commands::bench::Arguments),
     /// Runs a whole network on this host, and pings through it
-    Testnet(commands::testnet::Arguments),
+    Testnet(Box<commands::testnet::Arguments>),
     /// The process that forwards packets; started by `server`
     #[command(hide = true)]
     Dataplane(commands::dataplane::Arguments),

@@ -48,7 +48,7 @@ pub struct Arguments {
 #[derive(clap::Subcommand)]
 enum What {
     /// Starts a network that stays up
-    Start(standing::Start),
+    Start(Box<standing::Start>),
     /// Stops it; its files stay
     Stop(standing::At),
     /// Shows its processes and nodes

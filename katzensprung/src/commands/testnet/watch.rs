@@ -117,7 +117,7 @@ impl Watcher {
             let text = match fetch::fetch_from(&self.config, &alone, clock, epoch).await {
                 Ok(consensus) => {
                     let good = &consensus.signers().good;
-                    let signers = all.list().iter().filter(|other| good.contains(&other.identity.id()));
+                    let signers = all.list().iter().filter(|other| good.contains(other.identity.id()));
                     let names: Vec<&str> = signers.map(|signer| signer.name.as_str()).collect();
                     format!("{}, signed by {}", fetch::hex(&consensus.sum256()), names.join(", "))
                 }
