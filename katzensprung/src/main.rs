@@ -34,6 +34,8 @@ enum Command {
     Fetch(commands::fetch::Arguments),
     /// Writes the files of a whole network
     Genconfig(Box<commands::genconfig::Arguments>),
+    /// Checks configuration files
+    Config(commands::configuration::Arguments),
     /// Measures a node on this host
     Bench(commands::bench::Arguments),
     /// Runs a whole network on this host, and pings through it
@@ -82,6 +84,7 @@ fn main() -> ExitCode {
         Command::Geometry(arguments) => commands::geometry::run(&arguments).map(done),
         Command::Fetch(arguments) => commands::fetch::run(&arguments).map(done),
         Command::Genconfig(arguments) => commands::genconfig::run(&arguments).map(done),
+        Command::Config(arguments) => commands::configuration::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Testnet(arguments) => commands::testnet::run(&arguments),
         Command::Dataplane(arguments) => {

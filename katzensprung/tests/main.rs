@@ -8,6 +8,7 @@
 //! | `lifecycle` | start, stop, crashes of either process, and what the authority sees of them |
 //! | `limits` | what a host may refuse |
 //! | `secrets` | where private keys lie in the memory of both processes |
+//! | `testnet` | whole networks from one command |
 //! | `support` | the program, a node's folder, the authority and the neighbours |
 //! | `typos` | what an operator types a little wrong: the advice fits, and nothing of anybody's is lost |
 #![allow(missing_docs, reason = "a test binary has no public interface")]
@@ -19,4 +20,5 @@ mod lifecycle;
 mod limits;
 mod secrets;
 mod support;
+mod testnet;
 mod typos;
