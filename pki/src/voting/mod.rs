@@ -51,12 +51,19 @@ mod topology;
 
 pub use configuration::{Configuration, ConfigurationError, Member, Parameters, ReplicaMember, Topology};
 pub use inspect::Inspected;
-pub use message::{Message, MessageKind, Peer, Refusal, Reply, Request};
+pub use message::{Message, MessageKind, Peer, PostStatus, Reply, Request, Status};
 pub use notice::{Level, Notice};
+pub use shared_random::Strike;
 pub use store::{Documents, StoreKey};
 
+use crate::descriptor::{MixDescriptor, ReplicaDescriptor};
 use crate::document::Consensus;
 use crate::epoch::{Epoch, EpochTime};
+use crate::identity::NodeId;
+use round::Round;
+use shared_random::Prior;
+use std::collections::BTreeMap;
+use store::Held;
 use crypto_simd::random::Random;
 use crypto_simd::schemes::SignatureSigningKey;
 use std::sync::Arc;
@@ -172,46 +179,134 @@ pub struct RoundStatus {
 
 /// One authority.
 pub struct Voting {
-    core: steps::Core,
+    configuration: Arc<Configuration>,
+    signer: Box<dyn SignatureSigningKey>,
+    started: bool,
+    state: State,
+    /// When the state's work is due.
+    deadline: Duration,
+    voting_epoch: Epoch,
+    round: Round,
+    /// The own vote as it was sent.
+    own_vote: Option<Arc<[u8]>>,
+    /// Where the chain of documents begins for this round.
+    genesis: Epoch,
+    /// Whether the document of the epoch before was held when this round last looked for it.
+    chained: bool,
+    prior: Prior,
+    /// The last epoch for which there was no consensus here.
+    lost: Option<Epoch>,
+    fetch_at: Option<Duration>,
+    documents: BTreeMap<Epoch, Held>,
+    served: Documents,
+    descriptors: BTreeMap<Epoch, BTreeMap<NodeId, MixDescriptor>>,
+    replica_descriptors: BTreeMap<Epoch, BTreeMap<NodeId, ReplicaDescriptor>>,
+    pruned_before: Epoch,
+    /// To be given by the next poll.
+    pending: Vec<Output>,
 }
 
 impl Voting {
     /// An authority that starts at `now` with what an earlier process stored; what does not verify is left out and told
-    /// by the first [`Self::poll`]. Verifies documents. `signer` is the key of `configuration.own`.
+    /// by the first [`Self::poll`]. Verifies documents and messages. `signer` is the key of `configuration.own`.
     pub fn new(
         configuration: Arc<Configuration>,
         signer: Box<dyn SignatureSigningKey>,
         stored: Vec<(StoreKey, Vec<u8>)>,
         now: &EpochTime,
-    ) -> Result<Self, ConfigurationError>;
+    ) -> Result<Self, ConfigurationError> {
+        configuration.check(&*signer)?;
+        let voting_epoch = now.epoch.after(1);
+        let mut voting = Self {
+            configuration,
+            signer,
+            started: false,
+            state: State::Bootstrap,
+            deadline: Duration::ZERO,
+            voting_epoch,
+            round: Round::new(voting_epoch),
+            own_vote: None,
+            genesis: Epoch(0),
+            chained: false,
+            prior: Prior::default(),
+            lost: None,
+            fetch_at: None,
+            documents: BTreeMap::new(),
+            served: Documents::default(),
+            descriptors: BTreeMap::new(),
+            replica_descriptors: BTreeMap::new(),
+            pruned_before: Epoch(0),
+            pending: Vec::new(),
+        };
+        voting.restore(stored, now);
+        Ok(voting)
+    }
 
     /// Does what is due. Signs and verifies.
-    pub fn poll(&mut self, now: &EpochTime, random: &mut dyn Random) -> Vec<Output>;
+    pub fn poll(&mut self, now: &EpochTime, random: &mut dyn Random) -> Vec<Output> {
+        self.work(now, random)
+    }
 
     /// When to poll again at the latest, since the Unix epoch.
-    pub fn next_deadline(&self) -> Duration;
+    pub fn next_deadline(&self) -> Duration {
+        self.due()
+    }
 
     /// A peer's request, inspected.
-    pub fn handle(&mut self, inspected: Inspected, now: &EpochTime) -> Handled;
+    pub fn handle(&mut self, inspected: Inspected, now: &EpochTime) -> Handled {
+        self.accept(inspected, now)
+    }
 
     /// A verified document that [`Output::Fetch`] asked for. It counts if none is held for its epoch by now.
-    pub fn handle_fetched(&mut self, consensus: Consensus, now: &EpochTime) -> Vec<Output>;
+    pub fn handle_fetched(&mut self, consensus: Consensus) -> Vec<Output> {
+        let epoch = consensus.epoch();
+        if self.documents.contains_key(&epoch) || epoch < self.pruned_before {
+            return Vec::new();
+        }
+        let raw = consensus.raw().clone();
+        self.hold_document(consensus.document().clone(), raw.clone());
+        let stored = Output::Store { key: StoreKey::Document { epoch }, value: raw };
+        vec![stored, Output::Notice(Notice::Fetched { epoch })]
+    }
 
-    /// What authority `from` answered to a message of `kind`: a code of its own space (pki.md 7.2).
-    pub fn handle_answer(&mut self, from: usize, kind: MessageKind, code: u8) -> Vec<Output>;
+    /// What authority `from` answered to a message of `kind`: a code of the kind's own (pki.md 7.2).
+    pub fn handle_answer(&mut self, from: usize, kind: MessageKind, code: u8) -> Vec<Output> {
+        let (status, authority) = (kind.status(code), self.configuration.authorities.list().get(from));
+        match (status, authority) {
+            (Some(Status::Ok), _) | (_, None) => Vec::new(),
+            (status, Some(authority)) => {
+                vec![Output::Notice(Notice::AnsweredBadly { authority: authority.name.clone(), kind, status })]
+            }
+        }
+    }
 
     /// The documents that are held.
-    pub fn documents(&self) -> Documents;
+    pub fn documents(&self) -> Documents {
+        self.served.clone()
+    }
 
     /// The state.
-    pub fn state(&self) -> State;
+    pub fn state(&self) -> State {
+        self.state
+    }
 
     /// The epoch that is voted on.
-    pub fn voting_epoch(&self) -> Epoch;
+    pub fn voting_epoch(&self) -> Epoch {
+        self.voting_epoch
+    }
 
     /// What the round has received.
-    pub fn round(&self) -> RoundStatus;
+    pub fn round(&self) -> RoundStatus {
+        let held = |count: Option<usize>| count.unwrap_or(0);
+        RoundStatus {
+            descriptors: held(self.descriptors.get(&self.voting_epoch).map(BTreeMap::len)),
+            replica_descriptors: held(self.replica_descriptors.get(&self.voting_epoch).map(BTreeMap::len)),
+            ..self.round.status(&self.configuration)
+        }
+    }
 
     /// The configuration.
-    pub fn configuration(&self) -> &Arc<Configuration>;
+    pub fn configuration(&self) -> &Arc<Configuration> {
+        &self.configuration
+    }
 }
