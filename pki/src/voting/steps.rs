@@ -143,12 +143,7 @@ impl Voting {
         }
     }
 
-    fn vote(
-        &mut self,
-        now: &EpochTime,
-        random: &mut dyn Random,
-        outputs: &mut Vec<Output>,
-    ) -> Result<(), String> {
+    fn vote(&mut self, now: &EpochTime, random: &mut dyn Random, outputs: &mut Vec<Output>) -> Result<(), String> {
         let epoch = self.voting_epoch;
         let own = *self.configuration.own().identity.id();
         self.chained = self.continue_chain();
@@ -188,12 +183,7 @@ impl Voting {
     }
 
     /// pki.md 10.1.
-    fn certify(
-        &mut self,
-        now: &EpochTime,
-        random: &mut dyn Random,
-        outputs: &mut Vec<Output>,
-    ) -> Result<(), String> {
+    fn certify(&mut self, now: &EpochTime, random: &mut dyn Random, outputs: &mut Vec<Output>) -> Result<(), String> {
         self.tell_missing(MessageKind::Reveal, outputs);
         self.join_chain();
         let tally = tally(&self.round.votes, &self.configuration).map_err(|error| error.to_string())?;
