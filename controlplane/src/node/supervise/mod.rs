@@ -19,7 +19,7 @@ pub use vigil::STOP_LIMIT;
 
 use super::handed_back::greet;
 use super::plane::{DataPlane, Letter, PlaneError};
-use super::remedy::{remedy, unlocked};
+use crate::process::remedy::{remedy, unlocked};
 use crate::health::Health;
 use crate::logging::{Level, Log};
 use begin::{KILL_LIMIT, begin, one_line};
