@@ -124,12 +124,7 @@ impl Seen {
     }
 }
 
-fn check_node(
-    raw: &raw::Node,
-    context: &Context<'_>,
-    seen: &mut Seen,
-    findings: &mut Findings,
-) -> Option<ListedNode> {
+fn check_node(raw: &raw::Node, context: &Context<'_>, seen: &mut Seen, findings: &mut Findings) -> Option<ListedNode> {
     let name = identifier(&raw.identifier, &raw.place, findings);
     let key = identity_key(&raw.identity_public_key_pem, &raw.place, context, findings);
     let node = ListedNode { identifier: name?, identity_key: key? };
@@ -215,7 +210,12 @@ fn check_topology(
 ) -> Option<Vec<Vec<Vec<u8>>>> {
     let written = raw.layers.as_ref().map(|at| at.value.as_slice()).unwrap_or_default();
     if written.is_empty() {
-        findings.error("no-layer", &raw.place, "has no layer", "list them as [[Topology.Layers]], or remove [Topology]");
+        findings.error(
+            "no-layer",
+            &raw.place,
+            "has no layer",
+            "list them as [[Topology.Layers]], or remove [Topology]",
+        );
         return None;
     }
     let (mut placed, mut layers, mut is_whole) = (BTreeSet::new(), Vec::new(), true);

@@ -89,7 +89,12 @@ fn check_transports(listen: &[At<Address>], key: &str, findings: &mut Findings) 
     }
     for at in listen.iter().filter(|at| !is_listened_on(&at.value)) {
         let problem = format!("'{}' is not listened on", at.value);
-        findings.warning("not-listened-on", &at.place, problem, "others reach this authority over its tcp:// addresses");
+        findings.warning(
+            "not-listened-on",
+            &at.place,
+            problem,
+            "others reach this authority over its tcp:// addresses",
+        );
     }
     for at in listen.iter().filter(|at| at.value.port == 0 && matches!(at.value.host, Host::Ip(_))) {
         let problem = format!("'{}' has port 0, which nobody can reach", at.value);

@@ -17,18 +17,17 @@ fn a_file_of_the_generators_shape_loads() {
     assert_eq!(config.authorities.len(), 3);
     assert_eq!(config.timeouts.dial, Duration::from_secs(30));
     assert_eq!(config.timeouts.handshake, Duration::from_secs(3));
-    let retry = PeerRetry {
-        attempts_max: 20,
-        base: Duration::from_millis(10),
-        max: Duration::from_secs(3),
-        jitter: 0.2,
-    };
+    let retry =
+        PeerRetry { attempts_max: 20, base: Duration::from_millis(10), max: Duration::from_secs(3), jitter: 0.2 };
     assert_eq!(config.peer_retry, retry);
     assert_eq!((config.parameters.mu, config.parameters.lambda_m), (0.005, 0.2));
     let members = &config.members;
     let names = |list: &[ListedNode]| list.iter().map(|node| node.identifier.clone()).collect::<Vec<_>>();
     assert_eq!(names(&members.mixes), ["mix1", "mix2", "mix3"]);
-    assert_eq!((names(&members.gateways), names(&members.service_nodes)), (vec!["gateway1".into()], vec!["servicenode1".into()]));
+    assert_eq!(
+        (names(&members.gateways), names(&members.service_nodes)),
+        (vec!["gateway1".into()], vec!["servicenode1".into()])
+    );
     assert_eq!((members.replicas.len(), members.replicas[0].id), (1, 4));
     let layers = members.topology.as_ref().expect("there is one");
     let expected: Vec<_> = members.mixes.iter().map(|mix| vec![mix.identity_key.clone()]).collect();
@@ -100,8 +99,13 @@ fn unknown_keys_are_errors_only_under_the_strict_check() {
     let findings = parse(&site.sources(&text), Strictness::Strict, Purpose::Run).expect_err("it is strict");
     assert_eq!(findings.len(), 1);
     // As the reference's own check: not inside [[Authorities]].
-    let text = site.text.replacen("WireKEMScheme = \"xwing\"\n  Addresses = [\"tcp://127.0.0.1:30003", "BindAddresses = []\n  WireKEMScheme = \"xwing\"\n  Addresses = [\"tcp://127.0.0.1:30003", 1);
+    let text = site.text.replacen(
+        "WireKEMScheme = \"xwing\"\n  Addresses = [\"tcp://127.0.0.1:30003",
+        "BindAddresses = []\n  WireKEMScheme = \"xwing\"\n  Addresses = [\"tcp://127.0.0.1:30003",
+        1,
+    );
     assert_ne!(text, site.text);
-    let findings = parse(&site.sources(&text), Strictness::Strict, Purpose::Run).expect("it is only a warning").findings;
+    let findings =
+        parse(&site.sources(&text), Strictness::Strict, Purpose::Run).expect("it is only a warning").findings;
     assert_eq!(findings[0].code, "removed-key");
 }

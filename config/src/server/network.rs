@@ -43,7 +43,8 @@ pub fn check(raw: &raw::Server, interfaces: &[IpAddr], findings: &mut Findings) 
             None
         }
         Some(written) => Some(parse_all(&written.value, names, findings)),
-        None => guess(interfaces, NODE_PORT_DEFAULT, findings).map(|address| vec![At { value: address, place: Place::default() }]),
+        None => guess(interfaces, NODE_PORT_DEFAULT, findings)
+            .map(|address| vec![At { value: address, place: Place::default() }]),
     };
     let metrics = metrics(raw.metrics_address.as_ref(), names, findings);
     let advertised = advertised?;

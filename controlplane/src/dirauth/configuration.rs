@@ -51,7 +51,9 @@ pub fn voting(config: &AuthorityConfig, identity: &KeyPair) -> Result<Configurat
         service_nodes: members(&listed.service_nodes)?,
         replicas: replicas.collect::<Result<_, StartError>>()?,
         topology: match &listed.topology {
-            Some(layers) => Topology::Fixed(layers.iter().map(|layer| layer.iter().map(|key| pki::hash(key)).collect()).collect()),
+            Some(layers) => {
+                Topology::Fixed(layers.iter().map(|layer| layer.iter().map(|key| pki::hash(key)).collect()).collect())
+            }
             None => Topology::Dynamic { layers: config.layout.layers },
         },
         geometry_hash: config.geometry.hash(),
@@ -62,16 +64,24 @@ pub fn voting(config: &AuthorityConfig, identity: &KeyPair) -> Result<Configurat
 fn mix_key_bytes(config: &AuthorityConfig) -> Option<usize> {
     let (nike, kem) = (&config.geometry.nike_name, &config.geometry.kem_name);
     if kem.is_empty() {
-        crypto_simd::schemes::nike::registered().iter().find(|info| info.name.eq_ignore_ascii_case(nike)).map(|info| info.public_key_bytes)
+        crypto_simd::schemes::nike::registered()
+            .iter()
+            .find(|info| info.name.eq_ignore_ascii_case(nike))
+            .map(|info| info.public_key_bytes)
     } else {
-        crypto_simd::schemes::kem::registered().iter().find(|info| info.name.eq_ignore_ascii_case(kem)).map(|info| info.public_key_bytes)
+        crypto_simd::schemes::kem::registered()
+            .iter()
+            .find(|info| info.name.eq_ignore_ascii_case(kem))
+            .map(|info| info.public_key_bytes)
     }
 }
 
 fn authorities(config: &AuthorityConfig) -> Result<Authorities, StartError> {
     let list = config.authorities.iter().map(|authority| {
-        let identity = VerifyingKey::new(authority.pki_signature_scheme.0, &authority.identity_public_key)
-            .map_err(|error| StartError::Scheme { what: format!("the identity key of {}", authority.identifier), error })?;
+        let identity =
+            VerifyingKey::new(authority.pki_signature_scheme.0, &authority.identity_public_key).map_err(|error| {
+                StartError::Scheme { what: format!("the identity key of {}", authority.identifier), error }
+            })?;
         Ok(Authority {
             name: authority.identifier.clone(),
             identity,

@@ -24,7 +24,9 @@ pub enum StartError {
     #[error("{0}")]
     Keys(#[from] KeyError),
     /// DataDir cannot be written.
-    #[error("dir '{0}' is read-only; an authority keeps documents and descriptors there: mount it writable (Server.DataDir)")]
+    #[error(
+        "dir '{0}' is read-only; an authority keeps documents and descriptors there: mount it writable (Server.DataDir)"
+    )]
     ReadOnly(PathBuf),
     /// The log.
     #[error("{0}")]

@@ -149,7 +149,7 @@ impl Running {
                 let _unheard = answer.send(reply);
             }
             Order::Fetched(consensus) => {
-                let outputs = self.machine.voting.handle_fetched(*consensus, &now);
+                let outputs = self.machine.voting.handle_fetched(*consensus);
                 self.act(outputs)?;
             }
             Order::Answered { from, kind, code } => {

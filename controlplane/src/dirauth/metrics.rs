@@ -168,9 +168,17 @@ impl Metrics {
         });
         vec![
             gauges_by("katzenpost_dirauth_voting_phase", "The state, by its number.", one(phase)),
-            gauges_by("katzenpost_dirauth_current_epoch", "The epoch that is voted on.", one(counts(seen.voting_epoch.0))),
+            gauges_by(
+                "katzenpost_dirauth_current_epoch",
+                "The epoch that is voted on.",
+                one(counts(seen.voting_epoch.0)),
+            ),
             gauges_by("katzenpost_node_current_epoch", "The epoch by this host's clock.", one(counts(current.0))),
-            gauges_by("katzensprung_document_epoch", "The epoch of the newest document that is held.", one(counts(newest))),
+            gauges_by(
+                "katzensprung_document_epoch",
+                "The epoch of the newest document that is held.",
+                one(counts(newest)),
+            ),
             gauges_by(
                 "katzensprung_dirauth_descriptors",
                 "Nodes whose descriptors for the epoch that is voted on are held.",

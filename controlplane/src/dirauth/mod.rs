@@ -178,8 +178,7 @@ impl Authority {
             .map_err(|error| StartError::Scheme { what: "link.private.pem".into(), error })?;
         let voting = Voting::new(self.voting.clone(), signer, store.load()?, &epoch_time(&self.clock))?;
         let shared = Arc::new(Shared::new(self.clock, metrics, voting.documents()));
-        let machine =
-            Machine { voting, store, clock: self.clock, shared: shared.clone(), log: self.log.clone() };
+        let machine = Machine { voting, store, clock: self.clock, shared: shared.clone(), log: self.log.clone() };
         let (orders, errands, ended) = machine::start(machine)?;
         let desk = Desk {
             configuration: self.voting.clone(),
@@ -225,10 +224,10 @@ impl Authority {
     }
 
     fn bind(&self) -> Result<Vec<(SocketAddr, OwnedFd)>, StartError> {
-        let is_listened_on =
-            |address: &&Address| !matches!(address.transport, Transport::Quic | Transport::Onion);
+        let is_listened_on = |address: &&Address| !matches!(address.transport, Transport::Quic | Transport::Onion);
         for address in self.config.network.listen.iter().filter(|address| !is_listened_on(address)) {
-            self.log.warning(MODULE, format_args!("not listening on {address}: this version listens on tcp:// addresses"));
+            self.log
+                .warning(MODULE, format_args!("not listening on {address}: this version listens on tcp:// addresses"));
         }
         let listened: Vec<_> = self.config.network.listen.iter().filter(is_listened_on).cloned().collect();
         let addresses = sockets::resolve(&listened, Families::of_host())?;

@@ -88,7 +88,12 @@ impl Sender {
         }
     }
 
-    async fn try_until(&self, authority: &Authority, message: &Message, last_try: Duration) -> Result<u8, ExchangeError> {
+    async fn try_until(
+        &self,
+        authority: &Authority,
+        message: &Message,
+        last_try: Duration,
+    ) -> Result<u8, ExchangeError> {
         let command = command_of_message(message);
         let mut retry = 0;
         loop {

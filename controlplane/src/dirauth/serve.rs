@@ -10,7 +10,7 @@ use config::authority::Timeouts;
 use crypto_simd::random::OsRandom;
 use crypto_simd::schemes::{Kem, KemDecapsulationKey};
 use pki::Epoch;
-use pki::voting::{Configuration, Message, MessageKind, Peer, Reply, Request, Status};
+use pki::voting::{Configuration, Message, MessageKind, Peer, Reply, Request};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;

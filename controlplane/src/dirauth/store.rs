@@ -5,7 +5,7 @@ use crate::process::remedy::remedy_at_path;
 use config::authority::STORE_FILE;
 use pki::voting::{MessageKind, StoreKey};
 use pki::{Epoch, NodeId};
-use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError, TableDefinition};
+use redb::{Database, ReadableDatabase, ReadableTable, StorageError, TableDefinition};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;

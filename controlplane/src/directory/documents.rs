@@ -1,7 +1,7 @@
 //! The documents that are held, and what is said when one is missing.
 
-use super::{Directory, EpochCounts, MODULE, Outside, Plane, Report, Verified};
 use super::fetch::Fetch;
+use super::{Directory, EpochCounts, MODULE, Outside, Plane, Report, Verified};
 use crypto_simd::random::OsRandom;
 use pki::Epoch;
 use pki::authority::Answers;

@@ -51,7 +51,11 @@ struct Context<O> {
 
 impl<O: Outside> Fetch<O> {
     /// Asks all authorities; `take` makes of a verified document what is wanted, on another thread.
-    pub async fn run<T: Send + 'static>(self, take: impl Fn(Consensus) -> T + Clone + Send + 'static, log: Log) -> Fetched<T> {
+    pub async fn run<T: Send + 'static>(
+        self,
+        take: impl Fn(Consensus) -> T + Clone + Send + 'static,
+        log: Log,
+    ) -> Fetched<T> {
         let list = self.verifier.authorities.clone();
         let (authorities, limit) = (list.list().len(), self.limit);
         let (mut pass, mut said) = (FetchPass::new(self.epoch, authorities), BTreeMap::new());

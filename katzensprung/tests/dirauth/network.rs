@@ -184,7 +184,9 @@ impl Network {
             site.data_dir.display()
         );
         let listed = |table: &str, name: &str| {
-            format!("[[{table}]]\n  Identifier = \"{name}\"\n  IdentityPublicKeyPem = \"../{name}/identity.public.pem\"\n")
+            format!(
+                "[[{table}]]\n  Identifier = \"{name}\"\n  IdentityPublicKeyPem = \"../{name}/identity.public.pem\"\n"
+            )
         };
         for (name, role) in NODES {
             let table = match role {

@@ -49,10 +49,28 @@ fn server_section() {
             ("[\"tcp://127.0.0.1:30001\"]", "[]", "no-address", "Server.Addresses", "lists no address"),
             ("127.0.0.1:30002", "127.0.0.1", "metrics-address", "Server.MetricsAddress", "no port"),
             ("127.0.0.1:30002", "127.0.0.1:30001", "metrics-address", "Server.MetricsAddress", "has the port of"),
-            ("DialTimeoutSec = 0", "DialTimeoutSec = -1", "out-of-range", "Server.DialTimeoutSec", "-1 is out of range"),
+            (
+                "DialTimeoutSec = 0",
+                "DialTimeoutSec = -1",
+                "out-of-range",
+                "Server.DialTimeoutSec",
+                "-1 is out of range",
+            ),
             ("DialTimeoutSec = 0", "DialTimeoutSec = 1.5", "wrong-type", "Server.DialTimeoutSec", "float"),
-            ("PeerRetryBaseDelay = \"0s\"", "PeerRetryBaseDelay = \"soon\"", "duration", "Server.PeerRetryBaseDelay", "soon"),
-            ("PeerRetryBaseDelay = \"0s\"", "PeerRetryBaseDelay = -1", "duration", "Server.PeerRetryBaseDelay", "negative"),
+            (
+                "PeerRetryBaseDelay = \"0s\"",
+                "PeerRetryBaseDelay = \"soon\"",
+                "duration",
+                "Server.PeerRetryBaseDelay",
+                "soon",
+            ),
+            (
+                "PeerRetryBaseDelay = \"0s\"",
+                "PeerRetryBaseDelay = -1",
+                "duration",
+                "Server.PeerRetryBaseDelay",
+                "negative",
+            ),
             ("PeerRetryJitter = 0.0", "PeerRetryJitter = 1.5", "retry-jitter", "Server.PeerRetryJitter", "1.5"),
             ("PeerRetryJitter = 0.0", "PeerRetryJitter = \"x\"", "wrong-type", "Server.PeerRetryJitter", "string"),
         ],
@@ -60,9 +78,21 @@ fn server_section() {
     check_all(
         Severity::Warning,
         &[
-            ("\"Ed25519\"\n  Addresses", "\"ed25519\"\n  Addresses", "scheme-spelling", "Server.PKISignatureScheme", "'Ed25519'"),
+            (
+                "\"Ed25519\"\n  Addresses",
+                "\"ed25519\"\n  Addresses",
+                "scheme-spelling",
+                "Server.PKISignatureScheme",
+                "'Ed25519'",
+            ),
             ("30001\"]", "30001\", \"quic://127.0.0.1:30001\"]", "not-listened-on", "Server.Addresses[1]", "quic"),
-            ("DisableIPv4 = false\n  DisableIPv6 = false", "DisableIPv4 = true\n  DisableIPv6 = true", "no-family", "Server.DisableIPv6", "both"),
+            (
+                "DisableIPv4 = false\n  DisableIPv6 = false",
+                "DisableIPv4 = true\n  DisableIPv6 = true",
+                "no-family",
+                "Server.DisableIPv6",
+                "both",
+            ),
         ],
     );
 }
@@ -76,7 +106,13 @@ fn numbers() {
             ("Mu = 0.005", "Mu = nan", "rate", "Parameters.Mu", "NaN"),
             ("LambdaP = 0.001", "LambdaP = inf", "rate", "Parameters.LambdaP", "inf"),
             ("Mu = 0.005", "Mu = \"0.005\"", "wrong-type", "Parameters.Mu", "string"),
-            ("MinNodesPerLayer = 1", "MinNodesPerLayer = 2", "too-few-mixes", "Mixes", "lists 3 mixes; 3 layers of at least 2 need 6"),
+            (
+                "MinNodesPerLayer = 1",
+                "MinNodesPerLayer = 2",
+                "too-few-mixes",
+                "Mixes",
+                "lists 3 mixes; 3 layers of at least 2 need 6",
+            ),
             ("Layers = 3", "Layers = 65", "out-of-range", "Debug.Layers", "65"),
             ("NrHops = 5", "NrHops = 6", "geometry-mismatch", "SphinxGeometry.NrHops", "NrHops"),
         ],
@@ -91,11 +127,23 @@ fn members() {
         &[
             ("Identifier = \"mix1\"", "Identifier = \"mix_1\"", "identifier", "Mixes[0].Identifier", "mix_1"),
             ("Identifier = \"mix1\"", "", "required", "Mixes[0].Identifier", "is not set"),
-            ("Identifier = \"mix1\"", "Identifier = \"mix2\"", "member-doubled", "Mixes[1]", "the name 'mix2' of Mixes[0]"),
+            (
+                "Identifier = \"mix1\"",
+                "Identifier = \"mix2\"",
+                "member-doubled",
+                "Mixes[1]",
+                "the name 'mix2' of Mixes[0]",
+            ),
             ("Identifier = \"gateway1\"", "Identifier = \"mix1\"", "member-doubled", "GatewayNodes[0]", "Mixes[0]"),
             ("[[GatewayNodes]]", "[[Mixes]]", "no-member", "GatewayNodes", "no gateway"),
             ("ReplicaID = 4", "ReplicaID = 256", "replica-id", "StorageReplicas[0].ReplicaID", "256"),
-            (PEM, "IdentityPublicKeyPem = \"../nobody/identity.public.pem\"", "node-key", "Mixes[0].IdentityPublicKeyPem", "cannot read"),
+            (
+                PEM,
+                "IdentityPublicKeyPem = \"../nobody/identity.public.pem\"",
+                "node-key",
+                "Mixes[0].IdentityPublicKeyPem",
+                "cannot read",
+            ),
         ],
     );
     check_all(
@@ -119,7 +167,10 @@ fn topology() {
     assert_eq!(with("mix1/", "gateway1/"), [(warning, "not-placed"), (warning, "not-a-mix")]);
     assert_eq!(with("mix1/", "nowhere/"), [(warning, "not-placed"), (error, "node-key")]);
     let more = "[[Topology.Layers]]\n[[Topology.Layers]]\n";
-    assert_eq!(with("[SphinxGeometry]", &format!("{more}[SphinxGeometry]")), [(error, "empty-layer"), (error, "empty-layer")]);
+    assert_eq!(
+        with("[SphinxGeometry]", &format!("{more}[SphinxGeometry]")),
+        [(error, "empty-layer"), (error, "empty-layer")]
+    );
 }
 
 #[test]
@@ -145,7 +196,13 @@ fn authorities_and_logging() {
         &[
             ("Identifier = \"auth2\"", "identifier = \"auth2\"", "required", "Authorities[1].Identifier", "is missing"),
             ("File = \"katzenpost.log\"", "File = \"authority.redb\"", "own-file", "Logging.File", "store"),
-            ("File = \"katzenpost.log\"", "File = \"link.private.pem\"", "own-file", "Logging.File", "link.private.pem"),
+            (
+                "File = \"katzenpost.log\"",
+                "File = \"link.private.pem\"",
+                "own-file",
+                "Logging.File",
+                "link.private.pem",
+            ),
             ("Level = \"NOTICE\"", "Level = \"LOUD\"", "log-level", "Logging.Level", "LOUD"),
         ]
         .as_slice(),

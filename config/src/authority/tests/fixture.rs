@@ -112,7 +112,9 @@ fn authority(number: u8) -> String {
 
 fn members() -> String {
     let listed = |table: &str, name: &str| {
-        format!("\n[[{table}]]\n  Identifier = \"{name}\"\n  IdentityPublicKeyPem = \"../{name}/identity.public.pem\"\n")
+        format!(
+            "\n[[{table}]]\n  Identifier = \"{name}\"\n  IdentityPublicKeyPem = \"../{name}/identity.public.pem\"\n"
+        )
     };
     let mut text: String = ["mix1", "mix2", "mix3"].map(|name| listed("Mixes", name)).concat();
     text += &listed("GatewayNodes", "gateway1");

@@ -22,7 +22,8 @@ fn only_addresses_that_can_be_reached_are_dialled() {
         let left = reachable(&others, Families::of(network));
         left.iter().map(|address| address.url().to_owned()).collect::<Vec<_>>()
     };
-    let (only_v4, both) = (network(&["tcp://192.0.2.9:1"], true, true), network(&["tcp://192.0.2.9:1", V6], true, true));
+    let (only_v4, both) =
+        (network(&["tcp://192.0.2.9:1"], true, true), network(&["tcp://192.0.2.9:1", V6], true, true));
     assert_eq!(left(&only_v4, &[V6, V4, NAME]), [V4, NAME]);
     assert_eq!(left(&both, &[V6, V4, NAME]), [V6, V4, NAME]);
     assert_eq!(left(&network(&[V4, V6], false, true), &[V4, V6]), [V6]);

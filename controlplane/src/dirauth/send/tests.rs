@@ -3,12 +3,8 @@ use crypto_simd::random::SeededRandom;
 
 #[test]
 fn waits_double_up_to_the_longest_and_vary() {
-    let settings = PeerRetry {
-        attempts_max: 20,
-        base: Duration::from_millis(10),
-        max: Duration::from_secs(3),
-        jitter: 0.2,
-    };
+    let settings =
+        PeerRetry { attempts_max: 20, base: Duration::from_millis(10), max: Duration::from_secs(3), jitter: 0.2 };
     let random = &mut SeededRandom::new(&[1; 32]);
     let mut seen = std::collections::BTreeSet::new();
     for (retry, middle) in [(1, 10), (2, 20), (3, 40), (9, 2560), (10, 3000), (4_000_000_000, 3000)] {
