@@ -80,6 +80,7 @@ short! {
     pki_document
     pki_consensus
     pki_policy
+    pki_voting
     config_server
     config_own
     pem

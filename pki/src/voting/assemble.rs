@@ -77,7 +77,6 @@ fn layers(
 /// Numbers and keys of all configured replicas, by the raw key and not by its hash (pki.md 10.4).
 fn configured_replicas(configuration: &Configuration) -> (Vec<u8>, Vec<Vec<u8>>) {
     let replicas = configuration.replicas.iter();
-    let sorted: BTreeMap<&[u8], u8> =
-        replicas.map(|replica| (replica.identity.bytes(), replica.replica_id)).collect();
+    let sorted: BTreeMap<&[u8], u8> = replicas.map(|replica| (replica.identity.bytes(), replica.replica_id)).collect();
     (sorted.values().copied().collect(), sorted.keys().map(|key| key.to_vec()).collect())
 }

@@ -218,9 +218,7 @@ impl Configuration {
     }
 }
 
-fn check_distinct<'a>(
-    members: impl Iterator<Item = (&'a String, &'a VerifyingKey)>,
-) -> Result<(), ConfigurationError> {
+fn check_distinct<'a>(members: impl Iterator<Item = (&'a String, &'a VerifyingKey)>) -> Result<(), ConfigurationError> {
     let (mut names, mut keys) = (BTreeSet::new(), BTreeSet::new());
     for (name, identity) in members {
         if !names.insert(name) || !keys.insert(hash(identity.bytes())) {

@@ -135,7 +135,10 @@ impl Configuration {
 
     fn check_identity(&self, id: &NodeId, identity_key: &[u8]) -> Result<(), Refused<PostStatus>> {
         if hash(identity_key) != *id {
-            return Err(refused(PostStatus::IdentityMismatch, "its identity key is not the one that the session names"));
+            return Err(refused(
+                PostStatus::IdentityMismatch,
+                "its identity key is not the one that the session names",
+            ));
         }
         let scheme = self.own().identity.scheme();
         let found = scheme.check_public_key(identity_key);
@@ -238,8 +241,7 @@ fn inspect_vote(key: &VerifyingKey, payload: &[u8], now: Epoch) -> Result<Body, 
 }
 
 fn inspect_reveal(key: &VerifyingKey, payload: &[u8], now: Epoch) -> Result<Body, Refused<Status>> {
-    let part =
-        shared_random::verify(key, payload, now).map_err(|error| refused(Status::NotSigned, error))?;
+    let part = shared_random::verify(key, payload, now).map_err(|error| refused(Status::NotSigned, error))?;
     Ok(Body::Reveal { epoch: split(&part).0 })
 }
 

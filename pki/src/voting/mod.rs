@@ -60,14 +60,14 @@ use crate::descriptor::{MixDescriptor, ReplicaDescriptor};
 use crate::document::Consensus;
 use crate::epoch::{Epoch, EpochTime};
 use crate::identity::NodeId;
+use crypto_simd::random::Random;
+use crypto_simd::schemes::SignatureSigningKey;
 use round::Round;
 use shared_random::Prior;
 use std::collections::BTreeMap;
-use store::Held;
-use crypto_simd::random::Random;
-use crypto_simd::schemes::SignatureSigningKey;
 use std::sync::Arc;
 use std::time::Duration;
+use store::Held;
 
 /// What is being collected now (pki.md 9.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

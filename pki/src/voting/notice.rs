@@ -218,7 +218,10 @@ impl fmt::Display for Notice {
             }
             Self::LeftOut { epoch, names } => {
                 let names = names.join(", ");
-                write!(f, "epoch {epoch}: no majority has the same descriptor of {names}: see which authorities it reached")
+                write!(
+                    f,
+                    "epoch {epoch}: no majority has the same descriptor of {names}: see which authorities it reached"
+                )
             }
             Self::Missing { epoch, kind, names } => {
                 write!(f, "epoch {epoch}: no {kind} of {}", names.join(", "))

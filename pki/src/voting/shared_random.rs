@@ -61,7 +61,7 @@ pub(super) fn commit(
     let mut drawn = [0; 32];
     random.fill(&mut drawn);
     let reveal = reveal_of(epoch, &drawn);
-    let mut sign = |part: Part| {
+    let mut sign = |part: Part| -> Result<Vec<u8>, CertificateError> {
         let mut certificate = Certificate::new(key_type, part.into(), epoch);
         certificate.sign(signer, now, random)?;
         Ok(certificate.encode())
@@ -181,12 +181,7 @@ impl<'a> Counting<'a> {
         }
     }
 
-    fn opened(
-        &mut self,
-        id: &NodeId,
-        commit: &'a [u8],
-        reveal: Option<&'a [u8]>,
-    ) -> Result<(&'a [u8], Part), Strike> {
+    fn opened(&mut self, id: &NodeId, commit: &'a [u8], reveal: Option<&'a [u8]>) -> Result<(&'a [u8], Part), Strike> {
         if !self.keys.iter().any(|key| key.id() == id) {
             return Err(Strike::Unknown);
         }

@@ -119,8 +119,8 @@ impl Voting {
         self.deadline = now.at(eighths, 8);
         self.fetch_at = Some(now.unix);
         self.pending.push(Output::Notice(Notice::Resumed { epoch: self.voting_epoch }));
-        // It may not have reached everybody.
-        if let Some(vote) = self.own_vote.clone() {
+        // It may not have reached everybody; but it must not come so late that its reveal may come too late.
+        if let Some(vote) = self.own_vote.clone().filter(|_| now.elapsed < now.fraction(2, 8)) {
             let send = self.send(MessageKind::Vote, vote, now, 2);
             self.pending.push(send);
         }
@@ -143,12 +143,7 @@ impl Voting {
         }
     }
 
-    fn vote(
-        &mut self,
-        now: &EpochTime,
-        random: &mut dyn Random,
-        outputs: &mut Vec<Output>,
-    ) -> Result<(), String> {
+    fn vote(&mut self, now: &EpochTime, random: &mut dyn Random, outputs: &mut Vec<Output>) -> Result<(), String> {
         let epoch = self.voting_epoch;
         let own = *self.configuration.own().identity.id();
         self.chained = self.continue_chain();
@@ -188,12 +183,7 @@ impl Voting {
     }
 
     /// pki.md 10.1.
-    fn certify(
-        &mut self,
-        now: &EpochTime,
-        random: &mut dyn Random,
-        outputs: &mut Vec<Output>,
-    ) -> Result<(), String> {
+    fn certify(&mut self, now: &EpochTime, random: &mut dyn Random, outputs: &mut Vec<Output>) -> Result<(), String> {
         self.tell_missing(MessageKind::Reveal, outputs);
         self.join_chain();
         let tally = tally(&self.round.votes, &self.configuration).map_err(|error| error.to_string())?;
@@ -349,9 +339,10 @@ impl Voting {
         Output::Store { key: StoreKey::Message { epoch: self.voting_epoch, kind, author }, value }
     }
 
-    /// To all others, until `eighths` of the epoch have passed.
+    /// To all others, until `eighths` of the epoch have passed, or, if they have, until the end of the phase under way.
     fn send(&self, kind: MessageKind, payload: Arc<[u8]>, now: &EpochTime, eighths: u32) -> Output {
-        let deadline = now.at(eighths, 8);
+        let deadline = (eighths..=8).map(|eighths| now.at(eighths, 8)).find(|end| *end > now.unix);
+        let deadline = deadline.unwrap_or(now.unix);
         let last_try = deadline.saturating_sub(MARGIN_MAX.min(now.fraction(1, MARGIN_FRACTION)));
         let public_key = self.configuration.own().identity.bytes().to_vec();
         let message = Message { kind, epoch: self.voting_epoch, public_key, payload };

@@ -43,7 +43,7 @@ pub(super) struct Tally {
     pub(super) nodes: Nodes,
     pub(super) parameters: Parameters,
     /// Nodes and replicas that some votes list, but no majority with the same bytes.
-    pub(super) left_out: Vec<NodeId>,
+    pub(super) left_out: BTreeSet<NodeId>,
 }
 
 /// Why there is no majority.

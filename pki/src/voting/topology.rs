@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 
 /// The previous document has more layers than there are now: nobody agreed on what to do then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the previous document has {previous} layers, {configured} are configured; let one round pass without a \
-         consensus to begin anew")]
+#[error(
+    "the previous document has {previous} layers, {configured} are configured; let one round pass without a \
+         consensus to begin anew"
+)]
 pub struct Shrunk {
     /// Layers of the previous document.
     pub previous: usize,
