@@ -93,13 +93,15 @@ pub fn run(config: AuthorityConfig) -> Result<(), StartError> {
     if config.generate_only {
         return Ok(());
     }
-    let store = Store::open(data_dir.path())?;
     let voting = Arc::new(configuration::voting(&config, &identity)?);
     let authority = Authority { config, clock, log, voting, identity, link };
     authority.report_configuration();
+    // Last of all that may fail: what does not start has changed nothing.
+    let sockets = Sockets { listeners: authority.bind()?, metrics: authority.bind_metrics()? };
+    let store = Store::open(data_dir.path())?;
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     runtime.enable_all().max_blocking_threads(HELPERS_MAX).on_thread_start(secret_memory::protect_stack);
-    runtime.build()?.block_on(authority.run(store))
+    runtime.build()?.block_on(authority.run(store, sockets))
 }
 
 struct Authority {
@@ -111,6 +113,12 @@ struct Authority {
     link: KeyPair,
 }
 
+/// What was bound before anything was started.
+struct Sockets {
+    listeners: Vec<(SocketAddr, OwnedFd)>,
+    metrics: Option<(SocketAddr, std::net::TcpListener)>,
+}
+
 /// What serves and sends.
 struct Parts {
     desk: Arc<Desk>,
@@ -120,21 +128,20 @@ struct Parts {
 }
 
 impl Authority {
-    async fn run(self, store: Store) -> Result<(), StartError> {
+    async fn run(self, store: Store, sockets: Sockets) -> Result<(), StartError> {
         let mut signals = Signals::new()?;
-        let (listeners, metrics_listener) = (self.bind()?, self.bind_metrics()?);
         let metrics = Metrics::new(self.voting.authorities.clone()).map_err(std::io::Error::other)?;
         let Parts { desk, sender, errands, mut ended } = self.start_machine(store, metrics.clone())?;
         let shared = desk.shared.clone();
         let mut tasks = Tasks::default();
         let door = Door::new(places(), metrics);
-        for (address, socket) in listeners {
+        for (address, socket) in sockets.listeners {
             self.log.notice(MODULE, format_args!("listening on {address}"));
             tasks.spawn("listener", listen::listen(socket, door.clone(), desk.clone(), self.log.clone()));
         }
         tasks.spawn("sender", sender.run(errands));
         tasks.spawn("clock watch", clock::watch(self.log.clone()));
-        match metrics_listener {
+        match sockets.metrics {
             None => self.log.notice(MODULE, "no metrics (Server.MetricsAddress is not set)"),
             Some((address, listener)) => {
                 self.log.notice(MODULE, format_args!("metrics on http://{address}/metrics"));

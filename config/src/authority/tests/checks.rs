@@ -121,6 +121,8 @@ fn numbers() {
 
 #[test]
 fn members() {
+    const GATEWAY: &str = "[[GatewayNodes]]\n  Identifier = \"gateway1\"\n  IdentityPublicKeyPem = \
+                           \"../gateway1/identity.public.pem\"\n";
     const PEM: &str = "IdentityPublicKeyPem = \"../mix1/identity.public.pem\"";
     check_all(
         Severity::Error,
@@ -135,7 +137,7 @@ fn members() {
                 "the name 'mix2' of Mixes[0]",
             ),
             ("Identifier = \"gateway1\"", "Identifier = \"mix1\"", "member-doubled", "GatewayNodes[0]", "Mixes[0]"),
-            ("[[GatewayNodes]]", "[[Mixes]]", "no-member", "GatewayNodes", "no gateway"),
+            (GATEWAY, "", "no-member", "GatewayNodes", "no gateway"),
             ("ReplicaID = 4", "ReplicaID = 256", "replica-id", "StorageReplicas[0].ReplicaID", "256"),
             (
                 PEM,
@@ -194,7 +196,13 @@ fn authorities_and_logging() {
     check_all(
         Severity::Error,
         &[
-            ("Identifier = \"auth2\"", "identifier = \"auth2\"", "required", "Authorities[1].Identifier", "is missing"),
+            (
+                "Identifier = \"auth2\"",
+                "identifier = \"auth2\"",
+                "unknown-key",
+                "Authorities[1].identifier",
+                "is missing",
+            ),
             ("File = \"katzenpost.log\"", "File = \"authority.redb\"", "own-file", "Logging.File", "store"),
             (
                 "File = \"katzenpost.log\"",
