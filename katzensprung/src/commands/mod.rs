@@ -4,9 +4,11 @@ pub mod bench;
 pub mod dataplane;
 pub mod dirauth;
 pub mod fetch;
+pub mod genconfig;
 pub mod geometry;
 pub mod keygen;
 pub mod server;
+pub mod testnet;
 
 use config::Finding;
 use std::fmt::Arguments;
