@@ -212,8 +212,7 @@ fn authorities_and_logging() {
                 "link.private.pem",
             ),
             ("Level = \"NOTICE\"", "Level = \"LOUD\"", "log-level", "Logging.Level", "LOUD"),
-        ]
-        .as_slice(),
+        ],
     );
     let site = Site::new();
     let from = site.text.find("[[Authorities]]").expect("there");
