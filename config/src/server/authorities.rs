@@ -39,6 +39,11 @@ pub fn check(raw: &raw::Pki, names: HostNames, findings: &mut Findings) -> Optio
         findings.error("no-authority", &place, "lists no authority", "list the network's authorities");
         return None;
     }
+    check_list(written, names, findings)
+}
+
+/// All of them, or none after findings.
+pub fn check_list(written: &[raw::Authority], names: HostNames, findings: &mut Findings) -> Option<Vec<Authority>> {
     let authorities: Vec<_> = written.iter().map(|raw| check_one(raw, names, findings)).collect();
     report_doubles(written, &authorities, findings);
     authorities.into_iter().collect()
