@@ -2,17 +2,19 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`members`] | members by number, whose keys follow from it, and documents that list them |
 //! | [`network`] | who is in the network, and the documents about it, signed by its one authority |
 //! | [`authority`] | takes descriptors, serves documents, misbehaves on demand |
 //! | [`files`] | the configuration file of a node in it |
 //! | [`neighbours`] | the mixes before and behind the node: dialling, being dialled |
 //! | [`session`] | blocking links between any two of its members |
 //!
-//! It is never linked into a node's own path: keys are made fresh and live for one run.
+//! It is never linked into a node's own path: keys are made fresh and live for one run, or follow from a number.
 #![forbid(unsafe_code)]
 
 pub mod authority;
 pub mod files;
+pub mod members;
 pub mod neighbours;
 pub mod network;
 pub mod session;
