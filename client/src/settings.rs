@@ -40,9 +40,6 @@ pub struct Gateway {
     pub addresses: Vec<String>,
 }
 
-/// Transports that can be dialled, in the reference's order (client.md 11.1).
-pub const TRANSPORTS: [&str; 3] = ["tcp", "tcp4", "tcp6"];
-
 impl Settings {
     /// The settings of a configuration file. The clock is no part of it: the environment has the period.
     pub fn of(config: &ClientConfig, clock: EpochClock) -> Result<Self, AuthoritiesError> {
@@ -68,7 +65,7 @@ impl Settings {
             geometry: config.geometry.clone(),
             kem: config.wire_kem.0,
             clock,
-            sends_decoys: !config.debug.disable_decoy_traffic,
+            sends_decoys: !config.is_decoy_traffic_disabled,
             transports: config.transports.clone(),
         })
     }

@@ -1,4 +1,4 @@
-//! Configuration: the reference's `server` TOML, our own `katzensprung.toml` beside it, and the key files in DataDir.
+//! Configuration: the reference's `server` and `client` TOML, our own `katzensprung.toml` beside it, and the key files in DataDir.
 //!
 //! It never opens a socket, never starts a node, never overwrites a file, and never stops at the first mistake: all
 //! findings come at once, each with file, line, key, problem and remedy.
@@ -9,6 +9,7 @@
 //! | [`reader`] | TOML text to typed tables that know their places |
 //! | [`program`] | which program a file is for |
 //! | [`server`] | a node's configuration: the reference's keys as written (`raw`), keys of older releases (`removed`), `katzensprung.toml` (`own`), and the checks |
+//! | [`client`] | a client's configuration: gateways, authorities, geometry |
 //! | [`schemes`] | schemes by the names in the file |
 //! | [`address`] | listen, dial and advertised addresses |
 //! | [`names`] | node identifiers and service endpoints |
@@ -30,6 +31,7 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod client;
 pub mod finding;
 pub mod keys;
 pub mod manual;
@@ -39,6 +41,7 @@ pub mod reader;
 pub mod schemes;
 pub mod server;
 
+pub use client::{ClientConfig, LoadedClient};
 pub use finding::{Finding, Severity};
 pub use reader::{Strictness, line_of};
 pub use server::{Loaded, OwnConfig, ServerConfig};

@@ -1,12 +1,12 @@
 //! The configuration of a node with parsed types and no invalid states, from the reference's `server` file and our
 //! own file beside it.
 
-mod authorities;
+pub(crate) mod authorities;
 mod debug;
-mod geometry;
-mod load;
+pub(crate) mod geometry;
+pub(crate) mod load;
 mod network;
-mod node;
+pub(crate) mod node;
 pub mod own;
 pub mod raw;
 pub mod removed;

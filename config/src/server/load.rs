@@ -61,7 +61,8 @@ impl Sources {
     }
 }
 
-fn read_text(path: &Path) -> Result<String, Vec<Finding>> {
+/// The text of a configuration file.
+pub(crate) fn read_text(path: &Path) -> Result<String, Vec<Finding>> {
     let finding = |code, problem: String, remedy: &str| Finding {
         severity: Severity::Error,
         code,
