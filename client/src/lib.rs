@@ -26,6 +26,8 @@ pub mod compose;
 pub mod documents;
 pub mod driver;
 pub mod engine;
+#[cfg(test)]
+mod fixture;
 pub mod path;
 pub mod ping;
 pub mod sample;

@@ -1,27 +1,10 @@
 use super::*;
+use crate::fixture::ReferenceBucket;
 use crate::sample::exponential_ms;
 use crypto_simd::random::SeededRandom;
 
 fn at(ms: u64) -> Instant {
     Instant::default() + Duration::from_millis(ms)
-}
-
-/// The gateway's bucket, as server.md 3.4 has it.
-struct Gateway {
-    tokens: u64,
-    interval: Duration,
-    last: Instant,
-}
-
-impl Gateway {
-    fn takes(&mut self, now: Instant) -> bool {
-        let count = (now.since(self.last).as_nanos() / self.interval.as_nanos()) as u64;
-        self.last = self.last + self.interval * count as u32;
-        self.tokens = (self.tokens + count).min(256);
-        let has_one = self.tokens > 0;
-        self.tokens = self.tokens.saturating_sub(1);
-        has_one
-    }
 }
 
 #[test]
@@ -86,7 +69,7 @@ fn a_gateway_never_refuses_what_the_copy_allows() {
     for seed in 0..20 {
         let mut random = SeededRandom::new(&[seed; 32]);
         let interval = refill_interval(0.01, 0.005).unwrap();
-        let mut gateway = Gateway { tokens: 1, interval, last: at(0) };
+        let mut gateway = ReferenceBucket { tokens: 1, interval, last: at(0) };
         let up = at(30);
         let mut bucket = Bucket::new(Some(interval), up);
         let (mut now, mut arrived, mut sent) = (up, at(0), 0);

@@ -15,7 +15,7 @@ pub use report::{Outcome, Ping, Report, Stop};
 use crate::driver;
 use crate::engine::Client;
 use crate::settings::Settings;
-use pinger::Pinger;
+pub(crate) use pinger::Pinger;
 use pki::Epoch;
 use std::time::Duration;
 use wire::Instant;

@@ -211,18 +211,16 @@ impl Owner for Pinger<'_> {
                 }
             }
             Event::Answered { request, at, payload } => self.finish(request, |waiting| {
-                let rtt = under_way(waiting, at);
-                match payload.starts_with(&waiting.payload) {
-                    true => Outcome::Answered { rtt },
-                    false => Outcome::WrongAnswer { rtt },
-                }
+                let (rtt, sent) = (under_way(waiting, at), waiting.payload.clone());
+                let got = payload.get(..sent.len()).unwrap_or(&payload).to_vec();
+                if got == sent { Outcome::Answered { rtt } } else { Outcome::WrongAnswer { rtt, sent, got } }
             }),
             Event::Lost { request, at, loss } => self.finish(request, |waiting| {
                 let after = under_way(waiting, at);
                 match loss {
                     Loss::TimedOut => Outcome::TimedOut { after },
                     Loss::LinkLost { reason } => Outcome::LinkLost { after, reason },
-                    Loss::Unopened => Outcome::WrongAnswer { rtt: after },
+                    Loss::Unopened => Outcome::Unopened { after },
                     loss => Outcome::NotSent { reason: loss.to_string() },
                 }
             }),

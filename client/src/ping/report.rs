@@ -41,6 +41,15 @@ pub enum Outcome {
     WrongAnswer {
         /// As above.
         rtt: Duration,
+        /// What had been sent.
+        sent: Vec<u8>,
+        /// As many bytes of the answer.
+        got: Vec<u8>,
+    },
+    /// An answer came that the keys of its reply block do not open.
+    Unopened {
+        /// From when the packet was handed to the link until it came.
+        after: Duration,
     },
     /// No answer within the time that all delays at their longest would take.
     TimedOut {

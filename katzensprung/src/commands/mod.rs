@@ -5,6 +5,7 @@ pub mod dataplane;
 pub mod fetch;
 pub mod geometry;
 pub mod keygen;
+pub mod ping;
 pub mod server;
 
 use config::Finding;
