@@ -1,8 +1,5 @@
 //! One link to a gateway, and what is said over it (client.md 11.3, 11.4).
 
-#[cfg(test)]
-mod tests;
-
 use crate::awaited::SurbId;
 use crate::compose::QUEUE_ID_BYTES;
 use crate::settings::{Gateway, Settings};

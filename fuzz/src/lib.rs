@@ -78,6 +78,7 @@ pub const TARGETS: &[Target] = &[
     directory::POLICY,
     texts::CONFIG_SERVER,
     texts::CONFIG_OWN,
+    texts::CONFIG_CLIENT,
     texts::PEM,
     texts::URL,
     texts::NAME,

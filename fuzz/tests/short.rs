@@ -82,6 +82,7 @@ short! {
     pki_policy
     config_server
     config_own
+    config_client
     pem
     url
     name
