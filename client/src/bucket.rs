@@ -84,7 +84,8 @@ impl Bucket {
         if let Some((at, interval)) = self.next.filter(|(at, _)| *at <= now) {
             self.next = None;
             self.fill(at);
-            self.interval = interval;
+            // What is left of the slower interval is not worth more at the faster rate.
+            (self.interval, self.last) = (interval, at);
         }
         self.fill(now);
     }

@@ -55,9 +55,8 @@ impl Documents {
         let is_next_due = time.till < time.fraction(5, 16);
         let is_last_wanted = !self.has(epoch);
         let wanted = [(epoch, true), (epoch.after(1), is_next_due), (epoch.before(1), is_last_wanted)];
-        let is_missing = |epoch: &Epoch| {
-            !self.held.contains_key(epoch) && !self.gone.contains(epoch) && !self.asked.contains(epoch)
-        };
+        let is_missing =
+            |epoch: &Epoch| !self.held.contains_key(epoch) && !self.gone.contains(epoch) && !self.asked.contains(epoch);
         let next = wanted.into_iter().find_map(|(epoch, is_due)| Some(epoch).filter(|_| is_due).filter(is_missing));
         match next {
             Some(epoch) => {

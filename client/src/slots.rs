@@ -65,11 +65,7 @@ impl Slots {
 
     /// A slot that has come and is not used.
     pub fn due(&self) -> Option<Slot> {
-        if self.any.owed > 0 {
-            Some(Slot::Any)
-        } else {
-            Some(Slot::Loop).filter(|_| self.loops.owed > 0)
-        }
+        if self.any.owed > 0 { Some(Slot::Any) } else { Some(Slot::Loop).filter(|_| self.loops.owed > 0) }
     }
 
     /// Whether what there is to say has no slots of its own.

@@ -88,9 +88,8 @@ fn parse(text: &str, strictness: Strictness, findings: &mut Findings) -> Option<
     // Each is checked even when an earlier one fails: all findings at once.
     let wire_kem = node::required(root.wire_kem_scheme, "WireKEMScheme", "is not set", findings)
         .and_then(|name| kem_scheme(&name, findings));
-    let pki_signature_scheme =
-        node::required(root.pki_signature_scheme, "PKISignatureScheme", "is not set", findings)
-            .and_then(|name| signature_scheme(&name, findings));
+    let pki_signature_scheme = node::required(root.pki_signature_scheme, "PKISignatureScheme", "is not set", findings)
+        .and_then(|name| signature_scheme(&name, findings));
     let geometry = match &root.sphinx_geometry {
         Some(raw) => geometry::check(&raw.value, findings).filter(|geometry| has_surb(geometry, raw, findings)),
         None => missing("SphinxGeometry", findings),

@@ -3,8 +3,8 @@
 #[cfg(test)]
 mod tests;
 
-use crate::reader::{Description, Section};
 use crate::client;
+use crate::reader::{Description, Section};
 use crate::server::{own, raw};
 use std::fmt::Write;
 

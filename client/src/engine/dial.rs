@@ -43,7 +43,9 @@ impl Client {
     /// Wants a gateway dialled: one of the document's, or of the configuration's as long as there is no document.
     pub(super) fn dial(&mut self, time: &EpochTime, now: Now, random: &mut dyn Random) {
         let known = match self.documents.current(time.epoch) {
-            Some(consensus) => consensus.document().gateway_nodes.iter().map(|node| listed(node, &self.settings)).collect(),
+            Some(consensus) => {
+                consensus.document().gateway_nodes.iter().map(|node| listed(node, &self.settings)).collect()
+            }
             None => self.settings.gateways.clone(),
         };
         let choices: Vec<(Gateway, Vec<String>)> = known

@@ -241,7 +241,8 @@ impl Client {
                 let deadline = session.poll_timeout().min(next_pass).min(self.slots.next_tick());
                 // An epoch later another document counts.
                 let epoch_end = now.at + time.till;
-                let next_token = if has_room && self.wants_token() { self.bucket.next_token(now.at) } else { epoch_end };
+                let next_token =
+                    if has_room && self.wants_token() { self.bucket.next_token(now.at) } else { epoch_end };
                 deadline.min(epoch_end).min(next_token)
             }
         };
@@ -365,7 +366,11 @@ impl Client {
     /// Takes up the rates of the document that counts, where that is another one than before; a gateway that it does
     /// not list is left.
     fn heed_document(&mut self, time: &EpochTime, now: Now, random: &mut dyn Random) {
-        let Some(consensus) = self.documents.current(time.epoch) else { return };
+        let Some(consensus) = self.documents.current(time.epoch) else {
+            self.rates_of = None;
+            self.slots.stop();
+            return;
+        };
         if self.rates_of == Some(consensus.epoch()) {
             return;
         }

@@ -97,7 +97,7 @@ impl Client {
 
     /// Whether something would be sent if there were a token.
     pub(super) fn wants_token(&self) -> bool {
-        self.slot().is_some() && self.awaited.has_room()
+        self.rates_of.is_some() && self.slot().is_some() && self.awaited.has_room()
     }
 
     /// The slot that is due. Where the document has no rate for what there is to say, it waits for tokens alone.

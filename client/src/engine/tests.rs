@@ -143,7 +143,11 @@ fn replies_that_nobody_waits_for_are_acknowledged_and_dropped() {
     let mut world = World::new(Network::new(9));
     world.run_for(SECOND);
     let payload = vec![5; world.network.geometry.forward_payload_length + 32];
-    world.gateway.as_mut().expect("a link").say(&Command::Message { sequence: 9, surb_id: &[1; 16], payload: &payload });
+    world.gateway.as_mut().expect("a link").say(&Command::Message {
+        sequence: 9,
+        surb_id: &[1; 16],
+        payload: &payload,
+    });
     world.events.clear();
     world.run_for(SECOND);
     assert_eq!(disconnected(&world), Vec::<String>::new());

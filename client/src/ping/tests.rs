@@ -21,7 +21,7 @@ fn every_ping_is_answered_after_exactly_its_delays() {
         assert!(ping.service_delay() >= Duration::from_millis(1));
         assert!(ping.epoch.is_some() && ping.sent_unix.is_some());
     }
-    let one_service = report.pings.iter().all(|ping| ping.forward[4] .node == report.pings[0].forward[4].node);
+    let one_service = report.pings.iter().all(|ping| ping.forward[4].node == report.pings[0].forward[4].node);
     assert!(one_service, "one service node for the whole run");
     let numbers: Vec<u64> = report.pings.iter().map(|ping| ping.number).collect();
     assert_eq!(numbers, (0..50).collect::<Vec<_>>());
@@ -156,7 +156,9 @@ fn a_network_that_goes_away_ends_the_run_with_what_is_known() {
     assert_eq!(report.pings.len(), 30);
     assert!(report.received() >= 8);
     assert!(report.lost().any(|ping| matches!(ping.outcome, Outcome::LinkLost { .. })));
-    assert!(report.lost().any(|ping| matches!(&ping.outcome, Outcome::NotSent { reason } if reason.contains("nobody"))));
+    assert!(
+        report.lost().any(|ping| matches!(&ping.outcome, Outcome::NotSent { reason } if reason.contains("nobody")))
+    );
 }
 
 #[test]

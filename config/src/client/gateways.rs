@@ -47,9 +47,8 @@ fn check_one(
     findings: &mut Findings,
 ) -> Option<PinnedGateway> {
     let key = |name: &str| format!("{}.{name}", raw.place.key);
-    let mut text = |value: &Option<At<String>>, name: &str| {
-        node::required(value.clone(), &key(name), "is not set", findings)
-    };
+    let mut text =
+        |value: &Option<At<String>>, name: &str| node::required(value.clone(), &key(name), "is not set", findings);
     let name = text(&raw.name, "Name");
     let (signature, identity) =
         (text(&raw.pki_signature_scheme, "PKISignatureScheme"), text(&raw.identity_key, "IdentityKey"));

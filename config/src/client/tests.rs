@@ -87,11 +87,26 @@ fn the_generators_file_is_read_as_it_is() {
 #[test]
 fn one_mistake_is_one_finding() {
     refused("WireKEMScheme = \"xwing\"\nMetrics", "Metrics", "required", "WireKEMScheme");
-    refused("WireKEMScheme = \"xwing\"\nMetrics", "WireKEMScheme = \"Kyber1\"\nMetrics", "unknown-scheme", "WireKEMScheme");
+    refused(
+        "WireKEMScheme = \"xwing\"\nMetrics",
+        "WireKEMScheme = \"Kyber1\"\nMetrics",
+        "unknown-scheme",
+        "WireKEMScheme",
+    );
     refused("SessionGracePeriod = \"0s\"", "SessionGracePeriod = \"soon\"", "duration", "SessionGracePeriod");
     refused("Type = \"none\"", "Type = \"socks5\"", "not-in-this-version", "UpstreamProxy.Type");
-    refused("[Listen]", "[PigeonholeGeometry]\n  MaxPlaintextPayloadLength = 1\n\n[Listen]", "pigeonhole-geometry", "PigeonholeGeometry");
-    refused("    LinkKey = \"-----BEGIN", "    LinkKey = \"-----END", "public-key", "PinnedGateways.Gateways[0].LinkKey");
+    refused(
+        "[Listen]",
+        "[PigeonholeGeometry]\n  MaxPlaintextPayloadLength = 1\n\n[Listen]",
+        "pigeonhole-geometry",
+        "PigeonholeGeometry",
+    );
+    refused(
+        "    LinkKey = \"-----BEGIN",
+        "    LinkKey = \"-----END",
+        "public-key",
+        "PinnedGateways.Gateways[0].LinkKey",
+    );
     refused("    Name = \"gateway1\"\n", "", "required", "PinnedGateways.Gateways[0].Name");
     refused("tcp://127.0.0.1:30007", "udp://127.0.0.1:30007", "address", "PinnedGateways.Gateways[0].Addresses[0]");
     refused("tcp://127.0.0.1:30007", "tcp://gateway1:30007", "address", "PinnedGateways.Gateways[0].Addresses[0]");

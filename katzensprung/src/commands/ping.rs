@@ -55,7 +55,9 @@ pub struct Arguments {
 /// Sends the pings and prints what came of them.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     if arguments.thin {
-        return Err("--thin needs a client daemon, which is not in this version; leave it out: ping connects by itself".into());
+        return Err(
+            "--thin needs a client daemon, which is not in this version; leave it out: ping connects by itself".into(),
+        );
     }
     let settings = settings(&arguments.config)?;
     let mut status = Ok(ExitCode::FAILURE);
@@ -144,7 +146,9 @@ fn tell(progress: Progress<'_>, arguments: &Arguments, seen: &mut Report) {
             if let Some(seconds) = clock_skew.filter(|seconds| tells_trouble && seconds.abs() > SKEW_SECONDS_MAX) {
                 let direction = if seconds > 0 { "ahead of" } else { "behind" };
                 let seconds = seconds.abs();
-                super::complain(format_args!("warning: this host's clock is {seconds} s {direction} that of {gateway}"));
+                super::complain(format_args!(
+                    "warning: this host's clock is {seconds} s {direction} that of {gateway}"
+                ));
             }
         }
         Progress::Disconnected { reason } if tells_trouble => super::complain(format_args!("disconnected: {reason}")),
