@@ -1,5 +1,8 @@
 //! The sockets and clocks around a client: one connection, over TCP.
 
+#[cfg(test)]
+mod tests;
+
 use crate::engine::{Client, Event};
 use crate::time::Now;
 use crypto_simd::random::{OsRandom, Random};
@@ -181,18 +184,14 @@ impl Driver {
     }
 
     async fn flush(&mut self, client: &mut Client) {
-        let Some(stream) = &mut self.stream else { return };
-        if let Some((bytes, sent)) = self.writing.take() {
-            let _lost_with_the_link = stream.write_all(&bytes[sent..]).await;
-            let now = self.now();
-            client.handle_sent(bytes.clone(), bytes.len(), now, &mut OsRandom);
-        }
-        let now = self.now();
-        let Some(stream) = &mut self.stream else { return };
-        while let Some(bytes) = client.poll_output(now.at) {
-            let _lost_with_the_link = stream.write_all(&bytes).await;
+        let Some(mut stream) = self.stream.take() else { return };
+        let mut writing = self.writing.take();
+        while let Some((bytes, sent)) = writing.take().or_else(|| Some((client.poll_output(self.now().at)?, 0))) {
+            if stream.write_all(&bytes[sent..]).await.is_err() {
+                return;
+            }
             let taken = bytes.len();
-            client.handle_sent(bytes, taken, now, &mut OsRandom);
+            client.handle_sent(bytes, taken, self.now(), &mut OsRandom);
         }
         let _closed_anyway = stream.shutdown().await;
     }

@@ -202,7 +202,7 @@ impl Session {
         self.say(&Command::SendPacket { packet });
     }
 
-    /// Says good-bye; the link is of no use from here on but to send that.
+    /// Says good-bye, if the link is up.
     pub fn say_good_bye(&mut self) {
         self.say(&Command::Disconnect);
     }

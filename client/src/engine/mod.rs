@@ -54,6 +54,8 @@ pub struct Client {
     requests: VecDeque<Accepted>,
     awaited: AwaitedReplies<Under>,
     events: VecDeque<Event>,
+    /// Nothing more is begun.
+    is_stopped: bool,
 }
 
 enum Connection {
@@ -63,8 +65,6 @@ enum Connection {
     Dialling(Gateway),
     /// There is a link, perhaps not yet up.
     Linked(Box<Session>),
-    /// There will be none any more.
-    Stopped,
 }
 
 /// Something for the owner to do or to know.
@@ -157,6 +157,7 @@ impl Client {
             requests: VecDeque::new(),
             awaited: AwaitedReplies::default(),
             events: VecDeque::new(),
+            is_stopped: false,
             settings,
         })
     }
@@ -233,7 +234,7 @@ impl Client {
         let Some(time) = self.time(now) else { return now.at + CLOCK_PAUSE };
         let until_next = match &self.link {
             Connection::Resting(until) => *until,
-            Connection::Dialling(_) | Connection::Stopped => Instant::NEVER,
+            Connection::Dialling(_) => Instant::NEVER,
             Connection::Linked(session) if !session.is_up() => session.poll_timeout(),
             Connection::Linked(session) => {
                 let next_pass = if session.is_asking() { Instant::NEVER } else { self.documents.next_pass() };
@@ -257,11 +258,11 @@ impl Client {
         self.go_on(now, random);
     }
 
-    /// Ends the link, with a word of good-bye if it is up: poll output once more.
+    /// Begins nothing more, and says good-bye if the link is up: poll output once more, then drop it.
     pub fn stop(&mut self) {
-        match &mut self.link {
-            Connection::Linked(session) if session.is_up() => session.say_good_bye(),
-            _ => self.link = Connection::Stopped,
+        self.is_stopped = true;
+        if let Connection::Linked(session) = &mut self.link {
+            session.say_good_bye();
         }
     }
 
@@ -343,7 +344,7 @@ impl Client {
         for lost in self.awaited.expired(now.at) {
             self.lose(lost, Loss::TimedOut, now);
         }
-        let Some(time) = self.time(now) else { return };
+        let Some(time) = self.time(now).filter(|_| !self.is_stopped) else { return };
         if let Connection::Resting(until) = self.link
             && until <= now.at
         {
