@@ -38,8 +38,12 @@ enum Command {
     /// given; 2 when nothing could be sent, because there was no gateway, no document or no such service.
     #[command(version = commands::version(), disable_version_flag = true)]
     Ping(commands::ping::Arguments),
+    /// Writes the files of a whole network
+    Genconfig(Box<commands::genconfig::Arguments>),
     /// Measures a node on this host
     Bench(commands::bench::Arguments),
+    /// Runs a whole network on this host, and pings through it
+    Testnet(Box<commands::testnet::Arguments>),
     /// The process that forwards packets; started by `server`
     #[command(hide = true)]
     Dataplane(commands::dataplane::Arguments),
@@ -84,7 +88,9 @@ fn main() -> ExitCode {
         Command::Geometry(arguments) => commands::geometry::run(&arguments).map(done),
         Command::Fetch(arguments) => commands::fetch::run(&arguments).map(done),
         Command::Ping(arguments) => commands::ping::run(&arguments),
+        Command::Genconfig(arguments) => commands::genconfig::run(&arguments).map(done),
         Command::Bench(arguments) => commands::bench::run(&arguments),
+        Command::Testnet(arguments) => commands::testnet::run(&arguments),
         Command::Dataplane(arguments) => {
             end_at_panic();
             commands::dataplane::run(&arguments).map(done)
