@@ -79,6 +79,7 @@ pub const TARGETS: &[Target] = &[
     directory::VOTING,
     texts::CONFIG_SERVER,
     texts::CONFIG_OWN,
+    texts::CONFIG_CLIENT,
     texts::PEM,
     texts::URL,
     texts::NAME,
