@@ -13,8 +13,8 @@ pub fn refusal(role: Role, arrival: &Arrival) -> Option<DropReason> {
     match (arrival, role) {
         (Arrival::Delay { .. }, _) => None,
         // The matrix of server.md 3.7: a mix delivers nothing, and this one makes no loops that could come home.
-        (Arrival::Deliver | Arrival::Reply, Role::Mix) => Some(DropReason::MixReceivedNonForward),
+        (Arrival::Deliver(_) | Arrival::Reply, Role::Mix) => Some(DropReason::MixReceivedNonForward),
         // `Facts::new` refuses these roles, for which the matrix gives deliveries.
-        (Arrival::Deliver | Arrival::Reply, Role::Gateway | Role::Service) => Some(DropReason::InvalidPacket),
+        (Arrival::Deliver(_) | Arrival::Reply, Role::Gateway | Role::Service) => Some(DropReason::InvalidPacket),
     }
 }

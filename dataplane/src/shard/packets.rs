@@ -194,7 +194,7 @@ impl Packets {
     fn pass_on(&mut self, context: &mut Context, sight: &Sight, io: &mut impl Io, slot: Box<Slot>) {
         let owner = match slot.arrival {
             Arrival::Delay { destination, .. } => sight.directory().destination(destination).map(|found| found.owner),
-            Arrival::Deliver | Arrival::Reply => None,
+            Arrival::Deliver(_) | Arrival::Reply => None,
         };
         let due = slot.due;
         let shared = Arc::clone(&context.shared);
