@@ -128,6 +128,7 @@ impl World {
             view: View::new(NodeRole::Mix, vec![map.map_err(|error| error.to_string())?]),
             delay_ms_max: [(self.epoch, DELAY_MS_MAX)].into_iter().collect(),
             client_documents: Vec::new(),
+            services: Vec::new(),
         })
     }
 

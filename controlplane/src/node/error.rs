@@ -12,7 +12,8 @@ use std::path::PathBuf;
 pub enum StartError {
     /// Not yet.
     #[error(
-        "{0} is not in this version yet: this node can run as a mix only (Server.IsGatewayNode, Server.IsServiceNode)"
+        "{0} is not in this version yet: this node can run as a mix or as a service node (Server.IsGatewayNode, \
+         Server.IsServiceNode)"
     )]
     Role(&'static str),
     /// The period of epochs.

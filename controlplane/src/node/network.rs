@@ -1,6 +1,6 @@
 //! What the configuration says of the network: who this node is in it, its authorities, and how they are reached.
 
-use super::{Node, StartError};
+use super::{Node, StartError, services};
 use crate::directory::session::{Caller, Clocks, Dialler};
 use crate::directory::{DirectoryOptions, Internet};
 use config::{ServerConfig, address};
@@ -34,7 +34,11 @@ impl Node {
             clock: self.clock,
             authorities: Arc::new(authorities(config)?),
             geometry_hash: config.geometry.hash(),
-            profile: OwnProfile { addresses: advertised(config)?, ..OwnProfile::default() },
+            profile: OwnProfile {
+                addresses: advertised(config)?,
+                services: services::of(&config.role).map(services::capabilities).unwrap_or_default(),
+                ..OwnProfile::default()
+            },
             own,
             identity: within(|| Arc::from(identity)),
         };

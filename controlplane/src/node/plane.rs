@@ -14,7 +14,7 @@ use interplane::replay::ReplaySet;
 use interplane::ring::EventRings;
 use interplane::secret::{SecretBytes, SecretFile, Secrets};
 use interplane::setup::Setup;
-use interplane::snapshot::Snapshot;
+use interplane::snapshot::{Service, Snapshot};
 use pki::Epoch;
 use pki::policy::View;
 use secret_memory::within;
@@ -94,6 +94,7 @@ pub struct DataPlane {
     in_flight: (InFlight, OwnedFd),
     suspects: Suspects,
     listeners: Vec<(Listener, OwnedFd)>,
+    services: Vec<Service>,
     snapshot: Option<(u64, OwnedFd)>,
     secrets: Option<(Vec<Epoch>, SecretFile)>,
     /// Wiped one change later: the data plane may not have read it yet.
@@ -118,6 +119,7 @@ impl DataPlane {
             link_private_key,
             suspects: Suspects::default(),
             listeners,
+            services: Vec::new(),
             snapshot: None,
             secrets: None,
             secrets_before: None,
@@ -162,6 +164,11 @@ impl DataPlane {
     pub fn inherit(&mut self, inheritance: Inheritance) {
         self.replay_sets = inheritance.replay_sets;
         drop(inheritance.secrets.map(SecretFile::wipe_when_dropped));
+    }
+
+    /// What a service node answers, from the next documents on.
+    pub fn set_services(&mut self, services: Vec<Service>) {
+        self.services = services;
     }
 
     /// The counters in shared memory.
@@ -282,8 +289,13 @@ impl DataPlane {
     pub fn store_documents(&mut self, view: &View) -> Result<(), MemoryError> {
         let serial = self.snapshot.as_ref().map_or(1, |(serial, _)| serial + 1);
         let delays = view.documents().iter().map(|map| (map.epoch, pki::document::delay_cap_ms(map.mu)));
-        let snapshot =
-            Snapshot { serial, view: view.clone(), delay_ms_max: delays.collect(), client_documents: Vec::new() };
+        let snapshot = Snapshot {
+            serial,
+            view: view.clone(),
+            delay_ms_max: delays.collect(),
+            client_documents: Vec::new(),
+            services: self.services.clone(),
+        };
         self.snapshot = Some((serial, snapshot.to_file()?));
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! What a configuration asks for that this version does not have: known from the file alone, so that a check of the file
 //! says what a start would say.
 
+use super::services;
 use crate::keys::Scheme;
 use config::ServerConfig;
 use config::address::{Address, Transport};
@@ -36,6 +37,11 @@ pub fn limits_of_this_version(config: &ServerConfig) -> Vec<Limit> {
         let problem = "decoys are not in this version yet: none are sent";
         limits.push(Limit::new(false, "Debug.SendDecoyTraffic", problem, "set it to false to be rid of this warning"));
     }
+    if let Some(plugin) = services::of(&config.role).and_then(|node| node.plugins.first()) {
+        let problem = format!("plugins are not in this version yet: '{}' is not started", plugin.capability);
+        let remedy = "keep the reference's server for a node with plugins, or remove the entries";
+        limits.push(Limit::new(false, "ServiceNode.CBORPluginKaetzchen", problem, remedy));
+    }
     if matches!(config.shutdown, Shutdown::PersistMixKeys(_)) {
         let problem = "is not in this version yet: a stop forgets the mix keys";
         let remedy = "use WaitForConsensusExitOnShutdown for a stop that loses nothing";
@@ -46,12 +52,11 @@ pub fn limits_of_this_version(config: &ServerConfig) -> Vec<Limit> {
 
 fn role(role: &Role) -> Option<Limit> {
     let (key, name) = match role {
-        Role::Mix => return None,
+        Role::Mix | Role::ServiceNode(_) => return None,
         Role::Gateway(_) => ("Server.IsGatewayNode", "a gateway"),
-        Role::ServiceNode(_) => ("Server.IsServiceNode", "a service node"),
     };
     let problem = format!("{name} is not in this version yet");
-    Some(Limit::new(true, key, problem, "this node can run as a mix only: keep the reference's server for this role"))
+    Some(Limit::new(true, key, problem, "this node can run as a mix or as a service node: keep the reference's server for this role"))
 }
 
 fn listeners(config: &ServerConfig) -> impl Iterator<Item = Limit> {

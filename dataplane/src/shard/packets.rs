@@ -5,10 +5,11 @@ use super::context::Context;
 use super::sight::Sight;
 use crate::delay::Wheel;
 use crate::ends;
+use crate::ends::service::{Served, Services};
 use crate::io::Io;
 use crate::packet::batch::{Backlog, Batch};
 use crate::packet::pool::Slot;
-use crate::packet::route::Arrival;
+use crate::packet::route::{Arrival, Routes};
 use crate::packet::slots::Slots;
 use crate::packet::unwrap::{BatchContext, Outcome, UnwrapStage};
 use crate::shared::Port;
@@ -18,6 +19,7 @@ use interplane::event::Event;
 use interplane::poison::ShardInFlight;
 use interplane::setup::PoolSize;
 use interplane::{Counter, DropReason, Histogram};
+use pki::neighbours::Role;
 use sphinx::SetupError;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +36,8 @@ pub struct Packets {
     surplus_seen: usize,
     in_flight: ShardInFlight,
     wheel: Wheel,
+    /// What answers packets that end here, on a service node.
+    services: Option<Services>,
     /// The longest delay for which the number of slots was looked at.
     delay_max_seen: Duration,
 }
@@ -49,6 +53,7 @@ impl Packets {
             surplus_seen: 0,
             in_flight,
             wheel: Wheel::new(context.now, facts.slots),
+            services: (facts.role == Role::Service).then(|| Services::new(facts)),
             delay_max_seen: Duration::ZERO,
         })
     }
@@ -151,11 +156,32 @@ impl Packets {
                     context.account.observe(Histogram::MIX_QUEUE, accepted);
                     slot.arrival = arrival;
                     slot.due = context.now + delay;
-                    self.pass_on(context, sight, io, slot);
+                    slot.dispatch_at = start;
+                    if let Some(slot) = self.serve(context, &routes, slot) {
+                        self.pass_on(context, sight, io, slot);
+                    }
                 }
                 Err(reason) => self.drop_packet(context, slot, reason),
             }
         }
+    }
+
+    /// Lets a service of this node have a packet that ends here; gives what is to go on: the reply, or a packet that
+    /// does not end here.
+    fn serve(&mut self, context: &mut Context, routes: &Routes<'_>, mut slot: Box<Slot>) -> Option<Box<Slot>> {
+        let (Arrival::Deliver(delivery), Some(services)) = (slot.arrival, &mut self.services) else {
+            return Some(slot);
+        };
+        match services.serve(&mut slot, &delivery, routes, &context.account, context.now) {
+            Served::Reply(arrival, delay) => {
+                slot.arrival = arrival;
+                slot.due = context.now + delay;
+                return Some(slot);
+            }
+            Served::Done => self.slots.give(slot),
+            Served::Refused(reason) => self.drop_packet(context, slot, reason),
+        }
+        None
     }
 
     /// Puts full batches where idle shards can take them, as long as enough is left for this one.
