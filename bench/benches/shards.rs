@@ -172,6 +172,7 @@ impl World {
                     counters: counters.shard(index).ok_or("no row")?,
                     events: events.shard(index).ok_or("no ring")?,
                     in_flight: in_flight.shard(index).ok_or("no place")?,
+                    plugins: None,
                 };
                 let shard = Shard::new(index, Arc::clone(&shared), instruments, [index as u8; 32], Instant(0));
                 let shard = shard.map_err(|error| error.to_string())?;

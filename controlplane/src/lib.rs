@@ -7,6 +7,7 @@
 //! | [`node`] | start and stop order of a node, supervision of its data plane |
 //! | [`keys`] | the mix-key schedule |
 //! | [`directory`] | publishing and fetching: carries out what `pki::publish` decides |
+//! | [`plugins`] | services that are programs of their own, and which services answer now |
 //! | [`management`] | the management socket |
 //! | [`metrics`] | the Prometheus endpoint |
 //! | [`health`] | what is known of the data plane's health |
@@ -21,4 +22,5 @@ pub mod logging;
 pub mod management;
 pub mod metrics;
 pub mod node;
+pub mod plugins;
 pub mod selfcheck;

@@ -45,6 +45,11 @@ pub struct Service {
 pub enum Handler {
     /// The data plane itself.
     BuiltIn(BuiltIn),
+    /// A program of its own.
+    Plugin {
+        /// Which, among those of the control plane.
+        number: u16,
+    },
 }
 
 /// The answer to clients that ask for one epoch's document (server.md 5.6).

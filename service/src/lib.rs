@@ -9,6 +9,7 @@
 //! | [`endpoint`] | the name of a service as packets carry it |
 //! | [`built_in`] | the services that need no program of their own |
 //! | [`responder`] | from a request to its reply, in place |
+//! | [`plugin`] | the messages between a node and its plugins |
 //!
 //! A request, and what becomes of it:
 //!
@@ -33,6 +34,7 @@
 
 pub mod built_in;
 pub mod endpoint;
+pub mod plugin;
 pub mod responder;
 
 pub use built_in::{Answer, BuiltIn};

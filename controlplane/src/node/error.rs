@@ -16,6 +16,9 @@ pub enum StartError {
          Server.IsServiceNode)"
     )]
     Role(&'static str),
+    /// A plugin.
+    #[error("ServiceNode.CBORPluginKaetzchen: {0}")]
+    Plugin(#[from] crate::plugins::ChildError),
     /// The period of epochs.
     #[error("{0}")]
     Period(#[from] pki::epoch::PeriodVariableError),

@@ -5,7 +5,7 @@
 //! | `error`, `remedy` | why a node does not start, and what to do about it |
 //! | `role`, `version` | what differs from role to role; what this version cannot do |
 //! | `memory`, `listen` | what a start looks after before it begins |
-//! | `setup`, `network`, `services` | what the configuration asks of the data plane and of the directory worker |
+//! | `setup`, `network` | what the configuration asks of the data plane and of the directory worker |
 //! | `takeover`, `handed_back` | finds a data plane that is at work, and goes on with it or replaces it |
 //! | `serve`, `tasks`, `stop`, `signals` | the parts in their order, and what ends them |
 //! | `plane`, `supervise` | what the data plane is given, and that there is one that works |
@@ -23,7 +23,6 @@ mod plane;
 mod remedy;
 mod role;
 mod serve;
-mod services;
 mod setup;
 mod signals;
 mod status;

@@ -1,8 +1,9 @@
 //! What the configuration says of the network: who this node is in it, its authorities, and how they are reached.
 
-use super::{Node, StartError, services};
+use super::{Node, StartError};
 use crate::directory::session::{Caller, Clocks, Dialler};
 use crate::directory::{DirectoryOptions, Internet};
+use crate::plugins::Offer;
 use config::{ServerConfig, address};
 use pki::VerifyingKey;
 use pki::authority::{Authorities, Authority};
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 use std::net::ToSocketAddrs;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 
 impl Node {
     /// What the directory worker goes by, and how it reaches authorities.
@@ -34,11 +36,8 @@ impl Node {
             clock: self.clock,
             authorities: Arc::new(authorities(config)?),
             geometry_hash: config.geometry.hash(),
-            profile: OwnProfile {
-                addresses: advertised(config)?,
-                services: services::of(&config.role).map(services::capabilities).unwrap_or_default(),
-                ..OwnProfile::default()
-            },
+            profile: OwnProfile { addresses: advertised(config)?, ..OwnProfile::default() },
+            offer: watch::channel(Offer::default()).1,
             own,
             identity: within(|| Arc::from(identity)),
         };

@@ -3,7 +3,7 @@
 use super::handed_back::{ANSWER_LIMIT, Inheritance, end, greet};
 use super::plane::{DataPlane, PlaneError};
 use super::supervise::{STOP_LIMIT, rehearse};
-use super::{MODULE, Node, StartError, listen, services};
+use super::{MODULE, Node, StartError, listen};
 use crate::directory::Stored;
 use crate::keys::{MixKeys, Scheme};
 use interplane::channel::Channel;
@@ -33,7 +33,6 @@ impl Node {
     /// Goes on with a living data plane if it works as this configuration wants; else makes one that inherits from it.
     pub(super) fn find_or_make_plane(&self, socket: &Path) -> Result<Found, StartError> {
         let (setup, link_key) = (self.setup(), &self.link.private);
-        let services = services::of(&self.config.role).map(services::answered).unwrap_or_default();
         let scheme = Scheme::of(&self.config.geometry).map_err(|error| StartError::Authorities(error.to_string()))?;
         let mut mix_keys = MixKeys::new(scheme);
         let bad_key = |error| StartError::Scheme { what: "mix key", error };
@@ -41,8 +40,7 @@ impl Node {
         let (mut inheritance, mut replaced) = (Inheritance::default(), None);
         if let Some((channel, Some(handed_back))) = greet(socket, ANSWER_LIMIT, || true)? {
             if handed_back.works_as(&setup, &addresses, link_key) {
-                let (mut plane, keys, stored) = DataPlane::adopt(handed_back, within(|| link_key.clone()))?;
-                plane.set_services(services);
+                let (plane, keys, stored) = DataPlane::adopt(handed_back, within(|| link_key.clone()))?;
                 mix_keys.adopt(keys).map_err(bad_key)?;
                 self.log.notice(MODULE, "going on with the data plane that is at work");
                 return Ok(Found { plane, resumed: Some(channel), mix_keys, stored });
@@ -64,7 +62,6 @@ impl Node {
             end(&channel, STOP_LIMIT);
         }
         plane.inherit(inheritance);
-        plane.set_services(services);
         let keys: Vec<_> = within(|| mix_keys.private_keys().map(|(epoch, key)| (epoch, key.clone())).collect());
         if !keys.is_empty() {
             // The directory worker tells of keys only when it makes some.

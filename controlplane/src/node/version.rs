@@ -1,7 +1,6 @@
 //! What a configuration asks for that this version does not have: known from the file alone, so that a check of the file
 //! says what a start would say.
 
-use super::services;
 use crate::keys::Scheme;
 use config::ServerConfig;
 use config::address::{Address, Transport};
@@ -36,11 +35,6 @@ pub fn limits_of_this_version(config: &ServerConfig) -> Vec<Limit> {
     if config.debug.send_decoy_traffic {
         let problem = "decoys are not in this version yet: none are sent";
         limits.push(Limit::new(false, "Debug.SendDecoyTraffic", problem, "set it to false to be rid of this warning"));
-    }
-    if let Some(plugin) = services::of(&config.role).and_then(|node| node.plugins.first()) {
-        let problem = format!("plugins are not in this version yet: '{}' is not started", plugin.capability);
-        let remedy = "keep the reference's server for a node with plugins, or remove the entries";
-        limits.push(Limit::new(false, "ServiceNode.CBORPluginKaetzchen", problem, remedy));
     }
     if matches!(config.shutdown, Shutdown::PersistMixKeys(_)) {
         let problem = "is not in this version yet: a stop forgets the mix keys";

@@ -1,6 +1,7 @@
 //! What ends at this node instead of passing through: packets for its users and services, and replies to its own
 //! loops. Every role that ends packets gets a room of its own here; a mix has none of them.
 
+mod plugins;
 pub mod service;
 #[cfg(test)]
 mod tests;

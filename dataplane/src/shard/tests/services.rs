@@ -4,6 +4,7 @@ use super::net::{Net, Plan};
 use super::nodes::{self, DELAY_MS_MAX, DOWNSTREAM, EPOCH, MIDDLE, Mint, OWN, UPSTREAM, geometry, id_of, mix_key};
 use super::peers::Received;
 use crate::io::sim::HostId;
+use interplane::requests::{Answers, Bell, PluginRings, RequestId, Requests};
 use interplane::snapshot::{Handler, Service};
 use interplane::{Counter, DropReason};
 use pki::Epoch;
@@ -20,6 +21,7 @@ use std::time::Duration;
 const ECHO: &str = "+echo";
 const TESTDEST: &str = "+testdest";
 const LOOP: &str = "+loop";
+const PLUGIN: &str = "+plugin";
 
 /// A service node with links on both sides.
 struct Site {
@@ -294,4 +296,146 @@ fn services_come_and_go_with_snapshots() {
     site.send(packet);
     site.net.run_for(Duration::from_secs(1));
     assert_eq!(site.net.drops(), [(DropReason::ServiceUnknownRecipient, 1)]);
+}
+
+/// A service node with a plugin, and the control plane's end.
+fn with_plugin(shards: u16) -> (Site, Requests, Answers) {
+    let mut plan = plan(shards);
+    let most = geometry().user_forward_payload_length;
+    let (rings, _fd) = PluginRings::create(usize::from(shards), most).expect("memfds work");
+    let bells = [(); 2].map(|()| Bell::new().expect("eventfds work"));
+    let [requests, answers] = bells;
+    plan.plugins = Some((rings.clone(), requests));
+    let service = Service { recipient: recipient(PLUGIN), handler: Handler::Plugin { number: 3 } };
+    plan.snapshot.as_mut().expect("there is one").services.push(service);
+    (site(plan), rings.requests(), rings.answers(answers))
+}
+
+/// What came over: the number, whether an answer is wanted, the payload.
+fn asked(requests: &mut Requests) -> Vec<(RequestId, bool, Vec<u8>)> {
+    let mut found = Vec::new();
+    requests.take(1000, |request| found.push((request.id, request.wants_reply, request.payload.to_vec())));
+    found
+}
+
+#[test]
+fn requests_to_plugins_cross_and_their_answers_become_replies() {
+    for shards in 1..=2 {
+        let (mut site, mut there, mut back) = with_plugin(shards);
+        let start = site.net.now();
+        let mut surbs = HashMap::new();
+        for number in 0..100u32 {
+            let (packet, surb) =
+                site.request(Ask { endpoint: PLUGIN, delay_ms: 200, ..Ask::echo(&number.to_le_bytes()) });
+            surbs.insert(number, surb);
+            site.send(packet);
+        }
+        site.net.run_for(Duration::from_millis(50));
+        let mut requests = asked(&mut there);
+        assert_eq!(requests.len(), 100);
+        // In any order; one is never answered, the others with something else than they ask.
+        requests.reverse();
+        for (id, wants_reply, payload) in &requests[1..] {
+            assert!(wants_reply);
+            assert_eq!((payload.len(), id.plugin()), (geometry().user_forward_payload_length, 3));
+            let answer: Vec<u8> = payload[..4].iter().map(|byte| !byte).collect();
+            assert!(back.give(*id, &answer));
+        }
+        site.net.wake_all();
+        site.net.run_for(Duration::from_secs(1));
+        let replies = site.received(0);
+        assert_eq!(replies.len(), 99);
+        for Received { at, packet } in replies {
+            assert!(at.since(start) >= Duration::from_millis(200), "the delay counts from the request's arrival");
+            let opened = surbs.iter().find_map(|(number, surb)| {
+                open(DOWNSTREAM[0], packet.clone(), surb).map(|reply| (*number, reply))
+            });
+            let (number, reply) = opened.expect("a reply to one of the requests");
+            surbs.remove(&number);
+            assert_eq!(reply, echoed(&(!number).to_le_bytes()));
+        }
+        assert_eq!(site.net.drops(), []);
+        let account = site.net.account();
+        assert_eq!((account.received, account.delivered, account.originated, account.sent), (100, 100, 99, 99));
+        site.net.check_slots();
+    }
+}
+
+#[test]
+fn answers_that_nobody_waits_for_are_counted_and_dropped() {
+    let (mut site, mut there, mut back) = with_plugin(1);
+    let (packet, _) = site.request(Ask { endpoint: PLUGIN, ..Ask::echo(b"once") });
+    site.send(packet);
+    let content = BlockSphinxPlaintext::build(&geometry(), None, b"no answer").expect("it fits");
+    let packet = site.packet(vec![RoutingCommand::Recipient(recipient(PLUGIN))], &content);
+    site.send(packet);
+    site.net.run_for(Duration::from_millis(50));
+    let requests = asked(&mut there);
+    assert_eq!(requests.iter().map(|(_, wants_reply, _)| *wants_reply).collect::<Vec<_>>(), [true, false]);
+    let [(first, ..), (second, ..)] = requests[..] else { panic!("two requests") };
+    // Twice the same, one that wanted none, and ids that were never given.
+    let stray = [RequestId::new(0, 9, 1), RequestId::new(0, 3, first.number().wrapping_add(500)), RequestId(0)];
+    for id in [first, first, second].into_iter().chain(stray) {
+        assert!(back.give(id, b"answer"));
+    }
+    site.net.wake_all();
+    site.net.run_for(Duration::from_secs(1));
+    assert_eq!(site.net.drops(), [(DropReason::ServiceAnswerTooLate, 5)]);
+    assert_eq!(site.received(0).len(), 1);
+    let account = site.net.account();
+    assert_eq!((account.received, account.delivered, account.originated, account.sent), (2, 2, 6, 1));
+    site.net.check_slots();
+}
+
+/// A plugin that takes nothing costs its own requests their place, and nothing else stands still.
+#[test]
+fn a_full_ring_drops_at_once() {
+    let (mut site, mut there, mut back) = with_plugin(1);
+    const REQUESTS: u64 = 3000;
+    for number in 0..REQUESTS {
+        let (packet, _) = site.request(Ask { endpoint: PLUGIN, ..Ask::echo(&number.to_le_bytes()) });
+        site.send(packet);
+    }
+    site.net.run_for(Duration::from_secs(2));
+    let dropped = site.net.dropped(DropReason::ServiceRingFull);
+    assert!(dropped > 0 && dropped < REQUESTS, "{dropped}");
+    assert_eq!(site.net.drops(), [(DropReason::ServiceRingFull, dropped)]);
+    let (packet, _) = site.request(Ask::echo(b"still here"));
+    site.send(packet);
+    site.net.run_for(Duration::from_secs(1));
+    assert_eq!(site.received(0).len(), 1);
+    // What is read now makes room. The oldest have given their places to newer ones.
+    let mut requests = Vec::new();
+    loop {
+        let more = asked(&mut there);
+        if more.is_empty() {
+            break;
+        }
+        requests.extend(more);
+    }
+    assert_eq!(requests.len() as u64 + dropped, REQUESTS);
+    let (packet, surb) = site.request(Ask { endpoint: PLUGIN, ..Ask::echo(b"room again") });
+    site.send(packet);
+    site.net.run_for(Duration::from_millis(50));
+    let (id, ..) = asked(&mut there).remove(0);
+    assert!(back.give(id, b"yes"));
+    site.net.wake_all();
+    site.net.run_for(Duration::from_secs(1));
+    let reply = site.received(0).remove(0).packet;
+    assert_eq!(open(DOWNSTREAM[0], reply, &surb), Some(echoed(b"yes")));
+    site.net.check_slots();
+}
+
+#[test]
+fn what_no_plugin_can_be_asked_is_dropped_under_the_names_for_plugins() {
+    let (mut site, _there, _back) = with_plugin(1);
+    let content = vec![0xA5; geometry().forward_payload_length];
+    let recipient = RoutingCommand::Recipient(recipient(PLUGIN));
+    let garbage = site.packet(vec![recipient], &content);
+    let reply = site.packet(vec![recipient, RoutingCommand::SurbReply([1; 16])], &content);
+    [garbage, reply].into_iter().for_each(|packet| site.send(packet));
+    site.net.run_for(Duration::from_secs(1));
+    let expected =
+        [(DropReason::ServiceCborKaetzchenSurbReply, 1), (DropReason::CborKaetzchenParseForwardFailed, 1)];
+    assert_eq!(site.net.drops(), expected);
 }
