@@ -138,7 +138,8 @@ fn check_setup(setup: &Setup) {
 fn snapshots() -> Vec<Vec<u8>> {
     let view = View::new(Role::Mix, Vec::new());
     let document = EncodedDocument { raw: vec![1; 20], gzip: vec![2; 10], chunk_bytes: 4 };
-    let empty = Snapshot { serial: 1, view, delay_ms_max: Vec::new(), client_documents: Vec::new(), services: Vec::new() };
+    let empty =
+        Snapshot { serial: 1, view, delay_ms_max: Vec::new(), client_documents: Vec::new(), services: Vec::new() };
     let full = Snapshot {
         serial: 2,
         view: crate::directory::view(),

@@ -262,7 +262,8 @@ impl ShardEnd {
         }
         let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         let mut header = [0; REQUEST_HEADER_BYTES];
-        let words = [request.id.0, nanoseconds(request.received_at), nanoseconds(request.delay), request.wants_reply.into()];
+        let words =
+            [request.id.0, nanoseconds(request.received_at), nanoseconds(request.delay), request.wants_reply.into()];
         for (place, word) in header.chunks_exact_mut(8).zip(words) {
             place.copy_from_slice(&word.to_le_bytes());
         }

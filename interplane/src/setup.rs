@@ -54,9 +54,9 @@ pub struct Setup {
 pub struct Times {
     /// Longest dwell before an unwrap.
     pub unwrap_delay_ms: u64,
-    /// Longest dwell before a service node looks at a packet that ends there.
+    /// Longest time between arrival and service at a service node.
     pub service_delay_ms: u64,
-    /// Longest dwell before a service answers.
+    /// Longest time between arrival and a service's work.
     pub kaetzchen_delay_ms: u64,
     /// Latest dispatch after a packet is due.
     pub scheduler_slack_ms: u64,

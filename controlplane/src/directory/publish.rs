@@ -62,8 +62,7 @@ impl<P: Plane, O: Outside> Directory<P, O> {
         let mix_keys = mix_keys.into_iter().map(|(epoch, key)| (Epoch(epoch), key)).collect();
         let Offer { services, advertized_data } = self.options.offer.borrow().clone();
         let profile = OwnProfile { services, advertized_data, ..self.options.profile.clone() };
-        MixDescriptor::of_node(&self.options.own, &profile, epoch, &mix_keys)
-            .map_err(|error| error.to_string())
+        MixDescriptor::of_node(&self.options.own, &profile, epoch, &mix_keys).map_err(|error| error.to_string())
     }
 
     pub(super) fn prepared(&mut self, epoch: Epoch, payload: Result<Arc<[u8]>, String>) {

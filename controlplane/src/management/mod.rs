@@ -95,7 +95,9 @@ pub async fn answer(node: &dyn Node, line: &str) -> Reply {
         (START_SERVICE | STOP_SERVICE, _) if !node.has_services() => {
             Reply::keeps("500 Syntax error, command unrecognised")
         }
-        ("SHUTDOWN" | "STATUS" | "HELP" | START_SERVICE | STOP_SERVICE, _) => Reply::keeps("501 Syntax error in parameters or arguments"),
+        ("SHUTDOWN" | "STATUS" | "HELP" | START_SERVICE | STOP_SERVICE, _) => {
+            Reply::keeps("501 Syntax error in parameters or arguments")
+        }
         _ => Reply::keeps("500 Syntax error, command unrecognised"),
     }
 }

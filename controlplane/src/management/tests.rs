@@ -57,7 +57,9 @@ async fn commands_are_matched_without_regard_to_case_and_retired_ones_are_unknow
     for unknown in ["", "ADD_USER alice key", "SEND_RATE 5", "\u{0}\u{1}"] {
         assert_eq!(answer(&node, unknown).await.line, "500 Syntax error, command unrecognised");
     }
-    assert!(answer(&node, "help").await.line.starts_with("214 ") && answer(&node, "HELP").await.line.contains("STATUS"));
+    assert!(
+        answer(&node, "help").await.line.starts_with("214 ") && answer(&node, "HELP").await.line.contains("STATUS")
+    );
     for arguments in ["SHUTDOWN now", "shutdown extra words", "HELP me"] {
         assert_eq!(answer(&node, arguments).await.line, "501 Syntax error in parameters or arguments");
     }

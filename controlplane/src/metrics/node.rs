@@ -101,7 +101,8 @@ fn of_host(check: &SelfCheck) -> Vec<MetricFamily> {
 /// What became of requests to plugins.
 pub fn plugins(tallies: &[Arc<Tally>]) -> MetricFamily {
     let series = tallies.iter().flat_map(|tally| {
-        let labels = |outcome: &Outcome| vec![label("capability", &tally.capability), label("outcome", outcome.label())];
+        let labels =
+            |outcome: &Outcome| vec![label("capability", &tally.capability), label("outcome", outcome.label())];
         Outcome::ALL.iter().map(move |outcome| counter(tally.get(*outcome), labels(outcome)))
     });
     let help = "Requests to plugins that the data plane has handed over, and answers, by what became of them.";

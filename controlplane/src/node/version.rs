@@ -50,7 +50,12 @@ fn role(role: &Role) -> Option<Limit> {
         Role::Gateway(_) => ("Server.IsGatewayNode", "a gateway"),
     };
     let problem = format!("{name} is not in this version yet");
-    Some(Limit::new(true, key, problem, "this node can run as a mix or as a service node: keep the reference's server for this role"))
+    Some(Limit::new(
+        true,
+        key,
+        problem,
+        "this node can run as a mix or as a service node: keep the reference's server for this role",
+    ))
 }
 
 fn listeners(config: &ServerConfig) -> impl Iterator<Item = Limit> {

@@ -1,7 +1,7 @@
 //! Which services answer now: the data plane goes by it at once, the node's next descriptor lists them.
 
-use config::server::{BuiltInService, PluginService, ServiceNode};
 use config::reader::Value as Setting;
+use config::server::{BuiltInService, PluginService, ServiceNode};
 use interplane::snapshot::{Handler, Service};
 use pki::cbor::Value;
 use pki::descriptor::Capabilities;

@@ -29,7 +29,9 @@ const END_LIMIT: Duration = Duration::from_secs(10);
 #[derive(Debug, thiserror::Error)]
 pub enum ChildError {
     /// The program cannot be started.
-    #[error("cannot start {command}: {error}; check ServiceNode.CBORPluginKaetzchen.Command and the file's permissions")]
+    #[error(
+        "cannot start {command}: {error}; check ServiceNode.CBORPluginKaetzchen.Command and the file's permissions"
+    )]
     Start {
         /// The program.
         command: PathBuf,
@@ -110,7 +112,10 @@ impl Child {
     }
 
     /// Waits for the process to say where it listens, and connects.
-    async fn reach(&mut self, stdout: Option<impl AsyncRead + Unpin + Send + 'static>) -> Result<UnixStream, ChildError> {
+    async fn reach(
+        &mut self,
+        stdout: Option<impl AsyncRead + Unpin + Send + 'static>,
+    ) -> Result<UnixStream, ChildError> {
         let Some(stdout) = stdout else { return Err(ChildError::Silent { command: self.command.clone() }) };
         let mut stdout = BufReader::new(stdout);
         let first = match timeout(LINE_LIMIT, first_line(&mut stdout)).await {

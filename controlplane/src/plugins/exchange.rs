@@ -62,7 +62,11 @@ impl Exchange {
 
     /// Works until it is dropped.
     pub async fn run(mut self, log: Log) {
-        let bell = match AsyncFd::register_with_interest(self.bell.clone(), Interest::READABLE) {
+        #[expect(
+            deprecated,
+            reason = "what takes its place is unsafe; a bell keeps its descriptor open while it lives"
+        )]
+        let bell = match AsyncFd::with_interest(self.bell.clone(), Interest::READABLE) {
             Ok(bell) => bell,
             Err(error) => return log.error("plugins", format_args!("cannot wait for requests: {error}")),
         };

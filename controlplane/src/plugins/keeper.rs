@@ -1,11 +1,11 @@
 //! One plugin from start to start: it is kept running until an operator or the node's end says otherwise.
 
+use super::Settings;
 use super::board::{Board, Place};
 use super::child::{Child, ChildError};
 use super::exchange::Waiting;
 use super::talk::Talk;
 use super::tally::{Outcome, Tally};
-use super::Settings;
 use crate::logging::Log;
 use config::server::PluginService;
 use interplane::requests::Answers;
@@ -166,7 +166,12 @@ impl Keeper {
     }
 
     /// Lets it answer until it ends or is told to.
-    async fn keep(&mut self, mut child: Child, stream: UnixStream, orders: &mut mpsc::UnboundedReceiver<Order>) -> Next {
+    async fn keep(
+        &mut self,
+        mut child: Child,
+        stream: UnixStream,
+        orders: &mut mpsc::UnboundedReceiver<Order>,
+    ) -> Next {
         let talk = Talk { number: self.number, settings: &self.settings, answers: &self.answers, tally: &self.tally };
         let (reason, next) = {
             let talking = talk.run(stream, &mut self.queue);
@@ -193,7 +198,9 @@ impl Keeper {
         let status = child.end().await;
         let name = self.plugin.command.display();
         match reason {
-            Some(reason) => self.log.error(MODULE, format_args!("{name} does not answer any more: {reason} ({status})")),
+            Some(reason) => {
+                self.log.error(MODULE, format_args!("{name} does not answer any more: {reason} ({status})"))
+            }
             None => self.log.notice(MODULE, format_args!("{name} was stopped ({status})")),
         }
         next

@@ -15,8 +15,8 @@ mod board;
 mod child;
 mod exchange;
 mod keeper;
-mod tally;
 mod talk;
+mod tally;
 #[cfg(test)]
 mod tests;
 

@@ -3,9 +3,9 @@
 //! The reply block of a request stays in the data plane. What the plugin gets in its place has its length and holds the
 //! request's number, so that an answer is known by what the reference knows it by.
 
+use super::Settings;
 use super::exchange::Waiting;
 use super::tally::{Outcome, Tally};
-use super::Settings;
 use interplane::requests::{Answers, RequestId};
 use service::plugin::{Message, Messages, PluginError};
 use std::sync::{Arc, Mutex, PoisonError};

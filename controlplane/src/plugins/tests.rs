@@ -199,8 +199,10 @@ async fn operators_stop_and_start() {
     // The same with one that is built in.
     assert!(!services.start("echo").await);
     assert!(services.stop("echo").await && !services.stop("echo").await);
-    site.until_told("the stop", |services| services.iter().all(|service| matches!(service.handler, Handler::Plugin { .. })))
-        .await;
+    site.until_told("the stop", |services| {
+        services.iter().all(|service| matches!(service.handler, Handler::Plugin { .. }))
+    })
+    .await;
     assert!(services.start("echo").await);
     site.plugins.shut_down().await;
 }
@@ -223,7 +225,8 @@ async fn what_is_wrong_with_an_answer_is_counted() {
 #[tokio::test]
 async fn a_stalled_plugin_loses_its_own_requests_only() {
     let folder = folder();
-    let entries = [("stalled", "stalled"), ("mirror", "echo")].map(|(name, behaviour)| plugin(&folder, name, behaviour));
+    let entries =
+        [("stalled", "stalled"), ("mirror", "echo")].map(|(name, behaviour)| plugin(&folder, name, behaviour));
     let mut site = start(folder, entries.into()).await.expect("they start");
     let mut asked = 0;
     while site.plugins.tallies[0].get(Outcome::QueueFull) == 0 {

@@ -60,9 +60,9 @@ impl Services {
         }
     }
 
-    /// Lets the service for which a packet is have it. `slot.dispatch_at` says when the unwrap of its batch began.
+    /// Lets the service for which a packet is have it.
     pub fn serve(&mut self, slot: &mut Slot, delivery: &Delivery, bench: &mut Bench<'_>) -> Served {
-        let age = bench.now.since(slot.dispatch_at);
+        let age = bench.now.since(slot.recv_at);
         if age > self.service_delay {
             return Served::Refused(DropReason::ServiceDwellExceeded);
         }
@@ -70,7 +70,8 @@ impl Services {
             return Served::Refused(DropReason::ServiceUnknownRecipient);
         };
         let handler = service.handler;
-        let of = |built_in, plugin| Served::Refused(if matches!(handler, Handler::BuiltIn(_)) { built_in } else { plugin });
+        let of =
+            |built_in, plugin| Served::Refused(if matches!(handler, Handler::BuiltIn(_)) { built_in } else { plugin });
         if delivery.surb_id.is_some() {
             return of(DropReason::ServiceKaetzchenSurbReply, DropReason::ServiceCborKaetzchenSurbReply);
         }
@@ -84,7 +85,9 @@ impl Services {
         let served = match handler {
             Handler::BuiltIn(_) if !request.wants_reply => Ok(None),
             Handler::BuiltIn(built_in) => self.answer(slot, built_in).map(Some),
-            Handler::Plugin { number } => self.hand_over(slot, delivery, number, request.wants_reply, bench).map(|()| None),
+            Handler::Plugin { number } => {
+                self.hand_over(slot, delivery, number, request.wants_reply, bench).map(|()| None)
+            }
         };
         let first_hop = match served {
             Ok(first_hop) => first_hop,
@@ -142,7 +145,8 @@ impl Services {
             let Some((surb, due)) = waiting else { return give(None, Err(DropReason::ServiceAnswerTooLate)) };
             let Some(mut slot) = take_slot() else { return give(None, Err(DropReason::PoolExhausted)) };
             let first_hop = responder.reply(slot.packet_mut(), surb, Answer::Bytes(payload));
-            let way = first_hop.map_err(|_| DropReason::ServiceSurbFailed).and_then(|first_hop| routes.onward(first_hop));
+            let way =
+                first_hop.map_err(|_| DropReason::ServiceSurbFailed).and_then(|first_hop| routes.onward(first_hop));
             give(Some(slot), way.map(|arrival| (arrival, due)));
         });
     }

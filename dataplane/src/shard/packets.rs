@@ -170,7 +170,6 @@ impl Packets {
                     context.account.observe(Histogram::MIX_QUEUE, accepted);
                     slot.arrival = arrival;
                     slot.due = context.now + delay;
-                    slot.dispatch_at = start;
                     if let Some(slot) = self.serve(context, &routes, unix, slot) {
                         self.pass_on(context, sight, io, slot);
                     }

@@ -55,9 +55,9 @@ pub struct Facts {
     pub limits: Limits,
     /// Longest dwell before an unwrap.
     pub unwrap_delay: Duration,
-    /// Longest dwell before a service node looks at a packet that ends there.
+    /// Longest time between arrival and service at a service node.
     pub service_delay: Duration,
-    /// Longest dwell before a service answers.
+    /// Longest time between arrival and a service's work.
     pub kaetzchen_delay: Duration,
     /// Latest dispatch after a packet is due.
     pub scheduler_slack: Duration,

@@ -117,7 +117,8 @@ fn requests_of_the_wrong_layout_and_answers_of_the_wrong_length_are_refused() {
     let long = vec![1; most + 1];
     let too_long = RequestError::AnswerLength { found: most + 1, most };
     assert_eq!(responder.answer(&mut packet, Answer::Bytes(&long)), Err(too_long));
-    for (packet, surb) in [(&mut vec![0; 5], &way.surb.bytes[..]), (&mut packet, &way.surb.bytes[1..]), (&mut vec![], &[])]
+    for (packet, surb) in
+        [(&mut vec![0; 5], &way.surb.bytes[..]), (&mut packet, &way.surb.bytes[1..]), (&mut vec![], &[])]
     {
         assert!(responder.reply(packet, surb, Answer::Empty).is_err());
         assert!(responder.reply(packet, surb, Answer::Echo).is_err());

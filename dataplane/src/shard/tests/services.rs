@@ -44,11 +44,8 @@ fn plan(shards: u16) -> Plan {
     plan.setup.role = Role::Service;
     let documents = [EPOCH.before(1), EPOCH, EPOCH.after(1)].map(nodes::service_document);
     let mut snapshot = nodes::snapshot_as(Role::Service, 1, &documents);
-    snapshot.services = vec![
-        built_in(ECHO, BuiltIn::Echo),
-        built_in(TESTDEST, BuiltIn::TestDest),
-        built_in(LOOP, BuiltIn::Loop),
-    ];
+    snapshot.services =
+        vec![built_in(ECHO, BuiltIn::Echo), built_in(TESTDEST, BuiltIn::TestDest), built_in(LOOP, BuiltIn::Loop)];
     plan.snapshot = Some(snapshot);
     plan
 }
@@ -185,8 +182,7 @@ fn loop_sends_nothing_but_zeros() {
 fn a_request_without_a_reply_block_is_taken_and_not_answered() {
     let mut site = site(plan(1));
     let content = BlockSphinxPlaintext::build(&geometry(), None, b"farewell").expect("it fits");
-    let with_delay =
-        vec![RoutingCommand::NodeDelay { delay_ms: 5 }, RoutingCommand::Recipient(recipient(ECHO))];
+    let with_delay = vec![RoutingCommand::NodeDelay { delay_ms: 5 }, RoutingCommand::Recipient(recipient(ECHO))];
     for commands in [vec![RoutingCommand::Recipient(recipient(ECHO))], with_delay] {
         let packet = site.packet(commands, &content);
         site.send(packet);
@@ -203,7 +199,9 @@ fn what_no_service_can_answer_is_dropped_for_one_reason() {
     let mut site = site(plan(1));
     let surb = site.surb(DOWNSTREAM[0]);
     let good = BlockSphinxPlaintext::build(&geometry(), Some(&surb.bytes), b"hello").expect("it fits");
-    let to = |endpoint: &str| vec![RoutingCommand::NodeDelay { delay_ms: 5 }, RoutingCommand::Recipient(recipient(endpoint))];
+    let to = |endpoint: &str| {
+        vec![RoutingCommand::NodeDelay { delay_ms: 5 }, RoutingCommand::Recipient(recipient(endpoint))]
+    };
     let changed = |at: usize, value: u8| {
         let mut content = good.clone();
         content[at] = value;
@@ -278,6 +276,7 @@ fn a_node_that_is_too_late_says_so() {
         plan.setup.times.service_delay_ms = service;
         plan.setup.times.kaetzchen_delay_ms = kaetzchen;
         let mut site = site(plan);
+        site.net.simulation.set_round(Duration::from_millis(2));
         let (packet, _) = site.request(Ask::echo(b"too late"));
         site.send(packet);
         site.net.run_for(Duration::from_secs(1));
@@ -347,9 +346,9 @@ fn requests_to_plugins_cross_and_their_answers_become_replies() {
         assert_eq!(replies.len(), 99);
         for Received { at, packet } in replies {
             assert!(at.since(start) >= Duration::from_millis(200), "the delay counts from the request's arrival");
-            let opened = surbs.iter().find_map(|(number, surb)| {
-                open(DOWNSTREAM[0], packet.clone(), surb).map(|reply| (*number, reply))
-            });
+            let opened = surbs
+                .iter()
+                .find_map(|(number, surb)| open(DOWNSTREAM[0], packet.clone(), surb).map(|reply| (*number, reply)));
             let (number, reply) = opened.expect("a reply to one of the requests");
             surbs.remove(&number);
             assert_eq!(reply, echoed(&(!number).to_le_bytes()));
@@ -435,7 +434,6 @@ fn what_no_plugin_can_be_asked_is_dropped_under_the_names_for_plugins() {
     let reply = site.packet(vec![recipient, RoutingCommand::SurbReply([1; 16])], &content);
     [garbage, reply].into_iter().for_each(|packet| site.send(packet));
     site.net.run_for(Duration::from_secs(1));
-    let expected =
-        [(DropReason::ServiceCborKaetzchenSurbReply, 1), (DropReason::CborKaetzchenParseForwardFailed, 1)];
+    let expected = [(DropReason::ServiceCborKaetzchenSurbReply, 1), (DropReason::CborKaetzchenParseForwardFailed, 1)];
     assert_eq!(site.net.drops(), expected);
 }
