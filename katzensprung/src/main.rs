@@ -32,8 +32,12 @@ enum Command {
     Geometry(commands::geometry::Arguments),
     /// Fetches a document from the authorities and prints it
     Fetch(commands::fetch::Arguments),
+    /// Writes the files of a whole network
+    Genconfig(Box<commands::genconfig::Arguments>),
     /// Measures a node on this host
     Bench(commands::bench::Arguments),
+    /// Runs a whole network on this host, and pings through it
+    Testnet(Box<commands::testnet::Arguments>),
     /// The process that forwards packets; started by `server`
     #[command(hide = true)]
     Dataplane(commands::dataplane::Arguments),
@@ -77,7 +81,9 @@ fn main() -> ExitCode {
         Command::Keygen(arguments) => commands::keygen::run(&arguments).map(done),
         Command::Geometry(arguments) => commands::geometry::run(&arguments).map(done),
         Command::Fetch(arguments) => commands::fetch::run(&arguments).map(done),
+        Command::Genconfig(arguments) => commands::genconfig::run(&arguments).map(done),
         Command::Bench(arguments) => commands::bench::run(&arguments),
+        Command::Testnet(arguments) => commands::testnet::run(&arguments),
         Command::Dataplane(arguments) => {
             end_at_panic();
             commands::dataplane::run(&arguments).map(done)

@@ -3,9 +3,11 @@
 pub mod bench;
 pub mod dataplane;
 pub mod fetch;
+pub mod genconfig;
 pub mod geometry;
 pub mod keygen;
 pub mod server;
+pub mod testnet;
 
 use config::Finding;
 use std::fmt::Arguments;
