@@ -94,6 +94,8 @@ short! {
     interplane_secrets
     interplane_memory
     interplane_events
+    service_request
+    service_plugin
     crypto_keys
 }
 
