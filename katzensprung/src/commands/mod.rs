@@ -3,10 +3,12 @@
 pub mod bench;
 pub mod configuration;
 pub mod dataplane;
+pub mod dirauth;
 pub mod fetch;
 pub mod genconfig;
 pub mod geometry;
 pub mod keygen;
+pub mod ping;
 pub mod server;
 pub mod testnet;
 
