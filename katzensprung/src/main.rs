@@ -129,7 +129,7 @@ fn failed(message: &str) -> ExitCode {
 }
 
 /// Subcommands that are called by their own names too.
-const PROGRAMS: [&str; 3] = ["server", "dirauth", "ping"];
+const PROGRAMS: [&str; 4] = ["server", "dirauth", "ping", "genconfig"];
 
 /// The arguments with the subcommand that the program's name stands for, or that options of `server` at the beginning
 /// ask for: unit files call the program by many names. Gives the subcommand and that name too where it is the subcommand's.
