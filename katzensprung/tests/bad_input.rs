@@ -251,7 +251,6 @@ fn arguments() {
 fn what_no_start_would_do_is_no_valid_file() {
     let quic = |folder: &Folder| format!("Addresses = [\"quic://{}\"]", folder.address);
     for (key, what) in [
-        ("IsGatewayNode", "a gateway is not in this version yet"),
         ("IsServiceNode", "a service node is not in this version yet"),
         ("Addresses[0]", "QUIC is not in this version yet"),
     ] {

@@ -2,6 +2,7 @@
 //! wins. Documents are verified on other threads: their signatures take long enough to be missed by operators.
 
 use super::DirectoryOptions;
+use super::clients::pack;
 use super::outside::{Document, Outside};
 use super::session::{Caller, ExchangeError};
 use crate::logging::Log;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::Instant;
+use wire::consensus2::Packed;
 
 const MODULE: &str = "pki";
 
@@ -25,6 +27,8 @@ pub struct Verified {
     pub raw: Arc<[u8]>,
     /// Who is who, or why it is of no use here.
     pub map: Result<NeighbourMap, String>,
+    /// The document for clients, if there are any.
+    pub packed: Option<Packed>,
 }
 
 /// What a pass brought.
@@ -124,6 +128,7 @@ async fn judge<O: Outside>(
         let judged = match pass.handle_answer(authority, code, Arc::from(payload), &verifier, &now) {
             Answer::Document(consensus) => Judged::Good(Box::new(Verified {
                 raw: consensus.raw().clone(),
+                packed: pack(consensus.raw(), options.client_chunk_bytes),
                 map: NeighbourMap::new(&consensus, &options.own).map_err(|error| error.to_string()),
             })),
             Answer::Useless(Some(error)) => Judged::Bad(error.to_string()),

@@ -9,12 +9,14 @@
 //! | `mod` | the task |
 //! | `publish` | from the keys to the authorities' answers |
 //! | `documents` | what is held, and what is said when nothing is |
+//! | `clients` | documents as a gateway's clients get them |
 //! | `fetch` | one pass over the authorities |
 //! | `outside`, `session` | the wall clock, and one exchange with one authority |
 //! | `plane` | the data plane as the worker sees it |
 //! | `status` | what others may see |
 //! | `once` | a document for a tool |
 
+mod clients;
 mod documents;
 pub mod fetch;
 pub mod once;
@@ -37,7 +39,7 @@ use crypto_simd::schemes::SignatureSigningKey;
 use fetch::{Fetched, Verified};
 use pki::authority::{Authorities, DescriptorCode, DocumentVerifier};
 use pki::descriptor::OwnProfile;
-use pki::neighbours::{NeighbourMap, OwnNode};
+use pki::neighbours::OwnNode;
 use pki::publish::{Action, StoredUpload, Worker};
 use pki::{Epoch, EpochClock, EpochTime};
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,6 +66,8 @@ pub struct DirectoryOptions {
     pub geometry_hash: [u8; 32],
     /// This node as documents must list it.
     pub own: OwnNode,
+    /// Bytes of the chunks in which clients get documents; none if this node has no clients.
+    pub client_chunk_bytes: Option<usize>,
     /// What its descriptors say besides.
     pub profile: OwnProfile,
     /// The key that signs uploads.
@@ -84,7 +88,7 @@ pub struct Directory<P, O> {
     verifier: DocumentVerifier,
     schedule: Worker,
     keys: MixKeys,
-    documents: BTreeMap<Epoch, (Arc<[u8]>, NeighbourMap)>,
+    documents: BTreeMap<Epoch, clients::Held>,
     stored: Stored,
     /// What each authority said of the last upload, by its number.
     upload_said: BTreeMap<usize, String>,

@@ -92,6 +92,15 @@ pub fn run(mut config: ServerConfig) -> Result<(), StartError> {
     for limit in limits_of_this_version(&config).iter().filter(|limit| !limit.is_fatal) {
         log.warning(MODULE, format_args!("{}: {}; {}", limit.key, limit.problem, limit.remedy));
     }
+    if let config::server::Role::Gateway(gateway) = &config.role {
+        log.notice(
+            MODULE,
+            format_args!(
+                "messages for clients are kept in memory: {} (Gateway.SpoolDB) is neither read nor written",
+                gateway.spool_path.display()
+            ),
+        );
+    }
     match &config.own_file {
         Some(path) => log.notice(MODULE, format_args!("own settings are those of {}", path.display())),
         None => log.notice(MODULE, "own settings have their defaults: there is no katzensprung.toml beside the file"),

@@ -14,7 +14,7 @@ use interplane::replay::ReplaySet;
 use interplane::ring::EventRings;
 use interplane::secret::{SecretBytes, SecretFile, Secrets};
 use interplane::setup::Setup;
-use interplane::snapshot::Snapshot;
+use interplane::snapshot::{ClientDocument, Snapshot};
 use pki::Epoch;
 use pki::policy::View;
 use secret_memory::within;
@@ -279,11 +279,10 @@ impl DataPlane {
     }
 
     /// Takes over the documents as they are now.
-    pub fn store_documents(&mut self, view: &View) -> Result<(), MemoryError> {
+    pub fn store_documents(&mut self, view: &View, client_documents: Vec<ClientDocument>) -> Result<(), MemoryError> {
         let serial = self.snapshot.as_ref().map_or(1, |(serial, _)| serial + 1);
         let delays = view.documents().iter().map(|map| (map.epoch, pki::document::delay_cap_ms(map.mu)));
-        let snapshot =
-            Snapshot { serial, view: view.clone(), delay_ms_max: delays.collect(), client_documents: Vec::new() };
+        let snapshot = Snapshot { serial, view: view.clone(), delay_ms_max: delays.collect(), client_documents };
         self.snapshot = Some((serial, snapshot.to_file()?));
         Ok(())
     }

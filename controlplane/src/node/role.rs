@@ -8,6 +8,8 @@ use config::server::Role;
 pub enum NodeRole {
     /// It stands in a mix layer.
     Mix,
+    /// Clients connect to it.
+    Gateway,
 }
 
 /// A part of a running node besides its data plane and its directory worker.
@@ -31,7 +33,7 @@ impl NodeRole {
     pub fn of(config: &Role) -> Result<Self, StartError> {
         match config {
             Role::Mix => Ok(Self::Mix),
-            Role::Gateway(_) => Err(StartError::Role("a gateway")),
+            Role::Gateway(_) => Ok(Self::Gateway),
             Role::ServiceNode(_) => Err(StartError::Role("a service node")),
         }
     }
@@ -40,13 +42,19 @@ impl NodeRole {
     pub fn listed_as(self) -> pki::neighbours::Role {
         match self {
             Self::Mix => pki::neighbours::Role::Mix,
+            Self::Gateway => pki::neighbours::Role::Gateway,
         }
     }
 
     /// The parts in the order in which they start. They are ended together, after the data plane.
     pub fn parts(self) -> &'static [Part] {
         match self {
-            Self::Mix => COMMON,
+            Self::Mix | Self::Gateway => COMMON,
         }
+    }
+
+    /// Whether clients connect to it.
+    pub fn has_clients(self) -> bool {
+        self == Self::Gateway
     }
 }

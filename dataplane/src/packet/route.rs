@@ -8,7 +8,7 @@ use crate::shared::{DestinationId, Directory};
 use interplane::DropReason;
 use pki::neighbours::Role;
 use sphinx::commands::CommandsClass;
-use sphinx::{Commands, NODE_ID_BYTES, RECIPIENT_ID_BYTES, Unwrapped, UnwrappedKind};
+use sphinx::{Commands, NODE_ID_BYTES, RECIPIENT_ID_BYTES, SURB_ID_BYTES, Unwrapped, UnwrappedKind};
 use std::time::Duration;
 
 /// What a packet's sender says about it.
@@ -49,9 +49,40 @@ pub enum Arrival {
         destination: DestinationId,
     },
     /// It ends here: for a user or a service.
-    Deliver,
+    Deliver(Delivery),
     /// It ends here: the reply to one of this node's own loops.
-    Reply,
+    Reply(Delivery),
+}
+
+/// What is in a packet that ends here, and for whom.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Delivery {
+    /// The user, service or loop.
+    pub recipient: [u8; RECIPIENT_ID_BYTES],
+    /// The reply block that it answers; none if it is no reply.
+    pub surb_id: Option<[u8; SURB_ID_BYTES]>,
+    /// Where its payload begins in the packet.
+    pub payload_offset: u32,
+    /// Bytes of its payload.
+    pub payload_bytes: u32,
+}
+
+impl Delivery {
+    /// Of an unwrapped packet; none if it does not end here.
+    pub fn of(unwrapped: &Unwrapped) -> Option<Self> {
+        let (offset, bytes) = match unwrapped.kind {
+            UnwrappedKind::Forward => return None,
+            UnwrappedKind::Deliver { payload_offset, payload_len }
+            | UnwrappedKind::SurbReply { payload_offset, payload_len } => (payload_offset, payload_len),
+        };
+        let Commands { recipient, surb_reply, .. } = unwrapped.commands;
+        Some(Self {
+            recipient: recipient?,
+            surb_id: surb_reply,
+            payload_offset: u32::try_from(offset).ok()?,
+            payload_bytes: u32::try_from(bytes).ok()?,
+        })
+    }
 }
 
 /// By what packets are routed at this moment.
@@ -89,11 +120,15 @@ impl Routes<'_> {
                 let destination = destination.ok_or(DropReason::SchedulerNextHopInvalid)?;
                 Ok((Arrival::Delay { next_hop, destination }, delay))
             }
-            Decision::Gateway | Decision::Service => Ok((Arrival::Deliver, Duration::ZERO)),
-            Decision::Decoy => Ok((Arrival::Reply, Duration::ZERO)),
+            Decision::Gateway | Decision::Service => Ok((Arrival::Deliver(ended(unwrapped)?), Duration::ZERO)),
+            Decision::Decoy => Ok((Arrival::Reply(ended(unwrapped)?), Duration::ZERO)),
             Decision::Drop(reason) => Err(reason),
         }
     }
+}
+
+fn ended(unwrapped: &Unwrapped) -> Result<Delivery, DropReason> {
+    Delivery::of(unwrapped).ok_or(DropReason::InvalidPacket)
 }
 
 /// The matrix of server.md 3.7, row by row. `own_decoys` is the recipient of this node's own loops, if it makes any.

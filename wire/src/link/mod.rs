@@ -310,6 +310,15 @@ impl Link {
         self.seal(command)
     }
 
+    /// Sends a NoOp whenever nothing was sent for about so long, or none any more, whatever the limits said: for who
+    /// learns only from the handshake what the peer expects.
+    pub fn keep_alive_every(&mut self, wait: Option<Duration>, now: Instant, random: &mut dyn Random) {
+        self.limits.keep_alive = wait;
+        self.draw_keep_alive(random);
+        self.state.timers.stop(Timer::KeepAlive);
+        self.rest_from(now);
+    }
+
     /// Ends the link. The first reason stays.
     pub fn end(&mut self, end: End) {
         self.state.end(end);

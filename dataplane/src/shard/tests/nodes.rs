@@ -131,8 +131,21 @@ pub fn document(epoch: Epoch, upstream: &[u8], downstream: &[u8]) -> Document {
     }
 }
 
-/// What this node makes of documents.
+/// A document in which this node is a gateway: it sends to these nodes, and hears from those.
+pub fn gateway_document(epoch: Epoch, downstream: &[u8], upstream: &[u8]) -> Document {
+    let between = document(epoch, downstream, upstream);
+    let mut topology = between.topology;
+    let own = topology.remove(1).into_iter().map(|own| MixDescriptor { is_gateway_node: true, ..own }).collect();
+    Document { topology, gateway_nodes: own, ..between }
+}
+
+/// What this node makes of documents as a mix.
 pub fn snapshot(serial: u64, documents: &[Document]) -> Snapshot {
+    snapshot_as(Role::Mix, serial, documents)
+}
+
+/// What this node makes of documents in one role.
+pub fn snapshot_as(role: Role, serial: u64, documents: &[Document]) -> Snapshot {
     let authority = signer(1);
     let scheme = signature::by_name("Ed25519").expect("built in");
     let key = VerifyingKey::new(scheme, authority.public_key()).expect("a public key");
@@ -140,7 +153,7 @@ pub fn snapshot(serial: u64, documents: &[Document]) -> Snapshot {
         name: format!("node{OWN}"),
         identity_key: signer(OWN).public_key().into(),
         link_key: link_key(OWN, 0).public_key().into(),
-        role: Role::Mix,
+        role,
     };
     let map = |document: &Document| {
         let epoch = document.epoch;
@@ -151,7 +164,7 @@ pub fn snapshot(serial: u64, documents: &[Document]) -> Snapshot {
     };
     Snapshot {
         serial,
-        view: View::new(Role::Mix, documents.iter().map(map).collect()),
+        view: View::new(role, documents.iter().map(map).collect()),
         delay_ms_max: documents.iter().map(|document| (document.epoch, DELAY_MS_MAX)).collect(),
         client_documents: Vec::new(),
     }
