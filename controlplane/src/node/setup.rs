@@ -45,7 +45,9 @@ impl Node {
                 packets_per_second: sizes.line_rate,
                 link_queue_packets: u32::try_from((line_rate * LINK_QUEUE_MS / 1000).max(64)).unwrap_or(u32::MAX),
                 connections: Limits::default().connections.min(connections_that_fit(descriptors())),
-                connections_per_address: own.connections_per_address.unwrap_or(Limits::default().connections_per_address),
+                connections_per_address: own
+                    .connections_per_address
+                    .unwrap_or(Limits::default().connections_per_address),
                 // Strangers are what a gateway is there for.
                 handshakes_of_strangers: match self.role.has_clients() {
                     true => CLIENT_HANDSHAKES,

@@ -50,7 +50,12 @@ fn role(role: &Role) -> Option<Limit> {
         Role::ServiceNode(_) => ("Server.IsServiceNode", "a service node"),
     };
     let problem = format!("{name} is not in this version yet");
-    Some(Limit::new(true, key, problem, "this node can run as a mix or a gateway: keep the reference's server for this role"))
+    Some(Limit::new(
+        true,
+        key,
+        problem,
+        "this node can run as a mix or a gateway: keep the reference's server for this role",
+    ))
 }
 
 fn listeners(config: &ServerConfig) -> impl Iterator<Item = Limit> {

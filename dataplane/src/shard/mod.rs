@@ -311,7 +311,8 @@ impl Shard {
         let starved_until = if is_starved { context.now + STARVED_SLEEP } else { Instant::NEVER };
         let links = incoming.next_deadline().min(outgoing.next_deadline());
         let mail = mail.as_ref().map_or(Instant::NEVER, Mail::next_deadline);
-        let until = packets.next_expiry().min(links).min(mail).min(self.reauthenticate_at).min(boundary).min(starved_until);
+        let until =
+            packets.next_expiry().min(links).min(mail).min(self.reauthenticate_at).min(boundary).min(starved_until);
         context.port().parking.park(until);
         // Whoever brought something before the flag was up did not wake this shard.
         if context.port().has_work() || sight.has_news(&context.shared) || has_surplus() {

@@ -1,8 +1,8 @@
 //! The list of counters: each family has a name, a kind, a meaning and labels, and stands for one or more cells.
 
 use super::label::{
-    AcceptFailure, AdmissionRefusal, Destination, DialFailure, Dimension, Direction, HandshakeState, KeyEpoch, Letter, LinkEnd,
-    Origin, Outcome, PeerClass, PeerRefusal, Queue, Request,
+    AcceptFailure, AdmissionRefusal, Destination, DialFailure, Dimension, Direction, HandshakeState, KeyEpoch, Letter,
+    LinkEnd, Origin, Outcome, PeerClass, PeerRefusal, Queue, Request,
 };
 use crate::reason::DropReason;
 

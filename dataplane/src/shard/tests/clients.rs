@@ -22,10 +22,8 @@ const CLIENT: u8 = 60;
 /// Documents that let clients send at a rate.
 fn gateway_snapshot(serial: u64, lambda_p: f64) -> Snapshot {
     let epochs = [EPOCH.before(1), EPOCH, EPOCH.after(1)];
-    let documents = epochs.map(|epoch| pki::document::Document {
-        lambda_p,
-        ..gateway_document(epoch, &DOWNSTREAM, &UPSTREAM)
-    });
+    let documents =
+        epochs.map(|epoch| pki::document::Document { lambda_p, ..gateway_document(epoch, &DOWNSTREAM, &UPSTREAM) });
     snapshot_as(Role::Gateway, serial, &documents)
 }
 

@@ -149,9 +149,7 @@ fn one_address_has_so_many_connections_and_neighbours_any_number() {
     let mut net = plan.build();
     // All from one address.
     let clients: Vec<_> = (0..5)
-        .map(|number| {
-            net.add_peer(FakePeer::client(CLIENT + number, name(CLIENT + number), address_of(OWN)), CLIENT)
-        })
+        .map(|number| net.add_peer(FakePeer::client(CLIENT + number, name(CLIENT + number), address_of(OWN)), CLIENT))
         .collect();
     let node = net.add_dialler(UPSTREAM[0]);
     net.run_until_up(node);
