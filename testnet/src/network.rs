@@ -1,5 +1,5 @@
 //! The network that the node finds itself in: who is in it, and the documents about it. The node is a mix of the middle
-//! layer; all others belong to the rig.
+//! layer, or the gateway; all others belong to the rig.
 
 use crate::session::{Identity, unix_now};
 use crypto_simd::random::OsRandom;
@@ -50,6 +50,8 @@ pub struct Network {
     pub caller: Peer,
     gateway: Peer,
     service: Peer,
+    /// Whether the node is the gateway. Those upstream are then the last layer, those downstream the first.
+    pub is_gateway: bool,
     /// The authority's signing key.
     pub authority: Box<dyn SignatureSigningKey>,
     /// The authority's end of links.
@@ -81,6 +83,7 @@ impl Network {
             caller: peer("caller".into(), None)?,
             gateway: peer("gateway".into(), None)?,
             service: peer("service".into(), None)?,
+            is_gateway: false,
             geometry,
             kem,
             clock,
@@ -95,6 +98,11 @@ impl Network {
         let surb_reply_bytes = self.geometry.payload_tag_length + self.geometry.forward_payload_length;
         let sizes = CommandSizes::mixnet(self.geometry.packet_length, surb_reply_bytes);
         SessionConfig::mixnet(role, self.kem, sizes).receive_client_to_server()
+    }
+
+    /// The end of a session at which a client is.
+    pub fn client_session(&self) -> SessionConfig {
+        SessionConfig::mixnet(Role::Initiator, self.kem, self.mixnet_session(Role::Initiator).sizes)
     }
 
     /// Sessions with the authority.
@@ -113,13 +121,18 @@ impl Network {
         let layer = |peers: &[Peer]| peers.iter().map(|peer| peer.descriptor(epoch)).collect::<Vec<_>>();
         let mut before = layer(&self.upstream);
         before.push(self.caller.descriptor(epoch));
+        let gateway = MixDescriptor { is_gateway_node: true, ..self.gateway.descriptor(epoch) };
+        let (topology, gateway_nodes) = match self.is_gateway {
+            true => (vec![layer(&self.downstream), before], vec![node]),
+            false => (vec![before, vec![node], layer(&self.downstream)], vec![gateway]),
+        };
         let document = Document {
             epoch,
             genesis_epoch: Epoch(1),
             mu: self.mu,
             version: pki::document::VERSION.into(),
-            topology: vec![before, vec![node], layer(&self.downstream)],
-            gateway_nodes: vec![MixDescriptor { is_gateway_node: true, ..self.gateway.descriptor(epoch) }],
+            topology,
+            gateway_nodes,
             service_nodes: vec![MixDescriptor { is_service_node: true, ..self.service.descriptor(epoch) }],
             prior_shared_random: vec![vec![1; 32]],
             shared_random_value: vec![2; 32],

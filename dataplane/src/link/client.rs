@@ -125,9 +125,10 @@ impl Client {
 
     fn speak_chunk(&mut self, link: &mut Link) -> Result<bool, LinkEnd> {
         let Some(download) = &mut self.requests.download else { return Ok(true) };
-        let mut chunks = find(&download.source, download.epoch).map(EncodedDocument::chunks);
-        let total = chunks.as_ref().map_or(0, ExactSizeIterator::len);
-        let Some(payload) = chunks.as_mut().and_then(|chunks| chunks.nth(download.next_chunk)) else {
+        let document = find(&download.source, download.epoch);
+        let Some((payload, total)) =
+            document.and_then(|document| Some((document.chunk(download.next_chunk)?, document.chunks().len())))
+        else {
             self.requests.download = None;
             return Ok(true);
         };

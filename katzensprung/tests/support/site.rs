@@ -39,16 +39,29 @@ pub struct Site {
 impl Site {
     /// One node before the node, one behind it, and epochs of at least `period`. The node has its keys.
     pub fn new(period: Duration) -> Self {
+        Self::in_role(period, false)
+    }
+
+    /// The same with the node as the network's gateway.
+    pub fn of_gateway(period: Duration) -> Self {
+        Self::in_role(period, true)
+    }
+
+    fn in_role(period: Duration, is_gateway: bool) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a listener");
         let address = listener.local_addr().expect("an address");
         let clock = clock_starting_at(unix_now(), period).expect("a clock");
-        let network = Network::new(geometry(), clock, 0.001, 1, &[address]).expect("a network");
+        let mut network = Network::new(geometry(), clock, 0.001, 1, &[address]).expect("a network");
+        network.is_gateway = is_gateway;
         let keys = AuthorityKeys {
             identity: network.authority.public_key().to_vec(),
             link: network.authority_identity.link_key.public_key().to_vec(),
         };
         let authority = free_address();
         let folder = Folder::with_authority(&keys, authority);
+        if is_gateway {
+            folder.edit("[Server]\n", "[Server]\n  IsGatewayNode = true\n");
+        }
         folder.generate_keys();
         let public = |file: &str, scheme: &str| {
             let text = fs::read_to_string(folder.data(file)).expect("a key file");
@@ -61,6 +74,7 @@ impl Site {
             link_key: Some(link),
             addresses: Some(BTreeMap::from([("tcp4".into(), Some(vec![format!("tcp://{}", folder.address)]))])),
             identity_key: Some(identity),
+            is_gateway_node: is_gateway,
             ..MixDescriptor::default()
         };
         Self { folder, network: Arc::new(network), credentials, authority, listed, listener }
