@@ -47,6 +47,11 @@ impl Io for UringIo {
         piece.start += count;
         if piece.start == end {
             open.piece = None;
+            // Asked for now, the next piece is there in the next round; only after a look that found nothing, it would be
+            // there in the one after that, and a link that never stops would be read every other round.
+            if open.asked_bytes >= LINK_BYTES_MIN && !open.is_receiving && open.end.is_none() {
+                self.receive(conn);
+            }
             self.lent = Some(number);
         }
         Received::Bytes { bytes: self.buffers.bytes(number, start, count), at }
