@@ -24,7 +24,7 @@ impl Rate {
     /// The rate that follows from a document's parameters, which are events per millisecond.
     pub fn of(lambda_p: f64, lambda_l: f64) -> Self {
         let lambda = lambda_p + lambda_l;
-        if !(lambda > 0.0) {
+        if lambda.is_nan() || lambda <= 0.0 {
             return Self::OFF;
         }
         // The cast saturates.
@@ -71,7 +71,7 @@ impl TokenBucket {
         let more = passed_ns / interval_ns;
         if more > 0 {
             // Not `now`: what is left of an interval counts for the next token.
-            self.refilled_at = self.refilled_at + Duration::from_nanos(more * interval_ns);
+            self.refilled_at += Duration::from_nanos(more * interval_ns);
             self.tokens = self.tokens.saturating_add(more).min(BURST);
         }
     }
