@@ -30,7 +30,6 @@ const UNREAD: &[(&str, &str)] = &[
     ("testnet/", "the small network is there for tests"),
     ("interplane/src/channel.rs: peer_uid", "tests see with it whom a channel took for its peer"),
     ("interplane/src/reason.rs: markdown", "a test writes docs/reference/drop-reasons.md with it"),
-    ("interplane/src/snapshot.rs: client_document", "gateways answer their clients from it"),
     (
         "pki/src/certificate/mod.rs: add_signature",
         "authorities collect signatures with it; tests make networks with it",
