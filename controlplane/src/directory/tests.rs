@@ -171,6 +171,7 @@ impl Trial {
             client_chunk_bytes: None,
             own,
             profile: OwnProfile { addresses, ..OwnProfile::default() },
+            offer: watch::channel(Offer::default()).1,
             identity: Arc::from(identity),
         };
         let log = tempfile::NamedTempFile::new().expect("a file");

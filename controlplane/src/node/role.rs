@@ -1,6 +1,5 @@
 //! What differs from role to role; every other file here is neutral of it.
 
-use super::StartError;
 use config::server::Role;
 
 /// A role that this version can run as.
@@ -10,6 +9,8 @@ pub enum NodeRole {
     Mix,
     /// Clients connect to it.
     Gateway,
+    /// Services answer on it.
+    ServiceNode,
 }
 
 /// A part of a running node besides its data plane and its directory worker.
@@ -30,11 +31,11 @@ const COMMON: &[Part] = &[Part::ClockWatch, Part::Events, Part::Metrics, Part::M
 
 impl NodeRole {
     /// The configured one.
-    pub fn of(config: &Role) -> Result<Self, StartError> {
+    pub fn of(config: &Role) -> Self {
         match config {
-            Role::Mix => Ok(Self::Mix),
-            Role::Gateway(_) => Ok(Self::Gateway),
-            Role::ServiceNode(_) => Err(StartError::Role("a service node")),
+            Role::Mix => Self::Mix,
+            Role::Gateway(_) => Self::Gateway,
+            Role::ServiceNode(_) => Self::ServiceNode,
         }
     }
 
@@ -43,13 +44,14 @@ impl NodeRole {
         match self {
             Self::Mix => pki::neighbours::Role::Mix,
             Self::Gateway => pki::neighbours::Role::Gateway,
+            Self::ServiceNode => pki::neighbours::Role::Service,
         }
     }
 
     /// The parts in the order in which they start. They are ended together, after the data plane.
     pub fn parts(self) -> &'static [Part] {
         match self {
-            Self::Mix | Self::Gateway => COMMON,
+            Self::Mix | Self::Gateway | Self::ServiceNode => COMMON,
         }
     }
 

@@ -53,7 +53,8 @@ impl Mail {
             return Err(DropReason::GatewayDwellExceeded);
         }
         let surb_id = delivery.surb_id.ok_or(DropReason::GatewayNotAReply)?;
-        let payload = slot.payload(delivery);
+        // A reply's payload is all that is behind the header: only its client can tell whether its tag is good.
+        let payload = slot.packet().get(facts.geometry.header_length..).unwrap_or_default();
         if payload.len() != facts.surb_reply_bytes() {
             return Err(DropReason::GatewaySurbReplySize);
         }

@@ -6,6 +6,8 @@
 //! | [`gateway`] | the mail of a gateway's clients |
 
 pub mod gateway;
+mod plugins;
+pub mod service;
 #[cfg(test)]
 mod tests;
 
@@ -21,9 +23,9 @@ pub fn refusal(role: Role, arrival: &Arrival) -> Option<DropReason> {
     match (arrival, role) {
         (Arrival::Delay { .. }, _) | (Arrival::Deliver(_), Role::Gateway) => None,
         // The matrix of server.md 3.7: a mix delivers nothing, and this one makes no loops that could come home.
-        (Arrival::Deliver(_) | Arrival::Reply(_), Role::Mix) => Some(DropReason::MixReceivedNonForward),
-        // No node makes loops, and `Facts::new` refuses service nodes.
-        (Arrival::Reply(_), Role::Gateway) | (Arrival::Deliver(_) | Arrival::Reply(_), Role::Service) => {
+        (Arrival::Deliver(_) | Arrival::Reply, Role::Mix) => Some(DropReason::MixReceivedNonForward),
+        // A service node has answered by then, and no node makes loops.
+        (Arrival::Reply, Role::Gateway) | (Arrival::Deliver(_) | Arrival::Reply, Role::Service) => {
             Some(DropReason::InvalidPacket)
         }
     }

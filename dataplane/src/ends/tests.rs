@@ -6,14 +6,15 @@ use crate::shared::directory::DestinationId;
 fn a_mix_sends_on_and_ends_nothing() {
     let onward = Arrival::Delay { next_hop: [1; 32], destination: DestinationId(3) };
     assert_eq!(refusal(Role::Mix, &onward), None);
-    for arrival in [Arrival::Deliver(Delivery::default()), Arrival::Reply(Delivery::default())] {
+    let delivery = Delivery { recipient: [2; 32], surb_id: None, delay_ms: 0 };
+    for arrival in [Arrival::Deliver(delivery), Arrival::Reply] {
         assert_eq!(refusal(Role::Mix, &arrival), Some(DropReason::MixReceivedNonForward));
     }
 }
 
 #[test]
 fn a_gateway_delivers() {
-    let delivery = Delivery::default();
+    let delivery = Delivery { recipient: [2; 32], surb_id: None, delay_ms: 0 };
     assert_eq!(refusal(Role::Gateway, &Arrival::Deliver(delivery)), None);
-    assert_eq!(refusal(Role::Gateway, &Arrival::Reply(delivery)), Some(DropReason::InvalidPacket));
+    assert_eq!(refusal(Role::Gateway, &Arrival::Reply), Some(DropReason::InvalidPacket));
 }

@@ -15,7 +15,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::route::{Arrival, Delivery, Sender};
+use super::route::{Arrival, Sender};
 use crate::delay::Link;
 use crate::time::Instant;
 use wire::command::COMMAND_HEADER_BYTES;
@@ -94,7 +94,7 @@ impl Slot {
             dispatch_at: Instant::default(),
             source: Source::default(),
             sender: Sender::default(),
-            arrival: Arrival::Deliver(Delivery::default()),
+            arrival: Arrival::Reply,
         })
     }
 
@@ -106,12 +106,6 @@ impl Slot {
     /// The packet.
     pub fn packet(&self) -> &[u8] {
         &self.bytes[PACKET_START..self.bytes.len() - FRAME_BODY_TAG_BYTES]
-    }
-
-    /// The payload of a packet that ends here.
-    pub fn payload(&self, delivery: &Delivery) -> &[u8] {
-        let from = self.packet().get(delivery.payload_offset as usize..).unwrap_or_default();
-        from.get(..delivery.payload_bytes as usize).unwrap_or_default()
     }
 
     /// The packet.

@@ -51,38 +51,18 @@ pub enum Arrival {
     /// It ends here: for a user or a service.
     Deliver(Delivery),
     /// It ends here: the reply to one of this node's own loops.
-    Reply(Delivery),
+    Reply,
 }
 
-/// What is in a packet that ends here, and for whom.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// For whom a packet is that ends here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delivery {
-    /// The user, service or loop.
+    /// The user, or the service.
     pub recipient: [u8; RECIPIENT_ID_BYTES],
-    /// The reply block that it answers; none if it is no reply.
+    /// Set on replies: the id of the reply block.
     pub surb_id: Option<[u8; SURB_ID_BYTES]>,
-    /// Where its payload begins in the packet.
-    pub payload_offset: u32,
-    /// Bytes of its payload.
-    pub payload_bytes: u32,
-}
-
-impl Delivery {
-    /// Of an unwrapped packet; none if it does not end here.
-    pub fn of(unwrapped: &Unwrapped) -> Option<Self> {
-        let (offset, bytes) = match unwrapped.kind {
-            UnwrappedKind::Forward => return None,
-            UnwrappedKind::Deliver { payload_offset, payload_len }
-            | UnwrappedKind::SurbReply { payload_offset, payload_len } => (payload_offset, payload_len),
-        };
-        let Commands { recipient, surb_reply, .. } = unwrapped.commands;
-        Some(Self {
-            recipient: recipient?,
-            surb_id: surb_reply,
-            payload_offset: u32::try_from(offset).ok()?,
-            payload_bytes: u32::try_from(bytes).ok()?,
-        })
-    }
+    /// The delay that was asked for (server.md 6.2); 0 where the packet asks for none.
+    pub delay_ms: u32,
 }
 
 /// By what packets are routed at this moment.
@@ -115,20 +95,27 @@ impl Routes<'_> {
                 if delay > self.delay_max {
                     return Err(DropReason::SchedulerDelayExceedsMax);
                 }
-                let is_open = |id: &DestinationId| self.is_open.get(id.0 as usize).copied().unwrap_or(false);
-                let destination = self.directory.find(&next_hop).filter(is_open);
-                let destination = destination.ok_or(DropReason::SchedulerNextHopInvalid)?;
-                Ok((Arrival::Delay { next_hop, destination }, delay))
+                Ok((self.onward(next_hop)?, delay))
             }
-            Decision::Gateway | Decision::Service => Ok((Arrival::Deliver(ended(unwrapped)?), Duration::ZERO)),
-            Decision::Decoy => Ok((Arrival::Reply(ended(unwrapped)?), Duration::ZERO)),
+            Decision::Gateway | Decision::Service => {
+                // The three sets of commands that end here have a recipient.
+                let recipient = commands.recipient.ok_or(DropReason::InvalidPacket)?;
+                let delivery =
+                    Delivery { recipient, surb_id: commands.surb_reply, delay_ms: commands.delay_ms.unwrap_or(0) };
+                Ok((Arrival::Deliver(delivery), Duration::ZERO))
+            }
+            Decision::Decoy => Ok((Arrival::Reply, Duration::ZERO)),
             Decision::Drop(reason) => Err(reason),
         }
     }
-}
 
-fn ended(unwrapped: &Unwrapped) -> Result<Delivery, DropReason> {
-    Delivery::of(unwrapped).ok_or(DropReason::InvalidPacket)
+    /// The way to a next hop, if packets may be sent there now.
+    pub fn onward(&self, next_hop: [u8; NODE_ID_BYTES]) -> Result<Arrival, DropReason> {
+        let is_open = |id: &DestinationId| self.is_open.get(id.0 as usize).copied().unwrap_or(false);
+        let destination = self.directory.find(&next_hop).filter(is_open);
+        let destination = destination.ok_or(DropReason::SchedulerNextHopInvalid)?;
+        Ok(Arrival::Delay { next_hop, destination })
+    }
 }
 
 /// The matrix of server.md 3.7, row by row. `own_decoys` is the recipient of this node's own loops, if it makes any.

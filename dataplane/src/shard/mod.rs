@@ -39,6 +39,7 @@ use crate::time::Instant;
 use context::{Context, Round};
 use incoming::IncomingLinks;
 use interplane::poison::ShardInFlight;
+use interplane::requests::ShardEnd;
 use interplane::ring::EventWriter;
 use interplane::{Counter, ShardCounters};
 use outgoing::OutgoingLinks;
@@ -79,6 +80,8 @@ pub struct Instruments {
     pub events: EventWriter,
     /// Where it notes the tags that it is working on.
     pub in_flight: ShardInFlight,
+    /// Its ends of the plugins' rings, on a service node that has them.
+    pub plugins: Option<ShardEnd>,
 }
 
 /// One shard.
@@ -106,7 +109,7 @@ impl Shard {
         seed: [u8; 32],
         now: Instant,
     ) -> Result<Self, SetupError> {
-        let Instruments { counters, events, in_flight } = instruments;
+        let Instruments { counters, events, in_flight, plugins } = instruments;
         let (account, random) = (Account::new(counters, events), ShardRandom::new(seed));
         let context = Context { index, shared, now, account, random };
         let facts = context.shared.facts();
@@ -115,7 +118,7 @@ impl Shard {
             incoming: IncomingLinks::new(),
             outgoing: OutgoingLinks::new(),
             steps: Steps::default(),
-            packets: Packets::new(&context, in_flight)?,
+            packets: Packets::new(&context, in_flight, plugins)?,
             mail: (facts.role == Role::Gateway).then(|| Mail::new(facts)),
             reauthenticate_at: now + facts.reauth_interval,
             rounds_to_gauges: 0,
@@ -146,6 +149,7 @@ impl Shard {
         let (mut round, incoming, _) = self.split(io);
         incoming.read(&mut round);
         self.packets.work(&mut self.context, &self.sight, io, self.incoming.is_readable());
+        self.packets.take_answers(&mut self.context, &self.sight, io);
         self.deliver(io);
         self.expire(io);
         let (mut round, _, outgoing) = self.split(io);
@@ -315,7 +319,7 @@ impl Shard {
             packets.next_expiry().min(links).min(mail).min(self.reauthenticate_at).min(boundary).min(starved_until);
         context.port().parking.park(until);
         // Whoever brought something before the flag was up did not wake this shard.
-        if context.port().has_work() || sight.has_news(&context.shared) || has_surplus() {
+        if context.port().has_work() || sight.has_news(&context.shared) || has_surplus() || !packets.fall_asleep() {
             context.port().parking.awake();
             return Next::Busy;
         }

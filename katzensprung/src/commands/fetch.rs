@@ -6,7 +6,7 @@ use controlplane::directory::epoch_time;
 use controlplane::directory::once::NEVER;
 use controlplane::directory::session::Caller;
 use controlplane::node;
-use pki::authority::DocumentVerifier;
+use pki::authority::{Authorities, DocumentVerifier};
 use pki::document::{Consensus, Document};
 use pki::{Epoch, EpochClock};
 use std::fmt::Write as _;
@@ -74,13 +74,25 @@ fn with_hint(said: String, clock: &EpochClock, asked: Option<u64>) -> String {
     )
 }
 
-async fn fetch(config: &ServerConfig, clock: &EpochClock, epoch: Epoch) -> Result<Consensus, String> {
+/// The document of an epoch, from the first authority that has it.
+pub async fn fetch(config: &ServerConfig, clock: &EpochClock, epoch: Epoch) -> Result<Consensus, String> {
+    let authorities = node::authorities(config).map_err(|error| error.to_string())?;
+    fetch_from(config, &authorities, clock, epoch).await
+}
+
+/// The same from some of the authorities.
+pub async fn fetch_from(
+    config: &ServerConfig,
+    asked: &Authorities,
+    clock: &EpochClock,
+    epoch: Epoch,
+) -> Result<Consensus, String> {
     let authorities = Arc::new(node::authorities(config).map_err(|error| error.to_string())?);
     let dialler = node::dialler(config);
-    let verifier = DocumentVerifier { authorities: authorities.clone(), geometry_hash: config.geometry.hash() };
+    let verifier = DocumentVerifier { authorities, geometry_hash: config.geometry.hash() };
     let caller = Caller::anonymous(dialler.kem).map_err(|error| error.to_string())?;
     let limit = Duration::from_secs(60);
-    controlplane::directory::once::fetch_once(&dialler, &authorities, &caller, &verifier, clock, epoch, limit).await
+    controlplane::directory::once::fetch_once(&dialler, asked, &caller, &verifier, clock, epoch, limit).await
 }
 
 fn readable(consensus: &Consensus) -> String {
@@ -128,6 +140,7 @@ fn write_document(text: &mut String, consensus: &Consensus, document: &Document)
     Ok(())
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes in hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,0 +1,136 @@
+//! A network's processes: started together, looked after, stopped together.
+
+use super::child;
+use super::folder::{Folder, State};
+use super::options::{NetworkOptions, file_of, variables};
+use pki::EpochClock;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use testnet::generate::{self, Known, LOG_FILE};
+use testnet::layout::{Layout, Member, Role, Shape};
+use testnet::network::clock_starting_at;
+use testnet::processes::{self, Process, Task};
+use testnet::session::unix_now;
+
+/// Where a member's output goes, beside its log.
+const OUTPUT_FILE: &str = "output";
+/// How long members may take to end.
+const STOP_LIMIT: Duration = Duration::from_secs(15);
+/// How long the processes of a network may take until the epoch begins for which nodes upload.
+const START: Duration = Duration::from_secs(3);
+const START_OF_EACH: Duration = Duration::from_millis(250);
+
+/// A network at work.
+pub struct Network {
+    /// Where it is.
+    pub folder: Folder,
+    /// What later commands need to know.
+    pub state: State,
+    /// Names and addresses.
+    pub layout: Layout,
+    /// Epochs.
+    pub clock: EpochClock,
+    /// When it was started.
+    pub started: Instant,
+    processes: Vec<Process>,
+}
+
+impl Network {
+    /// Writes all files and starts all processes. They end with this process unless they are to be `left_alone`.
+    pub fn start(options: &NetworkOptions, folder: Folder, left_alone: bool) -> Result<Self, String> {
+        let (layout, settings, peers) = (options.layout()?, options.settings()?, options.peers()?);
+        let program_of = |name: &str| peers.as_ref().and_then(|peers| peers.program_of(&layout, name));
+        let period = options.epoch().0;
+        let clock = clock_starting_at(unix_now() + allowance(&options.shape(), period), period)?;
+        let ping = peers.as_ref().and_then(super::peers::Peers::ping);
+        let mut state = State::new(&layout, clock.period(), ping, program_of);
+        // Before all else, so that whatever follows can be cleaned up.
+        folder.save(&state)?;
+        let files = generate::Network::new(&settings, &layout, folder.path(), &Known::new())?.files()?;
+        generate::write(folder.path(), &files).map_err(|error| error.to_string())?;
+        let started = Instant::now();
+        let mut processes = Vec::new();
+        for member in &layout.members {
+            let task = task(&folder, member, program_of(&member.name), clock.period(), left_alone);
+            match task.start() {
+                Ok(process) => processes.push(process),
+                Err(error) => {
+                    processes::stop(&mut processes, STOP_LIMIT);
+                    return Err(error);
+                }
+            }
+        }
+        state.runs(&processes);
+        folder.save(&state)?;
+        Ok(Self { folder, state, layout, clock, started, processes })
+    }
+
+    /// One that another command has started.
+    pub fn open(path: &Path) -> Result<Self, String> {
+        let folder = Folder::open(path)?;
+        let state = folder.state()?;
+        let layout = state.layout()?;
+        let clock = EpochClock::with_period(state.period()).map_err(|error| error.to_string())?;
+        let processes = state.processes();
+        Ok(Self { folder, state, layout, clock, started: Instant::now(), processes })
+    }
+
+    /// An error with its last words if a member has ended.
+    pub fn check(&mut self) -> Result<(), String> {
+        let ended = self.processes.iter_mut().find_map(|process| Some((process.name.clone(), process.end()?)));
+        match ended {
+            None => Ok(()),
+            Some((name, how)) => Err(format!("{name} has ended: {how}\n  {}", self.last_words(&name))),
+        }
+    }
+
+    /// What each member's process is, and whether it runs.
+    pub fn running(&mut self) -> BTreeMap<String, (i32, bool)> {
+        let look = |process: &mut Process| (process.name.clone(), (process.pid, process.end().is_none()));
+        self.processes.iter_mut().map(look).collect()
+    }
+
+    /// The last lines that a member has written.
+    pub fn last_words(&self, name: &str) -> String {
+        let folder = self.folder.path().join(name);
+        let both = [folder.join(OUTPUT_FILE), folder.join(LOG_FILE)];
+        let told = both.iter().map(|path| processes::tail(path)).filter(|text| !text.is_empty());
+        told.collect::<Vec<_>>().join("\n  ")
+    }
+
+    /// Ends all processes; gives the names of those that had to be killed.
+    pub fn stop(&mut self) -> Vec<String> {
+        let late = processes::stop(&mut self.processes, STOP_LIMIT);
+        for name in &late {
+            // A data plane outlives a control plane that was killed.
+            let socket = self.folder.path().join(name).join("dataplane.sock");
+            let _there_is_none = controlplane::node::stop_orphan(&socket);
+        }
+        late
+    }
+}
+
+/// How long before an epoch begins a network is started. Nodes upload at the beginning of an epoch only, for the next.
+pub fn allowance(shape: &Shape, period: Duration) -> Duration {
+    let members = shape.authorities + shape.mixes + shape.gateways + shape.services;
+    (START + START_OF_EACH * members as u32).min(period / 2)
+}
+
+fn task(folder: &Folder, member: &Member, program: Option<PathBuf>, period: Duration, left_alone: bool) -> Task {
+    let file = file_of(folder.path(), member);
+    let mut arguments: Vec<OsString> = Vec::new();
+    if program.is_none() {
+        arguments.push(if member.role == Role::Authority { "dirauth" } else { "server" }.into());
+    }
+    arguments.extend(["-f".into(), file.into_os_string()]);
+    let parent = (!left_alone).then(std::process::id);
+    Task {
+        name: member.name.clone(),
+        program: "/proc/self/exe".into(),
+        arguments: child::arguments(parent, program, arguments),
+        variables: variables(period),
+        output: folder.path().join(&member.name).join(OUTPUT_FILE),
+    }
+}

@@ -1,0 +1,182 @@
+//! The options that describe a network, and what they come to.
+
+use super::peers::{PeerRoles, Peers};
+use crypto_simd::schemes::{kem, signature};
+use pki::epoch::{PERIOD_VARIABLE, parse_go_duration};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use testnet::layout::{Layout, Ports, Shape};
+use testnet::settings::{Decoys, Rates, SHARED_PROFILE, Settings, geometry};
+
+/// Epochs of a network that is all ours.
+const EPOCH: Duration = Duration::from_secs(30);
+/// Epochs with nodes of another implementation among them: the shortest that the reference's own test network uses.
+const EPOCH_WITH_PEERS: Duration = Duration::from_secs(120);
+/// Below, nodes have too little time to upload and authorities to vote.
+const EPOCH_MIN: Duration = Duration::from_secs(10);
+/// A busy host makes packets late, and what is late is dropped: here only what is very late.
+const LATENESS_MS_MAX: u32 = 5_000;
+
+/// What a network is to be like.
+#[derive(clap::Args, Clone, Debug)]
+pub struct NetworkOptions {
+    /// Directory authorities
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=9))]
+    authorities: u16,
+    /// Mix layers
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=18))]
+    layers: u16,
+    /// Mixes of each layer
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=32))]
+    mixes: u16,
+    /// Gateways
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=32))]
+    gateways: u16,
+    /// Service nodes
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=32))]
+    services: u16,
+    /// Length of an epoch, for example 30s or 2m [default: 30s; 2m with --peers]
+    #[arg(long, value_name = "TIME", value_parser = epoch)]
+    epoch: Option<Duration>,
+    /// NIKE or KEM of the packets; nike: or kem: before it decides where both have the name
+    #[arg(long, value_name = "NAME", default_value = "x25519")]
+    sphinx: String,
+    /// KEM of the links
+    #[arg(long, value_name = "NAME", default_value = "xwing")]
+    wire_kem: String,
+    /// Signatures of the directory
+    #[arg(long, value_name = "NAME", default_value = "Ed25519")]
+    pki_signature: String,
+    /// Bytes of a user's payload
+    #[arg(long, value_name = "BYTES", default_value_t = 2000)]
+    payload: usize,
+    /// 1 / mean delay at each hop, per millisecond
+    #[arg(long, value_name = "X", default_value_t = 0.01, value_parser = rate)]
+    mu: f64,
+    /// Packets of a client, per millisecond
+    #[arg(long, value_name = "X", default_value_t = 0.02, value_parser = rate)]
+    lambda_p: f64,
+    /// Loops of a client, per millisecond
+    #[arg(long, value_name = "X", default_value_t = 0.001, value_parser = rate)]
+    lambda_l: f64,
+    /// Loops of a mix, per millisecond (with --decoys)
+    #[arg(long, value_name = "X", default_value_t = 0.001, value_parser = rate)]
+    lambda_m: f64,
+    /// Packets of replicas and couriers, per millisecond
+    #[arg(long, value_name = "X", default_value_t = 0.0005, value_parser = rate)]
+    lambda_r: f64,
+    /// Mixes and gateways send loops too
+    #[arg(long)]
+    decoys: bool,
+    /// First of the ports; otherwise free ones are taken at random
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1024..))]
+    port_base: Option<u16>,
+    /// What goes into the logs: ERROR, WARNING, NOTICE, INFO or DEBUG
+    #[arg(long, value_name = "LEVEL", default_value = "NOTICE", value_parser = ["ERROR", "WARNING", "NOTICE", "INFO", "DEBUG"])]
+    log_level: String,
+    /// Folder of another implementation's programs (`dirauth`, `server`, `ping`)
+    #[arg(long, value_name = "DIR", requires = "peer_roles")]
+    peers: Option<PathBuf>,
+    /// Which members they play, for example authority=1,mix=2,gateway=1,service=1,client=1
+    #[arg(long, value_name = "ROLE=N,...", requires = "peers")]
+    peer_roles: Option<PeerRoles>,
+}
+
+fn epoch(text: &str) -> Result<Duration, String> {
+    let period = parse_go_duration(text).map_err(|error| error.to_string())?;
+    if period < EPOCH_MIN {
+        return Err(format!("write {}s or more: nodes and authorities need the time", EPOCH_MIN.as_secs()));
+    }
+    Ok(period)
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|rate| *rate > 0.0 && *rate <= 1.0);
+    number.ok_or_else(|| "write events per millisecond, above 0 and at most 1".into())
+}
+
+impl NetworkOptions {
+    /// How many there are of each.
+    pub fn shape(&self) -> Shape {
+        Shape {
+            authorities: self.authorities.into(),
+            layers: self.layers.into(),
+            mixes: usize::from(self.layers) * usize::from(self.mixes),
+            gateways: self.gateways.into(),
+            services: self.services.into(),
+        }
+    }
+
+    /// Names and ports.
+    pub fn layout(&self) -> Result<Layout, String> {
+        let ports = self.port_base.map_or(Ports::Free, Ports::After);
+        Layout::new(&self.shape(), ports, |_| "127.0.0.1".into())
+            .map_err(|error| format!("{error}; --port-base chooses others"))
+    }
+
+    /// Schemes, sizes and rates.
+    pub fn settings(&self) -> Result<Settings, String> {
+        let named = |option: &str, error: &dyn std::fmt::Display| format!("{option}: {error}");
+        Ok(Settings {
+            geometry: geometry(&self.sphinx, self.payload, self.layers.into())
+                .map_err(|error| named("--sphinx, --payload", &error))?,
+            wire_kem: kem::by_name(&self.wire_kem).map_err(|error| named("--wire-kem", &error))?,
+            signature: signature::by_name(&self.pki_signature).map_err(|error| named("--pki-signature", &error))?,
+            rates: Rates {
+                mu: self.mu,
+                lambda_p: self.lambda_p,
+                lambda_l: self.lambda_l,
+                lambda_m: self.lambda_m,
+                lambda_r: self.lambda_r,
+            },
+            is_topology_fixed: true,
+            decoys: Decoys { clients: true, mixes: self.decoys, gateways: self.decoys },
+            log_level: self.log_level.clone(),
+            allow_hostnames: false,
+            lateness_ms_max: LATENESS_MS_MAX,
+            own_file: Some(SHARED_PROFILE),
+        })
+    }
+
+    /// An error if anything of this cannot be had.
+    pub fn check(&self) -> Result<(), String> {
+        self.settings()?;
+        self.peers()?;
+        self.layout().map(|_| ())
+    }
+
+    /// Who is played by other programs; an error if one is not there.
+    pub fn peers(&self) -> Result<Option<Peers>, String> {
+        match (&self.peers, &self.peer_roles) {
+            (Some(folder), Some(roles)) => Peers::new(folder, roles, &self.shape()).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// The length of an epoch, and why it is that where nobody has chosen it.
+    pub fn epoch(&self) -> (Duration, Option<&'static str>) {
+        match (self.epoch, &self.peers) {
+            (Some(epoch), _) => (epoch, None),
+            (None, None) => (EPOCH, None),
+            (None, Some(_)) => {
+                let reason =
+                    "epochs of 2 minutes: other implementations' timers are made for these; --epoch chooses others";
+                (EPOCH_WITH_PEERS, Some(reason))
+            }
+        }
+    }
+}
+
+/// The variable by which every process learns the length of epochs.
+pub fn variables(period: Duration) -> Vec<(String, String)> {
+    vec![(PERIOD_VARIABLE.into(), format!("{}ns", period.as_nanos()))]
+}
+
+/// The configuration file that all others would find in the same place.
+pub fn file_of(folder: &Path, member: &testnet::layout::Member) -> PathBuf {
+    let name = match member.role {
+        testnet::layout::Role::Authority => "authority.toml",
+        _ => "katzenpost.toml",
+    };
+    folder.join(&member.name).join(name)
+}

@@ -1,0 +1,79 @@
+//! Pings through the network: by our client, or by another implementation's program.
+
+use super::child;
+use super::network::Network;
+use super::options::variables;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+use testnet::generate::CLIENT_FOLDER;
+use testnet::processes::tail;
+use tokio::process::Command;
+
+/// Where a foreign client's output goes.
+const OUTPUT_FILE: &str = "ping.log";
+
+/// What came of the pings.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Pings {
+    /// How many were sent.
+    pub sent: u64,
+    /// How many of them were answered.
+    pub received: u64,
+    /// Round trips of those, with what their packets were told to wait; empty where the client does not say.
+    pub trips: Vec<Trip>,
+    /// How often answered pings passed each node; none where the client does not say which ways it chose.
+    pub passed: Option<BTreeMap<String, u64>>,
+    /// What must not be, and why pings were lost.
+    pub problems: Vec<String>,
+}
+
+/// One round trip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trip {
+    /// How long it took.
+    pub took: Duration,
+    /// The sum of the delays that nodes had to wait for.
+    pub asked_for: Duration,
+}
+
+/// Sends `count` pings, none of them twice.
+pub async fn run(network: &Network, count: u64, say: &mut dyn FnMut(&str)) -> Result<Pings, String> {
+    let program =
+        network.state.ping.as_deref().ok_or("there is no client yet; --peer-roles client=1 takes another's")?;
+    foreign(network, program, count, say).await
+}
+
+/// Another implementation's `ping`: all that it says is how many came back.
+async fn foreign(network: &Network, program: &Path, count: u64, say: &mut dyn FnMut(&str)) -> Result<Pings, String> {
+    say(&format!("{count} pings by {}, one after the other", program.display()));
+    let file = network.folder.path().join(CLIENT_FOLDER).join("client.toml");
+    let output_path = network.folder.path().join(OUTPUT_FILE);
+    let describe = |error: std::io::Error| format!("cannot run {}: {error}", program.display());
+    let output = std::fs::File::create(&output_path).map_err(describe)?;
+    let error_output = output.try_clone().map_err(describe)?;
+    let options =
+        ["-c".into(), file.into_os_string(), "-s".into(), "echo".into(), "-n".into(), count.to_string().into()];
+    let words = child::arguments(Some(std::process::id()), Some(program.into()), options);
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0(&words[0]).args(&words[1..]).envs(variables(network.clock.period()));
+    command.stdin(Stdio::null()).stdout(output).stderr(error_output).process_group(0).kill_on_drop(true);
+    let status = command.spawn().map_err(describe)?.wait().await.map_err(describe)?;
+    let text = std::fs::read(&output_path).map_err(describe)?;
+    match success_rate(&String::from_utf8_lossy(&text)) {
+        Some((received, sent)) => {
+            let lost = (received < sent).then(|| format!("{} pings were not answered ({status})", sent - received));
+            Ok(Pings { sent, received, problems: lost.into_iter().collect(), ..Pings::default() })
+        }
+        None => Err(format!("{}: {status}\n  {}", program.display(), tail(&output_path))),
+    }
+}
+
+/// Answered and sent pings from "Success rate is 100 percent (5/5)" (client.md 17.1).
+pub fn success_rate(text: &str) -> Option<(u64, u64)> {
+    let (_, rest) = text.rsplit_once("Success rate is ")?;
+    let (_, rest) = rest.split_once('(')?;
+    let (received, rest) = rest.split_once('/')?;
+    Some((received.parse().ok()?, rest.split_once(')')?.0.parse().ok()?))
+}
