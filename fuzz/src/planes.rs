@@ -51,6 +51,7 @@ fn setup() -> Setup {
         epoch_period: EpochClock::PERIOD,
         times: Times::default(),
         limits: Limits::default(),
+        clients: interplane::setup::Clients::default(),
         machine: Machine::default(),
         populates_replay_sets: false,
         replay_buckets: 1000,
