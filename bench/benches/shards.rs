@@ -112,6 +112,7 @@ impl World {
             view: View::new(NodeRole::Mix, vec![map.map_err(|error| error.to_string())?]),
             delay_ms_max: [(self.epoch, DELAY_MS_MAX)].into_iter().collect(),
             client_documents: Vec::new(),
+            services: Vec::new(),
         })
     }
 
@@ -155,6 +156,7 @@ impl World {
                     counters: counters.shard(index).ok_or("no row")?,
                     events: events.shard(index).ok_or("no ring")?,
                     in_flight: in_flight.shard(index).ok_or("no place")?,
+                    plugins: None,
                 };
                 let shard = Shard::new(index, Arc::clone(&shared), instruments, [index as u8; 32], Instant(0));
                 let shard = shard.map_err(|error| error.to_string())?;

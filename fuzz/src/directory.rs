@@ -1,6 +1,9 @@
 //! The directory: what authorities, other nodes and replicas sign and send.
 
 mod network;
+mod voting;
+
+pub use voting::VOTING;
 
 use crate::{Target, Verdict};
 use network::{EPOCH, authorities};

@@ -16,6 +16,7 @@
 //! | [`policy`] | whether a peer may connect and send now |
 //! | [`publish`] | when to make keys, upload and fetch: the directory worker's schedule |
 //! | [`authority`] | the client's half of talking to directory authorities |
+//! | [`voting`] | a directory authority: from descriptors to a consensus |
 //!
 //! Time is a number from the caller, so that a test may choose it:
 //!
@@ -50,6 +51,7 @@ pub mod name;
 pub mod neighbours;
 pub mod policy;
 pub mod publish;
+pub mod voting;
 
 pub use epoch::{Epoch, EpochClock, EpochTime};
 pub use identity::{NodeId, VerifyingKey, hash};

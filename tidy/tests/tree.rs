@@ -31,12 +31,9 @@ const UNREAD: &[(&str, &str)] = &[
     ("interplane/src/channel.rs: peer_uid", "tests see with it whom a channel took for its peer"),
     ("interplane/src/reason.rs: markdown", "a test writes docs/reference/drop-reasons.md with it"),
     ("interplane/src/snapshot.rs: client_document", "gateways answer their clients from it"),
-    (
-        "pki/src/certificate/mod.rs: add_signature",
-        "authorities collect signatures with it; tests make networks with it",
-    ),
+    ("pki/src/voting/configuration.rs: classify", "the authority's process asks it at handshakes"),
+    ("pki/src/voting/mod.rs: handle_fetched", "the authority's process gives documents to it"),
     ("pki/src/certificate/mod.rs: verify_all", "one third of the certificate's operations (pki.md 3.4)"),
-    ("pki/src/epoch/mod.rs: WEEK_OF_EPOCHS", "authorities vote by it"),
     (
         "sphinx/src/commands.rs: parse_list",
         "the second reading of a hop's commands, with which tests compare the first",

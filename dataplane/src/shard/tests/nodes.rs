@@ -27,6 +27,8 @@ pub const DELAY_MS_MAX: u64 = 5527;
 pub const OWN: u8 = 20;
 pub const UPSTREAM: [u8; 3] = [10, 11, 12];
 pub const DOWNSTREAM: [u8; 3] = [30, 31, 32];
+/// Between the two where this node is a service node.
+pub const MIDDLE: u8 = 40;
 const SERVICE: u8 = 200;
 const GATEWAY: u8 = 100;
 
@@ -56,7 +58,7 @@ pub fn address_of(node: u8) -> SocketAddr {
 }
 
 pub fn geometry() -> Geometry {
-    Geometry::nike("X25519", 103, 5, false).expect("a sound geometry")
+    Geometry::nike("X25519", 103, 5, true).expect("a sound geometry")
 }
 
 pub fn mix_key(node: u8, epoch: Epoch) -> MixKey {
@@ -91,6 +93,15 @@ pub fn document(epoch: Epoch, upstream: &[u8], downstream: &[u8]) -> Document {
     listing(epoch, topology, nodes(&[GATEWAY]), nodes(&[SERVICE]))
 }
 
+/// A document in which this node is a service node: its upstream is the last layer, its downstream the first.
+pub fn service_document(epoch: Epoch) -> Document {
+    let nodes = |list: &[u8]| list.iter().map(|node| descriptor(*node, epoch)).collect::<Vec<_>>();
+    let services = descriptor(SERVICE, epoch).kaetzchen;
+    let own = MixDescriptor { is_service_node: true, kaetzchen: services, ..descriptor(OWN, epoch) };
+    let topology = vec![nodes(&DOWNSTREAM), nodes(&[MIDDLE]), nodes(&UPSTREAM)];
+    listing(epoch, topology, nodes(&[GATEWAY]), vec![own])
+}
+
 /// What this node makes of documents in which it is a mix.
 pub fn snapshot(serial: u64, documents: &[Document]) -> Snapshot {
     snapshot_as(Role::Mix, serial, documents)
@@ -106,6 +117,7 @@ pub fn snapshot_as(role: Role, serial: u64, documents: &[Document]) -> Snapshot 
         view: View::new(role, documents.iter().map(map).collect()),
         delay_ms_max: documents.iter().map(|document| (document.epoch, DELAY_MS_MAX)).collect(),
         client_documents: Vec::new(),
+        services: Vec::new(),
     }
 }
 
