@@ -31,12 +31,7 @@ const UNREAD: &[(&str, &str)] = &[
     ("interplane/src/channel.rs: peer_uid", "tests see with it whom a channel took for its peer"),
     ("interplane/src/reason.rs: markdown", "a test writes docs/reference/drop-reasons.md with it"),
     ("interplane/src/snapshot.rs: client_document", "gateways answer their clients from it"),
-    (
-        "pki/src/certificate/mod.rs: add_signature",
-        "authorities collect signatures with it; tests make networks with it",
-    ),
     ("pki/src/certificate/mod.rs: verify_all", "one third of the certificate's operations (pki.md 3.4)"),
-    ("pki/src/epoch/mod.rs: WEEK_OF_EPOCHS", "authorities vote by it"),
     (
         "sphinx/src/commands.rs: parse_list",
         "the second reading of a hop's commands, with which tests compare the first",
@@ -45,7 +40,6 @@ const UNREAD: &[(&str, &str)] = &[
     ("sphinx/src/surb.rs", "clients make reply blocks and open replies, service nodes use them"),
     ("wire/src/command/codes.rs", "the codes of authorities and replicas, whole, as wire.md 6.9 has them"),
     ("wire/src/consensus2.rs", "gateways cut documents, clients join them"),
-    ("wire/src/frame/mod.rs: lower_limit", "gateways take less from a client than a session allows (server.md A.2)"),
     ("dataplane/src/io/sim", "the simulated network is there for tests, those of other crates too"),
     ("dataplane/src/packet/pool.rs: frame_mut", "room for a whole frame, which tests fill at once"),
     ("dataplane/src/shard/mod.rs: is_linked_to", "tests wait for a link with it"),
