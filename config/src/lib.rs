@@ -1,4 +1,5 @@
-//! Configuration: the reference's `server` and `dirauth` TOML, our own `katzensprung.toml`, and the key files in DataDir.
+//! Configuration: the reference's `server`, `dirauth` and `client` TOML, our own `katzensprung.toml`, and the key files in
+//! DataDir.
 //!
 //! It never opens a socket, never starts a node, never overwrites a file, and never stops at the first mistake: all
 //! findings come at once, each with file, line, key, problem and remedy.
@@ -10,6 +11,7 @@
 //! | [`program`] | which program a file is for |
 //! | [`authority`] | a directory authority's configuration, and who may take part by it |
 //! | [`server`] | a node's configuration: the reference's keys as written (`raw`), keys of older releases (`removed`), `katzensprung.toml` (`own`), and the checks |
+//! | [`client`] | a client's configuration: gateways, authorities, geometry |
 //! | [`schemes`] | schemes by the names in the file |
 //! | [`address`] | listen, dial and advertised addresses |
 //! | [`names`] | node identifiers and service endpoints |
@@ -32,6 +34,7 @@
 
 pub mod address;
 pub mod authority;
+pub mod client;
 pub mod finding;
 pub mod keys;
 pub mod manual;
@@ -42,6 +45,7 @@ pub mod schemes;
 pub mod server;
 
 pub use authority::AuthorityConfig;
+pub use client::{ClientConfig, LoadedClient};
 pub use finding::{Finding, Severity};
 pub use reader::{Strictness, line_of};
 pub use server::{Loaded, OwnConfig, ServerConfig};

@@ -4,6 +4,7 @@
 mod tests;
 
 use crate::authority;
+use crate::client;
 use crate::reader::{Description, Section};
 use crate::server::{own, raw};
 use std::fmt::Write;
@@ -37,6 +38,18 @@ under `--validate-only`. The length of an epoch is not in the file: where it is 
 differ and no consensus comes about. Key files of members are read once, at the start.
 
 # authority.toml
+";
+
+const CLIENT_INTRODUCTION: &str = "\
+<!-- Generated from config/src/client/raw.rs: KATZENSPRUNG_BLESS=1 cargo test -p config manual -->
+# Configuration of clients
+
+`katzensprung ping` reads the reference's `client.toml`, unchanged. Absent keys take their defaults; all findings are
+printed at once. Key names are matched exactly first, else ignoring letter case, except below
+`[[VotingAuthority.Peers]]`. Unknown keys are warnings. The length of an epoch is not in the file: where it is not 20
+minutes, set `KATZENPOST_EPOCH_DURATION` as on the nodes.
+
+# client.toml
 ";
 
 const MEMORY: &str = "
@@ -82,6 +95,13 @@ pub fn markdown() -> String {
 pub fn markdown_of_authority() -> String {
     let mut text = String::from(AUTHORITY_INTRODUCTION);
     write_tables(&mut text, "", authority::raw::Root::describe(), false);
+    text
+}
+
+/// The text of the manual page of clients.
+pub fn markdown_of_client() -> String {
+    let mut text = String::from(CLIENT_INTRODUCTION);
+    write_tables(&mut text, "", client::raw::Root::describe(), false);
     text
 }
 

@@ -8,6 +8,7 @@
 //! | [`keys`] | the mix-key schedule |
 //! | [`dirauth`] | a directory authority: the process around `pki::voting` |
 //! | [`directory`] | publishing and fetching: carries out what `pki::publish` decides |
+//! | [`plugins`] | services that are programs of their own, and which services answer now |
 //! | [`management`] | the management socket |
 //! | [`metrics`] | the Prometheus endpoint |
 //! | [`health`] | what is known of the data plane's health |
@@ -24,5 +25,6 @@ pub mod logging;
 pub mod management;
 pub mod metrics;
 pub mod node;
+pub mod plugins;
 mod process;
 pub mod selfcheck;

@@ -83,6 +83,7 @@ short! {
     pki_voting
     config_server
     config_own
+    config_client
     pem
     url
     name
@@ -93,6 +94,8 @@ short! {
     interplane_secrets
     interplane_memory
     interplane_events
+    service_request
+    service_plugin
     crypto_keys
 }
 

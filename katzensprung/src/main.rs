@@ -1,7 +1,7 @@
 //! `katzensprung <subcommand>`, the only binary; called as one of the reference's programs, or with an option of
 //! `server` first, it is that program.
 //!
-//! Exit status: 0 when what was asked for is done, 1 for any error; `bench node` has one more, see its help. A panic, which
+//! Exit status: 0 when what was asked for is done, 1 for any error; `bench node` and `ping` have one more, see their help. A panic, which
 //! is a mistake in the program, ends the planes of a node by SIGABRT.
 #![forbid(unsafe_code)]
 
@@ -35,6 +35,12 @@ enum Command {
     Geometry(commands::geometry::Arguments),
     /// Fetches a document from the authorities and prints it
     Fetch(commands::fetch::Arguments),
+    /// Sends packets to a service that returns them, through the whole network
+    ///
+    /// Exit status: 0 when every ping was answered, and after SIGINT or SIGTERM; 1 when not, and for errors in what was
+    /// given; 2 when nothing could be sent, because there was no gateway, no document or no such service.
+    #[command(version = commands::version(), disable_version_flag = true)]
+    Ping(commands::ping::Arguments),
     /// Writes the files of a whole network
     Genconfig(Box<commands::genconfig::Arguments>),
     /// Measures a node on this host
@@ -88,6 +94,7 @@ fn main() -> ExitCode {
         Command::Keygen(arguments) => commands::keygen::run(&arguments).map(done),
         Command::Geometry(arguments) => commands::geometry::run(&arguments).map(done),
         Command::Fetch(arguments) => commands::fetch::run(&arguments).map(done),
+        Command::Ping(arguments) => commands::ping::run(&arguments),
         Command::Genconfig(arguments) => commands::genconfig::run(&arguments).map(done),
         Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Testnet(arguments) => commands::testnet::run(&arguments),
@@ -119,7 +126,7 @@ fn failed(message: &str) -> ExitCode {
 }
 
 /// Subcommands that are called by their own names too.
-const PROGRAMS: [&str; 2] = ["server", "dirauth"];
+const PROGRAMS: [&str; 3] = ["server", "dirauth", "ping"];
 
 /// The arguments with the subcommand that the program's name stands for, or that options of `server` at the beginning
 /// ask for: unit files call the program by many names. Gives the subcommand and that name too where it is the subcommand's.

@@ -8,6 +8,7 @@
 //! | `hosts` | what hosts are like, and what an operator reads of it |
 //! | `lifecycle` | start, stop, crashes of either process, and what the authority sees of them |
 //! | `limits` | what a host may refuse |
+//! | `ping` | what a user of `ping` can get wrong, and what is said where there is no network |
 //! | `secrets` | where private keys lie in the memory of both processes |
 //! | `support` | the program, a node's folder, the authority and the neighbours |
 //! | `typos` | what an operator types a little wrong: the advice fits, and nothing of anybody's is lost |
@@ -19,6 +20,7 @@ mod dirauth;
 mod hosts;
 mod lifecycle;
 mod limits;
+mod ping;
 mod secrets;
 mod support;
 mod typos;

@@ -32,6 +32,10 @@
 //! ```
 #![forbid(unsafe_code)]
 
+// Members of test networks are made in one file, which knows this crate by its name.
+#[cfg(test)]
+extern crate self as pki;
+
 pub mod address;
 pub mod authority;
 pub mod cbor;
@@ -40,6 +44,7 @@ pub mod descriptor;
 pub mod document;
 pub mod epoch;
 #[cfg(test)]
+#[path = "../../testnet/src/members.rs"]
 mod fixture;
 pub mod identity;
 pub mod name;

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use tidy::{Source, circles, citations, crates, doors, read_tree, readers, sizes, words};
+use tidy::{Source, circles, citations, crates, doors, links, read_tree, readers, sizes, words};
 
 /// Where `unsafe` may stand: intrinsics, shared memory, rings, the allocators, and the calls of the C library that `bench` compares with: its safe wrappers are slower and would make us look good.
 const UNSAFE_ROOMS: &[&str] = &[
@@ -148,6 +148,15 @@ fn citations_hit_a_section() {
     // The samples of the rules cite what is not there on purpose.
     let held = pages.iter().filter(|source| !source.path.starts_with("tidy/src/"));
     demand_none(held.flat_map(|source| citations::findings(source, &known)));
+}
+
+#[test]
+fn links_and_the_table_of_rules_lead_somewhere() {
+    let pages = read_tree(&root(), &[".md"]);
+    let exists = |path: &str| root().join(path).exists();
+    let broken = pages.iter().flat_map(|page| links::broken(page, exists));
+    let read = |path: &str| fs::read_to_string(root().join(path)).ok();
+    demand_none(broken.chain(links::misplaced(&page("ARCHITECTURE.md"), read)));
 }
 
 #[test]

@@ -33,6 +33,7 @@ pub use status::{DirectoryStatus, EpochCounts};
 
 use crate::keys::MixKeys;
 use crate::logging::Log;
+use crate::plugins::Offer;
 use crypto_simd::random::OsRandom;
 use crypto_simd::schemes::SignatureSigningKey;
 use fetch::Fetched;
@@ -65,6 +66,8 @@ pub struct DirectoryOptions {
     pub own: OwnNode,
     /// What its descriptors say besides.
     pub profile: OwnProfile,
+    /// What they say of services, which come and go.
+    pub offer: watch::Receiver<Offer>,
     /// The key that signs uploads.
     pub identity: Arc<dyn SignatureSigningKey>,
 }

@@ -13,6 +13,7 @@ pub use http::{Page, serve};
 
 use crate::directory::{DirectoryStatus, Reached, epoch_time};
 use crate::health::Health;
+use crate::plugins::Tally;
 use crate::selfcheck::SelfCheck;
 use interplane::counter::{Counter, Counters, Family, Kind};
 use interplane::reason::Also;
@@ -34,6 +35,8 @@ pub struct Sources {
     pub health: Arc<Health>,
     /// Epochs.
     pub clock: EpochClock,
+    /// What became of requests to plugins.
+    pub plugins: Vec<Arc<Tally>>,
     /// What this host unwraps in a second.
     pub selfcheck: SelfCheck,
 }
@@ -75,6 +78,7 @@ pub fn render(sources: &Sources) -> String {
     }));
     families.extend(directory_families(&sources.directory_status()));
     families.extend(node::families(sources));
+    families.push(node::plugins(&sources.plugins));
     families.extend(node::processes(sources.health.process()));
     encode(families)
 }

@@ -13,9 +13,13 @@ use std::path::PathBuf;
 pub enum StartError {
     /// Not yet.
     #[error(
-        "{0} is not in this version yet: this node can run as a mix only (Server.IsGatewayNode, Server.IsServiceNode)"
+        "{0} is not in this version yet: this node can run as a mix or as a service node (Server.IsGatewayNode, \
+         Server.IsServiceNode)"
     )]
     Role(&'static str),
+    /// A plugin.
+    #[error("ServiceNode.CBORPluginKaetzchen: {0}")]
+    Plugin(#[from] crate::plugins::ChildError),
     /// The period of epochs.
     #[error("{0}")]
     Period(#[from] pki::epoch::PeriodVariableError),

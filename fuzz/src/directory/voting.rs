@@ -1,10 +1,10 @@
 //! A voting authority that gets from another whatever that one cares to sign, and goes through its round with it.
 
-use super::network::{AUTHORITIES, EPOCH, GEOMETRY_HASH, authorities, id, random, signer};
+use super::network::{self, AUTHORITIES, EPOCH, GEOMETRY_HASH, authorities, id, link_key, random, signer};
 use crate::{Target, Verdict};
 use pki::certificate::{Certificate, Signature};
-use pki::document::LIFETIME_EPOCHS;
-use pki::voting::{Configuration, Member, Message, MessageKind, Output, Parameters, Peer, Reply, Request};
+use pki::document::{Consensus, LIFETIME_EPOCHS};
+use pki::voting::{Configuration, Member, Message, MessageKind, Output, Parameters, Reply, Request};
 use pki::voting::{Status, Topology, Voting};
 use pki::{EpochClock, EpochTime, VerifyingKey};
 use std::sync::{Arc, LazyLock};
@@ -53,6 +53,7 @@ fn voted(own: usize) -> (Voting, Message) {
 
 static CONFIGURATIONS: LazyLock<[Arc<Configuration>; 2]> =
     LazyLock::new(|| [0, 1].map(|own| Arc::new(configuration(own))));
+static FETCHED: LazyLock<Vec<u8>> = LazyLock::new(|| network::signed(&network::document()));
 static VOTE: LazyLock<Message> = LazyLock::new(|| voted(1).1);
 
 fn certified(vote: &Message) -> Vec<u8> {
@@ -84,11 +85,18 @@ fn feed(data: &[u8]) -> Verdict {
         voting.poll(&time(eighths), &mut random());
         assert!(voting.next_deadline() > time(eighths).unix, "polled for ever");
     }
+    // What the others have agreed on meanwhile comes in any case.
+    let keys = authorities().keys();
+    let fetched = Consensus::verify(FETCHED.as_slice().into(), keys, 2, EPOCH, &GEOMETRY_HASH, EPOCH);
+    voting.handle_fetched(fetched.expect("a consensus"));
+    assert!(voting.documents().answer(EPOCH, &time(6)).1.is_some(), "there is no document");
     Verdict::of(status == Status::Ok)
 }
 
 fn tell(voting: &mut Voting, message: Message) -> Status {
-    let inspected = voting.configuration().inspect(&Peer::Authority(1), Request::Message(message), &time(1));
+    let configuration = voting.configuration().clone();
+    let peer = configuration.classify(&id(AUTHORITIES[1]), &link_key(AUTHORITIES[1])).expect("a known peer");
+    let inspected = configuration.inspect(&peer, Request::Message(message), &time(1));
     match voting.handle(inspected, &time(1)).reply {
         Reply::MessageStatus { status, .. } => status,
         other => panic!("{other:?}"),

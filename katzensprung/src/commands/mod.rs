@@ -7,6 +7,7 @@ pub mod fetch;
 pub mod genconfig;
 pub mod geometry;
 pub mod keygen;
+pub mod ping;
 pub mod server;
 pub mod testnet;
 

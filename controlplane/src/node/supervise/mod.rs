@@ -333,6 +333,13 @@ impl Supervisor {
                         refuse(&self.supervision.log, "documents", vec![answer], &PlaneError::from(error).to_string())
                     }
                 },
+                Order::Services(services) => match plane.store_services(services) {
+                    Ok(true) => self.vigil.want_documents(plane.serial(), now),
+                    Ok(false) => {}
+                    Err(error) => {
+                        refuse(&self.supervision.log, "services", Vec::new(), &PlaneError::from(error).to_string())
+                    }
+                },
                 Order::Remember(stored) => match plane.store_remembered(&stored) {
                     Ok(()) => self.give(self.supervision.plane.to_remember()),
                     Err(error) => refuse(

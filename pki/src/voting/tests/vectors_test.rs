@@ -60,7 +60,7 @@ fn configured(file: &Json, own: usize) -> Configuration {
         },
         topology: Topology::Fixed((0..3).map(layer).collect()),
         gateways: of_kind("gateway"),
-        service_nodes: of_kind("servicenode"),
+        service_nodes: of_kind("service"),
         replicas: of_kind("replica").into_iter().map(replica).collect(),
         mixes,
         geometry_hash: document.sphinx_geometry_hash.as_slice().try_into().expect("32 bytes"),
@@ -90,6 +90,7 @@ impl Replay<'_> {
             match output {
                 Output::Send { message, .. } => sent = Some(message),
                 Output::Published { raw, .. } => published = Some(raw),
+                Output::Notice(notice) => assert!(notice.level() < Level::Error, "{notice}"),
                 _ => {}
             }
         }
