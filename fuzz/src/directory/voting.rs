@@ -1,6 +1,6 @@
 //! A voting authority that gets from another whatever that one cares to sign, and goes through its round with it.
 
-use super::network::{self, AUTHORITIES, EPOCH, GEOMETRY_HASH, authorities, id, link_key, random, signer};
+use super::network::{self, EPOCH, authorities};
 use crate::{Target, Verdict};
 use pki::certificate::{Certificate, Signature};
 use pki::document::{Consensus, LIFETIME_EPOCHS};
@@ -8,6 +8,10 @@ use pki::voting::{Configuration, Member, Message, MessageKind, Output, Parameter
 use pki::voting::{Status, Topology, Voting};
 use pki::{EpochClock, EpochTime, VerifyingKey};
 use std::sync::{Arc, LazyLock};
+use testnet::members::{GEOMETRY_HASH, ed25519, id, link_key, random, signer};
+
+/// The members that are authorities.
+const AUTHORITIES: [u8; 3] = [1, 2, 3];
 
 /// Which message, and what authority 2 has signed as its content.
 pub const VOTING: Target = Target { name: "pki_voting", run: feed, seeds };
@@ -15,7 +19,7 @@ pub const VOTING: Target = Target { name: "pki_voting", run: feed, seeds };
 /// The configuration of an authority, by its place.
 fn configuration(own: usize) -> Configuration {
     let member = |number: u8| {
-        let identity = VerifyingKey::new(super::ed25519(), signer(number).public_key()).expect("a public key");
+        let identity = VerifyingKey::new(ed25519(), signer(number).public_key()).expect("a public key");
         Member { name: format!("node{number}"), identity }
     };
     Configuration {
