@@ -1,8 +1,8 @@
 //! Texts that operators write, and those inside descriptors.
 
 use crate::{Target, Verdict};
-use config::authority::{self, Purpose};
 use config::address::{Address, HostNames, advertised, parse_host_port};
+use config::authority::{self, Purpose};
 use config::server::{Sources, parse};
 use config::{ClientConfig, Severity, Strictness, names};
 use crypto_simd::pem;

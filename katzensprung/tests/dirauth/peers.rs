@@ -78,7 +78,8 @@ fn uploads_get_their_code_and_the_log_has_the_reason() {
     assert_eq!(post(&mix.caller, next, &upload), Some(0));
     assert_eq!(post(&mix.caller, next, &upload), Some(0), "the same once more");
     assert_eq!(post(&mix.caller, next, &mix.upload_of(next, "tcp://127.0.0.1:2", 32)), Some(2));
-    let reasons = ["invalid_epoch", "deserialize_failed", "malformed", "identity_mismatch", "signature_invalid", "conflict"];
+    let reasons =
+        ["invalid_epoch", "deserialize_failed", "malformed", "identity_mismatch", "signature_invalid", "conflict"];
     for reason in reasons {
         wait_for(reason, LIMIT, || log(&network).contains(&format!("refused ({reason}): ")).then_some(()));
         let counted = format!("katzenpost_dirauth_descriptors_rejected_total{{kind=\"mix\",reason=\"{reason}\"}} 1");
