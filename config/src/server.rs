@@ -1,19 +1,19 @@
 //! The configuration of a node with parsed types and no invalid states, from the reference's `server` file and our
 //! own file beside it.
 
-mod authorities;
+pub(crate) mod authorities;
 mod debug;
-mod geometry;
-mod load;
-mod network;
-mod node;
+pub(crate) mod geometry;
+pub(crate) mod load;
+pub(crate) mod network;
+pub(crate) mod node;
 pub mod own;
 pub mod raw;
 pub mod removed;
 mod roles;
-mod sockets;
+pub(crate) mod sockets;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use authorities::Authority;
 pub use debug::Debug;

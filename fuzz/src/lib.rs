@@ -8,7 +8,7 @@
 //! | [`storm`] | the engine: inputs from seeds by a seeded generator, and the alarm |
 //! | `packets` | Sphinx packets, routing commands, reply blocks, payloads |
 //! | `links` | handshakes in both roles, frames, commands of each session kind, consensus chunks |
-//! | `directory` | CBOR, certificates, descriptors, uploads, documents, the policy |
+//! | `directory` | CBOR, certificates, descriptors, uploads, documents, the policy, a vote |
 //! | `texts` | configuration files, PEM, URLs, names, durations |
 //! | `planes` | control messages and shared memory between the two processes |
 //! | `services` | requests to services, messages of plugins |
@@ -78,8 +78,10 @@ pub const TARGETS: &[Target] = &[
     directory::DOCUMENT,
     directory::CONSENSUS,
     directory::POLICY,
+    directory::VOTING,
     texts::CONFIG_SERVER,
     texts::CONFIG_OWN,
+    texts::CONFIG_CLIENT,
     texts::PEM,
     texts::URL,
     texts::NAME,

@@ -3,7 +3,7 @@
 use crate::{Target, Verdict};
 use config::address::{Address, HostNames, advertised, parse_host_port};
 use config::server::{Sources, parse};
-use config::{Severity, Strictness, names};
+use config::{ClientConfig, Severity, Strictness, names};
 use crypto_simd::pem;
 use crypto_simd::random::SeededRandom;
 use crypto_simd::schemes::{kem, nike, signature};
@@ -11,6 +11,7 @@ use pki::EpochClock;
 use pki::epoch::parse_go_duration;
 use std::convert::Infallible;
 use std::net::IpAddr;
+use std::path::Path;
 use std::time::Duration;
 
 /// The reference's configuration file of a server.
@@ -28,6 +29,8 @@ pub const CONFIG_OWN: Target = Target {
     },
     seeds: || vec![OWN.into()],
 };
+/// The reference's configuration file of a client.
+pub const CONFIG_CLIENT: Target = Target { name: "config_client", run: load_client, seeds: || vec![client_file()] };
 /// A key in PEM, loaded if it is one.
 pub const PEM: Target = Target { name: "pem", run: pem, seeds: pems };
 /// A URL of a descriptor or configuration file.
@@ -127,6 +130,49 @@ fn load(text: &str, own: Option<&str>) -> Verdict {
             assert_eq!(loaded.config.geometry.validate(), Ok(()));
             let four = std::num::NonZeroUsize::new(4).expect("not zero");
             assert!(loaded.config.shards(four).get() >= 1);
+        }
+        Err(findings) => {
+            assert!(findings.iter().any(|finding| finding.severity == Severity::Error), "refused without an error");
+            assert!(findings.iter().all(|finding| !finding.to_string().is_empty()), "a finding without a text");
+        }
+    }
+    Verdict::of(lenient.is_ok())
+}
+
+/// A client's file with one gateway and one authority.
+fn client_file() -> Vec<u8> {
+    let key = |block_type: String, bytes: &[u8]| pem::encode(&block_type, bytes).expect("not all zero");
+    let random = &mut SeededRandom::new(&[33; 32]);
+    let identity = signature::by_name("Ed25519").expect("built in");
+    let identity = identity.load(&identity.generate(random)).expect("a fresh key");
+    let link = kem::by_name("XWING").expect("built in");
+    let link = link.load(&link.generate(random)).expect("a fresh key");
+    let identity = key(pem::public_key_type("Ed25519"), identity.public_key());
+    let link = key(pem::public_key_type("XWING"), link.public_key());
+    format!(
+        "PKISignatureScheme = \"Ed25519\"\nWireKEMScheme = \"xwing\"\nSessionGracePeriod = \"10m\"\n\
+         PreferedTransports = [\"tcp\", \"quic\"]\n\n[Listen]\n  [Listen.Unix]\n    Address = \"@katzenpost\"\n\n\
+         {GEOMETRY}\n[UpstreamProxy]\n  Type = \"none\"\n\n[Debug]\n  DisableDecoyTraffic = false\n\n\
+         [PinnedGateways]\n  [[PinnedGateways.Gateways]]\n    Name = \"gateway1\"\n    WireKEMScheme = \"xwing\"\n    \
+         PKISignatureScheme = \"Ed25519\"\n    IdentityKey = \"\"\"\n{identity}\"\"\"\n    LinkKey = \"\"\"\n{link}\"\"\"\n    \
+         Addresses = [\"tcp://192.0.2.1:30007\"]\n\n[VotingAuthority]\n  [[VotingAuthority.Peers]]\n    \
+         Identifier = \"auth1\"\n    PKISignatureScheme = \"Ed25519\"\n    WireKEMScheme = \"xwing\"\n    \
+         IdentityPublicKey = \"\"\"\n{identity}\"\"\"\n    LinkPublicKey = \"\"\"\n{link}\"\"\"\n    \
+         Addresses = [\"tcp://192.0.2.101:30001\"]\n"
+    )
+    .into_bytes()
+}
+
+fn load_client(data: &[u8]) -> Verdict {
+    let text = String::from_utf8_lossy(data);
+    let load = |strictness| ClientConfig::parse(Path::new("/etc/client.toml"), &text, strictness);
+    let (lenient, strict) = (load(Strictness::Lenient), load(Strictness::Strict));
+    assert!(lenient.is_ok() || strict.is_err(), "the strict check accepts more");
+    match &lenient {
+        Ok(loaded) => {
+            assert!(loaded.findings.iter().all(|finding| finding.severity != Severity::Error), "an error was passed");
+            assert_eq!(loaded.config.geometry.validate(), Ok(()));
+            assert!(!loaded.config.gateways.is_empty() && !loaded.config.authorities.is_empty());
         }
         Err(findings) => {
             assert!(findings.iter().any(|finding| finding.severity == Severity::Error), "refused without an error");

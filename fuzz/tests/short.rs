@@ -80,8 +80,10 @@ short! {
     pki_document
     pki_consensus
     pki_policy
+    pki_voting
     config_server
     config_own
+    config_client
     pem
     url
     name

@@ -1,7 +1,7 @@
-//! `katzensprung <subcommand>`, the only binary; called as `server`, or with an option of `server` first, it is the
-//! reference's server.
+//! `katzensprung <subcommand>`, the only binary; called as one of the reference's programs, or with an option of
+//! `server` first, it is that program.
 //!
-//! Exit status: 0 when what was asked for is done, 1 for any error; `bench node` has one more, see its help. A panic, which
+//! Exit status: 0 when what was asked for is done, 1 for any error; `bench node` and `ping` have one more, see their help. A panic, which
 //! is a mistake in the program, ends the planes of a node by SIGABRT.
 #![forbid(unsafe_code)]
 
@@ -26,12 +26,21 @@ enum Command {
     /// Runs a node with the reference's configuration file
     #[command(version = commands::version(), disable_version_flag = true)]
     Server(commands::server::Arguments),
+    /// Runs a directory authority with the reference's configuration file
+    #[command(version = commands::version(), disable_version_flag = true)]
+    Dirauth(commands::dirauth::Arguments),
     /// Makes a key pair (`server -g` makes those of a node that are missing)
     Keygen(commands::keygen::Arguments),
     /// Prints the Sphinx geometry of a scheme and payload
     Geometry(commands::geometry::Arguments),
     /// Fetches a document from the authorities and prints it
     Fetch(commands::fetch::Arguments),
+    /// Sends packets to a service that returns them, through the whole network
+    ///
+    /// Exit status: 0 when every ping was answered, and after SIGINT or SIGTERM; 1 when not, and for errors in what was
+    /// given; 2 when nothing could be sent, because there was no gateway, no document or no such service.
+    #[command(version = commands::version(), disable_version_flag = true)]
+    Ping(commands::ping::Arguments),
     /// Writes the files of a whole network
     Genconfig(Box<commands::genconfig::Arguments>),
     /// Measures a node on this host
@@ -69,7 +78,7 @@ fn main() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(1) } else { ExitCode::SUCCESS };
         }
     };
-    if !matches!(arguments.command, Command::Server(_) | Command::Dataplane(_)) {
+    if !matches!(arguments.command, Command::Server(_) | Command::Dirauth(_) | Command::Dataplane(_)) {
         host::hear_hangups();
     }
     let done = |()| ExitCode::SUCCESS;
@@ -78,9 +87,14 @@ fn main() -> ExitCode {
             end_at_panic();
             commands::server::run(&arguments).map(done)
         }
+        Command::Dirauth(arguments) => {
+            end_at_panic();
+            commands::dirauth::run(&arguments).map(done)
+        }
         Command::Keygen(arguments) => commands::keygen::run(&arguments).map(done),
         Command::Geometry(arguments) => commands::geometry::run(&arguments).map(done),
         Command::Fetch(arguments) => commands::fetch::run(&arguments).map(done),
+        Command::Ping(arguments) => commands::ping::run(&arguments),
         Command::Genconfig(arguments) => commands::genconfig::run(&arguments).map(done),
         Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Testnet(arguments) => commands::testnet::run(&arguments),
@@ -95,8 +109,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// A plane without one of its threads or tasks looks alive and is not: a panic ends the whole process, however it was
-/// built. The other plane, or whatever looks after the node, then does what is to be done.
+/// A plane or an authority without one of its threads or tasks looks alive and is not: a panic ends the whole process,
+/// however it was built. The other plane, or whatever looks after the process, then does what is to be done.
 fn end_at_panic() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -111,23 +125,30 @@ fn failed(message: &str) -> ExitCode {
     ExitCode::from(1)
 }
 
+/// Subcommands that are called by their own names too.
+const PROGRAMS: [&str; 3] = ["server", "dirauth", "ping"];
+
 /// The arguments with the subcommand that the program's name stands for, or that options of `server` at the beginning
-/// ask for: unit files call the program by many names. Gives that name too where it is the subcommand's.
-fn with_subcommand(mut arguments: Vec<OsString>) -> (Vec<OsString>, Option<String>) {
+/// ask for: unit files call the program by many names. Gives the subcommand and that name too where it is the subcommand's.
+fn with_subcommand(mut arguments: Vec<OsString>) -> (Vec<OsString>, Option<(&'static str, String)>) {
     let program = arguments.first().map(std::path::PathBuf::from);
-    let is_server = program.as_deref().and_then(|path| path.file_stem()).is_some_and(|name| name == "server");
+    let stem = program.as_deref().and_then(|path| path.file_stem());
+    let called = PROGRAMS.into_iter().find(|name| stem.is_some_and(|stem| stem == *name));
     let first = arguments.get(1).map(|argument| argument.to_string_lossy().into_owned()).unwrap_or_default();
     let is_own_option = ["-h", "--help", "-V", "--version"].contains(&first.as_str());
-    if is_server || (first.starts_with('-') && !is_own_option) {
-        arguments.insert(1, "server".into());
+    match called {
+        Some(name) => arguments.insert(1, name.into()),
+        None if first.starts_with('-') && !is_own_option => arguments.insert(1, "server".into()),
+        None => {}
     }
-    (arguments, is_server.then(|| program.unwrap_or_default().display().to_string()))
+    let path = program.unwrap_or_default().display().to_string();
+    (arguments, called.map(|name| (name, path)))
 }
 
-fn parse(words: Vec<OsString>, program: Option<String>) -> Result<Arguments, clap::Error> {
+fn parse(words: Vec<OsString>, program: Option<(&str, String)>) -> Result<Arguments, clap::Error> {
     let mut command = Arguments::command();
-    if let Some(program) = program {
-        command = command.mut_subcommand("server", |server| server.override_usage(format!("{program} [OPTIONS]")));
+    if let Some((name, path)) = program {
+        command = command.mut_subcommand(name, |called| called.override_usage(format!("{path} [OPTIONS]")));
     }
     Arguments::from_arg_matches(&command.try_get_matches_from(words)?)
 }

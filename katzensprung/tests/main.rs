@@ -4,9 +4,11 @@
 //! |---|---|
 //! | `bad_input` | what an operator can get wrong: exit status 1, one clear line, nothing overwritten |
 //! | `commands` | what the subcommands do when all is well |
+//! | `dirauth` | directory authorities: three that agree, and what their operators can get wrong |
 //! | `hosts` | what hosts are like, and what an operator reads of it |
 //! | `lifecycle` | start, stop, crashes of either process, and what the authority sees of them |
 //! | `limits` | what a host may refuse |
+//! | `ping` | what a user of `ping` can get wrong, and what is said where there is no network |
 //! | `secrets` | where private keys lie in the memory of both processes |
 //! | `support` | the program, a node's folder, the authority and the neighbours |
 //! | `typos` | what an operator types a little wrong: the advice fits, and nothing of anybody's is lost |
@@ -14,9 +16,11 @@
 
 mod bad_input;
 mod commands;
+mod dirauth;
 mod hosts;
 mod lifecycle;
 mod limits;
+mod ping;
 mod secrets;
 mod support;
 mod typos;

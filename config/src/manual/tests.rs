@@ -4,16 +4,20 @@ use std::path::Path;
 /// The committed page is the generated one. `KATZENSPRUNG_BLESS=1` writes it.
 #[test]
 fn the_manual_is_up_to_date() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference/config.md");
-    if std::env::var_os("KATZENSPRUNG_BLESS").is_some() {
-        std::fs::create_dir_all(path.parent().expect("a file has a folder")).expect("folder can be made");
-        std::fs::write(&path, markdown()).expect("page can be written");
+    let pages = [
+        ("config.md", markdown()),
+        ("authority-config.md", markdown_of_authority()),
+        ("client-config.md", markdown_of_client()),
+    ];
+    for (page, text) in pages {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference").join(page);
+        if std::env::var_os("KATZENSPRUNG_BLESS").is_some() {
+            std::fs::create_dir_all(path.parent().expect("a file has a folder")).expect("folder can be made");
+            std::fs::write(&path, &text).expect("page can be written");
+        }
+        let committed = std::fs::read_to_string(&path).expect("the page is there");
+        assert!(committed == text, "docs/reference/{page} is stale: KATZENSPRUNG_BLESS=1 cargo test -p config manual");
     }
-    let committed = std::fs::read_to_string(&path).expect("docs/reference/config.md is there");
-    assert!(
-        committed == markdown(),
-        "docs/reference/config.md is stale: KATZENSPRUNG_BLESS=1 cargo test -p config manual"
-    );
 }
 
 #[test]
@@ -29,4 +33,6 @@ fn every_key_has_a_meaning_and_a_default() {
     }
     check("", raw::Root::describe());
     check("", own::Root::describe());
+    check("", authority::raw::Root::describe());
+    check("", client::raw::Root::describe());
 }

@@ -39,6 +39,11 @@ pub fn check(raw: &raw::Pki, names: HostNames, findings: &mut Findings) -> Optio
         findings.error("no-authority", &place, "lists no authority", "list the network's authorities");
         return None;
     }
+    check_list(written, names, findings)
+}
+
+/// All of them, or none after findings.
+pub fn check_list(written: &[raw::Authority], names: HostNames, findings: &mut Findings) -> Option<Vec<Authority>> {
     let authorities: Vec<_> = written.iter().map(|raw| check_one(raw, names, findings)).collect();
     report_doubles(written, &authorities, findings);
     authorities.into_iter().collect()
@@ -86,7 +91,8 @@ fn check_one(raw: &raw::Authority, names: HostNames, findings: &mut Findings) ->
     })
 }
 
-fn check_addresses(written: &[At<String>], names: HostNames, findings: &mut Findings) -> Vec<Address> {
+/// Addresses to dial: those that can be dialled.
+pub(crate) fn check_addresses(written: &[At<String>], names: HostNames, findings: &mut Findings) -> Vec<Address> {
     let mut addresses = Vec::new();
     for at in written {
         let Some(address) = network::parse(at, names, findings) else { continue };
@@ -103,13 +109,14 @@ fn check_addresses(written: &[At<String>], names: HostNames, findings: &mut Find
     addresses
 }
 
-fn public_key(
+/// A public key in PEM, or none after a finding.
+pub(crate) fn public_key(
     text: &At<String>,
     scheme_name: &str,
     check: impl Fn(&[u8]) -> Result<(), SchemeError>,
     findings: &mut Findings,
 ) -> Option<Vec<u8>> {
-    const REMEDY: &str = "copy the authority's PEM text as a whole";
+    const REMEDY: &str = "copy the PEM text as a whole";
     match pem::decode(&text.value, &pem::public_key_type(scheme_name)) {
         Err(error) => {
             findings.error("public-key", &text.place, error.to_string(), REMEDY);

@@ -1,6 +1,6 @@
 //! Families about the node as a whole and about its two processes.
 
-use super::{Sources, counter, family_of, float_gauge, gauge, label};
+use super::{Page, Sources, counter, family_of, float_gauge, gauge, label};
 use crate::directory::epoch_time;
 use crate::health::Health;
 use crate::plugins::{Outcome, Tally};
@@ -79,11 +79,7 @@ fn of_data_plane(health: &Health) -> Vec<MetricFamily> {
 
 fn of_host(check: &SelfCheck) -> Vec<MetricFamily> {
     vec![
-        gauges(
-            "katzensprung_build_info",
-            "The program: its version and the level of its vector kernels.",
-            build_info(),
-        ),
+        build(),
         gauges(
             "katzenpost_server_selfcheck_sphinx_ops_per_sec_solo",
             "Unwraps per second of one processor, measured once.",
@@ -123,6 +119,11 @@ pub fn processes(data_plane: Option<i32>) -> Vec<MetricFamily> {
         families.extend(theirs.into_iter().filter(is_known));
     }
     families
+}
+
+/// The program.
+pub fn build() -> MetricFamily {
+    gauges("katzensprung_build_info", "The program: its version and the level of its vector kernels.", build_info())
 }
 
 fn build_info() -> Vec<Metric> {

@@ -1,9 +1,10 @@
 //! Why a node does not start.
 
-use super::listen::ListenError;
 use super::memory::MemoryTooSmall;
 use super::plane::PlaneError;
-use super::remedy::{remedy, remedy_at_address, remedy_at_path};
+use crate::process::listen::ListenError;
+use crate::process::remedy::{remedy, remedy_at_address, remedy_at_path};
+use crate::process::tasks::TaskEnd;
 use config::keys::KeyError;
 use std::path::PathBuf;
 
@@ -38,14 +39,9 @@ pub enum StartError {
     /// DataDir or its keys.
     #[error("{0}")]
     Keys(#[from] KeyError),
-    /// The log file.
-    #[error("cannot open the log file {file}: {error} (Logging.File){}", remedy_at_path(.error))]
-    Log {
-        /// The file.
-        file: PathBuf,
-        /// The reason.
-        error: std::io::Error,
-    },
+    /// The log.
+    #[error("{0}")]
+    Log(#[from] crate::logging::OpenError),
     /// A listening socket.
     #[error("{0}")]
     Listen(#[from] ListenError),
@@ -87,7 +83,7 @@ pub enum StartError {
     Os(#[from] std::io::Error),
     /// A part of the running node ended by itself.
     #[error("{0}; the node has stopped")]
-    Ended(super::tasks::TaskEnd),
+    Ended(TaskEnd),
 }
 
 impl StartError {

@@ -2,9 +2,9 @@
 //! the same within a second, and one that outlived its control plane hands it back.
 
 use super::handed_back::{HandedBack, Inheritance};
-use super::remedy::remedy;
 use crate::directory::Stored;
 use crate::plugins::Wires;
+use crate::process::remedy::remedy;
 use crypto_simd::random::{OsRandom, Random};
 use interplane::channel::ChannelError;
 use interplane::counter::Counters;

@@ -3,14 +3,15 @@
 use super::plane::{DataPlane, PlaneError};
 use super::role::Part;
 use super::setup::descriptors;
-use super::signals::Signals;
 use super::status::Managed;
 use super::supervise::{self, PlaneHandle, Supervised, Supervision};
-use super::tasks::{TaskEnd, Tasks};
-use super::{MODULE, Node, StartError, clock, events};
+use super::{MODULE, Node, StartError, events};
 use crate::directory::{Directory, DirectoryStatus, Reached};
 use crate::health::Health;
 use crate::plugins::{Board, Plugins, Services, Settings, Tally, Wires};
+use crate::process::clock;
+use crate::process::signals::Signals;
+use crate::process::tasks::{TaskEnd, Tasks};
 use crate::selfcheck::SelfCheck;
 use crate::{management, metrics, selfcheck};
 use config::address;

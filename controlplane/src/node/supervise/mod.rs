@@ -19,9 +19,9 @@ pub use vigil::STOP_LIMIT;
 
 use super::handed_back::greet;
 use super::plane::{DataPlane, Letter, PlaneError};
-use super::remedy::{remedy, unlocked};
 use crate::health::Health;
 use crate::logging::{Level, Log};
+use crate::process::remedy::{remedy, unlocked};
 use begin::{KILL_LIMIT, begin, one_line};
 use handle::{Answer, Bell, Order};
 use interplane::channel::{Channel, ChannelError, Received};

@@ -1,0 +1,103 @@
+//! The way that ships: a run of pings over a connection of the system, against the simulated network behind a listener.
+
+use crate::fixture::Network;
+use crate::fixture::gateway::GatewayEnd;
+use crate::ping::{self, Plan, Progress};
+use crate::settings::{Gateway, Settings};
+use pki::EpochClock;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use wire::Instant;
+
+fn unix_now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970")
+}
+
+/// A network in the middle of its first epoch now, with delays and pauses of a few milliseconds.
+fn network() -> Network {
+    let since_genesis = unix_now() - EpochClock::GENESIS;
+    let period = since_genesis * 2 / (2 * Network::FIRST_EPOCH.0 as u32 + 1);
+    let clock = EpochClock::with_period(period).expect("a period");
+    Network { clock, mu: 1.0, lambda_p: 0.1, lambda_l: 0.05, ..Network::new(31) }
+}
+
+/// Plays the gateway on one connection until the client leaves; gives what it counted.
+fn serve(mut stream: TcpStream, mut network: Network) -> (Network, GatewayEnd) {
+    let start = std::time::Instant::now();
+    stream.set_read_timeout(Some(Duration::from_millis(1))).expect("a socket");
+    let mut gateway = GatewayEnd::new(&network, 0, Instant::default());
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let count = match stream.read(&mut buffer) {
+            Ok(0) => return (network, gateway),
+            Ok(count) => count,
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => 0,
+            Err(_) => return (network, gateway),
+        };
+        let now = Instant::default() + start.elapsed();
+        let output = gateway.drive(&mut network, &mut buffer[..count], now, unix_now());
+        if stream.write_all(&output).is_err() || gateway.is_over() {
+            return (network, gateway);
+        }
+    }
+}
+
+fn settings(network: &Network, listener: &TcpListener) -> Settings {
+    let address = format!("tcp://{}", listener.local_addr().expect("an address"));
+    let gateway = Gateway { addresses: vec![address], ..network.gateway(0) };
+    Settings { gateways: vec![gateway], ..network.settings() }
+}
+
+fn run(
+    settings: Settings,
+    plan: Plan,
+    tell: &mut (dyn FnMut(Progress<'_>) + Send),
+) -> Result<ping::Report, ping::PingError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(ping::run(settings, plan, tell))
+}
+
+#[test]
+fn pings_go_out_and_come_back_over_a_connection_of_the_system() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let network = network();
+    let settings = settings(&network, &listener);
+    let server = std::thread::spawn(move || serve(listener.accept().expect("a client").0, network));
+    let mut told = Vec::new();
+    let mut tell = |progress: Progress<'_>| told.push(format!("{progress:?}"));
+    let report = run(settings, Plan { count: 40, concurrency: 5, ..Plan::default() }, &mut tell).expect("a run");
+    let (network, gateway) = server.join().expect("no panic");
+    assert_eq!((report.sent(), report.received()), (40, 40));
+    for ping in &report.pings {
+        assert!(ping.rtt().is_some_and(|rtt| rtt >= ping.delay()), "{ping:?}");
+    }
+    assert_eq!(network.echoed.len(), 40, "none was sent twice");
+    assert_eq!((gateway.refused, gateway.failures), (0, vec![]));
+    let count = |what: &str| told.iter().filter(|text| text.starts_with(what)).count();
+    assert_eq!(
+        (count("Connected"), count("Document"), count("Begins"), count("Sent"), count("Done")),
+        (1, 1, 1, 40, 40)
+    );
+}
+
+#[test]
+fn a_gateway_that_hangs_up_is_told_of_and_tried_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let network = network();
+    let settings = settings(&network, &listener);
+    let server = std::thread::spawn(move || {
+        drop(listener.accept().expect("a client"));
+        serve(listener.accept().expect("the client again").0, network)
+    });
+    let mut told = Vec::new();
+    let mut tell = |progress: Progress<'_>| {
+        if let Progress::Disconnected { reason } = progress {
+            told.push(reason.to_owned());
+        }
+    };
+    let report = run(settings, Plan { count: 3, ..Plan::default() }, &mut tell).expect("a run");
+    assert_eq!(report.received(), 3);
+    assert!(told.len() == 1 && told[0].contains("gateway1"), "{told:?}");
+    server.join().expect("no panic");
+}
