@@ -98,11 +98,7 @@ impl Node {
             Some(end) => self.log.error(MODULE, format_args!("{end}; the node stops")),
         }
         self.end_plane(&handle, &health, ended).await;
-        // Waiting for them removes the management socket's file.
-        tasks.shut_down().await;
-        if let Some((_, plugins)) = plugins {
-            plugins.shut_down().await;
-        }
+        end_all(tasks, plugins).await;
         self.log.notice(MODULE, "Shutdown complete.");
         fault.map_or(Ok(()), |end| Err(StartError::Ended(end)))
     }
@@ -300,6 +296,15 @@ async fn first_end_of(plugins: &mut Option<Running>) -> String {
     match plugins {
         Some((_, plugins)) => plugins.first_end().await,
         None => std::future::pending().await,
+    }
+}
+
+/// Ends what runs beside the data plane.
+async fn end_all(mut tasks: Tasks, plugins: Option<Running>) {
+    // Waiting for them removes the management socket's file.
+    tasks.shut_down().await;
+    if let Some((_, plugins)) = plugins {
+        plugins.shut_down().await;
     }
 }
 
