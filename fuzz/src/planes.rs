@@ -52,6 +52,7 @@ fn setup() -> Setup {
         times: Times::default(),
         limits: Limits::default(),
         machine: Machine::default(),
+        sends_decoys: false,
         populates_replay_sets: false,
         replay_buckets: 1000,
     }

@@ -20,6 +20,7 @@ use config::server::Role;
 use interplane::Counters;
 use interplane::channel::SOCKET_NAME;
 use interplane::counter::Account;
+use interplane::loops::LoopCounts;
 use interplane::ring::EventRings;
 use interplane::setup::Limits;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -37,11 +38,12 @@ impl Node {
         // From here on a signal waits for its turn: nothing that was started is left behind.
         let mut signals = Signals::new()?;
         let mut sockets = Sockets { metrics: self.bind_metrics()?, management: self.bind_management()? };
-        let (mut options, outside) = self.directory_options()?;
-        let reached = outside.reached();
         let socket = data_dir.sockets().join(SOCKET_NAME);
         let selfcheck = selfcheck::known_or_measured(data_dir.path(), &self.config.geometry, &self.log);
         let found = self.find_or_make_plane(&socket)?;
+        let loops = found.plane.loops();
+        let (mut options, outside) = self.directory_options(loops.clone())?;
+        let reached = outside.reached();
         let health = Arc::new(Health::default());
         let (counters, events) = (found.plane.counters(), found.plane.events());
         let (listens_at, wires) = (found.plane.listens_at(), found.plane.plugin_wires());
@@ -79,6 +81,7 @@ impl Node {
             selfcheck,
             shut_down: Arc::default(),
             services: plugins.as_ref().map(|(_, plugins)| plugins.services()),
+            loops,
             tallies: plugins.as_ref().map(|(_, plugins)| plugins.tallies()).unwrap_or_default(),
         };
         for part in self.role.parts() {
@@ -157,6 +160,7 @@ impl Node {
                     clock: self.clock,
                     selfcheck: shared.selfcheck.clone(),
                     plugins: shared.tallies.clone(),
+                    loops: shared.loops.clone(),
                 };
                 tasks.spawn("metrics endpoint", async move {
                     metrics::serve(listener, sources, log)
@@ -183,6 +187,7 @@ impl Node {
             health: shared.health.clone(),
             shut_down: shared.shut_down.clone(),
             services: shared.services.clone(),
+            loops: shared.loops.clone(),
             started: Instant::now(),
             log: self.log.clone(),
         }
@@ -289,6 +294,7 @@ struct Shared {
     shut_down: Arc<Notify>,
     services: Option<Services>,
     tallies: Vec<Arc<Tally>>,
+    loops: LoopCounts,
 }
 
 /// Waits for the end of what keeps plugins running, if this node has any.

@@ -1,6 +1,7 @@
 //! What ends at this node instead of passing through: packets for its users and services, and replies to its own
 //! loops. Every role that ends packets gets a room of its own here; a mix has none of them.
 
+pub mod decoys;
 mod plugins;
 pub mod service;
 #[cfg(test)]
@@ -14,9 +15,9 @@ use pki::neighbours::Role;
 pub fn refusal(role: Role, arrival: &Arrival) -> Option<DropReason> {
     match (arrival, role) {
         (Arrival::Delay { .. }, _) => None,
-        // The matrix of server.md 3.7: a mix delivers nothing, and this one makes no loops that could come home.
-        (Arrival::Deliver(_) | Arrival::Reply, Role::Mix) => Some(DropReason::MixReceivedNonForward),
-        // A service node has answered by then, and makes no loops; `Facts::new` refuses gateways.
-        (Arrival::Deliver(_) | Arrival::Reply, Role::Gateway | Role::Service) => Some(DropReason::InvalidPacket),
+        // The matrix of server.md 3.7: a mix delivers nothing, and its own loops have come home by then.
+        (Arrival::Deliver(_) | Arrival::Reply(_), Role::Mix) => Some(DropReason::MixReceivedNonForward),
+        // A service node has answered by then; `Facts::new` refuses gateways.
+        (Arrival::Deliver(_) | Arrival::Reply(_), Role::Gateway | Role::Service) => Some(DropReason::InvalidPacket),
     }
 }

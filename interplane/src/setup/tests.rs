@@ -11,6 +11,7 @@ pub(crate) fn setup() -> Setup {
         times: Times::default(),
         limits: Limits::default(),
         machine: Machine::default(),
+        sends_decoys: false,
         populates_replay_sets: false,
         replay_buckets: 1 << 16,
     }
