@@ -29,7 +29,6 @@ use interplane::DropReason;
 use interplane::channel::{ChannelError, ChannelListener, Trusted};
 use interplane::counter::{Counter, Counters};
 use interplane::event::{Detail, Event};
-use interplane::loops::LoopCounts;
 use interplane::memory::MemoryError;
 use interplane::message::Descriptor;
 use interplane::poison::InFlight;
@@ -131,7 +130,7 @@ impl Work {
         let events = EventRings::attach(held.get(&Descriptor::Events)?)?;
         let in_flight = InFlight::attach(held.get(&Descriptor::InFlight)?)?;
         let plugins = held.plugins()?;
-        let loops = LoopCounts::attach(held.get(&Descriptor::Loops)?)?;
+        let loops = held.loops()?;
         let shards = facts.shards;
         if counters.shards() < shards {
             return Err(ProcessError::Order("the counters are for fewer shards"));
@@ -155,7 +154,7 @@ impl Work {
                 return Err(ProcessError::Order("the shared memory is for fewer shards"));
             };
             let plugins = plugins.as_ref().and_then(|(rings, requests, _)| rings.shard(index, requests.clone()));
-            let instruments = Instruments { counters, events, in_flight, plugins, loops: Some(loops.clone()) };
+            let instruments = Instruments { counters, events, in_flight, plugins, loops: loops.clone() };
             let mut seed = [0; 32];
             OsRandom.fill(&mut seed);
             let shard = Shard::new(index, shared.clone(), instruments, seed, clock.now())
