@@ -15,23 +15,22 @@ use interplane::ring::EventRings;
 use interplane::setup::{Limits, Machine, Setup, Times};
 use interplane::snapshot::Snapshot;
 use interplane::{Counter, ReplaySet};
-use pki::descriptor::MixDescriptor;
 use pki::document::Consensus;
-use pki::neighbours::{NeighbourMap, OwnNode, Role as NodeRole};
+use pki::neighbours::{NeighbourMap, Role as NodeRole};
 use pki::policy::View;
 use pki::{Epoch, VerifyingKey};
 use rig::mill::{Delays, Pool};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 use sphinx::{Geometry, MixKey};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 use std::time::Duration;
-use testnet::network::{NODE_NAME, Network, clock_starting_at, signing_key};
+use testnet::network::{NODE_NAME, Network, Peer, clock_starting_at};
 use testnet::session::{Identity, Session, unix_now};
 use wire::{Command, Role};
 
@@ -76,8 +75,7 @@ struct Rate {
 struct World {
     network: Network,
     epoch: Epoch,
-    own: Identity,
-    own_identity_key: Vec<u8>,
+    own: Peer,
     mix_key: Arc<MixKey>,
     document: Arc<[u8]>,
     packets: Pool,
@@ -90,25 +88,17 @@ impl World {
         let listening: Vec<SocketAddr> = (1..=4).map(|node| SocketAddr::from(([192, 0, 2, node], 30000))).collect();
         let network = Network::new(geometry.clone(), clock, 1.0, 1, &listening)?;
         let epoch = network.epoch();
-        let own_identity_key = signing_key()?.public_key().to_vec();
-        let own = Identity::generate(pki::hash(&own_identity_key), network.kem)?;
+        let address = SocketAddr::from(([192, 0, 2, 99], 30000));
+        let own = Peer::generate(NODE_NAME.into(), NodeRole::Mix, Some(address), network.kem)?;
         let mut private = [0; 32];
         OsRandom.fill(&mut private);
         let mix_key = MixKey::new(&geometry, &private).map_err(|error| error.to_string())?;
-        let descriptor = MixDescriptor {
-            name: NODE_NAME.into(),
-            epoch,
-            link_key: Some(own.link_key.public_key().to_vec()),
-            mix_keys: Some((0..3).map(|later| (epoch.after(later), Some(mix_key.public_key().to_vec()))).collect()),
-            addresses: Some(BTreeMap::from([("tcp4".into(), Some(vec!["tcp://192.0.2.99:30000".into()]))])),
-            identity_key: Some(own_identity_key.clone()),
-            ..MixDescriptor::default()
-        };
+        let descriptor = own.member().descriptor(epoch, |_| mix_key.public_key().to_vec());
         let document = network.document(epoch, descriptor)?.into();
         let next: Vec<[u8; 32]> = network.downstream.iter().map(|peer| peer.identity.id).collect();
         let packets =
             Pool::make(&geometry, mix_key.public_key(), &next, Delays { mean_ms: 1.0, max_ms: 1 }, PACKETS, None)?;
-        Ok(Self { network, epoch, own, own_identity_key, mix_key: Arc::new(mix_key), document, packets })
+        Ok(Self { network, epoch, own, mix_key: Arc::new(mix_key), document, packets })
     }
 
     fn snapshot(&self) -> Result<Snapshot, String> {
@@ -116,25 +106,20 @@ impl World {
         let key = VerifyingKey::new(scheme, self.network.authority.public_key()).map_err(|error| error.to_string())?;
         let hash = self.network.geometry.hash();
         let consensus = Consensus::verify(Arc::clone(&self.document), &[key], 1, self.epoch, &hash, self.epoch);
-        let own = OwnNode {
-            name: NODE_NAME.into(),
-            identity_key: self.own_identity_key.clone(),
-            link_key: self.own.link_key.public_key().to_vec(),
-            role: NodeRole::Mix,
-        };
-        let map = NeighbourMap::new(&consensus.map_err(|error| error.to_string())?, &own);
+        let map = NeighbourMap::new(&consensus.map_err(|error| error.to_string())?, &self.own.member().own());
         Ok(Snapshot {
             serial: 1,
             view: View::new(NodeRole::Mix, vec![map.map_err(|error| error.to_string())?]),
             delay_ms_max: [(self.epoch, DELAY_MS_MAX)].into_iter().collect(),
             client_documents: Vec::new(),
+            services: Vec::new(),
         })
     }
 
     fn setup(&self, shards: u16) -> Setup {
         Setup {
             name: NODE_NAME.into(),
-            node_id: self.own.id,
+            node_id: self.own.identity.id,
             role: NodeRole::Mix,
             geometry: self.network.geometry.clone(),
             wire_kem: self.network.kem.info().name.into(),
@@ -160,7 +145,7 @@ impl World {
         let shared = Arc::new(Shared::new(facts, []));
         let replays = Arc::new(ReplaySet::heap(self.epoch.0, REPLAY_BUCKETS, [1; 16]));
         let key = EpochKey { epoch: self.epoch, key: Arc::clone(&self.mix_key), replays };
-        shared.publish_keys(KeyRing { link_key: Some(Arc::clone(&self.own.link_key)), mix_keys: vec![key] });
+        shared.publish_keys(KeyRing { link_key: Some(Arc::clone(&self.own.identity.link_key)), mix_keys: vec![key] });
         shared.publish_directory(self.snapshot()?);
         let (counters, events, in_flight) = (Counters::heap(shards), EventRings::heap(shards), InFlight::heap(shards));
         let memory = Arc::new(Memory::new(shards));
@@ -171,6 +156,7 @@ impl World {
                     counters: counters.shard(index).ok_or("no row")?,
                     events: events.shard(index).ok_or("no ring")?,
                     in_flight: in_flight.shard(index).ok_or("no place")?,
+                    plugins: None,
                 };
                 let shard = Shard::new(index, Arc::clone(&shared), instruments, [index as u8; 32], Instant(0));
                 let shard = shard.map_err(|error| error.to_string())?;

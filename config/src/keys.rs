@@ -197,6 +197,24 @@ pub fn link(dir: &DataDir, scheme: KemScheme, random: &mut dyn Random) -> Result
     within(|| read_or_create(dir, &PairFiles::new(dir.path(), LINK), &scheme, random))
 }
 
+/// Name of the file with the public half of an identity.
+pub const IDENTITY_PUBLIC_FILE: &str = "identity.public.pem";
+
+/// The public key in a file that somebody else has given, or what is wrong with it.
+pub fn read_public_key(path: &Path, scheme: SignatureScheme) -> Result<Vec<u8>, String> {
+    let name = scheme.info().name;
+    let wrong = |problem: &dyn std::fmt::Display| format!("{}: {problem}", path.display());
+    let bytes = files::read(path).map_err(|error| match error {
+        KeyError::Io { source, .. } => format!("cannot read {}: {source}", path.display()),
+        KeyError::NotFile(_) => wrong(&"is not a regular file"),
+        _ => wrong(&"is too long for a key file"),
+    })?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| wrong(&PemError::NoBlock))?;
+    let key = pem::decode(text, &pem::public_key_type(name)).map_err(|error| wrong(&error))?;
+    scheme.check_public_key(&key).map_err(|error| wrong(&format_args!("not a {name} public key: {error}")))?;
+    Ok(key)
+}
+
 /// What making and reading a pair needs to know of its scheme.
 trait PairScheme {
     fn name(&self) -> &'static str;

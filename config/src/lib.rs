@@ -1,4 +1,5 @@
-//! Configuration: the reference's `server` and `client` TOML, our own `katzensprung.toml` beside it, and the key files in DataDir.
+//! Configuration: the reference's `server`, `dirauth` and `client` TOML, our own `katzensprung.toml`, and the key files in
+//! DataDir.
 //!
 //! It never opens a socket, never starts a node, never overwrites a file, and never stops at the first mistake: all
 //! findings come at once, each with file, line, key, problem and remedy.
@@ -8,6 +9,7 @@
 //! | [`finding`] | what is wrong, where, and what to do |
 //! | [`reader`] | TOML text to typed tables that know their places |
 //! | [`program`] | which program a file is for |
+//! | [`authority`] | a directory authority's configuration, and who may take part by it |
 //! | [`server`] | a node's configuration: the reference's keys as written (`raw`), keys of older releases (`removed`), `katzensprung.toml` (`own`), and the checks |
 //! | [`client`] | a client's configuration: gateways, authorities, geometry |
 //! | [`schemes`] | schemes by the names in the file |
@@ -31,6 +33,7 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod authority;
 pub mod client;
 pub mod finding;
 pub mod keys;
@@ -41,6 +44,7 @@ pub mod reader;
 pub mod schemes;
 pub mod server;
 
+pub use authority::AuthorityConfig;
 pub use client::{ClientConfig, LoadedClient};
 pub use finding::{Finding, Severity};
 pub use reader::{Strictness, line_of};

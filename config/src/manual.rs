@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use crate::authority;
 use crate::client;
 use crate::reader::{Description, Section};
 use crate::server::{own, raw};
@@ -21,6 +22,22 @@ which is optional and holds what only this implementation knows.
   `[[PKI.Voting.Authorities]]`. Unknown keys are warnings at a normal start and errors under `--validate-only`.
 * `katzensprung.toml` is always strict.
 * Durations in `[Debug]` are integers in milliseconds.
+";
+
+const AUTHORITY_INTRODUCTION: &str = "\
+<!-- Generated from config/src/authority/raw.rs: KATZENSPRUNG_BLESS=1 cargo test -p config manual -->
+# Configuration of directory authorities
+
+`katzensprung dirauth` reads the reference's `authority.toml` (`--config`, default `katzenpost-authority.toml`),
+unchanged. Absent keys take their defaults; all findings are printed at once, one line each. Key names are matched exactly
+first, else ignoring letter case, except below `[[Authorities]]`. Unknown keys are warnings at a normal start and errors
+under `--validate-only`. The length of an epoch is not in the file: where it is not 20 minutes, set
+`KATZENPOST_EPOCH_DURATION` alike on the whole network.
+
+`[Parameters]`, the members, `[Topology]` and `[SphinxGeometry]` must be the same on all authorities, or their documents
+differ and no consensus comes about. Key files of members are read once, at the start.
+
+# authority.toml
 ";
 
 const CLIENT_INTRODUCTION: &str = "\
@@ -71,6 +88,13 @@ pub fn markdown() -> String {
     text.push_str("\n# katzensprung.toml\n");
     write_tables(&mut text, "", own::Root::describe(), false);
     text.push_str(MEMORY);
+    text
+}
+
+/// The text of the manual page of directory authorities.
+pub fn markdown_of_authority() -> String {
+    let mut text = String::from(AUTHORITY_INTRODUCTION);
+    write_tables(&mut text, "", authority::raw::Root::describe(), false);
     text
 }
 

@@ -13,7 +13,7 @@ mod syntax;
 #[cfg(test)]
 mod tests;
 
-pub use field::{Field, Value};
+pub use field::{Field, GoDuration, Value};
 pub use line::{line_in, line_of};
 
 use crate::finding::{Findings, Place, Severity};

@@ -5,15 +5,15 @@ pub(crate) mod authorities;
 mod debug;
 pub(crate) mod geometry;
 pub(crate) mod load;
-mod network;
+pub(crate) mod network;
 pub(crate) mod node;
 pub mod own;
 pub mod raw;
 pub mod removed;
 mod roles;
-mod sockets;
+pub(crate) mod sockets;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use authorities::Authority;
 pub use debug::Debug;

@@ -6,14 +6,18 @@
 //! |---|---|
 //! | [`node`] | start and stop order of a node, supervision of its data plane |
 //! | [`keys`] | the mix-key schedule |
+//! | [`dirauth`] | a directory authority: the process around `pki::voting` |
 //! | [`directory`] | publishing and fetching: carries out what `pki::publish` decides |
+//! | [`plugins`] | services that are programs of their own, and which services answer now |
 //! | [`management`] | the management socket |
 //! | [`metrics`] | the Prometheus endpoint |
 //! | [`health`] | what is known of the data plane's health |
 //! | [`selfcheck`] | how many packets a second this host unwraps |
 //! | [`logging`] | the log file |
+//! | `process` | what both have in common as processes: signals, tasks, sockets, the watch over the clock |
 #![forbid(unsafe_code)]
 
+pub mod dirauth;
 pub mod directory;
 pub mod health;
 pub mod keys;
@@ -21,4 +25,6 @@ pub mod logging;
 pub mod management;
 pub mod metrics;
 pub mod node;
+pub mod plugins;
+mod process;
 pub mod selfcheck;

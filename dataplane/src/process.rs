@@ -33,6 +33,7 @@ use interplane::memory::MemoryError;
 use interplane::message::Descriptor;
 use interplane::poison::InFlight;
 use interplane::replay::ReplaySet;
+use interplane::requests::{Bell, PluginRings};
 use interplane::ring::EventRings;
 use interplane::secret::Secrets;
 use interplane::setup::Setup;
@@ -107,6 +108,8 @@ struct Work {
     counters: Counters,
     driver: Driver,
     guard: Guard,
+    /// What plugins answer, and the bell that says so.
+    answers: Option<(PluginRings, Bell)>,
     fills: Fills,
     ending: Arc<AtomicBool>,
     keys: KeyRing,
@@ -126,6 +129,7 @@ impl Work {
         let counters = Counters::attach(held.get(&Descriptor::Counters)?)?;
         let events = EventRings::attach(held.get(&Descriptor::Events)?)?;
         let in_flight = InFlight::attach(held.get(&Descriptor::InFlight)?)?;
+        let plugins = held.plugins()?;
         let shards = facts.shards;
         if counters.shards() < shards {
             return Err(ProcessError::Order("the counters are for fewer shards"));
@@ -142,7 +146,8 @@ impl Work {
             else {
                 return Err(ProcessError::Order("the shared memory is for fewer shards"));
             };
-            let instruments = Instruments { counters, events, in_flight };
+            let plugins = plugins.as_ref().and_then(|(rings, requests, _)| rings.shard(index, requests.clone()));
+            let instruments = Instruments { counters, events, in_flight, plugins };
             let mut seed = [0; 32];
             OsRandom.fill(&mut seed);
             let shard = Shard::new(index, shared.clone(), instruments, seed, clock.now())
@@ -164,6 +169,7 @@ impl Work {
             counters,
             driver,
             guard,
+            answers: plugins.map(|(rings, _, answers)| (rings, answers)),
             fills: Fills::default(),
             ending,
             keys: KeyRing::default(),
@@ -231,6 +237,16 @@ impl Work {
         self.announcements.keys = Some(KeysToAnnounce { number, epochs, locked });
         self.wake_all();
         Ok(())
+    }
+
+    /// Wakes the shards for which plugins have answered while they slept.
+    fn bring_answers(&self) {
+        let Some((rings, bell)) = &self.answers else { return };
+        bell.still();
+        for shard in (0..self.shared.facts().shards).filter(|shard| rings.has_answers(*shard)) {
+            let _was_parked = self.shared.unpark(shard);
+            self.driver.wake(shard);
+        }
     }
 
     fn wake_all(&self) {

@@ -1,9 +1,12 @@
 //! The directory: what authorities, other nodes and replicas sign and send.
 
 mod network;
+mod voting;
+
+pub use voting::VOTING;
 
 use crate::{Target, Verdict};
-use network::{AUTHORITIES, EPOCH, GEOMETRY_HASH, authorities, ed25519, random};
+use network::{EPOCH, authorities};
 use pki::cbor::{self, Value};
 use pki::certificate::{Certificate, Signature};
 use pki::descriptor::{MixDescriptor, ReplicaDescriptor, SignedReplicaUpload, SignedUpload};
@@ -14,6 +17,7 @@ use pki::{Epoch, EpochClock, EpochTime, NodeId};
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::time::Duration;
+use testnet::members::{self, GEOMETRY_HASH, ed25519, random};
 
 /// Any item.
 pub const CBOR: Target = Target { name: "pki_cbor", run: item, seeds: items };
@@ -86,13 +90,13 @@ fn certificate(data: &[u8]) -> Verdict {
 }
 
 fn descriptors() -> Vec<Vec<u8>> {
-    let mut odd = network::descriptor(10);
+    let mut odd = members::descriptor(10, EPOCH);
     odd.kaetzchen_advertized_data = Some(BTreeMap::from([("echo".into(), None)]));
     odd.addresses = Some(BTreeMap::from([
         ("tcp6".into(), Some(vec!["tcp://[2001:db8::1]:30000".into()])),
         ("quic".into(), Some(vec!["quic://node.example:1".into()])),
     ]));
-    let seeds = [10, 100, 200].map(|seed| network::descriptor(seed).encode());
+    let seeds = [10, 100, 200].map(|seed| members::descriptor(seed, EPOCH).encode());
     seeds.into_iter().chain([odd.encode()]).collect()
 }
 
@@ -136,19 +140,19 @@ fn document(data: &[u8]) -> Verdict {
 fn consensus(data: &[u8]) -> Verdict {
     // A majority signs what it was given.
     let mut certificate = Certificate::new("Ed25519", data.to_vec(), EPOCH.after(document::LIFETIME_EPOCHS));
-    for signer in &AUTHORITIES[..2] {
+    for signer in [1, 2] {
         // An empty payload is not signed.
-        let _ = certificate.sign(&*network::signer(*signer), EPOCH, &mut random());
+        let _ = certificate.sign(&*members::signer(signer), EPOCH, &mut random());
     }
     let keys = authorities().keys();
     let verified = Consensus::verify(certificate.encode().into(), keys, 2, EPOCH, &GEOMETRY_HASH, EPOCH);
     let Ok(consensus) = verified else { return Verdict::Refused };
     assert!(consensus.document().nodes().all(|(_, node)| consensus.node(&node.id()).is_some()), "a node was lost");
     for own in [10, 11, 12, 100, 200] {
-        let Ok(map) = NeighbourMap::new(&consensus, &network::own(own)) else { continue };
-        let view = View::new(network::role(own), vec![map]);
+        let Ok(map) = NeighbourMap::new(&consensus, &members::own(own)) else { continue };
+        let view = View::new(members::role(own), vec![map]);
         for seconds in [0, 60, 1199] {
-            decide(&view, &network::id(12), &network::link_key(12), &time(seconds));
+            decide(&view, &members::id(12), &members::link_key(12), &time(seconds));
         }
     }
     Verdict::Accepted
@@ -187,8 +191,8 @@ static VIEW: LazyLock<View> = LazyLock::new(|| network::view(11));
 fn questions() -> Vec<Vec<u8>> {
     let question =
         |seconds: u32, id: &[u8], key: &[u8]| [&seconds.to_be_bytes()[..], &[id.len() as u8], id, key].concat();
-    let nodes = [10, 12].map(|seed| question(30, &network::id(seed), &network::link_key(seed)));
-    let early = question(1190, &network::id(10), &network::link_key(10));
+    let nodes = [10, 12].map(|seed| question(30, &members::id(seed), &members::link_key(seed)));
+    let early = question(1190, &members::id(10), &members::link_key(10));
     nodes.into_iter().chain([early]).collect()
 }
 

@@ -8,9 +8,10 @@
 //! | [`storm`] | the engine: inputs from seeds by a seeded generator, and the alarm |
 //! | `packets` | Sphinx packets, routing commands, reply blocks, payloads |
 //! | `links` | handshakes in both roles, frames, commands of each session kind, consensus chunks |
-//! | `directory` | CBOR, certificates, descriptors, uploads, documents, the policy |
+//! | `directory` | CBOR, certificates, descriptors, uploads, documents, the policy, a vote |
 //! | `texts` | configuration files, PEM, URLs, names, durations |
 //! | `planes` | control messages and shared memory between the two processes |
+//! | `services` | requests to services, messages of plugins |
 //! | `schemes` | public keys, ciphertexts and signatures of all built-in schemes |
 //! | `canary` | a target that fails on purpose, so that the alarm is known to ring |
 #![forbid(unsafe_code)]
@@ -21,6 +22,7 @@ mod links;
 mod packets;
 mod planes;
 mod schemes;
+mod services;
 pub mod storm;
 mod texts;
 
@@ -76,6 +78,7 @@ pub const TARGETS: &[Target] = &[
     directory::DOCUMENT,
     directory::CONSENSUS,
     directory::POLICY,
+    directory::VOTING,
     texts::CONFIG_SERVER,
     texts::CONFIG_OWN,
     texts::CONFIG_CLIENT,
@@ -89,6 +92,8 @@ pub const TARGETS: &[Target] = &[
     planes::SECRETS,
     planes::MEMORY,
     planes::EVENTS,
+    services::REQUEST,
+    services::PLUGIN,
     schemes::KEYS,
 ];
 

@@ -12,7 +12,7 @@ use interplane::replay::ReplaySet;
 use interplane::ring::EventRings;
 use interplane::secret::{SecretBytes, Secrets};
 use interplane::setup::{Limits, Machine, Times};
-use interplane::snapshot::{ClientDocument, EncodedDocument, Snapshot};
+use interplane::snapshot::{ClientDocument, EncodedDocument, Handler, Service, Snapshot};
 use interplane::{DropReason, Setup};
 use pki::neighbours::Role;
 use pki::policy::{self, PeerCredentials, View};
@@ -21,6 +21,7 @@ use rustix::fd::{AsFd, BorrowedFd};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use service::BuiltIn;
 use std::mem::MaybeUninit;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -137,7 +138,8 @@ fn check_setup(setup: &Setup) {
 fn snapshots() -> Vec<Vec<u8>> {
     let view = View::new(Role::Mix, Vec::new());
     let document = EncodedDocument { raw: vec![1; 20], gzip: vec![2; 10], chunk_bytes: 4 };
-    let empty = Snapshot { serial: 1, view, delay_ms_max: Vec::new(), client_documents: Vec::new() };
+    let empty =
+        Snapshot { serial: 1, view, delay_ms_max: Vec::new(), client_documents: Vec::new(), services: Vec::new() };
     let full = Snapshot {
         serial: 2,
         view: crate::directory::view(),
@@ -146,6 +148,7 @@ fn snapshots() -> Vec<Vec<u8>> {
             ClientDocument { epoch: Epoch(1000), document: Some(document) },
             ClientDocument { epoch: Epoch(999), document: None },
         ],
+        services: vec![Service { recipient: [1; 32], handler: Handler::BuiltIn(BuiltIn::Echo) }],
     };
     [empty, full].map(|snapshot| postcard::to_stdvec(&snapshot).expect("small")).into()
 }
@@ -153,7 +156,7 @@ fn snapshots() -> Vec<Vec<u8>> {
 fn snapshot(data: &[u8]) -> Verdict {
     let fd = memory::seal("fuzz", data).expect("a memfd");
     let Ok(snapshot) = Snapshot::open(&fd) else { return Verdict::Refused };
-    let _ = snapshot.delay_ms_max(Epoch(1000));
+    let _ = (snapshot.delay_ms_max(Epoch(1000)), snapshot.service(&[1; 32]));
     if let Some(document) = snapshot.client_document(Epoch(1000)).and_then(|answer| answer.document.as_ref()) {
         assert_eq!(document.chunks().map(<[u8]>::len).sum::<usize>(), document.gzip.len());
     }

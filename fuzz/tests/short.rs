@@ -80,6 +80,7 @@ short! {
     pki_document
     pki_consensus
     pki_policy
+    pki_voting
     config_server
     config_own
     config_client
@@ -93,6 +94,8 @@ short! {
     interplane_secrets
     interplane_memory
     interplane_events
+    service_request
+    service_plugin
     crypto_keys
 }
 

@@ -14,6 +14,7 @@
 //! | [`channel`] | the socket on which messages and descriptors travel |
 //! | [`peer`] | the process at the other end of it |
 //! | [`event`], [`ring`] | what the data plane tells the log, and the rings that carry it |
+//! | [`requests`] | requests to plugins and their answers |
 //! | [`replay`] | which packets were seen with a mix key |
 //! | [`poison`] | which packets were in flight when a data plane crashed |
 //! | [`memory`] | memfds: making, sealing, checking, mapping |
@@ -41,6 +42,7 @@ pub mod peer;
 pub mod poison;
 pub mod reason;
 pub mod replay;
+pub mod requests;
 pub mod ring;
 pub mod secret;
 pub mod setup;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
 /// Version of messages and of all layouts in shared memory; planes of different versions do not work together.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// Most tags that are refused as poison.
 pub const REFUSED_TAGS_MAX: usize = 2048;
 
@@ -38,6 +38,12 @@ pub enum Descriptor {
     },
     /// Sealed bytes that only control planes understand.
     Remembered,
+    /// `requests::PluginRings`, on a service node.
+    PluginRings,
+    /// The bell of the control plane, for requests.
+    RequestBell,
+    /// The bell of the data plane, for answers.
+    AnswerBell,
 }
 
 /// A listening socket that the control plane made.
@@ -94,8 +100,8 @@ pub enum ToData {
         /// [`VERSION`].
         version: u32,
     },
-    /// Start work. With [`Descriptor::Counters`], [`Descriptor::Events`], [`Descriptor::InFlight`] and the listeners;
-    /// an attached data plane takes no second one.
+    /// Start work. With [`Descriptor::Counters`], [`Descriptor::Events`], [`Descriptor::InFlight`] and the listeners, on
+    /// a service node with [`Descriptor::PluginRings`] and the two bells; an attached data plane takes no second one.
     Attach {
         /// How to work.
         setup: Box<Setup>,

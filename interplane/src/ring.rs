@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod tests;
+pub(crate) mod words;
 
 use crate::counter::SHARDS_MAX;
 use crate::event::Event;
@@ -12,6 +13,7 @@ use crate::memory::{MemoryError, SharedMemory};
 use rustix::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use words::Ring;
 
 /// Bytes of each ring.
 pub const RING_BYTES: usize = 1 << 16;
@@ -21,13 +23,10 @@ pub const EVENT_BYTES_MAX: usize = 512;
 const NAME: &str = "event rings";
 const MAGIC: u64 = u64::from_le_bytes(*b"kzevents");
 const HEADER_WORDS: usize = 16;
-const CAPACITY: u64 = (RING_BYTES / 8) as u64;
-/// Positions count words since the beginning of time; each stands on a pair of cache lines of its own.
-const AT_HEAD: usize = 0;
-const AT_TAIL: usize = 16;
-const AT_DROPPED: usize = AT_HEAD + 1;
-const AT_RECORDS: usize = 32;
-const RING_WORDS: usize = AT_RECORDS + CAPACITY as usize;
+const CAPACITY: usize = RING_BYTES / 8;
+/// The writer's word in which it counts what it dropped.
+const DROPPED: usize = 0;
+const RING_WORDS: usize = Ring::words(CAPACITY);
 
 /// The rings of all shards, and one for everything else.
 #[derive(Clone, Debug)]
@@ -96,7 +95,7 @@ impl EventRings {
     pub fn dropped(&self) -> u64 {
         let words = self.memory.words();
         (0..self.rings)
-            .fold(0, |sum: u64, ring| sum.wrapping_add(Ring::of(words, ring).words[AT_DROPPED].load(Ordering::Relaxed)))
+            .fold(0, |sum: u64, ring| sum.wrapping_add(ring_of(words, ring).of_writer(DROPPED).load(Ordering::Relaxed)))
     }
 
     fn writer(&self, ring: usize) -> EventWriter {
@@ -104,35 +103,10 @@ impl EventRings {
     }
 }
 
-/// The words of one ring.
-struct Ring<'a> {
-    words: &'a [AtomicU64],
-}
-
-impl<'a> Ring<'a> {
-    fn of(words: &'a [AtomicU64], ring: usize) -> Self {
-        let start = HEADER_WORDS + ring * RING_WORDS;
-        // The memory was checked to hold all rings.
-        Self { words: &words[start..start + RING_WORDS] }
-    }
-
-    fn head(&self) -> &AtomicU64 {
-        &self.words[AT_HEAD]
-    }
-
-    fn tail(&self) -> &AtomicU64 {
-        &self.words[AT_TAIL]
-    }
-
-    fn record(&self, position: u64) -> &AtomicU64 {
-        &self.words[AT_RECORDS + (position % CAPACITY) as usize]
-    }
-}
-
-/// The first word of a record: its length, and a number that garbage hardly has at this position.
-fn mark(position: u64, length: u32) -> u64 {
-    let check = (position as u32).wrapping_mul(0x9e37_79b1) ^ length.rotate_left(16) ^ 0x6b7a_7270;
-    u64::from(check) << 32 | u64::from(length)
+fn ring_of(words: &[AtomicU64], ring: usize) -> Ring<'_> {
+    let start = HEADER_WORDS + ring * RING_WORDS;
+    // The memory was checked to hold all rings.
+    Ring::of(&words[start..start + RING_WORDS])
 }
 
 /// The writing end of one ring.
@@ -147,35 +121,14 @@ impl EventWriter {
     pub fn write(&mut self, event: &Event) -> bool {
         let mut buffer = [0; EVENT_BYTES_MAX];
         let encoded = postcard::to_slice(event, &mut buffer).map(|encoded| &*encoded);
-        let written = encoded.is_ok_and(|encoded| self.put(encoded));
+        let written = encoded.is_ok_and(|encoded| ring_of(self.memory.words(), self.ring).put(&[], encoded));
         if !written {
             // This end is the only writer of the count.
-            let dropped = &Ring::of(self.memory.words(), self.ring).words[AT_DROPPED];
+            let ring = ring_of(self.memory.words(), self.ring);
+            let dropped = ring.of_writer(DROPPED);
             dropped.store(dropped.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         }
         written
-    }
-
-    fn put(&self, bytes: &[u8]) -> bool {
-        let ring = Ring::of(self.memory.words(), self.ring);
-        let head = ring.head().load(Ordering::Relaxed);
-        // The reader has finished with everything before the tail.
-        let used = head.wrapping_sub(ring.tail().load(Ordering::Acquire));
-        let needed = 1 + bytes.len().div_ceil(8) as u64;
-        if used > CAPACITY || CAPACITY - used < needed {
-            return false;
-        }
-        ring.record(head).store(mark(head, bytes.len() as u32), Ordering::Relaxed);
-        let mut position = head;
-        for chunk in bytes.chunks(8) {
-            position = position.wrapping_add(1);
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            ring.record(position).store(u64::from_le_bytes(word), Ordering::Relaxed);
-        }
-        // Publishes the record: a crash before this line leaves nothing to be seen.
-        ring.head().store(head.wrapping_add(needed), Ordering::Release);
-        true
     }
 }
 
@@ -201,45 +154,12 @@ impl EventReader {
     }
 
     fn drain_ring(&mut self, at: usize, take: &mut impl FnMut(usize, Event)) {
-        let ring = Ring::of(self.rings.memory.words(), at);
-        // The writer finished everything before the head.
-        let head = ring.head().load(Ordering::Acquire);
-        let mut tail = ring.tail().load(Ordering::Relaxed);
-        let mut left = head.wrapping_sub(tail);
-        let mut buffer = [0; EVENT_BYTES_MAX];
-        while left > 0 {
-            let Some(record) = read(&ring, tail, left, &mut buffer) else {
-                // Positions and content do not fit together: nothing in the ring can be found any more.
-                self.damaged += 1;
-                tail = head;
-                break;
-            };
-            match postcard::from_bytes(record) {
-                Ok(event) => take(at, event),
-                Err(_) => self.damaged += 1,
-            }
-            let words = 1 + record.len().div_ceil(8) as u64;
-            tail = tail.wrapping_add(words);
-            left -= words;
-        }
-        ring.tail().store(tail, Ordering::Release);
+        let ring = ring_of(self.rings.memory.words(), at);
+        let mut undecodable = 0;
+        let skipped = ring.take(CAPACITY, &mut [0; EVENT_BYTES_MAX], |record| match postcard::from_bytes(record) {
+            Ok(event) => take(at, event),
+            Err(_) => undecodable += 1,
+        });
+        self.damaged += skipped + undecodable;
     }
-}
-
-/// The record at `position`, if it can be one.
-fn read<'b>(ring: &Ring<'_>, position: u64, left: u64, buffer: &'b mut [u8; EVENT_BYTES_MAX]) -> Option<&'b [u8]> {
-    let first = ring.record(position).load(Ordering::Relaxed);
-    let length = first as u32;
-    let record = buffer.get_mut(..usize::try_from(length).ok()?)?;
-    let words = 1 + u64::from(length).div_ceil(8);
-    if left > CAPACITY || words > left || first != mark(position, length) {
-        return None;
-    }
-    let mut at = position;
-    for chunk in record.chunks_mut(8) {
-        at = at.wrapping_add(1);
-        let word = ring.record(at).load(Ordering::Relaxed).to_le_bytes();
-        chunk.copy_from_slice(&word[..chunk.len()]);
-    }
-    Some(record)
 }

@@ -54,6 +54,10 @@ pub struct Setup {
 pub struct Times {
     /// Longest dwell before an unwrap.
     pub unwrap_delay_ms: u64,
+    /// Longest time between arrival and service at a service node.
+    pub service_delay_ms: u64,
+    /// Longest time between arrival and a service's work.
+    pub kaetzchen_delay_ms: u64,
     /// Latest dispatch after a packet is due.
     pub scheduler_slack_ms: u64,
     /// Longest wait for a link.
@@ -71,6 +75,8 @@ impl Default for Times {
     fn default() -> Self {
         Self {
             unwrap_delay_ms: 250,
+            service_delay_ms: 500,
+            kaetzchen_delay_ms: 750,
             scheduler_slack_ms: 450,
             send_slack_ms: 50,
             connect_timeout_ms: 60_000,

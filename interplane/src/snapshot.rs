@@ -8,6 +8,8 @@ use pki::Epoch;
 use pki::policy::View;
 use rustix::fd::{AsFd, OwnedFd};
 use serde::{Deserialize, Serialize};
+use service::BuiltIn;
+use sphinx::RECIPIENT_ID_BYTES;
 
 /// Most bytes of an encoded snapshot.
 pub const SNAPSHOT_BYTES_MAX: usize = 256 << 20;
@@ -25,6 +27,29 @@ pub struct Snapshot {
     pub delay_ms_max: Vec<(Epoch, u64)>,
     /// Answers to clients that ask for documents; empty unless the node is a gateway.
     pub client_documents: Vec<ClientDocument>,
+    /// The services that answer now; empty unless the node is a service node.
+    pub services: Vec<Service>,
+}
+
+/// A service of this node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// The recipient that stands for it in packets.
+    pub recipient: [u8; RECIPIENT_ID_BYTES],
+    /// Who answers.
+    pub handler: Handler,
+}
+
+/// Who answers the requests to a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Handler {
+    /// The data plane itself.
+    BuiltIn(BuiltIn),
+    /// A program of its own.
+    Plugin {
+        /// Which, among those of the control plane.
+        number: u16,
+    },
 }
 
 /// The answer to clients that ask for one epoch's document (server.md 5.6).
@@ -58,6 +83,11 @@ impl Snapshot {
     /// The longest delay of a packet in `epoch`, if the snapshot has its document.
     pub fn delay_ms_max(&self, epoch: Epoch) -> Option<u64> {
         self.delay_ms_max.iter().find(|(of, _)| *of == epoch).map(|(_, delay_ms_max)| *delay_ms_max)
+    }
+
+    /// The service for which a recipient stands, if it answers.
+    pub fn service(&self, recipient: &[u8; RECIPIENT_ID_BYTES]) -> Option<&Service> {
+        self.services.iter().find(|service| service.recipient == *recipient)
     }
 
     /// The answer about one epoch's document, if there is one yet.

@@ -1,5 +1,5 @@
-//! `katzensprung <subcommand>`, the only binary; called as `server`, or with an option of `server` first, it is the
-//! reference's server, called as `ping` the reference's ping.
+//! `katzensprung <subcommand>`, the only binary; called as one of the reference's programs, or with an option of
+//! `server` first, it is that program.
 //!
 //! Exit status: 0 when what was asked for is done, 1 for any error; `bench node` and `ping` have one more, see their help. A panic, which
 //! is a mistake in the program, ends the planes of a node by SIGABRT.
@@ -26,6 +26,9 @@ enum Command {
     /// Runs a node with the reference's configuration file
     #[command(version = commands::version(), disable_version_flag = true)]
     Server(commands::server::Arguments),
+    /// Runs a directory authority with the reference's configuration file
+    #[command(version = commands::version(), disable_version_flag = true)]
+    Dirauth(commands::dirauth::Arguments),
     /// Makes a key pair (`server -g` makes those of a node that are missing)
     Keygen(commands::keygen::Arguments),
     /// Prints the Sphinx geometry of a scheme and payload
@@ -75,7 +78,7 @@ fn main() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(1) } else { ExitCode::SUCCESS };
         }
     };
-    if !matches!(arguments.command, Command::Server(_) | Command::Dataplane(_)) {
+    if !matches!(arguments.command, Command::Server(_) | Command::Dirauth(_) | Command::Dataplane(_)) {
         host::hear_hangups();
     }
     let done = |()| ExitCode::SUCCESS;
@@ -83,6 +86,10 @@ fn main() -> ExitCode {
         Command::Server(arguments) => {
             end_at_panic();
             commands::server::run(&arguments).map(done)
+        }
+        Command::Dirauth(arguments) => {
+            end_at_panic();
+            commands::dirauth::run(&arguments).map(done)
         }
         Command::Keygen(arguments) => commands::keygen::run(&arguments).map(done),
         Command::Geometry(arguments) => commands::geometry::run(&arguments).map(done),
@@ -102,8 +109,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// A plane without one of its threads or tasks looks alive and is not: a panic ends the whole process, however it was
-/// built. The other plane, or whatever looks after the node, then does what is to be done.
+/// A plane or an authority without one of its threads or tasks looks alive and is not: a panic ends the whole process,
+/// however it was built. The other plane, or whatever looks after the process, then does what is to be done.
 fn end_at_panic() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -119,7 +126,7 @@ fn failed(message: &str) -> ExitCode {
 }
 
 /// Subcommands that are called by their own names too.
-const PROGRAMS: [&str; 2] = ["server", "ping"];
+const PROGRAMS: [&str; 3] = ["server", "dirauth", "ping"];
 
 /// The arguments with the subcommand that the program's name stands for, or that options of `server` at the beginning
 /// ask for: unit files call the program by many names. Gives the subcommand and that name too where it is the subcommand's.

@@ -250,11 +250,9 @@ fn arguments() {
 #[test]
 fn what_no_start_would_do_is_no_valid_file() {
     let quic = |folder: &Folder| format!("Addresses = [\"quic://{}\"]", folder.address);
-    for (key, what) in [
-        ("IsGatewayNode", "a gateway is not in this version yet"),
-        ("IsServiceNode", "a service node is not in this version yet"),
-        ("Addresses[0]", "QUIC is not in this version yet"),
-    ] {
+    for (key, what) in
+        [("IsGatewayNode", "a gateway is not in this version yet"), ("Addresses[0]", "QUIC is not in this version yet")]
+    {
         let folder = Folder::new();
         if key.starts_with("Is") {
             folder.edit("  DataDir", &format!("  {key} = true\n  DataDir"));

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `bad_input` | what an operator can get wrong: exit status 1, one clear line, nothing overwritten |
 //! | `commands` | what the subcommands do when all is well |
+//! | `dirauth` | directory authorities: three that agree, and what their operators can get wrong |
 //! | `hosts` | what hosts are like, and what an operator reads of it |
 //! | `lifecycle` | start, stop, crashes of either process, and what the authority sees of them |
 //! | `limits` | what a host may refuse |
@@ -15,6 +16,7 @@
 
 mod bad_input;
 mod commands;
+mod dirauth;
 mod hosts;
 mod lifecycle;
 mod limits;

@@ -16,6 +16,7 @@
 //! | [`policy`] | whether a peer may connect and send now |
 //! | [`publish`] | when to make keys, upload and fetch: the directory worker's schedule |
 //! | [`authority`] | the client's half of talking to directory authorities |
+//! | [`voting`] | a directory authority: from descriptors to a consensus |
 //!
 //! Time is a number from the caller, so that a test may choose it:
 //!
@@ -31,6 +32,10 @@
 //! ```
 #![forbid(unsafe_code)]
 
+// Members of test networks are made in one file, which knows this crate by its name.
+#[cfg(test)]
+extern crate self as pki;
+
 pub mod address;
 pub mod authority;
 pub mod cbor;
@@ -39,12 +44,14 @@ pub mod descriptor;
 pub mod document;
 pub mod epoch;
 #[cfg(test)]
+#[path = "../../testnet/src/members.rs"]
 mod fixture;
 pub mod identity;
 pub mod name;
 pub mod neighbours;
 pub mod policy;
 pub mod publish;
+pub mod voting;
 
 pub use epoch::{Epoch, EpochClock, EpochTime};
 pub use identity::{NodeId, VerifyingKey, hash};

@@ -52,7 +52,7 @@ pub use create::{CreateError, Sphinx};
 pub use geometry::{Geometry, GeometryError};
 pub use path::PathHop;
 pub use scheme::{Scheme, SetupError};
-pub use surb::{SurbError, decrypt_surb_payload};
+pub use surb::{SurbError, decrypt_surb_payload, write_reply};
 pub use unwrap::{MixKey, UnwrapError, UnwrapErrorReason, Unwrapped, UnwrappedKind, Unwrapper, replay_tags};
 
 /// Bytes of a node id: BLAKE2b-256 of the node's identity key.

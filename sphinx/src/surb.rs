@@ -2,6 +2,7 @@
 
 use crate::commands::RoutingCommand;
 use crate::create::{CreateError, Sphinx};
+use crate::geometry::Geometry;
 use crate::keys::{SPRP_MATERIAL_BYTES, SprpRef};
 use crate::path::PathHop;
 use crate::{NODE_ID_BYTES, PAYLOAD_TAG_BYTES};
@@ -76,6 +77,25 @@ impl Sphinx {
         SprpRef::from_material(material).encrypt(&mut packet[header.len()..]);
         Ok((packet, *id))
     }
+}
+
+/// Turns a buffer of a packet's length into the reply packet of a reply block, in place: the last `ForwardPayloadLength`
+/// bytes of `packet` are the reply with its padding, everything before them is overwritten. Gives the id of the node
+/// that gets it first.
+pub fn write_reply(geometry: &Geometry, surb: &[u8], packet: &mut [u8]) -> Result<[u8; NODE_ID_BYTES], CreateError> {
+    let wrong_length = CreateError::SurbLength { found: surb.len(), expected: geometry.surb_length };
+    let header_bytes = geometry.header_length;
+    let Some((header, rest)) = surb.split_at_checked(header_bytes) else { return Err(wrong_length) };
+    let Some((id, rest)) = rest.split_first_chunk() else { return Err(wrong_length) };
+    let Ok(material) = <&[u8; SPRP_MATERIAL_BYTES]>::try_from(rest) else { return Err(wrong_length) };
+    let expected = header_bytes + PAYLOAD_TAG_BYTES + geometry.forward_payload_length;
+    if packet.len() != expected {
+        return Err(CreateError::PayloadLength { found: packet.len(), expected });
+    }
+    packet[..header_bytes].copy_from_slice(header);
+    packet[header_bytes..][..PAYLOAD_TAG_BYTES].fill(0);
+    SprpRef::from_material(material).encrypt(&mut packet[header_bytes..]);
+    Ok(*id)
 }
 
 /// Opens a reply in place: `payload` is what the last hop delivered, tag bytes included. Gives the plaintext. The keys

@@ -3,6 +3,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`members`] | members by number, whose keys follow from it, and documents that list them |
 //! | [`network`] | who is in the network, and the documents about it, signed by its one authority |
 //! | [`authority`] | takes descriptors, serves documents, misbehaves on demand |
 //! | [`files`] | the configuration file of a node in it |
@@ -14,7 +15,7 @@
 //! | [`compose`] | what runs such a network in containers |
 //! | [`processes`] | its processes: started, watched, stopped |
 //!
-//! It is never linked into a node's own path: keys are made fresh and live for one run.
+//! It is never linked into a node's own path: keys are made fresh and live for one run, or follow from a number.
 #![forbid(unsafe_code)]
 
 pub mod authority;
@@ -22,6 +23,7 @@ pub mod compose;
 pub mod files;
 pub mod generate;
 pub mod layout;
+pub mod members;
 pub mod neighbours;
 pub mod network;
 pub mod processes;

@@ -1,14 +1,15 @@
 //! The network that the node finds itself in: who is in it, and the documents about it. The node is a mix of the middle
 //! layer; all others belong to the rig.
 
+use crate::members::{Member, listing};
 use crate::session::{Identity, unix_now};
 use crypto_simd::random::OsRandom;
 use crypto_simd::schemes::{Kem, SignatureSigningKey, signature};
 use pki::descriptor::MixDescriptor;
 use pki::document::Document;
-use pki::{Epoch, EpochClock, MIX_KEY_EPOCHS};
+use pki::neighbours::Role as NodeRole;
+use pki::{Epoch, EpochClock};
 use sphinx::Geometry;
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 use wire::{CommandSizes, Role, SessionConfig};
@@ -26,6 +27,8 @@ const NOWHERE: &str = "tcp://127.0.0.1:1";
 pub struct Peer {
     /// Its name in documents.
     pub name: String,
+    /// What it does.
+    pub role: NodeRole,
     /// Its end of links.
     pub identity: Identity,
     /// The identity key whose hash its id is.
@@ -68,19 +71,19 @@ impl Network {
         listening: &[SocketAddr],
     ) -> Result<Self, String> {
         let kem = crypto_simd::schemes::kem::by_name(WIRE_KEM).map_err(|error| error.to_string())?;
-        let peer = |name: String, address| Peer::generate(name, address, kem);
+        let peer = |name: String, role, address| Peer::generate(name, role, address, kem);
         let authority = signing_key()?;
         let authority_identity = Identity::generate(pki::hash(authority.public_key()), kem)?;
         Ok(Self {
-            upstream: (0..links).map(|n| peer(format!("before{n}"), None)).collect::<Result<_, _>>()?,
+            upstream: (0..links).map(|n| peer(format!("before{n}"), NodeRole::Mix, None)).collect::<Result<_, _>>()?,
             downstream: listening
                 .iter()
                 .enumerate()
-                .map(|(n, address)| peer(format!("behind{n}"), Some(*address)))
+                .map(|(n, address)| peer(format!("behind{n}"), NodeRole::Mix, Some(*address)))
                 .collect::<Result<_, _>>()?,
-            caller: peer("caller".into(), None)?,
-            gateway: peer("gateway".into(), None)?,
-            service: peer("service".into(), None)?,
+            caller: peer("caller".into(), NodeRole::Mix, None)?,
+            gateway: peer("gateway".into(), NodeRole::Gateway, None)?,
+            service: peer("service".into(), NodeRole::Service, None)?,
             geometry,
             kem,
             clock,
@@ -109,23 +112,15 @@ impl Network {
 
     /// The signed document for `epoch`, with the node as its descriptor for that epoch says.
     pub fn document(&self, epoch: Epoch, node: MixDescriptor) -> Result<Vec<u8>, String> {
-        let geometry_hash = self.geometry.hash();
         let layer = |peers: &[Peer]| peers.iter().map(|peer| peer.descriptor(epoch)).collect::<Vec<_>>();
         let mut before = layer(&self.upstream);
         before.push(self.caller.descriptor(epoch));
+        let topology = vec![before, vec![node], layer(&self.downstream)];
+        let (gateways, services) = (vec![self.gateway.descriptor(epoch)], vec![self.service.descriptor(epoch)]);
         let document = Document {
-            epoch,
-            genesis_epoch: Epoch(1),
             mu: self.mu,
-            version: pki::document::VERSION.into(),
-            topology: vec![before, vec![node], layer(&self.downstream)],
-            gateway_nodes: vec![MixDescriptor { is_gateway_node: true, ..self.gateway.descriptor(epoch) }],
-            service_nodes: vec![MixDescriptor { is_service_node: true, ..self.service.descriptor(epoch) }],
-            prior_shared_random: vec![vec![1; 32]],
-            shared_random_value: vec![2; 32],
-            pki_signature_scheme: SIGNATURE_SCHEME.into(),
-            sphinx_geometry_hash: geometry_hash.to_vec(),
-            ..Document::default()
+            sphinx_geometry_hash: self.geometry.hash().to_vec(),
+            ..listing(epoch, topology, gateways, services)
         };
         let signed = document.sign(&[&*self.authority], self.epoch(), &mut OsRandom);
         Ok(signed.map_err(|error| error.to_string())?.encode())
@@ -133,24 +128,32 @@ impl Network {
 }
 
 impl Peer {
-    fn generate(name: String, address: Option<SocketAddr>, kem: &'static dyn Kem) -> Result<Self, String> {
+    /// A node with fresh keys.
+    pub fn generate(
+        name: String,
+        role: NodeRole,
+        address: Option<SocketAddr>,
+        kem: &'static dyn Kem,
+    ) -> Result<Self, String> {
         let identity_key = signing_key()?.public_key().to_vec();
         let identity = Identity::generate(pki::hash(&identity_key), kem)?;
-        Ok(Self { name, identity, identity_key, address })
+        Ok(Self { name, role, identity, identity_key, address })
+    }
+
+    /// What the network knows of it.
+    pub fn member(&self) -> Member {
+        Member {
+            name: self.name.clone(),
+            role: self.role,
+            identity_key: self.identity_key.clone(),
+            link_key: self.identity.link_key.public_key().to_vec(),
+            url: self.address.map_or(NOWHERE.into(), |address| format!("tcp://{address}")),
+        }
     }
 
     fn descriptor(&self, epoch: Epoch) -> MixDescriptor {
-        let url = self.address.map_or(NOWHERE.into(), |address| format!("tcp://{address}"));
-        MixDescriptor {
-            name: self.name.clone(),
-            epoch,
-            link_key: Some(self.identity.link_key.public_key().to_vec()),
-            // Nobody sends these nodes a packet that they would have to unwrap.
-            mix_keys: Some((0..MIX_KEY_EPOCHS).map(|n| (epoch.after(n), Some(vec![1; 32]))).collect()),
-            addresses: Some(BTreeMap::from([("tcp4".into(), Some(vec![url]))])),
-            identity_key: Some(self.identity_key.clone()),
-            ..MixDescriptor::default()
-        }
+        // Nobody sends these nodes a packet that they would have to unwrap.
+        self.member().descriptor(epoch, |_| vec![1; 32])
     }
 }
 

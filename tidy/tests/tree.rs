@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use tidy::{Source, circles, citations, crates, doors, read_tree, readers, sizes, words};
+use tidy::{Source, circles, citations, crates, doors, links, read_tree, readers, sizes, words};
 
 /// Where `unsafe` may stand: intrinsics, shared memory, rings, the allocators, and the calls of the C library that `bench` compares with: its safe wrappers are slower and would make us look good.
 const UNSAFE_ROOMS: &[&str] = &[
@@ -31,12 +31,9 @@ const UNREAD: &[(&str, &str)] = &[
     ("interplane/src/channel.rs: peer_uid", "tests see with it whom a channel took for its peer"),
     ("interplane/src/reason.rs: markdown", "a test writes docs/reference/drop-reasons.md with it"),
     ("interplane/src/snapshot.rs: client_document", "gateways answer their clients from it"),
-    (
-        "pki/src/certificate/mod.rs: add_signature",
-        "authorities collect signatures with it; tests make networks with it",
-    ),
+    ("pki/src/voting/configuration.rs: classify", "the authority's process asks it at handshakes"),
+    ("pki/src/voting/mod.rs: handle_fetched", "the authority's process gives documents to it"),
     ("pki/src/certificate/mod.rs: verify_all", "one third of the certificate's operations (pki.md 3.4)"),
-    ("pki/src/epoch/mod.rs: WEEK_OF_EPOCHS", "authorities vote by it"),
     (
         "sphinx/src/commands.rs: parse_list",
         "the second reading of a hop's commands, with which tests compare the first",
@@ -154,6 +151,15 @@ fn citations_hit_a_section() {
     // The samples of the rules cite what is not there on purpose.
     let held = pages.iter().filter(|source| !source.path.starts_with("tidy/src/"));
     demand_none(held.flat_map(|source| citations::findings(source, &known)));
+}
+
+#[test]
+fn links_and_the_table_of_rules_lead_somewhere() {
+    let pages = read_tree(&root(), &[".md"]);
+    let exists = |path: &str| root().join(path).exists();
+    let broken = pages.iter().flat_map(|page| links::broken(page, exists));
+    let read = |path: &str| fs::read_to_string(root().join(path)).ok();
+    demand_none(broken.chain(links::misplaced(&page("ARCHITECTURE.md"), read)));
 }
 
 #[test]

@@ -4,7 +4,12 @@ use std::path::Path;
 /// The committed page is the generated one. `KATZENSPRUNG_BLESS=1` writes it.
 #[test]
 fn the_manual_is_up_to_date() {
-    for (page, text) in [("config.md", markdown()), ("client-config.md", markdown_of_client())] {
+    let pages = [
+        ("config.md", markdown()),
+        ("authority-config.md", markdown_of_authority()),
+        ("client-config.md", markdown_of_client()),
+    ];
+    for (page, text) in pages {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference").join(page);
         if std::env::var_os("KATZENSPRUNG_BLESS").is_some() {
             std::fs::create_dir_all(path.parent().expect("a file has a folder")).expect("folder can be made");
@@ -28,5 +33,6 @@ fn every_key_has_a_meaning_and_a_default() {
     }
     check("", raw::Root::describe());
     check("", own::Root::describe());
+    check("", authority::raw::Root::describe());
     check("", client::raw::Root::describe());
 }

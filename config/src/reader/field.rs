@@ -3,6 +3,7 @@
 use super::{At, Description, Reader, Section, join, schema};
 use crate::finding::Place;
 use std::collections::BTreeMap;
+use std::time::Duration;
 use toml::Spanned;
 use toml::de::DeValue;
 
@@ -82,6 +83,51 @@ impl Field for i64 {
             );
         }
         number.ok()
+    }
+}
+
+/// A number; an integer will do.
+impl Field for f64 {
+    const KIND: &'static str = "float";
+
+    fn read(value: &Spanned<DeValue<'_>>, place: &Place, reader: &mut Reader<'_>) -> Option<Self> {
+        let number = match value.get_ref() {
+            DeValue::Float(float) => float.as_str().parse().ok(),
+            // Beyond 2^53 the nearest number that there is, as everywhere.
+            DeValue::Integer(_) => i64::read(value, place, reader).map(|integer| integer as f64),
+            _ => None,
+        };
+        if number.is_none() {
+            reader.wrong_type(place, value.get_ref(), Self::KIND);
+        }
+        number
+    }
+}
+
+/// A length of time as Go's programs write it: text with units, or nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GoDuration(pub Duration);
+
+impl Field for GoDuration {
+    const KIND: &'static str = "duration";
+
+    fn read(value: &Spanned<DeValue<'_>>, place: &Place, reader: &mut Reader<'_>) -> Option<Self> {
+        let read = match value.get_ref() {
+            DeValue::String(text) => pki::epoch::parse_go_duration(text).map_err(|error| error.to_string()),
+            DeValue::Integer(_) => {
+                let nanoseconds = i64::read(value, place, reader)?;
+                u64::try_from(nanoseconds).map(Duration::from_nanos).map_err(|_| format!("{nanoseconds} is negative"))
+            }
+            other => {
+                reader.wrong_type(place, other, Self::KIND);
+                return None;
+            }
+        };
+        read.map(Self)
+            .map_err(|problem| {
+                reader.findings.unreadable("duration", place, problem, "write for example \"10ms\" or \"3s\"");
+            })
+            .ok()
     }
 }
 

@@ -42,12 +42,8 @@ pub fn check(raw: &raw::Pki, names: HostNames, findings: &mut Findings) -> Optio
     check_list(written, names, findings)
 }
 
-/// The authorities of a list that has at least one.
-pub(crate) fn check_list(
-    written: &[raw::Authority],
-    names: HostNames,
-    findings: &mut Findings,
-) -> Option<Vec<Authority>> {
+/// All of them, or none after findings.
+pub fn check_list(written: &[raw::Authority], names: HostNames, findings: &mut Findings) -> Option<Vec<Authority>> {
     let authorities: Vec<_> = written.iter().map(|raw| check_one(raw, names, findings)).collect();
     report_doubles(written, &authorities, findings);
     authorities.into_iter().collect()

@@ -61,8 +61,8 @@ impl Sources {
     }
 }
 
-/// The text of a configuration file.
-pub(crate) fn read_text(path: &Path) -> Result<String, Vec<Finding>> {
+/// The text of a configuration file, or the finding that there is none.
+pub fn read_text(path: &Path) -> Result<String, Vec<Finding>> {
     let finding = |code, problem: String, remedy: &str| Finding {
         severity: Severity::Error,
         code,
@@ -89,7 +89,8 @@ pub(crate) fn read_text(path: &Path) -> Result<String, Vec<Finding>> {
     })
 }
 
-fn interface_addresses() -> Vec<IpAddr> {
+/// Addresses of the host's interfaces.
+pub fn interface_addresses() -> Vec<IpAddr> {
     let Ok(interfaces) = nix::ifaddrs::getifaddrs() else { return Vec::new() };
     interfaces
         .filter_map(|interface| {

@@ -43,18 +43,10 @@ pub fn check(raw: &raw::Server, interfaces: &[IpAddr], findings: &mut Findings) 
             None
         }
         Some(written) => Some(parse_all(&written.value, names, findings)),
-        None => guess(interfaces, findings).map(|address| vec![At { value: address, place: Place::default() }]),
+        None => guess(interfaces, NODE_PORT_DEFAULT, findings)
+            .map(|address| vec![At { value: address, place: Place::default() }]),
     };
-    let metrics = raw.metrics_address.as_ref().filter(|at| !at.value.is_empty()).and_then(|at| {
-        let parsed = parse_host_port(&at.value, names).map_err(|error| {
-            if error == HostPortError::HostName && names_were_meant(findings) {
-                return;
-            }
-            let problem = format!("config: Server: MetricsAddress '{}' is invalid: {error}", at.value);
-            findings.error("metrics-address", &at.place, problem, error.remedy());
-        });
-        parsed.ok().map(|value| At { value, place: at.place.clone() })
-    });
+    let metrics = metrics(raw.metrics_address.as_ref(), names, findings);
     let advertised = advertised?;
     check_advertised(&advertised, raw, findings);
     let listen = if bind.is_empty() { &advertised } else { &bind };
@@ -75,10 +67,24 @@ pub fn check(raw: &raw::Server, interfaces: &[IpAddr], findings: &mut Findings) 
     Some(Network { listen: values(listen), advertised: values(&advertised), metrics, host_names: names })
 }
 
-type HostPort = (Option<Host>, u16);
+/// Host and port of the metrics; no host means all addresses.
+pub type HostPort = (Option<Host>, u16);
+
+/// What `MetricsAddress` says; none where it is off, or after a finding.
+pub fn metrics(written: Option<&At<String>>, names: HostNames, findings: &mut Findings) -> Option<At<HostPort>> {
+    let at = written.filter(|at| !at.value.is_empty())?;
+    let parsed = parse_host_port(&at.value, names).map_err(|error| {
+        if error == HostPortError::HostName && names_were_meant(findings) {
+            return;
+        }
+        let problem = format!("config: Server: MetricsAddress '{}' is invalid: {error}", at.value);
+        findings.error("metrics-address", &at.place, problem, error.remedy());
+    });
+    parsed.ok().map(|value| At { value, place: at.place.clone() })
+}
 
 /// What the system would refuse, all of it or beside each other.
-fn check_sockets(listen: &[At<Address>], metrics: Option<&At<HostPort>>, findings: &mut Findings) {
+pub fn check_sockets(listen: &[At<Address>], metrics: Option<&At<HostPort>>, findings: &mut Findings) {
     const NO_ZONE: &str = "is a link-local address, which cannot be listened on without an interface";
     const REMEDY: &str = "write another address of this host";
     for (index, at) in listen.iter().enumerate() {
@@ -117,7 +123,7 @@ fn names_were_meant(findings: &mut Findings) -> bool {
 }
 
 /// An address twice is "in use by another node" when it is listened on, and nothing when it is only advertised.
-fn check_doubled(advertised: &[At<Address>], bind: &[At<Address>], findings: &mut Findings) {
+pub fn check_doubled(advertised: &[At<Address>], bind: &[At<Address>], findings: &mut Findings) {
     for (list, is_listened_on) in [(advertised, bind.is_empty()), (bind, true)] {
         for (index, at) in list.iter().enumerate() {
             let same = |other: &&At<Address>| {
@@ -137,7 +143,8 @@ fn check_doubled(advertised: &[At<Address>], bind: &[At<Address>], findings: &mu
     }
 }
 
-fn parse_all(written: &[At<String>], names: HostNames, findings: &mut Findings) -> Vec<At<Address>> {
+/// All that can be read.
+pub fn parse_all(written: &[At<String>], names: HostNames, findings: &mut Findings) -> Vec<At<Address>> {
     written.iter().filter_map(|at| parse(at, names, findings)).collect()
 }
 
@@ -153,11 +160,12 @@ pub fn parse(at: &At<String>, names: HostNames, findings: &mut Findings) -> Opti
     }
 }
 
-fn guess(interfaces: &[IpAddr], findings: &mut Findings) -> Option<Address> {
+/// The address for absent `Addresses`.
+pub fn guess(interfaces: &[IpAddr], port: u16, findings: &mut Findings) -> Option<Address> {
     let place = Place::absent("Server.Addresses");
     match first_global_ipv4(interfaces) {
         Some(ip) => {
-            let address = Address::tcp(ip.into(), NODE_PORT_DEFAULT);
+            let address = Address::tcp(ip.into(), port);
             let problem = format!("is not set; {address} of an interface is advertised");
             findings.warning("address-guessed", &place, problem, "set it to the address that others reach");
             Some(address)

@@ -166,7 +166,7 @@ section! {
 
     /// A built-in service.
     AnyCase Kaetzchen {
-        /// Kind of service: `echo` or `testdest`. Each may appear once over both lists.
+        /// Kind of service: `echo`, `testdest` or `loop`. Each may appear once over both lists.
         capability: String = ("Capability", "required", "");
         /// Recipient to which clients write: 1 to 32 bytes, lower case, no spaces; by custom it starts with `+`. Each may appear once in its list.
         endpoint: String = ("Endpoint", "required", "");

@@ -49,8 +49,10 @@ pub struct BuiltIn {
 pub enum BuiltInService {
     /// Sends the payload back.
     Echo,
-    /// Swallows it.
+    /// Sends it back too.
     TestDest,
+    /// Sends an empty reply (server.md D.4).
+    Loop,
 }
 
 impl BuiltInService {
@@ -59,6 +61,7 @@ impl BuiltInService {
         match self {
             Self::Echo => "echo",
             Self::TestDest => "testdest",
+            Self::Loop => "loop",
         }
     }
 }
@@ -169,9 +172,10 @@ fn check_built_in(raw: &raw::Kaetzchen, seen: &mut Seen, findings: &mut Findings
         _ if disabled => return endpoint.map(|_| None).ok_or(Unusable),
         "echo" => BuiltInService::Echo,
         "testdest" => BuiltInService::TestDest,
+        "loop" => BuiltInService::Loop,
         other => {
             let problem = format!("provider: Kaetzchen: Unsupported capability: '{other}'");
-            findings.error("capability-unsupported", &capability.place, problem, "use echo or testdest");
+            findings.error("capability-unsupported", &capability.place, problem, "use echo, testdest or loop");
             return Err(Unusable);
         }
     };

@@ -9,7 +9,8 @@ use super::*;
 use crate::address::{Host, HostNames, Transport};
 use crate::finding::Severity;
 use crate::reader::Section;
-use fixture::{GEOMETRY, load_text, main_file, sources};
+pub(crate) use fixture::GEOMETRY;
+use fixture::{load_text, main_file, sources};
 use std::time::Duration;
 
 #[test]

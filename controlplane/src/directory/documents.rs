@@ -1,9 +1,11 @@
 //! The documents that are held, and what is said when one is missing.
 
-use super::{Directory, EpochCounts, MODULE, Outside, Plane, Report, Verified, fetch};
+use super::fetch::Fetch;
+use super::{Directory, EpochCounts, MODULE, Outside, Plane, Report, Verified};
 use crypto_simd::random::OsRandom;
 use pki::Epoch;
 use pki::authority::Answers;
+use pki::document::Consensus;
 use pki::neighbours::NeighbourMap;
 use pki::policy::View;
 use std::collections::BTreeMap;
@@ -16,8 +18,13 @@ const SERIES_EPOCHS: u64 = 4;
 
 impl<P: Plane, O: Outside> Directory<P, O> {
     pub(super) fn fetch(&self, epoch: Epoch, limit: Duration) {
-        let (options, outside) = (self.options.clone(), self.outside.clone());
-        let work = fetch::fetch(options, outside, self.verifier.clone(), epoch, limit, self.log.clone());
+        let options = self.options.clone();
+        let (clock, outside, verifier) = (options.clock, self.outside.clone(), self.verifier.clone());
+        let take = move |consensus: Consensus| Verified {
+            raw: consensus.raw().clone(),
+            map: NeighbourMap::new(&consensus, &options.own).map_err(|error| error.to_string()),
+        };
+        let work = Fetch { clock, outside, verifier, epoch, limit }.run(take, self.log.clone());
         self.beside(async move { Report::Fetched { epoch, fetched: work.await } });
     }
 

@@ -10,12 +10,13 @@
 //! | `publish` | from the keys to the authorities' answers |
 //! | `documents` | what is held, and what is said when nothing is |
 //! | `fetch` | one pass over the authorities |
-//! | `outside`, `session` | the wall clock, and one exchange with one authority |
+//! | `outside`, `session`, `driver` | the wall clock, one exchange with one authority, its connection |
 //! | `plane` | the data plane as the worker sees it |
 //! | `status` | what others may see |
 //! | `once` | a document for a tool |
 
 mod documents;
+pub(crate) mod driver;
 pub mod fetch;
 pub mod once;
 mod outside;
@@ -32,15 +33,17 @@ pub use status::{DirectoryStatus, EpochCounts};
 
 use crate::keys::MixKeys;
 use crate::logging::Log;
+use crate::plugins::Offer;
 use crypto_simd::random::OsRandom;
 use crypto_simd::schemes::SignatureSigningKey;
-use fetch::{Fetched, Verified};
+use fetch::Fetched;
 use pki::authority::{Authorities, DescriptorCode, DocumentVerifier};
 use pki::descriptor::OwnProfile;
 use pki::neighbours::{NeighbourMap, OwnNode};
 use pki::publish::{Action, StoredUpload, Worker};
 use pki::{Epoch, EpochClock, EpochTime};
-use std::collections::{BTreeMap, BTreeSet};
+use session::Skews;
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -50,9 +53,6 @@ const MODULE: &str = "pki";
 
 /// Longest sleep of the worker: whatever is due goes by the wall clock, which may be set while it sleeps.
 const SLEEP_MAX: Duration = Duration::from_secs(1);
-
-/// Clocks that differ by more are worth a warning.
-const SKEW_SECONDS_MAX: u64 = 5;
 
 /// What the worker goes by.
 pub struct DirectoryOptions {
@@ -66,15 +66,25 @@ pub struct DirectoryOptions {
     pub own: OwnNode,
     /// What its descriptors say besides.
     pub profile: OwnProfile,
+    /// What they say of services, which come and go.
+    pub offer: watch::Receiver<Offer>,
     /// The key that signs uploads.
     pub identity: Arc<dyn SignatureSigningKey>,
+}
+
+/// A verified document, and what this node makes of it.
+struct Verified {
+    /// Its bytes.
+    raw: Arc<[u8]>,
+    /// Who is who, or why it is of no use here.
+    map: Result<NeighbourMap, String>,
 }
 
 /// What work beside the worker has come to.
 enum Report {
     Prepared { epoch: Epoch, payload: Result<Arc<[u8]>, String> },
     Uploaded { epoch: Epoch, authority: usize, answer: Result<DescriptorCode, String> },
-    Fetched { epoch: Epoch, fetched: Fetched },
+    Fetched { epoch: Epoch, fetched: Fetched<Verified> },
 }
 
 /// The worker.
@@ -88,8 +98,7 @@ pub struct Directory<P, O> {
     stored: Stored,
     /// What each authority said of the last upload, by its number.
     upload_said: BTreeMap<usize, String>,
-    /// The authorities of whose clocks it was told that they differ.
-    skew_told: BTreeSet<String>,
+    skews: Skews,
     /// The last epoch without a document that was told.
     missing_told: Option<Epoch>,
     status: Arc<Mutex<DirectoryStatus>>,
@@ -128,7 +137,7 @@ impl<P: Plane, O: Outside> Directory<P, O> {
             documents: BTreeMap::new(),
             stored,
             upload_said: BTreeMap::new(),
-            skew_told: BTreeSet::new(),
+            skews: Skews::default(),
             missing_told: None,
             status,
             plane,
@@ -196,20 +205,8 @@ impl<P: Plane, O: Outside> Directory<P, O> {
 
     /// Tells once of each authority whose clock differs: uploads and documents go by these clocks.
     fn compare_clocks(&mut self) {
-        for (authority, seconds) in self.outside.seconds_ahead() {
-            if seconds.unsigned_abs() <= SKEW_SECONDS_MAX {
-                self.skew_told.remove(&authority);
-            } else if self.skew_told.insert(authority.clone()) {
-                let direction = if seconds > 0 { "ahead of" } else { "behind" };
-                let seconds = seconds.unsigned_abs();
-                self.log.warning(
-                    MODULE,
-                    format_args!(
-                        "the clock of this host is {seconds} s {direction} that of authority {authority}: see to it that \
-                         time synchronisation works on this host"
-                    ),
-                );
-            }
+        for news in self.skews.compare(&self.outside.seconds_ahead()) {
+            self.log.warning(MODULE, news);
         }
     }
 

@@ -1,10 +1,11 @@
 //! From the keys to the authorities' answers. Nothing is posted before the data plane holds the keys that it promises.
 
 use super::{Directory, MODULE, Outside, Plane, Report};
+use crate::plugins::Offer;
 use crypto_simd::random::OsRandom;
 use pki::Epoch;
 use pki::authority::DescriptorCode;
-use pki::descriptor::{LoopStats, MixDescriptor, SignedUpload};
+use pki::descriptor::{LoopStats, MixDescriptor, OwnProfile, SignedUpload};
 use pki::publish::{UploadAnswer, UploadOutcome};
 use secret_memory::{protect_stack, within};
 use std::sync::Arc;
@@ -59,8 +60,9 @@ impl<P: Plane, O: Outside> Directory<P, O> {
     fn descriptor(&self, epoch: Epoch) -> Result<MixDescriptor, String> {
         let mix_keys = self.keys.public_keys(epoch.0).ok_or("a mix key is missing")?;
         let mix_keys = mix_keys.into_iter().map(|(epoch, key)| (Epoch(epoch), key)).collect();
-        MixDescriptor::of_node(&self.options.own, &self.options.profile, epoch, &mix_keys)
-            .map_err(|error| error.to_string())
+        let Offer { services, advertized_data } = self.options.offer.borrow().clone();
+        let profile = OwnProfile { services, advertized_data, ..self.options.profile.clone() };
+        MixDescriptor::of_node(&self.options.own, &profile, epoch, &mix_keys).map_err(|error| error.to_string())
     }
 
     pub(super) fn prepared(&mut self, epoch: Epoch, payload: Result<Arc<[u8]>, String>) {

@@ -1,26 +1,22 @@
 //! One request and one answer over a PKI session (wire.md 6.7, 7.6): dial, shake hands, ask, close.
 
+use super::driver::{Driver, Happened};
 use crypto_simd::random::{OsRandom, Random};
 use crypto_simd::schemes::{Kem, KemDecapsulationKey};
 use pki::address::Url;
 use pki::authority::Authority;
 use secret_memory::within;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::{Instant as Clock, timeout, timeout_at};
-use wire::link::{Due, End, Event, Input, Limits, Link};
+use tokio::time::timeout;
+use wire::link::{Due, End, Event, Limits, Link};
 use wire::{Command, CommandSizes, HandshakeReason, HandshakeState, Instant, Role, SessionConfig};
 
 #[cfg(test)]
 mod tests;
-
-/// Bytes that are read at once; more arrives in more reads, so that an announced length costs nothing before its bytes
-/// are there.
-const READ_BYTES: usize = 64 * 1024;
 
 /// The largest answer that is taken: documents with hybrid signatures of many authorities stay far below.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
@@ -89,6 +85,33 @@ impl Clocks {
     }
 }
 
+/// Clocks that differ by more are worth a warning.
+const SKEW_SECONDS_MAX: u64 = 5;
+
+/// Of which authorities it was told that their clocks differ from this host's.
+#[derive(Default)]
+pub struct Skews(BTreeSet<String>);
+
+impl Skews {
+    /// What is to be told of what is known now: once of each authority, until its clock agrees again.
+    pub fn compare(&mut self, seconds_ahead: &BTreeMap<String, i64>) -> Vec<String> {
+        let mut news = Vec::new();
+        for (authority, seconds) in seconds_ahead {
+            if seconds.unsigned_abs() <= SKEW_SECONDS_MAX {
+                self.0.remove(authority);
+            } else if self.0.insert(authority.clone()) {
+                let direction = if *seconds > 0 { "ahead of" } else { "behind" };
+                let seconds = seconds.unsigned_abs();
+                news.push(format!(
+                    "the clock of this host is {seconds} s {direction} that of authority {authority}: see to it that \
+                     time synchronisation works on this host"
+                ));
+            }
+        }
+        news
+    }
+}
+
 /// How to reach authorities.
 #[derive(Clone)]
 pub struct Dialler {
@@ -140,7 +163,7 @@ impl Dialler {
         let stream = self.dial(authority).await?;
         let limits = Limits::exchange(self.handshake_limit, self.answer_limit);
         let link = Link::new(config, caller.link_key.clone(), &caller.additional_data, limits, Instant::default());
-        let mut conversation = Conversation { stream, link, start: Clock::now(), dialler: self, authority };
+        let mut conversation = Conversation { driver: Driver::new(stream, link), dialler: self, authority };
         conversation.ask(command, take).await
     }
 
@@ -180,9 +203,7 @@ fn dialled_addresses(authority: &Authority, random: &mut dyn Random) -> Vec<Stri
 
 /// A link to an authority, for one request.
 struct Conversation<'a> {
-    stream: TcpStream,
-    link: Link,
-    start: Clock,
+    driver: Driver,
     dialler: &'a Dialler,
     authority: &'a Authority,
 }
@@ -193,77 +214,41 @@ impl Conversation<'_> {
         command: &Command<'_>,
         take: impl FnOnce(&Command<'_>) -> Option<T>,
     ) -> Result<T, ExchangeError> {
-        let set = self.link.commands();
-        let mut buffer = vec![0; READ_BYTES];
-        let mut input = &mut buffer[..0];
         loop {
-            self.heed(command)?;
-            self.write().await?;
-            match self.link.handle_input(now(self.start), &mut input) {
-                Input::Event => {}
-                Input::Frame(frame) => {
-                    let answer = frame.open().map_err(|error| ExchangeError::Answer(error.to_string()))?;
-                    let answer = set.parse(answer).map_err(|error| ExchangeError::Answer(error.to_string()))?;
+            match self.driver.next().await? {
+                Happened::Event(event) => self.heed(event, command)?,
+                Happened::Command(answer) => {
+                    let answer = answer.map_err(|error| ExchangeError::Answer(error.to_string()))?;
+                    let set = self.driver.link.commands();
+                    let answer = set.parse(&answer).map_err(|error| ExchangeError::Answer(error.to_string()))?;
                     return take(&answer).ok_or_else(|| ExchangeError::Answer(format!("{:?}", answer.id())));
-                }
-                Input::Nothing => {
-                    input = match timeout_at(self.deadline(), self.stream.read(&mut buffer)).await {
-                        Ok(Ok(0)) => {
-                            self.link.handle_closed(false);
-                            &mut buffer[..0]
-                        }
-                        Ok(count) => &mut buffer[..count?],
-                        Err(_) => {
-                            self.link.handle_timeout(now(self.start), &mut OsRandom);
-                            &mut buffer[..0]
-                        }
-                    };
                 }
             }
         }
     }
 
     /// Does what the link wants done; sends the request as soon as it is up.
-    fn heed(&mut self, command: &Command<'_>) -> Result<(), ExchangeError> {
-        let now = now(self.start);
-        while let Some(event) = self.link.poll_event() {
-            match event {
-                Event::Due(Due::Step) => self.link.step(now, unix_seconds(), &mut OsRandom),
-                Event::Due(Due::Decision) => {
-                    let peer = self.link.peer();
-                    if !peer.is_some_and(|peer| self.authority.is_peer(&peer.additional_data, &peer.public_key)) {
-                        return Err(ExchangeError::OtherPeer);
-                    }
-                    self.link.accept(now, &mut OsRandom);
+    fn heed(&mut self, event: Event, command: &Command<'_>) -> Result<(), ExchangeError> {
+        let now = self.driver.now();
+        let link = &mut self.driver.link;
+        match event {
+            Event::Due(Due::Step) => link.step(now, unix_seconds(), &mut OsRandom),
+            Event::Due(Due::Decision) => {
+                let peer = link.peer();
+                if !peer.is_some_and(|peer| self.authority.is_peer(&peer.additional_data, &peer.public_key)) {
+                    return Err(ExchangeError::OtherPeer);
                 }
-                Event::Up => {
-                    if let Some(seconds) = self.link.clock_skew() {
-                        self.dialler.clocks.note(&self.authority.name, seconds);
-                    }
-                    self.link.send(command).map_err(|error| ExchangeError::Answer(error.to_string()))?;
-                }
-                Event::Ended(end) => return Err(self.dialler.error_of(end)),
+                link.accept(now, &mut OsRandom);
             }
+            Event::Up => {
+                if let Some(seconds) = link.clock_skew() {
+                    self.dialler.clocks.note(&self.authority.name, seconds);
+                }
+                link.send(command).map_err(|error| ExchangeError::Answer(error.to_string()))?;
+            }
+            Event::Ended(end) => return Err(self.dialler.error_of(end)),
         }
         Ok(())
-    }
-
-    async fn write(&mut self) -> Result<(), ExchangeError> {
-        while let Some(buffer) = self.link.poll_output(now(self.start)) {
-            match timeout_at(self.deadline(), self.stream.write_all(&buffer)).await {
-                Ok(written) => {
-                    written?;
-                    let taken = buffer.len();
-                    self.link.handle_sent(buffer, taken);
-                }
-                Err(_) => self.link.handle_timeout(now(self.start), &mut OsRandom),
-            }
-        }
-        Ok(())
-    }
-
-    fn deadline(&self) -> Clock {
-        self.start + Duration::from_nanos(self.link.poll_timeout().0)
     }
 }
 
@@ -289,11 +274,7 @@ impl Dialler {
     }
 }
 
-/// The link's time.
-fn now(start: Clock) -> Instant {
-    Instant::default() + start.elapsed()
-}
-
-fn unix_seconds() -> u64 {
+/// What is told to peers of the clock.
+pub(crate) fn unix_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

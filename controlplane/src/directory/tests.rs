@@ -169,6 +169,7 @@ impl Trial {
             geometry_hash: [0; 32],
             own,
             profile: OwnProfile { addresses, ..OwnProfile::default() },
+            offer: watch::channel(Offer::default()).1,
             identity: Arc::from(identity),
         };
         let log = tempfile::NamedTempFile::new().expect("a file");

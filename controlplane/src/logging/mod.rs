@@ -13,9 +13,11 @@ mod tests;
 
 pub use throttle::{Quota, Throttle};
 
+use crate::process::remedy::{remedy, remedy_at_path};
+use config::server::{LogDestination, LogLevel, Logging};
 use std::fmt::{Arguments, Display};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use writer::{Queue, Sink};
 
@@ -58,6 +60,35 @@ impl Level {
     }
 }
 
+/// Why there is no log.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file.
+    #[error("cannot open the log file {file}: {error} (Logging.File){}", remedy_at_path(.error))]
+    File {
+        /// Its name.
+        file: PathBuf,
+        /// The reason.
+        error: io::Error,
+    },
+    /// The thread that writes.
+    #[error("{error}{}", remedy(.0), error = .0)]
+    Os(#[from] io::Error),
+}
+
+/// How long the last lines may take to be written.
+const FLUSH_LIMIT: Duration = Duration::from_secs(2);
+
+/// However a process ends, what it logged gets its time to be written.
+pub struct Flushed(pub Log);
+
+impl Drop for Flushed {
+    fn drop(&mut self) {
+        // A disk that hangs must not keep a process from its end.
+        let _written = self.0.flush(FLUSH_LIMIT);
+    }
+}
+
 /// Where all of the node's lines go; cheap to clone.
 #[derive(Clone)]
 pub struct Log {
@@ -67,6 +98,24 @@ pub struct Log {
 }
 
 impl Log {
+    /// As a configuration file says.
+    pub fn open(logging: &Logging) -> Result<Self, OpenError> {
+        let level = match logging.level {
+            LogLevel::Error => Level::Error,
+            LogLevel::Warning => Level::Warning,
+            LogLevel::Notice => Level::Notice,
+            LogLevel::Info => Level::Info,
+            LogLevel::Debug => Level::Debug,
+        };
+        match &logging.destination {
+            LogDestination::Silent => Ok(Self::silent()),
+            LogDestination::Stdout => Ok(Self::to_stdout(level)?),
+            LogDestination::File(file) => {
+                Self::to_file(level, file).map_err(|error| OpenError::File { file: file.clone(), error })
+            }
+        }
+    }
+
     /// Appends to a file, made with mode 0600.
     pub fn to_file(level: Level, path: &Path) -> io::Result<Self> {
         Self::new(level, Sink::file(path)?)

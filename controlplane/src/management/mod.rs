@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
@@ -25,7 +26,12 @@ const CONNECTIONS_MAX: usize = 64;
 
 /// The answer to HELP, one line as every answer.
 const HELP: &str = "214 HELP: this line. STATUS: the node's state as one line of JSON. SHUTDOWN: stops the node as \
-                    SIGTERM does. QUIT: ends this connection.";
+                    SIGTERM does. START_KAETZCHEN and STOP_KAETZCHEN, with a capability: start and stop a service of a \
+                    service node. QUIT: ends this connection.";
+
+/// Commands of service nodes (server.md 9.3).
+const START_SERVICE: &str = "START_KAETZCHEN";
+const STOP_SERVICE: &str = "STOP_KAETZCHEN";
 
 /// What the node does for a management connection.
 pub trait Node: Send + Sync + 'static {
@@ -33,7 +39,16 @@ pub trait Node: Send + Sync + 'static {
     fn shut_down(&self);
     /// The state of the node as one line of JSON.
     fn status(&self) -> String;
+    /// Whether there are services to start and to stop.
+    fn has_services(&self) -> bool;
+    /// Starts the service of a capability; gives whether it runs now and did not before.
+    fn start_service(&self, capability: String) -> Done;
+    /// Stops it; gives whether it was running.
+    fn stop_service(&self, capability: String) -> Done;
 }
+
+/// What takes its time.
+pub type Done = Pin<Box<dyn Future<Output = bool> + Send>>;
 
 /// One reply, and whether the connection ends with it.
 #[derive(Debug, PartialEq, Eq)]
@@ -56,7 +71,7 @@ pub fn greeting(identifier: &str) -> String {
 }
 
 /// Answers one line; the command word is matched without regard to case, retired commands are unknown ones.
-pub fn answer(node: &dyn Node, line: &str) -> Reply {
+pub async fn answer(node: &dyn Node, line: &str) -> Reply {
     let line = line.trim_ascii();
     let (command, arguments) = line.split_once(' ').unwrap_or((line, ""));
     match (command.to_ascii_uppercase().as_str(), arguments) {
@@ -67,7 +82,22 @@ pub fn answer(node: &dyn Node, line: &str) -> Reply {
         }
         ("STATUS", "") => Reply::keeps(format!("250 {}", node.status())),
         ("HELP", "") => Reply::keeps(HELP),
-        ("SHUTDOWN" | "STATUS" | "HELP", _) => Reply::keeps("501 Syntax error in parameters or arguments"),
+        (START_SERVICE | STOP_SERVICE, capability)
+            if node.has_services() && !capability.is_empty() && !capability.contains(' ') =>
+        {
+            let is_start = command.eq_ignore_ascii_case(START_SERVICE);
+            let of_node = if is_start { Node::start_service } else { Node::stop_service };
+            match of_node(node, capability.into()).await {
+                true => Reply::keeps(format!("250 {capability}")),
+                false => Reply::keeps("554 Transaction failed"),
+            }
+        }
+        (START_SERVICE | STOP_SERVICE, _) if !node.has_services() => {
+            Reply::keeps("500 Syntax error, command unrecognised")
+        }
+        ("SHUTDOWN" | "STATUS" | "HELP" | START_SERVICE | STOP_SERVICE, _) => {
+            Reply::keeps("501 Syntax error in parameters or arguments")
+        }
         _ => Reply::keeps("500 Syntax error, command unrecognised"),
     }
 }
@@ -165,7 +195,7 @@ async fn converse(mut stream: UnixStream, identifier: &str, node: &dyn Node) -> 
     loop {
         while let Some(end) = received.iter().position(|&byte| byte == b'\n') {
             let line: Vec<u8> = received.drain(..=end).collect();
-            let reply = answer(node, &String::from_utf8_lossy(&line));
+            let reply = answer(node, &String::from_utf8_lossy(&line)).await;
             stream.write_all(format!("{}\r\n", reply.line).as_bytes()).await?;
             if reply.closes {
                 return Ok(());

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 #[derive(Default)]
 struct Counting {
     shutdowns: AtomicUsize,
+    has_services: bool,
 }
 
 impl Node for Counting {
@@ -14,23 +15,56 @@ impl Node for Counting {
     fn status(&self) -> String {
         "{\"epoch\":7}".into()
     }
+
+    fn has_services(&self) -> bool {
+        self.has_services
+    }
+
+    fn start_service(&self, capability: String) -> Done {
+        Box::pin(std::future::ready(capability == "echo"))
+    }
+
+    fn stop_service(&self, capability: String) -> Done {
+        Box::pin(std::future::ready(capability == "testdest"))
+    }
 }
 
-#[test]
-fn commands_are_matched_without_regard_to_case_and_retired_ones_are_unknown() {
-    let node = Counting::default();
-    assert_eq!(answer(&node, " status \r\n").line, "250 {\"epoch\":7}");
-    assert_eq!(answer(&node, "STATUS now\n").line, "501 Syntax error in parameters or arguments");
-    assert!(answer(&node, "quit\n").closes);
-    for unknown in ["", "ADD_USER alice key", "SEND_RATE 5", "\u{0}\u{1}"] {
-        assert_eq!(answer(&node, unknown).line, "500 Syntax error, command unrecognised");
+/// The answers of server.md 9.3.
+#[tokio::test]
+async fn services_are_started_and_stopped_by_their_capabilities() {
+    let node = Counting { has_services: true, ..Counting::default() };
+    for (line, expected) in [
+        ("START_KAETZCHEN echo\n", "250 echo"),
+        ("start_kaetzchen testdest", "554 Transaction failed"),
+        ("STOP_KAETZCHEN testdest\r\n", "250 testdest"),
+        ("Stop_Kaetzchen echo", "554 Transaction failed"),
+        ("START_KAETZCHEN", "501 Syntax error in parameters or arguments"),
+        ("START_KAETZCHEN  echo", "501 Syntax error in parameters or arguments"),
+        ("STOP_KAETZCHEN echo now", "501 Syntax error in parameters or arguments"),
+    ] {
+        assert_eq!(answer(&node, line).await.line, expected, "{line}");
     }
-    assert!(answer(&node, "help").line.starts_with("214 ") && answer(&node, "HELP").line.contains("STATUS"));
+    let mix = Counting::default();
+    assert_eq!(answer(&mix, "START_KAETZCHEN echo").await.line, "500 Syntax error, command unrecognised");
+}
+
+#[tokio::test]
+async fn commands_are_matched_without_regard_to_case_and_retired_ones_are_unknown() {
+    let node = Counting::default();
+    assert_eq!(answer(&node, " status \r\n").await.line, "250 {\"epoch\":7}");
+    assert_eq!(answer(&node, "STATUS now\n").await.line, "501 Syntax error in parameters or arguments");
+    assert!(answer(&node, "quit\n").await.closes);
+    for unknown in ["", "ADD_USER alice key", "SEND_RATE 5", "\u{0}\u{1}"] {
+        assert_eq!(answer(&node, unknown).await.line, "500 Syntax error, command unrecognised");
+    }
+    assert!(
+        answer(&node, "help").await.line.starts_with("214 ") && answer(&node, "HELP").await.line.contains("STATUS")
+    );
     for arguments in ["SHUTDOWN now", "shutdown extra words", "HELP me"] {
-        assert_eq!(answer(&node, arguments).line, "501 Syntax error in parameters or arguments");
+        assert_eq!(answer(&node, arguments).await.line, "501 Syntax error in parameters or arguments");
     }
     assert_eq!(node.shutdowns.load(Ordering::Relaxed), 0);
-    answer(&node, "Shutdown");
+    answer(&node, "Shutdown").await;
     assert_eq!(node.shutdowns.load(Ordering::Relaxed), 1);
 }
 

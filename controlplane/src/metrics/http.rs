@@ -1,7 +1,6 @@
 //! Plain HTTP for scrapes and probes. Whoever reaches the port may hold a few connections for a few seconds, and never
 //! the descriptors with which the node talks to its authorities.
 
-use super::{Sources, render};
 use crate::logging::Log;
 use http_body_util::Full;
 use hyper::body::Bytes;
@@ -34,8 +33,18 @@ const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
 const MODULE: &str = "instrument";
 
+/// What is served.
+pub trait Page: Clone + Send + Sync + 'static {
+    /// `/metrics`, in the exposition format.
+    fn metrics(&self) -> String;
+    /// `/health`: that all is at work; else what is missing.
+    fn health(&self) -> Result<(), &'static str>;
+    /// `/ready`: that it takes part in the current epoch; else what is missing.
+    fn readiness(&self) -> Result<(), &'static str>;
+}
+
 /// Answers requests until the future is dropped.
-pub async fn serve(listener: TcpListener, sources: Sources, log: Log) -> std::io::Result<()> {
+pub async fn serve(listener: TcpListener, page: impl Page, log: Log) -> std::io::Result<()> {
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let mut open: VecDeque<AbortHandle> = VecDeque::new();
@@ -50,7 +59,7 @@ pub async fn serve(listener: TcpListener, sources: Sources, log: Log) -> std::io
                 {
                     oldest.abort();
                 }
-                open.push_back(tokio::spawn(converse(stream, sources.clone())).abort_handle());
+                open.push_back(tokio::spawn(converse(stream, page.clone())).abort_handle());
             }
             Err(error) => {
                 // Once when it begins and once a minute while it lasts.
@@ -64,9 +73,9 @@ pub async fn serve(listener: TcpListener, sources: Sources, log: Log) -> std::io
     }
 }
 
-async fn converse(stream: TcpStream, sources: Sources) {
+async fn converse(stream: TcpStream, page: impl Page) {
     let service = service_fn(move |request: Request<_>| {
-        let answer = answer(request.method(), request.uri().path(), &sources);
+        let answer = answer(request.method(), request.uri().path(), &page);
         async move { Ok::<_, Infallible>(answer) }
     });
     let mut http = http1::Builder::new();
@@ -78,7 +87,7 @@ async fn converse(stream: TcpStream, sources: Sources) {
 
 type Answer = Response<Full<Bytes>>;
 
-fn answer(method: &Method, path: &str, sources: &Sources) -> Answer {
+fn answer(method: &Method, path: &str, page: &impl Page) -> Answer {
     if !matches!(path, "/metrics" | "/ready" | "/health") {
         return text(StatusCode::NOT_FOUND, "not found: there are /metrics, /ready and /health\n".into());
     }
@@ -88,9 +97,9 @@ fn answer(method: &Method, path: &str, sources: &Sources) -> Answer {
         return refusal;
     }
     match path {
-        "/metrics" => text(StatusCode::OK, render(sources)),
-        "/ready" => probe(sources.readiness(), "ready\n"),
-        _ => probe(sources.health(), "healthy\n"),
+        "/metrics" => text(StatusCode::OK, page.metrics()),
+        "/ready" => probe(page.readiness(), "ready\n"),
+        _ => probe(page.health(), "healthy\n"),
     }
 }
 

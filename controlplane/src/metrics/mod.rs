@@ -9,10 +9,11 @@ mod node;
 #[cfg(test)]
 mod tests;
 
-pub use http::serve;
+pub use http::{Page, serve};
 
 use crate::directory::{DirectoryStatus, Reached, epoch_time};
 use crate::health::Health;
+use crate::plugins::Tally;
 use crate::selfcheck::SelfCheck;
 use interplane::counter::{Counter, Counters, Family, Kind};
 use interplane::reason::Also;
@@ -34,28 +35,36 @@ pub struct Sources {
     pub health: Arc<Health>,
     /// Epochs.
     pub clock: EpochClock,
+    /// What became of requests to plugins.
+    pub plugins: Vec<Arc<Tally>>,
     /// What this host unwraps in a second.
     pub selfcheck: SelfCheck,
 }
 
 impl Sources {
+    // The status is whole after every statement of the worker, so a panic elsewhere cannot have torn it.
+    fn directory_status(&self) -> DirectoryStatus {
+        self.directory.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+}
+
+impl Page for Sources {
+    fn metrics(&self) -> String {
+        render(self)
+    }
+
     /// Whether both processes are at work; else what is missing.
-    pub fn health(&self) -> Result<(), &'static str> {
+    fn health(&self) -> Result<(), &'static str> {
         self.health.process().map(|_| ()).ok_or("no data plane is attached")
     }
 
     /// Whether the node takes part in the current epoch; else what is missing.
-    pub fn readiness(&self) -> Result<(), &'static str> {
+    fn readiness(&self) -> Result<(), &'static str> {
         self.health()?;
         let epoch = epoch_time(&self.clock).epoch.0;
         // Only documents that list this node are held.
         let is_listed = self.directory_status().documents.contains(&epoch);
         if is_listed { Ok(()) } else { Err("there is no document for the current epoch that lists this node") }
-    }
-
-    // The status is whole after every statement of the worker, so a panic elsewhere cannot have torn it.
-    fn directory_status(&self) -> DirectoryStatus {
-        self.directory.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 }
 
@@ -69,7 +78,13 @@ pub fn render(sources: &Sources) -> String {
     }));
     families.extend(directory_families(&sources.directory_status()));
     families.extend(node::families(sources));
+    families.push(node::plugins(&sources.plugins));
     families.extend(node::processes(sources.health.process()));
+    encode(families)
+}
+
+/// Families in the exposition format.
+pub(crate) fn encode(mut families: Vec<MetricFamily>) -> String {
     // A family without a series is not written; the encoder refuses it.
     families.retain(|family| !family.get_metric().is_empty());
     let mut text = Vec::new();
@@ -77,6 +92,29 @@ pub fn render(sources: &Sources) -> String {
         Ok(()) => String::from_utf8(text).unwrap_or_default(),
         Err(error) => format!("# the metrics cannot be encoded: {error}\n"),
     }
+}
+
+/// A gauge with a series for each of these labels and values.
+pub(crate) fn gauges_by(name: &str, help: &str, series: Vec<(Vec<(&str, &str)>, f64)>) -> MetricFamily {
+    let metrics = series.into_iter().map(|(labels, value)| {
+        float_gauge(value, labels.into_iter().map(|(name, value)| label(name, value)).collect())
+    });
+    let mut family = family_of(name, help, metrics.collect());
+    family.set_field_type(MetricType::GAUGE);
+    family
+}
+
+/// A count as metrics have it.
+// Prometheus knows doubles only; counts beyond 2^53 lose their last digits.
+pub(crate) fn counts(value: u64) -> f64 {
+    value as f64
+}
+
+/// What describes the program and its process.
+pub(crate) fn families_of_process() -> Vec<MetricFamily> {
+    let mut families = vec![node::build()];
+    families.extend(node::processes(None));
+    families
 }
 
 fn data_plane_family(family: Family, counters: &Counters) -> MetricFamily {

@@ -1,12 +1,14 @@
 //! Families about the node as a whole and about its two processes.
 
-use super::{Sources, counter, family_of, float_gauge, gauge, label};
+use super::{Page, Sources, counter, family_of, float_gauge, gauge, label};
 use crate::directory::epoch_time;
 use crate::health::Health;
+use crate::plugins::{Outcome, Tally};
 use crate::selfcheck::SelfCheck;
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::{Metric, MetricFamily, MetricType};
+use std::sync::Arc;
 
 /// Families that describe the node.
 pub fn families(sources: &Sources) -> Vec<MetricFamily> {
@@ -77,11 +79,7 @@ fn of_data_plane(health: &Health) -> Vec<MetricFamily> {
 
 fn of_host(check: &SelfCheck) -> Vec<MetricFamily> {
     vec![
-        gauges(
-            "katzensprung_build_info",
-            "The program: its version and the level of its vector kernels.",
-            build_info(),
-        ),
+        build(),
         gauges(
             "katzenpost_server_selfcheck_sphinx_ops_per_sec_solo",
             "Unwraps per second of one processor, measured once.",
@@ -94,6 +92,17 @@ fn of_host(check: &SelfCheck) -> Vec<MetricFamily> {
         ),
         gauges("katzenpost_server_selfcheck_num_cpu", "Processors that took part in it.", plain(check.processors)),
     ]
+}
+
+/// What became of requests to plugins.
+pub fn plugins(tallies: &[Arc<Tally>]) -> MetricFamily {
+    let series = tallies.iter().flat_map(|tally| {
+        let labels =
+            |outcome: &Outcome| vec![label("capability", &tally.capability), label("outcome", outcome.label())];
+        Outcome::ALL.iter().map(move |outcome| counter(tally.get(*outcome), labels(outcome)))
+    });
+    let help = "Requests to plugins that the data plane has handed over, and answers, by what became of them.";
+    family_of("katzensprung_plugin_requests_total", help, series.collect())
 }
 
 /// The usual families about a process: those of this one under their usual names, those of the data plane with a prefix.
@@ -110,6 +119,11 @@ pub fn processes(data_plane: Option<i32>) -> Vec<MetricFamily> {
         families.extend(theirs.into_iter().filter(is_known));
     }
     families
+}
+
+/// The program.
+pub fn build() -> MetricFamily {
+    gauges("katzensprung_build_info", "The program: its version and the level of its vector kernels.", build_info())
 }
 
 fn build_info() -> Vec<Metric> {

@@ -8,6 +8,7 @@ use tokio::net::TcpStream;
 
 fn sources() -> Sources {
     Sources {
+        plugins: vec![Arc::new(Tally::new("courier"))],
         counters: Counters::heap(2),
         directory: Arc::default(),
         reached: Reached::default(),

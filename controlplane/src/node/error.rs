@@ -1,9 +1,10 @@
 //! Why a node does not start.
 
-use super::listen::ListenError;
 use super::memory::MemoryTooSmall;
 use super::plane::PlaneError;
-use super::remedy::{remedy, remedy_at_address, remedy_at_path};
+use crate::process::listen::ListenError;
+use crate::process::remedy::{remedy, remedy_at_address, remedy_at_path};
+use crate::process::tasks::TaskEnd;
 use config::keys::KeyError;
 use std::path::PathBuf;
 
@@ -12,9 +13,13 @@ use std::path::PathBuf;
 pub enum StartError {
     /// Not yet.
     #[error(
-        "{0} is not in this version yet: this node can run as a mix only (Server.IsGatewayNode, Server.IsServiceNode)"
+        "{0} is not in this version yet: this node can run as a mix or as a service node (Server.IsGatewayNode, \
+         Server.IsServiceNode)"
     )]
     Role(&'static str),
+    /// A plugin.
+    #[error("ServiceNode.CBORPluginKaetzchen: {0}")]
+    Plugin(#[from] crate::plugins::ChildError),
     /// The period of epochs.
     #[error("{0}")]
     Period(#[from] pki::epoch::PeriodVariableError),
@@ -34,14 +39,9 @@ pub enum StartError {
     /// DataDir or its keys.
     #[error("{0}")]
     Keys(#[from] KeyError),
-    /// The log file.
-    #[error("cannot open the log file {file}: {error} (Logging.File){}", remedy_at_path(.error))]
-    Log {
-        /// The file.
-        file: PathBuf,
-        /// The reason.
-        error: std::io::Error,
-    },
+    /// The log.
+    #[error("{0}")]
+    Log(#[from] crate::logging::OpenError),
     /// A listening socket.
     #[error("{0}")]
     Listen(#[from] ListenError),
@@ -83,7 +83,7 @@ pub enum StartError {
     Os(#[from] std::io::Error),
     /// A part of the running node ended by itself.
     #[error("{0}; the node has stopped")]
-    Ended(super::tasks::TaskEnd),
+    Ended(TaskEnd),
 }
 
 impl StartError {

@@ -2,34 +2,28 @@
 //!
 //! | module | its job |
 //! |---|---|
-//! | `error`, `remedy` | why a node does not start, and what to do about it |
+//! | `error` | why a node does not start |
 //! | `role`, `version` | what differs from role to role; what this version cannot do |
-//! | `memory`, `listen` | what a start looks after before it begins |
+//! | `memory` | what a start looks after before it begins |
 //! | `setup`, `network` | what the configuration asks of the data plane and of the directory worker |
 //! | `takeover`, `handed_back` | finds a data plane that is at work, and goes on with it or replaces it |
-//! | `serve`, `tasks`, `stop`, `signals` | the parts in their order, and what ends them |
+//! | `serve`, `stop` | the parts in their order, and what ends them |
 //! | `plane`, `supervise` | what the data plane is given, and that there is one that works |
-//! | `clock` | tells of steps of the wall clock |
 //! | `events`, `status` | what the data plane says for the log; STATUS |
 
-mod clock;
 mod error;
 mod events;
 mod handed_back;
-mod listen;
 mod memory;
 mod network;
 mod plane;
-mod remedy;
 mod role;
 mod serve;
 mod setup;
-mod signals;
 mod status;
 mod stop;
 mod supervise;
 mod takeover;
-mod tasks;
 mod version;
 
 pub use error::StartError;
@@ -37,19 +31,16 @@ pub use handed_back::stop_orphan;
 pub use network::{authorities, dialler};
 pub use version::{Limit, limits_of_this_version};
 
-use crate::logging::{Level, Log};
+use crate::logging::{Flushed, Level, Log};
+use crate::process::remedy;
 use config::ServerConfig;
 use config::keys::{self, DataDir, KeyPair};
-use config::server::{LogDestination, LogLevel, MANAGEMENT_SOCKET};
+use config::server::MANAGEMENT_SOCKET;
 use crypto_simd::random::OsRandom;
 use pki::EpochClock;
 use role::NodeRole;
-use std::time::Duration;
 
 const MODULE: &str = "server";
-
-/// How long the last lines may take to be written.
-const FLUSH_LIMIT: Duration = Duration::from_secs(2);
 
 /// Runs a node until it is told to stop.
 pub fn run(mut config: ServerConfig) -> Result<(), StartError> {
@@ -68,7 +59,7 @@ pub fn run(mut config: ServerConfig) -> Result<(), StartError> {
     if data_dir.is_read_only() && config.management.path == data_dir.path().join(MANAGEMENT_SOCKET) {
         config.management.path = data_dir.sockets().join(MANAGEMENT_SOCKET);
     }
-    let log = open_log(&config)?;
+    let log = Log::open(&config.logging)?;
     let _written_at_the_end = Flushed(log.clone());
     log.notice(MODULE, format_args!("Katzensprung {} ({level})", env!("CARGO_PKG_VERSION")));
     log.notice(MODULE, format_args!("Server identifier is: '{}'", config.identifier));
@@ -116,16 +107,6 @@ fn report_new_identity(config: &ServerConfig, has_new_link: bool, log: &Log) {
     log.write(level, MODULE, news);
 }
 
-/// However the node ends, what it logged gets its time to be written.
-struct Flushed(Log);
-
-impl Drop for Flushed {
-    fn drop(&mut self) {
-        // A disk that hangs must not keep a node from its end.
-        let _written = self.0.flush(FLUSH_LIMIT);
-    }
-}
-
 struct Node {
     config: ServerConfig,
     sizes: memory::Sizes,
@@ -134,23 +115,6 @@ struct Node {
     log: Log,
     identity: KeyPair,
     link: KeyPair,
-}
-
-fn open_log(config: &ServerConfig) -> Result<Log, StartError> {
-    let level = match config.logging.level {
-        LogLevel::Error => Level::Error,
-        LogLevel::Warning => Level::Warning,
-        LogLevel::Notice => Level::Notice,
-        LogLevel::Info => Level::Info,
-        LogLevel::Debug => Level::Debug,
-    };
-    match &config.logging.destination {
-        LogDestination::Silent => Ok(Log::silent()),
-        LogDestination::Stdout => Ok(Log::to_stdout(level)?),
-        LogDestination::File(file) => {
-            Log::to_file(level, file).map_err(|error| StartError::Log { file: file.clone(), error })
-        }
-    }
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -3,6 +3,7 @@
 use super::{Node, StartError};
 use crate::directory::session::{Caller, Clocks, Dialler};
 use crate::directory::{DirectoryOptions, Internet};
+use crate::plugins::Offer;
 use config::{ServerConfig, address};
 use pki::VerifyingKey;
 use pki::authority::{Authorities, Authority};
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 use std::net::ToSocketAddrs;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 
 impl Node {
     /// What the directory worker goes by, and how it reaches authorities.
@@ -35,6 +37,7 @@ impl Node {
             authorities: Arc::new(authorities(config)?),
             geometry_hash: config.geometry.hash(),
             profile: OwnProfile { addresses: advertised(config)?, ..OwnProfile::default() },
+            offer: watch::channel(Offer::default()).1,
             own,
             identity: within(|| Arc::from(identity)),
         };

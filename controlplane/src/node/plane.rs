@@ -2,8 +2,9 @@
 //! the same within a second, and one that outlived its control plane hands it back.
 
 use super::handed_back::{HandedBack, Inheritance};
-use super::remedy::remedy;
 use crate::directory::Stored;
+use crate::plugins::Wires;
+use crate::process::remedy::remedy;
 use crypto_simd::random::{OsRandom, Random};
 use interplane::channel::ChannelError;
 use interplane::counter::Counters;
@@ -11,11 +12,13 @@ use interplane::memory::{self, MemoryError};
 use interplane::message::{Descriptor, Listener, ToData, VERSION};
 use interplane::poison::{InFlight, Suspects};
 use interplane::replay::ReplaySet;
+use interplane::requests::{Bell, PluginRings};
 use interplane::ring::EventRings;
 use interplane::secret::{SecretBytes, SecretFile, Secrets};
 use interplane::setup::Setup;
-use interplane::snapshot::Snapshot;
+use interplane::snapshot::{Service, Snapshot};
 use pki::Epoch;
+use pki::neighbours::Role;
 use pki::policy::View;
 use secret_memory::within;
 use std::collections::BTreeMap;
@@ -85,6 +88,41 @@ pub type PrivateMixKeys = Vec<(u64, Zeroizing<Vec<u8>>)>;
 /// A message and what goes with it.
 pub type Letter<'a> = (ToData, Vec<(Descriptor, BorrowedFd<'a>)>);
 
+/// What both planes share of plugins.
+struct PluginMemory {
+    rings: (PluginRings, OwnedFd),
+    requests: Bell,
+    answers: Bell,
+}
+
+impl PluginMemory {
+    fn adopt(&mut self, what: &Descriptor, fd: OwnedFd) -> Result<(), MemoryError> {
+        match what {
+            Descriptor::PluginRings => self.rings = (PluginRings::attach(&fd)?, fd),
+            Descriptor::RequestBell => self.requests = Bell::adopt(fd),
+            _ => self.answers = Bell::adopt(fd),
+        }
+        Ok(())
+    }
+
+    fn attachments(&self) -> [(Descriptor, BorrowedFd<'_>); 3] {
+        [
+            (Descriptor::PluginRings, self.rings.1.as_fd()),
+            (Descriptor::RequestBell, self.requests.as_fd()),
+            (Descriptor::AnswerBell, self.answers.as_fd()),
+        ]
+    }
+}
+
+fn plugins_of(setup: &Setup) -> Result<Option<PluginMemory>, MemoryError> {
+    if setup.role != Role::Service {
+        return Ok(None);
+    }
+    let (shards, payload_bytes) = (usize::from(setup.machine.shards), setup.geometry.user_forward_payload_length);
+    let rings = PluginRings::create(shards, payload_bytes)?;
+    Ok(Some(PluginMemory { rings, requests: Bell::new()?, answers: Bell::new()? }))
+}
+
 /// What the data plane is given.
 pub struct DataPlane {
     setup: Setup,
@@ -93,7 +131,12 @@ pub struct DataPlane {
     events: (EventRings, OwnedFd),
     in_flight: (InFlight, OwnedFd),
     suspects: Suspects,
+    /// The plugins' rings and bells, on a service node.
+    plugins: Option<PluginMemory>,
     listeners: Vec<(Listener, OwnedFd)>,
+    services: Vec<Service>,
+    /// What documents were given, from which snapshots are made anew when services change.
+    view: Option<View>,
     snapshot: Option<(u64, OwnedFd)>,
     secrets: Option<(Vec<Epoch>, SecretFile)>,
     /// Wiped one change later: the data plane may not have read it yet.
@@ -114,15 +157,18 @@ impl DataPlane {
             counters: Counters::create(shards)?,
             events: EventRings::create(shards)?,
             in_flight: InFlight::create(shards)?,
-            setup,
             link_private_key,
             suspects: Suspects::default(),
             listeners,
+            services: Vec::new(),
+            view: None,
+            plugins: plugins_of(&setup)?,
             snapshot: None,
             secrets: None,
             secrets_before: None,
             replay_sets: BTreeMap::new(),
             remembered: None,
+            setup,
         })
     }
 
@@ -153,6 +199,11 @@ impl DataPlane {
                     remembered = stored(&fd)?;
                     plane.remembered = Some(fd);
                 }
+                Descriptor::PluginRings | Descriptor::RequestBell | Descriptor::AnswerBell => {
+                    if let Some(plugins) = &mut plane.plugins {
+                        plugins.adopt(&descriptor, fd)?;
+                    }
+                }
             }
         }
         Ok((plane, keys, remembered))
@@ -162,6 +213,21 @@ impl DataPlane {
     pub fn inherit(&mut self, inheritance: Inheritance) {
         self.replay_sets = inheritance.replay_sets;
         drop(inheritance.secrets.map(SecretFile::wipe_when_dropped));
+    }
+
+    /// What a service node answers from now on; false if there are no documents yet, with which it is given.
+    pub fn store_services(&mut self, services: Vec<Service>) -> Result<bool, MemoryError> {
+        self.services = services;
+        match self.view.take() {
+            Some(view) => self.store_documents(&view).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// The control plane's side of the plugins' rings, on a service node.
+    pub fn plugin_wires(&self) -> Option<Wires> {
+        let PluginMemory { rings, requests, answers } = self.plugins.as_ref()?;
+        Some(Wires { rings: rings.0.clone(), requests: requests.clone(), answers: answers.clone() })
     }
 
     /// The counters in shared memory.
@@ -201,7 +267,8 @@ impl DataPlane {
             (Descriptor::InFlight, self.in_flight.1.as_fd()),
         ];
         let listeners = self.listeners.iter().map(|(listener, fd)| (Descriptor::Listener(*listener), fd.as_fd()));
-        let attachments = fixed.into_iter().chain(listeners).collect();
+        let plugins = self.plugins.iter().flat_map(PluginMemory::attachments);
+        let attachments = fixed.into_iter().chain(listeners).chain(plugins).collect();
         let refused = self.suspects.refused().to_vec();
         (ToData::Attach { setup: Box::new(self.setup.clone()), refused }, attachments)
     }
@@ -282,9 +349,15 @@ impl DataPlane {
     pub fn store_documents(&mut self, view: &View) -> Result<(), MemoryError> {
         let serial = self.snapshot.as_ref().map_or(1, |(serial, _)| serial + 1);
         let delays = view.documents().iter().map(|map| (map.epoch, pki::document::delay_cap_ms(map.mu)));
-        let snapshot =
-            Snapshot { serial, view: view.clone(), delay_ms_max: delays.collect(), client_documents: Vec::new() };
+        let snapshot = Snapshot {
+            serial,
+            view: view.clone(),
+            delay_ms_max: delays.collect(),
+            client_documents: Vec::new(),
+            services: self.services.clone(),
+        };
         self.snapshot = Some((serial, snapshot.to_file()?));
+        self.view = Some(snapshot.view);
         Ok(())
     }
 

@@ -8,6 +8,8 @@ use config::server::Role;
 pub enum NodeRole {
     /// It stands in a mix layer.
     Mix,
+    /// Services answer on it.
+    ServiceNode,
 }
 
 /// A part of a running node besides its data plane and its directory worker.
@@ -32,7 +34,7 @@ impl NodeRole {
         match config {
             Role::Mix => Ok(Self::Mix),
             Role::Gateway(_) => Err(StartError::Role("a gateway")),
-            Role::ServiceNode(_) => Err(StartError::Role("a service node")),
+            Role::ServiceNode(_) => Ok(Self::ServiceNode),
         }
     }
 
@@ -40,13 +42,14 @@ impl NodeRole {
     pub fn listed_as(self) -> pki::neighbours::Role {
         match self {
             Self::Mix => pki::neighbours::Role::Mix,
+            Self::ServiceNode => pki::neighbours::Role::Service,
         }
     }
 
     /// The parts in the order in which they start. They are ended together, after the data plane.
     pub fn parts(self) -> &'static [Part] {
         match self {
-            Self::Mix => COMMON,
+            Self::Mix | Self::ServiceNode => COMMON,
         }
     }
 }

@@ -2,17 +2,20 @@
 
 use super::role::Part;
 use super::setup::descriptors;
-use super::signals::Signals;
 use super::status::Managed;
 use super::supervise::{self, PlaneHandle, Supervised, Supervision};
-use super::tasks::{TaskEnd, Tasks};
-use super::{MODULE, Node, StartError, clock, events};
+use super::{MODULE, Node, StartError, events};
 use crate::directory::{Directory, DirectoryStatus, Reached};
 use crate::health::Health;
+use crate::plugins::{Board, Plugins, Services, Settings, Tally, Wires};
+use crate::process::clock;
+use crate::process::signals::Signals;
+use crate::process::tasks::{TaskEnd, Tasks};
 use crate::selfcheck::SelfCheck;
 use crate::{management, metrics, selfcheck};
 use config::address;
 use config::keys::DataDir;
+use config::server::Role;
 use interplane::Counters;
 use interplane::channel::SOCKET_NAME;
 use interplane::counter::Account;
@@ -32,14 +35,14 @@ impl Node {
         // From here on a signal waits for its turn: nothing that was started is left behind.
         let mut signals = Signals::new()?;
         let mut sockets = Sockets { metrics: self.bind_metrics()?, management: self.bind_management()? };
-        let (options, outside) = self.directory_options()?;
+        let (mut options, outside) = self.directory_options()?;
         let reached = outside.reached();
         let socket = data_dir.sockets().join(SOCKET_NAME);
         let selfcheck = selfcheck::known_or_measured(data_dir.path(), &self.config.geometry, &self.log);
         let found = self.find_or_make_plane(&socket)?;
         let health = Arc::new(Health::default());
         let (counters, events) = (found.plane.counters(), found.plane.events());
-        let listens_at = found.plane.listens_at();
+        let (listens_at, wires) = (found.plane.listens_at(), found.plane.plugin_wires());
         let metrics_at = sockets.metrics.as_ref().and_then(|listener| listener.local_addr().ok());
         let supervision = Supervision {
             socket,
@@ -61,6 +64,24 @@ impl Node {
             }
         }
 
+        let mut plugins = tokio::select! {
+            started = self.start_services(wires, &handle) => match started {
+                Ok(plugins) => plugins,
+                Err(error) => {
+                    self.end_plane(&handle, &health, ended).await;
+                    return Err(error);
+                }
+            },
+            () = self.until_signal(&mut signals) => {
+                self.end_plane(&handle, &health, ended).await;
+                self.log.notice(MODULE, "Shutdown complete.");
+                return Ok(());
+            }
+        };
+        if let Some((board, _)) = &plugins {
+            options.offer = board.offer();
+        }
+
         let (advertise, advertising) = watch::channel(true);
         let mut tasks = Tasks::default();
         let status = Arc::new(Mutex::new(DirectoryStatus::default()));
@@ -74,8 +95,17 @@ impl Node {
             self.log.clone(),
         );
         tasks.spawn("directory worker", directory.run(advertising));
-        let shared =
-            Shared { counters, events, status, reached, health: health.clone(), selfcheck, shut_down: Arc::default() };
+        let shared = Shared {
+            counters,
+            events,
+            status,
+            reached,
+            health: health.clone(),
+            selfcheck,
+            shut_down: Arc::default(),
+            services: plugins.as_ref().map(|(_, plugins)| plugins.services()),
+            tallies: plugins.as_ref().map(|(_, plugins)| plugins.tallies()).unwrap_or_default(),
+        };
         for part in self.role.parts() {
             self.start_part(*part, &mut tasks, &mut sockets, &shared);
         }
@@ -85,6 +115,7 @@ impl Node {
         let fault = tokio::select! {
             () = self.until_told_to_stop(&mut signals, &shared.shut_down) => None,
             end = tasks.first_end() => Some(end),
+            reason = first_end_of(&mut plugins) => Some(TaskEnd { task: "keeper of plugins", reason }),
             _ = &mut ended => Some(supervisor_ended()),
         };
         match &fault {
@@ -94,8 +125,30 @@ impl Node {
         self.end_plane(&handle, &health, ended).await;
         // Waiting for them removes the management socket's file.
         tasks.shut_down().await;
+        if let Some((_, plugins)) = plugins {
+            plugins.shut_down().await;
+        }
         self.log.notice(MODULE, "Shutdown complete.");
         fault.map_or(Ok(()), |end| Err(StartError::Ended(end)))
+    }
+
+    /// Starts the services of a service node; their sockets are up when it is done.
+    async fn start_services(
+        &self,
+        wires: Option<Wires>,
+        plane: &PlaneHandle,
+    ) -> Result<Option<(Arc<Board>, Plugins)>, StartError> {
+        let (Role::ServiceNode(node), Some(wires)) = (&self.config.role, wires) else { return Ok(None) };
+        let plane = plane.clone();
+        let board = Arc::new(Board::new(node, Box::new(move |services| plane.set_services(services))));
+        let geometry = &self.config.geometry;
+        let settings = Settings {
+            surb_bytes: geometry.surb_length,
+            payload_bytes: geometry.user_forward_payload_length,
+            kaetzchen_delay: self.config.debug.kaetzchen_delay,
+        };
+        let plugins = Plugins::start(node, &settings, wires, board.clone(), &self.log).await?;
+        Ok(Some((board, plugins)))
     }
 
     /// Starts what this node's role has.
@@ -113,6 +166,7 @@ impl Node {
                     health: shared.health.clone(),
                     clock: self.clock,
                     selfcheck: shared.selfcheck.clone(),
+                    plugins: shared.tallies.clone(),
                 };
                 tasks.spawn("metrics endpoint", async move {
                     metrics::serve(listener, sources, log)
@@ -138,6 +192,7 @@ impl Node {
             status: shared.status.clone(),
             health: shared.health.clone(),
             shut_down: shared.shut_down.clone(),
+            services: shared.services.clone(),
             started: Instant::now(),
             log: self.log.clone(),
         }
@@ -239,6 +294,16 @@ struct Shared {
     health: Arc<Health>,
     selfcheck: SelfCheck,
     shut_down: Arc<Notify>,
+    services: Option<Services>,
+    tallies: Vec<Arc<Tally>>,
+}
+
+/// Waits for the end of what keeps plugins running, if this node has any.
+async fn first_end_of(plugins: &mut Option<(Arc<Board>, Plugins)>) -> String {
+    match plugins {
+        Some((_, plugins)) => plugins.first_end().await,
+        None => std::future::pending().await,
+    }
 }
 
 fn supervisor_ended() -> TaskEnd {

@@ -97,6 +97,8 @@ fn times(debug: &Debug) -> Times {
     let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     Times {
         unwrap_delay_ms: ms(debug.unwrap_delay),
+        service_delay_ms: ms(debug.service_delay),
+        kaetzchen_delay_ms: ms(debug.kaetzchen_delay),
         scheduler_slack_ms: ms(debug.scheduler_slack),
         send_slack_ms: ms(debug.send_slack),
         connect_timeout_ms: ms(debug.connect_timeout),

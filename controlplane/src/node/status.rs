@@ -3,7 +3,8 @@
 use crate::directory::{DirectoryStatus, epoch_time};
 use crate::health::Health;
 use crate::logging::Log;
-use crate::management;
+use crate::management::{self, Done};
+use crate::plugins::Services;
 use pki::EpochClock;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -23,6 +24,8 @@ pub struct Managed {
     pub health: Arc<Health>,
     /// Told to stop the node.
     pub shut_down: Arc<Notify>,
+    /// The services of a service node.
+    pub services: Option<Services>,
     /// When the node started.
     pub started: Instant,
     /// The log.
@@ -33,6 +36,30 @@ impl management::Node for Managed {
     fn shut_down(&self) {
         self.log.warning("mgmt", "shutdown requested over the management socket");
         self.shut_down.notify_one();
+    }
+
+    fn start_service(&self, capability: String) -> Done {
+        let services = self.services.clone();
+        Box::pin(async move {
+            match services {
+                Some(services) => services.start(&capability).await,
+                None => false,
+            }
+        })
+    }
+
+    fn stop_service(&self, capability: String) -> Done {
+        let services = self.services.clone();
+        Box::pin(async move {
+            match services {
+                Some(services) => services.stop(&capability).await,
+                None => false,
+            }
+        })
+    }
+
+    fn has_services(&self) -> bool {
+        self.services.is_some()
     }
 
     fn status(&self) -> String {

@@ -1,8 +1,8 @@
 //! From the order to stop to the end (server.md 1.8).
 
-use super::signals::{Signals, Told};
 use super::{MODULE, Node};
 use crate::directory::{DirectoryStatus, epoch_time};
+use crate::process::signals::{Signals, Told};
 use config::server::Shutdown;
 use std::io::Write;
 use std::sync::Mutex;

@@ -3,12 +3,12 @@
 use super::handed_back::{ANSWER_LIMIT, Inheritance, end, greet};
 use super::plane::{DataPlane, PlaneError};
 use super::supervise::{STOP_LIMIT, rehearse};
-use super::{MODULE, Node, StartError, listen};
+use super::{MODULE, Node, StartError};
 use crate::directory::Stored;
 use crate::keys::{MixKeys, Scheme};
+use crate::process::listen::{self, Families, ListenError};
 use interplane::channel::Channel;
 use interplane::setup::Setup;
-use listen::{Families, ListenError};
 use secret_memory::within;
 use std::net::SocketAddr;
 use std::path::Path;

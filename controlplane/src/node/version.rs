@@ -46,12 +46,16 @@ pub fn limits_of_this_version(config: &ServerConfig) -> Vec<Limit> {
 
 fn role(role: &Role) -> Option<Limit> {
     let (key, name) = match role {
-        Role::Mix => return None,
+        Role::Mix | Role::ServiceNode(_) => return None,
         Role::Gateway(_) => ("Server.IsGatewayNode", "a gateway"),
-        Role::ServiceNode(_) => ("Server.IsServiceNode", "a service node"),
     };
     let problem = format!("{name} is not in this version yet");
-    Some(Limit::new(true, key, problem, "this node can run as a mix only: keep the reference's server for this role"))
+    Some(Limit::new(
+        true,
+        key,
+        problem,
+        "this node can run as a mix or as a service node: keep the reference's server for this role",
+    ))
 }
 
 fn listeners(config: &ServerConfig) -> impl Iterator<Item = Limit> {

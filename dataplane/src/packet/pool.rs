@@ -94,7 +94,7 @@ impl Slot {
             dispatch_at: Instant::default(),
             source: Source::default(),
             sender: Sender::default(),
-            arrival: Arrival::Deliver,
+            arrival: Arrival::Reply,
         })
     }
 

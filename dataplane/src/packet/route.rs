@@ -8,7 +8,7 @@ use crate::shared::{DestinationId, Directory};
 use interplane::DropReason;
 use pki::neighbours::Role;
 use sphinx::commands::CommandsClass;
-use sphinx::{Commands, NODE_ID_BYTES, RECIPIENT_ID_BYTES, Unwrapped, UnwrappedKind};
+use sphinx::{Commands, NODE_ID_BYTES, RECIPIENT_ID_BYTES, SURB_ID_BYTES, Unwrapped, UnwrappedKind};
 use std::time::Duration;
 
 /// What a packet's sender says about it.
@@ -49,9 +49,20 @@ pub enum Arrival {
         destination: DestinationId,
     },
     /// It ends here: for a user or a service.
-    Deliver,
+    Deliver(Delivery),
     /// It ends here: the reply to one of this node's own loops.
     Reply,
+}
+
+/// For whom a packet is that ends here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// The user, or the service.
+    pub recipient: [u8; RECIPIENT_ID_BYTES],
+    /// Set on replies: the id of the reply block.
+    pub surb_id: Option<[u8; SURB_ID_BYTES]>,
+    /// The delay that was asked for (server.md 6.2); 0 where the packet asks for none.
+    pub delay_ms: u32,
 }
 
 /// By what packets are routed at this moment.
@@ -84,15 +95,26 @@ impl Routes<'_> {
                 if delay > self.delay_max {
                     return Err(DropReason::SchedulerDelayExceedsMax);
                 }
-                let is_open = |id: &DestinationId| self.is_open.get(id.0 as usize).copied().unwrap_or(false);
-                let destination = self.directory.find(&next_hop).filter(is_open);
-                let destination = destination.ok_or(DropReason::SchedulerNextHopInvalid)?;
-                Ok((Arrival::Delay { next_hop, destination }, delay))
+                Ok((self.onward(next_hop)?, delay))
             }
-            Decision::Gateway | Decision::Service => Ok((Arrival::Deliver, Duration::ZERO)),
+            Decision::Gateway | Decision::Service => {
+                // The three sets of commands that end here have a recipient.
+                let recipient = commands.recipient.ok_or(DropReason::InvalidPacket)?;
+                let delivery =
+                    Delivery { recipient, surb_id: commands.surb_reply, delay_ms: commands.delay_ms.unwrap_or(0) };
+                Ok((Arrival::Deliver(delivery), Duration::ZERO))
+            }
             Decision::Decoy => Ok((Arrival::Reply, Duration::ZERO)),
             Decision::Drop(reason) => Err(reason),
         }
+    }
+
+    /// The way to a next hop, if packets may be sent there now.
+    pub fn onward(&self, next_hop: [u8; NODE_ID_BYTES]) -> Result<Arrival, DropReason> {
+        let is_open = |id: &DestinationId| self.is_open.get(id.0 as usize).copied().unwrap_or(false);
+        let destination = self.directory.find(&next_hop).filter(is_open);
+        let destination = destination.ok_or(DropReason::SchedulerNextHopInvalid)?;
+        Ok(Arrival::Delay { next_hop, destination })
     }
 }
 

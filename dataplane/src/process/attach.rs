@@ -59,6 +59,7 @@ struct Ready {
     signals: bool,
     knocks: bool,
     control: bool,
+    answers: bool,
     callers: bool,
 }
 
@@ -81,6 +82,11 @@ impl Process {
         if ready.signals && self.signals.tell_to_end() {
             self.tell(&ToControl::Ending, &[]);
             return Ok(self.stop());
+        }
+        if ready.answers
+            && let Some(work) = &self.work
+        {
+            work.bring_answers();
         }
         if ready.knocks {
             self.accept();
@@ -107,6 +113,8 @@ impl Process {
         if let Some(control) = &self.control {
             fds.push(PollFd::new(control, PollFlags::IN));
         }
+        let bell = self.work.as_ref().and_then(|work| work.answers.as_ref()).map(|(_, bell)| bell);
+        fds.extend(bell.map(|bell| PollFd::new(bell, PollFlags::IN)));
         fds.extend(self.callers.iter().map(|caller| PollFd::new(&caller.channel, PollFlags::IN)));
         let limit = Timespec { tv_sec: pause.as_secs() as i64, tv_nsec: i64::from(pause.subsec_nanos()) };
         match poll(&mut fds, Some(&limit)) {
@@ -118,6 +126,7 @@ impl Process {
             signals: ready.next().unwrap_or(false),
             knocks: listens && ready.next().unwrap_or(false),
             control: self.control.is_some() && ready.next().unwrap_or(false),
+            answers: bell.is_some() && ready.next().unwrap_or(false),
             callers: ready.any(|ready| ready),
         })
     }

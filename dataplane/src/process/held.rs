@@ -2,6 +2,7 @@
 
 use super::ProcessError;
 use interplane::message::Descriptor;
+use interplane::requests::{Bell, PluginRings};
 use pki::Epoch;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -24,6 +25,14 @@ impl Held {
     pub fn listeners(&self) -> Result<Vec<OwnedFd>, ProcessError> {
         let listeners = self.0.iter().filter(|(what, _)| matches!(what, Descriptor::Listener(_)));
         listeners.map(|(_, fd)| Ok(fd.try_clone()?)).collect()
+    }
+
+    /// The rings of plugins with the bells of both processes, where there are any.
+    pub fn plugins(&self) -> Result<Option<(PluginRings, Bell, Bell)>, ProcessError> {
+        let Ok(rings) = self.get(&Descriptor::PluginRings) else { return Ok(None) };
+        let bell = |what| Ok::<_, ProcessError>(Bell::adopt(self.get(what)?.try_clone_to_owned()?));
+        let (requests, answers) = (bell(&Descriptor::RequestBell)?, bell(&Descriptor::AnswerBell)?);
+        Ok(Some((PluginRings::attach(rings)?, requests, answers)))
     }
 
     /// Copies of all.

@@ -36,6 +36,7 @@ use crate::time::Instant;
 use context::{Context, Round};
 use incoming::IncomingLinks;
 use interplane::poison::ShardInFlight;
+use interplane::requests::ShardEnd;
 use interplane::ring::EventWriter;
 use interplane::{Counter, ShardCounters};
 use outgoing::OutgoingLinks;
@@ -75,6 +76,8 @@ pub struct Instruments {
     pub events: EventWriter,
     /// Where it notes the tags that it is working on.
     pub in_flight: ShardInFlight,
+    /// Its ends of the plugins' rings, on a service node that has them.
+    pub plugins: Option<ShardEnd>,
 }
 
 /// One shard.
@@ -100,7 +103,7 @@ impl Shard {
         seed: [u8; 32],
         now: Instant,
     ) -> Result<Self, SetupError> {
-        let Instruments { counters, events, in_flight } = instruments;
+        let Instruments { counters, events, in_flight, plugins } = instruments;
         let (account, random) = (Account::new(counters, events), ShardRandom::new(seed));
         let context = Context { index, shared, now, account, random };
         let facts = context.shared.facts();
@@ -109,7 +112,7 @@ impl Shard {
             incoming: IncomingLinks::new(),
             outgoing: OutgoingLinks::new(),
             steps: Steps::default(),
-            packets: Packets::new(&context, in_flight)?,
+            packets: Packets::new(&context, in_flight, plugins)?,
             reauthenticate_at: now + facts.reauth_interval,
             rounds_to_gauges: 0,
             is_parked: false,
@@ -138,6 +141,7 @@ impl Shard {
         let (mut round, incoming, _) = self.split(io);
         incoming.read(&mut round);
         self.packets.work(&mut self.context, &self.sight, io, self.incoming.is_readable());
+        self.packets.take_answers(&mut self.context, &self.sight, io);
         self.expire(io);
         let (mut round, _, outgoing) = self.split(io);
         outgoing.flush(&mut round);
@@ -299,7 +303,7 @@ impl Shard {
         let until = packets.next_expiry().min(links).min(self.reauthenticate_at).min(boundary).min(starved_until);
         context.port().parking.park(until);
         // Whoever brought something before the flag was up did not wake this shard.
-        if context.port().has_work() || sight.has_news(&context.shared) || has_surplus() {
+        if context.port().has_work() || sight.has_news(&context.shared) || has_surplus() || !packets.fall_asleep() {
             context.port().parking.awake();
             return Next::Busy;
         }

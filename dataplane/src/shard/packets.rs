@@ -5,25 +5,31 @@ use super::context::Context;
 use super::sight::Sight;
 use crate::delay::Wheel;
 use crate::ends;
+use crate::ends::service::{Bench, Served, Services};
 use crate::io::Io;
 use crate::packet::batch::{Backlog, Batch};
 use crate::packet::pool::Slot;
-use crate::packet::route::Arrival;
+use crate::packet::route::{Arrival, Routes};
 use crate::packet::slots::Slots;
 use crate::packet::unwrap::{BatchContext, Outcome, UnwrapStage};
 use crate::shared::Port;
 use crate::time::Instant;
-use interplane::counter::Queue;
+use interplane::counter::{Origin, Queue};
 use interplane::event::Event;
 use interplane::poison::ShardInFlight;
+use interplane::requests::ShardEnd;
 use interplane::setup::PoolSize;
 use interplane::{Counter, DropReason, Histogram};
+use pki::neighbours::Role;
 use sphinx::SetupError;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Packets from other shards that enter the wheel in one round.
 const INBOX_MAX: usize = 256;
+
+/// Answers of plugins that become packets in one round.
+const ANSWERS_MAX: usize = 64;
 
 /// All packets of a shard that are in no link's queue, and the slots that are free.
 pub struct Packets {
@@ -34,13 +40,18 @@ pub struct Packets {
     surplus_seen: usize,
     in_flight: ShardInFlight,
     wheel: Wheel,
+    /// What answers packets that end here, on a service node.
+    services: Option<Services>,
+    /// Answers of plugins that are being sent.
+    #[allow(clippy::vec_box, reason = "slots move by pointer, from list to list")]
+    answered: Vec<Box<Slot>>,
     /// The longest delay for which the number of slots was looked at.
     delay_max_seen: Duration,
 }
 
 impl Packets {
     /// None yet.
-    pub fn new(context: &Context, in_flight: ShardInFlight) -> Result<Self, SetupError> {
+    pub fn new(context: &Context, in_flight: ShardInFlight, plugins: Option<ShardEnd>) -> Result<Self, SetupError> {
         let facts = context.shared.facts();
         Ok(Self {
             slots: Slots::new(context.index, Arc::clone(&context.shared)),
@@ -49,6 +60,8 @@ impl Packets {
             surplus_seen: 0,
             in_flight,
             wheel: Wheel::new(context.now, facts.slots),
+            services: (facts.role == Role::Service).then(|| Services::new(facts, context.index, plugins)),
+            answered: Vec::with_capacity(ANSWERS_MAX),
             delay_max_seen: Duration::ZERO,
         })
     }
@@ -75,7 +88,13 @@ impl Packets {
 
     /// Whether there is something to do without anybody's doing.
     pub fn is_busy(&self, now: Instant) -> bool {
-        self.backlog.due(now, false) > 0 || self.next_expiry() <= now
+        let has_answers = self.services.as_ref().is_some_and(Services::has_answers);
+        self.backlog.due(now, false) > 0 || self.next_expiry() <= now || has_answers
+    }
+
+    /// Says that the shard is about to sleep; false if there is something to do first.
+    pub fn fall_asleep(&self) -> bool {
+        self.services.as_ref().is_none_or(Services::fall_asleep)
     }
 
     /// When the next packet becomes due, or the next batch.
@@ -126,7 +145,7 @@ impl Packets {
         context.now = io.now();
         context.account.observe(Histogram::UNWRAP_BATCH_PACKETS, packets as u64);
         context.account.observe_us(Histogram::UNWRAP_US, context.now.since(start));
-        let routes = sight.routes(&shared);
+        let (routes, unix) = (sight.routes(&shared), io.unix_now());
         let mut accepted = 0;
         for at in 0..packets {
             let outcome = self.stage.outcome(at);
@@ -151,10 +170,69 @@ impl Packets {
                     context.account.observe(Histogram::MIX_QUEUE, accepted);
                     slot.arrival = arrival;
                     slot.due = context.now + delay;
-                    self.pass_on(context, sight, io, slot);
+                    if let Some(slot) = self.serve(context, &routes, unix, slot) {
+                        self.pass_on(context, sight, io, slot);
+                    }
                 }
                 Err(reason) => self.drop_packet(context, slot, reason),
             }
+        }
+    }
+
+    /// Lets a service of this node have a packet that ends here; gives what is to go on: the reply, or a packet that
+    /// does not end here.
+    fn serve(
+        &mut self,
+        context: &mut Context,
+        routes: &Routes<'_>,
+        unix: Duration,
+        mut slot: Box<Slot>,
+    ) -> Option<Box<Slot>> {
+        let (Arrival::Deliver(delivery), Some(services)) = (slot.arrival, &mut self.services) else {
+            return Some(slot);
+        };
+        let Context { account, random, now, .. } = context;
+        match services.serve(&mut slot, &delivery, &mut Bench { routes, account, random, now: *now, unix }) {
+            Served::Reply(arrival, delay) => {
+                slot.arrival = arrival;
+                slot.due = context.now + delay;
+                return Some(slot);
+            }
+            Served::Done => self.slots.give(slot),
+            Served::Refused(reason) => self.drop_packet(context, slot, reason),
+        }
+        None
+    }
+
+    /// Sends the answers that plugins have given since the last round.
+    pub fn take_answers(&mut self, context: &mut Context, sight: &Sight, io: &mut impl Io) {
+        let Self { services: Some(services), slots, answered, .. } = self else { return };
+        if !services.has_answers() {
+            return;
+        }
+        let (shared, now) = (Arc::clone(&context.shared), context.now);
+        let account = &mut context.account;
+        let returned = std::cell::RefCell::new(slots);
+        services.answers(
+            ANSWERS_MAX,
+            &sight.routes(&shared),
+            || returned.borrow_mut().take(),
+            |slot, way| {
+                account.count(Counter::originated(Origin::SurbReply));
+                match (slot, way) {
+                    (Some(mut slot), Ok((arrival, due))) => {
+                        (slot.recv_at, slot.due, slot.arrival) = (now, due.max(now), arrival);
+                        answered.push(slot);
+                    }
+                    (slot, way) => {
+                        account.dropped(way.err().unwrap_or(DropReason::ServiceSurbFailed), now);
+                        slot.into_iter().for_each(|slot| returned.borrow_mut().give(slot));
+                    }
+                }
+            },
+        );
+        while let Some(slot) = self.answered.pop() {
+            self.pass_on(context, sight, io, slot);
         }
     }
 
@@ -194,7 +272,7 @@ impl Packets {
     fn pass_on(&mut self, context: &mut Context, sight: &Sight, io: &mut impl Io, slot: Box<Slot>) {
         let owner = match slot.arrival {
             Arrival::Delay { destination, .. } => sight.directory().destination(destination).map(|found| found.owner),
-            Arrival::Deliver | Arrival::Reply => None,
+            Arrival::Deliver(_) | Arrival::Reply => None,
         };
         let due = slot.due;
         let shared = Arc::clone(&context.shared);

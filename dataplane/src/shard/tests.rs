@@ -12,6 +12,7 @@ pub(crate) mod net;
 mod nodes;
 mod peers;
 mod replays;
+mod services;
 mod sharing;
 mod sockets;
 mod threads;

@@ -33,7 +33,8 @@ impl Directory {
     /// Without any document.
     pub fn empty(role: Role) -> Self {
         let view = View::new(role, Vec::new());
-        let snapshot = Snapshot { serial: 0, view, delay_ms_max: Vec::new(), client_documents: Vec::new() };
+        let snapshot =
+            Snapshot { serial: 0, view, delay_ms_max: Vec::new(), client_documents: Vec::new(), services: Vec::new() };
         Self { snapshot, destinations: Vec::new(), by_node: Vec::new() }
     }
 

@@ -55,6 +55,10 @@ pub struct Facts {
     pub limits: Limits,
     /// Longest dwell before an unwrap.
     pub unwrap_delay: Duration,
+    /// Longest time between arrival and service at a service node.
+    pub service_delay: Duration,
+    /// Longest time between arrival and a service's work.
+    pub kaetzchen_delay: Duration,
     /// Latest dispatch after a packet is due.
     pub scheduler_slack: Duration,
     /// Longest wait for a link.
@@ -81,7 +85,7 @@ impl Facts {
     /// The facts of a setup, if it can be run.
     pub fn new(setup: &Setup) -> Result<Self, FactsError> {
         setup.check()?;
-        if setup.role != Role::Mix {
+        if setup.role == Role::Gateway {
             return Err(FactsError::Role(setup.role));
         }
         let (times, machine, geometry) = (&setup.times, &setup.machine, &setup.geometry);
@@ -101,6 +105,8 @@ impl Facts {
             link_queue_packets: LINK_QUEUE_PACKETS_MIN.max(setup.limits.link_queue_packets as usize),
             limits: setup.limits,
             unwrap_delay: Duration::from_millis(times.unwrap_delay_ms),
+            service_delay: Duration::from_millis(times.service_delay_ms),
+            kaetzchen_delay: Duration::from_millis(times.kaetzchen_delay_ms),
             scheduler_slack: Duration::from_millis(times.scheduler_slack_ms),
             send_slack: Duration::from_millis(times.send_slack_ms),
             connect_timeout: Duration::from_millis(times.connect_timeout_ms),

@@ -143,6 +143,7 @@ impl Plane {
                 counters: counters.shard(index).expect("a row"),
                 events: events.shard(index).expect("a ring"),
                 in_flight: in_flight.shard(index).expect("a place"),
+                plugins: None,
             };
             let shard = Shard::new(index, Arc::clone(&shared), instruments, [index as u8; 32], clock.now());
             let shard = shard.expect("a sound setup");

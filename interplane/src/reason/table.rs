@@ -218,6 +218,9 @@ drop_reasons! {
     ServiceRingFull, "service_ring_full", [T],
         "The ring that carries requests to the plugins was full.",
         "A plugin is too slow: give it more processes.";
+    ServiceAnswerTooLate, "service_answer_too_late", [T],
+        "A plugin answered a request for which this node does not wait any more, or a second time.",
+        "The plugin is slower than its requests come, or answers twice: report it to its author.";
     ServiceSurbFailed, "service_surb_failed", [T],
         "The reply could not be built from the reply block of the request.",
         "Nothing: the sender is at fault.";

@@ -1,3 +1,4 @@
+use super::words::mark;
 use super::*;
 use crate::counter::{Direction, HandshakeState};
 use crate::event::{Detail, Peer};
@@ -83,7 +84,7 @@ fn a_new_writer_goes_on_where_a_crashed_one_stopped() {
     rings.shard(0).expect("the shard exists").write(&event(1));
     // In the middle of a record: the words are there, the head is not.
     let words = rings.memory.words();
-    let ring = Ring::of(words, 0);
+    let ring = ring_of(words, 0);
     ring.record(ring.head().load(Ordering::Relaxed)).store(u64::MAX, Ordering::Relaxed);
     let again = EventRings::attach(&fd).expect("the memory is sound");
     again.shard(0).expect("the shard exists").write(&event(2));
@@ -105,14 +106,14 @@ proptest! {
     /// Whatever a crashed or broken writer left: no panic, and the ring works again afterwards.
     #[test]
     fn garbage_is_skipped(
-        head in prop_oneof![any::<u64>(), 0..2 * CAPACITY],
-        tail in prop_oneof![any::<u64>(), 0..2 * CAPACITY],
-        places in prop::collection::vec((0..CAPACITY, any::<u64>()), 0..64),
-        marked in prop::collection::vec((0..CAPACITY, any::<u32>()), 0..16),
+        head in prop_oneof![any::<u64>(), 0..2 * CAPACITY as u64 as u64],
+        tail in prop_oneof![any::<u64>(), 0..2 * CAPACITY as u64 as u64],
+        places in prop::collection::vec((0..CAPACITY as u64, any::<u64>()), 0..64),
+        marked in prop::collection::vec((0..CAPACITY as u64, any::<u32>()), 0..16),
     ) {
         let rings = EventRings::heap(0);
         let words = rings.memory.words();
-        let ring = Ring::of(words, 0);
+        let ring = ring_of(words, 0);
         ring.head().store(head, Ordering::Relaxed);
         ring.tail().store(tail, Ordering::Relaxed);
         for (position, word) in places {

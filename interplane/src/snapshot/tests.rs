@@ -12,6 +12,7 @@ fn snapshot() -> Snapshot {
             ClientDocument { epoch: Epoch(5), document: Some(document) },
             ClientDocument { epoch: Epoch(4), document: None },
         ],
+        services: vec![Service { recipient: [5; 32], handler: Handler::BuiltIn(BuiltIn::Echo) }],
     }
 }
 
@@ -22,6 +23,8 @@ fn a_snapshot_crosses_whole() {
     assert_eq!(found, snapshot());
     assert_eq!([4, 5, 6].map(|epoch| found.delay_ms_max(Epoch(epoch))), [None, Some(5527), Some(100)]);
     assert_eq!(found.client_document(Epoch(4)).map(|answer| answer.document.is_some()), Some(false));
+    assert_eq!(found.service(&[5; 32]), snapshot().services.first());
+    assert_eq!(found.service(&[6; 32]), None);
     let document = found.client_document(Epoch(5)).and_then(|answer| answer.document.as_ref()).expect("it is there");
     assert_eq!(document.chunks().map(<[u8]>::len).collect::<Vec<_>>(), [100, 100, 50]);
     assert_eq!(EncodedDocument { chunk_bytes: 0, ..document.clone() }.chunks().len(), 250);

@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod dataplane;
+pub mod dirauth;
 pub mod fetch;
 pub mod genconfig;
 pub mod geometry;

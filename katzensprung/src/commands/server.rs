@@ -82,9 +82,9 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
 /// a `v` in it would print the version and be a success.
 const LONG: [&str; 5] = ["config", "generate-only", "validate-only", "version", "help"];
 
-/// What to say about a long option of `server` that is written with one dash, if one is.
+/// What to say about a long option of `server` or `dirauth` that is written with one dash, if one is.
 pub fn with_one_dash(words: &[OsString]) -> Option<String> {
-    if words.get(1)? != "server" {
+    if words.get(1)? != "server" && words.get(1)? != "dirauth" {
         return None;
     }
     let mut rest = words[2..].iter();

@@ -8,8 +8,8 @@ use super::{free_address, wait_for};
 use crypto_simd::pem;
 use pki::Epoch;
 use pki::descriptor::MixDescriptor;
+use pki::neighbours::Role;
 use rustix::process::{Pid, Signal, kill_process};
-use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -18,6 +18,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
+use testnet::members::Member;
 use testnet::network::{Network, SIGNATURE_SCHEME, WIRE_KEM, clock_starting_at};
 use testnet::session::unix_now;
 use wire::PeerCredentials;
@@ -56,13 +57,10 @@ impl Site {
         };
         let (identity, link) = (public("identity.public.pem", SIGNATURE_SCHEME), public("link.public.pem", WIRE_KEM));
         let credentials = PeerCredentials { additional_data: pki::hash(&identity).to_vec(), public_key: link.clone() };
-        let listed = MixDescriptor {
-            name: NODE_NAME.into(),
-            link_key: Some(link),
-            addresses: Some(BTreeMap::from([("tcp4".into(), Some(vec![format!("tcp://{}", folder.address)]))])),
-            identity_key: Some(identity),
-            ..MixDescriptor::default()
-        };
+        let url = format!("tcp://{}", folder.address);
+        let node = Member { name: NODE_NAME.into(), role: Role::Mix, identity_key: identity, link_key: link, url };
+        // The authority lists it with other mix keys and for its own epochs.
+        let listed = node.descriptor(network.epoch(), |_| vec![1; 32]);
         Self { folder, network: Arc::new(network), credentials, authority, listed, listener }
     }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::fixture::{self, all_layers, consensus, document, id, map};
+use crate::fixture::{self, consensus, document, id, map};
 use Direction::{Incoming, Outgoing};
 
 const EPOCH: Epoch = Epoch(50);
@@ -82,4 +82,8 @@ fn a_document_without_the_node_as_configured_is_of_no_use() {
     assert_eq!(new(named), OwnEntryError::OtherName("node10".into()));
     let keyed = OwnNode { link_key: vec![], ..fixture::own(10) };
     assert_eq!(new(keyed), OwnEntryError::OtherLinkKey);
+}
+
+fn all_layers(layers: u8) -> Vec<Layer> {
+    (0..layers).map(Layer::Mix).chain([Layer::Gateway, Layer::Service]).collect()
 }

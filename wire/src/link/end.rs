@@ -1,4 +1,4 @@
-//! When a link ends: every reason there is.
+//! Why a link ends: every reason there is. After how long: [`Limits`](super::Limits).
 
 use crate::command::{CommandError, CommandId};
 use crate::error::{FrameError, HandshakeError};

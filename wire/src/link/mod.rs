@@ -310,6 +310,14 @@ impl Link {
         self.seal(command)
     }
 
+    /// From now on takes no frame with a larger body than this, tag included: for who knows only now how much the peer
+    /// may have to say.
+    pub fn receive_at_most(&mut self, body_bytes: usize) {
+        if let Some(opener) = &mut self.opener {
+            opener.lower_limit(body_bytes);
+        }
+    }
+
     /// Ends the link. The first reason stays.
     pub fn end(&mut self, end: End) {
         self.state.end(end);

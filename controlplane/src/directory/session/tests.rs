@@ -1,21 +1,16 @@
 use super::*;
 use crypto_simd::random::SeededRandom;
-use crypto_simd::schemes::signature;
-use pki::VerifyingKey;
 use std::collections::BTreeMap;
+use testnet::members;
 
 #[test]
 fn addresses_are_dialled_in_random_order() {
     let mut random = SeededRandom::new(&[7; 32]);
-    let scheme = signature::by_name("Ed25519").expect("built in");
-    let key = scheme.load(&scheme.generate(&mut random)).expect("a fresh key");
     let authority = Authority {
-        name: "one".into(),
-        identity: VerifyingKey::new(scheme, key.public_key()).expect("its own key"),
-        link_key: Vec::new(),
         addresses: ["tcp://192.0.2.1:1", "quic://192.0.2.2:2", "tcp://[2001:db8::3]:3", "tcp://mix.example:4"]
             .map(String::from)
             .into(),
+        ..members::authorities().list()[0].clone()
     };
     let mut orders: BTreeMap<Vec<String>, usize> = BTreeMap::new();
     for _ in 0..600 {

@@ -5,6 +5,7 @@ use super::super::plane::PrivateMixKeys;
 use crate::directory::{Held, Plane, Stored};
 use crate::keys::MixKeys;
 use interplane::counter::Account;
+use interplane::snapshot::Service;
 use pki::policy::View;
 use rustix::event::{EventfdFlags, eventfd};
 use secret_memory::within;
@@ -24,6 +25,8 @@ pub enum Order {
     Documents(Box<View>, oneshot::Sender<Answer>),
     /// Keep this.
     Remember(Box<Stored>),
+    /// These services answer.
+    Services(Vec<Service>),
 }
 
 /// Wakes the supervisor, and tells it that the node stops.
@@ -74,6 +77,11 @@ impl PlaneHandle {
     pub fn stop(&self) {
         self.bell.stopping.store(true, Ordering::SeqCst);
         self.bell.ring();
+    }
+
+    /// Has the data plane answer for these services from now on.
+    pub fn set_services(&self, services: Vec<Service>) {
+        self.order(Order::Services(services));
     }
 
     fn order(&self, order: Order) {

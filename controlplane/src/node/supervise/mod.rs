@@ -19,9 +19,9 @@ pub use vigil::STOP_LIMIT;
 
 use super::handed_back::greet;
 use super::plane::{DataPlane, Letter, PlaneError};
-use super::remedy::{remedy, unlocked};
 use crate::health::Health;
 use crate::logging::{Level, Log};
+use crate::process::remedy::{remedy, unlocked};
 use begin::{KILL_LIMIT, begin, one_line};
 use handle::{Answer, Bell, Order};
 use interplane::channel::{Channel, ChannelError, Received};
@@ -331,6 +331,13 @@ impl Supervisor {
                     }
                     Err(error) => {
                         refuse(&self.supervision.log, "documents", vec![answer], &PlaneError::from(error).to_string())
+                    }
+                },
+                Order::Services(services) => match plane.store_services(services) {
+                    Ok(true) => self.vigil.want_documents(plane.serial(), now),
+                    Ok(false) => {}
+                    Err(error) => {
+                        refuse(&self.supervision.log, "services", Vec::new(), &PlaneError::from(error).to_string())
                     }
                 },
                 Order::Remember(stored) => match plane.store_remembered(&stored) {

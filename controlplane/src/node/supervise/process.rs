@@ -1,7 +1,7 @@
 //! The data plane's process: a child, or one that an earlier control plane or somebody else has started.
 
 use super::super::plane::PlaneError;
-use super::super::remedy::remedy;
+use crate::process::remedy::remedy;
 use interplane::channel::Channel;
 use interplane::peer::PeerProcess;
 use std::io::ErrorKind;

@@ -9,6 +9,7 @@ use crate::shared::{Facts, KeyRing, Shared};
 use crate::time::Instant;
 use interplane::counter::{Account, Counters};
 use interplane::poison::InFlight;
+use interplane::requests::{Bell, PluginRings};
 use interplane::ring::EventRings;
 use interplane::setup::{Limits, Machine, Times};
 use interplane::{Counter, DropReason, Setup};
@@ -47,6 +48,8 @@ pub struct Plan {
     pub keys: KeyRing,
     pub snapshot: Option<interplane::snapshot::Snapshot>,
     pub refused: Vec<[u8; 32]>,
+    /// The rings of plugins, and the bell of the control plane.
+    pub plugins: Option<(PluginRings, Bell)>,
     pub unix_start: Duration,
     pub seed: u8,
 }
@@ -74,6 +77,7 @@ impl Plan {
             keys: key_ring(EPOCH.0 - 1..=EPOCH.0 + 2),
             snapshot: Some(usual_snapshot(1)),
             refused: Vec::new(),
+            plugins: None,
             unix_start: unix_at(EPOCH, 1, 2),
             seed: 1,
         }
@@ -90,6 +94,7 @@ impl Plan {
         let network = Network::new([self.seed; 32], self.unix_start);
         let (counters, events) = (Counters::heap(shards), EventRings::heap(shards));
         let in_flight = InFlight::heap(shards);
+        let plugins = self.plugins;
         let mut simulation = Simulation::new(network.clone());
         let mut ids = Vec::new();
         for (index, (id, io)) in network.add_process(shards, address_of(OWN)).into_iter().enumerate() {
@@ -97,6 +102,7 @@ impl Plan {
                 counters: counters.shard(index).expect("a row for each shard"),
                 events: events.shard(index).expect("a ring for each shard"),
                 in_flight: in_flight.shard(index).expect("a place for each shard"),
+                plugins: plugins.as_ref().and_then(|(rings, bell)| rings.shard(index, bell.clone())),
             };
             let seed = [self.seed.wrapping_add(index as u8); 32];
             let shard = Shard::new(index, Arc::clone(&shared), instruments, seed, network.now());

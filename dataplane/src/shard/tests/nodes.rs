@@ -2,32 +2,33 @@
 
 use crate::shared::keys::{EpochKey, KeyRing};
 use crypto_simd::random::{Random, SeededRandom};
-use crypto_simd::schemes::{Kem, KemDecapsulationKey, SignatureSigningKey, kem, signature};
+use crypto_simd::schemes::{Kem, KemDecapsulationKey, kem};
 use interplane::ReplaySet;
 use interplane::snapshot::Snapshot;
+use pki::Epoch;
 use pki::descriptor::MixDescriptor;
-use pki::document::{Consensus, Document};
+use pki::document::Document;
 use pki::epoch::EpochClock;
-use pki::neighbours::{NeighbourMap, OwnNode, Role};
+use pki::neighbours::{NeighbourMap, Role};
 use pki::policy::View;
-use pki::{Epoch, NodeId, VerifyingKey};
 use sphinx::commands::RoutingCommand;
 use sphinx::path::{Terminal, compose};
 use sphinx::{Geometry, MixKey, Sphinx};
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use testnet::members::{self, Member, listing};
+pub use testnet::members::{id as id_of, unix_at};
 
 /// The epoch in which tests begin.
 pub const EPOCH: Epoch = Epoch(1000);
-pub const GEOMETRY_HASH: [u8; 32] = [7; 32];
 pub const DELAY_MS_MAX: u64 = 5527;
 
 /// This node, in the middle layer, and its neighbours.
 pub const OWN: u8 = 20;
 pub const UPSTREAM: [u8; 3] = [10, 11, 12];
 pub const DOWNSTREAM: [u8; 3] = [30, 31, 32];
+/// Between the two where this node is a service node.
+pub const MIDDLE: u8 = 40;
 const SERVICE: u8 = 200;
 const GATEWAY: u8 = 100;
 
@@ -35,25 +36,11 @@ pub fn clock() -> EpochClock {
     EpochClock::default()
 }
 
-/// Civil time at a fraction of an epoch.
-pub fn unix_at(epoch: Epoch, numerator: u32, denominator: u32) -> Duration {
-    clock().start(epoch) + clock().period() * numerator / denominator
-}
-
 fn seed_of(node: u8, purpose: u8, epoch: Epoch) -> [u8; 32] {
     let mut seed = [node; 32];
     seed[1] = purpose;
     seed[2..10].copy_from_slice(&epoch.0.to_le_bytes());
     seed
-}
-
-fn signer(node: u8) -> Box<dyn SignatureSigningKey> {
-    let scheme = signature::by_name("Ed25519").expect("built in");
-    scheme.load(&scheme.generate(&mut SeededRandom::new(&seed_of(node, 1, Epoch(0))))).expect("a generated key loads")
-}
-
-pub fn id_of(node: u8) -> NodeId {
-    pki::hash(signer(node).public_key())
 }
 
 pub fn link_kem() -> &'static dyn Kem {
@@ -71,7 +58,7 @@ pub fn address_of(node: u8) -> SocketAddr {
 }
 
 pub fn geometry() -> Geometry {
-    Geometry::nike("X25519", 103, 5, false).expect("a sound geometry")
+    Geometry::nike("X25519", 103, 5, true).expect("a sound geometry")
 }
 
 pub fn mix_key(node: u8, epoch: Epoch) -> MixKey {
@@ -90,70 +77,47 @@ pub fn key_ring(epochs: impl IntoIterator<Item = u64>) -> KeyRing {
     KeyRing { link_key: Some(link_key(OWN, 0)), mix_keys: epochs.into_iter().map(key).collect() }
 }
 
+/// A node as the network knows it, with a link key that it has.
+fn member(node: u8) -> Member {
+    Member { link_key: link_key(node, 0).public_key().into(), ..members::member(node) }
+}
+
 fn descriptor(node: u8, epoch: Epoch) -> MixDescriptor {
-    let addresses = BTreeMap::from([("tcp4".to_string(), Some(vec![format!("tcp://{}", address_of(node))]))]);
-    let mix_keys =
-        (0..3).map(|later| (epoch.after(later), Some(mix_key(node, epoch.after(later)).public_key().into())));
-    let is_service_node = node >= SERVICE;
-    MixDescriptor {
-        name: format!("node{node}"),
-        epoch,
-        link_key: Some(link_key(node, 0).public_key().into()),
-        mix_keys: Some(mix_keys.collect()),
-        addresses: Some(addresses),
-        identity_key: Some(signer(node).public_key().into()),
-        is_gateway_node: (GATEWAY..SERVICE).contains(&node),
-        is_service_node,
-        kaetzchen: is_service_node.then(|| {
-            let endpoint = BTreeMap::from([("endpoint".to_string(), "+echo".into())]);
-            BTreeMap::from([("echo".to_string(), Some(endpoint))])
-        }),
-        ..MixDescriptor::default()
-    }
+    member(node).descriptor(epoch, |epoch| mix_key(node, epoch).public_key().into())
 }
 
 /// A document with these layers around this node.
 pub fn document(epoch: Epoch, upstream: &[u8], downstream: &[u8]) -> Document {
     let nodes = |list: &[u8]| list.iter().map(|node| descriptor(*node, epoch)).collect::<Vec<_>>();
-    Document {
-        epoch,
-        genesis_epoch: Epoch(1),
-        mu: 0.005,
-        version: "v1".into(),
-        topology: vec![nodes(upstream), nodes(&[OWN]), nodes(downstream)],
-        gateway_nodes: nodes(&[GATEWAY]),
-        service_nodes: nodes(&[SERVICE]),
-        prior_shared_random: vec![vec![1; 32], vec![2; 32]],
-        shared_random_value: vec![3; 32],
-        pki_signature_scheme: "Ed25519".into(),
-        sphinx_geometry_hash: GEOMETRY_HASH.into(),
-        ..Document::default()
-    }
+    let topology = vec![nodes(upstream), nodes(&[OWN]), nodes(downstream)];
+    listing(epoch, topology, nodes(&[GATEWAY]), nodes(&[SERVICE]))
 }
 
-/// What this node makes of documents.
+/// A document in which this node is a service node: its upstream is the last layer, its downstream the first.
+pub fn service_document(epoch: Epoch) -> Document {
+    let nodes = |list: &[u8]| list.iter().map(|node| descriptor(*node, epoch)).collect::<Vec<_>>();
+    let services = descriptor(SERVICE, epoch).kaetzchen;
+    let own = MixDescriptor { is_service_node: true, kaetzchen: services, ..descriptor(OWN, epoch) };
+    let topology = vec![nodes(&DOWNSTREAM), nodes(&[MIDDLE]), nodes(&UPSTREAM)];
+    listing(epoch, topology, nodes(&[GATEWAY]), vec![own])
+}
+
+/// What this node makes of documents in which it is a mix.
 pub fn snapshot(serial: u64, documents: &[Document]) -> Snapshot {
-    let authority = signer(1);
-    let scheme = signature::by_name("Ed25519").expect("built in");
-    let key = VerifyingKey::new(scheme, authority.public_key()).expect("a public key");
-    let own = OwnNode {
-        name: format!("node{OWN}"),
-        identity_key: signer(OWN).public_key().into(),
-        link_key: link_key(OWN, 0).public_key().into(),
-        role: Role::Mix,
-    };
-    let map = |document: &Document| {
-        let epoch = document.epoch;
-        let signed = document.sign(&[&*authority], epoch, &mut SeededRandom::new(&[1; 32])).expect("signable");
-        let raw: Arc<[u8]> = signed.encode().into();
-        let consensus = Consensus::verify(raw, std::slice::from_ref(&key), 1, epoch, &GEOMETRY_HASH, epoch);
-        NeighbourMap::new(&consensus.expect("a good document"), &own).expect("this node is listed")
-    };
+    snapshot_as(Role::Mix, serial, documents)
+}
+
+/// What this node makes of documents in one role.
+pub fn snapshot_as(role: Role, serial: u64, documents: &[Document]) -> Snapshot {
+    let own = Member { role, ..member(OWN) }.own();
+    let map =
+        |document: &Document| NeighbourMap::new(&members::consensus(document), &own).expect("this node is listed");
     Snapshot {
         serial,
-        view: View::new(Role::Mix, documents.iter().map(map).collect()),
+        view: View::new(role, documents.iter().map(map).collect()),
         delay_ms_max: documents.iter().map(|document| (document.epoch, DELAY_MS_MAX)).collect(),
         client_documents: Vec::new(),
+        services: Vec::new(),
     }
 }
 

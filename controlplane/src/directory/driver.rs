@@ -1,0 +1,104 @@
+//! One end of a PKI session over TCP: moves bytes between the socket and the link, and waits for what happens next.
+
+use crypto_simd::random::OsRandom;
+use std::io;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant as Clock, timeout_at};
+use wire::link::{Event, Input, Link};
+use wire::{FrameError, Instant};
+
+/// Bytes that are read at once; more arrives in more reads, so that an announced length costs nothing before its bytes
+/// are there.
+const READ_BYTES: usize = 64 * 1024;
+
+/// What the owner of a session has to see to.
+pub enum Happened {
+    /// Something about the link.
+    Event(Event),
+    /// A command, or a frame that cannot be opened.
+    Command(Result<Vec<u8>, FrameError>),
+}
+
+/// A link and its connection.
+pub struct Driver {
+    /// The link.
+    pub link: Link,
+    stream: TcpStream,
+    start: Clock,
+    buffer: Vec<u8>,
+    /// What of the buffer is read and not yet taken.
+    from: usize,
+    to: usize,
+}
+
+impl Driver {
+    /// A link that was made for the time [`Instant::default`].
+    pub fn new(stream: TcpStream, link: Link) -> Self {
+        Self { link, stream, start: Clock::now(), buffer: Vec::new(), from: 0, to: 0 }
+    }
+
+    /// The link's time.
+    pub fn now(&self) -> Instant {
+        Instant::default() + self.start.elapsed()
+    }
+
+    /// Sends what is to be sent, and waits for the next event or command.
+    pub async fn next(&mut self) -> io::Result<Happened> {
+        loop {
+            if let Some(event) = self.link.poll_event() {
+                return Ok(Happened::Event(event));
+            }
+            self.flush().await?;
+            let now = self.now();
+            let mut input = &mut self.buffer[self.from..self.to];
+            let happened = match self.link.handle_input(now, &mut input) {
+                Input::Nothing => None,
+                Input::Event => Some(None),
+                Input::Frame(frame) => Some(Some(frame.open().map(|command| command.to_vec()))),
+            };
+            self.from = self.to - input.len();
+            match happened {
+                None => self.read().await?,
+                Some(None) => {}
+                Some(Some(command)) => return Ok(Happened::Command(command)),
+            }
+        }
+    }
+
+    /// Sends what is to be sent.
+    pub async fn flush(&mut self) -> io::Result<()> {
+        while let Some(buffer) = self.link.poll_output(self.now()) {
+            match timeout_at(self.deadline(), self.stream.write_all(&buffer)).await {
+                Ok(written) => {
+                    written?;
+                    let taken = buffer.len();
+                    self.link.handle_sent(buffer, taken);
+                }
+                Err(_) => self.link.handle_timeout(self.now(), &mut OsRandom),
+            }
+        }
+        Ok(())
+    }
+
+    /// Says that nothing more will come, after all that was sent.
+    pub async fn close(mut self) -> io::Result<()> {
+        self.stream.shutdown().await
+    }
+
+    async fn read(&mut self) -> io::Result<()> {
+        self.buffer.resize(READ_BYTES, 0);
+        (self.from, self.to) = (0, 0);
+        match timeout_at(self.deadline(), self.stream.read(&mut self.buffer)).await {
+            Ok(Ok(0)) => self.link.handle_closed(false),
+            Ok(count) => self.to = count?,
+            Err(_) => self.link.handle_timeout(self.now(), &mut OsRandom),
+        }
+        Ok(())
+    }
+
+    fn deadline(&self) -> Clock {
+        self.start + Duration::from_nanos(self.link.poll_timeout().0)
+    }
+}

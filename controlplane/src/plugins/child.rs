@@ -1,0 +1,218 @@
+//! The process of a plugin: its start, the line in which it says where it listens, its end.
+
+use crate::logging::Log;
+use config::server::PluginService;
+use interplane::SocketPath;
+use rustix::process::{Pid, Signal, kill_process};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::process::{Child as Process, Command};
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep, timeout};
+
+/// How long a plugin may take to say where it listens; the reference waits for ever.
+const LINE_LIMIT: Duration = Duration::from_secs(60);
+/// Longest such line, and longest line that is logged.
+const LINE_BYTES_MAX: u64 = 4096;
+/// How long its socket may take to be there (server.md 6.4).
+const CONNECT_LIMIT: Duration = Duration::from_secs(40);
+/// Pauses between two tries: they double from the first to the last.
+const CONNECT_PAUSE: Duration = Duration::from_millis(10);
+const CONNECT_PAUSE_MAX: Duration = Duration::from_secs(1);
+/// How long a plugin may take to end.
+const END_LIMIT: Duration = Duration::from_secs(10);
+
+/// Why a plugin does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum ChildError {
+    /// The program cannot be started.
+    #[error(
+        "cannot start {command}: {error}; check ServiceNode.CBORPluginKaetzchen.Command and the file's permissions"
+    )]
+    Start {
+        /// The program.
+        command: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// It ended before its socket was up.
+    #[error("{command} ended before its socket was up ({status}); run it by hand, and look at its own log")]
+    EndedEarly {
+        /// The program.
+        command: PathBuf,
+        /// How.
+        status: String,
+    },
+    /// It says nothing.
+    #[error("{command} has not written the path of its socket to its standard output within {LINE_LIMIT:?}")]
+    Silent {
+        /// The program.
+        command: PathBuf,
+    },
+    /// Its first line is no path.
+    #[error("{command} has written a first line that is not the path of a socket: {line:?}")]
+    Line {
+        /// The program.
+        command: PathBuf,
+        /// What it wrote.
+        line: String,
+    },
+    /// Its socket cannot be reached.
+    #[error("cannot connect to {socket}, where {command} says that it listens: {error}")]
+    Connect {
+        /// The program.
+        command: PathBuf,
+        /// The socket.
+        socket: String,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// It was told to stop.
+    #[error("it was told to stop")]
+    Stopped,
+    /// Nobody looks after it any more.
+    #[error("the node stops")]
+    Ended,
+}
+
+/// A running plugin.
+pub struct Child {
+    process: Process,
+    command: PathBuf,
+    listeners: Vec<AbortHandle>,
+}
+
+impl Child {
+    /// Starts the program and connects to its socket.
+    pub async fn start(plugin: &PluginService, log: &Log) -> Result<(Self, UnixStream), ChildError> {
+        let command = plugin.command.clone();
+        let mut start = Command::new(&command);
+        for (key, value) in &plugin.arguments {
+            start.arg(format!("-{key}")).arg(value);
+        }
+        start.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let failed = |error| ChildError::Start { command: command.clone(), error };
+        let mut process = start.spawn().map_err(failed)?;
+        let (stdout, stderr) = (process.stdout.take(), process.stderr.take());
+        let mut child = Self { process, command, listeners: Vec::new() };
+        if let Some(stderr) = stderr {
+            let (log, module) = (log.clone(), child.command.display().to_string());
+            child.listen(read_lines(BufReader::new(stderr), move |line| log.debug(&module, line)));
+        }
+        match child.reach(stdout).await {
+            Ok(stream) => Ok((child, stream)),
+            Err(error) => {
+                child.end().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Waits for the process to say where it listens, and connects.
+    async fn reach(
+        &mut self,
+        stdout: Option<impl AsyncRead + Unpin + Send + 'static>,
+    ) -> Result<UnixStream, ChildError> {
+        let Some(stdout) = stdout else { return Err(ChildError::Silent { command: self.command.clone() }) };
+        let mut stdout = BufReader::new(stdout);
+        let first = match timeout(LINE_LIMIT, first_line(&mut stdout)).await {
+            Ok(Some(line)) => line,
+            Ok(None) => return Err(self.ended_early().await),
+            Err(_) => return Err(ChildError::Silent { command: self.command.clone() }),
+        };
+        // What a child writes later must not stop it: the pipe is read, and forgotten.
+        self.listen(read_lines(stdout, |_| ()));
+        let line = String::from_utf8_lossy(&first).trim_end_matches(['\r', '\n']).to_owned();
+        if line.is_empty() || line.contains('\0') {
+            return Err(ChildError::Line { command: self.command.clone(), line });
+        }
+        let began = Instant::now();
+        let mut pause = CONNECT_PAUSE;
+        loop {
+            let error = match connect(Path::new(&line)).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) => error,
+            };
+            if began.elapsed() >= CONNECT_LIMIT {
+                return Err(ChildError::Connect { command: self.command.clone(), socket: line, error });
+            }
+            tokio::select! {
+                () = sleep(pause) => {}
+                _ = self.process.wait() => return Err(self.ended_early().await),
+            }
+            pause = (pause * 2).min(CONNECT_PAUSE_MAX);
+        }
+    }
+
+    async fn ended_early(&mut self) -> ChildError {
+        // A closed standard output is no end yet; but nobody will say where the socket is.
+        let status = match timeout(Duration::from_secs(1), self.process.wait()).await {
+            Ok(Ok(status)) => status.to_string(),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "it has closed its standard output".into(),
+        };
+        ChildError::EndedEarly { command: self.command.clone(), status }
+    }
+
+    /// Waits for the end of the process.
+    pub async fn ended(&mut self) -> String {
+        match self.process.wait().await {
+            Ok(status) => status.to_string(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    /// Ends the process: asks, and kills it if that does not help. Gives how it ended.
+    pub async fn end(mut self) -> String {
+        if let Some(pid) = self.process.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
+            // It may have ended by itself.
+            let _has_ended = kill_process(pid, Signal::TERM);
+        }
+        let status = match timeout(END_LIMIT, self.process.wait()).await {
+            Ok(Ok(status)) => status.to_string(),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => {
+                let _has_ended = self.process.kill().await;
+                format!("killed: it did not end within {END_LIMIT:?}")
+            }
+        };
+        status
+    }
+
+    fn listen(&mut self, work: impl Future<Output = ()> + Send + 'static) {
+        self.listeners.push(tokio::spawn(work).abort_handle());
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        self.listeners.iter().for_each(AbortHandle::abort);
+    }
+}
+
+async fn connect(path: &Path) -> std::io::Result<UnixStream> {
+    let short = SocketPath::of(path)?;
+    UnixStream::connect(short.as_path()).await
+}
+
+/// The first line with its end; none if there is no whole one.
+async fn first_line(from: &mut (impl AsyncBufReadExt + Unpin)) -> Option<Vec<u8>> {
+    let mut line = Vec::new();
+    from.take(LINE_BYTES_MAX).read_until(b'\n', &mut line).await.ok()?;
+    line.ends_with(b"\n").then_some(line)
+}
+
+/// Gives lines to `take`, long ones in pieces, until there are no more.
+async fn read_lines(mut from: impl AsyncBufReadExt + Unpin, take: impl Fn(&str)) {
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        match (&mut from).take(LINE_BYTES_MAX).read_until(b'\n', &mut line).await {
+            Ok(1..) => take(String::from_utf8_lossy(&line).trim_end()),
+            Ok(0) | Err(_) => return,
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! What goes over the socket of a plugin: requests as they come, answers in any order.
+//!
+//! The reply block of a request stays in the data plane. What the plugin gets in its place has its length and holds the
+//! request's number, so that an answer is known by what the reference knows it by.
+
+use super::Settings;
+use super::exchange::Waiting;
+use super::tally::{Outcome, Tally};
+use interplane::requests::{Answers, RequestId};
+use service::plugin::{Message, Messages, PluginError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::mpsc;
+
+/// Bytes of requests that are written at once, if there are so many.
+const WRITE_BYTES: usize = 64 << 10;
+/// Bytes that are read at once.
+const READ_BYTES: usize = 64 << 10;
+
+/// Why a conversation ended.
+#[derive(Debug, thiserror::Error)]
+pub enum TalkEnd {
+    /// The socket.
+    #[error("its socket: {0}")]
+    Socket(#[from] std::io::Error),
+    /// It closed the socket.
+    #[error("it closed its socket")]
+    Closed,
+    /// It speaks nonsense.
+    #[error("{0}; report it to the plugin's author")]
+    Nonsense(#[from] PluginError),
+    /// The node has no more requests.
+    #[error("the node stops")]
+    NodeStops,
+}
+
+/// One plugin's side of a conversation.
+pub struct Talk<'a> {
+    /// Its number.
+    pub number: u16,
+    /// What messages go by.
+    pub settings: &'a Settings,
+    /// Where its answers go.
+    pub answers: &'a Arc<Mutex<Answers>>,
+    /// What became of its requests.
+    pub tally: &'a Tally,
+}
+
+impl Talk<'_> {
+    /// Talks until one of the two ends it.
+    pub async fn run(&self, stream: UnixStream, queue: &mut mpsc::Receiver<Waiting>) -> TalkEnd {
+        let (from, to) = stream.into_split();
+        tokio::select! {
+            end = self.write(to, queue) => end,
+            end = self.read(from) => end,
+        }
+    }
+
+    async fn write(&self, mut to: OwnedWriteHalf, queue: &mut mpsc::Receiver<Waiting>) -> TalkEnd {
+        let mut bytes = Vec::new();
+        loop {
+            let Some(first) = queue.recv().await else { return TalkEnd::NodeStops };
+            bytes.clear();
+            let mut sent = u64::from(self.encode(&first, &mut bytes));
+            while bytes.len() < WRITE_BYTES
+                && let Ok(next) = queue.try_recv()
+            {
+                sent += u64::from(self.encode(&next, &mut bytes));
+            }
+            let outcome = to.write_all(&bytes).await;
+            let counted = if outcome.is_ok() { Outcome::Sent } else { Outcome::NotRunning };
+            (0..sent).for_each(|_| self.tally.count(counted));
+            if let Err(error) = outcome {
+                return error.into();
+            }
+        }
+    }
+
+    /// Appends a request, unless it has waited too long.
+    fn encode(&self, request: &Waiting, bytes: &mut Vec<u8>) -> bool {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        if now.saturating_sub(request.received_at) > self.settings.kaetzchen_delay {
+            self.tally.count(Outcome::DwellExceeded);
+            return false;
+        }
+        let token = token(request.id, self.settings.surb_bytes);
+        let message = Message {
+            request_at: i64::try_from(now.as_secs()).ok(),
+            // The data plane keeps the exact time; what plugins see is what is left of it about now.
+            delay: request.delay.saturating_sub(now.saturating_sub(request.received_at)),
+            id: request.id.0,
+            payload: &request.payload,
+            surb: request.wants_reply.then_some(&token),
+        };
+        message.encode(bytes);
+        true
+    }
+
+    async fn read(&self, mut from: OwnedReadHalf) -> TalkEnd {
+        let mut messages = Messages::new(self.settings.payload_bytes + self.settings.surb_bytes);
+        let mut bytes = vec![0; READ_BYTES];
+        loop {
+            match from.read(&mut bytes).await {
+                Ok(0) => return TalkEnd::Closed,
+                Ok(count) => messages.push(&bytes[..count]),
+                Err(error) => return error.into(),
+            }
+            loop {
+                match messages.next_message() {
+                    Ok(Some(message)) => self.take(&message),
+                    Ok(None) => break,
+                    Err(error) => return error.into(),
+                }
+            }
+        }
+    }
+
+    fn take(&self, message: &Message<'_>) {
+        // Without what stands for a reply block there is nothing to be sent (server.md 6.4).
+        let Some(surb) = message.surb.filter(|surb| surb.len() == self.settings.surb_bytes) else { return };
+        let outcome = match request_of(surb).filter(|id| id.plugin() == self.number) {
+            None => Outcome::AnswerUnknown,
+            Some(_) if message.payload.len() > self.settings.payload_bytes => Outcome::AnswerTooLong,
+            Some(id) => {
+                let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+                if answers.give(id, message.payload) { Outcome::Answered } else { Outcome::AnswersFull }
+            }
+        };
+        self.tally.count(outcome);
+    }
+}
+
+/// What stands for the reply block of a request.
+fn token(id: RequestId, bytes: usize) -> Vec<u8> {
+    let mut token = vec![0; bytes];
+    if let Some(number) = token.first_chunk_mut() {
+        *number = id.0.to_be_bytes();
+    }
+    token
+}
+
+/// The request for whose reply block it stands.
+fn request_of(token: &[u8]) -> Option<RequestId> {
+    let (number, zeros) = token.split_first_chunk()?;
+    zeros.iter().all(|byte| *byte == 0).then(|| RequestId(u64::from_be_bytes(*number)))
+}

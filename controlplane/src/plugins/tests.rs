@@ -1,0 +1,272 @@
+//! Plugins that are real processes: this test binary, told how to behave. The other end of the rings is a shard's.
+
+mod child;
+
+use super::*;
+use crate::logging::{Level, Log};
+use config::server::{BuiltIn, BuiltInService, PluginService};
+use interplane::requests::{Request, RequestId, ShardEnd};
+use interplane::snapshot::{Handler, Service};
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
+
+const PAYLOAD_BYTES: usize = 100;
+const SURB_BYTES: usize = 40;
+/// Nothing here takes so long; a loaded host may.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+type Announced = Arc<Mutex<Vec<Vec<Service>>>>;
+
+/// A node with plugins, without the node.
+struct Site {
+    folder: TempDir,
+    shard: ShardEnd,
+    plugins: Plugins,
+    board: Arc<Board>,
+    announced: Announced,
+    numbers: u64,
+}
+
+fn plugin(folder: &TempDir, capability: &str, behaviour: &str) -> PluginService {
+    let socket = folder.path().join(format!("{capability}.sock"));
+    PluginService {
+        capability: capability.into(),
+        endpoint: format!("+{capability}"),
+        command: child::script(folder.path()),
+        arguments: vec![("behaviour".into(), behaviour.into()), ("socket".into(), socket.display().to_string())],
+        advertised: Some(std::collections::BTreeMap::from([(
+            "about".to_string(),
+            config::reader::Value::Text(behaviour.into()),
+        )])),
+    }
+}
+
+async fn start(folder: TempDir, plugins: Vec<PluginService>) -> Result<Site, ChildError> {
+    let built_in = vec![BuiltIn { service: BuiltInService::Echo, endpoint: "+echo".into() }];
+    let node = ServiceNode { built_in, plugins };
+    let (rings, _fd) = PluginRings::create(1, PAYLOAD_BYTES).expect("memfds work");
+    let [requests, answers] = [(); 2].map(|()| Bell::new().expect("eventfds work"));
+    let shard = rings.shard(0, requests.clone()).expect("the only one");
+    let announced = Announced::default();
+    let board = {
+        let announced = announced.clone();
+        Board::new(&node, Box::new(move |services| announced.lock().expect("nobody panics").push(services)))
+    };
+    let board = Arc::new(board);
+    let settings =
+        Settings { surb_bytes: SURB_BYTES, payload_bytes: PAYLOAD_BYTES, kaetzchen_delay: Duration::from_secs(30) };
+    let log = Log::to_file(Level::Debug, &folder.path().join("log")).expect("a log");
+    let plugins = Plugins::start(&node, &settings, Wires { rings, requests, answers }, board.clone(), &log).await?;
+    Ok(Site { folder, shard, plugins, board, announced, numbers: 0 })
+}
+
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970")
+}
+
+impl Site {
+    fn ask_at(&mut self, plugin: u16, payload: &[u8], received_at: Duration) -> RequestId {
+        self.numbers += 1;
+        let id = RequestId::new(0, plugin, self.numbers);
+        let delay = Duration::from_millis(5);
+        assert!(self.shard.ask(&Request { id, received_at, delay, wants_reply: true, payload }), "the ring is full");
+        id
+    }
+
+    fn ask(&mut self, plugin: u16, payload: &[u8]) -> RequestId {
+        self.ask_at(plugin, payload, now())
+    }
+
+    /// Waits for so many answers.
+    async fn answers(&mut self, count: usize) -> Vec<(RequestId, Vec<u8>)> {
+        let mut found = Vec::new();
+        let began = Instant::now();
+        while found.len() < count {
+            assert!(began.elapsed() < PATIENCE, "{} of {count} answers; {}", found.len(), self.log());
+            self.shard.answers(100, |id, payload| found.push((id, payload.to_vec())));
+            sleep(Duration::from_millis(1)).await;
+        }
+        found
+    }
+
+    /// Waits until the data plane was told so.
+    async fn until_told(&self, what: &str, is: impl Fn(&[Service]) -> bool) {
+        let began = Instant::now();
+        while !self.announced.lock().expect("nobody panics").last().is_some_and(|services| is(services)) {
+            assert!(began.elapsed() < PATIENCE, "{what} did not happen; {}", self.log());
+            sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    async fn until_counted(&self, plugin: usize, outcome: Outcome, count: u64) {
+        let began = Instant::now();
+        while self.plugins.tallies[plugin].get(outcome) < count {
+            assert!(began.elapsed() < PATIENCE, "{outcome:?} was not counted; {}", self.log());
+            sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    fn process(&self, capability: &str) -> i32 {
+        let text = std::fs::read_to_string(self.folder.path().join(format!("{capability}.sock.pid")));
+        text.expect("the plugin wrote it").parse().expect("a number")
+    }
+}
+
+fn is_running(process: i32) -> bool {
+    std::path::Path::new(&format!("/proc/{process}")).exists()
+}
+
+fn has_plugin(number: u16) -> impl Fn(&[Service]) -> bool {
+    move |services| services.iter().any(|service| service.handler == Handler::Plugin { number })
+}
+
+fn folder() -> TempDir {
+    tempfile::tempdir().expect("a folder")
+}
+
+#[tokio::test]
+async fn answers_come_in_any_order_and_by_their_requests() {
+    let folder = folder();
+    let entry = plugin(&folder, "mirror", "backwards");
+    let mut site = start(folder, vec![entry]).await.expect("it starts");
+    site.until_told("the start", has_plugin(0)).await;
+    let offer = site.board.offer().borrow().clone();
+    let endpoint = offer.services["mirror"].as_ref().expect("parameters")["endpoint"].clone();
+    assert_eq!(endpoint, pki::cbor::Value::from("+mirror"));
+    assert_eq!(offer.services.keys().collect::<Vec<_>>(), ["echo", "mirror"]);
+    let about = offer.advertized_data["mirror"].as_ref().expect("data")["about"].clone();
+    assert_eq!(about, pki::cbor::Value::from("backwards"));
+    // It answers each ten in the other order.
+    let payloads: Vec<Vec<u8>> = (0..50u8).map(|number| vec![number; PAYLOAD_BYTES]).collect();
+    let ids: Vec<_> = payloads.iter().map(|payload| site.ask(0, payload)).collect();
+    let answers = site.answers(50).await;
+    assert_eq!(answers[0].0, ids[9]);
+    for (id, answer) in answers {
+        let at = ids.iter().position(|asked| *asked == id).expect("one of them");
+        assert_eq!(answer, payloads[at]);
+    }
+    site.until_counted(0, Outcome::Answered, 50).await;
+    assert_eq!(site.plugins.tallies[0].get(Outcome::Sent), 50);
+    let process = site.process("mirror");
+    assert!(is_running(process));
+    site.plugins.shut_down().await;
+    assert!(!is_running(process), "it is ended and waited for");
+}
+
+#[tokio::test]
+async fn one_that_dies_or_speaks_nonsense_is_gone_at_once_and_comes_back() {
+    for behaviour in ["dies", "nonsense", "closes"] {
+        let folder = folder();
+        let entry = plugin(&folder, "fickle", behaviour);
+        let mut site = start(folder, vec![entry]).await.expect("it starts");
+        site.until_told("the start", has_plugin(0)).await;
+        let first = site.process("fickle");
+        // It does it at the first request of its first life.
+        site.ask(0, b"go");
+        site.until_told("its end", |services| !has_plugin(0)(services)).await;
+        assert!(!site.board.offer().borrow().services.contains_key("fickle"), "the next descriptor is without it");
+        site.until_told("its return", has_plugin(0)).await;
+        assert_ne!(site.process("fickle"), first);
+        let id = site.ask(0, b"again");
+        assert_eq!(site.answers(1).await, [(id, b"again".to_vec())], "{behaviour}");
+        assert!(site.log().contains("does not answer any more"), "{}", site.log());
+        site.plugins.shut_down().await;
+    }
+}
+
+#[tokio::test]
+async fn operators_stop_and_start() {
+    let folder = folder();
+    let entry = plugin(&folder, "mirror", "echo");
+    let mut site = start(folder, vec![entry]).await.expect("it starts");
+    let services = site.plugins.services();
+    assert!(!services.start("mirror").await, "it runs");
+    assert!(!services.start("nothing").await && !services.stop("nothing").await);
+    let process = site.process("mirror");
+    assert!(services.stop("mirror").await);
+    site.until_told("the stop", |services| !has_plugin(0)(services)).await;
+    assert!(!services.stop("mirror").await, "it does not run");
+    assert!(services.start("mirror").await);
+    assert_ne!(site.process("mirror"), process);
+    let id = site.ask(0, b"hello");
+    assert_eq!(site.answers(1).await, [(id, b"hello".to_vec())]);
+    // The same with one that is built in.
+    assert!(!services.start("echo").await);
+    assert!(services.stop("echo").await && !services.stop("echo").await);
+    site.until_told("the stop", |services| {
+        services.iter().all(|service| matches!(service.handler, Handler::Plugin { .. }))
+    })
+    .await;
+    assert!(services.start("echo").await);
+    site.plugins.shut_down().await;
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_an_answer_is_counted() {
+    let folder = folder();
+    let entries = ["long", "strange", "without"].map(|behaviour| plugin(&folder, behaviour, behaviour));
+    let mut site = start(folder, entries.into()).await.expect("they start");
+    (0..3).for_each(|number| drop(site.ask(number, b"go")));
+    site.until_counted(0, Outcome::AnswerTooLong, 1).await;
+    site.until_counted(1, Outcome::AnswerUnknown, 1).await;
+    // Without what stands for a reply block nothing is sent; the answer to the next request shows that it was read.
+    let id = site.ask(2, b"second");
+    assert_eq!(site.answers(1).await, [(id, b"second".to_vec())]);
+    site.plugins.shut_down().await;
+}
+
+/// One plugin that reads nothing, and one that answers.
+#[tokio::test]
+async fn a_stalled_plugin_loses_its_own_requests_only() {
+    let folder = folder();
+    let entries =
+        [("stalled", "stalled"), ("mirror", "echo")].map(|(name, behaviour)| plugin(&folder, name, behaviour));
+    let mut site = start(folder, entries.into()).await.expect("they start");
+    let mut asked = 0;
+    while site.plugins.tallies[0].get(Outcome::QueueFull) == 0 {
+        assert!(asked < 100_000, "its queue has an end");
+        for _ in 0..100 {
+            site.ask(0, &[7; PAYLOAD_BYTES]);
+        }
+        asked += 100;
+        sleep(Duration::from_millis(1)).await;
+    }
+    let id = site.ask(1, b"still here");
+    assert_eq!(site.answers(1).await, [(id, b"still here".to_vec())]);
+    site.plugins.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_request_that_is_too_old_is_not_handed_over() {
+    let folder = folder();
+    let entry = plugin(&folder, "mirror", "echo");
+    let mut site = start(folder, vec![entry]).await.expect("it starts");
+    site.ask_at(0, b"old", now() - Duration::from_secs(31));
+    let id = site.ask(0, b"new");
+    assert_eq!(site.answers(1).await, [(id, b"new".to_vec())]);
+    assert_eq!(site.plugins.tallies[0].get(Outcome::DwellExceeded), 1);
+    site.plugins.shut_down().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_started_says_why() {
+    let folder = folder();
+    let mut missing = plugin(&folder, "missing", "echo");
+    missing.command = PathBuf::from("/nonexistent/plugin");
+    let error = start(folder, vec![missing]).await.err().expect("there is no such program");
+    assert!(matches!(&error, ChildError::Start { .. }) && error.to_string().contains("/nonexistent/plugin"), "{error}");
+    let folder = self::folder();
+    let entry = plugin(&folder, "short", "ends");
+    let error = start(folder, vec![entry]).await.err().expect("it ends at once");
+    assert!(matches!(error, ChildError::EndedEarly { .. }), "{error}");
+    let folder = self::folder();
+    let entry = plugin(&folder, "empty", "empty");
+    let error = start(folder, vec![entry]).await.err().expect("it gives no path");
+    assert!(matches!(error, ChildError::Line { .. }), "{error}");
+}

@@ -1,0 +1,14 @@
+//! What a node's control plane and a directory authority have in common as processes.
+//!
+//! | module | its job |
+//! |---|---|
+//! | `clock` | tells of steps of the wall clock |
+//! | `listen` | sockets to listen at |
+//! | `remedy` | what to do about errors of the operating system |
+//! | `signals`, `tasks` | what ends a process, wanted and unwanted |
+
+pub mod clock;
+pub mod listen;
+pub mod remedy;
+pub mod signals;
+pub mod tasks;

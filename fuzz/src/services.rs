@@ -1,0 +1,70 @@
+//! What a service node reads: requests from anybody, and what plugins write.
+
+use crate::{Target, Verdict};
+use service::plugin::{Message, Messages};
+use service::{Answer, Responder};
+use sphinx::plaintext::BlockSphinxPlaintext;
+use sphinx::{Geometry, PAYLOAD_TAG_BYTES};
+use std::sync::LazyLock;
+
+/// The content of a packet that a service node has unwrapped.
+pub const REQUEST: Target = Target { name: "service_request", run: request, seeds: requests };
+/// What a plugin writes: one byte of how it is cut, then messages.
+pub const PLUGIN: Target = Target { name: "service_plugin", run: plugin, seeds: messages };
+
+static GEOMETRY: LazyLock<Geometry> =
+    LazyLock::new(|| Geometry::nike("x25519", 100, 5, true).expect("a sound geometry"));
+
+fn requests() -> Vec<Vec<u8>> {
+    let surb = vec![5; GEOMETRY.surb_length];
+    let build = |surb: Option<&[u8]>| BlockSphinxPlaintext::build(&GEOMETRY, surb, b"request").expect("it fits");
+    vec![build(None), build(Some(&surb))]
+}
+
+fn request(data: &[u8]) -> Verdict {
+    let mut packet = vec![0; GEOMETRY.header_length + PAYLOAD_TAG_BYTES];
+    packet.extend_from_slice(data);
+    let mut responder = Responder::new(&GEOMETRY);
+    let Ok(request) = responder.read(&packet) else { return Verdict::Refused };
+    assert_eq!(responder.payload(&packet).len(), GEOMETRY.user_forward_payload_length);
+    let mut other = packet.clone();
+    let kept = responder.reply_block(&packet).to_vec();
+    let first_hop = responder.answer(&mut packet, Answer::Empty).expect("whatever a reply block holds");
+    assert_eq!(responder.reply(&mut other, &kept, Answer::Empty), Ok(first_hop));
+    assert_eq!(packet, other);
+    let _ = request.wants_reply;
+    Verdict::Accepted
+}
+
+fn messages() -> Vec<Vec<u8>> {
+    let mut bytes = vec![3];
+    for (id, surb) in [(1, None), (u64::MAX, Some(&[7; 40][..]))] {
+        Message { request_at: Some(1_700_000_000), id, payload: b"answer", surb, ..Message::default() }
+            .encode(&mut bytes);
+    }
+    vec![bytes]
+}
+
+fn plugin(data: &[u8]) -> Verdict {
+    let Some((cut, stream)) = data.split_first() else { return Verdict::Refused };
+    let mut read = Messages::new(1000);
+    let mut is_read = false;
+    for chunk in stream.chunks(usize::from(*cut).max(1)) {
+        read.push(chunk);
+        loop {
+            match read.next_message() {
+                Ok(Some(message)) => {
+                    let mut again = Vec::new();
+                    message.encode(&mut again);
+                    let mut reader = Messages::new(again.len());
+                    reader.push(&again);
+                    assert_eq!(reader.next_message(), Ok(Some(message)));
+                    is_read = true;
+                }
+                Ok(None) => break,
+                Err(_) => return Verdict::Refused,
+            }
+        }
+    }
+    Verdict::of(is_read)
+}

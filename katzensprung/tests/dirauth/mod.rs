@@ -1,0 +1,5 @@
+//! Directory authorities as processes.
+
+mod bad_input;
+mod consensus;
+mod network;

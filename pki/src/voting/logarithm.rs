@@ -1,0 +1,92 @@
+//! The gateways' decoy rate, with the natural logarithm that Go computes: one bit decides whether signatures count
+//! (pki.md 10.6, appendix B).
+
+use super::configuration::{Configuration, Topology};
+
+const LN2_HIGH: f64 = f64::from_bits(0x3fe6_2e42_fee0_0000);
+const LN2_LOW: f64 = f64::from_bits(0x3dea_39ef_3579_3c76);
+const SQRT_HALF: f64 = f64::from_bits(0x3fe6_a09e_667f_3bcd);
+const L: [f64; 7] = [
+    f64::from_bits(0x3fe5_5555_5555_5593),
+    f64::from_bits(0x3fd9_9999_9997_fa04),
+    f64::from_bits(0x3fd2_4924_9422_9359),
+    f64::from_bits(0x3fcc_71c5_1d8e_78af),
+    f64::from_bits(0x3fc7_4664_96cb_03de),
+    f64::from_bits(0x3fc3_9a09_d078_c69f),
+    f64::from_bits(0x3fc2_f112_df3e_5244),
+];
+
+/// `LambdaG` of this configuration: a document carries it, nobody votes on it.
+pub(super) fn lambda_g(configuration: &Configuration) -> f64 {
+    let parameters = &configuration.parameters;
+    match (layer_nodes_max(configuration), configuration.gateways.len()) {
+        (0 | 1, _) | (_, 0) => parameters.lambda_p + parameters.lambda_l,
+        (nodes, gateways) => mesh_rate(nodes, gateways, parameters.mu),
+    }
+}
+
+/// The most mixes that a layer may have.
+fn layer_nodes_max(configuration: &Configuration) -> usize {
+    match &configuration.topology {
+        Topology::Fixed(layers) => layers.iter().map(Vec::len).max().unwrap_or(0),
+        Topology::Dynamic { layers } => configuration.mixes.len().div_ceil((*layers).max(1)),
+    }
+}
+
+fn mesh_rate(nodes: usize, gateways: usize, mu: f64) -> f64 {
+    let (nodes, gateways) = (nodes as f64, gateways as f64);
+    nodes * nodes * ln(nodes) * mu / gateways
+}
+
+/// Go's logarithm of a positive, normal number: the operations in this order, each rounded, none fused.
+fn ln(x: f64) -> f64 {
+    const EXPONENT: u64 = 0x7ff << 52;
+    // x = fraction * 2^exponent, with the fraction in [0.5, 1).
+    let mut exponent = ((x.to_bits() & EXPONENT) >> 52) as i64 - 1022;
+    let mut fraction = f64::from_bits((x.to_bits() & !EXPONENT) | 1022 << 52);
+    if fraction < SQRT_HALF {
+        fraction *= 2.0;
+        exponent -= 1;
+    }
+    let (f, k) = (fraction - 1.0, exponent as f64);
+    let s = f / (2.0 + f);
+    let s2 = s * s;
+    let s4 = s2 * s2;
+    let [l1, l2, l3, l4, l5, l6, l7] = L;
+    let t1 = s2 * (l1 + s4 * (l3 + s4 * (l5 + s4 * l7)));
+    let t2 = s4 * (l2 + s4 * (l4 + s4 * l6));
+    let r = t1 + t2;
+    let half_square = 0.5 * f * f;
+    k * LN2_HIGH - ((half_square - (s * (half_square + r) + k * LN2_LOW)) - f)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vectors::verify;
+
+    fn bits(value: &serde_json::Value) -> u64 {
+        u64::from_str_radix(value.as_str().unwrap_or_default(), 16).expect("binary64 in hex")
+    }
+
+    #[test]
+    fn logarithms_and_rates_are_those_of_go() {
+        verify("pki_lambdag.json", "/cases/5/f64_bits", |file, tally| {
+            for case in file["ln"].as_array().ok_or("no logarithms")? {
+                let n = case["n"].as_u64().ok_or("no n")?;
+                assert_eq!(ln(n as f64).to_bits(), bits(&case["ln_f64_bits"]), "ln {n}");
+                tally.assert_case();
+            }
+            let rate = |name: &str| file["fallback_inputs"][name].as_f64().ok_or("no input");
+            for case in file["cases"].as_array().ok_or("no cases")? {
+                let number = |name: &str| case[name].as_u64().map(|number| number as usize).ok_or("no number");
+                let (n, gateways) = (number("n")?, number("gateways")?);
+                let mu = case["mu"].as_f64().ok_or("no mu")?;
+                let got = crate::voting::tests::configuration_with(n, gateways, mu, rate("LambdaP")?, rate("LambdaL")?);
+                assert_eq!(lambda_g(&got).to_bits(), bits(&case["f64_bits"]), "n {n}, {gateways} gateways, mu {mu}");
+                tally.assert_case();
+            }
+            Ok(())
+        });
+    }
+}

@@ -1,0 +1,108 @@
+//! Authorities that end and begin in the middle of things.
+
+use super::network::{FIRST, Network};
+use super::*;
+
+/// At every sixteenth of an epoch, one after the other: nobody notices.
+#[test]
+fn a_restart_in_mid_vote_goes_on_where_it_was() {
+    for sixteenth in 0..16 {
+        let mut network = Network::new(3);
+        network.run_to(FIRST, 0);
+        network.run_until(network.now + network.clock.period() * sixteenth / 16 + Duration::from_secs(1));
+        let was = network.get(1).state();
+        network.kill(1);
+        network.start(1);
+        for epoch in [FIRST, FIRST.after(1)] {
+            assert_eq!(network.vote(epoch).len(), 3, "{sixteenth}/16, {was:?}, {epoch}: {:#?}", network.notices);
+            let (document, signers) = network.agreed(epoch).expect("a consensus");
+            assert_eq!(signers, BTreeMap::from([(0, 3), (1, 3), (2, 3)]), "{sixteenth}/16, {was:?}, {epoch}");
+            assert_eq!(document.genesis_epoch, FIRST);
+        }
+    }
+}
+
+/// Once in a chain of documents, and with the reveal in the hands of the old process only.
+#[test]
+fn all_may_restart_at_once() {
+    let mut network = Network::new(3);
+    network.vote(FIRST);
+    for eighths in 1..5 {
+        network.run_to(FIRST.after(1), eighths);
+        network.run_until(network.now + Duration::from_secs(1));
+        for who in 0..3 {
+            network.kill(who);
+            network.start(who);
+        }
+    }
+    network.vote(FIRST.after(1));
+    let (document, signers) = network.agreed(FIRST.after(1)).unwrap_or_else(|| panic!("{:#?}", network.notices));
+    assert_eq!((document.genesis_epoch, signers), (FIRST, BTreeMap::from([(0, 3), (1, 3), (2, 3)])));
+}
+
+/// Gone over its vote: the others agree without it, it fetches what they agreed on, and votes on in the next epoch.
+#[test]
+fn a_missed_vote_is_made_up_for() {
+    let mut network = Network::new(3);
+    network.vote(FIRST);
+    network.run_to(FIRST.after(1), 0);
+    network.run_until(network.now + Duration::from_secs(2));
+    network.kill(1);
+    network.run_to(FIRST.after(1), 2);
+    network.start(1);
+    network.run_until(network.now + Duration::from_secs(1));
+    assert_eq!(network.get(1).state(), State::Bootstrap);
+    network.vote(FIRST.after(1));
+    let (_, signers) = network.agreed(FIRST.after(1)).expect("a consensus of two");
+    assert_eq!(signers, BTreeMap::from([(0, 2), (2, 2)]));
+    assert_eq!(network.vote(FIRST.after(2)).len(), 3);
+    let (document, signers) = network.agreed(FIRST.after(2)).expect("a consensus");
+    assert_eq!((document.genesis_epoch, signers), (FIRST, BTreeMap::from([(0, 3), (1, 3), (2, 3)])));
+}
+
+/// What is stored keeps what was accepted, where the reference loses it (pki.md 11).
+#[test]
+fn uploads_outlive_a_restart_and_others_are_forgotten() {
+    let mut network = Network::new(3);
+    network.run_to(FIRST, 0);
+    network.run_until(network.now + Duration::from_secs(1));
+    let before = network.get(0).round();
+    assert_eq!((before.descriptors, before.replica_descriptors), (5, 2));
+    network.kill(0);
+    let id = fixture::id(MIX);
+    network.stores[0].insert(StoreKey::Descriptor { epoch: FIRST, id }, b"garbage".to_vec());
+    network.stores[0].insert(StoreKey::Document { epoch: FIRST.before(1) }, b"garbage".to_vec());
+    let author = *key(AUTHORITY + 1).id();
+    let message = StoreKey::Message { epoch: FIRST, kind: MessageKind::Vote, author };
+    network.stores[0].insert(message, b"garbage".to_vec());
+    network.start(0);
+    network.poll(0);
+    let after = network.get(0).round();
+    assert_eq!((after.descriptors, after.replica_descriptors), (4, 2));
+    let told: Vec<String> = network.notices.iter().map(|(_, notice)| notice.to_string()).collect();
+    for what in ["upload of epoch 1000", "consensus of epoch 999", "vote of auth2 for epoch 1000"] {
+        assert!(told.iter().any(|told| told.contains(what)), "{what}: {told:#?}");
+    }
+}
+
+/// A suspended process or a clock that jumps: nothing is sent that would cost others their round.
+#[test]
+fn a_clock_that_jumps_costs_no_more_than_the_round() {
+    let period = Duration::from_secs(32);
+    for jump in [period / 4, period / 2, period, period * 3, period * 1000] {
+        let mut network = Network::new(3);
+        network.vote(FIRST);
+        network.run_to(FIRST.after(1), 0);
+        let mut voting = network.authorities[1].take().expect("running");
+        let now = network.clock.now(network.now + jump + Duration::from_millis(100)).expect("a time");
+        let outputs = voting.poll(&now, &mut fixture::random());
+        assert!(!outputs.iter().any(|output| matches!(output, Output::Send { .. })), "{jump:?}: {outputs:?}");
+        assert!(voting.next_deadline() > now.unix && voting.next_deadline() <= now.unix + period);
+        // And back.
+        let before = network.time();
+        voting.poll(&before, &mut fixture::random());
+        assert!(voting.next_deadline() <= before.unix + period, "{jump:?}");
+        network.authorities[1] = Some(voting);
+        assert_eq!(network.vote(FIRST.after(2)).len(), 3, "{jump:?}: {:#?}", network.notices);
+    }
+}

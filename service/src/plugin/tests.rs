@@ -1,0 +1,98 @@
+use super::*;
+
+fn hex(text: &str) -> Vec<u8> {
+    (0..text.len() / 2).map(|at| u8::from_str_radix(&text[2 * at..][..2], 16).expect("hex digits")).collect()
+}
+
+fn read(bytes: &[u8]) -> Result<Option<(u64, Vec<u8>, Option<Vec<u8>>)>, PluginError> {
+    let mut messages = Messages::new(1000);
+    messages.push(bytes);
+    let owned = |message: Message<'_>| (message.id, message.payload.to_vec(), message.surb.map(<[u8]>::to_vec));
+    messages.next_message().map(|message| message.map(owned))
+}
+
+/// The rows of server.md E.1 that this side writes.
+#[test]
+fn requests_have_the_bytes_of_the_reference() {
+    let request = Message {
+        request_at: Some(1_700_000_000),
+        delay: Duration::from_millis(5),
+        id: 7,
+        payload: b"abc",
+        surb: None,
+    };
+    let rows = [
+        (request, "a5695265717565737441741a6553f1006544656c61791a004c4b4062494407675061796c6f6164436162636453555242f6"),
+        (
+            Message { delay: Duration::ZERO, surb: Some(&[1, 2]), ..request },
+            "a5695265717565737441741a6553f1006544656c61790062494407675061796c6f6164436162636453555242420102",
+        ),
+        (
+            Message { request_at: None, delay: Duration::ZERO, surb: Some(&[1, 2]), ..request },
+            "a569526571756573744174f66544656c61790062494407675061796c6f6164436162636453555242420102",
+        ),
+    ];
+    for (message, expected) in rows {
+        let mut bytes = Vec::new();
+        message.encode(&mut bytes);
+        assert_eq!(bytes, hex(expected));
+        let mut messages = Messages::new(10);
+        messages.push(&bytes);
+        assert_eq!(messages.next_message(), Ok(Some(message)));
+        assert_eq!(messages.next_message(), Ok(None));
+    }
+}
+
+/// The other rows of server.md E.1, and what else a decoder has to take.
+#[test]
+fn answers_are_read_as_the_reference_reads_them() {
+    let empty = "69526571756573744174f66544656c61790062494400675061796c6f6164f66453555242f6";
+    let parameters = format!("a7{empty}744973506172616d6574657273526573706f6e7365f566506172616d73a161616162");
+    let request = format!("a6{empty}734973506172616d657465727352657175657374f5");
+    for bytes in [parameters, request] {
+        assert_eq!(read(&hex(&bytes)), Ok(Some((0, Vec::new(), None))));
+    }
+    // `id` matches without case; nothing else is there.
+    assert_eq!(read(&hex("a16269640f")), Ok(Some((15, Vec::new(), None))));
+    assert_eq!(read(&hex("a0")), Ok(Some((0, Vec::new(), None))));
+    // Times as float, text and tag; an unknown field; a key that is no text; an indefinite map.
+    for time in ["fb41d954fc4000000000", "74323032332d31312d31345432323a31333a32305a", "c11a6553f100", "f6"] {
+        let bytes = hex(&format!("bf695265717565737441 74{time}6358595a82010203f5624944 18ffff").replace(' ', ""));
+        assert_eq!(read(&bytes), Ok(Some((255, Vec::new(), None))), "{time}");
+    }
+}
+
+#[test]
+fn what_is_no_message_ends_the_conversation() {
+    // A float for the number, text for the payload, an array, a lone break, a negative number.
+    for bytes in ["a1624944fb3ff0000000000000", "a1675061796c6f61646161", "80", "ff", "a162494420"] {
+        assert!(matches!(read(&hex(bytes)), Err(PluginError::Malformed(_))), "{bytes}");
+    }
+    let mut messages = Messages::new(10);
+    let limit = 10 + EXTRA_BYTES_MAX;
+    // A byte string of four gigabytes is promised.
+    messages.push(&hex("a1675061796c6f61645affffffff"));
+    assert_eq!(messages.next_message(), Ok(None));
+    messages.push(&vec![0; limit]);
+    assert_eq!(messages.next_message(), Err(PluginError::TooLong(limit)));
+}
+
+#[test]
+fn messages_are_found_wherever_the_stream_is_cut() {
+    let mut stream = Vec::new();
+    for id in 0..20 {
+        Message { id, payload: &vec![id as u8; 10 * id as usize], surb: Some(&[9; 30]), ..Message::default() }
+            .encode(&mut stream);
+    }
+    for chunk in [1, 2, 7, 100, stream.len()] {
+        let (mut messages, mut next) = (Messages::new(300), 0);
+        for bytes in stream.chunks(chunk) {
+            messages.push(bytes);
+            while let Some(message) = messages.next_message().expect("whole messages") {
+                assert_eq!((message.id, message.payload.len()), (next, 10 * next as usize), "chunks of {chunk}");
+                next += 1;
+            }
+        }
+        assert_eq!(next, 20);
+    }
+}
