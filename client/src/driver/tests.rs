@@ -1,9 +1,9 @@
 //! The way that ships: a run of pings over a connection of the system, against the simulated network behind a listener.
 
-use crate::fixture::Network;
-use crate::fixture::gateway::GatewayEnd;
 use crate::ping::{self, Plan, Progress};
 use crate::settings::{Gateway, Settings};
+use crate::tests::Network;
+use crate::tests::gateway::GatewayEnd;
 use pki::EpochClock;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
