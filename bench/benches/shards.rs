@@ -132,6 +132,7 @@ impl World {
                 ..Times::default()
             },
             limits: Limits { link_queue_packets: PACKETS as u32, ..Limits::default() },
+            clients: interplane::setup::Clients::default(),
             machine: Machine { shards, slots_per_shard: 8192, ..Machine::default() },
             sends_decoys: false,
             populates_replay_sets: false,

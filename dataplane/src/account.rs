@@ -5,7 +5,7 @@
 //! delivery; [`Shard::held`](crate::shard::Shard::held) counts the rest where they are.
 
 use crate::time::Instant;
-use interplane::counter::{AcceptFailure, Direction, HandshakeState, LinkEnd, Outcome, PeerRefusal};
+use interplane::counter::{AcceptFailure, Destination, Direction, HandshakeState, LinkEnd, Outcome, PeerRefusal};
 use interplane::event::{Detail, Event, Peer};
 use interplane::ring::EventWriter;
 use interplane::{Counter, DropReason, Histogram, ShardCounters};
@@ -106,30 +106,36 @@ impl Account {
         self.events.write(&event);
     }
 
-    /// A handshake ended well.
-    pub fn link_up(&mut self, direction: Direction, peer: Peer, took: Duration) {
+    /// A handshake ended well. Without a peer it was a client's, of which the log is told nothing.
+    pub fn link_up(&mut self, direction: Direction, peer: Option<Peer>, took: Duration) {
         self.observe_us(Histogram::handshake_us(direction, Outcome::Success), took);
-        self.tell(Event::LinkUp { direction, peer });
+        if let Some(peer) = peer {
+            self.tell(Event::LinkUp { direction, peer });
+        }
     }
 
-    /// An established link ended.
-    pub fn link_down(&mut self, direction: Direction, peer: Peer, end: LinkEnd) {
+    /// An established link ended; without a peer a client's.
+    pub fn link_down(&mut self, direction: Direction, peer: Option<Peer>, end: LinkEnd) {
         self.count(Counter::link_ended(end));
-        self.tell(Event::LinkDown { direction, peer, end, detail: Detail::default() });
+        if let Some(peer) = peer {
+            self.tell(Event::LinkDown { direction, peer, end, detail: Detail::default() });
+        }
     }
 
-    /// A handshake failed.
+    /// A handshake failed; without a peer that of somebody who may be a client.
     pub fn handshake_failed(
         &mut self,
         direction: Direction,
         failure: &wire::HandshakeError,
-        peer: Peer,
+        peer: Option<Peer>,
         took: Duration,
     ) {
         let state = counted_state(failure);
         self.count(Counter::handshake_failure(direction, state));
         self.observe_us(Histogram::handshake_us(direction, Outcome::Failure), took);
-        self.tell(Event::HandshakeFailed { direction, state, peer, detail: Detail::new(failure) });
+        if let Some(peer) = peer {
+            self.tell(Event::HandshakeFailed { direction, state, peer, detail: Detail::new(failure) });
+        }
     }
 
     /// A peer is none that may connect.
@@ -137,6 +143,16 @@ impl Account {
         let reason = PeerRefusal::UnknownMix;
         self.count(Counter::peer_validation_failure(reason));
         self.tell(Event::PeerRefused { reason, peer });
+    }
+
+    /// A client may not, or no longer, be one.
+    pub fn client_refused(&self, reason: PeerRefusal) {
+        self.count(Counter::peer_validation_failure(reason));
+    }
+
+    /// A packet is with the user for whom it was: in its mailbox.
+    pub fn delivered_to_client(&self) {
+        self.count(Counter::delivered(Destination::Client));
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! | module | what lives there |
 //! |---|---|
+//! | [`errand`] | what the shards of a client and of its mailbox ask of each other |
 //! | [`facts`] | what is fixed for the life of the data plane |
 //! | [`directory`] | documents as this node sees them, and the owner of each outgoing destination |
 //! | [`handshake_budget`] | how many unfinished handshakes there may be |
@@ -16,6 +17,7 @@
 //! locks are taken at handshakes and publications only, never for a packet.
 
 pub mod directory;
+pub mod errand;
 pub mod facts;
 pub mod handshake_budget;
 pub mod keys;
@@ -24,12 +26,14 @@ pub mod port;
 pub mod sessions;
 
 pub use directory::{Destination, DestinationId, Directory};
+pub use errand::Errand;
 pub use facts::{Facts, FactsError};
 pub use handshake_budget::HandshakeBudget;
 pub use keys::{EpochKey, KeyRing};
 pub use port::{Order, Port};
 pub use sessions::Sessions;
 
+use gateway::{Everybody, UserDatabase};
 use interplane::snapshot::Snapshot;
 use sphinx::RECIPIENT_ID_BYTES;
 use std::collections::HashSet;
@@ -45,6 +49,8 @@ pub struct Shared {
     ports: Vec<Port>,
     sessions: Sessions,
     budget: Arc<HandshakeBudget>,
+    /// Who may be a client.
+    users: Box<dyn UserDatabase>,
     closing: AtomicBool,
     /// The recipient of this node's own loops, if it makes any.
     own_decoys: Option<[u8; RECIPIENT_ID_BYTES]>,
@@ -70,6 +76,7 @@ impl Shared {
             ports,
             sessions: Sessions::default(),
             budget: Arc::new(HandshakeBudget::new(facts.limits)),
+            users: Box::new(Everybody),
             closing: AtomicBool::new(false),
             own_decoys: None,
             facts,
@@ -150,6 +157,10 @@ impl Shared {
 
     pub(crate) fn budget(&self) -> &Arc<HandshakeBudget> {
         &self.budget
+    }
+
+    pub(crate) fn users(&self) -> &dyn UserDatabase {
+        &*self.users
     }
 
     pub(crate) fn ports(&self) -> &[Port] {

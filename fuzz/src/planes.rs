@@ -53,6 +53,7 @@ fn setup() -> Setup {
         epoch_period: EpochClock::PERIOD,
         times: Times::default(),
         limits: Limits::default(),
+        clients: interplane::setup::Clients::default(),
         machine: Machine::default(),
         sends_decoys: false,
         populates_replay_sets: false,

@@ -41,6 +41,8 @@ pub struct Setup {
     pub times: Times,
     /// Limits of the packet path and of connections.
     pub limits: Limits,
+    /// What clients may do and have; only gateways have clients.
+    pub clients: Clients,
     /// Shards and their machine.
     pub machine: Machine,
     /// Buckets of each replay set (`replay::replay_capacity`).
@@ -66,6 +68,8 @@ pub struct Times {
     pub scheduler_slack_ms: u64,
     /// Longest wait for a link.
     pub send_slack_ms: u64,
+    /// Longest time between arrival and delivery at a gateway.
+    pub gateway_delay_ms: u64,
     /// Longest dial.
     pub connect_timeout_ms: u64,
     /// Longest handshake.
@@ -84,6 +88,7 @@ impl Default for Times {
             decoy_slack_ms: 15_000,
             scheduler_slack_ms: 450,
             send_slack_ms: 50,
+            gateway_delay_ms: 500,
             connect_timeout_ms: 60_000,
             handshake_timeout_ms: 3_000,
             reauth_interval_ms: 30_000,
@@ -108,6 +113,25 @@ pub struct Limits {
     pub handshakes_of_strangers: u32,
     /// Unfinished handshakes per source address, for each neighbour that may be behind it.
     pub handshakes_per_address: u32,
+    /// Open connections per source address from which no neighbour may come; 0 is no limit.
+    pub connections_per_address: u32,
+}
+
+/// What clients of a gateway may do and have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Clients {
+    /// Whether they may send faster than the documents' parameters say (`DisableRateLimit`).
+    pub is_rate_unlimited: bool,
+    /// Messages that wait for one of them.
+    pub mailbox_messages: u32,
+    /// Bytes of the messages that wait for all of them.
+    pub spool_bytes: u64,
+}
+
+impl Default for Clients {
+    fn default() -> Self {
+        Self { is_rate_unlimited: false, mailbox_messages: 512, spool_bytes: 256 << 20 }
+    }
 }
 
 impl Default for Limits {
@@ -120,6 +144,7 @@ impl Default for Limits {
             handshakes_of_neighbours: 384,
             handshakes_of_strangers: 128,
             handshakes_per_address: 32,
+            connections_per_address: 4096,
         }
     }
 }
@@ -218,6 +243,7 @@ impl Setup {
         )?;
         range("replay_buckets", self.replay_buckets, 1, u64::MAX)?;
         range("link_queue_packets", u64::from(self.limits.link_queue_packets), 1, 1 << 20)?;
+        range("mailbox_messages", u64::from(self.clients.mailbox_messages), 1, 1 << 20)?;
         if !machine.cpus.is_empty() && machine.cpus.len() != usize::from(machine.shards) {
             return Err(SetupError::Cpus { cpus: machine.cpus.len(), shards: machine.shards });
         }

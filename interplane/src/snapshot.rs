@@ -77,6 +77,11 @@ impl EncodedDocument {
     pub fn chunks(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         self.gzip.chunks(usize::try_from(self.chunk_bytes).unwrap_or(usize::MAX).max(1))
     }
+
+    /// One of them.
+    pub fn chunk(&self, number: usize) -> Option<&[u8]> {
+        self.chunks().nth(number)
+    }
 }
 
 impl Snapshot {

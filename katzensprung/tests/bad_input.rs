@@ -249,23 +249,15 @@ fn arguments() {
 
 #[test]
 fn what_no_start_would_do_is_no_valid_file() {
-    let quic = |folder: &Folder| format!("Addresses = [\"quic://{}\"]", folder.address);
-    for (key, what) in
-        [("IsGatewayNode", "a gateway is not in this version yet"), ("Addresses[0]", "QUIC is not in this version yet")]
-    {
-        let folder = Folder::new();
-        if key.starts_with("Is") {
-            folder.edit("  DataDir", &format!("  {key} = true\n  DataDir"));
-        } else {
-            folder.edit(&advertised_line(&folder), &quic(&folder));
-        }
-        let text = fs::read_to_string(folder.config()).unwrap();
-        let line = 1 + text.lines().position(|line| line.contains(&key[..5]) && line.contains('=')).unwrap();
-        let place = format!("katzenpost.toml:{line}: Server.{key}: ");
-        folder.serve(&["--validate-only"]).refused(&["error: ", &place, what]);
-        folder.refuses(&["error: ", &place, what]);
-        assert!(!folder.data_dir().exists());
-    }
+    let (key, what) = ("Addresses[0]", "QUIC is not in this version yet");
+    let folder = Folder::new();
+    folder.edit(&advertised_line(&folder), &format!("Addresses = [\"quic://{}\"]", folder.address));
+    let text = fs::read_to_string(folder.config()).unwrap();
+    let line = 1 + text.lines().position(|line| line.contains("Addresses") && line.contains('=')).unwrap();
+    let place = format!("katzenpost.toml:{line}: Server.{key}: ");
+    folder.serve(&["--validate-only"]).refused(&["error: ", &place, what]);
+    folder.refuses(&["error: ", &place, what]);
+    assert!(!folder.data_dir().exists());
     // What is only missing is a warning of the check, and in the log of a start.
     let folder = Folder::new();
     folder.edit("  DataDir", "  PersistMixKeysOnShutdown = true\n  DataDir");

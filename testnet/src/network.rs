@@ -1,5 +1,5 @@
 //! The network that the node finds itself in: who is in it, and the documents about it. The node is a mix of the middle
-//! layer; all others belong to the rig.
+//! layer, or the gateway; all others belong to the rig.
 
 use crate::members::{Member, listing};
 use crate::session::{Identity, unix_now};
@@ -53,6 +53,8 @@ pub struct Network {
     pub caller: Peer,
     gateway: Peer,
     service: Peer,
+    /// Whether the node is the gateway. Those upstream are then the last layer, those downstream the first.
+    pub is_gateway: bool,
     /// The authority's signing key.
     pub authority: Box<dyn SignatureSigningKey>,
     /// The authority's end of links.
@@ -84,6 +86,7 @@ impl Network {
             caller: peer("caller".into(), NodeRole::Mix, None)?,
             gateway: peer("gateway".into(), NodeRole::Gateway, None)?,
             service: peer("service".into(), NodeRole::Service, None)?,
+            is_gateway: false,
             geometry,
             kem,
             clock,
@@ -98,6 +101,11 @@ impl Network {
         let surb_reply_bytes = self.geometry.payload_tag_length + self.geometry.forward_payload_length;
         let sizes = CommandSizes::mixnet(self.geometry.packet_length, surb_reply_bytes);
         SessionConfig::mixnet(role, self.kem, sizes).receive_client_to_server()
+    }
+
+    /// The end of a session at which a client is.
+    pub fn client_session(&self) -> SessionConfig {
+        SessionConfig::mixnet(Role::Initiator, self.kem, self.mixnet_session(Role::Initiator).sizes)
     }
 
     /// Sessions with the authority.
@@ -115,8 +123,11 @@ impl Network {
         let layer = |peers: &[Peer]| peers.iter().map(|peer| peer.descriptor(epoch)).collect::<Vec<_>>();
         let mut before = layer(&self.upstream);
         before.push(self.caller.descriptor(epoch));
-        let topology = vec![before, vec![node], layer(&self.downstream)];
-        let (gateways, services) = (vec![self.gateway.descriptor(epoch)], vec![self.service.descriptor(epoch)]);
+        let (topology, gateways) = match self.is_gateway {
+            true => (vec![layer(&self.downstream), before], vec![node]),
+            false => (vec![before, vec![node], layer(&self.downstream)], vec![self.gateway.descriptor(epoch)]),
+        };
+        let services = vec![self.service.descriptor(epoch)];
         let document = Document {
             mu: self.mu,
             sphinx_geometry_hash: self.geometry.hash().to_vec(),

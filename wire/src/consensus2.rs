@@ -70,6 +70,16 @@ impl Packed {
         Ok(packed)
     }
 
+    /// The packed document.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Bytes of it in each chunk but the last.
+    pub fn chunk_bytes(&self) -> usize {
+        self.chunk_bytes
+    }
+
     /// The commands, in order.
     pub fn commands(&self) -> impl ExactSizeIterator<Item = Command<'_>> {
         let pieces = self.bytes.chunks(self.chunk_bytes);

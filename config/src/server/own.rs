@@ -37,6 +37,12 @@ section! {
         batch_wait_us: i64 = ("batch_wait_us", "500 us", "");
         /// Packets that a shard can hold, 256 to 4194304; when they run out, random delayed packets are dropped. Memory is taken when so many packets are held for the first time.
         slots: i64 = ("slots", "enough for the line rate with delays of 5.5 s, at most a quarter of the memory (see Memory)", "");
+        /// Open connections from one address (or one IPv6 network of 64 bits) from which no neighbour may come, 0 to 1000000; 0 is no limit.
+        connections_per_address: i64 = ("connections_per_address", "4096", "");
+        /// Gateway: messages that may wait for one client, 1 to 1000000.
+        mailbox_messages: i64 = ("mailbox_messages", "512", "");
+        /// Gateway: memory for the messages that wait for all clients, in MiB, 1 to 1000000. Taken as it is used.
+        spool_mib: i64 = ("spool_mib", "256", "");
         /// The data plane is a unit of its own, `katzensprung dataplane --socket DataDir/dataplane.sock`, of the same user; otherwise the control plane spawns it.
         run_as_two_units: bool = ("run_as_two_units", "false", "");
     }
@@ -74,6 +80,12 @@ pub struct Dataplane {
     pub batch_wait: Duration,
     /// Packets that a shard can hold; none is worked out from the line rate.
     pub slots: Option<usize>,
+    /// Connections from one address; none is the default, zero no limit.
+    pub connections_per_address: Option<u32>,
+    /// Messages that may wait for one client; none is the default.
+    pub mailbox_messages: Option<u32>,
+    /// Memory for messages that wait for clients; none is the default.
+    pub spool_mib: Option<u32>,
     /// Whether the data plane is started by someone else.
     pub run_as_two_units: bool,
 }
@@ -102,6 +114,9 @@ impl Default for Dataplane {
             batch_max: BATCH_PACKETS_MAX,
             batch_wait: Duration::from_micros(500),
             slots: None,
+            connections_per_address: None,
+            mailbox_messages: None,
+            spool_mib: None,
             run_as_two_units: false,
         }
     }
@@ -146,6 +161,11 @@ fn dataplane(raw: RawDataplane, findings: &mut Findings) -> Dataplane {
         let problem = format!("names {} processors for {shards} shards", pin_cpus.len());
         findings.error("pin-cpus", &at.place, problem, "name one processor for each shard");
     }
+    let mut small = |value: &Option<At<i64>>, least: i64| {
+        in_range(value, least..=1_000_000, findings).and_then(|number| u32::try_from(number).ok())
+    };
+    let connections_per_address = small(&raw.connections_per_address, 0);
+    let (mailbox_messages, spool_mib) = (small(&raw.mailbox_messages, 1), small(&raw.spool_mib, 1));
     let batch_max = in_range(&raw.batch_max, 1..=BATCH_PACKETS_MAX as i64, findings).unwrap_or(defaults.batch_max);
     Dataplane {
         shards: shards.or(Some(pin_cpus.len())).and_then(NonZeroUsize::new),
@@ -158,6 +178,9 @@ fn dataplane(raw: RawDataplane, findings: &mut Findings) -> Dataplane {
             .map_or(defaults.batch_wait, |us| Duration::from_micros(us as u64)),
         // From eight full batches: being unwrapped, waiting to be pulled, being collected.
         slots: in_range(&raw.slots, 256..=4_194_304, findings),
+        connections_per_address,
+        mailbox_messages,
+        spool_mib,
         run_as_two_units: raw.run_as_two_units.is_some_and(|at| at.value),
     }
 }

@@ -1,5 +1,6 @@
 //! The documents that are held, and what is said when one is missing.
 
+use super::clients::{Held, pack};
 use super::fetch::Fetch;
 use super::{Directory, EpochCounts, MODULE, Outside, Plane, Report, Verified};
 use crypto_simd::random::OsRandom;
@@ -22,6 +23,7 @@ impl<P: Plane, O: Outside> Directory<P, O> {
         let (clock, outside, verifier) = (options.clock, self.outside.clone(), self.verifier.clone());
         let take = move |consensus: Consensus| Verified {
             raw: consensus.raw().clone(),
+            packed: pack(consensus.raw(), options.client_chunk_bytes),
             map: NeighbourMap::new(&consensus, &options.own).map_err(|error| error.to_string()),
         };
         let work = Fetch { clock, outside, verifier, epoch, limit }.run(take, self.log.clone());
@@ -32,7 +34,7 @@ impl<P: Plane, O: Outside> Directory<P, O> {
         match document.map {
             Ok(map) => {
                 self.count(epoch, |counts| counts.fetched += 1);
-                self.documents.insert(epoch, (document.raw, map));
+                self.documents.insert(epoch, Held { raw: document.raw, map, packed: document.packed });
                 self.schedule.handle_document(epoch);
                 self.log.info(MODULE, format_args!("holding the document of epoch {}", epoch.0));
                 self.documents_changed();
@@ -43,6 +45,7 @@ impl<P: Plane, O: Outside> Directory<P, O> {
                 let epoch = epoch.0;
                 self.log
                     .warning(MODULE, format_args!("the document of epoch {epoch} is of no use to this node: {error}"));
+                self.tell_clients_of_failure(Epoch(epoch));
             }
         }
     }
@@ -52,6 +55,7 @@ impl<P: Plane, O: Outside> Directory<P, O> {
         let now = self.now();
         self.count(epoch, |counts| counts.failed_fetch += 1);
         self.schedule.handle_fetch_failed(epoch, answers, &now, &mut OsRandom);
+        self.tell_clients_of_failure(epoch);
         if epoch == now.epoch && !self.documents.contains_key(&epoch) && self.missing_told != Some(epoch) {
             self.missing_told = Some(epoch);
             self.log.warning(
@@ -69,7 +73,8 @@ impl<P: Plane, O: Outside> Directory<P, O> {
             let verified = kept.into_iter().filter_map(|(epoch, raw)| {
                 let consensus = verifier.verify(Arc::from(raw), Epoch(epoch), now.epoch).ok()?;
                 let map = NeighbourMap::new(&consensus, &options.own).ok()?;
-                Some((Epoch(epoch), (consensus.raw().clone(), map)))
+                let packed = pack(consensus.raw(), options.client_chunk_bytes);
+                Some((Epoch(epoch), Held { raw: consensus.raw().clone(), map, packed }))
             });
             verified.collect()
         };
@@ -92,11 +97,11 @@ impl<P: Plane, O: Outside> Directory<P, O> {
         self.status().counts.retain(|&epoch, _| epoch.saturating_add(SERIES_EPOCHS) >= before.0);
     }
 
-    fn documents_changed(&mut self) {
-        let maps = self.documents.values().map(|(_, map)| map.clone()).collect();
+    pub(super) fn documents_changed(&mut self) {
+        let maps = self.documents.values().map(|held| held.map.clone()).collect();
         // Given until they are taken; nobody has to wait.
-        drop(self.plane.publish(&View::new(self.options.own.role, maps)));
-        self.stored.documents = self.documents.iter().map(|(epoch, (raw, _))| (epoch.0, raw.to_vec())).collect();
+        drop(self.plane.publish(&View::new(self.options.own.role, maps), self.client_documents()));
+        self.stored.documents = self.documents.iter().map(|(epoch, held)| (epoch.0, held.raw.to_vec())).collect();
         self.plane.remember(&self.stored);
         self.status().documents = self.documents.keys().map(|epoch| epoch.0).collect();
     }

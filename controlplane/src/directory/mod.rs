@@ -9,12 +9,14 @@
 //! | `mod` | the task |
 //! | `publish` | from the keys to the authorities' answers |
 //! | `documents` | what is held, and what is said when nothing is |
+//! | `clients` | documents as a gateway's clients get them |
 //! | `fetch` | one pass over the authorities |
 //! | `outside`, `session`, `driver` | the wall clock, one exchange with one authority, its connection |
 //! | `plane` | the data plane as the worker sees it |
 //! | `status` | what others may see |
 //! | `once` | a document for a tool |
 
+mod clients;
 mod documents;
 pub(crate) mod driver;
 pub mod fetch;
@@ -49,6 +51,7 @@ use std::fmt::Display;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{mpsc, watch};
+use wire::consensus2::Packed;
 
 const MODULE: &str = "pki";
 
@@ -65,6 +68,8 @@ pub struct DirectoryOptions {
     pub geometry_hash: [u8; 32],
     /// This node as documents must list it.
     pub own: OwnNode,
+    /// Bytes of the chunks in which clients get documents; none if this node has no clients.
+    pub client_chunk_bytes: Option<usize>,
     /// What its descriptors say besides.
     pub profile: OwnProfile,
     /// What they say of services, which come and go.
@@ -81,6 +86,8 @@ struct Verified {
     raw: Arc<[u8]>,
     /// Who is who, or why it is of no use here.
     map: Result<NeighbourMap, String>,
+    /// The document for clients, if there are any.
+    packed: Option<Packed>,
 }
 
 /// What work beside the worker has come to.
@@ -97,7 +104,7 @@ pub struct Directory<P, O> {
     verifier: DocumentVerifier,
     schedule: Worker,
     keys: MixKeys,
-    documents: BTreeMap<Epoch, (Arc<[u8]>, NeighbourMap)>,
+    documents: BTreeMap<Epoch, clients::Held>,
     stored: Stored,
     /// What each authority said of the last upload, by its number.
     upload_said: BTreeMap<usize, String>,

@@ -1,6 +1,7 @@
 //! The data plane as the directory worker sees it.
 
 use crate::keys::MixKeys;
+use interplane::snapshot::ClientDocument;
 use pki::policy::View;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -14,8 +15,8 @@ pub type Held = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 pub trait Plane: Send + 'static {
     /// The live mix keys have changed.
     fn set_keys(&mut self, keys: &MixKeys) -> Held;
-    /// The documents have changed.
-    fn publish(&mut self, view: &View) -> Held;
+    /// The documents have changed, or what clients are told about them.
+    fn publish(&mut self, view: &View, for_clients: Vec<ClientDocument>) -> Held;
     /// What a later control plane needs so that it uploads the same bytes and need not fetch again.
     fn remember(&mut self, stored: &Stored);
 }

@@ -8,6 +8,7 @@ use crate::keys::Scheme;
 use crate::logging::Level;
 use crypto_simd::random::SeededRandom;
 use crypto_simd::schemes::{SchemeError, Signature, kem, nike, signature};
+use interplane::snapshot::ClientDocument;
 use pki::VerifyingKey;
 use pki::authority::{Authority, ConsensusCode};
 use pki::neighbours::Role;
@@ -108,7 +109,7 @@ impl Plane for World {
         Box::pin(async { answer.await.unwrap_or_else(|_| Err("the test has dropped it".into())) })
     }
 
-    fn publish(&mut self, _: &View) -> Held {
+    fn publish(&mut self, _: &View, _: Vec<ClientDocument>) -> Held {
         Box::pin(async { Ok(()) })
     }
 
@@ -167,6 +168,7 @@ impl Trial {
             clock: clock(),
             authorities: Arc::new(Authorities::new(authorities.into()).expect("two authorities")),
             geometry_hash: [0; 32],
+            client_chunk_bytes: None,
             own,
             profile: OwnProfile { addresses, ..OwnProfile::default() },
             offer: watch::channel(Offer::default()).1,

@@ -11,12 +11,6 @@ use std::path::PathBuf;
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Not yet.
-    #[error(
-        "{0} is not in this version yet: this node can run as a mix or as a service node (Server.IsGatewayNode, \
-         Server.IsServiceNode)"
-    )]
-    Role(&'static str),
     /// A plugin.
     #[error("ServiceNode.CBORPluginKaetzchen: {0}")]
     Plugin(#[from] crate::plugins::ChildError),

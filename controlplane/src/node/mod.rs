@@ -44,7 +44,7 @@ const MODULE: &str = "server";
 
 /// Runs a node until it is told to stop.
 pub fn run(mut config: ServerConfig) -> Result<(), StartError> {
-    let role = NodeRole::of(&config.role)?;
+    let role = NodeRole::of(&config.role);
     let level = crypto_simd::cpu::level()?;
     let clock = EpochClock::from_variable(std::env::var(pki::epoch::PERIOD_VARIABLE).ok().as_deref())?;
     let host = memory::Host::look();
@@ -82,6 +82,15 @@ pub fn run(mut config: ServerConfig) -> Result<(), StartError> {
     }
     for limit in limits_of_this_version(&config).iter().filter(|limit| !limit.is_fatal) {
         log.warning(MODULE, format_args!("{}: {}; {}", limit.key, limit.problem, limit.remedy));
+    }
+    if let config::server::Role::Gateway(gateway) = &config.role {
+        log.notice(
+            MODULE,
+            format_args!(
+                "messages for clients are kept in memory: {} (Gateway.SpoolDB) is neither read nor written",
+                gateway.spool_path.display()
+            ),
+        );
     }
     match &config.own_file {
         Some(path) => log.notice(MODULE, format_args!("own settings are those of {}", path.display())),

@@ -16,6 +16,7 @@ use std::net::ToSocketAddrs;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use wire::CommandSizes;
 
 impl Node {
     /// What the directory worker goes by, and how it reaches authorities.
@@ -37,6 +38,7 @@ impl Node {
             clock: self.clock,
             authorities: Arc::new(authorities(config)?),
             geometry_hash: config.geometry.hash(),
+            client_chunk_bytes: self.role.has_clients().then(|| chunk_bytes(config)),
             profile: OwnProfile { addresses: advertised(config)?, ..OwnProfile::default() },
             offer: watch::channel(Offer::default()).1,
             loops,
@@ -61,6 +63,13 @@ pub fn authorities(config: &ServerConfig) -> Result<Authorities, StartError> {
     });
     let list = list.collect::<Result<_, StartError>>()?;
     Authorities::new(list).map_err(|error| StartError::Authorities(error.to_string()))
+}
+
+/// Bytes of the chunks in which clients get documents (wire.md 6.6).
+fn chunk_bytes(config: &ServerConfig) -> usize {
+    let geometry = &config.geometry;
+    let surb_reply_bytes = geometry.payload_tag_length + geometry.forward_payload_length;
+    CommandSizes::mixnet(geometry.packet_length, surb_reply_bytes).server_to_client_bytes()
 }
 
 /// How this configuration reaches authorities. The reference hands on whole seconds, 0 meaning 30 and 3 (server.md 2.6).

@@ -17,7 +17,7 @@ use interplane::requests::{Bell, PluginRings};
 use interplane::ring::EventRings;
 use interplane::secret::{SecretBytes, SecretFile, Secrets};
 use interplane::setup::Setup;
-use interplane::snapshot::{Service, Snapshot};
+use interplane::snapshot::{ClientDocument, Service, Snapshot};
 use pki::Epoch;
 use pki::neighbours::Role;
 use pki::policy::View;
@@ -223,7 +223,8 @@ impl DataPlane {
     pub fn store_services(&mut self, services: Vec<Service>) -> Result<bool, MemoryError> {
         self.services = services;
         match self.view.take() {
-            Some(view) => self.store_documents(&view).map(|()| true),
+            // A service node has no clients.
+            Some(view) => self.store_documents(&view, Vec::new()).map(|()| true),
             None => Ok(false),
         }
     }
@@ -356,14 +357,14 @@ impl DataPlane {
     }
 
     /// Takes over the documents as they are now.
-    pub fn store_documents(&mut self, view: &View) -> Result<(), MemoryError> {
+    pub fn store_documents(&mut self, view: &View, client_documents: Vec<ClientDocument>) -> Result<(), MemoryError> {
         let serial = self.snapshot.as_ref().map_or(1, |(serial, _)| serial + 1);
         let delays = view.documents().iter().map(|map| (map.epoch, pki::document::delay_cap_ms(map.mu)));
         let snapshot = Snapshot {
             serial,
             view: view.clone(),
             delay_ms_max: delays.collect(),
-            client_documents: Vec::new(),
+            client_documents,
             services: self.services.clone(),
         };
         self.snapshot = Some((serial, snapshot.to_file()?));

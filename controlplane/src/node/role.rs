@@ -1,6 +1,5 @@
 //! What differs from role to role; every other file here is neutral of it.
 
-use super::StartError;
 use config::server::Role;
 
 /// A role that this version can run as.
@@ -8,6 +7,8 @@ use config::server::Role;
 pub enum NodeRole {
     /// It stands in a mix layer.
     Mix,
+    /// Clients connect to it.
+    Gateway,
     /// Services answer on it.
     ServiceNode,
 }
@@ -30,11 +31,11 @@ const COMMON: &[Part] = &[Part::ClockWatch, Part::Events, Part::Metrics, Part::M
 
 impl NodeRole {
     /// The configured one.
-    pub fn of(config: &Role) -> Result<Self, StartError> {
+    pub fn of(config: &Role) -> Self {
         match config {
-            Role::Mix => Ok(Self::Mix),
-            Role::Gateway(_) => Err(StartError::Role("a gateway")),
-            Role::ServiceNode(_) => Ok(Self::ServiceNode),
+            Role::Mix => Self::Mix,
+            Role::Gateway(_) => Self::Gateway,
+            Role::ServiceNode(_) => Self::ServiceNode,
         }
     }
 
@@ -42,6 +43,7 @@ impl NodeRole {
     pub fn listed_as(self) -> pki::neighbours::Role {
         match self {
             Self::Mix => pki::neighbours::Role::Mix,
+            Self::Gateway => pki::neighbours::Role::Gateway,
             Self::ServiceNode => pki::neighbours::Role::Service,
         }
     }
@@ -49,7 +51,12 @@ impl NodeRole {
     /// The parts in the order in which they start. They are ended together, after the data plane.
     pub fn parts(self) -> &'static [Part] {
         match self {
-            Self::Mix | Self::ServiceNode => COMMON,
+            Self::Mix | Self::Gateway | Self::ServiceNode => COMMON,
         }
+    }
+
+    /// Whether clients connect to it.
+    pub fn has_clients(self) -> bool {
+        self == Self::Gateway
     }
 }

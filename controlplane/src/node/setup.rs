@@ -4,7 +4,7 @@ use super::Node;
 use super::memory::Wanted;
 use config::ServerConfig;
 use config::server::Debug;
-use interplane::setup::{Backend, Limits, Machine, Setup, Times};
+use interplane::setup::{Backend, Clients, Limits, Machine, Setup, Times};
 use pki::EpochClock;
 use rustix::process::{Resource, getrlimit};
 use std::num::NonZeroUsize;
@@ -15,6 +15,9 @@ const _: () = assert!(config::server::own::BATCH_PACKETS_MAX == interplane::setu
 
 /// Connections' worth of line rate that one peer's queue may hold, in milliseconds of it.
 const LINK_QUEUE_MS: u64 = 50;
+
+/// Unfinished handshakes of clients that a gateway has room for, some 10 kB each.
+const CLIENT_HANDSHAKES: u32 = 1024;
 
 /// Descriptors that incoming connections leave to everything else.
 const DESCRIPTORS_RESERVED: u64 = 1024;
@@ -42,7 +45,20 @@ impl Node {
                 packets_per_second: sizes.line_rate,
                 link_queue_packets: u32::try_from((line_rate * LINK_QUEUE_MS / 1000).max(64)).unwrap_or(u32::MAX),
                 connections: Limits::default().connections.min(connections_that_fit(descriptors())),
+                connections_per_address: own
+                    .connections_per_address
+                    .unwrap_or(Limits::default().connections_per_address),
+                // Strangers are what a gateway is there for.
+                handshakes_of_strangers: match self.role.has_clients() {
+                    true => CLIENT_HANDSHAKES,
+                    false => Limits::default().handshakes_of_strangers,
+                },
                 ..Limits::default()
+            },
+            clients: Clients {
+                is_rate_unlimited: config.debug.disable_rate_limit,
+                mailbox_messages: own.mailbox_messages.unwrap_or(Clients::default().mailbox_messages),
+                spool_bytes: own.spool_mib.map_or(Clients::default().spool_bytes, |mib| u64::from(mib) << 20),
             },
             machine: Machine {
                 shards: small(shards),
@@ -103,6 +119,7 @@ fn times(debug: &Debug) -> Times {
         decoy_slack_ms: ms(debug.decoy_slack),
         scheduler_slack_ms: ms(debug.scheduler_slack),
         send_slack_ms: ms(debug.send_slack),
+        gateway_delay_ms: ms(debug.gateway_delay),
         connect_timeout_ms: ms(debug.connect_timeout),
         handshake_timeout_ms: ms(debug.handshake_timeout),
         reauth_interval_ms: ms(debug.reauth_interval),

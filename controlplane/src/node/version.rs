@@ -4,7 +4,7 @@
 use crate::keys::Scheme;
 use config::ServerConfig;
 use config::address::{Address, Transport};
-use config::server::{Role, Shutdown};
+use config::server::Shutdown;
 
 /// One wish that this version cannot grant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +28,6 @@ impl Limit {
 /// All such wishes.
 pub fn limits_of_this_version(config: &ServerConfig) -> Vec<Limit> {
     let mut limits = Vec::new();
-    limits.extend(role(&config.role));
     limits.extend(listeners(config));
     limits.extend(sphinx(&config.geometry));
     limits.extend(authorities(config));
@@ -38,20 +37,6 @@ pub fn limits_of_this_version(config: &ServerConfig) -> Vec<Limit> {
         limits.push(Limit::new(false, "Server.PersistMixKeysOnShutdown", problem, remedy));
     }
     limits
-}
-
-fn role(role: &Role) -> Option<Limit> {
-    let (key, name) = match role {
-        Role::Mix | Role::ServiceNode(_) => return None,
-        Role::Gateway(_) => ("Server.IsGatewayNode", "a gateway"),
-    };
-    let problem = format!("{name} is not in this version yet");
-    Some(Limit::new(
-        true,
-        key,
-        problem,
-        "this node can run as a mix or as a service node: keep the reference's server for this role",
-    ))
 }
 
 fn listeners(config: &ServerConfig) -> impl Iterator<Item = Limit> {

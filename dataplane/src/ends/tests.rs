@@ -11,3 +11,10 @@ fn a_mix_sends_on_and_ends_nothing() {
         assert_eq!(refusal(Role::Mix, &arrival), Some(DropReason::MixReceivedNonForward));
     }
 }
+
+#[test]
+fn a_gateway_delivers() {
+    let delivery = Delivery { recipient: [2; 32], surb_id: None, delay_ms: 0 };
+    assert_eq!(refusal(Role::Gateway, &Arrival::Deliver(delivery)), None);
+    assert_eq!(refusal(Role::Gateway, &Arrival::Reply), Some(DropReason::InvalidPacket));
+}

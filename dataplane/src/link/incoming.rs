@@ -1,6 +1,7 @@
 //! A link that a peer opened: from the first byte to opened packets (server.md 3.2, 3.3).
 
 use super::carry::{self, Progress};
+use super::client::{Client, KEEP_ALIVE, Library};
 use super::counted;
 use crate::account::Account;
 use crate::io::{ConnId, Io};
@@ -14,7 +15,8 @@ use crate::shared::sessions::SessionKey;
 use crate::time::Instant;
 use crypto_simd::random::Random;
 use crypto_simd::schemes::KemDecapsulationKey;
-use interplane::counter::{LinkEnd, Request};
+use gateway::Request;
+use interplane::counter::{LinkEnd, Request as RequestLabel};
 use interplane::{Counter, DropReason};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -56,8 +58,21 @@ pub struct Up {
     pub peer: PeerCredentials,
     /// What a newer connection of the same peer is recognised by.
     pub key: SessionKey,
-    /// Whether its packets are taken now.
-    pub may_send: bool,
+    /// Whether a node or a client.
+    pub class: Class,
+    /// A document in one piece is on its way to it.
+    pub is_sent_whole: bool,
+}
+
+/// What kind of peer opened a link.
+pub enum Class {
+    /// A node of the network.
+    Node {
+        /// Whether its packets are taken now.
+        may_send: bool,
+    },
+    /// A client of this gateway.
+    Client(Box<Client>),
 }
 
 /// Where opened packets go.
@@ -80,7 +95,8 @@ pub struct Intake<'a> {
 
 /// What a command asks for.
 enum Wish {
-    Packet,
+    /// To take a packet, or the reason why it is dropped.
+    Packet(Result<Sender, DropReason>),
     Nothing,
     Close(LinkEnd),
 }
@@ -138,20 +154,44 @@ impl Handshaking {
     }
 
     /// The link after it; none if it is not finished.
-    pub fn finish(self, may_send: impl FnOnce(&PeerCredentials) -> bool) -> Option<Up> {
+    pub fn finish(self, class: impl FnOnce(&PeerCredentials) -> Class) -> Option<Up> {
         let peer = self.link.peer().filter(|_| self.link.is_up())?.clone();
         let key = SessionKey::new(&peer.additional_data, &peer.public_key);
-        Some(Up { may_send: may_send(&peer), link: self.link, peer, key })
+        Some(Up { class: class(&peer), link: self.link, peer, key, is_sent_whole: false })
     }
 }
 
 impl Up {
-    /// Hands over what waits to be sent.
-    pub fn flush(&mut self, io: &mut impl Io, conn: ConnId) {
+    /// The client at the other end, if it is one.
+    pub fn client(&mut self) -> Option<&mut Client> {
+        match &mut self.class {
+            Class::Node { .. } => None,
+            Class::Client(client) => Some(client),
+        }
+    }
+
+    /// Whether it is a client's.
+    pub fn is_client(&self) -> bool {
+        matches!(self.class, Class::Client(_))
+    }
+
+    /// A client hears something now and then; a node must not (wire.md 6.10).
+    pub fn keep_alive(&mut self, now: Instant, random: &mut dyn Random) {
+        let wait = self.is_client().then_some(KEEP_ALIVE);
+        self.link.keep_alive_every(wait, now, random);
+    }
+
+    /// Seals what a client is to be told, and hands over what waits to be sent.
+    pub fn flush(&mut self, io: &mut impl Io, conn: ConnId, library: &Library<'_>) -> Result<(), LinkEnd> {
+        let now = io.now();
+        self.is_sent_whole &= !self.link.is_flushed();
+        if let Class::Client(client) = &mut self.class {
+            self.is_sent_whole |= client.speak(&mut self.link, library, now)?;
+        }
         if !self.link.is_flushed() {
-            let now = io.now();
             carry::hand_over(&mut self.link, io, conn, now);
         }
+        Ok(())
     }
 
     /// A buffer comes back, of which the connection took so much; the reason if that ends the link.
@@ -167,7 +207,10 @@ impl Up {
 
     /// When [`Up::handle_timeout`] has something to do.
     pub fn next_timeout(&self) -> Instant {
-        self.link.poll_timeout()
+        match &self.class {
+            Class::Node { .. } => self.link.poll_timeout(),
+            Class::Client(client) => self.link.poll_timeout().min(client.next_timeout()),
+        }
     }
 
     /// Looks at the deadlines; the reason if one of them ends the link.
@@ -178,6 +221,9 @@ impl Up {
         now: Instant,
         random: &mut dyn Random,
     ) -> Option<LinkEnd> {
+        if self.client().is_some_and(|client| client.next_timeout() <= now) {
+            return Some(LinkEnd::Idle);
+        }
         carry::time_out(&mut self.link, io, conn, now, random).map(counted)
     }
 
@@ -186,7 +232,7 @@ impl Up {
         loop {
             match self.link.handle_input(intake.now, &mut bytes) {
                 Input::Nothing => return Ok(()),
-                Input::Frame(frame) => open_frame(frame, self.may_send, intake)?,
+                Input::Frame(frame) => open_frame(frame, &mut self.class, intake)?,
                 Input::Event => {
                     while self.link.poll_event().is_some() {}
                     self.link.ended().map_or(Ok(()), |end| Err(counted(end)))?;
@@ -196,34 +242,39 @@ impl Up {
     }
 }
 
-fn open_frame(frame: Frame<'_>, may_send: bool, intake: &mut Intake<'_>) -> Result<(), LinkEnd> {
+fn open_frame(frame: Frame<'_>, class: &mut Class, intake: &mut Intake<'_>) -> Result<(), LinkEnd> {
     let packet_body_bytes = COMMAND_HEADER_BYTES + intake.packet_bytes + FRAME_BODY_TAG_BYTES;
     let slot = if frame.body_bytes() == packet_body_bytes { intake.slots.take() } else { None };
     match slot {
-        Some(slot) => open_in_slot(frame, slot, may_send, intake),
-        None => open_in_place(frame, may_send, intake),
+        Some(slot) => open_in_slot(frame, slot, class, intake),
+        None => open_in_place(frame, class, intake),
     }
 }
 
 /// The usual way: the frame has the size of those that carry packets.
-fn open_in_slot(frame: Frame<'_>, mut slot: Box<Slot>, may_send: bool, intake: &mut Intake<'_>) -> Result<(), LinkEnd> {
+fn open_in_slot(
+    frame: Frame<'_>,
+    mut slot: Box<Slot>,
+    class: &mut Class,
+    intake: &mut Intake<'_>,
+) -> Result<(), LinkEnd> {
     let wish = match frame.open_in(slot.body_mut()) {
-        Ok(command) => wish(command, may_send, intake),
+        Ok(command) => wish(command, class, intake),
         Err(_) => Wish::Close(LinkEnd::Protocol),
     };
     match wish {
-        Wish::Packet => {
+        Wish::Packet(Ok(sender)) => {
             intake.account.received();
-            if may_send {
-                slot.recv_at = intake.now;
-                slot.source = intake.source;
-                // A mix has no clients.
-                slot.sender = Sender::default();
-                intake.opened.push(slot);
-            } else {
-                intake.account.dropped(DropReason::IncomingOutOfEpoch, intake.now);
-                intake.slots.give(slot);
-            }
+            slot.recv_at = intake.now;
+            slot.source = intake.source;
+            slot.sender = sender;
+            intake.opened.push(slot);
+            Ok(())
+        }
+        Wish::Packet(Err(reason)) => {
+            intake.account.received();
+            intake.account.dropped(reason, intake.now);
+            intake.slots.give(slot);
             Ok(())
         }
         Wish::Nothing => {
@@ -238,16 +289,15 @@ fn open_in_slot(frame: Frame<'_>, mut slot: Box<Slot>, may_send: bool, intake: &
 }
 
 /// Commands of other sizes, and packets for which there is no slot after all.
-fn open_in_place(frame: Frame<'_>, may_send: bool, intake: &mut Intake<'_>) -> Result<(), LinkEnd> {
+fn open_in_place(frame: Frame<'_>, class: &mut Class, intake: &mut Intake<'_>) -> Result<(), LinkEnd> {
     let wish = match frame.open() {
-        Ok(command) => wish(command, may_send, intake),
+        Ok(command) => wish(command, class, intake),
         Err(_) => Wish::Close(LinkEnd::Protocol),
     };
     match wish {
-        Wish::Packet => {
+        Wish::Packet(taken) => {
             intake.account.received();
-            let reason = if may_send { DropReason::PoolExhausted } else { DropReason::IncomingOutOfEpoch };
-            intake.account.dropped(reason, intake.now);
+            intake.account.dropped(taken.err().unwrap_or(DropReason::PoolExhausted), intake.now);
             Ok(())
         }
         Wish::Nothing => Ok(()),
@@ -256,19 +306,32 @@ fn open_in_place(frame: Frame<'_>, may_send: bool, intake: &mut Intake<'_>) -> R
 }
 
 /// Judges a command in the order of server.md 3.3: parse, `can_send`, class, command.
-fn wish(command: &[u8], may_send: bool, intake: &Intake<'_>) -> Wish {
+fn wish(command: &[u8], class: &mut Class, intake: &Intake<'_>) -> Wish {
     let command = match intake.commands.parse(command) {
         Ok(command) => command,
         Err(_) => return Wish::Close(LinkEnd::Protocol),
     };
-    if may_send {
+    if !matches!(class, Class::Node { may_send: false }) {
         intake.account.count(Counter::request(request(command.id())));
     }
     match command {
-        Command::SendPacket { packet } if packet.len() == intake.packet_bytes => Wish::Packet,
-        Command::SendPacket { .. } => Wish::Close(LinkEnd::Protocol),
+        Command::SendPacket { packet } if packet.len() != intake.packet_bytes => return Wish::Close(LinkEnd::Protocol),
+        Command::Disconnect if !matches!(class, Class::Node { may_send: false }) => {
+            return Wish::Close(LinkEnd::PeerClosed);
+        }
+        _ => {}
+    }
+    match class {
+        Class::Node { may_send } => wish_of_node(&command, *may_send),
+        Class::Client(client) => wish_of_client(&command, client, intake.now),
+    }
+}
+
+fn wish_of_node(command: &Command<'_>, may_send: bool) -> Wish {
+    match command {
+        Command::SendPacket { .. } if may_send => Wish::Packet(Ok(Sender::default())),
+        Command::SendPacket { .. } => Wish::Packet(Err(DropReason::IncomingOutOfEpoch)),
         _ if !may_send => Wish::Nothing,
-        Command::Disconnect => Wish::Close(LinkEnd::PeerClosed),
         other => match Acceptor::NodeIncoming.verdict(other.id()) {
             Verdict::Accept | Verdict::Ignore => Wish::Nothing,
             Verdict::Close => Wish::Close(LinkEnd::Protocol),
@@ -276,17 +339,39 @@ fn wish(command: &[u8], may_send: bool, intake: &Intake<'_>) -> Wish {
     }
 }
 
+fn wish_of_client(command: &Command<'_>, client: &mut Client, now: Instant) -> Wish {
+    match *command {
+        Command::NoOp => Wish::Nothing,
+        Command::SendPacket { .. } if client.may_send(now) => Wish::Packet(Ok(Sender { is_client: true })),
+        Command::SendPacket { .. } => Wish::Packet(Err(DropReason::GatewayRateLimited)),
+        Command::MessageDelivered { sequence } => {
+            client.handle_delivered(sequence);
+            Wish::Nothing
+        }
+        Command::GetConsensus2 { epoch } => {
+            client.handle_request(Request::Chunks(epoch));
+            Wish::Nothing
+        }
+        Command::GetConsensus { epoch, .. } => {
+            client.handle_request(Request::Whole(epoch));
+            Wish::Nothing
+        }
+        // SendRetrievePacket too: no client has used it since messages are pushed (server.md 5.5).
+        _ => Wish::Close(LinkEnd::Protocol),
+    }
+}
+
 /// The label under which a command is counted.
-fn request(id: CommandId) -> Request {
+fn request(id: CommandId) -> RequestLabel {
     match id {
-        CommandId::NoOp => Request::NoOp,
-        CommandId::Disconnect => Request::Disconnect,
-        CommandId::SendPacket => Request::SendPacket,
-        CommandId::SendRetrievePacket => Request::SendRetrievePacket,
-        CommandId::RetrieveMessage => Request::RetrieveMessage,
-        CommandId::MessageDelivered => Request::MessageDelivered,
-        CommandId::GetConsensus => Request::GetConsensus,
-        CommandId::GetConsensus2 => Request::GetConsensus2,
-        _ => Request::Other,
+        CommandId::NoOp => RequestLabel::NoOp,
+        CommandId::Disconnect => RequestLabel::Disconnect,
+        CommandId::SendPacket => RequestLabel::SendPacket,
+        CommandId::SendRetrievePacket => RequestLabel::SendRetrievePacket,
+        CommandId::RetrieveMessage => RequestLabel::RetrieveMessage,
+        CommandId::MessageDelivered => RequestLabel::MessageDelivered,
+        CommandId::GetConsensus => RequestLabel::GetConsensus,
+        CommandId::GetConsensus2 => RequestLabel::GetConsensus2,
+        _ => RequestLabel::Other,
     }
 }

@@ -3,10 +3,12 @@
 //! | module | what lives there |
 //! |---|---|
 //! | [`carry`] | bytes between a connection and its link |
+//! | [`client`] | what a gateway has for the peer of an incoming link that is its client |
 //! | [`incoming`] | a link that a peer opened: from received bytes to opened packets |
 //! | [`outgoing`] | the link to one destination: dialling, its queue, packets out |
 
 pub mod carry;
+pub mod client;
 pub mod incoming;
 pub mod outgoing;
 

@@ -323,7 +323,7 @@ impl Peer {
     fn close<I: Io>(&mut self, end: LinkEnd, with: &mut Surroundings<'_, I>) {
         if self.is_up() || self.has_been_up() {
             let peer = self.event_peer();
-            with.account.link_down(Direction::Outgoing, peer, end);
+            with.account.link_down(Direction::Outgoing, Some(peer), end);
         }
         let taken = self.conn().map_or(0, |conn| with.io.close(conn));
         if let Stage::Linked { link, .. } = &mut self.stage {

@@ -7,8 +7,9 @@ use crate::random::ShardRandom;
 use crate::shard::packets::Packets;
 use crate::shard::sight::Sight;
 use crate::shard::steps::Steps;
-use crate::shared::{Port, Shared};
+use crate::shared::{Errand, Port, Shared};
 use crate::time::Instant;
+use gateway::UserId;
 use std::sync::Arc;
 
 /// Where this shard stands, its clock, its books, its random numbers.
@@ -29,6 +30,20 @@ impl Context {
     /// This shard's side that faces the others.
     pub fn port(&self) -> &Port {
         &self.shared.ports()[self.index]
+    }
+
+    /// Has the home of a client's mailbox do something.
+    pub fn ask_home(&self, io: &mut impl Io, user: UserId, errand: Errand) {
+        self.ask(io, user.share(self.shared.facts().shards), errand);
+    }
+
+    /// Has a shard do something, which may be this one.
+    pub fn ask(&self, io: &mut impl Io, shard: usize, errand: Errand) {
+        let Some(port) = self.shared.ports().get(shard) else { return };
+        port.errands.push(errand);
+        if shard != self.index && port.parking.unpark() {
+            io.wake(shard);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The links that peers opened to this shard: admission, handshakes, ends.
 
+mod clients;
 mod receive;
 
 use super::context::{Context, Round};
@@ -8,16 +9,18 @@ use super::table::Table;
 use crate::account;
 use crate::io::{ConnId, Io};
 use crate::link::carry::Progress;
-use crate::link::incoming::{Handshaking, Incoming, Stage};
+use crate::link::incoming::{Class, Handshaking, Incoming, Stage, Up};
 use crate::link::outgoing::Waiter;
 use crate::shared::Order;
 use crate::shared::handshake_budget::Admitted;
 use crate::shared::sessions::Seat;
 use crate::time::Instant;
+use gateway::UserId;
 use interplane::Counter;
-use interplane::counter::{AdmissionRefusal, Direction, LinkEnd, PeerClass};
-use interplane::event::Event as LogEvent;
-use pki::policy::Verdict;
+use interplane::counter::{AdmissionRefusal, Direction, LinkEnd, PeerClass, PeerRefusal};
+use interplane::event::{Event as LogEvent, Peer as EventPeer};
+use pki::neighbours::Role;
+use pki::policy::IncomingPeer;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
@@ -42,7 +45,12 @@ pub struct IncomingLinks {
     /// The place at which the present authentication of all links goes on.
     unasked: Option<usize>,
     handshaking: u64,
-    up: u64,
+    /// Established links of nodes.
+    nodes: u64,
+    /// Established links of clients.
+    clients: u64,
+    /// Documents in one piece that are on their way.
+    sent_whole: u32,
 }
 
 struct Link {
@@ -68,7 +76,9 @@ impl IncomingLinks {
             deadlines: Deadlines::default(),
             unasked: None,
             handshaking: 0,
-            up: 0,
+            nodes: 0,
+            clients: 0,
+            sent_whole: 0,
         }
     }
 
@@ -139,9 +149,11 @@ impl IncomingLinks {
     pub fn handle_ready<I: Io>(&mut self, round: &mut Round<'_, I>, conn: ConnId) {
         let Some(link) = self.links.get_mut(conn) else { return };
         match &mut link.incoming.stage {
-            Stage::Up(up) => {
-                up.flush(round.io, conn);
-                if !std::mem::replace(&mut link.is_listed, true) {
+            Stage::Up(_) => {
+                if self.attend(round, conn)
+                    && let Some(link) = self.links.get_mut(conn)
+                    && !std::mem::replace(&mut link.is_listed, true)
+                {
                     self.readable.push_back(conn);
                 }
             }
@@ -165,6 +177,9 @@ impl IncomingLinks {
         match &mut link.incoming.stage {
             Stage::Handshaking(handshake, _) => handshake.handle_sent(buffer, taken),
             Stage::Up(up) => {
+                if up.is_client() {
+                    round.context.account.add(Counter::BYTES_SENT, taken as u64);
+                }
                 if let Some(end) = up.handle_sent(buffer, taken) {
                     return self.close(round.context, round.io, conn, end);
                 }
@@ -200,29 +215,37 @@ impl IncomingLinks {
         let Incoming { conn, address, stage, permit } = *link.incoming;
         let Stage::Handshaking(handshake, handshake_permit) = stage else { return };
         drop(handshake_permit);
-        let context = &mut *round.context;
-        let took = context.now.since(handshake.started_at);
-        let Some(mut up) = handshake.finish(|peer| round.sight.judge_incoming(peer).may_send) else {
-            count_ended(context);
+        let took = round.context.now.since(handshake.started_at);
+        let Some(mut up) = handshake.finish(|peer| clients::class_of(round, peer)) else {
+            count_ended(round.context);
             self.deadlines.remove(conn.index);
             round.io.close(conn);
             return;
         };
-        up.flush(round.io, conn);
+        let context = &mut *round.context;
+        up.keep_alive(context.now, &mut context.random);
         self.deadlines.set(conn.index, up.next_timeout());
         let replaced = context.shared.sessions().register(up.key, Seat { shard: context.index, conn });
-        if let Ok(node) = up.peer.additional_data.as_slice().try_into() {
+        if !up.is_client()
+            && let Ok(node) = up.peer.additional_data.as_slice().try_into()
+        {
             context.shared.budget().remember(node, address);
         }
-        let peer = account::peer(Some(&up.peer.additional_data), Some(address));
-        context.account.link_up(Direction::Incoming, peer, took);
+        context.account.link_up(Direction::Incoming, event_peer(&up, address), took);
+        clients::announce(context, round.io, &up, conn);
+        *self.count_of(&up) += 1;
         let incoming = Box::new(Incoming { conn, address, stage: Stage::Up(Box::new(up)), permit });
         self.links.insert(conn, Link { incoming, is_listed: true, waits_for_step: false });
-        self.up += 1;
         self.readable.push_back(conn);
         if let Some(older) = replaced {
             self.order(context, round.io, older.shard, Order::Replace(older.conn));
         }
+        self.attend(round, conn);
+    }
+
+    /// The number of established links of that kind.
+    fn count_of(&mut self, up: &Up) -> &mut u64 {
+        if up.is_client() { &mut self.clients } else { &mut self.nodes }
     }
 
     /// Has something done, here or on another shard.
@@ -265,10 +288,11 @@ impl IncomingLinks {
         match &link.incoming.stage {
             Stage::Handshaking(..) => self.handshaking -= 1,
             Stage::Up(up) => {
-                self.up -= 1;
+                *self.count_of(up) -= 1;
+                self.sent_whole -= u32::from(up.is_sent_whole);
                 context.shared.sessions().forget(&up.key, Seat { shard: context.index, conn });
-                let peer = account::peer(Some(&up.peer.additional_data), Some(link.incoming.address));
-                context.account.link_down(Direction::Incoming, peer, end);
+                context.account.link_down(Direction::Incoming, event_peer(up, link.incoming.address), end);
+                clients::take_leave(context, io, up, conn);
             }
         }
         count_ended(context);
@@ -280,10 +304,12 @@ impl IncomingLinks {
         let context = &mut *round.context;
         if let End::Handshake(failure) = end
             && let Some(link) = self.links.get(conn)
-            && let Stage::Handshaking(handshake, _) = &link.incoming.stage
+            && let Stage::Handshaking(handshake, permit) = &link.incoming.stage
         {
             let id = handshake.peer().map(|peer| peer.additional_data.as_slice());
-            let peer = account::peer(id, Some(link.incoming.address));
+            // Whoever comes to a gateway from elsewhere than its neighbours is probably a client.
+            let may_be_told = context.shared.facts().role != Role::Gateway || permit.is_of_neighbour();
+            let peer = may_be_told.then(|| account::peer(id, Some(link.incoming.address)));
             let took = context.now.since(handshake.started_at);
             context.account.handshake_failed(Direction::Incoming, &failure, peer, took);
         }
@@ -322,12 +348,28 @@ impl IncomingLinks {
     fn reauthenticate_one<I: Io>(&mut self, round: &mut Round<'_, I>, conn: ConnId) {
         let Some(link) = self.links.get_mut(conn) else { return };
         let Stage::Up(up) = &mut link.incoming.stage else { return };
-        let verdict = round.sight.judge_incoming(&up.peer);
-        up.may_send = verdict.may_send;
-        if !verdict.valid {
-            let peer = account::peer(Some(&up.peer.additional_data), Some(link.incoming.address));
-            round.context.account.peer_refused(peer);
-            self.close(round.context, round.io, conn, LinkEnd::NoLongerValid);
+        let found = round.sight.classify(&up.peer);
+        match (&mut up.class, found) {
+            (Class::Node { may_send }, IncomingPeer::Node(verdict)) => *may_send = verdict.may_send,
+            (Class::Node { .. }, IncomingPeer::Rejected(_) | IncomingPeer::Client) => {
+                let peer = account::peer(Some(&up.peer.additional_data), Some(link.incoming.address));
+                round.context.account.peer_refused(peer);
+                self.close(round.context, round.io, conn, LinkEnd::NoLongerValid);
+            }
+            (Class::Client(client), IncomingPeer::Client | IncomingPeer::Rejected(_)) => {
+                client.set_rate(clients::rate(round), round.context.now);
+                if !round.context.shared.users().admits(&client.user, &up.peer.public_key) {
+                    round.context.account.client_refused(PeerRefusal::ClientDroppedFromUserdb);
+                    self.close(round.context, round.io, conn, LinkEnd::NoLongerValid);
+                }
+            }
+            // It came before this node had the document that lists it.
+            (Class::Client(_), IncomingPeer::Node(verdict)) => {
+                clients::take_leave(round.context, round.io, up, conn);
+                up.class = Class::Node { may_send: verdict.may_send };
+                up.keep_alive(round.context.now, &mut round.context.random);
+                (self.clients, self.nodes) = (self.clients - 1, self.nodes + 1);
+            }
         }
     }
 
@@ -361,24 +403,37 @@ impl IncomingLinks {
     /// Sets the gauges of these links.
     pub fn update_gauges(&self, context: &Context) {
         context.account.set(Counter::connections(PeerClass::Handshaking), self.handshaking);
-        context.account.set(Counter::connections(PeerClass::Incoming), self.up);
+        context.account.set(Counter::connections(PeerClass::Incoming), self.nodes);
+        context.account.set(Counter::connections(PeerClass::Client), self.clients);
     }
 }
 
-/// A mix takes only nodes that the documents put before it (server.md 3.2).
+/// A node takes only nodes that the documents put before it; a gateway takes all others for clients (server.md 3.2).
 fn authenticate<I: Io>(round: &mut Round<'_, I>, handshake: &mut Handshaking, address: SocketAddr) {
-    let verdict = handshake.peer().map_or_else(Verdict::default, |peer| round.sight.judge_incoming(peer));
+    let Some(peer) = handshake.peer() else { return handshake.reject() };
     let context = &mut *round.context;
-    if verdict.valid {
-        return handshake.accept(context.now, &mut context.random);
-    }
-    let id = handshake.peer().map(|peer| peer.additional_data.as_slice());
-    let peer = account::peer(id, Some(address));
+    let verdict = match round.sight.classify(peer) {
+        IncomingPeer::Node(_) => return handshake.accept(context.now, &mut context.random),
+        IncomingPeer::Client if context.shared.users().admits(&UserId::of(&peer.additional_data), &peer.public_key) => {
+            return handshake.accept(context.now, &mut context.random);
+        }
+        IncomingPeer::Client => {
+            context.account.client_refused(PeerRefusal::ClientDroppedFromUserdb);
+            return handshake.reject();
+        }
+        IncomingPeer::Rejected(verdict) => verdict,
+    };
+    let peer = account::peer(Some(&peer.additional_data), Some(address));
     if verdict.link_key_mismatch {
         context.account.tell(LogEvent::LinkKeyMismatch { peer });
     }
     context.account.peer_refused(peer);
     handshake.reject();
+}
+
+/// The peer of an established link as the log may know it: no client.
+fn event_peer(up: &Up, address: SocketAddr) -> Option<EventPeer> {
+    (!up.is_client()).then(|| account::peer(Some(&up.peer.additional_data), Some(address)))
 }
 
 /// When a connection has been silent for too long. A link that waits to be read is not silent; it is looked at again

@@ -8,6 +8,7 @@
 //! | `sight` | documents and keys; `epoch_view`: what they mean at this moment |
 //! | `incoming` | the links that peers opened, and the buffer into which they are read |
 //! | `outgoing` | the links to other nodes, and which of them have something to send |
+//! | `mail` | the mailboxes of a gateway's clients that have their home here |
 //! | `steps` | who waits for a KEM operation |
 //! | `packets` | slots, opened packets, the unwrapper, the wheel |
 //! | `table`, `deadlines` | connections by their names; when to look at which link |
@@ -19,6 +20,7 @@ mod context;
 mod deadlines;
 mod epoch_view;
 mod incoming;
+mod mail;
 mod outgoing;
 mod packets;
 mod sight;
@@ -28,6 +30,7 @@ mod table;
 pub(crate) mod tests;
 
 use crate::account::Account;
+use crate::ends::gateway::Mail;
 use crate::io::{Event, Io};
 use crate::link::outgoing::{Peer, Waiter};
 use crate::random::ShardRandom;
@@ -42,6 +45,7 @@ use interplane::ring::EventWriter;
 use interplane::{Counter, ShardCounters};
 use outgoing::OutgoingLinks;
 use packets::Packets;
+use pki::neighbours::Role;
 use sight::Sight;
 use sphinx::SetupError;
 use std::sync::Arc;
@@ -91,6 +95,8 @@ pub struct Shard {
     outgoing: OutgoingLinks,
     steps: Steps,
     packets: Packets,
+    /// Of a gateway only.
+    mail: Option<Mail>,
     reauthenticate_at: Instant,
     rounds_to_gauges: u32,
     /// It has parked and was not polled since.
@@ -116,6 +122,7 @@ impl Shard {
             outgoing: OutgoingLinks::new(),
             steps: Steps::default(),
             packets: Packets::new(&context, in_flight, plugins, loops)?,
+            mail: (facts.role == Role::Gateway).then(|| Mail::new(facts)),
             reauthenticate_at: now + facts.reauth_interval,
             rounds_to_gauges: 0,
             is_parked: false,
@@ -138,6 +145,7 @@ impl Shard {
         self.take_over(io);
         self.packets.collect(&mut self.context);
         self.incoming.obey_orders(&mut self.context, io);
+        self.run_errands(io);
         let more_events = self.handle_events(io);
         self.keep_house(io);
         self.take_step(io);
@@ -146,6 +154,7 @@ impl Shard {
         self.packets.work(&mut self.context, &self.sight, io, self.incoming.is_readable());
         self.packets.take_answers(&mut self.context, &self.sight, io);
         self.packets.send_loop(&mut self.context, &self.sight, io);
+        self.deliver(io);
         self.expire(io);
         let (mut round, _, outgoing) = self.split(io);
         outgoing.flush(&mut round);
@@ -256,6 +265,10 @@ impl Shard {
         }
         incoming.keep_house(&mut round);
         outgoing.keep_house(&mut round);
+        if let Some(mail) = &mut self.mail {
+            // What is left is due at once, so that the next round goes on with it.
+            let _is_left = mail.expire(self.context.now);
+        }
     }
 
     /// At most one KEM operation between two looks at the wheel.
@@ -284,7 +297,7 @@ impl Shard {
 
     /// Decides whether there is more to do, else parks.
     fn rest(&mut self, io: &mut impl Io, more_events: bool) -> Next {
-        let Self { context, sight, incoming, outgoing, steps, packets, .. } = self;
+        let Self { context, sight, incoming, outgoing, steps, packets, mail, .. } = self;
         let has_surplus = || context.shared.ports().iter().any(|port| !port.surplus.is_empty());
         let is_starved = incoming.is_readable() && packets.is_starved();
         let busy = more_events
@@ -292,6 +305,7 @@ impl Shard {
             || !steps.is_empty()
             || outgoing.is_busy()
             || incoming.is_busy()
+            || packets.has_ended()
             || (incoming.is_readable() && !is_starved)
             || has_surplus();
         self.rounds_to_gauges = self.rounds_to_gauges.saturating_sub(1);
@@ -304,7 +318,9 @@ impl Shard {
         let boundary = sight.next_change(context.now, io.unix_now());
         let starved_until = if is_starved { context.now + STARVED_SLEEP } else { Instant::NEVER };
         let links = incoming.next_deadline().min(outgoing.next_deadline());
-        let until = packets.next_expiry().min(links).min(self.reauthenticate_at).min(boundary).min(starved_until);
+        let mail = mail.as_ref().map_or(Instant::NEVER, Mail::next_deadline);
+        let until =
+            packets.next_expiry().min(links).min(mail).min(self.reauthenticate_at).min(boundary).min(starved_until);
         context.port().parking.park(until);
         // Whoever brought something before the flag was up did not wake this shard.
         if context.port().has_work() || sight.has_news(&context.shared) || has_surplus() || !packets.fall_asleep() {
@@ -324,6 +340,9 @@ impl Shard {
         self.packets.update_gauges(context);
         self.incoming.update_gauges(context);
         self.outgoing.update_gauges(context);
+        if let Some(mail) = &mut self.mail {
+            mail.update_gauges(&context.account);
+        }
         context.account.set(Counter::PARKED, 0);
     }
 }

@@ -10,7 +10,7 @@ use crate::ends::service::{Bench, Served, Services};
 use crate::io::Io;
 use crate::packet::batch::{Backlog, Batch};
 use crate::packet::pool::Slot;
-use crate::packet::route::{Arrival, Routes};
+use crate::packet::route::{Arrival, Delivery, Routes};
 use crate::packet::slots::Slots;
 use crate::packet::unwrap::{BatchContext, Outcome, UnwrapStage};
 use crate::shared::Port;
@@ -24,6 +24,7 @@ use interplane::setup::PoolSize;
 use interplane::{Counter, DropReason, Histogram};
 use pki::neighbours::Role;
 use sphinx::SetupError;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,6 +43,8 @@ pub struct Packets {
     surplus_seen: usize,
     in_flight: ShardInFlight,
     wheel: Wheel,
+    /// Packets that end here, until [`Packets::pop_ended`].
+    ended: VecDeque<Box<Slot>>,
     /// What answers packets that end here, on a service node.
     services: Option<Services>,
     /// What makes this node's own loops, on the shard that does.
@@ -76,6 +79,7 @@ impl Packets {
             surplus_seen: 0,
             in_flight,
             wheel: Wheel::new(context.now, facts.slots),
+            ended: VecDeque::new(),
             services: (facts.role == Role::Service).then(|| Services::new(facts, context.index, plugins)),
             answered: Vec::with_capacity(ANSWERS_MAX),
             delay_max_seen: Duration::ZERO,
@@ -121,7 +125,8 @@ impl Packets {
 
     /// Packets that are held here, those on their way in from other shards included.
     pub fn held(&self, context: &Context) -> u64 {
-        let places = [self.backlog.len(), self.offered(context), context.port().inbox.len(), self.wheel.len()];
+        let (inbox, ended) = (context.port().inbox.len(), self.ended.len());
+        let places = [self.backlog.len(), self.offered(context), inbox, self.wheel.len(), ended];
         places.iter().map(|packets| *packets as u64).sum()
     }
 
@@ -316,7 +321,7 @@ impl Packets {
     fn pass_on(&mut self, context: &mut Context, sight: &Sight, io: &mut impl Io, slot: Box<Slot>) {
         let owner = match slot.arrival {
             Arrival::Delay { destination, .. } => sight.directory().destination(destination).map(|found| found.owner),
-            Arrival::Deliver(_) => None,
+            Arrival::Deliver(delivery) => ends::home(context.shared.facts(), &delivery),
             Arrival::Reply(_) => Some(DECOY_SHARD),
         };
         let due = slot.due;
@@ -345,9 +350,35 @@ impl Packets {
             };
         }
         match ends::refusal(context.shared.facts().role, &slot.arrival) {
-            None => self.delay(context, slot),
             Some(reason) => self.drop_packet(context, slot, reason),
+            None if matches!(slot.arrival, Arrival::Deliver(_)) => self.ended.push_back(slot),
+            None => self.delay(context, slot),
         }
+    }
+
+    /// Whether packets wait for [`Packets::pop_ended`].
+    pub fn has_ended(&self) -> bool {
+        !self.ended.is_empty()
+    }
+
+    /// Puts a packet back whose end has no time for it.
+    pub fn put_back_ended(&mut self, slot: Box<Slot>) {
+        self.ended.push_front(slot);
+    }
+
+    /// Takes a packet that ends here, with what is in it.
+    pub fn pop_ended(&mut self) -> Option<(Box<Slot>, Delivery)> {
+        let slot = self.ended.pop_front()?;
+        match slot.arrival {
+            Arrival::Deliver(delivery) => Some((slot, delivery)),
+            // Nothing else is put there.
+            Arrival::Delay { .. } | Arrival::Reply(_) => None,
+        }
+    }
+
+    /// Gives a slot back whose packet has found its end.
+    pub fn give_back(&mut self, slot: Box<Slot>) {
+        self.slots.give(slot);
     }
 
     /// Puts a packet into this shard's wheel. Where the wheel is at its limit, or the pool of the packet's slot near its
@@ -427,7 +458,8 @@ impl Packets {
         if let Some(mut batch) = context.port().surplus.pop() {
             (0..batch.len()).filter_map(|at| batch.take(at)).for_each(|slot| self.backlog.push(slot));
         }
-        self.backlog.pop().or_else(|| context.port().inbox.pop()).or_else(|| self.wheel.pop_any())
+        let waiting = self.backlog.pop().or_else(|| context.port().inbox.pop());
+        waiting.or_else(|| self.ended.pop_front()).or_else(|| self.wheel.pop_any())
     }
 
     /// Packets of this shard that others may take: only full batches are offered.

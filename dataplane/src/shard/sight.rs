@@ -6,7 +6,7 @@ use crate::packet::route::Routes;
 use crate::shared::{Directory, KeyRing, Shared};
 use crate::time::Instant;
 use crypto_simd::schemes::KemDecapsulationKey;
-use pki::policy::{self, IncomingPeer, PeerCredentials, Verdict};
+use pki::policy::{self, IncomingPeer, PeerCredentials};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,6 +73,11 @@ impl Sight {
         &self.directory
     }
 
+    /// The same, to be kept for longer than a round.
+    pub fn shared_directory(&self) -> &Arc<Directory> {
+        &self.directory
+    }
+
     /// The link key; without one there are no handshakes.
     pub fn link_key(&self) -> Option<&Arc<dyn KemDecapsulationKey>> {
         self.keys.link_key.as_ref()
@@ -94,12 +99,9 @@ impl Sight {
     }
 
     /// The policy's answer about a peer that connected.
-    pub fn judge_incoming(&self, peer: &wire::PeerCredentials) -> Verdict {
+    pub fn classify(&self, peer: &wire::PeerCredentials) -> IncomingPeer {
         let peer = PeerCredentials { additional_data: &peer.additional_data, link_key: &peer.public_key };
-        match policy::classify_incoming(self.directory.view(), peer, &self.view.epoch) {
-            IncomingPeer::Node(verdict) | IncomingPeer::Rejected(verdict) => verdict,
-            IncomingPeer::Client => Verdict::default(),
-        }
+        policy::classify_incoming(self.directory.view(), peer, &self.view.epoch)
     }
 
     /// By what packets are routed.

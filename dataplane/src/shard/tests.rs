@@ -2,6 +2,7 @@
 //! test follows from one seed.
 
 mod allocations;
+mod clients;
 mod dials;
 mod epochs;
 mod floods;

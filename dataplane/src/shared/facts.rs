@@ -1,8 +1,9 @@
 //! What is fixed for the life of a data plane: [`Setup`] in the units and with the lookups that shards need.
 
 use crypto_simd::schemes::{Kem, LookupError, kem};
+use gateway::{MailLimits, MemorySpool};
 use interplane::Setup;
-use interplane::setup::Limits;
+use interplane::setup::{Clients, Limits};
 use pki::epoch::PeriodError;
 use pki::neighbours::Role;
 use pki::{EpochClock, NodeId};
@@ -23,9 +24,6 @@ pub enum FactsError {
     /// The period is zero.
     #[error(transparent)]
     Period(#[from] PeriodError),
-    /// This data plane does not know what to do with packets that end here.
-    #[error("the role {0:?} is not in this version")]
-    Role(Role),
 }
 
 /// What is fixed.
@@ -71,6 +69,10 @@ pub struct Facts {
     pub handshake_timeout: Duration,
     /// Time between two authentications of a live link.
     pub reauth_interval: Duration,
+    /// Longest time between arrival and delivery at a gateway.
+    pub gateway_delay: Duration,
+    /// What clients may do and have.
+    pub clients: Clients,
     kem: &'static dyn Kem,
     sizes: CommandSizes,
 }
@@ -79,6 +81,9 @@ pub struct Facts {
 const OUTPUT_BYTES: usize = 256 << 10;
 const OUTPUT_FRAMES_MIN: usize = 16;
 const OUTPUT_FRAMES_MAX: usize = 64;
+/// The same for a link that a peer of a gateway opened: there are many of them, and a client that takes nothing of what
+/// it has asked for must not cost more.
+const CLIENT_OUTPUT_BYTES: usize = 16 << 10;
 
 /// Fewest packets in the queue of one link (server.md 3.9).
 const LINK_QUEUE_PACKETS_MIN: usize = 64;
@@ -87,9 +92,6 @@ impl Facts {
     /// The facts of a setup, if it can be run.
     pub fn new(setup: &Setup) -> Result<Self, FactsError> {
         setup.check()?;
-        if setup.role == Role::Gateway {
-            return Err(FactsError::Role(setup.role));
-        }
         let (times, machine, geometry) = (&setup.times, &setup.machine, &setup.geometry);
         let shards = usize::from(machine.shards);
         let queue_packets = usize::try_from(setup.limits.scheduler_queue_packets).unwrap_or(usize::MAX);
@@ -115,6 +117,8 @@ impl Facts {
             connect_timeout: Duration::from_millis(times.connect_timeout_ms),
             handshake_timeout: Duration::from_millis(times.handshake_timeout_ms),
             reauth_interval: Duration::from_millis(times.reauth_interval_ms),
+            gateway_delay: Duration::from_millis(times.gateway_delay_ms),
+            clients: setup.clients,
             kem: kem::by_name(&setup.wire_kem)?,
             sizes: CommandSizes::mixnet(geometry.packet_length, surb_reply_bytes),
         })
@@ -129,6 +133,7 @@ impl Facts {
     pub fn link_limits(&self, role: LinkRole) -> LinkLimits {
         let frames = match role {
             LinkRole::Initiator => (OUTPUT_BYTES / self.frame_bytes()).clamp(OUTPUT_FRAMES_MIN, OUTPUT_FRAMES_MAX),
+            LinkRole::Responder if self.role == Role::Gateway => (CLIENT_OUTPUT_BYTES / self.frame_bytes()).max(1),
             // Message 4 and a NoOp.
             LinkRole::Responder => 1,
         };
@@ -152,6 +157,22 @@ impl Facts {
     /// Bytes of the frame that carries a packet.
     pub fn frame_bytes(&self) -> usize {
         wire::frame_bytes(self.sizes.client_to_server_bytes())
+    }
+
+    /// Bytes of a reply as its client gets it, payload tag included.
+    pub fn surb_reply_bytes(&self) -> usize {
+        self.sizes.surb_reply_bytes
+    }
+
+    /// An empty spool for one shard's share of the mailboxes.
+    pub fn spool(&self) -> MemorySpool {
+        let share = usize::try_from(self.clients.spool_bytes).unwrap_or(usize::MAX) / self.shards;
+        MemorySpool::new(self.clients.mailbox_messages as usize, share)
+    }
+
+    /// What outlives the connections of clients.
+    pub fn mail_limits(&self) -> MailLimits {
+        MailLimits { absence_max: self.clock.period(), ..MailLimits::default() }
     }
 
     /// The longest delay that may be asked for at all: three epochs (server.md 3.7).

@@ -17,6 +17,7 @@ use super::sessions::Seat;
 use interplane::counter::AdmissionRefusal;
 use interplane::setup::Limits;
 use pki::NodeId;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -39,6 +40,8 @@ enum Class {
 #[derive(Default)]
 struct Counts {
     connections: u32,
+    /// The same by network.
+    connections_from: HashMap<IpAddr, u32>,
     next_ticket: u64,
     /// By their tickets: the oldest first.
     unfinished: BTreeMap<u64, Unfinished>,
@@ -67,7 +70,10 @@ enum Owes {
 }
 
 /// The right to one connection; ends when dropped.
-pub struct ConnectionPermit(Arc<HandshakeBudget>);
+pub struct ConnectionPermit {
+    budget: Arc<HandshakeBudget>,
+    network: IpAddr,
+}
 
 /// The right to one unfinished handshake; ends when dropped, or when it is taken away for another.
 pub struct HandshakePermit {
@@ -120,6 +126,11 @@ impl HandshakeBudget {
             0 => (Class::Stranger, self.limits.handshakes_of_strangers),
             _ => (Class::Neighbour, self.limits.handshakes_of_neighbours),
         };
+        let from_here = counts.connections_from.get(&network).copied().unwrap_or(0);
+        let most_from_here = self.limits.connections_per_address;
+        if class == Class::Stranger && most_from_here > 0 && from_here >= most_from_here {
+            return Err(AdmissionRefusal::AddressConnections);
+        }
         let most_here = self.limits.handshakes_per_address.saturating_mul(nodes.max(1));
         let is_here = |other: &Unfinished| other.network == network;
         let is_alike = |other: &Unfinished| other.class == class;
@@ -131,9 +142,10 @@ impl HandshakeBudget {
             None
         };
         counts.connections += 1;
+        *counts.connections_from.entry(network).or_default() += 1;
         let ticket = counts.draw();
         counts.unfinished.insert(ticket, Unfinished { network, class, seat, owes: Owes::FirstMessage });
-        let connection = ConnectionPermit(Arc::clone(self));
+        let connection = ConnectionPermit { budget: Arc::clone(self), network };
         Ok(Admitted { connection, handshake: HandshakePermit { budget: Arc::clone(self), ticket, class }, evicted })
     }
 
@@ -202,8 +214,14 @@ impl HandshakePermit {
 
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        let mut counts = lock(&self.0.counts);
+        let mut counts = lock(&self.budget.counts);
         counts.connections = counts.connections.saturating_sub(1);
+        if let Entry::Occupied(mut from_here) = counts.connections_from.entry(self.network) {
+            *from_here.get_mut() -= 1;
+            if *from_here.get() == 0 {
+                from_here.remove();
+            }
+        }
     }
 }
 

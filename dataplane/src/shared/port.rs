@@ -1,11 +1,11 @@
 //! Where a shard is reached by the others.
 
 use super::parking::Parking;
-use super::{Facts, lock};
+use super::{Errand, Facts, lock};
 use crate::io::ConnId;
 use crate::packet::batch::Batch;
 use crate::packet::pool::{KeyHint, Slot};
-use crossbeam::queue::ArrayQueue;
+use crossbeam::queue::{ArrayQueue, SegQueue};
 use crossbeam::utils::CachePadded;
 use interplane::counter::AdmissionRefusal;
 use std::sync::Mutex;
@@ -35,6 +35,8 @@ pub struct Port {
     pub(crate) home: ArrayQueue<Box<Slot>>,
     /// Full batches that this shard has not come to yet.
     pub(crate) surplus: ArrayQueue<Batch>,
+    /// What is asked of this shard about clients and their mail.
+    pub(crate) errands: SegQueue<Errand>,
     /// Incoming connections, handshakes included.
     pub(crate) connections: CachePadded<AtomicUsize>,
     pub(crate) applied_serial: CachePadded<AtomicU64>,
@@ -54,6 +56,7 @@ impl Port {
             inbox: ArrayQueue::new(INBOX_PACKETS),
             home: ArrayQueue::new(facts.slots),
             surplus: ArrayQueue::new(SURPLUS_BATCHES),
+            errands: SegQueue::new(),
             connections: CachePadded::default(),
             applied_serial: CachePadded::default(),
             applied_keys: AtomicU64::default(),
@@ -92,7 +95,7 @@ impl Port {
 
     /// Whether there is something to do for the shard that did not come in through its connections.
     pub(crate) fn has_work(&self) -> bool {
-        self.has_orders.load(Ordering::Relaxed) || !self.inbox.is_empty()
+        self.has_orders.load(Ordering::Relaxed) || !self.inbox.is_empty() || !self.errands.is_empty()
     }
 
     /// The key that a link's packets matched last.

@@ -198,6 +198,7 @@ fn setup(shards: u16) -> Setup {
         // A machine that does other things at the same time makes packets late; these tests are not about that.
         times: Times { unwrap_delay_ms: slack, scheduler_slack_ms: slack, send_slack_ms: slack, ..Times::default() },
         limits: Limits { link_queue_packets: 1 << 16, ..Limits::default() },
+        clients: interplane::setup::Clients::default(),
         machine: Machine { shards, slots_per_shard: 4096, ..Machine::default() },
         sends_decoys: false,
         populates_replay_sets: false,

@@ -1,8 +1,8 @@
 //! Handles of cells, each made from typed labels: a cell outside a row cannot be named.
 
 use super::label::{
-    AcceptFailure, AdmissionRefusal, Destination, DialFailure, Direction, HandshakeState, KeyEpoch, LinkEnd, Origin,
-    Outcome, PeerClass, PeerRefusal, Queue, Request,
+    AcceptFailure, AdmissionRefusal, Destination, DialFailure, Direction, HandshakeState, KeyEpoch, Letter, LinkEnd,
+    Origin, Outcome, PeerClass, PeerRefusal, Queue, Request,
 };
 use super::registry::{Family, Kind};
 use crate::reason::DropReason;
@@ -37,6 +37,9 @@ plain! {
     CONNECTIONS_CANCELLED ConnectionsCancelled,
     REFUSED_NO_PKI_DOC RefusedNoPkiDoc,
     KAETZCHEN_REQUESTS KaetzchenRequests,
+    LETTERS_WAITING LettersWaiting,
+    SPOOL_BYTES SpoolBytes,
+    MAILBOXES Mailboxes,
     HEARTBEAT Heartbeat,
     PARKED Parked,
     WAKES Wakes,
@@ -67,6 +70,7 @@ labelled! {
     replay_slots(KeyEpoch) ReplaySlots,
     connections(PeerClass) Connections,
     link_ended(LinkEnd) LinksEnded,
+    letters(Letter) Letters,
     accept_failure(AcceptFailure) AcceptFailures,
     admission_refused(AdmissionRefusal) AdmissionRefused,
     peer_validation_failure(PeerRefusal) PeerValidationFailures,
@@ -109,6 +113,8 @@ impl Histogram {
     pub const DWELL_US: Self = Self::at(Family::Dwell, 0);
     /// See [`Family::Lateness`].
     pub const LATENESS_US: Self = Self::at(Family::Lateness, 0);
+    /// See [`Family::IngressQueue`].
+    pub const INGRESS_QUEUE: Self = Self::at(Family::IngressQueue, 0);
     /// See [`Family::MixQueue`].
     pub const MIX_QUEUE: Self = Self::at(Family::MixQueue, 0);
 

@@ -103,13 +103,15 @@ labels! {
     /// Why a peer was refused by its identity.
     PeerRefusal "reason" {
         UnknownMix "unknown_mix" "No document lists it as a peer of this node.",
-        ClientDroppedFromUserdb "client_dropped_from_userdb" "The user database no longer has it.",
+        ClientDroppedFromUserdb "client_dropped_from_userdb" "The user database does not have it, or no longer.",
+        NameTaken "name_taken" "A client with another link key has its name.",
     }
 
     /// Why a connection was closed before its handshake.
     AdmissionRefusal "reason" {
         ConnectionLimit "connection_limit" "The node has as many connections as it may have.",
         HandshakeLimit "handshake_limit" "There are as many unfinished handshakes of neighbours, or of strangers, as there may be; also of a silent one that made room for a newer one.",
+        AddressConnections "address_connections" "The source address has as many connections as it may have.",
         AddressLimit "address_limit" "The source address has as many unfinished handshakes as it may have; also of a silent one that made room for a newer one.",
         ShuttingDown "shutting_down" "The node is stopping.",
     }
@@ -149,6 +151,14 @@ labels! {
         Incoming "incoming" "A node that sends packets here.",
         Outgoing "outgoing" "A node that packets are sent to.",
         Client "client" "A client of this gateway.",
+    }
+
+    /// What became of a message in a gateway's spool.
+    Letter "event" {
+        Stored "stored" "It was taken.",
+        Acknowledged "acknowledged" "Its client has it.",
+        Expired "expired" "Its client did not come back within an epoch.",
+        Undeliverable "undeliverable" "Its client has not acknowledged it on any of three connections.",
     }
 
     /// Places in which packets wait.

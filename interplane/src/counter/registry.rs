@@ -1,8 +1,8 @@
 //! The list of counters: each family has a name, a kind, a meaning and labels, and stands for one or more cells.
 
 use super::label::{
-    AcceptFailure, AdmissionRefusal, Destination, DialFailure, Dimension, Direction, HandshakeState, KeyEpoch, LinkEnd,
-    Origin, Outcome, PeerClass, PeerRefusal, Queue, Request,
+    AcceptFailure, AdmissionRefusal, Destination, DialFailure, Dimension, Direction, HandshakeState, KeyEpoch, Letter,
+    LinkEnd, Origin, Outcome, PeerClass, PeerRefusal, Queue, Request,
 };
 use crate::reason::DropReason;
 
@@ -163,6 +163,16 @@ families! {
         "Whether a message waited when one was pushed to a client.";
     MixQueue, "katzenpost_mix_queue_size", SUMMARY, [],
         "Position of each packet within the batch that entered the delay queue.";
+
+    // A gateway's clients.
+    Letters, "katzensprung_spool_messages_total", Kind::Counter, [Letter::DIMENSION],
+        "Messages for clients, by what became of them.";
+    LettersWaiting, "katzensprung_spool_messages", Kind::Gauge, [],
+        "Messages that wait for clients or for their acknowledgement.";
+    SpoolBytes, "katzensprung_spool_bytes", Kind::Gauge, [],
+        "Memory that they take.";
+    Mailboxes, "katzensprung_spool_mailboxes", Kind::Gauge, [],
+        "Mailboxes, those of clients that are gone included.";
 
     // The shard itself.
     Heartbeat, "katzensprung_shard_heartbeat", Kind::Gauge, [],

@@ -192,12 +192,21 @@ drop_reasons! {
     GatewayParseForwardFailed, "gateway_parse_forward_failed", [T],
         "The payload for a user is malformed.",
         "Nothing: the sender is at fault.";
-    GatewayInvalidRecipient, "gateway_invalid_recipient", [T],
-        "The recipient is no user of this gateway.",
+    GatewayNotAReply, "gateway_not_a_reply", [T],
+        "A packet for a user answers no reply block; clients have no other way to be reached.",
         "Nothing: the sender is at fault.";
+    GatewayInvalidRecipient, "gateway_invalid_recipient", [T],
+        "The recipient is no client of this gateway, or has been gone for longer than an epoch.",
+        "Nothing: clients take a new name with each connection, so replies on their way at its end come too late.";
+    GatewayMailboxFull, "gateway_mailbox_full", [T],
+        "The client has as many messages waiting as it may have.",
+        "Nothing: the client does not take its mail, or asks for more than it takes. See dataplane.mailbox_messages.";
+    GatewaySpoolFull, "gateway_spool_full", [T],
+        "The messages of all clients take as much memory as they may.",
+        "Raise dataplane.spool_mib if there are many honest clients; else some ask for replies that they do not take.";
     GatewaySpoolFailed, "gateway_spool_failed", [T],
         "The spool did not take the message.",
-        "Look at the spool's size and at its disk or server.";
+        "Look at the spool's disk or server.";
     GatewaySurbReplySize, "gateway_surb_reply_size", [T],
         "A reply for a user has the wrong size.",
         "Nothing: the sender is at fault.";

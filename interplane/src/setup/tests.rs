@@ -10,6 +10,7 @@ pub(crate) fn setup() -> Setup {
         epoch_period: Duration::from_secs(1200),
         times: Times::default(),
         limits: Limits::default(),
+        clients: Clients::default(),
         machine: Machine::default(),
         sends_decoys: false,
         populates_replay_sets: false,

@@ -4,6 +4,7 @@ mod alive;
 mod crashes;
 mod directory;
 mod floods;
+mod gateway;
 #[cfg(debug_assertions)]
 mod provoked;
 mod signals;

@@ -27,6 +27,11 @@ pub struct Packet {
 }
 
 impl Packet {
+    /// As it goes in.
+    pub fn before(&self) -> &[u8] {
+        &self.before
+    }
+
     /// What the node knows the packet by, in hexadecimal.
     #[cfg(debug_assertions)]
     pub fn tag(&self) -> String {
@@ -103,6 +108,12 @@ impl Traffic {
         for Packet { before, .. } in packets {
             self.upstream.send(&Command::SendPacket { packet: before }).expect("the node reads");
         }
+    }
+
+    /// Sends the node one packet of another kind.
+    #[track_caller]
+    pub fn send_bytes(&mut self, packet: &[u8]) {
+        self.upstream.send(&Command::SendPacket { packet }).expect("the node reads");
     }
 
     /// The same to a node that may end before it has read them all.

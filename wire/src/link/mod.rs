@@ -310,6 +310,15 @@ impl Link {
         self.seal(command)
     }
 
+    /// Sends a NoOp whenever nothing was sent for about so long, or none any more, whatever the limits said: for who
+    /// learns only from the handshake what the peer expects.
+    pub fn keep_alive_every(&mut self, wait: Option<Duration>, now: Instant, random: &mut dyn Random) {
+        self.limits.keep_alive = wait;
+        self.draw_keep_alive(random);
+        self.state.timers.stop(Timer::KeepAlive);
+        self.rest_from(now);
+    }
+
     /// From now on takes no frame with a larger body than this, tag included: for who knows only now how much the peer
     /// may have to say.
     pub fn receive_at_most(&mut self, body_bytes: usize) {

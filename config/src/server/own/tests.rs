@@ -18,7 +18,7 @@ fn everything_is_optional() {
 fn every_key() {
     let (own, findings) = parsed(
         "[dataplane]\nshards = 2\npin_cpus = [4, 5, 6]\nbackend = \"epoll\"\nline_rate_packets_per_second = 20000\nbatch_max = 16\n\
-         batch_wait_us = 0\nslots = 1024\nrun_as_two_units = true\n\
+         batch_wait_us = 0\nslots = 1024\nconnections_per_address = 0\nmailbox_messages = 7\nspool_mib = 8\nrun_as_two_units = true\n\
          [controlplane]\nshutdown_withdraw = true\n",
     );
     assert_eq!(findings, []);
@@ -33,6 +33,9 @@ fn every_key() {
                 batch_max: 16,
                 batch_wait: Duration::ZERO,
                 slots: Some(1_024),
+                connections_per_address: Some(0),
+                mailbox_messages: Some(7),
+                spool_mib: Some(8),
                 run_as_two_units: true,
             },
             controlplane: Controlplane { shutdown_withdraw: Some(true) },
@@ -51,6 +54,9 @@ fn every_finding() {
         ("[dataplane]\nbatch_wait_us = 10001", "out-of-range", 2),
         ("[dataplane]\nslots = 1", "out-of-range", 2),
         ("[dataplane]\nbatch_max = 33", "out-of-range", 2),
+        ("[dataplane]\nconnections_per_address = -1", "out-of-range", 2),
+        ("[dataplane]\nmailbox_messages = 0", "out-of-range", 2),
+        ("[dataplane]\nspool_mib = 1000001", "out-of-range", 2),
         ("[dataplane]\npin_cpus = [\n0,\n-1]", "out-of-range", 4),
         ("[dataplane]\npin_cpus = [\n0,\n0]", "pin-cpus", 4),
         ("[dataplane]\nshards = 3\npin_cpus = [0, 1]", "pin-cpus", 3),

@@ -5,7 +5,7 @@ use super::super::plane::PrivateMixKeys;
 use crate::directory::{Held, Plane, Stored};
 use crate::keys::MixKeys;
 use interplane::counter::Account;
-use interplane::snapshot::Service;
+use interplane::snapshot::{ClientDocument, Service};
 use pki::policy::View;
 use rustix::event::{EventfdFlags, eventfd};
 use secret_memory::within;
@@ -22,7 +22,7 @@ pub enum Order {
     /// These are the live mix keys.
     Keys(PrivateMixKeys, oneshot::Sender<Answer>),
     /// These are the documents.
-    Documents(Box<View>, oneshot::Sender<Answer>),
+    Documents(Box<View>, Vec<ClientDocument>, oneshot::Sender<Answer>),
     /// Keep this.
     Remember(Box<Stored>),
     /// These services answer.
@@ -103,9 +103,9 @@ impl Plane for PlaneHandle {
         held(answer)
     }
 
-    fn publish(&mut self, view: &View) -> Held {
+    fn publish(&mut self, view: &View, for_clients: Vec<ClientDocument>) -> Held {
         let (told, answer) = oneshot::channel();
-        self.order(Order::Documents(Box::new(view.clone()), told));
+        self.order(Order::Documents(Box::new(view.clone()), for_clients, told));
         held(answer)
     }
 

@@ -324,7 +324,7 @@ impl Supervisor {
                         refuse(&self.supervision.log, "mix keys", vec![answer], &PlaneError::from(error).to_string())
                     }
                 },
-                Order::Documents(view, answer) => match plane.store_documents(&view) {
+                Order::Documents(view, for_clients, answer) => match plane.store_documents(&view, for_clients) {
                     Ok(()) => {
                         self.vigil.want_documents(plane.serial(), now);
                         self.waiting_for_documents.push(answer);

@@ -227,7 +227,7 @@ impl Peer {
         self.may_send = self.verdict(judge).may_send;
         self.patience.reward();
         let (peer, took) = (self.event_peer(), with.now.since(self.dialled_at));
-        with.account.link_up(Direction::Outgoing, peer, took);
+        with.account.link_up(Direction::Outgoing, Some(peer), took);
         // Nothing was received beyond the NoOp: what follows it must be looked for once, to be told of the rest.
         self.handle_readable_up(with);
         Pushed::Up
@@ -235,7 +235,7 @@ impl Peer {
 
     pub(super) fn handshake_failed<I: Io>(&mut self, failure: HandshakeError, with: &mut Surroundings<'_, I>) {
         let (peer, took) = (self.event_peer(), with.now.since(self.dialled_at));
-        with.account.handshake_failed(Direction::Outgoing, &failure, peer, took);
+        with.account.handshake_failed(Direction::Outgoing, &failure, Some(peer), took);
         if let Some(conn) = self.conn() {
             with.io.close(conn);
         }

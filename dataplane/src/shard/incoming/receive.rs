@@ -50,6 +50,10 @@ impl IncomingLinks {
         let hint = context.port().hint(conn.index);
         let facts = context.shared.facts();
         let Stage::Up(up) = &mut self.links.get_mut(conn)?.incoming.stage else { return None };
+        if up.client().is_some_and(|client| client.is_asking_too_much()) {
+            // Something is on its way to it; when that is sent the link is read again.
+            return Some(Read::Drained);
+        }
         let most = (packets_max * facts.frame_bytes()).saturating_sub(up.held_bytes()).max(1);
         let (bytes, at) = match round.io.recv(conn, most) {
             Received::Bytes { bytes, at } => (bytes, at),
@@ -70,9 +74,10 @@ impl IncomingLinks {
             // Not the beginning of the round: a packet that has arrived since would leave that much too early.
             now: at,
         };
-        match up.consume(bytes, &mut intake) {
-            Ok(()) => Some(Read::More),
-            Err(end) => Some(Read::Ended(end)),
+        if let Err(end) = up.consume(bytes, &mut intake) {
+            return Some(Read::Ended(end));
         }
+        let stays = !up.client().is_some_and(|client| client.wants_attention()) || self.attend(round, conn);
+        stays.then_some(Read::More)
     }
 }

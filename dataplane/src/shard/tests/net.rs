@@ -67,6 +67,7 @@ pub fn setup(shards: u16) -> Setup {
         epoch_period: nodes::clock().period(),
         times: Times::default(),
         limits: Limits::default(),
+        clients: interplane::setup::Clients::default(),
         machine: Machine { shards, slots_per_shard: 1 << 14, ..Machine::default() },
         sends_decoys: false,
         populates_replay_sets: false,

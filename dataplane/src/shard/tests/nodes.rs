@@ -93,6 +93,14 @@ pub fn document(epoch: Epoch, upstream: &[u8], downstream: &[u8]) -> Document {
     listing(epoch, topology, nodes(&[GATEWAY]), nodes(&[SERVICE]))
 }
 
+/// A document in which this node is a gateway: it sends to these nodes, and hears from those.
+pub fn gateway_document(epoch: Epoch, downstream: &[u8], upstream: &[u8]) -> Document {
+    let between = document(epoch, downstream, upstream);
+    let mut topology = between.topology;
+    let own = topology.remove(1).into_iter().map(|own| MixDescriptor { is_gateway_node: true, ..own }).collect();
+    Document { topology, gateway_nodes: own, ..between }
+}
+
 /// A document in which this node is a service node: its upstream is the last layer, its downstream the first.
 pub fn service_document(epoch: Epoch) -> Document {
     let nodes = |list: &[u8]| list.iter().map(|node| descriptor(*node, epoch)).collect::<Vec<_>>();

@@ -31,10 +31,27 @@ pub struct Received {
     pub packet: Vec<u8>,
 }
 
+/// What a client is told.
+#[derive(Default)]
+pub struct Heard {
+    /// Messages: number, id of the reply block, payload.
+    pub messages: Vec<(u32, [u8; 16], Vec<u8>)>,
+    /// The plaintext of each Consensus2.
+    pub chunks: Vec<Vec<u8>>,
+    /// Documents in one piece, with their codes.
+    pub documents: Vec<(u8, Vec<u8>)>,
+}
+
 /// One peer with any number of connections.
 pub struct FakePeer {
     node: u8,
     key_edition: u8,
+    /// The name of a client; none is a node.
+    name: Option<[u8; 32]>,
+    /// What it is told as a client.
+    pub heard: Heard,
+    /// As a client: leaves messages without acknowledgement.
+    pub is_mute_to_messages: bool,
     dials: Option<SocketAddr>,
     /// Dials again when a connection ends.
     pub redials: bool,
@@ -87,6 +104,9 @@ impl FakePeer {
         Self {
             node,
             key_edition: 0,
+            name: None,
+            heard: Heard::default(),
+            is_mute_to_messages: false,
             dials: None,
             redials: false,
             connections: Vec::new(),
@@ -108,6 +128,18 @@ impl FakePeer {
     /// Dials at once.
     pub fn dialling(node: u8, to: SocketAddr) -> Self {
         Self { dials: Some(to), ..Self::new(node) }
+    }
+
+    /// A client of this name, with the link key that belongs to the number.
+    pub fn client(number: u8, name: [u8; 32], to: SocketAddr) -> Self {
+        Self { name: Some(name), ..Self::dialling(number, to) }
+    }
+
+    /// Sends any command.
+    pub fn send_command(&mut self, command: &Command<'_>) {
+        let mut plain = Vec::new();
+        config(Role::Initiator).command_set().encode_into(command, &mut plain).expect("a possible command");
+        self.to_send.push_back(Send::Plain(plain));
     }
 
     /// Does not do the handshake.
@@ -190,7 +222,8 @@ impl FakePeer {
         } else {
             let limits = Limits::node(role, Duration::from_secs(60));
             let key = link_key(self.node, self.key_edition);
-            Stage::Shaking(Box::new(Link::new(config(role), key, &id_of(self.node), limits, io.now())))
+            let name = self.name.unwrap_or_else(|| id_of(self.node));
+            Stage::Shaking(Box::new(Link::new(config(role), key, &name, limits, io.now())))
         };
         self.connections.push(Session {
             conn,
@@ -272,6 +305,16 @@ impl FakePeer {
             match set.parse(command).expect("a command") {
                 Command::NoOp => self.no_ops += 1,
                 Command::SendPacket { packet } => self.received.push(Received { at: now, packet: packet.to_vec() }),
+                Command::Message { sequence, surb_id, payload } if self.name.is_some() => {
+                    self.heard.messages.push((sequence, *surb_id, payload.to_vec()));
+                    if !self.is_mute_to_messages {
+                        self.send_command(&Command::MessageDelivered { sequence });
+                    }
+                }
+                Command::Consensus2 { .. } if self.name.is_some() => self.heard.chunks.push(command.to_vec()),
+                Command::Consensus { error_code, payload } if self.name.is_some() => {
+                    self.heard.documents.push((error_code, payload.to_vec()));
+                }
                 other => panic!("unexpected {other:?}"),
             }
         }

@@ -131,3 +131,22 @@ fn several_nodes_behind_one_address_have_a_share_each() {
     assert_eq!(kept.len(), 3);
     assert_eq!(admit(&budget, "10.1.0.1").err(), Some(AdmissionRefusal::HandshakeLimit));
 }
+
+/// A network that stays behind one address must not lock its neighbours there out.
+#[test]
+fn one_address_has_so_many_connections_at_a_time() {
+    let limits = Limits { connections_per_address: 2, handshakes_per_address: 9, ..Limits::default() };
+    let budget = Arc::new(HandshakeBudget::new(limits));
+    let mut kept: Vec<_> = (0..2).map(|_| heard(&budget, "2001:db8::1")).collect();
+    assert_eq!(admit(&budget, "2001:db8::2").err(), Some(AdmissionRefusal::AddressConnections));
+    assert!(admit(&budget, "2001:db8:0:1::2").is_ok());
+    kept.pop();
+    assert!(admit(&budget, "2001:db8::2").is_ok());
+    budget.know([(NODE, from("2001:db8::7").ip())]);
+    assert!(admit(&budget, "2001:db8::2").is_ok(), "a neighbour may be there");
+    drop(kept);
+    assert!(lock(&budget.counts).connections_from.is_empty());
+    let unlimited = Arc::new(HandshakeBudget::new(Limits { connections_per_address: 0, ..limits }));
+    let kept: Vec<_> = (0..9).map(|_| admit(&unlimited, "10.0.0.1").is_ok()).collect();
+    assert!(kept.iter().all(|is_admitted| *is_admitted));
+}
