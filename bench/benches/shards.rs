@@ -134,6 +134,7 @@ impl World {
             limits: Limits { link_queue_packets: PACKETS as u32, ..Limits::default() },
             clients: interplane::setup::Clients::default(),
             machine: Machine { shards, slots_per_shard: 8192, ..Machine::default() },
+            sends_decoys: false,
             populates_replay_sets: false,
             replay_buckets: REPLAY_BUCKETS,
         }
@@ -158,6 +159,7 @@ impl World {
                     events: events.shard(index).ok_or("no ring")?,
                     in_flight: in_flight.shard(index).ok_or("no place")?,
                     plugins: None,
+                    loops: None,
                 };
                 let shard = Shard::new(index, Arc::clone(&shared), instruments, [index as u8; 32], Instant(0));
                 let shard = shard.map_err(|error| error.to_string())?;

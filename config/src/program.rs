@@ -36,6 +36,11 @@ impl Program {
         }
     }
 
+    /// The program whose file has this text; none when it could be several, or is no TOML.
+    pub fn of_text(text: &str) -> Option<Self> {
+        DeTable::parse(text).ok().and_then(|tree| Self::of(tree.get_ref()))
+    }
+
     /// The program whose file has these outermost keys; none when it could be several.
     pub fn of(tree: &DeTable<'_>) -> Option<Self> {
         let has = |name: &str| tree.keys().any(|key| key.get_ref().eq_ignore_ascii_case(name));

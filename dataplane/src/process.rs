@@ -130,13 +130,20 @@ impl Work {
         let events = EventRings::attach(held.get(&Descriptor::Events)?)?;
         let in_flight = InFlight::attach(held.get(&Descriptor::InFlight)?)?;
         let plugins = held.plugins()?;
+        let loops = held.loops()?;
         let shards = facts.shards;
         if counters.shards() < shards {
             return Err(ProcessError::Order("the counters are for fewer shards"));
         }
         let clock = Clock::start();
         let (backend, refusal) = Choice::make(setup.machine.backend, shards, clock)?;
-        let shared = Arc::new(Shared::new(facts, refused));
+        let mut shared = Shared::new(facts, refused);
+        if setup.sends_decoys {
+            let mut recipient = [0; sphinx::RECIPIENT_ID_BYTES];
+            OsRandom.fill(&mut recipient);
+            shared = shared.with_decoys(recipient);
+        }
+        let shared = Arc::new(shared);
         let ending = Arc::new(AtomicBool::new(false));
         let mut listeners = held.listeners()?;
         let mut plans = Vec::new();
@@ -147,7 +154,7 @@ impl Work {
                 return Err(ProcessError::Order("the shared memory is for fewer shards"));
             };
             let plugins = plugins.as_ref().and_then(|(rings, requests, _)| rings.shard(index, requests.clone()));
-            let instruments = Instruments { counters, events, in_flight, plugins };
+            let instruments = Instruments { counters, events, in_flight, plugins, loops: loops.clone() };
             let mut seed = [0; 32];
             OsRandom.fill(&mut seed);
             let shard = Shard::new(index, shared.clone(), instruments, seed, clock.now())

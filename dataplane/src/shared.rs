@@ -35,6 +35,7 @@ pub use sessions::Sessions;
 
 use gateway::{Everybody, UserDatabase};
 use interplane::snapshot::Snapshot;
+use sphinx::RECIPIENT_ID_BYTES;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -51,6 +52,8 @@ pub struct Shared {
     /// Who may be a client.
     users: Box<dyn UserDatabase>,
     closing: AtomicBool,
+    /// The recipient of this node's own loops, if it makes any.
+    own_decoys: Option<[u8; RECIPIENT_ID_BYTES]>,
 }
 
 /// What all shards have taken over.
@@ -75,8 +78,19 @@ impl Shared {
             budget: Arc::new(HandshakeBudget::new(facts.limits)),
             users: Box::new(Everybody),
             closing: AtomicBool::new(false),
+            own_decoys: None,
             facts,
         }
+    }
+
+    /// The same for a node that makes loops, whose replies are for this recipient.
+    pub fn with_decoys(self, recipient: [u8; RECIPIENT_ID_BYTES]) -> Self {
+        Self { own_decoys: Some(recipient), ..self }
+    }
+
+    /// The recipient of this node's own loops, if it makes any.
+    pub(crate) fn own_decoys(&self) -> Option<&[u8; RECIPIENT_ID_BYTES]> {
+        self.own_decoys.as_ref()
     }
 
     /// What is fixed.

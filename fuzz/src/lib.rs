@@ -81,6 +81,7 @@ pub const TARGETS: &[Target] = &[
     directory::VOTING,
     texts::CONFIG_SERVER,
     texts::CONFIG_OWN,
+    texts::CONFIG_AUTHORITY,
     texts::CONFIG_CLIENT,
     texts::PEM,
     texts::URL,

@@ -5,10 +5,12 @@ use crate::{Target, Verdict};
 use interplane::channel::Channel;
 use interplane::counter::Counters;
 use interplane::event::{Detail, Event, Peer};
+use interplane::loops::LoopCounts;
 use interplane::memory::{self, SharedMemory};
 use interplane::message::{Descriptor, Listener, Order, ToControl, ToData, Transport, VERSION};
 use interplane::poison::InFlight;
 use interplane::replay::ReplaySet;
+use interplane::requests::{Bell, PluginRings, RequestId};
 use interplane::ring::EventRings;
 use interplane::secret::{SecretBytes, Secrets};
 use interplane::setup::{Limits, Machine, Times};
@@ -53,6 +55,7 @@ fn setup() -> Setup {
         limits: Limits::default(),
         clients: interplane::setup::Clients::default(),
         machine: Machine::default(),
+        sends_decoys: false,
         populates_replay_sets: false,
         replay_buckets: 1000,
     }
@@ -199,7 +202,9 @@ fn memories() -> Vec<Vec<u8>> {
     let (_, events) = EventRings::create(1).expect("memory");
     let (_, in_flight) = InFlight::create(1).expect("memory");
     let (_, replay) = ReplaySet::create(1000, 1000, [4; 16]).expect("memory");
-    [counters, events, in_flight, replay]
+    let (_, plugins) = PluginRings::create(1, 10).expect("memory");
+    let (_, loops) = LoopCounts::create().expect("memory");
+    [counters, events, in_flight, replay, plugins, loops]
         .map(|fd| {
             let memory = SharedMemory::attach(&fd, "fuzz").expect("our own memory");
             let mut bytes = vec![0; 64.min(memory.bytes())];
@@ -212,13 +217,35 @@ fn memories() -> Vec<Vec<u8>> {
 fn attach(data: &[u8]) -> Verdict {
     // As large as the largest of the seeds needs, so that sizes are not all that is wrong.
     const BYTES: usize = 1 << 18;
-    let Ok((memory, fd)) = SharedMemory::create("fuzz", data.len().max(BYTES)) else { return Verdict::Refused };
+    // Pages that nobody touches cost nothing.
+    const LOOPS_BYTES: usize = 6 << 20;
+    let bytes = if data.starts_with(b"kz-loops") { LOOPS_BYTES } else { BYTES };
+    let Ok((memory, fd)) = SharedMemory::create("fuzz", data.len().max(bytes)) else { return Verdict::Refused };
     memory.store(data);
     let mut accepted = false;
     if let Ok(counters) = Counters::attach(&fd) {
         accepted = true;
         let _ = counters.account_total();
         let _ = counters.settle_after_crash();
+    }
+    if let Ok(rings) = PluginRings::attach(&fd)
+        && let Ok(bell) = Bell::new()
+        && let Some(mut shard) = rings.shard(0, bell.clone())
+    {
+        accepted = true;
+        rings.requests().take(100, |_| ());
+        shard.answers(100, |_, _| ());
+        let id = RequestId::new(0, 1, 2);
+        assert!(rings.answers(bell).give(id, b"answer"));
+        let mut answers = 0;
+        shard.answers(1, |found, answer| answers += u32::from(found == id && answer == b"answer"));
+        assert_eq!(answers, 1);
+    }
+    if let Ok(counts) = LoopCounts::attach(&fd) {
+        accepted = true;
+        let _ = counts.epochs();
+        counts.writer().sent(Epoch(1000), &[7; 64]);
+        let _ = counts.read(Epoch(1000));
     }
     if let Ok(rings) = EventRings::attach(&fd) {
         accepted = true;

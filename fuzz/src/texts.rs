@@ -2,6 +2,7 @@
 
 use crate::{Target, Verdict};
 use config::address::{Address, HostNames, advertised, parse_host_port};
+use config::authority::{self, Purpose};
 use config::server::{Sources, parse};
 use config::{ClientConfig, Severity, Strictness, names};
 use crypto_simd::pem;
@@ -20,6 +21,9 @@ pub const CONFIG_SERVER: Target = Target {
     run: |data| load(&String::from_utf8_lossy(data), None),
     seeds: || vec![server_file("", ""), server_file(GATEWAY, "true"), server_file(SERVICE_NODE, "")],
 };
+/// The reference's configuration file of a directory authority, without the key files that it names.
+pub const CONFIG_AUTHORITY: Target =
+    Target { name: "config_authority", run: load_authority, seeds: || vec![authority_file()] };
 /// Our own file beside a good one.
 pub const CONFIG_OWN: Target = Target {
     name: "config_own",
@@ -130,6 +134,48 @@ fn load(text: &str, own: Option<&str>) -> Verdict {
             assert_eq!(loaded.config.geometry.validate(), Ok(()));
             let four = std::num::NonZeroUsize::new(4).expect("not zero");
             assert!(loaded.config.shards(four).get() >= 1);
+        }
+        Err(findings) => {
+            assert!(findings.iter().any(|finding| finding.severity == Severity::Error), "refused without an error");
+            assert!(findings.iter().all(|finding| !finding.to_string().is_empty()), "a finding without a text");
+        }
+    }
+    Verdict::of(lenient.is_ok())
+}
+
+/// An authority's file as its generator lays it out.
+fn authority_file() -> Vec<u8> {
+    let server = String::from_utf8(server_file("", "")).expect("ASCII");
+    let from = server.find("[[PKI.Voting.Authorities]]").expect("there is one");
+    let to = server.find("[Management]").expect("there is one");
+    let authorities = server[from..to].replace("PKI.Voting.Authorities", "Authorities");
+    let member = "  Identifier = \"mix1\"\n  IdentityPublicKeyPem = \"../mix1/identity.public.pem\"\n";
+    format!(
+        "[Server]\n  Identifier = \"auth1\"\n  WireKEMScheme = \"xwing\"\n  PKISignatureScheme = \"Ed25519\"\n  \
+         Addresses = [\"tcp://192.0.2.101:30001\"]\n  DataDir = \"/var/lib/katzenpost/auth1\"\n  \
+         HandshakeTimeoutSec = 3\n  PeerRetryBaseDelay = \"10ms\"\n  PeerRetryMaxDelay = 3000000000\n  \
+         PeerRetryJitter = 0.2\n  MetricsAddress = \"127.0.0.1:30002\"\n\n{authorities}\n[Logging]\n  \
+         File = \"katzenpost.log\"\n\n[Parameters]\n  Mu = 0.005\n  LambdaP = 1\n\n[Debug]\n  Layers = 3\n  \
+         MinNodesPerLayer = 1\n\n[[Mixes]]\n{member}[[GatewayNodes]]\n{member}[[ServiceNodes]]\n{member}\
+         [[StorageReplicas]]\n{member}  ReplicaID = 0\n[Topology]\n[[Topology.Layers]]\n\
+         [[Topology.Layers.Nodes]]\n{member}{GEOMETRY}"
+    )
+    .into_bytes()
+}
+
+fn load_authority(data: &[u8]) -> Verdict {
+    let text = String::from_utf8_lossy(data).into_owned();
+    let sources = authority::Sources { path: "/etc/authority.toml".into(), text, interfaces: Vec::new() };
+    let load = |strictness, purpose| authority::parse(&sources, strictness, purpose);
+    let (lenient, strict) =
+        (load(Strictness::Lenient, Purpose::GenerateOnly), load(Strictness::Strict, Purpose::GenerateOnly));
+    assert!(lenient.is_ok() || strict.is_err(), "the strict check accepts more");
+    assert!(load(Strictness::Lenient, Purpose::Run).is_err(), "there are no key files");
+    match &lenient {
+        Ok(loaded) => {
+            assert!(loaded.findings.iter().all(|finding| finding.severity != Severity::Error), "an error was passed");
+            assert_eq!(loaded.config.geometry.validate(), Ok(()));
+            assert!(!loaded.config.authorities.is_empty() && !loaded.config.network.listen.is_empty());
         }
         Err(findings) => {
             assert!(findings.iter().any(|finding| finding.severity == Severity::Error), "refused without an error");

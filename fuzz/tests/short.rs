@@ -83,6 +83,7 @@ short! {
     pki_voting
     config_server
     config_own
+    config_authority
     config_client
     pem
     url

@@ -15,6 +15,7 @@
 //! | [`peer`] | the process at the other end of it |
 //! | [`event`], [`ring`] | what the data plane tells the log, and the rings that carry it |
 //! | [`requests`] | requests to plugins and their answers |
+//! | [`loops`] | which of this node's own loops came back, by segment |
 //! | [`replay`] | which packets were seen with a mix key |
 //! | [`poison`] | which packets were in flight when a data plane crashed |
 //! | [`memory`] | memfds: making, sealing, checking, mapping |
@@ -36,6 +37,7 @@
 pub mod channel;
 pub mod counter;
 pub mod event;
+pub mod loops;
 pub mod memory;
 pub mod message;
 pub mod peer;

@@ -44,6 +44,8 @@ pub enum Descriptor {
     RequestBell,
     /// The bell of the data plane, for answers.
     AnswerBell,
+    /// `loops::LoopCounts`.
+    Loops,
 }
 
 /// A listening socket that the control plane made.
@@ -100,8 +102,8 @@ pub enum ToData {
         /// [`VERSION`].
         version: u32,
     },
-    /// Start work. With [`Descriptor::Counters`], [`Descriptor::Events`], [`Descriptor::InFlight`] and the listeners, on
-    /// a service node with [`Descriptor::PluginRings`] and the two bells; an attached data plane takes no second one.
+    /// Start work. With [`Descriptor::Counters`], [`Descriptor::Events`], [`Descriptor::InFlight`] and the listeners, with
+    /// [`Descriptor::Loops`], on a service node with [`Descriptor::PluginRings`] and the two bells; an attached data plane takes no second one.
     Attach {
         /// How to work.
         setup: Box<Setup>,

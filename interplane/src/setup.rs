@@ -47,6 +47,8 @@ pub struct Setup {
     pub machine: Machine,
     /// Buckets of each replay set (`replay::replay_capacity`).
     pub replay_buckets: u64,
+    /// Whether the node makes loops of its own.
+    pub sends_decoys: bool,
     /// Whether the memory of replay sets is taken ahead of time, in huge pages, and not as it is used.
     pub populates_replay_sets: bool,
 }
@@ -60,6 +62,8 @@ pub struct Times {
     pub service_delay_ms: u64,
     /// Longest time between arrival and a service's work.
     pub kaetzchen_delay_ms: u64,
+    /// How much later than its delays say a loop of the node's own may come back.
+    pub decoy_slack_ms: u64,
     /// Latest dispatch after a packet is due.
     pub scheduler_slack_ms: u64,
     /// Longest wait for a link.
@@ -81,6 +85,7 @@ impl Default for Times {
             unwrap_delay_ms: 250,
             service_delay_ms: 500,
             kaetzchen_delay_ms: 750,
+            decoy_slack_ms: 15_000,
             scheduler_slack_ms: 450,
             send_slack_ms: 50,
             gateway_delay_ms: 500,

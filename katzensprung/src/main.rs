@@ -43,6 +43,8 @@ enum Command {
     Ping(commands::ping::Arguments),
     /// Writes the files of a whole network
     Genconfig(Box<commands::genconfig::Arguments>),
+    /// Checks configuration files
+    Config(commands::configuration::Arguments),
     /// Measures a node on this host
     Bench(commands::bench::Arguments),
     /// Runs a whole network on this host, and pings through it
@@ -96,6 +98,7 @@ fn main() -> ExitCode {
         Command::Fetch(arguments) => commands::fetch::run(&arguments).map(done),
         Command::Ping(arguments) => commands::ping::run(&arguments),
         Command::Genconfig(arguments) => commands::genconfig::run(&arguments).map(done),
+        Command::Config(arguments) => commands::configuration::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Testnet(arguments) => commands::testnet::run(&arguments),
         Command::Dataplane(arguments) => {
@@ -126,7 +129,7 @@ fn failed(message: &str) -> ExitCode {
 }
 
 /// Subcommands that are called by their own names too.
-const PROGRAMS: [&str; 3] = ["server", "dirauth", "ping"];
+const PROGRAMS: [&str; 4] = ["server", "dirauth", "ping", "genconfig"];
 
 /// The arguments with the subcommand that the program's name stands for, or that options of `server` at the beginning
 /// ask for: unit files call the program by many names. Gives the subcommand and that name too where it is the subcommand's.

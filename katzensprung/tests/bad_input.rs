@@ -260,9 +260,12 @@ fn what_no_start_would_do_is_no_valid_file() {
     assert!(!folder.data_dir().exists());
     // What is only missing is a warning of the check, and in the log of a start.
     let folder = Folder::new();
-    folder.edit("[Management]", "[Debug]\n  SendDecoyTraffic = true\n\n[Management]");
+    folder.edit("  DataDir", "  PersistMixKeysOnShutdown = true\n  DataDir");
     let outcome = folder.serve(&["--validate-only"]);
-    assert!(outcome.stderr.contains("warning: ") && outcome.stderr.contains("Debug.SendDecoyTraffic"), "{outcome:?}");
+    assert!(
+        outcome.stderr.contains("warning: ") && outcome.stderr.contains("Server.PersistMixKeysOnShutdown"),
+        "{outcome:?}"
+    );
     outcome.succeeded();
 }
 

@@ -10,6 +10,7 @@
 //! | `limits` | what a host may refuse |
 //! | `ping` | what a user of `ping` can get wrong, and what is said where there is no network |
 //! | `secrets` | where private keys lie in the memory of both processes |
+//! | `testnet` | whole networks from one command |
 //! | `support` | the program, a node's folder, the authority and the neighbours |
 //! | `typos` | what an operator types a little wrong: the advice fits, and nothing of anybody's is lost |
 #![allow(missing_docs, reason = "a test binary has no public interface")]
@@ -23,4 +24,5 @@ mod limits;
 mod ping;
 mod secrets;
 mod support;
+mod testnet;
 mod typos;

@@ -43,8 +43,8 @@ pub mod certificate;
 pub mod descriptor;
 pub mod document;
 pub mod epoch;
-#[cfg(test)]
 #[path = "../../testnet/src/members.rs"]
+#[cfg(test)]
 mod fixture;
 pub mod identity;
 pub mod name;

@@ -30,8 +30,6 @@ const UNREAD: &[(&str, &str)] = &[
     ("testnet/", "the small network is there for tests"),
     ("interplane/src/channel.rs: peer_uid", "tests see with it whom a channel took for its peer"),
     ("interplane/src/reason.rs: markdown", "a test writes docs/reference/drop-reasons.md with it"),
-    ("pki/src/voting/configuration.rs: classify", "the authority's process asks it at handshakes"),
-    ("pki/src/voting/mod.rs: handle_fetched", "the authority's process gives documents to it"),
     ("pki/src/certificate/mod.rs: verify_all", "one third of the certificate's operations (pki.md 3.4)"),
     (
         "sphinx/src/commands.rs: parse_list",
@@ -41,7 +39,6 @@ const UNREAD: &[(&str, &str)] = &[
     ("sphinx/src/surb.rs", "clients make reply blocks and open replies, service nodes use them"),
     ("wire/src/command/codes.rs", "the codes of authorities and replicas, whole, as wire.md 6.9 has them"),
     ("wire/src/consensus2.rs", "gateways cut documents, clients join them"),
-    ("wire/src/frame/mod.rs: lower_limit", "gateways take less from a client than a session allows (server.md A.2)"),
     ("dataplane/src/io/sim", "the simulated network is there for tests, those of other crates too"),
     ("dataplane/src/packet/pool.rs: frame_mut", "room for a whole frame, which tests fill at once"),
     ("dataplane/src/shard/mod.rs: is_linked_to", "tests wait for a link with it"),

@@ -1,12 +1,12 @@
 //! Reading the file, and the order of the checks.
 
-use super::members::{self, Context};
+use super::members::{self, Context, Members};
 use super::{AuthorityConfig, STORE_FILE, network, numbers, raw, removed};
 use crate::finding::{Finding, Findings, Place, Severity};
 use crate::keys::{IDENTITY_PUBLIC_FILE, read_public_key};
 use crate::program::Program;
 use crate::reader::{Reader, Strictness};
-use crate::schemes::{SignatureScheme, kem_scheme, signature_scheme};
+use crate::schemes::{KemScheme, SignatureScheme, kem_scheme, signature_scheme};
 use crate::server::load::{interface_addresses, read_text};
 use crate::server::{Authority, LogDestination, authorities, geometry, node};
 use std::net::IpAddr;
@@ -67,20 +67,7 @@ fn parse_file(
     purpose: Purpose,
     findings: &mut Findings,
 ) -> Option<AuthorityConfig> {
-    let mut reader = Reader::new::<raw::Root>(&sources.text, strictness, removed::hint, findings);
-    let tree = reader.parse(&sources.text)?;
-    let is_for_another = |program: &Program| match program {
-        Program::Authority => false,
-        // An authority's file without its lists looks like a server's.
-        Program::Server => tree.get_ref().keys().any(|key| key.get_ref().eq_ignore_ascii_case("PKI")),
-        _ => true,
-    };
-    if let Some(other) = Program::of(tree.get_ref()).filter(is_for_another) {
-        let problem = format!("this is {} configuration, not a directory authority's", other.file_kind());
-        reader.findings.error("other-program", &Place::default(), problem, "give the authority's authority.toml");
-        return None;
-    }
-    let root: raw::Root = reader.read_root(tree.get_ref());
+    let root = read(sources, strictness, findings)?;
     let missing = |findings: &mut Findings, block: &str| {
         let problem = format!("config: No {block} block was present");
         findings.error("missing-block", &Place::absent(block), problem, format!("add [{block}]"));
@@ -108,17 +95,11 @@ fn parse_file(
     let dir = data_dir.clone().unwrap_or_default();
     let logging = node::logging(root.logging.clone().map(|raw| raw.value), &dir, &[&sources.path], findings);
     check_log_file(&root, &logging.destination, &dir, findings);
-    let wire_kem = node::required(server.wire_kem_scheme, "Server.WireKEMScheme", "is not set", findings)
-        .and_then(|name| kem_scheme(&name, findings));
-    let scheme = node::required(server.pki_signature_scheme, "Server.PKISignatureScheme", "is not set", findings);
-    if let Some(at) = &scheme {
-        warn_of_spelling(at, findings);
-    }
-    let scheme = scheme.and_then(|name| signature_scheme(&name, findings));
+    let (wire_kem, scheme) = schemes(&server, findings);
     let generate_only =
         purpose == Purpose::GenerateOnly || debug.generate_only.as_ref().is_some_and(|switch| switch.value);
     let members = match (generate_only, &data_dir, scheme) {
-        (true, ..) => Some(members::Members::default()),
+        (true, ..) => Some(Members::default()),
         (false, Some(data_dir), Some(scheme)) => {
             let members = members::check(&root, &Context { data_dir, scheme, layout }, findings);
             if let Some(authorities) = &authorities {
@@ -147,6 +128,34 @@ fn parse_file(
         geometry: geometry?,
         generate_only,
     })
+}
+
+/// The tables of the file, or none after findings.
+fn read(sources: &Sources, strictness: Strictness, findings: &mut Findings) -> Option<raw::Root> {
+    let mut reader = Reader::new::<raw::Root>(&sources.text, strictness, removed::hint, findings);
+    let tree = reader.parse(&sources.text)?;
+    let is_for_another = |program: &Program| match program {
+        Program::Authority => false,
+        // An authority's file without its lists looks like a server's.
+        Program::Server => tree.get_ref().keys().any(|key| key.get_ref().eq_ignore_ascii_case("PKI")),
+        _ => true,
+    };
+    if let Some(other) = Program::of(tree.get_ref()).filter(is_for_another) {
+        let problem = format!("this is {} configuration, not a directory authority's", other.file_kind());
+        reader.findings.error("other-program", &Place::default(), problem, "give the authority's authority.toml");
+        return None;
+    }
+    Some(reader.read_root(tree.get_ref()))
+}
+
+fn schemes(server: &raw::Server, findings: &mut Findings) -> (Option<KemScheme>, Option<SignatureScheme>) {
+    let kem = node::required(server.wire_kem_scheme.clone(), "Server.WireKEMScheme", "is not set", findings);
+    let name = server.pki_signature_scheme.clone();
+    let signature = node::required(name, "Server.PKISignatureScheme", "is not set", findings);
+    if let Some(at) = &signature {
+        warn_of_spelling(at, findings);
+    }
+    (kem.and_then(|name| kem_scheme(&name, findings)), signature.and_then(|name| signature_scheme(&name, findings)))
 }
 
 fn check_authorities(
@@ -214,7 +223,7 @@ fn check_self(data_dir: &Path, scheme: SignatureScheme, authorities: &[Authority
 /// A path goes through a gateway, all layers and a service node.
 fn check_hops(
     root: &raw::Root,
-    members: &members::Members,
+    members: &Members,
     layout: numbers::Layout,
     geometry: &sphinx::Geometry,
     findings: &mut Findings,

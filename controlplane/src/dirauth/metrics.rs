@@ -1,6 +1,6 @@
 //! The metrics of a directory authority: the reference's (pki.md 13.4), and who is missing in a round.
 
-use super::shared::Seen;
+use super::seen::Seen;
 use crate::metrics::{counts, encode, families_of_process, gauges_by};
 use pki::Epoch;
 use pki::authority::Authorities;

@@ -7,7 +7,7 @@
 //! | `machine` | the thread that owns the state machine and the store |
 //! | `store` | what outlives the process |
 //! | `send` | messages to other authorities, and documents asked of them |
-//! | `shared`, `metrics` | what listeners and scrapes see |
+//! | `shared`, `seen`, `metrics` | what listeners and scrapes see |
 //! | `error` | why an authority does not start, or stopped |
 
 mod configuration;
@@ -16,6 +16,7 @@ mod error;
 mod listen;
 mod machine;
 mod metrics;
+mod seen;
 mod send;
 mod serve;
 mod shared;

@@ -1,24 +1,12 @@
 //! What listeners and scrapes see of the state machine, renewed by its thread after each step.
 
 use super::metrics::Metrics;
+use super::seen::Seen;
 use crate::directory::epoch_time;
 use crate::metrics::Page;
 use pki::voting::{Documents, RoundStatus, State};
 use pki::{Epoch, EpochClock};
 use std::sync::{Arc, PoisonError, RwLock};
-
-/// The latest look at the machine.
-#[derive(Clone)]
-pub struct Seen {
-    /// The documents that are held.
-    pub documents: Documents,
-    /// The state; none before the first step.
-    pub state: Option<State>,
-    /// The epoch that is voted on.
-    pub voting_epoch: Epoch,
-    /// What the round has received.
-    pub round: RoundStatus,
-}
 
 /// What is shared.
 pub struct Shared {

@@ -74,7 +74,16 @@ impl Store {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let file = options.open(&path).map_err(io)?;
-        look(&file, &path)?;
+        let is_new = look(&file, &path)?;
+        let opened = Self::open_file(path.clone());
+        if opened.is_err() && is_new {
+            // What could not be made would be taken for somebody's file; the first error is the one to tell.
+            let _ = std::fs::remove_file(&path);
+        }
+        opened
+    }
+
+    fn open_file(path: PathBuf) -> Result<Self, StoreError> {
         let mut builder = Database::builder();
         builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
         let database = builder.create(&path).map_err(|error| failed(&path, error))?;
@@ -124,13 +133,17 @@ impl Store {
     }
 }
 
-/// Whether the file is empty or a store; nothing is written into any other.
-fn look(file: &File, path: &Path) -> Result<(), StoreError> {
+/// Whether the file is empty, or a store whose making was cut off, which begins with zeros. Nothing is written into what
+/// is no store.
+fn look(file: &File, path: &Path) -> Result<bool, StoreError> {
     let mut head = Vec::new();
-    let read = file.take((BBOLT_MAGIC_AT + BBOLT_MAGIC.len()) as u64).read_to_end(&mut head);
-    read.map_err(|error| StoreError::Io { path: path.into(), error })?;
-    if head.is_empty() || head.starts_with(REDB_MAGIC) {
-        Ok(())
+    let io = |error| StoreError::Io { path: path.into(), error };
+    file.take((BBOLT_MAGIC_AT + BBOLT_MAGIC.len()) as u64).read_to_end(&mut head).map_err(io)?;
+    if head.iter().all(|byte| *byte == 0) {
+        file.set_len(0).map_err(io)?;
+        Ok(true)
+    } else if head.starts_with(REDB_MAGIC) {
+        Ok(false)
     } else if head.get(BBOLT_MAGIC_AT..) == Some(BBOLT_MAGIC) {
         Err(StoreError::Reference(path.into()))
     } else {

@@ -39,6 +39,7 @@ use crate::plugins::Offer;
 use crypto_simd::random::OsRandom;
 use crypto_simd::schemes::SignatureSigningKey;
 use fetch::Fetched;
+use interplane::loops::LoopCounts;
 use pki::authority::{Authorities, DescriptorCode, DocumentVerifier};
 use pki::descriptor::OwnProfile;
 use pki::neighbours::{NeighbourMap, OwnNode};
@@ -73,6 +74,8 @@ pub struct DirectoryOptions {
     pub profile: OwnProfile,
     /// What they say of services, which come and go.
     pub offer: watch::Receiver<Offer>,
+    /// How this node's own loops fared.
+    pub loops: LoopCounts,
     /// The key that signs uploads.
     pub identity: Arc<dyn SignatureSigningKey>,
 }

@@ -5,9 +5,10 @@ use crate::plugins::Offer;
 use crypto_simd::random::OsRandom;
 use pki::Epoch;
 use pki::authority::DescriptorCode;
-use pki::descriptor::{LoopStats, MixDescriptor, OwnProfile, SignedUpload};
+use pki::descriptor::{LoopStats, MixDescriptor, OwnProfile, Segment, SignedUpload};
 use pki::publish::{UploadAnswer, UploadOutcome};
 use secret_memory::{protect_stack, within};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::spawn_blocking;
@@ -38,6 +39,7 @@ impl<P: Plane, O: Outside> Directory<P, O> {
         self.upload_said.clear();
         let descriptor = self.descriptor(epoch);
         let (held, identity) = (self.plane.set_keys(&self.keys), self.options.identity.clone());
+        let segment_ratios = self.segment_ratios();
         self.beside(async move {
             let work = async {
                 let descriptor = descriptor?;
@@ -45,7 +47,7 @@ impl<P: Plane, O: Outside> Directory<P, O> {
                 held.unwrap_or_else(|_| {
                     Err(format!("the data plane has not taken the mix keys within {HELD_LIMIT:?}"))
                 })?;
-                let stats = LoopStats { epoch, mix_identity_hash: Some(descriptor.id()), segment_ratios: None };
+                let stats = LoopStats { epoch, mix_identity_hash: Some(descriptor.id()), segment_ratios };
                 let sign = move || {
                     protect_stack();
                     within(|| SignedUpload::sign(descriptor, stats, identity.as_ref(), &mut OsRandom))
@@ -55,6 +57,12 @@ impl<P: Plane, O: Outside> Directory<P, O> {
             };
             Report::Prepared { epoch, payload: work.await }
         });
+    }
+
+    /// How the loops of the epoch that is over have fared (server.md 7.4); none if the node has sent none.
+    fn segment_ratios(&self) -> Option<BTreeMap<Segment, f64>> {
+        let counts = self.options.loops.read(self.now().epoch.before(1));
+        (!counts.is_empty()).then(|| counts.iter().map(|count| (count.segment, count.ratio())).collect())
     }
 
     fn descriptor(&self, epoch: Epoch) -> Result<MixDescriptor, String> {

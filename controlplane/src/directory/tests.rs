@@ -172,6 +172,7 @@ impl Trial {
             own,
             profile: OwnProfile { addresses, ..OwnProfile::default() },
             offer: watch::channel(Offer::default()).1,
+            loops: LoopCounts::create().expect("memfds work").0,
             identity: Arc::from(identity),
         };
         let log = tempfile::NamedTempFile::new().expect("a file");

@@ -16,6 +16,7 @@ use crate::health::Health;
 use crate::plugins::Tally;
 use crate::selfcheck::SelfCheck;
 use interplane::counter::{Counter, Counters, Family, Kind};
+use interplane::loops::LoopCounts;
 use interplane::reason::Also;
 use pki::EpochClock;
 use prometheus::proto::{Bucket, Histogram, LabelPair, Metric, MetricFamily, MetricType, Summary};
@@ -37,6 +38,8 @@ pub struct Sources {
     pub clock: EpochClock,
     /// What became of requests to plugins.
     pub plugins: Vec<Arc<Tally>>,
+    /// How the node's own loops fare.
+    pub loops: LoopCounts,
     /// What this host unwraps in a second.
     pub selfcheck: SelfCheck,
 }
@@ -79,6 +82,7 @@ pub fn render(sources: &Sources) -> String {
     families.extend(directory_families(&sources.directory_status()));
     families.extend(node::families(sources));
     families.push(node::plugins(&sources.plugins));
+    families.extend(node::loops(sources));
     families.extend(node::processes(sources.health.process()));
     encode(families)
 }

@@ -5,6 +5,7 @@ use crate::directory::epoch_time;
 use crate::health::Health;
 use crate::plugins::{Outcome, Tally};
 use crate::selfcheck::SelfCheck;
+use interplane::loops::SegmentCount;
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::{Metric, MetricFamily, MetricType};
@@ -103,6 +104,37 @@ pub fn plugins(tallies: &[Arc<Tally>]) -> MetricFamily {
     });
     let help = "Requests to plugins that the data plane has handed over, and answers, by what became of them.";
     family_of("katzensprung_plugin_requests_total", help, series.collect())
+}
+
+/// Segments of which each scrape tells; a network with more has its counts in STATUS.
+const SEGMENTS_MAX: usize = 1000;
+
+/// How the node's own loops fared over each segment, in the epoch that is over and in this one.
+pub fn loops(sources: &Sources) -> [MetricFamily; 2] {
+    let epoch = epoch_time(&sources.clock).epoch;
+    let series = |of: fn(&SegmentCount) -> u64| {
+        let epochs = [("previous", epoch.before(1)), ("current", epoch)].into_iter();
+        let counts = epochs.flat_map(|(name, epoch)| {
+            sources.loops.read(epoch).into_iter().take(SEGMENTS_MAX).map(move |count| (name, count))
+        });
+        let metrics = counts.map(|(name, count)| {
+            let (from, to) = count.nodes();
+            gauge(of(&count), vec![label("epoch", name), label("from", &from), label("to", &to)])
+        });
+        metrics.collect()
+    };
+    [
+        gauges(
+            "katzensprung_loop_segment_sent",
+            "Loops of this node that were sent over two consecutive nodes, by the beginnings of their ids.",
+            series(|count| count.sent),
+        ),
+        gauges(
+            "katzensprung_loop_segment_completed",
+            "Of those, the loops that came back.",
+            series(|count| count.completed),
+        ),
+    ]
 }
 
 /// The usual families about a process: those of this one under their usual names, those of the data plane with a prefix.

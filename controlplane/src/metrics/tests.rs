@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 fn sources() -> Sources {
     Sources {
         plugins: vec![Arc::new(Tally::new("courier"))],
+        loops: LoopCounts::create().expect("memfds work").0,
         counters: Counters::heap(2),
         directory: Arc::default(),
         reached: Reached::default(),

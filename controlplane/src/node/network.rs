@@ -5,6 +5,7 @@ use crate::directory::session::{Caller, Clocks, Dialler};
 use crate::directory::{DirectoryOptions, Internet};
 use crate::plugins::Offer;
 use config::{ServerConfig, address};
+use interplane::loops::LoopCounts;
 use pki::VerifyingKey;
 use pki::authority::{Authorities, Authority};
 use pki::descriptor::OwnProfile;
@@ -19,7 +20,7 @@ use wire::CommandSizes;
 
 impl Node {
     /// What the directory worker goes by, and how it reaches authorities.
-    pub(super) fn directory_options(&self) -> Result<(DirectoryOptions, Internet), StartError> {
+    pub(super) fn directory_options(&self, loops: LoopCounts) -> Result<(DirectoryOptions, Internet), StartError> {
         let config = &self.config;
         let own = OwnNode {
             name: config.identifier.clone(),
@@ -40,6 +41,7 @@ impl Node {
             client_chunk_bytes: self.role.has_clients().then(|| chunk_bytes(config)),
             profile: OwnProfile { addresses: advertised(config)?, ..OwnProfile::default() },
             offer: watch::channel(Offer::default()).1,
+            loops,
             own,
             identity: within(|| Arc::from(identity)),
         };

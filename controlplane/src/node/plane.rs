@@ -8,6 +8,7 @@ use crate::process::remedy::remedy;
 use crypto_simd::random::{OsRandom, Random};
 use interplane::channel::ChannelError;
 use interplane::counter::Counters;
+use interplane::loops::LoopCounts;
 use interplane::memory::{self, MemoryError};
 use interplane::message::{Descriptor, Listener, ToData, VERSION};
 use interplane::poison::{InFlight, Suspects};
@@ -129,6 +130,7 @@ pub struct DataPlane {
     link_private_key: Zeroizing<Vec<u8>>,
     counters: (Counters, OwnedFd),
     events: (EventRings, OwnedFd),
+    loops: (LoopCounts, OwnedFd),
     in_flight: (InFlight, OwnedFd),
     suspects: Suspects,
     /// The plugins' rings and bells, on a service node.
@@ -156,6 +158,7 @@ impl DataPlane {
         Ok(Self {
             counters: Counters::create(shards)?,
             events: EventRings::create(shards)?,
+            loops: LoopCounts::create()?,
             in_flight: InFlight::create(shards)?,
             link_private_key,
             suspects: Suspects::default(),
@@ -182,6 +185,7 @@ impl DataPlane {
         for (descriptor, fd) in handed_back.attachments {
             match descriptor {
                 Descriptor::Counters => plane.counters = (Counters::attach(&fd)?, fd),
+                Descriptor::Loops => plane.loops = (LoopCounts::attach(&fd)?, fd),
                 Descriptor::Events => plane.events = (EventRings::attach(&fd)?, fd),
                 Descriptor::InFlight => plane.in_flight = (InFlight::attach(&fd)?, fd),
                 Descriptor::Listener(listener) => plane.listeners.push((listener, fd)),
@@ -242,6 +246,11 @@ impl DataPlane {
         self.listeners.iter().map(|(listener, fd)| bound(fd).unwrap_or(listener.address)).collect()
     }
 
+    /// The counts of this node's own loops in shared memory.
+    pub fn loops(&self) -> LoopCounts {
+        self.loops.0.clone()
+    }
+
     /// The events in shared memory.
     pub fn events(&self) -> EventRings {
         self.events.0.clone()
@@ -265,6 +274,7 @@ impl DataPlane {
         let fixed = [
             (Descriptor::Counters, self.counters.1.as_fd()),
             (Descriptor::Events, self.events.1.as_fd()),
+            (Descriptor::Loops, self.loops.1.as_fd()),
             (Descriptor::InFlight, self.in_flight.1.as_fd()),
         ];
         let listeners = self.listeners.iter().map(|(listener, fd)| (Descriptor::Listener(*listener), fd.as_fd()));

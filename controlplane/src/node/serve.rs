@@ -1,5 +1,6 @@
 //! The parts of a node, started in their order and stopped in the other one (server.md 1.7, 1.8).
 
+use super::plane::{DataPlane, PlaneError};
 use super::role::Part;
 use super::setup::descriptors;
 use super::status::Managed;
@@ -19,9 +20,11 @@ use config::server::Role;
 use interplane::Counters;
 use interplane::channel::SOCKET_NAME;
 use interplane::counter::Account;
+use interplane::loops::LoopCounts;
 use interplane::ring::EventRings;
 use interplane::setup::Limits;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, oneshot, watch};
@@ -35,52 +38,26 @@ impl Node {
         // From here on a signal waits for its turn: nothing that was started is left behind.
         let mut signals = Signals::new()?;
         let mut sockets = Sockets { metrics: self.bind_metrics()?, management: self.bind_management()? };
-        let (mut options, outside) = self.directory_options()?;
-        let reached = outside.reached();
         let socket = data_dir.sockets().join(SOCKET_NAME);
         let selfcheck = selfcheck::known_or_measured(data_dir.path(), &self.config.geometry, &self.log);
         let found = self.find_or_make_plane(&socket)?;
+        let loops = found.plane.loops();
+        let (mut options, outside) = self.directory_options(loops.clone())?;
+        let reached = outside.reached();
         let health = Arc::new(Health::default());
         let (counters, events) = (found.plane.counters(), found.plane.events());
         let (listens_at, wires) = (found.plane.listens_at(), found.plane.plugin_wires());
         let metrics_at = sockets.metrics.as_ref().and_then(|listener| listener.local_addr().ok());
-        let supervision = Supervision {
-            socket,
-            foreign: self.config.own.dataplane.run_as_two_units,
-            plane: found.plane,
-            health: health.clone(),
-            log: self.log.clone(),
-        };
+        let supervision = self.supervision(socket, found.plane, &health);
         let Supervised { handle, started, mut ended } = supervise::start(supervision, found.resumed)?;
-        tokio::select! {
-            outcome = started => match outcome {
-                Ok(outcome) => outcome?,
-                Err(_) => return Err(StartError::Ended(supervisor_ended())),
-            },
-            () = self.until_signal(&mut signals) => {
+        let mut plugins = match self.come_up(started, wires, &handle, &mut signals).await {
+            Ok(Some(plugins)) => plugins,
+            ended_early => {
                 self.end_plane(&handle, &health, ended).await;
-                self.log.notice(MODULE, "Shutdown complete.");
-                return Ok(());
-            }
-        }
-
-        let mut plugins = tokio::select! {
-            started = self.start_services(wires, &handle) => match started {
-                Ok(plugins) => plugins,
-                Err(error) => {
-                    self.end_plane(&handle, &health, ended).await;
-                    return Err(error);
-                }
-            },
-            () = self.until_signal(&mut signals) => {
-                self.end_plane(&handle, &health, ended).await;
-                self.log.notice(MODULE, "Shutdown complete.");
-                return Ok(());
+                return ended_early.map(|_| self.log.notice(MODULE, "Shutdown complete."));
             }
         };
-        if let Some((board, _)) = &plugins {
-            options.offer = board.offer();
-        }
+        plugins.iter().for_each(|(board, _)| options.offer = board.offer());
 
         let (advertise, advertising) = watch::channel(true);
         let mut tasks = Tasks::default();
@@ -104,6 +81,7 @@ impl Node {
             selfcheck,
             shut_down: Arc::default(),
             services: plugins.as_ref().map(|(_, plugins)| plugins.services()),
+            loops,
             tallies: plugins.as_ref().map(|(_, plugins)| plugins.tallies()).unwrap_or_default(),
         };
         for part in self.role.parts() {
@@ -123,21 +101,36 @@ impl Node {
             Some(end) => self.log.error(MODULE, format_args!("{end}; the node stops")),
         }
         self.end_plane(&handle, &health, ended).await;
-        // Waiting for them removes the management socket's file.
-        tasks.shut_down().await;
-        if let Some((_, plugins)) = plugins {
-            plugins.shut_down().await;
-        }
+        end_all(tasks, plugins).await;
         self.log.notice(MODULE, "Shutdown complete.");
         fault.map_or(Ok(()), |end| Err(StartError::Ended(end)))
     }
 
-    /// Starts the services of a service node; their sockets are up when it is done.
-    async fn start_services(
+    fn supervision(&self, socket: PathBuf, plane: DataPlane, health: &Arc<Health>) -> Supervision {
+        let foreign = self.config.own.dataplane.run_as_two_units;
+        Supervision { socket, foreign, plane, health: health.clone(), log: self.log.clone() }
+    }
+
+    /// Waits until the data plane is at work and the services are up; none if a signal comes first.
+    async fn come_up(
         &self,
+        started: oneshot::Receiver<Result<(), PlaneError>>,
         wires: Option<Wires>,
         plane: &PlaneHandle,
-    ) -> Result<Option<(Arc<Board>, Plugins)>, StartError> {
+        signals: &mut Signals,
+    ) -> Result<Option<Option<Running>>, StartError> {
+        let up = async {
+            started.await.map_err(|_| StartError::Ended(supervisor_ended()))??;
+            self.start_services(wires, plane).await
+        };
+        tokio::select! {
+            up = up => up.map(Some),
+            () = self.until_signal(signals) => Ok(None),
+        }
+    }
+
+    /// Starts the services of a service node; their sockets are up when it is done.
+    async fn start_services(&self, wires: Option<Wires>, plane: &PlaneHandle) -> Result<Option<Running>, StartError> {
         let (Role::ServiceNode(node), Some(wires)) = (&self.config.role, wires) else { return Ok(None) };
         let plane = plane.clone();
         let board = Arc::new(Board::new(node, Box::new(move |services| plane.set_services(services))));
@@ -167,6 +160,7 @@ impl Node {
                     clock: self.clock,
                     selfcheck: shared.selfcheck.clone(),
                     plugins: shared.tallies.clone(),
+                    loops: shared.loops.clone(),
                 };
                 tasks.spawn("metrics endpoint", async move {
                     metrics::serve(listener, sources, log)
@@ -193,6 +187,7 @@ impl Node {
             health: shared.health.clone(),
             shut_down: shared.shut_down.clone(),
             services: shared.services.clone(),
+            loops: shared.loops.clone(),
             started: Instant::now(),
             log: self.log.clone(),
         }
@@ -285,6 +280,9 @@ struct Sockets {
     management: Option<management::Socket>,
 }
 
+/// The services of a service node.
+type Running = (Arc<Board>, Plugins);
+
 /// What several parts read.
 struct Shared {
     counters: Counters,
@@ -296,13 +294,23 @@ struct Shared {
     shut_down: Arc<Notify>,
     services: Option<Services>,
     tallies: Vec<Arc<Tally>>,
+    loops: LoopCounts,
 }
 
 /// Waits for the end of what keeps plugins running, if this node has any.
-async fn first_end_of(plugins: &mut Option<(Arc<Board>, Plugins)>) -> String {
+async fn first_end_of(plugins: &mut Option<Running>) -> String {
     match plugins {
         Some((_, plugins)) => plugins.first_end().await,
         None => std::future::pending().await,
+    }
+}
+
+/// Ends what runs beside the data plane.
+async fn end_all(mut tasks: Tasks, plugins: Option<Running>) {
+    // Waiting for them removes the management socket's file.
+    tasks.shut_down().await;
+    if let Some((_, plugins)) = plugins {
+        plugins.shut_down().await;
     }
 }
 

@@ -74,6 +74,7 @@ impl Node {
                 slots_per_shard: sizes.slots_per_shard,
             },
             replay_buckets: sizes.replay_buckets,
+            sends_decoys: config.debug.send_decoy_traffic,
             // Who names a rate means to carry it; for everybody else memory follows the traffic.
             populates_replay_sets: own.line_rate_packets_per_second.is_some(),
         }
@@ -115,6 +116,7 @@ fn times(debug: &Debug) -> Times {
         unwrap_delay_ms: ms(debug.unwrap_delay),
         service_delay_ms: ms(debug.service_delay),
         kaetzchen_delay_ms: ms(debug.kaetzchen_delay),
+        decoy_slack_ms: ms(debug.decoy_slack),
         scheduler_slack_ms: ms(debug.scheduler_slack),
         send_slack_ms: ms(debug.send_slack),
         gateway_delay_ms: ms(debug.gateway_delay),

@@ -5,7 +5,8 @@ use crate::health::Health;
 use crate::logging::Log;
 use crate::management::{self, Done};
 use crate::plugins::Services;
-use pki::EpochClock;
+use interplane::loops::LoopCounts;
+use pki::{Epoch, EpochClock};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use tokio::sync::Notify;
@@ -26,10 +27,27 @@ pub struct Managed {
     pub shut_down: Arc<Notify>,
     /// The services of a service node.
     pub services: Option<Services>,
+    /// How its own loops fare.
+    pub loops: LoopCounts,
     /// When the node started.
     pub started: Instant,
     /// The log.
     pub log: Log,
+}
+
+impl Managed {
+    /// The loops of the current epoch and the one before, by segment: where they are lost.
+    fn loops(&self, epoch: Epoch) -> Vec<serde_json::Value> {
+        let of_epoch = |epoch: Epoch| self.loops.read(epoch).into_iter().map(move |count| (epoch, count));
+        let counts = [epoch.before(1), epoch].into_iter().flat_map(of_epoch);
+        let json = counts.map(|(epoch, count)| {
+            let (from, to) = count.nodes();
+            serde_json::json!({
+                "epoch": epoch.0, "from": from, "to": to, "sent": count.sent, "completed": count.completed,
+            })
+        });
+        json.collect()
+    }
 }
 
 impl management::Node for Managed {
@@ -82,6 +100,7 @@ impl management::Node for Managed {
             "shards": self.counters.shards(),
             "packets": account,
             "packets_unaccounted": account.difference(),
+            "loops": self.loops(now.epoch),
         })
         .to_string()
     }

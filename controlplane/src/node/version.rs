@@ -31,10 +31,6 @@ pub fn limits_of_this_version(config: &ServerConfig) -> Vec<Limit> {
     limits.extend(listeners(config));
     limits.extend(sphinx(&config.geometry));
     limits.extend(authorities(config));
-    if config.debug.send_decoy_traffic {
-        let problem = "decoys are not in this version yet: none are sent";
-        limits.push(Limit::new(false, "Debug.SendDecoyTraffic", problem, "set it to false to be rid of this warning"));
-    }
     if matches!(config.shutdown, Shutdown::PersistMixKeys(_)) {
         let problem = "is not in this version yet: a stop forgets the mix keys";
         let remedy = "use WaitForConsensusExitOnShutdown for a stop that loses nothing";

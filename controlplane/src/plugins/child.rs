@@ -171,15 +171,14 @@ impl Child {
             // It may have ended by itself.
             let _has_ended = kill_process(pid, Signal::TERM);
         }
-        let status = match timeout(END_LIMIT, self.process.wait()).await {
+        match timeout(END_LIMIT, self.process.wait()).await {
             Ok(Ok(status)) => status.to_string(),
             Ok(Err(error)) => error.to_string(),
             Err(_) => {
                 let _has_ended = self.process.kill().await;
                 format!("killed: it did not end within {END_LIMIT:?}")
             }
-        };
-        status
+        }
     }
 
     fn listen(&mut self, work: impl Future<Output = ()> + Send + 'static) {

@@ -33,6 +33,7 @@ pub fn remedy(error: &std::io::Error) -> &'static str {
             "; raise the limit of file sizes (LimitFSIZE= of the unit, ulimit -f), which counts for shared memory too"
         }
         Some(Errno::PERM | Errno::NOSYS) => "; a sandbox (seccomp profile) seems to forbid it: allow it",
+        Some(Errno::NOSPC | Errno::DQUOT) => "; free some space and start again",
         Some(Errno::NFILE) => "; raise fs.file-max",
         Some(Errno::NOMEM) => {
             "; give it more memory (MemoryMax=, LimitAS= of the unit, ulimit -v, the container's limit)"

@@ -4,7 +4,10 @@
 //! | module | what lives there |
 //! |---|---|
 //! | [`gateway`] | the mail of a gateway's clients |
+//! | [`decoys`] | the node's own loops |
+//! | [`service`] | what answers on a service node |
 
+pub mod decoys;
 pub mod gateway;
 mod plugins;
 pub mod service;
@@ -22,10 +25,10 @@ use pki::neighbours::Role;
 pub fn refusal(role: Role, arrival: &Arrival) -> Option<DropReason> {
     match (arrival, role) {
         (Arrival::Delay { .. }, _) | (Arrival::Deliver(_), Role::Gateway) => None,
-        // The matrix of server.md 3.7: a mix delivers nothing, and this one makes no loops that could come home.
-        (Arrival::Deliver(_) | Arrival::Reply, Role::Mix) => Some(DropReason::MixReceivedNonForward),
-        // A service node has answered by then, and no node makes loops.
-        (Arrival::Reply, Role::Gateway) | (Arrival::Deliver(_) | Arrival::Reply, Role::Service) => {
+        // The matrix of server.md 3.7: a mix delivers nothing, and its own loops have come home by then.
+        (Arrival::Deliver(_) | Arrival::Reply(_), Role::Mix) => Some(DropReason::MixReceivedNonForward),
+        // A service node has answered by then, and own loops have come home.
+        (Arrival::Reply(_), Role::Gateway) | (Arrival::Deliver(_) | Arrival::Reply(_), Role::Service) => {
             Some(DropReason::InvalidPacket)
         }
     }

@@ -15,7 +15,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::route::{Arrival, Sender};
+use super::route::{Arrival, Delivery, Sender};
 use crate::delay::Link;
 use crate::time::Instant;
 use wire::command::COMMAND_HEADER_BYTES;
@@ -94,7 +94,7 @@ impl Slot {
             dispatch_at: Instant::default(),
             source: Source::default(),
             sender: Sender::default(),
-            arrival: Arrival::Reply,
+            arrival: Arrival::Deliver(Delivery::default()),
         })
     }
 

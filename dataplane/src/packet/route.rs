@@ -51,11 +51,11 @@ pub enum Arrival {
     /// It ends here: for a user or a service.
     Deliver(Delivery),
     /// It ends here: the reply to one of this node's own loops.
-    Reply,
+    Reply(Delivery),
 }
 
 /// For whom a packet is that ends here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Delivery {
     /// The user, or the service.
     pub recipient: [u8; RECIPIENT_ID_BYTES],
@@ -63,6 +63,15 @@ pub struct Delivery {
     pub surb_id: Option<[u8; SURB_ID_BYTES]>,
     /// The delay that was asked for (server.md 6.2); 0 where the packet asks for none.
     pub delay_ms: u32,
+}
+
+impl Delivery {
+    /// By the commands of a packet that ends here: each of the three sets has a recipient.
+    fn of(commands: &Commands) -> Result<Self, DropReason> {
+        let Commands { delay_ms, recipient, surb_reply, .. } = *commands;
+        let recipient = recipient.ok_or(DropReason::InvalidPacket)?;
+        Ok(Self { recipient, surb_id: surb_reply, delay_ms: delay_ms.unwrap_or(0) })
+    }
 }
 
 /// By what packets are routed at this moment.
@@ -75,6 +84,8 @@ pub struct Routes<'a> {
     pub delay_max: Duration,
     /// All destinations.
     pub directory: &'a Directory,
+    /// The recipient of this node's own loops, if it makes any.
+    pub own_decoys: Option<&'a [u8; RECIPIENT_ID_BYTES]>,
     /// For each place of the directory: whether packets may be sent there now.
     pub is_open: &'a [bool],
 }
@@ -89,7 +100,7 @@ impl Routes<'_> {
         dwell: Duration,
     ) -> Result<(Arrival, Duration), DropReason> {
         let Unwrapped { commands, kind, .. } = unwrapped;
-        match route(self.role, commands, *kind, sender, None, self.delay_limit) {
+        match route(self.role, commands, *kind, sender, self.own_decoys, self.delay_limit) {
             Decision::Forward { next_hop, delay_ms } => {
                 let delay = remaining_delay(delay_ms, dwell)?;
                 if delay > self.delay_max {
@@ -97,14 +108,8 @@ impl Routes<'_> {
                 }
                 Ok((self.onward(next_hop)?, delay))
             }
-            Decision::Gateway | Decision::Service => {
-                // The three sets of commands that end here have a recipient.
-                let recipient = commands.recipient.ok_or(DropReason::InvalidPacket)?;
-                let delivery =
-                    Delivery { recipient, surb_id: commands.surb_reply, delay_ms: commands.delay_ms.unwrap_or(0) };
-                Ok((Arrival::Deliver(delivery), Duration::ZERO))
-            }
-            Decision::Decoy => Ok((Arrival::Reply, Duration::ZERO)),
+            Decision::Gateway | Decision::Service => Ok((Arrival::Deliver(Delivery::of(commands)?), Duration::ZERO)),
+            Decision::Decoy => Ok((Arrival::Reply(Delivery::of(commands)?), Duration::ZERO)),
             Decision::Drop(reason) => Err(reason),
         }
     }

@@ -1,6 +1,7 @@
 //! The descriptors that a data plane holds for itself and for the next control plane.
 
 use super::ProcessError;
+use interplane::loops::LoopCounts;
 use interplane::message::Descriptor;
 use interplane::requests::{Bell, PluginRings};
 use pki::Epoch;
@@ -33,6 +34,12 @@ impl Held {
         let bell = |what| Ok::<_, ProcessError>(Bell::adopt(self.get(what)?.try_clone_to_owned()?));
         let (requests, answers) = (bell(&Descriptor::RequestBell)?, bell(&Descriptor::AnswerBell)?);
         Ok(Some((PluginRings::attach(rings)?, requests, answers)))
+    }
+
+    /// Where this node's own loops are counted, if they are.
+    pub fn loops(&self) -> Result<Option<LoopCounts>, ProcessError> {
+        let counts = self.get(&Descriptor::Loops).ok().map(LoopCounts::attach);
+        Ok(counts.transpose()?)
     }
 
     /// Copies of all.

@@ -38,6 +38,7 @@ use crate::shared::Shared;
 use crate::time::Instant;
 use context::{Context, Round};
 use incoming::IncomingLinks;
+use interplane::loops::LoopCounts;
 use interplane::poison::ShardInFlight;
 use interplane::requests::ShardEnd;
 use interplane::ring::EventWriter;
@@ -82,6 +83,8 @@ pub struct Instruments {
     pub in_flight: ShardInFlight,
     /// Its ends of the plugins' rings, on a service node that has them.
     pub plugins: Option<ShardEnd>,
+    /// Where this node's own loops are counted.
+    pub loops: Option<LoopCounts>,
 }
 
 /// One shard.
@@ -109,7 +112,7 @@ impl Shard {
         seed: [u8; 32],
         now: Instant,
     ) -> Result<Self, SetupError> {
-        let Instruments { counters, events, in_flight, plugins } = instruments;
+        let Instruments { counters, events, in_flight, plugins, loops } = instruments;
         let (account, random) = (Account::new(counters, events), ShardRandom::new(seed));
         let context = Context { index, shared, now, account, random };
         let facts = context.shared.facts();
@@ -118,7 +121,7 @@ impl Shard {
             incoming: IncomingLinks::new(),
             outgoing: OutgoingLinks::new(),
             steps: Steps::default(),
-            packets: Packets::new(&context, in_flight, plugins)?,
+            packets: Packets::new(&context, in_flight, plugins, loops)?,
             mail: (facts.role == Role::Gateway).then(|| Mail::new(facts)),
             reauthenticate_at: now + facts.reauth_interval,
             rounds_to_gauges: 0,
@@ -150,6 +153,7 @@ impl Shard {
         incoming.read(&mut round);
         self.packets.work(&mut self.context, &self.sight, io, self.incoming.is_readable());
         self.packets.take_answers(&mut self.context, &self.sight, io);
+        self.packets.send_loop(&mut self.context, &self.sight, io);
         self.deliver(io);
         self.expire(io);
         let (mut round, _, outgoing) = self.split(io);

@@ -5,6 +5,7 @@ use super::context::Context;
 use super::sight::Sight;
 use crate::delay::Wheel;
 use crate::ends;
+use crate::ends::decoys::{DECOY_SHARD, Decoys, Made};
 use crate::ends::service::{Bench, Served, Services};
 use crate::io::Io;
 use crate::packet::batch::{Backlog, Batch};
@@ -14,8 +15,9 @@ use crate::packet::slots::Slots;
 use crate::packet::unwrap::{BatchContext, Outcome, UnwrapStage};
 use crate::shared::Port;
 use crate::time::Instant;
-use interplane::counter::{Origin, Queue};
+use interplane::counter::{Destination, Origin, Queue};
 use interplane::event::Event;
+use interplane::loops::LoopCounts;
 use interplane::poison::ShardInFlight;
 use interplane::requests::ShardEnd;
 use interplane::setup::PoolSize;
@@ -45,6 +47,8 @@ pub struct Packets {
     ended: VecDeque<Box<Slot>>,
     /// What answers packets that end here, on a service node.
     services: Option<Services>,
+    /// What makes this node's own loops, on the shard that does.
+    decoys: Option<Decoys>,
     /// Answers of plugins that are being sent.
     #[allow(clippy::vec_box, reason = "slots move by pointer, from list to list")]
     answered: Vec<Box<Slot>>,
@@ -54,9 +58,21 @@ pub struct Packets {
 
 impl Packets {
     /// None yet.
-    pub fn new(context: &Context, in_flight: ShardInFlight, plugins: Option<ShardEnd>) -> Result<Self, SetupError> {
+    pub fn new(
+        context: &Context,
+        in_flight: ShardInFlight,
+        plugins: Option<ShardEnd>,
+        loops: Option<LoopCounts>,
+    ) -> Result<Self, SetupError> {
         let facts = context.shared.facts();
+        let decoys = match (context.shared.own_decoys(), loops) {
+            (Some(recipient), Some(counts)) if context.index == DECOY_SHARD => {
+                Some(Decoys::new(facts, *recipient, &counts)?)
+            }
+            _ => None,
+        };
         Ok(Self {
+            decoys,
             slots: Slots::new(context.index, Arc::clone(&context.shared)),
             backlog: Backlog::new(facts.batch_max, facts.batch_wait),
             stage: UnwrapStage::new(facts)?,
@@ -103,7 +119,8 @@ impl Packets {
 
     /// When the next packet becomes due, or the next batch.
     pub fn next_expiry(&self) -> Instant {
-        self.wheel.next_expiry().min(self.backlog.next_due())
+        let next_loop = self.decoys.as_ref().map_or(Instant::NEVER, Decoys::next_at);
+        self.wheel.next_expiry().min(self.backlog.next_due()).min(next_loop)
     }
 
     /// Packets that are held here, those on their way in from other shards included.
@@ -241,6 +258,33 @@ impl Packets {
         }
     }
 
+    /// Sends the loop that is due.
+    pub fn send_loop(&mut self, context: &mut Context, sight: &Sight, io: &mut impl Io) {
+        let Some(decoys) = &mut self.decoys else { return };
+        let (shared, now) = (Arc::clone(&context.shared), context.now);
+        let directory = sight.directory();
+        let map = directory.view().document(sight.view().epoch.epoch);
+        decoys.go_by(map, directory.snapshot().serial, now, &mut context.random);
+        let (Some(map), Ok(epoch)) = (map, shared.facts().clock.now(io.unix_now())) else { return };
+        if decoys.next_at() > now {
+            return;
+        }
+        let Some(Made { packet, first_hop }) = decoys.make(map, &epoch, now, &mut context.random) else { return };
+        context.account.count(Counter::originated(Origin::Decoy));
+        let Some(mut slot) = self.slots.take() else {
+            return context.account.dropped(DropReason::PoolExhausted, now);
+        };
+        match sight.routes(&shared).onward(first_hop) {
+            Ok(arrival) if packet.len() == slot.packet().len() => {
+                slot.packet_mut().copy_from_slice(&packet);
+                (slot.recv_at, slot.due, slot.arrival) = (now, now, arrival);
+                self.pass_on(context, sight, io, slot);
+            }
+            Ok(_) => self.drop_packet(context, slot, DropReason::InvalidPacket),
+            Err(reason) => self.drop_packet(context, slot, reason),
+        }
+    }
+
     /// Puts full batches where idle shards can take them, as long as enough is left for this one.
     fn offer_surplus(&mut self, context: &Context, io: &mut impl Io) {
         let ports = context.shared.ports();
@@ -278,7 +322,7 @@ impl Packets {
         let owner = match slot.arrival {
             Arrival::Delay { destination, .. } => sight.directory().destination(destination).map(|found| found.owner),
             Arrival::Deliver(delivery) => ends::home(context.shared.facts(), &delivery),
-            Arrival::Reply => None,
+            Arrival::Reply(_) => Some(DECOY_SHARD),
         };
         let due = slot.due;
         let shared = Arc::clone(&context.shared);
@@ -295,13 +339,20 @@ impl Packets {
     }
 
     /// Keeps a packet that this shard is to have.
-    fn settle(&mut self, context: &mut Context, slot: Box<Slot>) {
-        match (ends::refusal(context.shared.facts().role, &slot.arrival), slot.arrival) {
-            (Some(reason), _) => self.drop_packet(context, slot, reason),
-            (None, Arrival::Delay { .. }) => self.delay(context, slot),
-            (None, Arrival::Deliver(_)) => self.ended.push_back(slot),
-            // No node makes loops.
-            (None, Arrival::Reply) => self.drop_packet(context, slot, DropReason::InvalidPacket),
+    fn settle(&mut self, context: &mut Context, mut slot: Box<Slot>) {
+        if let (Arrival::Reply(delivery), Some(decoys)) = (slot.arrival, &mut self.decoys) {
+            return match decoys.take(&mut slot, &delivery, context.now) {
+                Ok(()) => {
+                    context.account.count(Counter::delivered(Destination::Decoy));
+                    self.slots.give(slot);
+                }
+                Err(reason) => self.drop_packet(context, slot, reason),
+            };
+        }
+        match ends::refusal(context.shared.facts().role, &slot.arrival) {
+            Some(reason) => self.drop_packet(context, slot, reason),
+            None if matches!(slot.arrival, Arrival::Deliver(_)) => self.ended.push_back(slot),
+            None => self.delay(context, slot),
         }
     }
 

@@ -105,12 +105,13 @@ impl Sight {
     }
 
     /// By what packets are routed.
-    pub fn routes(&self, shared: &Shared) -> Routes<'_> {
+    pub fn routes<'a>(&'a self, shared: &'a Shared) -> Routes<'a> {
         let facts = shared.facts();
         Routes {
             role: facts.role,
             delay_limit: facts.delay_limit(),
             delay_max: self.view.delay_max,
+            own_decoys: shared.own_decoys(),
             directory: &self.directory,
             is_open: &self.view.destinations,
         }

@@ -9,6 +9,7 @@ mod floods;
 mod forwarding;
 mod garbage;
 mod links;
+mod loops;
 pub(crate) mod net;
 mod nodes;
 mod peers;

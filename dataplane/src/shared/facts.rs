@@ -57,6 +57,8 @@ pub struct Facts {
     pub service_delay: Duration,
     /// Longest time between arrival and a service's work.
     pub kaetzchen_delay: Duration,
+    /// How much later than its delays say a loop of this node may come back.
+    pub decoy_slack: Duration,
     /// Latest dispatch after a packet is due.
     pub scheduler_slack: Duration,
     /// Longest wait for a link.
@@ -109,6 +111,7 @@ impl Facts {
             unwrap_delay: Duration::from_millis(times.unwrap_delay_ms),
             service_delay: Duration::from_millis(times.service_delay_ms),
             kaetzchen_delay: Duration::from_millis(times.kaetzchen_delay_ms),
+            decoy_slack: Duration::from_millis(times.decoy_slack_ms),
             scheduler_slack: Duration::from_millis(times.scheduler_slack_ms),
             send_slack: Duration::from_millis(times.send_slack_ms),
             connect_timeout: Duration::from_millis(times.connect_timeout_ms),

@@ -144,6 +144,7 @@ impl Plane {
                 events: events.shard(index).expect("a ring"),
                 in_flight: in_flight.shard(index).expect("a place"),
                 plugins: None,
+                loops: None,
             };
             let shard = Shard::new(index, Arc::clone(&shared), instruments, [index as u8; 32], clock.now());
             let shard = shard.expect("a sound setup");
@@ -199,6 +200,7 @@ fn setup(shards: u16) -> Setup {
         limits: Limits { link_queue_packets: 1 << 16, ..Limits::default() },
         clients: interplane::setup::Clients::default(),
         machine: Machine { shards, slots_per_shard: 4096, ..Machine::default() },
+        sends_decoys: false,
         populates_replay_sets: false,
         replay_buckets: 1 << 16,
     }

@@ -10,7 +10,7 @@ fn rings(shards: usize) -> (PluginRings, Bell, Bell, OwnedFd) {
 
 fn request(shard: usize, number: u64, payload: &[u8]) -> Request<'_> {
     let (received_at, delay) = (Duration::from_nanos(5 + number), Duration::from_millis(number));
-    Request { id: RequestId::new(shard, 3, number), received_at, delay, wants_reply: number % 2 == 0, payload }
+    Request { id: RequestId::new(shard, 3, number), received_at, delay, wants_reply: number.is_multiple_of(2), payload }
 }
 
 /// Whether the bell has rung since it was still.
@@ -24,7 +24,7 @@ fn ids_hold_shard_plugin_and_number() {
         let id = RequestId::new(shard, plugin, number);
         assert_eq!((id.shard(), id.plugin(), id.number()), (shard, plugin, number));
     }
-    assert!(SHARDS_MAX <= 1 << RequestId::SHARD_BITS);
+    const { assert!(SHARDS_MAX <= 1 << RequestId::SHARD_BITS) };
     assert_eq!(RequestId::new(0, 0, 1 << RequestId::NUMBER_BITS).number(), 0, "the others stay as they are");
 }
 

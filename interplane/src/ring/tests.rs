@@ -106,8 +106,8 @@ proptest! {
     /// Whatever a crashed or broken writer left: no panic, and the ring works again afterwards.
     #[test]
     fn garbage_is_skipped(
-        head in prop_oneof![any::<u64>(), 0..2 * CAPACITY as u64 as u64],
-        tail in prop_oneof![any::<u64>(), 0..2 * CAPACITY as u64 as u64],
+        head in prop_oneof![any::<u64>(), 0..2 * CAPACITY as u64],
+        tail in prop_oneof![any::<u64>(), 0..2 * CAPACITY as u64],
         places in prop::collection::vec((0..CAPACITY as u64, any::<u64>()), 0..64),
         marked in prop::collection::vec((0..CAPACITY as u64, any::<u32>()), 0..16),
     ) {

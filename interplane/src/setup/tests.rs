@@ -12,6 +12,7 @@ pub(crate) fn setup() -> Setup {
         limits: Limits::default(),
         clients: Clients::default(),
         machine: Machine::default(),
+        sends_decoys: false,
         populates_replay_sets: false,
         replay_buckets: 1 << 16,
     }

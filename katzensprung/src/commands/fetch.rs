@@ -1,6 +1,7 @@
 //! `fetch`: asks the authorities of a node's configuration file for a document and prints it.
 
 use super::findings_text;
+use super::testnet::Metrics;
 use config::{ServerConfig, Strictness};
 use controlplane::directory::epoch_time;
 use controlplane::directory::once::NEVER;
@@ -28,7 +29,19 @@ pub struct Arguments {
     /// Write the signed document to this file instead of printing it readably
     #[arg(short, long)]
     out: Option<PathBuf>,
+    /// First wait until the nodes with these metrics addresses say that they take part in the current epoch
+    #[arg(long, value_name = "HOST:PORT,...", value_delimiter = ',')]
+    require_ready: Vec<String>,
+    /// Seconds that this may take [default: three epochs]
+    #[arg(long, value_name = "SECONDS", requires = "require_ready")]
+    ready_within: Option<u64>,
 }
+
+/// Epochs that nodes may take to be ready: one until they upload, one until the document is in force, one to spare.
+const READY_EPOCHS: u32 = 3;
+
+/// Between two looks at nodes that are not ready.
+const READY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Fetches and prints.
 pub fn run(arguments: &Arguments) -> Result<(), String> {
@@ -40,8 +53,12 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
         .map_err(|findings| format!("failed to load config file:\n  {}", findings_text(&findings)))?;
     let clock = EpochClock::from_variable(std::env::var(pki::epoch::PERIOD_VARIABLE).ok().as_deref())
         .map_err(|error| error.to_string())?;
-    let epoch = arguments.epoch.map_or_else(|| epoch_time(&clock).epoch, Epoch);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+    if !arguments.require_ready.is_empty() {
+        runtime.block_on(wait_until_ready(&arguments.require_ready, &clock, arguments.ready_within))?;
+    }
+    // It may be another one by now.
+    let epoch = arguments.epoch.map_or_else(|| epoch_time(&clock).epoch, Epoch);
     let fetched = runtime.block_on(fetch(&loaded.config, &clock, epoch));
     let consensus = fetched.map_err(|said| with_hint(said, &clock, arguments.epoch))?;
     match &arguments.out {
@@ -49,6 +66,29 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
             .and_then(|mut new| new.write_all(consensus.raw()))
             .map_err(|error| cannot_write(file, &error)),
         None => super::print(format_args!("{}", readable(&consensus))),
+    }
+}
+
+/// Waits until every node says that it takes part in the current epoch.
+async fn wait_until_ready(nodes: &[String], clock: &EpochClock, limit: Option<u64>) -> Result<(), String> {
+    let limit = limit.map_or(clock.period() * READY_EPOCHS, Duration::from_secs);
+    let begun = tokio::time::Instant::now();
+    loop {
+        let mut late = Vec::new();
+        for node in nodes {
+            let lack = match Metrics::of(node).await {
+                Ok(metrics) => metrics.lack_of_readiness(epoch_time(clock).epoch),
+                Err(error) => Some(error),
+            };
+            late.extend(lack.map(|lack| format!("{node}: {lack}")));
+        }
+        if late.is_empty() {
+            return Ok(());
+        }
+        if begun.elapsed() > limit {
+            return Err(format!("not ready within {} s:\n  {}", limit.as_secs(), late.join("\n  ")));
+        }
+        tokio::time::sleep(READY_PAUSE).await;
     }
 }
 

@@ -1,6 +1,7 @@
 //! One file per subcommand: arguments and wiring only. Each gives one message for standard error when it fails.
 
 pub mod bench;
+pub mod configuration;
 pub mod dataplane;
 pub mod dirauth;
 pub mod fetch;

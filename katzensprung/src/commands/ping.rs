@@ -191,7 +191,7 @@ fn summary(report: &Report, arguments: &Arguments) -> String {
 }
 
 /// All that is known of a ping without the right answer.
-fn loss(ping: &Ping, print_diff: bool) -> String {
+pub fn loss(ping: &Ping, print_diff: bool) -> String {
     let seconds = |time: Duration| time.as_secs_f64();
     let what = match &ping.outcome {
         Outcome::Answered { rtt } => format!("answered after {:.3} s", seconds(*rtt)),

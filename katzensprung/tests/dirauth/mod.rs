@@ -3,3 +3,4 @@
 mod bad_input;
 mod consensus;
 mod network;
+mod peers;

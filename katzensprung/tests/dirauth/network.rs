@@ -52,13 +52,14 @@ pub struct Network {
     pub authorities: Vec<Site>,
     /// A node's file with which documents are fetched.
     pub node_config: PathBuf,
-    nodes: Vec<Node>,
+    pub nodes: Vec<Node>,
 }
 
-struct Node {
-    own: OwnNode,
+/// A node that uploads.
+pub struct Node {
+    pub own: OwnNode,
     identity: Box<dyn SignatureSigningKey>,
-    caller: Caller,
+    pub caller: Caller,
 }
 
 impl Network {
@@ -127,7 +128,8 @@ impl Network {
         })
     }
 
-    fn authority(&self, number: usize) -> Authority {
+    /// Authority `number` as the nodes know it.
+    pub fn authority(&self, number: usize) -> Authority {
         let site = &self.authorities[number];
         let scheme = signature::by_name(SIGNATURE_SCHEME).expect("built in");
         let identity = read_pem(&site.data_dir.join("identity.public.pem"), SIGNATURE_SCHEME);
@@ -215,10 +217,16 @@ impl Node {
         Self { own: OwnNode { name: name.into(), identity_key, link_key, role }, identity, caller }
     }
 
-    fn upload(&self, epoch: Epoch) -> Vec<u8> {
-        let addresses = BTreeMap::from([("tcp4".to_owned(), vec!["tcp://127.0.0.1:1".to_owned()])]);
+    /// The same bytes each time.
+    pub fn upload(&self, epoch: Epoch) -> Vec<u8> {
+        self.upload_of(epoch, "tcp://127.0.0.1:1", 32)
+    }
+
+    /// An upload that says where the node is, with mix keys of so many bytes.
+    pub fn upload_of(&self, epoch: Epoch, url: &str, mix_key_bytes: usize) -> Vec<u8> {
+        let addresses = BTreeMap::from([("tcp4".to_owned(), vec![url.to_owned()])]);
         let profile = OwnProfile { addresses, ..OwnProfile::default() };
-        let keys = (0..pki::MIX_KEY_EPOCHS).map(|later| (epoch.after(later), vec![7; 32])).collect();
+        let keys = (0..pki::MIX_KEY_EPOCHS).map(|later| (epoch.after(later), vec![7; mix_key_bytes])).collect();
         let descriptor = MixDescriptor::of_node(&self.own, &profile, epoch, &keys).expect("well formed");
         let stats = LoopStats {
             epoch,
@@ -229,20 +237,24 @@ impl Node {
     }
 
     async fn post(&self, authority: &Authority, epoch: Epoch, payload: &[u8]) -> Result<DescriptorCode, String> {
-        let dialler = Dialler {
-            kem: kem::by_name(WIRE_KEM).expect("built in"),
-            pki_public_key_bytes: signature::by_name(SIGNATURE_SCHEME).expect("built in").info().public_key_bytes,
-            connect_limit: Duration::from_secs(10),
-            handshake_limit: Duration::from_secs(10),
-            answer_limit: Duration::from_secs(10),
-            clocks: Clocks::default(),
-        };
         let command = WireCommand::PostDescriptor { epoch: epoch.0, payload };
         let take = |answer: &WireCommand<'_>| match answer {
             WireCommand::PostDescriptorStatus { error_code } => DescriptorCode::from_wire(*error_code),
             _ => None,
         };
-        dialler.exchange(authority, &self.caller, &command, take).await.map_err(|error| error.to_string())
+        dialler().exchange(authority, &self.caller, &command, take).await.map_err(|error| error.to_string())
+    }
+}
+
+/// How tests reach authorities.
+pub fn dialler() -> Dialler {
+    Dialler {
+        kem: kem::by_name(WIRE_KEM).expect("built in"),
+        pki_public_key_bytes: signature::by_name(SIGNATURE_SCHEME).expect("built in").info().public_key_bytes,
+        connect_limit: Duration::from_secs(10),
+        handshake_limit: Duration::from_secs(10),
+        answer_limit: Duration::from_secs(10),
+        clocks: Clocks::default(),
     }
 }
 

@@ -35,6 +35,12 @@ pub struct Outcome {
 /// Runs a command to its end. Its output goes to files: a pipe would stay open as long as any process that it started.
 #[track_caller]
 pub fn finish(command: &mut Command) -> Outcome {
+    finish_within(command, LIMIT)
+}
+
+/// The same for what takes longer.
+#[track_caller]
+pub fn finish_within(command: &mut Command, limit: Duration) -> Outcome {
     let folder = tempfile::tempdir().expect("a folder");
     let (stdout, stderr) = (folder.path().join("stdout"), folder.path().join("stderr"));
     let create = |path| File::create(path).expect("a file");
@@ -46,9 +52,9 @@ pub fn finish(command: &mut Command) -> Outcome {
         if let Some(status) = child.try_wait().expect("a child") {
             return Outcome { status, stdout: read(&stdout), stderr: read(&stderr) };
         }
-        if started.elapsed() > LIMIT {
+        if started.elapsed() > limit {
             stop(&mut child);
-            panic!("{command:?} runs for more than {LIMIT:?}: {}{}", read(&stdout), read(&stderr));
+            panic!("{command:?} runs for more than {limit:?}: {}{}", read(&stdout), read(&stderr));
         }
         std::thread::sleep(Duration::from_millis(2));
     }

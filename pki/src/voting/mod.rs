@@ -26,8 +26,8 @@
 //! 4. For [`Output::Fetch`], ask all others with [`crate::authority::FetchPass`] and give a good document to
 //!    [`Voting::handle_fetched`].
 //!
-//! Signatures may cost seconds (SPHINCS+). **Signing** happens in [`Voting::poll`] alone (at P/8, 3P/8 and 4P/8), which
-//! also verifies commits, reveals and signatures. **Verifying** happens besides in [`Configuration::inspect`], which
+//! Signatures may cost seconds (SPHINCS+). **Signing** happens in [`Voting::poll`] alone: two when an epoch begins, one
+//! at P/8, one at 3P/8, two at 4P/8; it also verifies commits, reveals and signatures. **Verifying** happens besides in [`Configuration::inspect`], which
 //! needs no `Voting` and may run on any number of threads at once, in [`crate::authority::DocumentVerifier::verify`] and
 //! in [`Voting::new`]. [`Voting::handle`], [`Voting::handle_fetched`] and the getters only compare and copy. Documents
 //! are answered from a [`Documents`], a cheap copy to be renewed after each `poll` and `handle_fetched`, so that nobody
@@ -63,7 +63,7 @@ use crate::identity::NodeId;
 use crypto_simd::random::Random;
 use crypto_simd::schemes::SignatureSigningKey;
 use round::Round;
-use shared_random::Prior;
+use shared_random::{Pair, Prior};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -187,6 +187,10 @@ pub struct Voting {
     deadline: Duration,
     voting_epoch: Epoch,
     round: Round,
+    /// Commit and reveal for the own vote, signed in advance: what is left to do at P/8 must be done soon after it.
+    prepared: Option<(Epoch, Pair)>,
+    /// When they are to be made.
+    prepare_at: Option<Duration>,
     /// The own vote as it was sent.
     own_vote: Option<Arc<[u8]>>,
     /// Where the chain of documents begins for this round.
@@ -225,6 +229,8 @@ impl Voting {
             deadline: Duration::ZERO,
             voting_epoch,
             round: Round::new(voting_epoch),
+            prepared: None,
+            prepare_at: None,
             own_vote: None,
             genesis: Epoch(0),
             chained: false,

@@ -5,7 +5,7 @@ use super::configuration::Parameters;
 use super::message::{Message, MessageKind};
 use super::notice::Notice;
 use super::round::Round;
-use super::shared_random::{self, NONE};
+use super::shared_random::{self, NONE, Pair};
 use super::store::StoreKey;
 use super::tally::{Nodes, tally};
 use super::{Output, State, Voting};
@@ -38,6 +38,7 @@ impl Voting {
             }
             self.step(now, random, &mut outputs);
         }
+        self.prepare(now, random);
         self.fetch(now, &mut outputs);
         self.prune(now, &mut outputs);
         outputs
@@ -83,6 +84,7 @@ impl Voting {
             outputs.push(Output::Notice(Notice::Waiting { epoch: self.voting_epoch }));
         } else {
             (self.state, self.deadline) = (State::AcceptDescriptors, now.at(1, 8));
+            self.prepare_at = Some(now.unix);
             self.begin_round(now.epoch.after(1));
         }
         if !std::mem::replace(&mut self.started, true) {
@@ -143,6 +145,22 @@ impl Voting {
         }
     }
 
+    /// Makes commit and reveal when there is time.
+    fn prepare(&mut self, now: &EpochTime, random: &mut dyn Random) {
+        if self.prepare_at.is_some_and(|at| now.unix >= at) {
+            self.prepare_at = None;
+            if self.state == State::AcceptDescriptors {
+                // An error comes again, and is told, with the vote.
+                self.prepared = self.commit(now, random).ok().map(|pair| (self.voting_epoch, pair));
+            }
+        }
+    }
+
+    fn commit(&self, now: &EpochTime, random: &mut dyn Random) -> Result<Pair, CertificateError> {
+        let key_type = &self.configuration.scheme_text;
+        shared_random::commit(self.voting_epoch, key_type, &*self.signer, now.epoch, random)
+    }
+
     fn vote(&mut self, now: &EpochTime, random: &mut dyn Random, outputs: &mut Vec<Output>) -> Result<(), String> {
         let epoch = self.voting_epoch;
         let own = *self.configuration.own().identity.id();
@@ -153,9 +171,10 @@ impl Voting {
         let (descriptors, replicas) = nodes.counts();
         let parameters = self.configuration.parameters;
         let mut document = self.assemble(nodes, parameters, &NONE)?;
-        let signer = &*self.signer;
-        let pair = shared_random::commit(epoch, &self.configuration.scheme_text, signer, now.epoch, random)
-            .map_err(|error| error.to_string())?;
+        let pair = match self.prepared.take() {
+            Some((prepared, pair)) if prepared == epoch => pair,
+            _ => self.commit(now, random).map_err(|error| error.to_string())?,
+        };
         document.shared_random_commit.insert(own, pair.commit.clone());
         let vote = self.signed(&document, now, random)?;
         document.shared_random_commit.clear();
@@ -271,6 +290,7 @@ impl Voting {
                 outputs.push(Output::Notice(Notice::Consensus { epoch, signatures, authorities, missing }));
                 outputs.push(Output::Published { epoch, raw, signatures });
                 (self.state, self.deadline) = (State::AcceptDescriptors, now.at(9, 8));
+                self.prepare_at = Some(now.at(1, 1));
                 self.begin_round(epoch.after(1));
             }
             Err(reason) => {
@@ -389,7 +409,7 @@ impl Voting {
     /// When something is to be done.
     pub(super) fn due(&self) -> Duration {
         match self.started {
-            true => self.fetch_at.map_or(self.deadline, |at| at.min(self.deadline)),
+            true => [self.fetch_at, self.prepare_at].into_iter().flatten().fold(self.deadline, Duration::min),
             false => Duration::ZERO,
         }
     }

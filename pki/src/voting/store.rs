@@ -106,9 +106,13 @@ impl Voting {
 
     /// Takes over what an earlier process stored, as far as it verifies and is of use.
     pub(super) fn restore(&mut self, stored: Vec<(StoreKey, Vec<u8>)>, now: &EpochTime) {
-        let kept = now.epoch.before(KEPT_EPOCHS)..=now.epoch.after(1);
+        // Of past epochs, documents alone are of use; nothing else is worth the time to verify it.
+        let is_of_use = |key: &StoreKey| match key {
+            StoreKey::Document { epoch } => *epoch >= now.epoch.before(KEPT_EPOCHS),
+            _ => key.epoch() >= now.epoch,
+        };
         let mut messages = Vec::new();
-        for (key, value) in stored.into_iter().filter(|(key, _)| kept.contains(&key.epoch())) {
+        for (key, value) in stored.into_iter().filter(|(key, _)| is_of_use(key)) {
             let outcome = match key {
                 StoreKey::Document { epoch } => self.restore_document(epoch, value.into(), now),
                 StoreKey::Descriptor { epoch, id } => {
@@ -144,19 +148,18 @@ impl Voting {
         Ok(())
     }
 
-    /// Uploads for epochs that are no longer posted to are of no use.
     fn restore_upload(&mut self, peer: Peer, request: Request, now: &EpochTime) -> Result<(), String> {
         let (descriptors, replicas) = (&mut self.descriptors, &mut self.replica_descriptors);
         match self.configuration.inspect(&peer, request, now).0 {
-            Content::Upload(posted) if posted.epoch >= now.epoch => {
+            Content::Upload(posted) => {
                 let descriptor = posted.descriptor.map_err(|refused| refused.reason)?;
                 descriptors.entry(posted.epoch).or_default().insert(posted.id, descriptor);
             }
-            Content::ReplicaUpload(posted) if posted.epoch >= now.epoch => {
+            Content::ReplicaUpload(posted) => {
                 let descriptor = posted.descriptor.map_err(|refused| refused.reason)?;
                 replicas.entry(posted.epoch).or_default().insert(posted.id, descriptor);
             }
-            _ => {}
+            Content::GetConsensus(_) | Content::Message(_) => {}
         }
         Ok(())
     }

@@ -4,7 +4,10 @@ fn hex(text: &str) -> Vec<u8> {
     (0..text.len() / 2).map(|at| u8::from_str_radix(&text[2 * at..][..2], 16).expect("hex digits")).collect()
 }
 
-fn read(bytes: &[u8]) -> Result<Option<(u64, Vec<u8>, Option<Vec<u8>>)>, PluginError> {
+/// Number, payload and reply block of a message.
+type Read = (u64, Vec<u8>, Option<Vec<u8>>);
+
+fn read(bytes: &[u8]) -> Result<Option<Read>, PluginError> {
     let mut messages = Messages::new(1000);
     messages.push(bytes);
     let owned = |message: Message<'_>| (message.id, message.payload.to_vec(), message.surb.map(<[u8]>::to_vec));

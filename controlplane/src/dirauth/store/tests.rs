@@ -58,6 +58,16 @@ fn files_that_are_no_store_are_left_alone() {
     }
 }
 
+/// The last thing that is written when a store is made is its mark.
+#[test]
+fn a_store_whose_making_was_cut_off_is_made_again() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join(STORE_FILE), vec![0; 70_000]).unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    store.put(&keys(1)[0], b"value").unwrap();
+    assert_eq!(store.load().unwrap().len(), 1);
+}
+
 #[test]
 fn a_second_process_is_told() {
     let dir = tempfile::tempdir().unwrap();

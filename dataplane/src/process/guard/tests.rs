@@ -75,6 +75,7 @@ fn watched(wakes_heard: usize) -> Watched {
         events: events.shard(0).expect("a ring"),
         in_flight: in_flight.shard(0).expect("a place"),
         plugins: None,
+        loops: None,
     };
     let clock = Clock::start();
     let shard = Shard::new(0, Arc::clone(&shared), instruments, [1; 32], clock.now()).expect("a sound setup");

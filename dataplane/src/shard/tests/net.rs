@@ -8,6 +8,7 @@ use crate::shard::{Instruments, Next, Shard};
 use crate::shared::{Facts, KeyRing, Shared};
 use crate::time::Instant;
 use interplane::counter::{Account, Counters};
+use interplane::loops::LoopCounts;
 use interplane::poison::InFlight;
 use interplane::requests::{Bell, PluginRings};
 use interplane::ring::EventRings;
@@ -50,6 +51,8 @@ pub struct Plan {
     pub refused: Vec<[u8; 32]>,
     /// The rings of plugins, and the bell of the control plane.
     pub plugins: Option<(PluginRings, Bell)>,
+    /// Where loops are counted.
+    pub loops: Option<LoopCounts>,
     pub unix_start: Duration,
     pub seed: u8,
 }
@@ -66,6 +69,7 @@ pub fn setup(shards: u16) -> Setup {
         limits: Limits::default(),
         clients: interplane::setup::Clients::default(),
         machine: Machine { shards, slots_per_shard: 1 << 14, ..Machine::default() },
+        sends_decoys: false,
         populates_replay_sets: false,
         replay_buckets: 1 << 16,
     }
@@ -79,6 +83,7 @@ impl Plan {
             snapshot: Some(usual_snapshot(1)),
             refused: Vec::new(),
             plugins: None,
+            loops: None,
             unix_start: unix_at(EPOCH, 1, 2),
             seed: 1,
         }
@@ -87,7 +92,11 @@ impl Plan {
     pub fn build(self) -> Net {
         let facts = Facts::new(&self.setup).expect("a sound setup");
         let shards = facts.shards;
-        let shared = Arc::new(Shared::new(facts, self.refused));
+        let mut shared = Shared::new(facts, self.refused);
+        if self.setup.sends_decoys {
+            shared = shared.with_decoys([0xDE; 32]);
+        }
+        let shared = Arc::new(shared);
         shared.publish_keys(self.keys);
         if let Some(snapshot) = self.snapshot {
             shared.publish_directory(snapshot);
@@ -95,7 +104,7 @@ impl Plan {
         let network = Network::new([self.seed; 32], self.unix_start);
         let (counters, events) = (Counters::heap(shards), EventRings::heap(shards));
         let in_flight = InFlight::heap(shards);
-        let plugins = self.plugins;
+        let (plugins, loops) = (self.plugins, self.loops);
         let mut simulation = Simulation::new(network.clone());
         let mut ids = Vec::new();
         for (index, (id, io)) in network.add_process(shards, address_of(OWN)).into_iter().enumerate() {
@@ -104,6 +113,7 @@ impl Plan {
                 events: events.shard(index).expect("a ring for each shard"),
                 in_flight: in_flight.shard(index).expect("a place for each shard"),
                 plugins: plugins.as_ref().and_then(|(rings, bell)| rings.shard(index, bell.clone())),
+                loops: loops.clone(),
             };
             let seed = [self.seed.wrapping_add(index as u8); 32];
             let shard = Shard::new(index, Arc::clone(&shared), instruments, seed, network.now());

@@ -29,7 +29,7 @@ pub const UPSTREAM: [u8; 3] = [10, 11, 12];
 pub const DOWNSTREAM: [u8; 3] = [30, 31, 32];
 /// Between the two where this node is a service node.
 pub const MIDDLE: u8 = 40;
-const SERVICE: u8 = 200;
+pub const SERVICE: u8 = 200;
 const GATEWAY: u8 = 100;
 
 pub fn clock() -> EpochClock {

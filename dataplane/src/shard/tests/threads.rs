@@ -94,6 +94,7 @@ fn three_threads_forward_every_packet_once() {
                     events: events.shard(index).expect("a ring"),
                     in_flight: in_flight.shard(index).expect("a place"),
                     plugins: None,
+                    loops: None,
                 };
                 let shard = Shard::new(index, Arc::clone(&shared), instruments, [index as u8; 32], Instant(0));
                 let (stage, process) = (stage.clone(), Arc::clone(&process));

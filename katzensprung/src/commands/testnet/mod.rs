@@ -27,6 +27,8 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
+pub use scrape::Metrics;
+
 use folder::Folder;
 use network::Network;
 use options::NetworkOptions;
@@ -87,6 +89,9 @@ struct Once {
     json: bool,
 }
 
+/// Takes lines about how far a command is.
+type Say<'a> = &'a mut (dyn FnMut(&str) + Send);
+
 /// Does what was asked for.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     let done = |()| ExitCode::SUCCESS;
@@ -142,7 +147,7 @@ async fn once(once: &Once) -> Result<ExitCode, String> {
     print_report(&report.ok_or("interrupted; the network has been stopped")?, once.json)
 }
 
-fn announce(options: &NetworkOptions, path: &std::path::Path, say: &mut dyn FnMut(&str)) {
+fn announce(options: &NetworkOptions, path: &std::path::Path, say: Say<'_>) {
     let (shape, (period, reason)) = (options.shape(), options.epoch());
     if let Some(reason) = reason {
         say(reason);
@@ -162,7 +167,7 @@ fn announce(options: &NetworkOptions, path: &std::path::Path, say: &mut dyn FnMu
 }
 
 /// Waits for the network, pings, and reads what came of it.
-async fn work(network: &mut Network, pings: u64, say: &mut dyn FnMut(&str)) -> Result<Report, String> {
+async fn work(network: &mut Network, pings: u64, say: Say<'_>) -> Result<Report, String> {
     let view = watch::wait(network, say).await?;
     let seconds = network.started.elapsed().as_secs_f64();
     ping_and_read(network, Some(seconds), view, pings, say).await
@@ -174,7 +179,7 @@ async fn ping_and_read(
     seconds_to_consensus: Option<f64>,
     before: watch::View,
     count: u64,
-    say: &mut dyn FnMut(&str),
+    say: Say<'_>,
 ) -> Result<Report, String> {
     let pings = ping::run(network, count, say).await?;
     network.check()?;

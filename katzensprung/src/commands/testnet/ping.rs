@@ -1,9 +1,14 @@
 //! Pings through the network: by our client, or by another implementation's program.
 
+use super::super::findings_text;
+use super::super::ping::loss;
+use super::Say;
 use super::child;
 use super::network::Network;
 use super::options::variables;
-use std::collections::BTreeMap;
+use client::{Plan, Progress, Settings};
+use config::{ClientConfig, Strictness};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -11,6 +16,8 @@ use testnet::generate::CLIENT_FOLDER;
 use testnet::processes::tail;
 use tokio::process::Command;
 
+/// Pings without an answer at a time: more than are under way at the usual rates.
+const CONCURRENCY: usize = 64;
 /// Where a foreign client's output goes.
 const OUTPUT_FILE: &str = "ping.log";
 
@@ -39,14 +46,66 @@ pub struct Trip {
 }
 
 /// Sends `count` pings, none of them twice.
-pub async fn run(network: &Network, count: u64, say: &mut dyn FnMut(&str)) -> Result<Pings, String> {
-    let program =
-        network.state.ping.as_deref().ok_or("there is no client yet; --peer-roles client=1 takes another's")?;
-    foreign(network, program, count, say).await
+pub async fn run(network: &Network, count: u64, say: Say<'_>) -> Result<Pings, String> {
+    match network.state.ping.as_deref() {
+        Some(program) => foreign(network, program, count, say).await,
+        None => ours(network, count, say).await,
+    }
+}
+
+/// Our own client, in this process.
+async fn ours(network: &Network, count: u64, say: Say<'_>) -> Result<Pings, String> {
+    let file = network.folder.path().join(CLIENT_FOLDER).join("client.toml");
+    let loaded = ClientConfig::load(&file, Strictness::Lenient)
+        .map_err(|findings| format!("{}:\n  {}", file.display(), findings_text(&findings)))?;
+    let settings =
+        Settings::of(&loaded.config, network.clock).map_err(|error| format!("{}: {error}", file.display()))?;
+    let plan = Plan {
+        count,
+        concurrency: CONCURRENCY,
+        service_for_each: true,
+        start_limit: network.clock.period() * 2,
+        ..Plan::default()
+    };
+    let mut tell = |progress: Progress<'_>| match progress {
+        Progress::Begins { expected, timeout, .. } => say(&format!(
+            "{count} pings, at most {CONCURRENCY} at a time, at the rates of the document: about {:.0} s; each is waited for \
+             {:.0} s at most",
+            expected.as_secs_f64(),
+            timeout.as_secs_f64(),
+        )),
+        Progress::Disconnected { reason } => say(&format!("the link to the gateway is gone: {reason}")),
+        Progress::Done(ping) if ping.rtt().is_none() => say(&loss(ping, false)),
+        _ => {}
+    };
+    let report = client::ping::run(settings, plan, &mut tell).await.map_err(|error| error.to_string())?;
+    Ok(Pings::of(&report))
+}
+
+impl Pings {
+    /// What the client's report says.
+    pub fn of(report: &client::Report) -> Self {
+        let mut passed: BTreeMap<String, u64> = BTreeMap::new();
+        let mut trips = Vec::new();
+        for ping in &report.pings {
+            let Some(took) = ping.rtt() else { continue };
+            trips.push(Trip { took, asked_for: ping.delay() });
+            for stop in ping.forward.iter().chain(&ping.reply) {
+                *passed.entry(stop.node.clone()).or_default() += 1;
+            }
+        }
+        let mut problems: Vec<String> = report.lost().map(|ping| loss(ping, false)).collect();
+        let numbers: BTreeSet<u64> = report.pings.iter().map(|ping| ping.number).collect();
+        if numbers.len() != report.pings.len() {
+            problems.push("a ping was sent twice".into());
+        }
+        let (sent, received) = (report.sent() as u64, report.received() as u64);
+        Self { sent, received, trips, passed: Some(passed), problems }
+    }
 }
 
 /// Another implementation's `ping`: all that it says is how many came back.
-async fn foreign(network: &Network, program: &Path, count: u64, say: &mut dyn FnMut(&str)) -> Result<Pings, String> {
+async fn foreign(network: &Network, program: &Path, count: u64, say: Say<'_>) -> Result<Pings, String> {
     say(&format!("{count} pings by {}, one after the other", program.display()));
     let file = network.folder.path().join(CLIENT_FOLDER).join("client.toml");
     let output_path = network.folder.path().join(OUTPUT_FILE);

@@ -1,5 +1,6 @@
 //! What members say over HTTP.
 
+use pki::Epoch;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -31,6 +32,22 @@ impl Metrics {
             Some((series.to_owned(), value.parse().ok()?))
         });
         Self { series: series.collect() }
+    }
+
+    /// What a node lacks to take part in `epoch`, by its own account.
+    pub fn lack_of_readiness(&self, epoch: Epoch) -> Option<String> {
+        let (ready, current) = (self.sum("katzenpost_node_ready"), self.sum("katzenpost_node_current_epoch"));
+        match (ready, current) {
+            (Some(1.0), Some(current)) if current == epoch.0 as f64 => None,
+            (Some(1.0), Some(current)) => Some(format!("its epoch is {current}, not {epoch}")),
+            (Some(_), Some(_)) => Some("it is not ready".into()),
+            // Older nodes only count the documents that they fetched.
+            _ => {
+                let fetched = self.by_label("katzenpost_fetched_pki_docs_per_epoch_total", "epoch");
+                let has_document = fetched.get(&epoch.to_string()).is_some_and(|count| *count > 0.0);
+                (!has_document).then(|| format!("it has no document of epoch {epoch}"))
+            }
+        }
     }
 
     /// The sum over all series of that name; none where there is none.

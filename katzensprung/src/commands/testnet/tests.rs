@@ -208,3 +208,39 @@ fn epochs_are_longer_with_peers_and_say_why() {
     let chosen = options(&["--peers", "/bin", "--peer-roles", "mix=1", "--epoch", "1m"]).unwrap().epoch();
     assert_eq!(chosen, (Duration::from_secs(60), None));
 }
+
+/// The files of a network with these options must be what our own programs take, without a word of complaint.
+#[track_caller]
+fn accepted(words: &[&str]) {
+    use ::config::authority::{AuthorityConfig, Purpose};
+    use ::config::{ClientConfig, ServerConfig, Strictness};
+    let folder = tempfile::tempdir().unwrap();
+    let options = options(words).unwrap();
+    let (settings, layout) = (options.settings().unwrap(), options.layout().unwrap());
+    let network = testnet::generate::Network::new(&settings, &layout, folder.path(), &Default::default()).unwrap();
+    testnet::generate::write(folder.path(), &network.files().unwrap()).unwrap();
+    let client = ClientConfig::load(&folder.path().join("client/client.toml"), Strictness::Strict);
+    assert_eq!(client.map(|loaded| loaded.findings), Ok(vec![]), "{words:?}");
+    for member in &layout.members {
+        let file = super::options::file_of(folder.path(), member);
+        let findings = match member.role {
+            testnet::layout::Role::Authority => {
+                AuthorityConfig::load(&file, Strictness::Strict, Purpose::Run).map(|loaded| loaded.findings)
+            }
+            _ => ServerConfig::load(&file, Strictness::Strict).map(|loaded| loaded.findings),
+        };
+        assert_eq!(findings, Ok(vec![]), "{words:?}: {}", member.name);
+    }
+}
+
+#[test]
+fn our_own_programs_take_every_file() {
+    accepted(&[]);
+    accepted(&["--sphinx", "xwing", "--decoys"]);
+    accepted(&["--sphinx", "mlkem768-x25519"]);
+    accepted(&["--sphinx", "x448", "--layers", "5"]);
+    accepted(&["--payload", "30000"]);
+    accepted(&["--authorities", "5", "--mixes", "2", "--gateways", "2", "--services", "2"]);
+    accepted(&["--pki-signature", "Ed25519 Sphincs+"]);
+    accepted(&["--wire-kem", "mlkem768-x25519", "--authorities", "1", "--layers", "1", "--mixes", "11"]);
+}

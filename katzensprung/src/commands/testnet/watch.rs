@@ -1,6 +1,7 @@
 //! Waiting for a network: what its members say of themselves, and the document that they agree on.
 
 use super::super::fetch;
+use super::Say;
 use super::network::Network;
 use super::options::file_of;
 use super::scrape::Metrics;
@@ -44,16 +45,7 @@ pub struct View {
 impl View {
     /// Whether that node says that it takes part in the epoch.
     pub fn is_ready(&self, name: &str) -> bool {
-        let Some(metrics) = self.metrics.get(name) else { return false };
-        let epoch = self.now.epoch.0;
-        match (metrics.sum("katzenpost_node_ready"), metrics.sum("katzenpost_node_current_epoch")) {
-            (Some(ready), Some(current)) => ready == 1.0 && current == epoch as f64,
-            // Older nodes only count the documents that they fetched.
-            _ => {
-                let fetched = metrics.by_label("katzenpost_fetched_pki_docs_per_epoch_total", "epoch");
-                fetched.get(&epoch.to_string()).is_some_and(|count| *count > 0.0)
-            }
-        }
+        self.metrics.get(name).is_some_and(|metrics| metrics.lack_of_readiness(self.now.epoch).is_none())
     }
 
     /// What the authorities are at, by their names.
@@ -135,7 +127,7 @@ pub fn listed(consensus: &Consensus) -> Vec<String> {
 }
 
 /// Waits until the current epoch has a document that lists every node and every node works by it. Gives that view.
-pub async fn wait(network: &mut Network, say: &mut dyn FnMut(&str)) -> Result<View, String> {
+pub async fn wait(network: &mut Network, say: Say<'_>) -> Result<View, String> {
     let mut watcher = Watcher::new(network)?;
     let deadline = network.clock.period() * EPOCHS_MAX;
     let begun = tokio::time::Instant::now();

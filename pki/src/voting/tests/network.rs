@@ -6,6 +6,7 @@ use crate::certificate::Certificate;
 use crate::epoch::EpochClock;
 use crypto_simd::random::SeededRandom;
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The first epoch in which votes are made.
 pub(super) const FIRST: Epoch = Epoch(1000);
@@ -307,6 +308,45 @@ fn three_authorities_agree_in_every_epoch() {
     // What is stored does not grow.
     let epochs: BTreeSet<Epoch> = network.stores[0].keys().map(StoreKey::epoch).collect();
     assert!(epochs.len() <= 6, "{epochs:?}");
+}
+
+/// Signatures may cost a second each: few are left for the moments at which others wait for them.
+#[test]
+fn what_can_be_signed_in_advance_is() {
+    let mut network = Network::new(3);
+    let count = Arc::new(AtomicUsize::new(0));
+    let signer = CountingSigner { signer: signer(AUTHORITY), count: count.clone() };
+    let now = network.time();
+    network.authorities[0] =
+        Some(Voting::new(network.configurations[0].clone(), Box::new(signer), Vec::new(), &now).expect("good"));
+    for epoch in [FIRST, FIRST.after(1)] {
+        let signatures = [0, 1, 2, 3, 4, 5].map(|eighths| {
+            network.run_to(epoch, eighths);
+            count.swap(0, Ordering::Relaxed)
+        });
+        assert_eq!(signatures, [2, 1, 0, 1, 2, 0], "{epoch}");
+        network.agreed(epoch).expect("a consensus");
+    }
+}
+
+struct CountingSigner {
+    signer: Box<dyn SignatureSigningKey>,
+    count: Arc<AtomicUsize>,
+}
+
+impl SignatureSigningKey for CountingSigner {
+    fn scheme(&self) -> &'static dyn crypto_simd::schemes::Signature {
+        self.signer.scheme()
+    }
+
+    fn public_key(&self) -> &[u8] {
+        self.signer.public_key()
+    }
+
+    fn sign(&self, message: &[u8], random: &mut dyn Random) -> Vec<u8> {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.signer.sign(message, random)
+    }
 }
 
 /// pki.md 9.7 with a margin that short epochs can spare.

@@ -4,6 +4,8 @@ use super::network::{FIRST, Network};
 use super::*;
 use crate::authority::ConsensusCode;
 use crate::descriptor::SignedUpload;
+use crate::identity::VerifyingKey;
+use crypto_simd::schemes::signature;
 
 const NODE: u8 = MIX;
 
@@ -39,6 +41,10 @@ fn peers_are_known_by_what_they_say_and_authorities_by_their_link_key_too() {
     assert!(![Peer::Client, Peer::Authority(0), Peer::Replica([0; 32])].iter().any(|peer| peer.may_send(&post)));
 }
 
+fn good_authorities() -> Vec<Authority> {
+    authorities(3).list().to_vec()
+}
+
 #[test]
 fn configurations_that_cannot_vote_are_refused() {
     let good = || configuration(3, 0, 3, 1);
@@ -49,6 +55,15 @@ fn configurations_that_cannot_vote_are_refused() {
     assert_eq!(check(configuration(1, 0, 3, 1), AUTHORITY), Err(ConfigurationError::Alone));
     let other_case = Configuration { scheme_text: "ed25519".into(), ..good() };
     assert!(matches!(check(other_case, AUTHORITY), Err(ConfigurationError::SchemeText { canonical: "Ed25519", .. })));
+    let hybrid = signature::by_name("Ed25519-Sphincs+").expect("built in");
+    let hybrid_signer = hybrid.load(&hybrid.generate(&mut fixture::random())).expect("its own key");
+    for (text, good) in [("Ed25519-Sphincs+", true), ("Ed25519 Sphincs+", true), ("Ed25519_Sphincs+", false)] {
+        let mut list = good_authorities();
+        list[0].identity = VerifyingKey::new(hybrid, hybrid_signer.public_key()).expect("a public key");
+        let authorities = Arc::new(Authorities::new(list).expect("distinct"));
+        let configuration = Configuration { authorities, scheme_text: text.into(), ..configuration(3, 0, 3, 1) };
+        assert_eq!(configuration.check(&*hybrid_signer).is_ok(), good, "{text}");
+    }
     let bare = Configuration { topology: Topology::Fixed(Vec::new()), ..good() };
     assert_eq!(check(bare, AUTHORITY), Err(ConfigurationError::Layers(0)));
     let twice = Configuration { gateways: vec![member(MIX)], ..good() };

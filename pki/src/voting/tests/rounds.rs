@@ -152,6 +152,21 @@ fn who_missed_a_round_fetches_it_and_goes_on() {
     assert!(network.notices.contains(&(1, Notice::Fetched { epoch: FIRST.after(1) })));
 }
 
+/// Signatures that do not come to one authority: it gets what the others have published, in the same epoch.
+#[test]
+fn a_round_lost_to_one_is_fetched_from_the_others_before_the_epoch_begins() {
+    let mut network = Network::new(4);
+    network.weather = Box::new(|flight| {
+        let is_lost = flight.to == 0 && flight.message.kind == MessageKind::Signature && flight.message.epoch == FIRST;
+        if is_lost { Vec::new() } else { vec![flight] }
+    });
+    agreed(&mut network, FIRST, &[(1, 4), (2, 4), (3, 4)]);
+    network.run_to(FIRST, 7);
+    assert!(network.get(0).documents().epochs().any(|epoch| epoch == FIRST), "{:#?}", network.notices);
+    let document = agreed(&mut network, FIRST.after(1), &[(0, 4), (1, 4), (2, 4), (3, 4)]);
+    assert_eq!(document.genesis_epoch, FIRST);
+}
+
 /// pki.md 9.6, and better than the reference: the chain is taken up even when its last document comes after the vote.
 #[test]
 fn a_document_that_comes_after_the_vote_is_in_time() {

@@ -144,6 +144,22 @@ fn a_frame_beyond_the_limit_ends_the_link_at_its_header() {
     assert_eq!(pair.responder.end(), Some(End::Frame(FrameError::TooLarge { bytes, bytes_max })));
 }
 
+/// Who the peer is decides how much it may say, and that is known only when the link is up.
+#[test]
+fn a_limit_can_be_lowered_on_an_established_link() {
+    for (bytes_max, is_taken) in [(PACKET_BYTES + 6 + 16, true), (PACKET_BYTES + 6 + 15, false)] {
+        let mut pair = Pair::of(x25519()).established();
+        pair.responder.link.receive_at_most(bytes_max);
+        // It is never raised again.
+        pair.responder.link.receive_at_most(usize::MAX);
+        pair.initiator.send(&Command::SendPacket { packet: &[1; PACKET_BYTES] });
+        pair.initiator.heed(pair.now);
+        pair.deliver(Role::Initiator);
+        let error = FrameError::TooLarge { bytes: PACKET_BYTES + 6 + 16, bytes_max };
+        assert_eq!(pair.responder.end(), (!is_taken).then_some(End::Frame(error)));
+    }
+}
+
 #[test]
 fn a_frame_that_is_not_opened_or_opened_into_the_wrong_place_ends_the_link() {
     for is_tried in [false, true] {

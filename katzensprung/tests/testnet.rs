@@ -1,0 +1,194 @@
+//! `testnet` and `genconfig`: whole networks of real processes.
+
+use crate::support::program::{finish_within, program, run};
+use crate::support::wait_for;
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+/// More than a network takes on a host that does much else.
+const LONG: Duration = Duration::from_secs(600);
+const SOON: Duration = Duration::from_secs(60);
+
+/// The numbers of all processes that have the folder in their arguments.
+fn processes_of(folder: &Path) -> Vec<String> {
+    let folder = folder.display().to_string();
+    let numbers =
+        fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let of_it = |number: &String| {
+        let arguments = fs::read(format!("/proc/{number}/cmdline")).unwrap_or_default();
+        let is_command = arguments.split(|byte| *byte == 0).any(|word| word == b"--dir");
+        !is_command && String::from_utf8_lossy(&arguments).contains(&folder)
+    };
+    numbers.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit())).filter(of_it).collect()
+}
+
+#[track_caller]
+fn nobody_is_left(folder: &Path) {
+    wait_for("the end of all processes", SOON, || processes_of(folder).is_empty().then_some(()));
+}
+
+/// A command whose network is at work.
+#[track_caller]
+fn started(folder: &Path) -> Child {
+    let mut command = program();
+    command.args(["testnet", "--dir"]).arg(folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    // Eight members and the data planes of five.
+    wait_for("all processes", SOON, || {
+        assert!(child.try_wait().unwrap().is_none(), "the command has ended");
+        (processes_of(folder).len() == 13).then_some(())
+    });
+    child
+}
+
+fn signal(child: &Child, signal: Signal) {
+    kill_process(Pid::from_raw(child.id() as i32).unwrap(), signal).unwrap();
+}
+
+#[test]
+fn every_ping_comes_back_through_a_network_of_our_own() {
+    let outside = tempfile::tempdir().unwrap();
+    let folder = outside.path().join("network");
+    let mut command = program();
+    command.args(["testnet", "--pings", "20", "--json", "--dir"]).arg(&folder);
+    let outcome = finish_within(&mut command, LONG);
+    assert_eq!(outcome.status.code(), Some(0), "{outcome:?}");
+    let report: serde_json::Value = serde_json::from_str(outcome.stdout.lines().last().unwrap()).unwrap();
+    assert_eq!((&report["pings_sent"], &report["pings_received"]), (&20.into(), &20.into()), "{report}");
+    for layer in ["gateway", "layer1", "layer2", "layer3"] {
+        assert!(report["unwraps_by_layer"][layer].as_u64().unwrap() >= 40, "{report}");
+    }
+    assert!(report["unwraps_by_layer"]["service"].as_u64().unwrap() >= 20, "{report}");
+    let number = |key: &str| report[key].as_f64().unwrap();
+    assert!(number("asked_delay_ms_median") > 0.0 && number("rtt_ms_median") >= number("rtt_ms_min"), "{report}");
+    assert!(!folder.exists(), "the files are left");
+    nobody_is_left(&folder);
+}
+
+#[test]
+fn an_interrupted_network_leaves_nothing() {
+    let outside = tempfile::tempdir().unwrap();
+    let folder = outside.path().join("network");
+    let mut child = started(&folder);
+    signal(&child, Signal::INT);
+    let status = wait_for("the command's end", SOON, || child.try_wait().unwrap());
+    assert_eq!(status.code(), Some(1));
+    assert!(!folder.exists());
+    assert!(processes_of(&folder).is_empty());
+}
+
+#[test]
+fn a_killed_command_leaves_no_orphans_and_the_next_one_starts() {
+    let outside = tempfile::tempdir().unwrap();
+    let folder = outside.path().join("network");
+    let mut child = started(&folder);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    nobody_is_left(&folder);
+    // Its files are those of a network that has ended.
+    let mut child = started(&folder);
+    signal(&child, Signal::TERM);
+    wait_for("the command's end", SOON, || child.try_wait().unwrap());
+    assert!(!folder.exists());
+}
+
+#[test]
+fn a_network_stays_up_until_it_is_stopped() {
+    let outside = tempfile::tempdir().unwrap();
+    let folder = outside.path().join("network");
+    let dir = ["--dir", folder.to_str().unwrap()];
+    let command = |words: &[&str]| run(["testnet"].iter().chain(words).chain(&dir));
+    assert!(command(&["start"]).succeeded().contains("8 processes run"));
+    let refused = command(&["start"]);
+    refused.refused(&["a test network runs in", "testnet stop --dir"]);
+    command(&["clean"]).refused(&["testnet stop"]);
+    let status = command(&["status"]).succeeded();
+    assert!(status.contains("servicenode1") && status.contains("no document"), "{status}");
+    assert!(command(&["votes"]).succeeded().contains("auth3: "));
+    command(&["ping"]).refused(&["no document", "testnet wait"]);
+    command(&["stop"]).succeeded();
+    assert!(processes_of(&folder).is_empty());
+    assert!(command(&["clean", "--dry-run"]).succeeded().contains("mix1"));
+    assert!(folder.join("mix1").exists());
+    fs::write(folder.join("notes"), "mine").unwrap();
+    command(&["clean"]).succeeded();
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "only what was not the network's is left");
+    command(&["status"]).refused(&["holds no test network"]);
+    command(&["start"]).refused(&["nothing is overwritten"]);
+}
+
+#[test]
+fn what_cannot_be_had_is_refused_before_anything_is_made() {
+    let outside = tempfile::tempdir().unwrap();
+    let folder = outside.path().join("network");
+    for (words, parts) in [
+        (&["--sphinx", "rot13"][..], &["--sphinx", "rot13"][..]),
+        (&["--payload", "0"], &["--payload", "0 bytes"]),
+        (&["--wire-kem", "none"], &["--wire-kem", "none"]),
+        (&["--pki-signature", "RSA"], &["--pki-signature", "RSA", "known are"]),
+        (&["--peers", "/nonexistent", "--peer-roles", "mix=1"], &["/nonexistent/server", "mix=1"]),
+        (&["--peers", "/", "--peer-roles", "mix=9"], &["mix=9", "only 3"]),
+        (&["--port-base", "65530"], &["65530", "--port-base"]),
+    ] {
+        run(["testnet", "--dir", folder.to_str().unwrap()].iter().chain(words)).refused(parts);
+        assert!(!folder.exists(), "{words:?}");
+    }
+    for (words, part) in [
+        (&["--epoch", "1s"][..], "10s or more"),
+        (&["--epoch", "soon"], "soon"),
+        (&["--mu", "0"], "above 0"),
+        (&["--peer-roles", "mix=1"], "--peers"),
+        (&["--authorities", "0"], "--authorities"),
+        (&["--pings", "0"], "--pings"),
+    ] {
+        let outcome = run(["testnet"].iter().chain(words));
+        assert_eq!(outcome.status.code(), Some(1), "{outcome:?}");
+        assert!(outcome.stderr.contains(part) && !outcome.stderr.contains("panicked"), "{outcome:?}");
+    }
+    fs::write(&folder, "a file").unwrap();
+    run(["testnet", "--dir", folder.to_str().unwrap()]).refused(&["is no folder"]);
+    assert_eq!(fs::read_to_string(&folder).unwrap(), "a file");
+}
+
+#[test]
+fn genconfig_writes_what_config_check_accepts() {
+    let outside = tempfile::tempdir().unwrap();
+    let out = outside.path().join("out");
+    let out = out.to_str().unwrap();
+    let words = ["genconfig", "-b", out, "-o", out, "--wirekem", "xwing", "-v", "-n", "3"];
+    run(words).succeeded();
+    let files = ["auth1/authority.toml", "mix3/katzenpost.toml", "gateway1/katzenpost.toml", "client/client.toml"];
+    let files: Vec<String> = files.iter().map(|file| format!("{out}/{file}")).collect();
+    let checked = run(["config", "check"].iter().map(|word| word.to_string()).chain(files.clone())).succeeded();
+    assert!(checked.contains("4 of 4 valid") && checked.matches("OK    ").count() == 4, "{checked}");
+    let compose = fs::read_to_string(format!("{out}/docker-compose.yml")).unwrap();
+    assert!(compose.contains("-f ") && compose.contains("hostname: servicenode1"), "{compose}");
+    // Nothing is overwritten, and identity keys are kept where all else is gone.
+    run(words).refused(&["nothing is overwritten"]);
+    let identity = fs::read_to_string(format!("{out}/mix1/identity.public.pem")).unwrap();
+    for name in ["link.private.pem", "link.public.pem", "katzenpost.toml"] {
+        fs::remove_file(format!("{out}/mix1/{name}")).unwrap();
+    }
+    let other = outside.path().join("other");
+    fs::create_dir(&other).unwrap();
+    fs::rename(format!("{out}/mix1"), other.join("mix1")).unwrap();
+    run(["genconfig", "-b", out, "-o", other.to_str().unwrap(), "--wirekem", "xwing", "-v", "-n", "3"]).succeeded();
+    assert_eq!(fs::read_to_string(other.join("mix1/identity.public.pem")).unwrap(), identity);
+    let broken = other.join("mix1/katzenpost.toml");
+    let text = fs::read_to_string(&broken).unwrap().replace("WireKEM", "WireKem2");
+    fs::write(&broken, text).unwrap();
+    let outcome = run(["config", "check", broken.to_str().unwrap()]);
+    assert_eq!(outcome.status.code(), Some(1));
+    assert!(outcome.stdout.contains("FAIL  ") && outcome.stdout.contains("WireKem2"), "{outcome:?}");
+    for (words, parts) in [
+        (&["-b", "relative", "--wirekem", "xwing"][..], &["--baseDir", "absolute"][..]),
+        (&["-b", "/x", "--wirekem", "rot13"], &["--wirekem", "rot13"]),
+        (&["-b", "/x", "--wirekem", "xwing", "-n", "2"], &["--nodes 2", "3 layers"]),
+        (&["-b", "/x", "--wirekem", "xwing", "--mu", "NaN"], &["--mu"]),
+    ] {
+        run(["genconfig", "-o", "/nonexistent/here"].iter().chain(words)).refused(parts);
+    }
+}
