@@ -26,14 +26,14 @@ pub mod compose;
 pub mod documents;
 pub mod driver;
 pub mod engine;
-#[cfg(test)]
-mod fixture;
 pub mod path;
 pub mod ping;
 pub mod sample;
 pub mod session;
 pub mod settings;
 pub mod slots;
+#[cfg(test)]
+mod tests;
 pub mod time;
 
 pub use engine::{Client, Event};

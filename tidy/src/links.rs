@@ -12,7 +12,7 @@ pub fn broken(page: &Source, exists: impl Fn(&str) -> bool) -> Vec<String> {
     let targets = page.text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
     let paths = targets.filter(|target| !target.contains("://") && !target.starts_with(['#', '<']));
     let paths = paths.filter_map(|target| target.split('#').next());
-    let missing = paths.filter(|path| !exists(&format!("{folder}/{path}").trim_start_matches('/')));
+    let missing = paths.filter(|path| !exists(format!("{folder}/{path}").trim_start_matches('/')));
     missing.map(|path| format!("{}: a link to {path}, which is not there", page.path)).collect()
 }
 

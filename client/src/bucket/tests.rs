@@ -1,6 +1,6 @@
 use super::*;
-use crate::fixture::ReferenceBucket;
 use crate::sample::exponential_ms;
+use crate::tests::ReferenceBucket;
 use crypto_simd::random::SeededRandom;
 
 fn at(ms: u64) -> Instant {

@@ -1,6 +1,6 @@
 use super::*;
-use crate::fixture::Network;
 use crate::path::round_trip;
+use crate::tests::Network;
 use crypto_simd::random::SeededRandom;
 
 #[test]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::fixture::Network;
+use crate::tests::Network;
 use pki::certificate::CertificateError;
 use pki::document::Document;
 

@@ -1,9 +1,9 @@
 //! The way that ships: a run of pings over a connection of the system, against the simulated network behind a listener.
 
-use crate::fixture::Network;
-use crate::fixture::gateway::GatewayEnd;
 use crate::ping::{self, Plan, Progress};
 use crate::settings::{Gateway, Settings};
+use crate::tests::Network;
+use crate::tests::gateway::GatewayEnd;
 use pki::EpochClock;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -19,7 +19,9 @@ fn network() -> Network {
     let since_genesis = unix_now() - EpochClock::GENESIS;
     let period = since_genesis * 2 / (2 * Network::FIRST_EPOCH.0 as u32 + 1);
     let clock = EpochClock::with_period(period).expect("a period");
-    Network { clock, mu: 1.0, lambda_p: 0.1, lambda_l: 0.05, ..Network::new(31) }
+    let mut network = Network::new(31);
+    (network.clock, network.mu, network.lambda_p, network.lambda_l) = (clock, 1.0, 0.1, 0.05);
+    network
 }
 
 /// Plays the gateway on one connection until the client leaves; gives what it counted.

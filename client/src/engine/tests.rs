@@ -1,6 +1,6 @@
 use super::*;
-use crate::fixture::gateway::Answer;
-use crate::fixture::{Network, World};
+use crate::tests::gateway::Answer;
+use crate::tests::{Network, World};
 use crypto_simd::random::SeededRandom;
 use pki::document::Document;
 use wire::Command;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::fixture::Network;
+use crate::tests::Network;
 use crypto_simd::random::SeededRandom;
 use pki::Epoch;
 use std::collections::BTreeSet;

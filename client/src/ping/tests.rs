@@ -1,6 +1,6 @@
 use super::*;
-use crate::fixture::gateway::Answer;
-use crate::fixture::{Network, World};
+use crate::tests::gateway::Answer;
+use crate::tests::{Network, World};
 use pki::document::Document;
 
 fn plan(count: u64, concurrency: usize) -> Plan {

@@ -372,7 +372,7 @@ impl Packets {
         match slot.arrival {
             Arrival::Deliver(delivery) => Some((slot, delivery)),
             // Nothing else is put there.
-            Arrival::Delay { .. } | Arrival::Reply => None,
+            Arrival::Delay { .. } | Arrival::Reply(_) => None,
         }
     }
 
