@@ -244,5 +244,5 @@ fn our_own_programs_take_every_file() {
     accepted(&["--payload", "30000"]);
     accepted(&["--authorities", "5", "--mixes", "2", "--gateways", "2", "--services", "2"]);
     accepted(&["--pki-signature", "Ed25519 Sphincs+"]);
-    accepted(&["--wire-kem", "mlkem768-x25519", "--authorities", "1", "--layers", "1", "--mixes", "11"]);
+    accepted(&["--wire-kem", "mlkem768-x25519", "--authorities", "2", "--layers", "1", "--mixes", "11"]);
 }
