@@ -10,6 +10,7 @@ pub mod geometry;
 pub mod keygen;
 pub mod ping;
 pub mod server;
+pub mod status;
 pub mod testnet;
 
 use config::Finding;
