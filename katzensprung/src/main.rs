@@ -54,6 +54,9 @@ enum Command {
     /// The process that forwards packets; started by `server`
     #[command(hide = true)]
     Dataplane(commands::dataplane::Arguments),
+    /// Becomes the program of a plugin; started by `server`
+    #[command(hide = true)]
+    Plugin(commands::plugin::Arguments),
 }
 
 /// Secrets get pages of their own; all else comes from the system's allocator.
@@ -104,6 +107,7 @@ fn main() -> ExitCode {
         Command::Config(arguments) => commands::configuration::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Testnet(arguments) => commands::testnet::run(&arguments),
+        Command::Plugin(arguments) => commands::plugin::run(&arguments).map(done),
         Command::Dataplane(arguments) => {
             end_at_panic();
             commands::dataplane::run(&arguments).map(done)

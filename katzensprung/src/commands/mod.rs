@@ -9,6 +9,7 @@ pub mod genconfig;
 pub mod geometry;
 pub mod keygen;
 pub mod ping;
+pub mod plugin;
 pub mod server;
 pub mod status;
 pub mod testnet;
