@@ -97,7 +97,7 @@ impl Bucket {
         };
         let interval = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX).max(1);
         let count = u64::try_from(now.since(self.last).as_nanos()).unwrap_or(u64::MAX) / interval;
-        self.last = self.last + Duration::from_nanos(count.saturating_mul(interval));
+        self.last += Duration::from_nanos(count.saturating_mul(interval));
         self.tokens = self.tokens.saturating_add(count).min(CAPACITY - RESERVE);
     }
 }

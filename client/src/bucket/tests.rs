@@ -76,7 +76,7 @@ fn a_gateway_never_refuses_what_the_copy_allows() {
         while sent < 5_000 {
             // Long silences, then all that there is.
             let idle = exponential_ms(&mut random, if sent % 700 == 0 { 0.000_02 } else { 0.02 }).unwrap();
-            now = now + Duration::from_secs_f64(idle / 1_000.0);
+            now += Duration::from_secs_f64(idle / 1_000.0);
             while bucket.take(now) {
                 let way = exponential_ms(&mut random, 0.05).unwrap();
                 arrived = arrived.max(now + Duration::from_secs_f64(way / 1_000.0));
