@@ -236,9 +236,9 @@ fn attach(data: &[u8]) -> Verdict {
         rings.requests().take(100, |_| ());
         shard.answers(100, |_, _| ());
         let id = RequestId::new(0, 1, 2);
-        assert!(rings.answers(bell).give(id, b"answer"));
+        assert!(rings.answers(bell).give(id, b""));
         let mut answers = 0;
-        shard.answers(1, |found, answer| answers += u32::from(found == id && answer == b"answer"));
+        shard.answers(1, |found, answer| answers += u32::from(found == id && answer.is_empty()));
         assert_eq!(answers, 1);
     }
     if let Ok(counts) = LoopCounts::attach(&fd) {

@@ -31,6 +31,8 @@ const UNREAD: &[(&str, &str)] = &[
     ("interplane/src/channel.rs: peer_uid", "tests see with it whom a channel took for its peer"),
     ("interplane/src/reason.rs: markdown", "a test writes docs/reference/drop-reasons.md with it"),
     ("pki/src/certificate/mod.rs: verify_all", "one third of the certificate's operations (pki.md 3.4)"),
+    ("sphinx/src/plaintext.rs: pad_reply", "what a reply holds; nodes write it in place, tests compare"),
+    ("sphinx/src/surb.rs: new_packet_from_surb", "a reply made anew; nodes make it in place, tests compare"),
     (
         "sphinx/src/commands.rs: parse_list",
         "the second reading of a hop's commands, with which tests compare the first",

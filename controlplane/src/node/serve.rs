@@ -41,11 +41,10 @@ impl Node {
         let socket = data_dir.sockets().join(SOCKET_NAME);
         let selfcheck = selfcheck::known_or_measured(data_dir.path(), &self.config.geometry, &self.log);
         let found = self.find_or_make_plane(&socket)?;
-        let loops = found.plane.loops();
-        let (mut options, outside) = self.directory_options(loops.clone())?;
+        let (mut options, outside) = self.directory_options(found.plane.loops())?;
         let reached = outside.reached();
         let health = Arc::new(Health::default());
-        let (counters, events) = (found.plane.counters(), found.plane.events());
+        let (counters, events, loops) = (found.plane.counters(), found.plane.events(), found.plane.loops());
         let (listens_at, wires) = (found.plane.listens_at(), found.plane.plugin_wires());
         let metrics_at = sockets.metrics.as_ref().and_then(|listener| listener.local_addr().ok());
         let supervision = self.supervision(socket, found.plane, &health);

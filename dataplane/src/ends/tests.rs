@@ -16,5 +16,5 @@ fn a_mix_sends_on_and_ends_nothing() {
 fn a_gateway_delivers() {
     let delivery = Delivery { recipient: [2; 32], surb_id: None, delay_ms: 0 };
     assert_eq!(refusal(Role::Gateway, &Arrival::Deliver(delivery)), None);
-    assert_eq!(refusal(Role::Gateway, &Arrival::Reply), Some(DropReason::InvalidPacket));
+    assert_eq!(refusal(Role::Gateway, &Arrival::Reply(delivery)), Some(DropReason::InvalidPacket));
 }
