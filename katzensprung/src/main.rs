@@ -43,6 +43,8 @@ enum Command {
     Ping(commands::ping::Arguments),
     /// Writes the files of a whole network
     Genconfig(Box<commands::genconfig::Arguments>),
+    /// Asks a running node how it is, and where its loops are lost
+    Status(commands::status::Arguments),
     /// Checks configuration files
     Config(commands::configuration::Arguments),
     /// Measures a node on this host
@@ -101,6 +103,7 @@ fn main() -> ExitCode {
         Command::Fetch(arguments) => commands::fetch::run(&arguments).map(done),
         Command::Ping(arguments) => commands::ping::run(&arguments),
         Command::Genconfig(arguments) => commands::genconfig::run(&arguments).map(done),
+        Command::Status(arguments) => commands::status::run(&arguments).map(done),
         Command::Config(arguments) => commands::configuration::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Testnet(arguments) => commands::testnet::run(&arguments),

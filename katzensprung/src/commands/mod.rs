@@ -11,6 +11,7 @@ pub mod keygen;
 pub mod ping;
 pub mod plugin;
 pub mod server;
+pub mod status;
 pub mod testnet;
 
 use config::Finding;
