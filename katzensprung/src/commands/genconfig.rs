@@ -33,7 +33,7 @@ pub struct Arguments {
     /// Authorities
     #[arg(long = "nrVoting", value_name = "N", default_value_t = 3)]
     nr_voting: u16,
-    /// Leave out [Topology]: authorities deal mixes to layers by lot (the reference's crash)
+    /// Leave out `[Topology]`: authorities deal mixes to layers by lot (the reference's crash)
     #[arg(short = 'D', long)]
     dynamic: bool,
     /// The network's folder where it will run
