@@ -1,13 +1,12 @@
 //! What goes between authorities, and between nodes and authorities: carried as messages, not as bytes of links.
 
-use crate::air::SharedAir;
-use crate::world::{Happening, World};
+use crate::happening::Happening;
+use crate::world::World;
 use pki::authority::{Answer, ConsensusCode, DescriptorCode, FetchPass};
 use pki::certificate::Certificate;
 use pki::publish::{Action, UploadAnswer};
 use pki::voting::{Output, Peer, Reply, Request};
 use pki::{Epoch, hash};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -209,16 +208,5 @@ impl World {
         if let Some(worker) = &mut self.nodes[node].worker {
             worker.handle_fetch_failed(epoch, pass.answers(), &now, random);
         }
-    }
-
-    /// Documents of a node by epoch, as hashes: for comparisons.
-    pub fn documents_of(&self, node: usize) -> BTreeMap<Epoch, [u8; 32]> {
-        let epochs = self.consensus.keys();
-        epochs.filter_map(|epoch| Some((*epoch, hash(self.nodes[node].raw_document(*epoch)?)))).collect()
-    }
-
-    /// Whether a member's clock is right.
-    pub fn is_right(air: &SharedAir) -> bool {
-        air.borrow().ahead_ms == 0
     }
 }

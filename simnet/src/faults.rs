@@ -1,38 +1,10 @@
 //! What goes wrong, and when: all of it drawn from the seed of the run.
 
-use crate::world::{Happening, PERIOD, World};
+use crate::happening::{Fault, Happening};
+use crate::world::{PERIOD, World};
 use pki::Epoch;
 use std::collections::BTreeSet;
 use std::time::Duration;
-
-/// Something that goes wrong, or is right again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// Of 256 messages to authorities so many are lost from now on.
-    Loss(u8),
-    /// So long may messages to authorities take from now on, and bytes on new connections.
-    Delay(Duration),
-    /// These members hear only each other.
-    Island(BTreeSet<usize>),
-    /// An authority dies; its disk too?
-    KillAuthority(usize, bool),
-    /// It comes back.
-    StartAuthority(usize),
-    /// A node's data plane dies.
-    KillPlane(usize),
-    /// It comes back.
-    StartPlane(usize),
-    /// A node's control plane dies.
-    KillControl(usize),
-    /// It comes back.
-    StartControl(usize),
-    /// A member's clock is so many milliseconds ahead from now on.
-    Clock(usize, i64),
-    /// So many of the next pieces of bytes that a node or client receives have a wrong bit.
-    WrongBytes(usize, u32),
-    /// A node loses all its connections.
-    Cut(usize),
-}
 
 /// The usual longest delay of a message to an authority.
 const DELAY: Duration = Duration::from_millis(100);

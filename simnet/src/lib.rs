@@ -12,6 +12,7 @@
 //! | [`node`] | a node: its shard, and what its control plane does around it |
 //! | [`user`] | a client and whoever pings with it |
 //! | [`world`] | all of them, the clock, what is under way |
+//! | [`happening`] | what may be under way, or yet to happen |
 //! | [`directory`] | votes, uploads and fetches: carried as messages |
 //! | [`faults`] | what goes wrong, and when |
 //! | [`run`] | a run from a seed to its report, and what has to hold after every step |
@@ -25,6 +26,7 @@ pub mod air;
 pub mod authority;
 pub mod directory;
 pub mod faults;
+pub mod happening;
 pub mod members;
 pub mod node;
 pub mod run;

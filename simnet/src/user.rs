@@ -69,11 +69,6 @@ impl User {
         }
     }
 
-    /// Pings under way.
-    pub fn waiting(&self) -> u64 {
-        self.ping.as_ref().map_or(0, |ping| ping.sent.is_some().into())
-    }
-
     fn now(&self, io: &impl Io) -> Now {
         Now { at: io.now(), unix: io.unix_now() }
     }

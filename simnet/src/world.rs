@@ -2,6 +2,7 @@
 
 use crate::air::{AiryIo, NOWHERE, SharedAir, shifted};
 use crate::authority::Authority;
+use crate::happening::Happening;
 use crate::members::{Members, NodeKeys, Shape, draw, link_kem};
 use crate::node::Node;
 use crate::user::User;
@@ -12,12 +13,11 @@ use dataplane::io::{Event as IoEvent, Io};
 use dataplane::{Instant, Next, Shard};
 use pki::authority::DocumentVerifier;
 use pki::neighbours::Role;
-use pki::voting::{MessageKind, Parameters};
+use pki::voting::Parameters;
 use pki::{Epoch, EpochClock, EpochTime};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Length of an epoch.
@@ -75,59 +75,6 @@ fn bury(io: &mut SimIo, event: &IoEvent) {
         | IoEvent::Sent { conn, .. } => drop(io.close(*conn)),
         IoEvent::AcceptFailed { .. } => {}
     }
-}
-
-/// Something under way between members, or yet to happen.
-pub enum Happening {
-    /// A message of one authority to another.
-    Message {
-        /// Who sends.
-        from: usize,
-        /// To whom.
-        to: usize,
-        /// What.
-        message: pki::voting::Message,
-        /// When the sender gives up, by its clock.
-        last_try: Duration,
-    },
-    /// The answer to one.
-    MessageAnswer {
-        /// Who has answered.
-        from: usize,
-        /// Who had asked.
-        to: usize,
-        /// What the message was.
-        kind: MessageKind,
-        /// The answer.
-        code: u8,
-    },
-    /// An authority asks the others for a document.
-    AuthorityFetch {
-        /// Who asks.
-        who: usize,
-        /// The document's epoch.
-        epoch: Epoch,
-    },
-    /// A node's upload reaches an authority.
-    Upload {
-        /// Which node, and which life of its control plane.
-        node: (usize, u64),
-        /// To whom.
-        authority: usize,
-        /// For which epoch.
-        epoch: Epoch,
-        /// What.
-        payload: Arc<[u8]>,
-    },
-    /// A node asks all authorities for a document.
-    NodeFetch {
-        /// Which node, and which life of its control plane.
-        node: (usize, u64),
-        /// The document's epoch.
-        epoch: Epoch,
-    },
-    /// Something goes wrong, or is right again.
-    Fault(crate::faults::Fault),
 }
 
 /// The network.
