@@ -19,8 +19,14 @@ const BEFORE: u64 = 3;
 const AFTER: u64 = 5;
 /// The longest step: invariants of slow things are looked at as often at least.
 const STEP_MAX: Duration = Duration::from_millis(500);
+/// The shortest: nobody looks at a clock more often.
+const STEP_MIN: Duration = Duration::from_millis(1);
 /// Epochs of which an authority may keep something.
 const STORED_EPOCHS_MAX: usize = 6;
+/// Documents that a node may hold, a jump of its clock included.
+const DOCUMENTS_MAX: usize = 8;
+/// Mix keys, likewise.
+const KEYS_MAX: usize = 12;
 /// What may be under way between members at once.
 const PLANNED_MAX: usize = 4096;
 
@@ -81,7 +87,7 @@ pub fn run(plan: &Plan, tell: &mut dyn FnMut(u64, &str)) -> Result<Report, Failu
 
 fn go(plan: &Plan, step: &mut u64, tell: &mut dyn FnMut(u64, &str)) -> Result<Report, String> {
     let mut world = World::new(plan.shape, plan.seed);
-    let (quiet, last) = (FIRST.after(plan.epochs.saturating_sub(AFTER)), FIRST.after(plan.epochs - 1));
+    let (quiet, last) = (FIRST.after(plan.epochs.saturating_sub(AFTER)), FIRST.after(plan.epochs.saturating_sub(1)));
     if plan.has_faults {
         faults::plan(&mut world, FIRST.after(BEFORE), quiet);
     }
@@ -105,7 +111,8 @@ fn go(plan: &Plan, step: &mut u64, tell: &mut dyn FnMut(u64, &str)) -> Result<Re
 /// What is due, then time until something is due again, while hosts work.
 fn take_step(world: &mut World, end: dataplane::Instant) -> Result<(), String> {
     world.happen();
-    let until = world.next_at().min(world.now() + STEP_MAX).min(end);
+    let now = world.now();
+    let until = world.next_at().max(now + STEP_MIN).min(now + STEP_MAX).min(end);
     let World { simulation, nodes, .. } = world;
     let mut broken = None;
     simulation.run_until(until, |simulation| {
@@ -141,7 +148,7 @@ fn check(world: &World) -> Result<(), String> {
             return Err(format!("{name} has lost track of a packet in a crash: {:?}", node.account(None)));
         }
         let (documents, keys) = node.holdings();
-        if documents > 6 || keys > 8 {
+        if documents > DOCUMENTS_MAX || keys > KEYS_MAX {
             return Err(format!("{name} holds {documents} documents and {keys} mix keys"));
         }
     }

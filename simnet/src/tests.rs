@@ -20,7 +20,7 @@ fn pings_come_back_over_several_epochs_and_a_seed_makes_the_same_run_again() {
     let report = go(&plan);
     assert_eq!(report.consensus.len(), 5, "{report:?}");
     let pings = &report.pings[0];
-    assert!(pings.answered >= 60 && pings.lost.is_empty(), "{report:?}");
+    assert!(pings.answered >= 40 && pings.lost.is_empty(), "{report:?}");
     assert!(pings.sent - pings.answered <= 1, "{report:?}");
     assert_eq!((report.lost_in_restart, report.wronged), (0, 0));
     assert_eq!(go(&plan), report);
