@@ -20,8 +20,10 @@ fn pings_come_back_over_several_epochs_and_a_seed_makes_the_same_run_again() {
     let report = go(&plan);
     assert_eq!(report.consensus.len(), 5, "{report:?}");
     let pings = &report.pings[0];
-    assert!(pings.answered >= 40 && pings.lost.is_empty(), "{report:?}");
-    assert!(pings.sent - pings.answered <= 1, "{report:?}");
+    let lost = pings.lost.values().sum::<u64>();
+    assert!(pings.answered >= 40 && pings.sent - pings.answered - lost <= 1, "{report:?}");
+    // Links may not be there yet for the first ping; what is lost is a packet that a node says it has dropped.
+    assert!(lost <= 1 && lost == report.drops.values().sum::<u64>(), "{report:?}");
     assert_eq!((report.lost_in_restart, report.wronged), (0, 0));
     assert_eq!(go(&plan), report);
     assert_ne!(go(&Plan { seed: 2, ..plan }).consensus, report.consensus);

@@ -26,6 +26,8 @@ pub struct Tally {
     pub answered: u64,
     /// Sent and lost, or never sent, by reason.
     pub lost: BTreeMap<String, u64>,
+    /// When that was known last.
+    pub lost_at: Instant,
     /// All round trips together.
     pub rtt: Duration,
 }
@@ -217,6 +219,7 @@ impl User {
     fn lost(&mut self, number: u64, loss: &Loss, at: Instant) {
         if self.ping.take_if(|ping| ping.number == number).is_some() {
             self.next_at = at + PAUSE;
+            self.tally.lost_at = at;
             let reason = match loss {
                 Loss::LinkLost { .. } => "link lost".to_owned(),
                 loss => loss.to_string(),
