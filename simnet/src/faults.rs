@@ -1,0 +1,107 @@
+//! What goes wrong, and when: all of it drawn from the seed of the run.
+
+use crate::happening::{Fault, Happening};
+use crate::world::{PERIOD, World};
+use pki::Epoch;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// The usual longest delay of a message to an authority.
+const DELAY: Duration = Duration::from_millis(100);
+/// The usual latency of a connection.
+const LATENCY: Duration = Duration::from_micros(100);
+
+/// Draws what goes wrong in the epochs from `first` on and before `end`, after which all is right again.
+pub fn plan(world: &mut World, first: Epoch, end: Epoch) {
+    for epoch in (first.0..end.0).map(Epoch) {
+        for _ in 0..world.below(4) {
+            let at = world.start_of(epoch) + PERIOD.mul_f64(world.below(1000) as f64 / 1000.0);
+            // What has begun is over before the quiet at the end.
+            let left = world.start_of(end).since(at);
+            let lasts = PERIOD.mul_f64((1 + world.below(1000)) as f64 / 1000.0).min(left);
+            let (begins, ends) = draw(world);
+            world.plan(at, Happening::Fault(begins));
+            if let Some(ends) = ends {
+                world.plan(at + lasts, Happening::Fault(ends));
+            }
+        }
+    }
+}
+
+/// Something that goes wrong, and what makes it right again.
+fn draw(world: &mut World) -> (Fault, Option<Fault>) {
+    let (authorities, nodes, members) = (world.authorities.len(), world.nodes.len(), world.members());
+    let mut some = |count: usize| world.below(count as u64) as usize;
+    match some(9) {
+        0 => (Fault::Loss([26, 77, 154][some(3)]), Some(Fault::Loss(0))),
+        1 => (Fault::Delay(Duration::from_millis([300, 1000, 3000][some(3)])), Some(Fault::Delay(DELAY))),
+        2 => {
+            let island = (0..1 + some(members / 2)).map(|_| some(members)).collect();
+            (Fault::Island(island), Some(Fault::Island(BTreeSet::new())))
+        }
+        3 => {
+            let who = some(authorities);
+            (Fault::KillAuthority(who, some(4) == 0), Some(Fault::StartAuthority(who)))
+        }
+        4 => {
+            let node = some(nodes);
+            (Fault::KillPlane(node), Some(Fault::StartPlane(node)))
+        }
+        5 => {
+            let node = some(nodes);
+            (Fault::KillControl(node), Some(Fault::StartControl(node)))
+        }
+        6 => {
+            let (member, ms) = (some(members), some(2 * PERIOD.as_millis() as usize) as i64);
+            (Fault::Clock(member, if some(2) == 0 { ms } else { -ms }), Some(Fault::Clock(member, 0)))
+        }
+        7 => (Fault::WrongBytes(authorities + some(members - authorities), 1 + some(4) as u32), None),
+        _ => (Fault::Cut(some(nodes)), None),
+    }
+}
+
+impl World {
+    /// Lets something go wrong, or be right again. What is down cannot die, what is up cannot come back.
+    pub fn apply(&mut self, fault: Fault) {
+        self.tell(format!("{fault:?}"));
+        match fault {
+            Fault::Loss(of_256) => self.lost_of_256 = of_256,
+            Fault::Delay(delay_max) => {
+                self.delay_max = delay_max;
+                self.set_latency(if delay_max > DELAY { delay_max / 10 } else { LATENCY });
+            }
+            Fault::Island(island) => self.set_island(island),
+            Fault::KillAuthority(who, with_store) => self.authorities[who].kill(with_store),
+            Fault::StartAuthority(who) if self.authorities[who].voting.is_none() => self.start_authority(who),
+            Fault::KillPlane(node) if self.nodes[node].plane.is_some() => {
+                let lost = self.kill_plane(node);
+                self.tell(format!("{lost} packets are lost with it"));
+            }
+            Fault::StartPlane(node) if self.nodes[node].plane.is_none() => {
+                self.start_plane(node);
+                // Addresses of a new host: whom it does not hear it cannot dial.
+                let island = self.island.clone();
+                self.set_island(island);
+            }
+            Fault::KillControl(node) => self.nodes[node].kill_control(),
+            Fault::StartControl(node) if self.nodes[node].worker.is_none() => {
+                let authorities = self.authorities.len();
+                self.nodes[node].start_control(authorities);
+            }
+            Fault::Clock(member, ahead_ms) => {
+                self.set_clock(member, ahead_ms);
+                let first = self.authorities.len();
+                // A process is woken by its clock's change; a sleeping shard looks at it again.
+                if let Some(host) = self.node_hosts.get(member.wrapping_sub(first)).copied() {
+                    self.simulation.host_mut(host);
+                }
+            }
+            Fault::WrongBytes(member, pieces) => self.air(member).borrow_mut().wrong_pieces = pieces,
+            Fault::Cut(node) => {
+                let host = self.node_hosts[node];
+                self.cut_from_all(host);
+            }
+            Fault::StartAuthority(_) | Fault::KillPlane(_) | Fault::StartPlane(_) | Fault::StartControl(_) => {}
+        }
+    }
+}

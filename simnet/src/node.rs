@@ -1,0 +1,277 @@
+//! One node: its shard, which is the one that ships, and around it what its control plane does, by `pki::publish`. What
+//! the two processes hand to each other stays here while either of them is down.
+
+use crate::air::SharedAir;
+use crate::members::{ENDPOINT, NodeKeys, draw};
+use crypto_simd::random::SeededRandom;
+use dataplane::shared::keys::{EpochKey, KeyRing};
+use dataplane::{Facts, Instant, Instruments, Shard, Shared};
+use interplane::counter::{Account, Counters};
+use interplane::poison::InFlight;
+use interplane::ring::EventRings;
+use interplane::setup::{Clients, Limits, Machine, Times};
+use interplane::snapshot::{ClientDocument, EncodedDocument, Handler, Service, Snapshot};
+use interplane::{Counter, DropReason, ReplaySet, Setup};
+use pki::descriptor::{LoopStats, MixDescriptor, OwnProfile, SignedUpload};
+use pki::document::Consensus;
+use pki::neighbours::{NeighbourMap, Role};
+use pki::policy::View;
+use pki::publish::{StoredUpload, Worker};
+use pki::{Epoch, EpochClock, EpochTime, MIX_KEY_EPOCHS};
+use sphinx::{Geometry, MixKey};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use wire::CommandSizes;
+use wire::consensus2::Packed;
+
+/// Buckets of a replay set: far more than there are packets in an epoch.
+const REPLAY_BUCKETS: u64 = 1 << 10;
+/// Packet slots of a shard.
+pub const SLOTS: u32 = 1 << 9;
+
+/// A document that a node holds.
+struct Held {
+    raw: Arc<[u8]>,
+    map: NeighbourMap,
+    packed: Option<Packed>,
+}
+
+/// One node.
+pub struct Node {
+    /// Its identity.
+    pub keys: NodeKeys,
+    /// How it sees the world.
+    pub air: SharedAir,
+    /// The control plane's schedule; none while that process is down.
+    pub worker: Option<Worker>,
+    /// Grows with each start of the control plane: what was under way for an earlier one is lost.
+    pub generation: u64,
+    /// The data plane; none while that process is down.
+    pub plane: Option<Arc<Shared>>,
+    setup: Setup,
+    counters: Counters,
+    events: EventRings,
+    in_flight: InFlight,
+    mix_keys: BTreeMap<Epoch, EpochKey>,
+    /// Tags in replay sets that are gone.
+    tags_of_old: u64,
+    documents: BTreeMap<Epoch, Held>,
+    serial: u64,
+    stored: Option<StoredUpload>,
+    random: SeededRandom,
+}
+
+impl Node {
+    /// A node of which neither process runs.
+    pub fn new(keys: NodeKeys, geometry: &Geometry, clock: EpochClock, air: SharedAir, random: SeededRandom) -> Self {
+        let setup = Setup {
+            name: keys.own.name.clone(),
+            node_id: keys.id,
+            role: keys.own.role,
+            geometry: geometry.clone(),
+            wire_kem: crate::members::link_kem().info().name.into(),
+            epoch_period: clock.period(),
+            times: Times::default(),
+            limits: Limits::default(),
+            clients: Clients::default(),
+            machine: Machine { shards: 1, slots_per_shard: SLOTS, ..Machine::default() },
+            sends_decoys: false,
+            populates_replay_sets: false,
+            replay_buckets: REPLAY_BUCKETS,
+        };
+        Self {
+            keys,
+            air,
+            worker: None,
+            generation: 0,
+            plane: None,
+            setup,
+            counters: Counters::heap(1),
+            events: EventRings::heap(1),
+            in_flight: InFlight::heap(1),
+            mix_keys: BTreeMap::new(),
+            tags_of_old: 0,
+            documents: BTreeMap::new(),
+            serial: 0,
+            stored: None,
+            random,
+        }
+    }
+
+    /// The control plane starts with what the data plane has kept of the last one.
+    pub fn start_control(&mut self, authorities: usize) {
+        self.generation += 1;
+        let mut worker = Worker::new(authorities, self.stored.clone());
+        worker.set_advertising(true);
+        self.documents.keys().for_each(|epoch| worker.handle_document(*epoch));
+        self.worker = Some(worker);
+    }
+
+    /// The control plane ends without a word.
+    pub fn kill_control(&mut self) {
+        self.worker = None;
+    }
+
+    /// The data plane starts, and is given what the control plane has for it.
+    pub fn start_plane(&mut self, now: Instant) -> Shard {
+        let facts = Facts::new(&self.setup).expect("a sound setup");
+        let shared = Arc::new(Shared::new(facts, Vec::new()));
+        let instruments = Instruments {
+            counters: self.counters.shard(0).expect("a row"),
+            events: self.events.shard(0).expect("a ring"),
+            in_flight: self.in_flight.shard(0).expect("a place"),
+            plugins: None,
+            loops: None,
+        };
+        let shard = Shard::new(0, shared.clone(), instruments, draw(&mut self.random), now).expect("a sound setup");
+        self.plane = Some(shared);
+        self.give_keys();
+        self.give_documents();
+        shard
+    }
+
+    /// The data plane ends without a word, with all packets in it; gives how many.
+    pub fn kill_plane(&mut self) -> u64 {
+        self.plane = None;
+        self.counters.settle_after_crash()
+    }
+
+    /// Makes those keys from `first` on that are missing.
+    pub fn make_keys(&mut self, first: Epoch) {
+        for epoch in (0..MIX_KEY_EPOCHS).map(|n| first.after(n)) {
+            if !self.mix_keys.contains_key(&epoch) {
+                let key = MixKey::new(&self.setup.geometry, &draw(&mut self.random)).expect("32 bytes are a key");
+                let mut hash_key = [0; 16];
+                hash_key.copy_from_slice(&draw(&mut self.random)[..16]);
+                let replays = Arc::new(ReplaySet::heap(epoch.0, REPLAY_BUCKETS, hash_key));
+                self.mix_keys.insert(epoch, EpochKey { epoch, key: Arc::new(key), replays });
+            }
+        }
+        self.give_keys();
+    }
+
+    /// Wipes keys of epochs outside.
+    pub fn prune_keys(&mut self, before: Epoch, after: Option<Epoch>) {
+        let is_kept = |epoch: &Epoch| *epoch >= before && after.is_none_or(|after| *epoch <= after);
+        let gone = self.mix_keys.iter().filter(|(epoch, _)| !is_kept(epoch));
+        self.tags_of_old += gone.map(|(_, key)| key.replays.fill().tags).sum::<u64>();
+        self.mix_keys.retain(|epoch, _| is_kept(epoch));
+        self.give_keys();
+    }
+
+    /// Makes the upload for an epoch, the same bytes for every authority.
+    pub fn prepare(&mut self, epoch: Epoch, now: &EpochTime) {
+        self.make_keys(epoch);
+        let public = self.mix_keys.iter().map(|(epoch, key)| (*epoch, key.key.public_key().to_vec())).collect();
+        let descriptor = MixDescriptor::of_node(&self.keys.own, &self.profile(), epoch, &public).expect("well formed");
+        let stats = LoopStats { epoch, mix_identity_hash: Some(descriptor.id()), segment_ratios: None };
+        let upload = SignedUpload::sign(descriptor, stats, &*self.keys.signer, &mut self.random).expect("its own key");
+        let payload: Arc<[u8]> = upload.encode().into();
+        let Some(worker) = &mut self.worker else { return };
+        if worker.handle_prepared(epoch, payload.clone(), now).is_ok() {
+            self.stored = Some(StoredUpload { epoch, payload, published: false });
+        }
+    }
+
+    /// Enough authorities have the upload.
+    pub fn published(&mut self, epoch: Epoch) {
+        if let Some(stored) = self.stored.as_mut().filter(|stored| stored.epoch == epoch) {
+            stored.published = true;
+        }
+    }
+
+    /// A document was fetched and verified.
+    pub fn take_document(&mut self, consensus: &Consensus) {
+        let epoch = consensus.epoch();
+        let Some(worker) = &mut self.worker else { return };
+        let Ok(map) = NeighbourMap::new(consensus, &self.keys.own) else {
+            worker.handle_unusable(epoch);
+            return;
+        };
+        worker.handle_document(epoch);
+        let packed = (self.keys.own.role == Role::Gateway).then(|| {
+            let geometry = &self.setup.geometry;
+            let reply_bytes = geometry.payload_tag_length + geometry.forward_payload_length;
+            let sizes = CommandSizes::mixnet(geometry.packet_length, reply_bytes);
+            Packed::new(consensus.raw(), sizes.server_to_client_bytes()).expect("it can be packed")
+        });
+        self.documents.insert(epoch, Held { raw: consensus.raw().clone(), map, packed });
+        self.give_documents();
+    }
+
+    /// Lets go of old documents.
+    pub fn prune_documents(&mut self, before: Epoch) {
+        self.documents.retain(|epoch, _| *epoch >= before);
+        self.give_documents();
+    }
+
+    /// What it has for clients who ask for an epoch's document.
+    pub fn raw_document(&self, epoch: Epoch) -> Option<&Arc<[u8]>> {
+        self.documents.get(&epoch).map(|held| &held.raw)
+    }
+
+    /// How many documents and mix keys it holds.
+    pub fn holdings(&self) -> (usize, usize) {
+        (self.documents.len(), self.mix_keys.len())
+    }
+
+    /// Where its packets are; `shard` holds some of them.
+    pub fn account(&self, shard: Option<&Shard>) -> Account {
+        Account { held: shard.map_or(0, Shard::held), ..self.counters.account_total() }
+    }
+
+    /// Packets that it has opened and accepted, and tags of packets that it has ever seen.
+    pub fn accepted_and_tags(&self) -> (u64, u64) {
+        let tags = self.mix_keys.values().map(|key| key.replays.fill().tags).sum::<u64>();
+        (self.counters.total(Counter::UNWRAPS), tags + self.tags_of_old)
+    }
+
+    /// Packets that it has dropped, by reason.
+    pub fn drops(&self) -> Vec<(DropReason, u64)> {
+        let count = |reason: &DropReason| (*reason, self.counters.total(Counter::dropped(*reason)));
+        DropReason::ALL.iter().map(count).filter(|(_, count)| *count > 0).collect()
+    }
+
+    fn profile(&self) -> OwnProfile {
+        let endpoint = BTreeMap::from([("endpoint".to_owned(), ENDPOINT.into())]);
+        OwnProfile {
+            addresses: BTreeMap::from([("tcp4".to_owned(), vec![self.keys.url()])]),
+            services: BTreeMap::from([("echo".to_owned(), Some(endpoint))]),
+            ..OwnProfile::default()
+        }
+    }
+
+    fn give_keys(&self) {
+        if let Some(plane) = &self.plane {
+            let mix_keys = self.mix_keys.values().cloned().collect();
+            plane.publish_keys(KeyRing { link_key: Some(self.keys.link_key.clone()), mix_keys });
+        }
+    }
+
+    fn give_documents(&mut self) {
+        let Some(plane) = &self.plane else { return };
+        self.serial += 1;
+        let role = self.keys.own.role;
+        let client_document = |(epoch, held): (&Epoch, &Held)| {
+            let packed = held.packed.as_ref()?;
+            let chunk_bytes = u32::try_from(packed.chunk_bytes()).ok()?;
+            let document = EncodedDocument { raw: held.raw.to_vec(), gzip: packed.bytes().to_vec(), chunk_bytes };
+            Some(ClientDocument { epoch: *epoch, document: Some(document) })
+        };
+        let echo = Service {
+            recipient: service::recipient(ENDPOINT).expect("it fits"),
+            handler: Handler::BuiltIn(service::BuiltIn::Echo),
+        };
+        plane.publish_directory(Snapshot {
+            serial: self.serial,
+            view: View::new(role, self.documents.values().map(|held| held.map.clone()).collect()),
+            delay_ms_max: self
+                .documents
+                .iter()
+                .map(|(epoch, held)| (*epoch, pki::document::delay_cap_ms(held.map.mu)))
+                .collect(),
+            client_documents: self.documents.iter().filter_map(client_document).collect(),
+            services: if role == Role::Service { vec![echo] } else { Vec::new() },
+        });
+    }
+}

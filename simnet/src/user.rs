@@ -1,0 +1,230 @@
+//! A client on the simulated network: the engine that ships, its bytes over a connection of the simulation, and somebody
+//! who pings with it as long as it lives.
+
+use client::engine::{Loss, Request, services};
+use client::{Client, Event as ClientEvent, Now, Settings};
+use crypto_simd::random::{Random, SeededRandom};
+use dataplane::io::{ConnId, Event, Io, Received, Target};
+use dataplane::{Instant, Next};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Between the end of one ping and the next.
+const PAUSE: Duration = Duration::from_millis(1500);
+/// Bytes that are read at once.
+const READ_BYTES: usize = 64 << 10;
+/// Random bytes of a ping.
+const PING_BYTES: usize = 32;
+
+/// What came of the pings so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Sent.
+    pub sent: u64,
+    /// Answered, by what had been sent.
+    pub answered: u64,
+    /// Sent and lost, or never sent, by reason.
+    pub lost: BTreeMap<String, u64>,
+    /// When that was known last.
+    pub lost_at: Instant,
+    /// All round trips together.
+    pub rtt: Duration,
+}
+
+/// A ping that is under way.
+struct Ping {
+    number: u64,
+    payload: Vec<u8>,
+    sent: Option<Instant>,
+    delay: Duration,
+}
+
+/// A client and whoever pings with it.
+pub struct User {
+    client: Client,
+    conn: Option<ConnId>,
+    dialling: Option<ConnId>,
+    ping: Option<Ping>,
+    next_number: u64,
+    next_at: Instant,
+    /// What came of the pings.
+    pub tally: Tally,
+    /// Something that must never happen.
+    pub fault: Option<String>,
+    random: SeededRandom,
+}
+
+impl User {
+    /// A client that has not begun.
+    pub fn new(settings: Settings, now: Instant, seed: &[u8; 32]) -> Self {
+        Self {
+            client: Client::new(settings, now).expect("a sound geometry"),
+            conn: None,
+            dialling: None,
+            ping: None,
+            next_number: 0,
+            next_at: now,
+            tally: Tally::default(),
+            fault: None,
+            random: SeededRandom::new(seed),
+        }
+    }
+
+    fn now(&self, io: &impl Io) -> Now {
+        Now { at: io.now(), unix: io.unix_now() }
+    }
+
+    /// One round.
+    pub fn poll(&mut self, io: &mut impl Io) -> Next {
+        while let Some(event) = io.next_event() {
+            self.heed(io, event);
+        }
+        self.read(io);
+        let now = self.now(io);
+        self.client.handle_timeout(now, &mut self.random);
+        self.go_on(now);
+        while let Some(event) = self.client.poll_event() {
+            self.hear(io, event);
+        }
+        self.write(io);
+        let now = self.now(io);
+        let next = self.client.poll_timeout(now);
+        let ping =
+            if self.ping.is_none() { self.next_at.max(now.at + Duration::from_millis(50)) } else { Instant::NEVER };
+        Next::ParkUntil(next.min(ping))
+    }
+
+    fn heed(&mut self, io: &mut impl Io, event: Event) {
+        let now = self.now(io);
+        match event {
+            Event::Connected { conn } if self.dialling == Some(conn) => {
+                self.dialling = None;
+                self.conn = Some(conn);
+                self.client.handle_connected(now, &mut self.random);
+            }
+            Event::ConnectFailed { conn, .. } => {
+                io.close(conn);
+                if self.dialling.take_if(|dialling| *dialling == conn).is_some() {
+                    self.client.handle_unreachable("nobody listens", now, &mut self.random);
+                }
+            }
+            Event::Sent { conn, buffer, taken } if self.conn == Some(conn) => {
+                if taken < buffer.len() {
+                    self.lose(io, true);
+                } else {
+                    self.client.handle_sent(buffer, taken, now, &mut self.random);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn read(&mut self, io: &mut impl Io) {
+        while let Some(conn) = self.conn {
+            let now = self.now(io);
+            match io.recv(conn, READ_BYTES) {
+                Received::Bytes { bytes, .. } => self.client.handle_input(bytes, now, &mut self.random),
+                Received::WouldBlock => return,
+                Received::Closed => self.lose(io, false),
+                Received::Failed => self.lose(io, true),
+            }
+            // It may have ended by what came.
+            while let Some(event) = self.client.poll_event() {
+                self.hear(io, event);
+            }
+        }
+    }
+
+    fn lose(&mut self, io: &mut impl Io, is_broken: bool) {
+        if let Some(conn) = self.conn.take() {
+            io.close(conn);
+            let now = self.now(io);
+            self.client.handle_closed(is_broken, now, &mut self.random);
+        }
+    }
+
+    fn write(&mut self, io: &mut impl Io) {
+        let Some(conn) = self.conn else { return };
+        if io.sending(conn).is_none()
+            && let Some(buffer) = self.client.poll_output(io.now())
+        {
+            io.send(conn, buffer);
+        }
+    }
+
+    /// Begins the next ping if it is time.
+    fn go_on(&mut self, now: Now) {
+        if self.ping.is_some() || now.at < self.next_at || !self.client.is_ready(now) {
+            return;
+        }
+        let Some(consensus) = self.client.document(now).cloned() else { return };
+        let Some(service) = services(&consensus, "echo").into_iter().next() else { return };
+        let mut payload = vec![0; PING_BYTES];
+        self.random.fill(&mut payload);
+        let number = self.next_number;
+        self.next_number += 1;
+        self.ping = Some(Ping { number, payload: payload.clone(), sent: None, delay: Duration::ZERO });
+        self.client.request(Request { number, service, payload }, now, &mut self.random);
+    }
+
+    fn hear(&mut self, io: &mut impl Io, event: ClientEvent) {
+        match event {
+            ClientEvent::Dial { addresses, .. } => {
+                let address = addresses.first().and_then(|address| address.parse::<SocketAddr>().ok());
+                self.dialling = address.map(|address| io.connect(Target::tcp(address)));
+            }
+            ClientEvent::Disconnected { .. } => {
+                if let Some(conn) = self.conn.take().or(self.dialling.take()) {
+                    io.close(conn);
+                }
+            }
+            ClientEvent::Sent { request, at, trip, .. } => {
+                self.tally.sent += 1;
+                if let Some(ping) = self.ping.as_mut().filter(|ping| ping.number == request) {
+                    ping.sent = Some(at.at);
+                    let there = trip.forward.iter().rev().skip(1);
+                    let ms: u64 = there.chain(&trip.reply).filter_map(|hop| hop.delay_ms).map(u64::from).sum();
+                    ping.delay = Duration::from_millis(ms);
+                }
+            }
+            ClientEvent::Answered { request, at, payload } => self.answered(request, at.at, &payload),
+            ClientEvent::Lost { request, loss, at } => self.lost(request, &loss, at.at),
+            ClientEvent::Connected { .. }
+            | ClientEvent::Document { .. }
+            | ClientEvent::NoDocument { .. }
+            | ClientEvent::BadDocument { .. } => {}
+        }
+    }
+
+    fn answered(&mut self, number: u64, at: Instant, payload: &[u8]) {
+        let Some(Ping { payload: sent, sent: Some(begun), delay, .. }) =
+            self.ping.take_if(|ping| ping.number == number)
+        else {
+            self.fault = Some(format!("ping {number} was answered although none is under way"));
+            return;
+        };
+        let rtt = at.since(begun);
+        self.next_at = at + PAUSE;
+        self.tally.answered += 1;
+        self.tally.rtt += rtt;
+        if payload.get(..sent.len()) != Some(&sent[..]) {
+            self.fault = Some(format!("ping {number} was answered by something else"));
+        }
+        if rtt < delay {
+            self.fault = Some(format!("ping {number} took {rtt:?}, its delays alone take {delay:?}"));
+        }
+    }
+
+    fn lost(&mut self, number: u64, loss: &Loss, at: Instant) {
+        if self.ping.take_if(|ping| ping.number == number).is_some() {
+            self.next_at = at + PAUSE;
+            self.tally.lost_at = at;
+            let reason = match loss {
+                Loss::LinkLost { .. } => "link lost".to_owned(),
+                loss => loss.to_string(),
+            };
+            *self.tally.lost.entry(reason).or_default() += 1;
+        }
+    }
+}
