@@ -3,10 +3,11 @@
 use super::peers::{PeerRoles, Peers};
 use crypto_simd::schemes::{kem, signature};
 use pki::epoch::{PERIOD_VARIABLE, parse_go_duration};
+use pki::voting::Parameters;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use testnet::layout::{Layout, Ports, Shape};
-use testnet::settings::{Decoys, Rates, SHARED_PROFILE, Settings, geometry};
+use testnet::settings::{Decoys, SHARED_PROFILE, Settings, geometry};
 
 /// Epochs of a network that is all ours.
 const EPOCH: Duration = Duration::from_secs(30);
@@ -124,7 +125,7 @@ impl NetworkOptions {
                 .map_err(|error| named("--sphinx, --payload", &error))?,
             wire_kem: kem::by_name(&self.wire_kem).map_err(|error| named("--wire-kem", &error))?,
             signature: signature::by_name(&self.pki_signature).map_err(|error| named("--pki-signature", &error))?,
-            rates: Rates {
+            rates: Parameters {
                 mu: self.mu,
                 lambda_p: self.lambda_p,
                 lambda_l: self.lambda_l,
