@@ -10,7 +10,7 @@ use crate::packet::pool::{Slot, Source};
 use crate::packet::route::Sender;
 use crate::packet::slots::Slots;
 use crate::shared::Facts;
-use crate::shared::handshake_budget::{ConnectionPermit, HandshakePermit};
+use crate::shared::admission::{ConnectionPermit, HandshakePermit};
 use crate::shared::sessions::SessionKey;
 use crate::time::Instant;
 use crypto_simd::random::Random;

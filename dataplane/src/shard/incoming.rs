@@ -12,7 +12,7 @@ use crate::link::carry::Progress;
 use crate::link::incoming::{Class, Handshaking, Incoming, Stage, Up};
 use crate::link::outgoing::Waiter;
 use crate::shared::Order;
-use crate::shared::handshake_budget::Admitted;
+use crate::shared::admission::Admitted;
 use crate::shared::sessions::Seat;
 use crate::time::Instant;
 use gateway::UserId;
