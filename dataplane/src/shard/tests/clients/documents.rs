@@ -5,6 +5,7 @@ use crate::io::sim::Path;
 use crate::random::ShardRandom;
 use crate::shard::tests::peers::config;
 use crypto_simd::random::Random;
+use interplane::counter::LinkEnd;
 use interplane::snapshot::{ClientDocument, EncodedDocument};
 use pki::Epoch;
 use wire::command::codes::consensus;
@@ -148,4 +149,27 @@ fn only_some_get_a_document_in_one_piece_at_a_time() {
     gateway.net.peer(clients[39]).send_command(&Command::GetConsensus { epoch: EPOCH.0, padded: true });
     gateway.net.run_for(Duration::from_secs(1));
     assert_eq!(gateway.net.peer(clients[39]).heard.documents[1].0, consensus::OK);
+}
+
+/// Whoever takes a byte of it now and then keeps in memory what was held when it asked.
+#[test]
+fn a_document_is_taken_within_five_minutes_or_the_connection_ends() {
+    for (bytes_per_second, is_in_time) in [(1000, true), (130, false)] {
+        for request in
+            [Command::GetConsensus2 { epoch: EPOCH.0 }, Command::GetConsensus { epoch: EPOCH.0, padded: true }]
+        {
+            let mut gateway = Gateway::new(with_documents(1), 1);
+            let client = gateway.clients[0];
+            let slow = Path { bytes_per_second, buffer_bytes: 8 << 10, ..Path::default() };
+            gateway.net.simulation.network().set_path(slow);
+            gateway.net.peer(client).send_command(&request);
+            for _ in 0..6 {
+                gateway.net.run_for(Duration::from_secs(55));
+                gateway.net.peer(client).send_command(&Command::NoOp);
+            }
+            assert_eq!(gateway.net.peer(client).is_up(), is_in_time, "{request:?}");
+            // The mix that says nothing is idle too.
+            assert_eq!(gateway.net.total(Counter::link_ended(LinkEnd::Idle)), 1 + u64::from(!is_in_time));
+        }
+    }
 }
