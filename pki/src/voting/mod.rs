@@ -12,7 +12,7 @@
 //! | `tally`, `assemble` | from votes to a document (pki.md 10.3 to 10.5) |
 //! | `shared_random` | commits, reveals, the set of them that counts, the value (pki.md 6, 10.2, 10.7) |
 //! | `topology` | who stands in which layer (pki.md 10.9) |
-//! | `logarithm` | the gateways' decoy rate with Go's logarithm (pki.md 10.6, appendix B) |
+//! | `lambda_g` | the gateways' decoy rate with Go's logarithm (pki.md 10.6, appendix B) |
 //! | `store` | what outlives a restart (pki.md 11) |
 //! | `notice` | what an operator is told |
 //!
@@ -37,7 +37,7 @@ mod accept;
 mod assemble;
 mod configuration;
 mod inspect;
-mod logarithm;
+mod lambda_g;
 mod message;
 mod notice;
 mod round;

@@ -39,6 +39,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use timer::TimerTable;
 
+/// Clocks of a link's two ends that differ by more are worth a word, and no more than that: what a peer says is no time.
+pub const CLOCK_SKEW_SECONDS_MAX: u64 = 5;
+
 /// How long buffers stay that nothing goes through.
 const RECLAIM: Duration = Duration::from_secs(10);
 
