@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+#[cfg(test)]
+mod tests;
+
 /// Uploads that are verified at once, at most.
 pub const UPLOADS_MAX: usize = 8;
 

@@ -100,10 +100,29 @@ impl Network {
 
     /// What starts it.
     pub fn command(&self, number: usize) -> Command {
-        let mut command = program();
+        self.command_of(number, program())
+    }
+
+    /// The same of a program under limits.
+    pub fn command_of(&self, number: usize, mut command: Command) -> Command {
         let period = format!("{}ms", self.clock.period().as_millis());
         command.env("KATZENPOST_EPOCH_DURATION", period).arg("dirauth").arg("-f").arg(&self.authorities[number].config);
         command
+    }
+
+    /// Puts a line into authority `number`'s [Debug].
+    pub fn debug(&self, number: usize, line: &str) {
+        let config = &self.authorities[number].config;
+        let text = fs::read_to_string(config).expect("the file");
+        fs::write(config, text.replace("[Debug]\n", &format!("[Debug]\n  {line}\n"))).expect("the file");
+    }
+
+    /// Authority `number` as the others know it when it dials.
+    pub fn caller(&self, number: usize) -> Caller {
+        let private = fs::read_to_string(self.authorities[number].data_dir.join("link.private.pem")).expect("the file");
+        let private = pem::decode(&private, &pem::private_key_type(WIRE_KEM)).expect("a key");
+        let link_key = kem::by_name(WIRE_KEM).expect("built in").load(&private).expect("a key");
+        Caller { link_key: link_key.into(), additional_data: self.authority(number).identity.id().to_vec() }
     }
 
     /// The present moment.
