@@ -386,6 +386,31 @@ fn answers_that_nobody_waits_for_are_counted_and_dropped() {
     site.net.check_slots();
 }
 
+/// A plugin may take its time: several thousand requests may be in it.
+#[test]
+fn a_slow_plugin_is_waited_for() {
+    let (mut site, mut there, mut back) = with_plugin(1);
+    let mut waiting = Vec::new();
+    for round in 0..30u32 {
+        for number in 0..100u32 {
+            let (packet, _) =
+                site.request(Ask { endpoint: PLUGIN, ..Ask::echo(&(round * 100 + number).to_le_bytes()) });
+            site.send(packet);
+        }
+        site.net.run_for(Duration::from_millis(50));
+        waiting.append(&mut asked(&mut there));
+    }
+    assert_eq!(waiting.len(), 3000);
+    for batch in waiting.chunks(100) {
+        assert!(batch.iter().all(|(id, _, payload)| back.give(*id, payload)));
+        site.net.wake_all();
+        site.net.run_for(Duration::from_millis(50));
+    }
+    site.net.run_for(Duration::from_secs(1));
+    assert_eq!((site.received(0).len(), site.net.drops()), (3000, vec![]));
+    site.net.check_slots();
+}
+
 /// A plugin that takes nothing costs its own requests their place, and nothing else stands still.
 #[test]
 fn a_full_ring_drops_at_once() {
