@@ -118,10 +118,7 @@ impl Families {
                 Host::Name(_) => true,
             })
         };
-        Self {
-            v4: network.dials_v4 && shows(IpAddr::is_ipv4),
-            v6: network.dials_v6 && shows(IpAddr::is_ipv6),
-        }
+        Self { v4: network.dials_v4 && shows(IpAddr::is_ipv4), v6: network.dials_v6 && shows(IpAddr::is_ipv6) }
     }
 }
 

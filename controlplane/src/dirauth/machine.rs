@@ -267,7 +267,11 @@ impl Running {
         let configuration = self.machine.voting.configuration();
         let name = match peer {
             Peer::Node(id) | Peer::Replica(id) => configuration.node_name(id),
-            Peer::Authority(number) => configuration.authorities.list().get(*number).map_or_else(String::new, |authority| authority.name.clone()),
+            Peer::Authority(number) => configuration
+                .authorities
+                .list()
+                .get(*number)
+                .map_or_else(String::new, |authority| authority.name.clone()),
             Peer::Client => "a client".into(),
         };
         self.machine.log.warning(

@@ -274,7 +274,9 @@ fn a_full_disk_ends_no_authority() {
     assert_eq!(post("tcp://127.0.0.1:2"), Some(2), "and remembered");
     file_limit(&running.0, usual);
     wait_for("room", LIMIT, || (gauge(&network, "katzensprung_dirauth_unsaved ") == 0).then_some(()));
-    wait_for("the line", LIMIT, || log(&network).contains("could not be written to the store is written").then_some(()));
+    wait_for("the line", LIMIT, || {
+        log(&network).contains("could not be written to the store is written").then_some(())
+    });
     drop(running);
     fs::remove_file(network.authorities[0].data_dir.join("katzenpost.log")).expect("a log");
     let running = start(&network);
