@@ -19,7 +19,9 @@ const WAITING_BYTES_MAX: usize = 16 << 20;
 pub struct Asked<'a> {
     /// The plugin.
     pub plugin: u16,
-    /// When its packet came, since the Unix epoch.
+    /// When its packet came.
+    pub arrived_at: Instant,
+    /// The same since the Unix epoch.
     pub received_at: Duration,
     /// When its reply leaves, at the earliest.
     pub due: Instant,
@@ -42,10 +44,14 @@ struct Table {
     waiting: VecDeque<Waiting>,
 }
 
-struct Waiting {
-    due: Instant,
-    /// Empty: the answer was sent, or none is wanted.
-    surb: Zeroizing<Vec<u8>>,
+/// What waits for an answer.
+pub struct Waiting {
+    /// When the request's packet came.
+    pub arrived_at: Instant,
+    /// When the reply leaves, at the earliest.
+    pub due: Instant,
+    /// The reply block. Empty: the answer was sent, or none is wanted.
+    pub surb: Zeroizing<Vec<u8>>,
 }
 
 impl Plugins {
@@ -76,19 +82,18 @@ impl Plugins {
         if !self.end.ask(&request) {
             return false;
         }
-        table.keep(asked.due, asked.surb.unwrap_or_default());
+        table.keep(asked);
         true
     }
 
-    /// Lets `take` have the answers that are there, at most `most`, each with its reply block and when it is due; without
-    /// those if nothing waits for it.
-    pub fn answers(&mut self, most: usize, mut take: impl FnMut(Option<(&[u8], Instant)>, &[u8])) {
+    /// Lets `take` have the answers that are there, at most `most`, each with what waits for it, if anything does.
+    pub fn answers(&mut self, most: usize, mut take: impl FnMut(Option<&Waiting>, &[u8])) {
         let tables = &mut self.tables;
         self.end.answers(most, |id, payload| {
             let waiting = tables.get_mut(usize::from(id.plugin())).and_then(|table| table.find(id));
             match waiting {
                 Some(waiting) => {
-                    take(Some((&waiting.surb, waiting.due)), payload);
+                    take(Some(waiting), payload);
                     waiting.surb = Zeroizing::default();
                 }
                 None => take(None, payload),
@@ -109,9 +114,14 @@ impl Plugins {
 
 impl Table {
     /// Keeps what the request with the next number wants.
-    fn keep(&mut self, due: Instant, surb: &[u8]) {
+    fn keep(&mut self, asked: &Asked<'_>) {
+        let surb = asked.surb.unwrap_or_default();
         self.next = self.next.wrapping_add(1);
-        self.waiting.push_back(Waiting { due, surb: Zeroizing::new(surb.to_vec()) });
+        self.waiting.push_back(Waiting {
+            arrived_at: asked.arrived_at,
+            due: asked.due,
+            surb: Zeroizing::new(surb.to_vec()),
+        });
         let most = WAITING_MAX.min(WAITING_BYTES_MAX / surb.len().max(1));
         while self.waiting.len() > most || self.waiting.front().is_some_and(|oldest| oldest.surb.is_empty()) {
             self.waiting.pop_front();

@@ -4,6 +4,7 @@ use super::net::{Net, Plan};
 use super::nodes::{self, DELAY_MS_MAX, DOWNSTREAM, EPOCH, MIDDLE, Mint, OWN, UPSTREAM, geometry, id_of, mix_key};
 use super::peers::Received;
 use crate::io::sim::HostId;
+use interplane::counter::Family;
 use interplane::requests::{Answers, Bell, PluginRings, RequestId, Requests};
 use interplane::snapshot::{Handler, Service};
 use interplane::{Counter, DropReason};
@@ -164,6 +165,7 @@ fn requests_come_back_by_their_reply_blocks_after_their_delays() {
         assert_eq!((account.received, account.delivered, account.originated), (300, 300, 300));
         assert_eq!((account.sent, account.held), (300, 0));
         assert_eq!(site.net.total(Counter::KAETZCHEN_REQUESTS), 300);
+        assert_eq!(site.net.observed(Family::KaetzchenDuration).0, 300);
         site.net.check_slots();
     }
 }
@@ -356,6 +358,8 @@ fn requests_to_plugins_cross_and_their_answers_become_replies() {
         assert_eq!(site.net.drops(), []);
         let account = site.net.account();
         assert_eq!((account.received, account.delivered, account.originated, account.sent), (100, 100, 99, 99));
+        let (answers, microseconds) = site.net.observed(Family::KaetzchenDuration);
+        assert!(answers == 99 && microseconds >= 99 * 40_000, "{answers} answers in {microseconds} us");
         site.net.check_slots();
     }
 }
