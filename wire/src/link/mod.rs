@@ -394,6 +394,12 @@ impl Link {
         self.held.len()
     }
 
+    /// Bytes of the body whose header is open. That a header opened shows that the peer has the key of its link: what it
+    /// says in a handshake alone is only a claim, and a responder is up before it has heard anything more.
+    pub fn announced_bytes(&self) -> Option<usize> {
+        self.body_bytes
+    }
+
     /// Initiator only: local clock minus the peer's, in seconds.
     pub fn clock_skew(&self) -> Option<i64> {
         self.clock_skew
