@@ -4,17 +4,13 @@ use super::peers;
 use super::plan::Plan;
 use super::traffic::Traffic;
 use super::world::{World, make_clients};
-use super::{Failure, Options, say, until};
+use super::{Failure, IdleClients, Options, say, until};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Resource, getrlimit};
-use serde::Serialize;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 use testnet::neighbours;
 use testnet::session::Identity;
 
-/// Descriptors of either process beside those of sessions.
-const DESCRIPTORS_BESIDE: u64 = 512;
 /// Sessions that are made at a time.
 const DIALLERS: usize = 4;
 /// How long all of them may take.
@@ -23,41 +19,6 @@ const DIALS_LIMIT: Duration = Duration::from_secs(600);
 const FIRST: usize = 16;
 /// After the last session, until the node has done what it does for a new one.
 const SETTLE: Duration = Duration::from_secs(2);
-
-/// What idle clients cost.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct IdleClients {
-    /// How many there were.
-    pub sessions: usize,
-    /// How many of them the node has ended.
-    pub sessions_lost: usize,
-    /// Sessions per second that were made, with nothing else to do.
-    pub handshakes_per_second: f64,
-    /// Memory of the data plane with the first few of them.
-    pub memory_bytes_before: u64,
-    /// Memory of the data plane with all of them.
-    pub memory_bytes: u64,
-    /// The difference for each, all buffers included.
-    pub memory_bytes_per_session: f64,
-    /// For how long they did nothing.
-    pub seconds: f64,
-    /// The share of one processor that the data plane took meanwhile, for their heartbeats.
-    pub node_cpu_share: f64,
-}
-
-/// That there are descriptors for so many sessions.
-pub fn check(sessions: usize) -> Result<(), String> {
-    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let needed = sessions as u64 + DESCRIPTORS_BESIDE;
-    if needed <= limit {
-        return Ok(());
-    }
-    Err(format!(
-        "--idle-clients {sessions}: the rig and the node need {needed} open files each, and may have {limit}; raise the \
-         limit (ulimit -Hn), or ask for {} at most",
-        limit.saturating_sub(DESCRIPTORS_BESIDE)
-    ))
-}
 
 /// Measures them at a node of their own.
 pub fn measure(plan: &Plan, options: &Options) -> Result<IdleClients, Failure> {

@@ -50,8 +50,7 @@ mod world;
 
 pub use account::NodeAccount;
 pub use cpu::pin;
-pub use idle::IdleClients;
-pub use report::{Latency, NewClients, Report};
+pub use report::{IdleClients, Latency, NewClients, Report};
 pub use traffic::Service;
 
 use cpu::{CpuTime, Placement};

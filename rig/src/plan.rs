@@ -9,9 +9,10 @@ mod tests;
 
 use super::cpu::Placement;
 use super::link::FRAME_OVERHEAD_BYTES;
-use super::{Failure, Options, idle, mill, on_processor, say, unwraps};
+use super::{Failure, Options, mill, on_processor, say, unwraps};
 use pki::neighbours::Role;
 use pki::{Epoch, EpochClock};
+use rustix::process::{Resource, getrlimit};
 use sphinx::Geometry;
 use std::time::Duration;
 use testnet::settings::PAYLOAD_BYTES_MAX;
@@ -30,6 +31,8 @@ pub const RAMP: Duration = Duration::from_millis(300);
 pub const WARM_UP: Duration = Duration::from_secs(1);
 /// Time for the last packets of a phase.
 const DRAIN: Duration = Duration::from_secs(1);
+/// Descriptors of either process beside those of sessions.
+const DESCRIPTORS_BESIDE: u64 = 512;
 /// The most clients with packets.
 const CLIENTS_MAX: usize = 1024;
 /// The most idle clients: a node takes some more connections.
@@ -39,6 +42,8 @@ const MEMORY_SHARE: f64 = 0.4;
 const POOL_BYTES_MAX: f64 = (4_u64 << 30) as f64;
 /// The node must post its descriptor in the first tenth of an epoch: this is a second and a half of it.
 const PERIOD_MIN: Duration = Duration::from_secs(16);
+/// For how long a node with links has nothing to do.
+pub const IDLE: Duration = Duration::from_secs(3);
 /// Room in an epoch beside what is measured.
 const OVERHEAD: Duration = Duration::from_secs(4);
 /// Time for the node to start and to post its descriptor.
@@ -235,7 +240,21 @@ fn check_clients(options: &Options) -> Result<(), String> {
     if !(1..=SECONDS_MAX).contains(&options.idle_seconds) {
         return Err(format!("--idle-seconds: 1 to {SECONDS_MAX}"));
     }
-    idle::check(options.idle_clients)
+    check_descriptors(options.idle_clients)
+}
+
+/// That there are descriptors for so many sessions.
+fn check_descriptors(sessions: usize) -> Result<(), String> {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let needed = sessions as u64 + DESCRIPTORS_BESIDE;
+    if needed <= limit {
+        return Ok(());
+    }
+    Err(format!(
+        "--idle-clients {sessions}: the rig and the node need {needed} open files each, and may have {limit}; raise the \
+         limit (ulimit -Hn), or ask for {} at most",
+        limit.saturating_sub(DESCRIPTORS_BESIDE)
+    ))
 }
 
 /// The geometry for a NIKE or KEM by name.

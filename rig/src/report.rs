@@ -10,7 +10,6 @@ use super::calls::Answers;
 use super::check::Wrong;
 use super::cpu::CpuTime;
 use super::drive::Phase;
-use super::idle::IdleClients;
 use super::plan::Plan;
 use super::traffic::Traffic;
 use hdrhistogram::Histogram;
@@ -153,6 +152,27 @@ pub struct NewClients {
     pub node_cpu_share: f64,
     /// The share of the time in which it could have run, and somebody else did.
     pub node_wait_share: f64,
+}
+
+/// What idle clients cost.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct IdleClients {
+    /// How many there were.
+    pub sessions: usize,
+    /// How many of them the node has ended.
+    pub sessions_lost: usize,
+    /// Sessions per second that were made, with nothing else to do.
+    pub handshakes_per_second: f64,
+    /// Memory of the data plane with the first few of them.
+    pub memory_bytes_before: u64,
+    /// Memory of the data plane with all of them.
+    pub memory_bytes: u64,
+    /// The difference for each, all buffers included.
+    pub memory_bytes_per_session: f64,
+    /// For how long they did nothing.
+    pub seconds: f64,
+    /// The share of one processor that the data plane took meanwhile, for their heartbeats.
+    pub node_cpu_share: f64,
 }
 
 /// Some quantiles of times in milliseconds.

@@ -6,7 +6,7 @@ use super::drive::Drive;
 use super::mill::{Pool, Purpose};
 use super::peers::{self, Ends};
 use super::phases::Phases;
-use super::plan::{self, Plan, Schedule};
+use super::plan::{self, IDLE, Plan, Schedule};
 use super::process::{ENDPOINT, NodeOptions, NodeProcess};
 use super::traffic::Traffic;
 use super::{Failure, LINKS_LIMIT, Options, Report, on_processor, say, until};
@@ -23,8 +23,6 @@ use testnet::network::{self, Network};
 use testnet::session::{Identity, unix_now};
 use wire::PeerCredentials;
 
-/// For how long the node has nothing to do.
-pub const IDLE: Duration = Duration::from_secs(3);
 /// Tries to start the node, each with epochs twice as long: a busy host may miss the time for posting a descriptor.
 const STARTS: usize = 3;
 /// The share of an epoch in which the node posts its descriptor.

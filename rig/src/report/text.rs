@@ -1,9 +1,8 @@
 //! The report for people.
 
 use super::super::account::NodeAccount;
-use super::super::idle::IdleClients;
-use super::super::world::IDLE;
-use super::{Latency, NewClients, Report};
+use super::super::plan::IDLE;
+use super::{IdleClients, Latency, NewClients, Report};
 use std::fmt;
 
 fn latency(latency: &Option<Latency>) -> String {
