@@ -1,5 +1,7 @@
 //! `testnet` and `genconfig`: whole networks of real processes.
 
+mod ends;
+
 use crate::support::program::{finish_within, program, run};
 use crate::support::wait_for;
 use rustix::process::{Pid, Signal, kill_process};
@@ -19,8 +21,9 @@ fn processes_of(folder: &Path) -> Vec<String> {
         fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
     let of_it = |number: &String| {
         let arguments = fs::read(format!("/proc/{number}/cmdline")).unwrap_or_default();
-        let is_command = arguments.split(|byte| *byte == 0).any(|word| word == b"--dir");
-        !is_command && String::from_utf8_lossy(&arguments).contains(&folder)
+        let others = [b"--dir".as_slice(), b"tail"];
+        let is_other = arguments.split(|byte| *byte == 0).any(|word| others.contains(&word));
+        !is_other && String::from_utf8_lossy(&arguments).contains(&folder)
     };
     numbers.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit())).filter(of_it).collect()
 }

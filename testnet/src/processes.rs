@@ -38,7 +38,7 @@ pub struct Process {
     /// Its number.
     pub pid: i32,
     /// When it began, in the kernel's ticks since the host started.
-    pub began: u64,
+    began: u64,
     child: Option<Child>,
 }
 
@@ -65,9 +65,9 @@ impl Task {
 }
 
 impl Process {
-    /// One that another command has started.
-    pub fn of_another(name: &str, pid: i32, began: u64) -> Self {
-        Self { name: name.into(), pid, began, child: None }
+    /// One that another command has started, if it runs.
+    pub fn running(name: &str, pid: i32) -> Option<Self> {
+        Some(Self { name: name.into(), pid, began: began(pid)?, child: None })
     }
 
     /// How it ended, if it has.

@@ -1,17 +1,22 @@
 //! The network's folder: whose it is, what is in it, and how to be rid of it. What somebody else has put there stays.
 
+use super::found;
 use serde::{Deserialize, Serialize};
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use testnet::generate::CLIENT_FOLDER;
 use testnet::layout::{Layout, Member, Role};
-use testnet::processes::Process;
 
 /// It says that the folder is a test network's, and of whom the network is made.
 const STATE_FILE: &str = "testnet.json";
+/// It becomes that when it is whole.
+const NEW_STATE_FILE: &str = "testnet.json.new";
+/// A process that a killed command was about to start holds the lock for a moment.
+const LOCK_LIMIT: Duration = Duration::from_millis(500);
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// What later commands need to know of a network.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -38,8 +43,6 @@ struct SavedMember {
     metrics_port: u16,
     /// Another implementation's program.
     program: Option<PathBuf>,
-    pid: Option<i32>,
-    began: Option<u64>,
 }
 
 /// The name of a role in reports.
@@ -71,22 +74,12 @@ impl State {
             port: member.port,
             metrics_port: member.metrics_port,
             program: program_of(&member.name),
-            pid: None,
-            began: None,
         });
         Self {
             epoch_nanoseconds: u64::try_from(period.as_nanos()).unwrap_or(u64::MAX),
             client_port: layout.client_port,
             ping,
             members: members.collect(),
-        }
-    }
-
-    /// Notes what runs.
-    pub fn runs(&mut self, processes: &[Process]) {
-        for member in &mut self.members {
-            let process = processes.iter().find(|process| process.name == member.name);
-            (member.pid, member.began) = process.map(|process| (process.pid, process.began)).unzip();
         }
     }
 
@@ -111,13 +104,9 @@ impl State {
         self.members.iter().find(|member| member.name == name)?.program.clone()
     }
 
-    /// The processes that have been started, whether they still run or not.
-    pub fn processes(&self) -> Vec<Process> {
-        let started = self
-            .members
-            .iter()
-            .filter_map(|member| Some(Process::of_another(&member.name, member.pid?, member.began?)));
-        started.collect()
+    /// All programs of another implementation.
+    pub fn programs(&self) -> Vec<PathBuf> {
+        self.members.iter().filter_map(|member| member.program.clone()).collect()
     }
 
     /// The length of an epoch.
@@ -130,6 +119,8 @@ impl State {
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
+    /// Held by whoever makes or removes what is in it.
+    _lock: Option<File>,
 }
 
 impl Folder {
@@ -139,7 +130,7 @@ impl Folder {
         for number in 0..10_000_u32 {
             let path = base.join(format!("katzensprung-testnet-{}-{number}", std::process::id()));
             match DirBuilder::new().mode(0o700).create(&path) {
-                Ok(()) => return Ok(Self { path }),
+                Ok(()) => return Self::locked(path),
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) => {
                     return Err(format!("cannot make {}: {error}; --dir names another place", path.display()));
@@ -149,41 +140,73 @@ impl Folder {
         Err(format!("cannot make a folder in {}; --dir names another place", base.display()))
     }
 
-    /// This one, which must not be there, be empty, or hold a test network that has ended: that goes.
+    /// This one, which must not be there, be empty, or hold a test network that has ended: that goes. No other command
+    /// makes or removes a network there until this is dropped.
     pub fn take(path: &Path) -> Result<Self, String> {
         let path = absolute(path)?;
         match DirBuilder::new().mode(0o700).create(&path) {
-            Ok(()) => return Ok(Self { path }),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => own(&path)?,
             Err(error) => {
                 return Err(format!("cannot make {}: {error}; check that the folder above it exists", path.display()));
             }
         }
-        own(&path)?;
-        let is_empty = fs::read_dir(&path).map_err(|error| format!("{}: {error}", path.display()))?.next().is_none();
+        let folder = Self::locked(path)?;
+        let path = &folder.path;
+        let entries = fs::read_dir(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        // A full disk may have left the beginning of the file.
+        let is_empty = entries.flatten().all(|entry| entry.file_name() == NEW_STATE_FILE);
         if is_empty {
-            return Ok(Self { path });
+            return Ok(folder);
         }
-        let old = Self::open(&path).map_err(|_| {
-            format!(
+        if !path.join(STATE_FILE).is_file() {
+            return Err(format!(
                 "{} holds something that is no test network; nothing is overwritten: give another folder",
                 path.display()
-            )
-        })?;
-        let state = old.state()?;
-        let mut processes = state.processes();
-        if let Some(process) = processes.iter_mut().find_map(|process| process.end().is_none().then_some(process)) {
-            let remedy = format!("`testnet stop --dir {}` ends it", path.display());
-            return Err(format!(
-                "a test network runs in {} ({} is process {}); {remedy}",
-                path.display(),
-                process.name,
-                process.pid
             ));
         }
-        old.clean(&state)?;
-        fs::create_dir_all(&path).map_err(|error| format!("cannot make {}: {error}", path.display()))?;
-        Ok(Self { path })
+        let state = folder.state()?;
+        folder.refuse_running(&state)?;
+        folder.empty(&state)?;
+        Ok(folder)
+    }
+
+    /// An error if any process of the network runs.
+    pub fn refuse_running(&self, state: &State) -> Result<(), String> {
+        let Some(found) = found::processes_of(&self.path, &state.programs()).into_iter().next() else { return Ok(()) };
+        Err(format!(
+            "a test network runs in {} ({} is process {}); `testnet stop --dir {}` ends it",
+            self.path.display(),
+            found.process.name,
+            found.process.pid,
+            quoted(&self.path)
+        ))
+    }
+
+    fn locked(path: PathBuf) -> Result<Self, String> {
+        let describe = |error: std::io::Error| format!("cannot lock {}: {error}", path.display());
+        let deadline = Instant::now() + LOCK_LIMIT;
+        loop {
+            let file = File::open(&path).map_err(describe)?;
+            match file.try_lock() {
+                Ok(()) => {
+                    // Whoever held it may have removed the folder.
+                    let (mine, there) = (file.metadata().map_err(describe)?, path.metadata().map_err(describe)?);
+                    if (mine.dev(), mine.ino()) == (there.dev(), there.ino()) {
+                        return Ok(Self { path, _lock: Some(file) });
+                    }
+                }
+                Err(TryLockError::Error(error)) => return Err(describe(error)),
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {}
+                Err(TryLockError::WouldBlock) => {
+                    return Err(format!(
+                        "another `testnet` command is at work in {}; wait for its end or interrupt it",
+                        path.display()
+                    ));
+                }
+            }
+            std::thread::sleep(LOCK_PAUSE);
+        }
     }
 
     /// One with a network in it.
@@ -196,7 +219,12 @@ impl Folder {
             ));
         }
         own(&path)?;
-        Ok(Self { path })
+        Ok(Self { path, _lock: None })
+    }
+
+    /// The same, and no other command makes or removes a network there meanwhile.
+    pub fn open_alone(path: &Path) -> Result<Self, String> {
+        Self::locked(Self::open(path)?.path)
     }
 
     /// Where it is.
@@ -208,7 +236,13 @@ impl Folder {
     pub fn state(&self) -> Result<State, String> {
         let path = self.path.join(STATE_FILE);
         let text = fs::read_to_string(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-        let damaged = |error: String| format!("{} is damaged: {error}; remove the folder", path.display());
+        let damaged = |error: String| {
+            let dir = quoted(&self.path);
+            format!(
+                "{} is damaged: {error}; members may still run: `testnet stop --dir {dir}` ends them, then remove the folder",
+                path.display()
+            )
+        };
         let state: State = serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
         // Names become paths of what is removed.
         let is_plain = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
@@ -220,30 +254,38 @@ impl Folder {
 
     /// Writes it down.
     pub fn save(&self, state: &State) -> Result<(), String> {
-        let (path, new) = (self.path.join(STATE_FILE), self.path.join(format!("{STATE_FILE}.new")));
+        let (path, new) = (self.path.join(STATE_FILE), self.path.join(NEW_STATE_FILE));
         let describe = |error: std::io::Error| format!("cannot write {}: {error}", path.display());
         let text = serde_json::to_string_pretty(state).map_err(|error| error.to_string())?;
         let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new);
-        file.and_then(|mut file: File| file.write_all(text.as_bytes())).map_err(describe)?;
-        fs::rename(&new, &path).map_err(describe)
+        let written = file.and_then(|mut file: File| file.write_all(text.as_bytes()));
+        written.and_then(|()| fs::rename(&new, &path)).map_err(|error| {
+            let _it_may_not_be_there = fs::remove_file(&new);
+            describe(error)
+        })
     }
 
     /// The paths that belong to the network: a folder for each member, the client's, and what this module writes.
     pub fn contents(&self, state: &State) -> Vec<PathBuf> {
         let names = state.members.iter().map(|member| member.name.as_str());
-        let paths = names.chain([CLIENT_FOLDER, "ping.log", STATE_FILE]).map(|name| self.path.join(name));
+        let paths = names.chain([CLIENT_FOLDER, "ping.log", NEW_STATE_FILE, STATE_FILE]).map(|name| self.path.join(name));
         paths.filter(|path| path.symlink_metadata().is_ok()).collect()
     }
 
     /// Removes what belongs to the network, and the folder if nothing else is in it.
     pub fn clean(&self, state: &State) -> Result<(), String> {
+        self.empty(state)?;
+        // It may hold what somebody else has put there.
+        let _not_empty = fs::remove_dir(&self.path);
+        Ok(())
+    }
+
+    fn empty(&self, state: &State) -> Result<(), String> {
         for path in self.contents(state) {
             let is_folder = path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir());
             let removed = if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
             removed.map_err(|error| format!("cannot remove {}: {error}", path.display()))?;
         }
-        // It may hold what somebody else has put there.
-        let _not_empty = fs::remove_dir(&self.path);
         Ok(())
     }
 }
@@ -258,6 +300,11 @@ fn own(path: &Path) -> Result<(), String> {
         return Err(format!("{} belongs to another user; give another folder with --dir", path.display()));
     }
     Ok(())
+}
+
+/// A path as a shell takes it.
+pub fn quoted(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, String> {

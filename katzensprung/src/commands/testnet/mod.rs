@@ -6,6 +6,7 @@
 //! | `peers` | which members another implementation's programs play |
 //! | `folder` | the network's folder, and what is written down in it |
 //! | `network` | the processes |
+//! | `found` | which processes of the host are a network's, and their end |
 //! | `child` | how a process ends with the command, whatever ends that |
 //! | `scrape` | what members say over HTTP |
 //! | `watch` | waiting for the document and for every node |
@@ -15,6 +16,7 @@
 
 mod child;
 mod folder;
+mod found;
 mod network;
 mod options;
 mod peers;
@@ -35,7 +37,8 @@ use options::NetworkOptions;
 use report::{Readings, Report};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use tokio::signal::unix::{SignalKind, signal};
+use std::task::Poll;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Arguments of `testnet`.
 #[derive(clap::Args)]
@@ -127,10 +130,11 @@ async fn once(once: &Once) -> Result<ExitCode, String> {
     let path = folder.path().to_path_buf();
     announce(&once.network, &path, &mut say);
     let kept = |error: String| format!("{error}\n\n  all files are in {}", path.display());
-    let mut network = Network::start(&once.network, folder, false).map_err(kept)?;
+    let mut interrupts = Interrupts::new()?;
+    let mut network = Network::prepare(&once.network, folder).map_err(kept)?;
     let outcome = tokio::select! {
         outcome = work(&mut network, once.pings, &mut say) => outcome.map(Some),
-        outcome = interrupted() => outcome.map(|()| None),
+        () = interrupts.next() => Ok(None),
     };
     say("stopping");
     let late = network.stop();
@@ -166,8 +170,9 @@ fn announce(options: &NetworkOptions, path: &std::path::Path, say: Say<'_>) {
     ));
 }
 
-/// Waits for the network, pings, and reads what came of it.
+/// Starts the network, waits for it, pings, and reads what came of it.
 async fn work(network: &mut Network, pings: u64, say: Say<'_>) -> Result<Report, String> {
+    network.launch(false).await?;
     let view = watch::wait(network, say).await?;
     let seconds = network.started.elapsed().as_secs_f64();
     ping_and_read(network, Some(seconds), view, pings, say).await
@@ -198,15 +203,31 @@ fn print_report(report: &Report, as_json: bool) -> Result<ExitCode, String> {
     Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Waits for what asks a command to end.
-async fn interrupted() -> Result<(), String> {
-    let hear = |kind| signal(kind).map_err(|error| format!("cannot hear signals: {error}"));
-    let (mut interrupt, mut terminate, mut hang_up) =
-        (hear(SignalKind::interrupt())?, hear(SignalKind::terminate())?, hear(SignalKind::hangup())?);
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-        _ = hang_up.recv() => {}
+/// What asks a command to end. From when this is made, signals wait until they are asked for.
+struct Interrupts(Vec<Signal>);
+
+impl Interrupts {
+    fn new() -> Result<Self, String> {
+        let hear = |kind| signal(kind).map_err(|error| format!("cannot hear signals: {error}"));
+        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::quit()];
+        // Under `nohup` it stays ignored.
+        let hang_up = (!is_ignored(SignalKind::hangup())).then(SignalKind::hangup);
+        kinds.into_iter().chain(hang_up).map(hear).collect::<Result<_, _>>().map(Self)
     }
-    Ok(())
+
+    /// Waits for one.
+    async fn next(&mut self) {
+        std::future::poll_fn(|context| {
+            let is_there = self.0.iter_mut().any(|signal| signal.poll_recv(context).is_ready());
+            if is_there { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+}
+
+/// Whether whoever started this process wants the signal to be ignored; no is what a host without `/proc` says.
+fn is_ignored(kind: SignalKind) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & (1 << (kind.as_raw_value() - 1)) != 0)
 }

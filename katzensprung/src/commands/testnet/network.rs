@@ -2,6 +2,7 @@
 
 use super::child;
 use super::folder::{Folder, State};
+use super::found::{self, Part};
 use super::options::{NetworkOptions, file_of, variables};
 use pki::EpochClock;
 use std::collections::BTreeMap;
@@ -16,8 +17,6 @@ use testnet::session::unix_now;
 
 /// Where a member's output goes, beside its log.
 const OUTPUT_FILE: &str = "output";
-/// How long members may take to end.
-const STOP_LIMIT: Duration = Duration::from_secs(15);
 /// How long the processes of a network may take until the epoch begins for which nodes upload.
 const START: Duration = Duration::from_secs(3);
 const START_OF_EACH: Duration = Duration::from_millis(250);
@@ -34,37 +33,38 @@ pub struct Network {
     pub clock: EpochClock,
     /// When it was started.
     pub started: Instant,
-    processes: Vec<Process>,
+    /// What this command has started itself.
+    children: Vec<Process>,
 }
 
 impl Network {
-    /// Writes all files and starts all processes. They end with this process unless they are to be `left_alone`.
-    pub fn start(options: &NetworkOptions, folder: Folder, left_alone: bool) -> Result<Self, String> {
+    /// Writes all files of one that is about to start.
+    pub fn prepare(options: &NetworkOptions, folder: Folder) -> Result<Self, String> {
         let (layout, settings, peers) = (options.layout()?, options.settings()?, options.peers()?);
         let program_of = |name: &str| peers.as_ref().and_then(|peers| peers.program_of(&layout, name));
         let period = options.epoch().0;
         let clock = clock_starting_at(unix_now() + allowance(&options.shape(), period), period)?;
         let ping = peers.as_ref().and_then(super::peers::Peers::ping);
-        let mut state = State::new(&layout, clock.period(), ping, program_of);
+        let state = State::new(&layout, clock.period(), ping, program_of);
         // Before all else, so that whatever follows can be cleaned up.
         folder.save(&state)?;
         let files = generate::Network::new(&settings, &layout, folder.path(), &Known::new())?.files()?;
         generate::write(folder.path(), &files).map_err(|error| error.to_string())?;
-        let started = Instant::now();
-        let mut processes = Vec::new();
-        for member in &layout.members {
-            let task = task(&folder, member, program_of(&member.name), clock.period(), left_alone);
-            match task.start() {
-                Ok(process) => processes.push(process),
-                Err(error) => {
-                    processes::stop(&mut processes, STOP_LIMIT);
-                    return Err(error);
-                }
-            }
+        Ok(Self { folder, state, layout, clock, started: Instant::now(), children: Vec::new() })
+    }
+
+    /// Starts all processes. They end with this process unless they are to be `left_alone`. Whoever gives up waiting for
+    /// this has a network to stop.
+    pub async fn launch(&mut self, left_alone: bool) -> Result<(), String> {
+        self.started = Instant::now();
+        for member in &self.layout.members {
+            let program = self.state.program_of(&member.name);
+            let task = task(&self.folder, member, program, self.clock.period(), left_alone);
+            self.children.push(task.start()?);
+            // An interrupt is heard in between.
+            tokio::task::yield_now().await;
         }
-        state.runs(&processes);
-        folder.save(&state)?;
-        Ok(Self { folder, state, layout, clock, started, processes })
+        Ok(())
     }
 
     /// One that another command has started.
@@ -73,23 +73,38 @@ impl Network {
         let state = folder.state()?;
         let layout = state.layout()?;
         let clock = EpochClock::with_period(state.period()).map_err(|error| error.to_string())?;
-        let processes = state.processes();
-        Ok(Self { folder, state, layout, clock, started: Instant::now(), processes })
+        Ok(Self { folder, state, layout, clock, started: Instant::now(), children: Vec::new() })
     }
 
     /// An error with its last words if a member has ended.
     pub fn check(&mut self) -> Result<(), String> {
-        let ended = self.processes.iter_mut().find_map(|process| Some((process.name.clone(), process.end()?)));
+        if self.children.is_empty() {
+            return self.check_those_of_another();
+        }
+        let ended = self.children.iter_mut().find_map(|process| Some((process.name.clone(), process.end()?)));
         match ended {
             None => Ok(()),
             Some((name, how)) => Err(format!("{name} has ended: {how}\n  {}", self.last_words(&name))),
         }
     }
 
-    /// What each member's process is, and whether it runs.
-    pub fn running(&mut self) -> BTreeMap<String, (i32, bool)> {
-        let look = |process: &mut Process| (process.name.clone(), (process.pid, process.end().is_none()));
-        self.processes.iter_mut().map(look).collect()
+    /// Whoever works as a member is that member, also if somebody has started it again by hand.
+    fn check_those_of_another(&self) -> Result<(), String> {
+        let running = self.running();
+        if running.is_empty() {
+            return Err("the network is stopped; `testnet start` starts one".into());
+        }
+        match self.layout.members.iter().find(|member| !running.contains_key(&member.name)) {
+            None => Ok(()),
+            Some(member) => Err(format!("{} does not run\n  {}", member.name, self.last_words(&member.name))),
+        }
+    }
+
+    /// The processes of the members that run.
+    pub fn running(&self) -> BTreeMap<String, i32> {
+        let found = found::processes_of(self.folder.path(), &self.state.programs()).into_iter();
+        let first = found.filter(|found| found.part == Part::First);
+        first.map(|found| (found.process.name, found.process.pid)).collect()
     }
 
     /// The last lines that a member has written.
@@ -102,13 +117,7 @@ impl Network {
 
     /// Ends all processes; gives the names of those that had to be killed.
     pub fn stop(&mut self) -> Vec<String> {
-        let late = processes::stop(&mut self.processes, STOP_LIMIT);
-        for name in &late {
-            // A data plane outlives a control plane that was killed.
-            let socket = self.folder.path().join(name).join("dataplane.sock");
-            let _there_is_none = controlplane::node::stop_orphan(&socket);
-        }
-        late
+        found::stop(self.folder.path(), &self.state.programs())
     }
 }
 

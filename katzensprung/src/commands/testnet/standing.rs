@@ -1,11 +1,12 @@
 //! The subcommands for a network that stays up.
 
 use super::super::{complain, print};
-use super::folder::{Folder, role_name};
+use super::folder::{Folder, State, quoted, role_name};
+use super::found;
 use super::network::Network;
 use super::options::NetworkOptions;
 use super::watch::{self, Watcher};
-use super::{announce, interrupted, ping_and_read, print_report};
+use super::{Interrupts, announce, ping_and_read, print_report};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -74,32 +75,42 @@ pub async fn start(start: &Start) -> Result<(), String> {
     let folder = Folder::take(&start.at.path())?;
     let path = folder.path().to_path_buf();
     announce(&start.network, &path, &mut |line| complain(format_args!("{line}")));
-    let mut network = Network::start(&start.network, folder, true)?;
+    let mut interrupts = Interrupts::new()?;
+    let mut network = Network::prepare(&start.network, folder)?;
+    let begin = async {
+        network.launch(true).await?;
+        tokio::time::sleep(FIRST_LOOK).await;
+        network.check()
+    };
     let outcome = tokio::select! {
-        () = tokio::time::sleep(FIRST_LOOK) => network.check(),
-        outcome = interrupted() => outcome.and(Err("interrupted".into())),
+        outcome = begin => outcome,
+        () = interrupts.next() => Err("interrupted; the network has been stopped".into()),
     };
     if let Err(error) = outcome {
         network.stop();
         return Err(format!("{error}\n\n  all files are in {}", path.display()));
     }
-    let dir = start.at.dir.as_ref().map_or(String::new(), |_| format!(" --dir {}", path.display()));
-    print(format_args!("{} processes run; next: testnet wait{dir}\n", network.layout.members.len()))
+    let dir = start.at.dir.as_ref().map_or(String::new(), |_| format!(" --dir {}", quoted(&path)));
+    let told = print(format_args!("{} processes run; next: testnet wait{dir}\n", network.layout.members.len()));
+    // It runs all the same.
+    told.or_else(|error| {
+        complain(format_args!("{error}; the network runs: `testnet stop{dir}` ends it"));
+        Ok(())
+    })
 }
 
-/// Stops it.
+/// Stops it. It takes nothing but the folder: what was written down of the network may be damaged.
 pub fn stop(at: &At) -> Result<(), String> {
-    let mut network = at.open()?;
-    let late = network.stop();
-    network.state.runs(&[]);
-    network.folder.save(&network.state)?;
+    let folder = Folder::open_alone(&at.path())?;
+    let programs = folder.state().as_ref().map(State::programs).unwrap_or_default();
+    let late = found::stop(folder.path(), &programs);
     let killed = if late.is_empty() { String::new() } else { format!("; had to be killed: {}", late.join(", ")) };
     print(format_args!("stopped{killed}; testnet clean removes the files\n"))
 }
 
 /// Shows its processes and nodes; fails if one does not run.
 pub async fn status(at: &At) -> Result<ExitCode, String> {
-    let mut network = at.open()?;
+    let network = at.open()?;
     let running = network.running();
     let view = Watcher::new(&network)?.look(&network).await;
     let listed = view.consensus.as_ref().map(watch::listed).unwrap_or_default();
@@ -111,7 +122,8 @@ pub async fn status(at: &At) -> Result<ExitCode, String> {
     let yes = |is: bool| if is { "yes" } else { "no" };
     let mut all_run = true;
     for member in &network.layout.members {
-        let (pid, runs) = running.get(&member.name).copied().unwrap_or((0, false));
+        let pid = running.get(&member.name);
+        let (runs, pid) = (pid.is_some(), pid.map_or("-".into(), ToString::to_string));
         all_run &= runs;
         let (ready, is_listed) = match member.role {
             Role::Authority => ("-", "-"),
@@ -146,7 +158,8 @@ pub async fn wait(at: &At) -> Result<(), String> {
 
 /// Says what changes.
 pub async fn watch(at: &At) -> Result<(), String> {
-    let mut network = at.open()?;
+    let network = at.open()?;
+    let mut interrupts = Interrupts::new()?;
     let mut watcher = Watcher::new(&network)?;
     let mut said = String::new();
     let look = async {
@@ -154,7 +167,8 @@ pub async fn watch(at: &At) -> Result<(), String> {
             let view = watcher.look(&network).await;
             let mut line = watch::progress(&network, &view);
             let running = network.running();
-            let ended: Vec<_> = running.iter().filter(|(_, (_, runs))| !runs).map(|(name, _)| name.as_str()).collect();
+            let names = network.layout.members.iter().map(|member| member.name.as_str());
+            let ended: Vec<&str> = names.filter(|name| !running.contains_key(*name)).collect();
             if !ended.is_empty() {
                 line += &format!("; ended: {}", ended.join(", "));
             }
@@ -167,13 +181,14 @@ pub async fn watch(at: &At) -> Result<(), String> {
     };
     tokio::select! {
         outcome = look => outcome,
-        outcome = interrupted() => outcome,
+        () = interrupts.next() => Ok(()),
     }
 }
 
 /// Pings through it.
 pub async fn ping(ping: &Ping) -> Result<ExitCode, String> {
     let mut network = ping.at.open()?;
+    let mut interrupts = Interrupts::new()?;
     let before = Watcher::new(&network)?.look(&network).await;
     if before.consensus.is_none() {
         return Err("there is no document of this epoch; `testnet wait` waits for one".into());
@@ -181,7 +196,7 @@ pub async fn ping(ping: &Ping) -> Result<ExitCode, String> {
     let mut say = |line: &str| complain(format_args!("{line}"));
     let report = tokio::select! {
         report = ping_and_read(&mut network, None, before, ping.pings, &mut say) => report?,
-        outcome = interrupted() => return outcome.and(Err("interrupted".into())),
+        () = interrupts.next() => return Err("interrupted".into()),
     };
     print_report(&report, ping.json)
 }
@@ -220,19 +235,13 @@ pub async fn votes(at: &At) -> Result<(), String> {
 
 /// Removes its files.
 pub fn clean(clean: &Clean) -> Result<(), String> {
-    let mut network = clean.at.open()?;
-    let path = network.folder.path().to_path_buf();
-    if let Some((name, (pid, _))) = network.running().into_iter().find(|(_, (_, runs))| *runs) {
-        return Err(format!(
-            "the network in {} runs ({name} is process {pid}); `testnet stop` ends it",
-            path.display()
-        ));
-    }
+    let folder = Folder::open_alone(&clean.at.path())?;
+    let state = folder.state()?;
+    folder.refuse_running(&state)?;
     if clean.dry_run {
-        let paths: String =
-            network.folder.contents(&network.state).iter().map(|path| format!("{}\n", path.display())).collect();
+        let paths: String = folder.contents(&state).iter().map(|path| format!("{}\n", path.display())).collect();
         return print(format_args!("would remove:\n{paths}"));
     }
-    network.folder.clean(&network.state)?;
-    print(format_args!("removed the files of the network in {}\n", path.display()))
+    folder.clean(&state)?;
+    print(format_args!("removed the files of the network in {}\n", folder.path().display()))
 }

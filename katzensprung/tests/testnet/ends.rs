@@ -1,0 +1,97 @@
+//! Ends of a network that nobody has planned: whatever happened to a command, the next one leaves nothing behind.
+
+use super::{SOON, nobody_is_left, processes_of, signal};
+use crate::support::program::{finish, program, run};
+use crate::support::wait_for;
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs::{self, OpenOptions};
+use std::path::Path;
+use std::process::{Child, Stdio};
+
+/// A `testnet start` of which a member runs already.
+#[track_caller]
+fn starting(folder: &Path) -> Child {
+    let mut command = program();
+    command.args(["testnet", "start", "--mixes", "4", "--dir"]).arg(folder);
+    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_for("the first process", SOON, || (!processes_of(folder).is_empty()).then_some(()));
+    child
+}
+
+#[test]
+fn a_start_that_is_killed_halfway_can_be_stopped() {
+    let outside = tempfile::tempdir().unwrap();
+    let folder = outside.path().join("network");
+    let dir = ["--dir", folder.to_str().unwrap()];
+    let command = |word: &str| run(["testnet", word].iter().chain(&dir));
+    let mut child = starting(&folder);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!processes_of(&folder).is_empty(), "members do not end with it");
+    command("start").refused(&["a test network runs in", "testnet stop --dir '"]);
+    assert!(command("stop").succeeded().contains("stopped"));
+    nobody_is_left(&folder);
+    command("wait").refused(&["the network is stopped", "testnet start"]);
+    command("clean").succeeded();
+    assert!(!folder.exists());
+}
+
+#[test]
+fn a_start_keeps_others_out_of_its_folder_and_stops_what_it_started_when_asked_to_end() {
+    let outside = tempfile::tempdir().unwrap();
+    let folder = outside.path().join("network");
+    let dir = ["--dir", folder.to_str().unwrap()];
+    let mut child = starting(&folder);
+    // It may be through already on a fast host; then its network is what keeps them out.
+    for word in ["start", "clean"] {
+        let outcome = run(["testnet", word].iter().chain(&dir));
+        assert_eq!(outcome.status.code(), Some(1), "{outcome:?}");
+        assert!(outcome.stderr.contains("at work in") || outcome.stderr.contains("runs in"), "{outcome:?}");
+    }
+    assert!(folder.join("mix1").exists());
+    if child.try_wait().unwrap().is_none() {
+        signal(&child, Signal::QUIT);
+    }
+    let status = wait_for("the command's end", SOON, || child.try_wait().unwrap());
+    if status.success() {
+        run(["testnet", "stop"].iter().chain(&dir)).succeeded();
+    }
+    assert!(processes_of(&folder).is_empty());
+}
+
+#[test]
+fn stop_finds_what_no_record_names() {
+    let outside = tempfile::tempdir().unwrap();
+    let folder = outside.path().join("network");
+    let dir = ["--dir", folder.to_str().unwrap()];
+    let command = |word: &str| run(["testnet", word].iter().chain(&dir));
+    // Nobody takes what it says at its end; the network runs all the same.
+    let mut start = program();
+    start.args(["testnet", "start"]).args(dir).stdin(Stdio::null()).stderr(Stdio::null());
+    let mut start = start.stdout(OpenOptions::new().write(true).open("/dev/full").unwrap()).spawn().unwrap();
+    let status = wait_for("the start", SOON, || start.try_wait().unwrap());
+    assert!(status.success());
+    // A control plane that is killed leaves its data plane.
+    let pid: i32 = fs::read_to_string(folder.join("mix1/katzensprung.lock")).unwrap().trim().parse().unwrap();
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+    wait_for("the end of the control plane", SOON, || {
+        (!processes_of(&folder).contains(&pid.to_string())).then_some(())
+    });
+    assert_eq!(processes_of(&folder).len(), 12);
+    let state = folder.join("testnet.json");
+    let whole = fs::read(&state).unwrap();
+    fs::write(&state, "{").unwrap();
+    command("status").refused(&["testnet.json is damaged", "members may still run", "testnet stop --dir '"]);
+    command("stop").succeeded();
+    assert!(processes_of(&folder).is_empty());
+    // An editor that is told the same files is nobody's member.
+    fs::write(&state, whole).unwrap();
+    let file = folder.join("mix1/katzenpost.toml");
+    let mut reader = std::process::Command::new("tail");
+    let mut reader = reader.arg("-f").arg(&file).stdout(Stdio::null()).spawn().unwrap();
+    command("stop").succeeded();
+    assert!(reader.try_wait().unwrap().is_none());
+    finish(program().args(["testnet", "clean"]).args(dir)).succeeded();
+    reader.kill().and_then(|()| reader.wait()).unwrap();
+    assert!(!folder.exists());
+}
