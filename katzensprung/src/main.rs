@@ -43,6 +43,8 @@ enum Command {
     Ping(commands::ping::Arguments),
     /// Writes the files of a whole network
     Genconfig(Box<commands::genconfig::Arguments>),
+    /// Asks a running node how it is, and where its loops are lost
+    Status(commands::status::Arguments),
     /// Checks configuration files
     Config(commands::configuration::Arguments),
     /// Measures a node on this host
@@ -52,6 +54,9 @@ enum Command {
     /// The process that forwards packets; started by `server`
     #[command(hide = true)]
     Dataplane(commands::dataplane::Arguments),
+    /// Becomes the program of a plugin; started by `server`
+    #[command(hide = true)]
+    Plugin(commands::plugin::Arguments),
 }
 
 /// Secrets get pages of their own; all else comes from the system's allocator.
@@ -98,9 +103,11 @@ fn main() -> ExitCode {
         Command::Fetch(arguments) => commands::fetch::run(&arguments).map(done),
         Command::Ping(arguments) => commands::ping::run(&arguments),
         Command::Genconfig(arguments) => commands::genconfig::run(&arguments).map(done),
+        Command::Status(arguments) => commands::status::run(&arguments).map(done),
         Command::Config(arguments) => commands::configuration::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Testnet(arguments) => commands::testnet::run(&arguments),
+        Command::Plugin(arguments) => commands::plugin::run(&arguments).map(done),
         Command::Dataplane(arguments) => {
             end_at_panic();
             commands::dataplane::run(&arguments).map(done)

@@ -9,9 +9,12 @@ use tokio::time::{Instant as Clock, timeout_at};
 use wire::link::{Event, Input, Link};
 use wire::{FrameError, Instant};
 
-/// Bytes that are read at once; more arrives in more reads, so that an announced length costs nothing before its bytes
-/// are there.
-const READ_BYTES: usize = 64 * 1024;
+/// Bytes that are read at once at most; more arrives in more reads, so that an announced length costs nothing before its
+/// bytes are there.
+const READ_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes that are read at once at least. Most connections of an authority need no more, and there may be many.
+const READ_BYTES_MIN: usize = 4 * 1024;
 
 /// What the owner of a session has to see to.
 pub enum Happened {
@@ -88,7 +91,7 @@ impl Driver {
     }
 
     async fn read(&mut self) -> io::Result<()> {
-        self.buffer.resize(READ_BYTES, 0);
+        self.buffer.resize(self.link.input_due().clamp(READ_BYTES_MIN, READ_BYTES_MAX), 0);
         (self.from, self.to) = (0, 0);
         match timeout_at(self.deadline(), self.stream.read(&mut self.buffer)).await {
             Ok(Ok(0)) => self.link.handle_closed(false),

@@ -137,6 +137,8 @@ impl Node {
         let settings = Settings {
             surb_bytes: geometry.surb_length,
             payload_bytes: geometry.user_forward_payload_length,
+            // This very program, whatever stands under its name by now.
+            launcher: Some("/proc/self/exe".into()),
             kaetzchen_delay: self.config.debug.kaetzchen_delay,
         };
         let plugins = Plugins::start(node, &settings, wires, board.clone(), &self.log).await?;

@@ -4,6 +4,8 @@ use crate::logging::Log;
 use config::server::PluginService;
 use interplane::SocketPath;
 use rustix::process::{Pid, Signal, kill_process};
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -87,14 +89,28 @@ pub struct Child {
 
 impl Child {
     /// Starts the program and connects to its socket.
-    pub async fn start(plugin: &PluginService, log: &Log) -> Result<(Self, UnixStream), ChildError> {
+    pub async fn start(
+        plugin: &PluginService,
+        launcher: Option<&Path>,
+        log: &Log,
+    ) -> Result<(Self, UnixStream), ChildError> {
         let command = plugin.command.clone();
-        let mut start = Command::new(&command);
+        let failed = |error| ChildError::Start { command: command.clone(), error };
+        check_program(&command).map_err(failed)?;
+        let mut start = match launcher {
+            Some(launcher) => {
+                let mut start = Command::new(launcher);
+                start.arg0("katzensprung").args(["plugin", "--parent", &std::process::id().to_string(), "--"]);
+                start.arg(&command);
+                start
+            }
+            None => Command::new(&command),
+        };
         for (key, value) in &plugin.arguments {
             start.arg(format!("-{key}")).arg(value);
         }
-        start.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        let failed = |error| ChildError::Start { command: command.clone(), error };
+        // A group of its own: an interrupt from the terminal is for the node, which ends its plugins last.
+        start.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
         let mut process = start.spawn().map_err(failed)?;
         let (stdout, stderr) = (process.stdout.take(), process.stderr.take());
         let mut child = Self { process, command, listeners: Vec::new() };
@@ -190,6 +206,18 @@ impl Drop for Child {
     fn drop(&mut self) {
         self.listeners.iter().for_each(AbortHandle::abort);
     }
+}
+
+/// Whether a path is that of a program; a bare name is looked for when it is started.
+fn check_program(command: &Path) -> std::io::Result<()> {
+    if command.components().count() < 2 {
+        return Ok(());
+    }
+    let metadata = std::fs::metadata(command)?;
+    if metadata.is_file() && metadata.permissions().mode() & 0o111 != 0 {
+        return Ok(());
+    }
+    Err(std::io::Error::new(ErrorKind::PermissionDenied, "it is no program"))
 }
 
 async fn connect(path: &Path) -> std::io::Result<UnixStream> {

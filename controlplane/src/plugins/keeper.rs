@@ -130,7 +130,7 @@ impl Keeper {
         told: Option<Told>,
         orders: &mut mpsc::UnboundedReceiver<Order>,
     ) -> Result<Option<(Child, UnixStream)>, ()> {
-        let starting = Child::start(&self.plugin, &self.log);
+        let starting = Child::start(&self.plugin, self.settings.launcher.as_deref(), &self.log);
         tokio::pin!(starting);
         let outcome = loop {
             tokio::select! {

@@ -50,6 +50,8 @@ pub struct Settings {
     pub surb_bytes: usize,
     /// Bytes of a request, and most bytes of an answer.
     pub payload_bytes: usize,
+    /// What starts programs so that they do not outlive this process; none starts them as they are.
+    pub launcher: Option<std::path::PathBuf>,
     /// Longest wait of a request for its plugin.
     pub kaetzchen_delay: std::time::Duration,
 }

@@ -55,8 +55,12 @@ async fn start(folder: TempDir, plugins: Vec<PluginService>) -> Result<Site, Chi
         Board::new(&node, Box::new(move |services| announced.lock().expect("nobody panics").push(services)))
     };
     let board = Arc::new(board);
-    let settings =
-        Settings { surb_bytes: SURB_BYTES, payload_bytes: PAYLOAD_BYTES, kaetzchen_delay: Duration::from_secs(30) };
+    let settings = Settings {
+        surb_bytes: SURB_BYTES,
+        payload_bytes: PAYLOAD_BYTES,
+        launcher: None,
+        kaetzchen_delay: Duration::from_secs(30),
+    };
     let log = Log::to_file(Level::Debug, &folder.path().join("log")).expect("a log");
     let plugins = Plugins::start(&node, &settings, Wires { rings, requests, answers }, board.clone(), &log).await?;
     Ok(Site { folder, shard, plugins, board, announced, numbers: 0 })

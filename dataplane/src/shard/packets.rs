@@ -167,7 +167,9 @@ impl Packets {
         context.now = io.now();
         context.account.observe(Histogram::UNWRAP_BATCH_PACKETS, packets as u64);
         context.account.observe_us(Histogram::UNWRAP_US, context.now.since(start));
-        let (routes, unix) = (sight.routes(&shared), io.unix_now());
+        let routes = sight.routes(&shared);
+        // Only plugins are told the civil time of a packet's arrival.
+        let unix = self.services.as_ref().map_or(Duration::ZERO, |_| io.unix_now());
         let mut accepted = 0;
         for at in 0..packets {
             let outcome = self.stage.outcome(at);
@@ -265,10 +267,8 @@ impl Packets {
         let directory = sight.directory();
         let map = directory.view().document(sight.view().epoch.epoch);
         decoys.go_by(map, directory.snapshot().serial, now, &mut context.random);
-        let (Some(map), Ok(epoch)) = (map, shared.facts().clock.now(io.unix_now())) else { return };
-        if decoys.next_at() > now {
-            return;
-        }
+        let Some(map) = map.filter(|_| decoys.next_at() <= now) else { return };
+        let Ok(epoch) = shared.facts().clock.now(io.unix_now()) else { return };
         let Some(Made { packet, first_hop }) = decoys.make(map, &epoch, now, &mut context.random) else { return };
         context.account.count(Counter::originated(Origin::Decoy));
         let Some(mut slot) = self.slots.take() else {

@@ -9,7 +9,9 @@ pub mod genconfig;
 pub mod geometry;
 pub mod keygen;
 pub mod ping;
+pub mod plugin;
 pub mod server;
+pub mod status;
 pub mod testnet;
 
 use config::Finding;

@@ -7,6 +7,7 @@ mod floods;
 mod gateway;
 #[cfg(debug_assertions)]
 mod provoked;
+mod service;
 mod signals;
 mod stop;
 

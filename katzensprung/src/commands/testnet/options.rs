@@ -12,6 +12,8 @@ use testnet::settings::{Decoys, Rates, SHARED_PROFILE, Settings, geometry};
 const EPOCH: Duration = Duration::from_secs(30);
 /// Epochs with nodes of another implementation among them: the shortest that the reference's own test network uses.
 const EPOCH_WITH_PEERS: Duration = Duration::from_secs(120);
+/// Epochs where everybody signs for seconds.
+const EPOCH_OF_SLOW_SIGNATURES: Duration = Duration::from_secs(60);
 /// Below, nodes have too little time to upload and authorities to vote.
 const EPOCH_MIN: Duration = Duration::from_secs(10);
 /// A busy host makes packets late, and what is late is dropped: here only what is very late.
@@ -20,8 +22,8 @@ const LATENESS_MS_MAX: u32 = 5_000;
 /// What a network is to be like.
 #[derive(clap::Args, Clone, Debug)]
 pub struct NetworkOptions {
-    /// Directory authorities
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=9))]
+    /// Directory authorities: one alone would agree with nobody
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(2..=9))]
     authorities: u16,
     /// Mix layers
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=18))]
@@ -35,7 +37,7 @@ pub struct NetworkOptions {
     /// Service nodes
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=32))]
     services: u16,
-    /// Length of an epoch, for example 30s or 2m [default: 30s; 2m with --peers]
+    /// Length of an epoch, for example 30s or 2m [default: 30s; 1m with SPHINCS+, 2m with --peers]
     #[arg(long, value_name = "TIME", value_parser = epoch)]
     epoch: Option<Duration>,
     /// NIKE or KEM of the packets; nike: or kem: before it decides where both have the name
@@ -157,6 +159,11 @@ impl NetworkOptions {
     pub fn epoch(&self) -> (Duration, Option<&'static str>) {
         match (self.epoch, &self.peers) {
             (Some(epoch), _) => (epoch, None),
+            (None, None) if self.pki_signature.to_lowercase().contains("sphincs") => {
+                let reason = "epochs of 1 minute: a SPHINCS+ signature takes seconds on a busy host, and an eighth of an \
+                              epoch is all the time for it; --epoch chooses others";
+                (EPOCH_OF_SLOW_SIGNATURES, Some(reason))
+            }
             (None, None) => (EPOCH, None),
             (None, Some(_)) => {
                 let reason =

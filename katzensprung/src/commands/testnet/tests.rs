@@ -200,8 +200,10 @@ fn a_damaged_state_removes_nothing() {
 }
 
 #[test]
-fn epochs_are_longer_with_peers_and_say_why() {
+fn epochs_are_longer_with_peers_and_slow_signatures_and_say_why() {
     assert_eq!(options(&[]).unwrap().epoch(), (Duration::from_secs(30), None));
+    let (period, reason) = options(&["--pki-signature", "Ed25519 Sphincs+"]).unwrap().epoch();
+    assert_eq!((period, reason.is_some()), (Duration::from_secs(60), true));
     let (period, reason) = options(&["--peers", "/bin", "--peer-roles", "mix=1"]).unwrap().epoch();
     assert_eq!(period, Duration::from_secs(120));
     assert!(reason.is_some());
@@ -242,5 +244,5 @@ fn our_own_programs_take_every_file() {
     accepted(&["--payload", "30000"]);
     accepted(&["--authorities", "5", "--mixes", "2", "--gateways", "2", "--services", "2"]);
     accepted(&["--pki-signature", "Ed25519 Sphincs+"]);
-    accepted(&["--wire-kem", "mlkem768-x25519", "--authorities", "1", "--layers", "1", "--mixes", "11"]);
+    accepted(&["--wire-kem", "mlkem768-x25519", "--authorities", "2", "--layers", "1", "--mixes", "11"]);
 }
