@@ -28,3 +28,11 @@ fn pings_come_back_over_several_epochs_and_a_seed_makes_the_same_run_again() {
     assert_eq!(go(&plan), report);
     assert_ne!(go(&Plan { seed: 2, ..plan }).consensus, report.consensus);
 }
+
+/// The run itself says that all find back.
+#[test]
+fn whatever_goes_wrong_the_network_finds_back() {
+    for seed in 0..2 {
+        go(&plan(seed, 14, true));
+    }
+}
