@@ -2,8 +2,8 @@
 
 use config::client::ClientConfig;
 use crypto_simd::schemes::Kem;
-use pki::authority::{Authorities, AuthoritiesError, Authority};
-use pki::{EpochClock, NodeId, VerifyingKey};
+use pki::authority::{Authorities, AuthoritiesError};
+use pki::{EpochClock, NodeId};
 use sphinx::Geometry;
 use std::sync::Arc;
 use wire::CommandSizes;
@@ -49,16 +49,9 @@ impl Settings {
             link_key: gateway.link_public_key.clone(),
             addresses: gateway.addresses.iter().map(|address| address.url().to_owned()).collect(),
         });
-        let authorities = config.authorities.iter().map(|authority| {
-            let key = VerifyingKey::new(authority.pki_signature_scheme.0, &authority.identity_public_key);
-            Ok(Authority {
-                name: authority.identifier.clone(),
-                // The configuration has checked it.
-                identity: key.map_err(|_| AuthoritiesError::None)?,
-                link_key: authority.link_public_key.clone(),
-                addresses: authority.addresses.iter().map(|address| address.url().to_owned()).collect(),
-            })
-        });
+        // The configuration has checked their keys.
+        let authorities =
+            config.authorities.iter().map(|authority| authority.listed().map_err(|_| AuthoritiesError::None));
         Ok(Self {
             gateways: gateways.collect(),
             authorities: Arc::new(Authorities::new(authorities.collect::<Result<_, _>>()?)?),

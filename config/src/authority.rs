@@ -13,7 +13,7 @@ mod tests;
 pub use load::{Loaded, Purpose, Sources, parse};
 pub use members::{ListedNode, ListedReplica, Members};
 pub use network::{AUTHORITY_PORT_DEFAULT, Network};
-pub use numbers::{Layout, Parameters, PeerRetry, Timeouts};
+pub use numbers::{Layout, PeerRetry, Timeouts};
 
 use crate::finding::Finding;
 use crate::reader::Strictness;
@@ -49,7 +49,7 @@ pub struct AuthorityConfig {
     /// Log of the authority.
     pub logging: Logging,
     /// The rates to vote for.
-    pub parameters: Parameters,
+    pub parameters: pki::voting::Parameters,
     /// Layers of mixes.
     pub layout: Layout,
     /// Who may take part.

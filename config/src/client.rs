@@ -9,12 +9,11 @@ mod tests;
 
 pub use gateways::PinnedGateway;
 
-use crate::address::HostNames;
 use crate::finding::{Finding, Findings, Place, Severity};
 use crate::program::Program;
 use crate::reader::{At, Reader, Strictness};
 use crate::schemes::{KemScheme, SignatureScheme, kem_scheme, signature_scheme};
-use crate::server::{Authority, geometry, load, node};
+use crate::server::{Authority, geometry, load, network, node};
 use std::path::Path;
 
 /// Transports that a client of ours dials, in the order in which it does.
@@ -80,20 +79,15 @@ fn parse(text: &str, strictness: Strictness, findings: &mut Findings) -> Option<
     }
     let root: raw::Root = reader.read_root(tree.get_ref());
     refuse_what_cannot_be(&root, findings);
-    let names = match &root.allow_hostname_addresses {
-        Some(At { value: true, .. }) => HostNames::Allowed,
-        _ if findings.is_unreadable("AllowHostnameAddresses") => HostNames::Allowed,
-        _ => HostNames::Refused,
-    };
+    let names = network::host_names(root.allow_hostname_addresses.as_ref(), "AllowHostnameAddresses", findings);
     // Each is checked even when an earlier one fails: all findings at once.
     let wire_kem = node::required(root.wire_kem_scheme, "WireKEMScheme", "is not set", findings)
         .and_then(|name| kem_scheme(&name, findings));
     let pki_signature_scheme = node::required(root.pki_signature_scheme, "PKISignatureScheme", "is not set", findings)
         .and_then(|name| signature_scheme(&name, findings));
-    let geometry = match &root.sphinx_geometry {
-        Some(raw) => geometry::check(&raw.value, findings).filter(|geometry| has_surb(geometry, raw, findings)),
-        None => missing("SphinxGeometry", findings),
-    };
+    let geometry = geometry::required(root.sphinx_geometry.as_ref(), findings)
+        .zip(root.sphinx_geometry.as_ref())
+        .and_then(|(geometry, raw)| has_surb(&geometry, raw, findings).then_some(geometry));
     let transports = transports(root.prefered_transports.as_ref(), findings);
     let gateways = match &root.pinned_gateways {
         Some(raw) => gateways::pinned(&raw.value, wire_kem, names, findings),
@@ -119,8 +113,7 @@ fn parse(text: &str, strictness: Strictness, findings: &mut Findings) -> Option<
 }
 
 fn missing<T>(block: &str, findings: &mut Findings) -> Option<T> {
-    let problem = format!("config: No {block} block was present");
-    findings.error("missing-block", &Place::absent(block), problem, format!("add [{block}]"));
+    findings.missing_block(block);
     None
 }
 

@@ -123,6 +123,12 @@ impl Findings {
         self.unreadable.push(place.key.clone());
     }
 
+    /// Adds the error that a table is missing.
+    pub fn missing_block(&mut self, block: &str) {
+        let problem = format!("config: No {block} block was present");
+        self.error("missing-block", &Place::absent(block), problem, format!("add [{block}]"));
+    }
+
     /// Whether the value of `key` or an element of it cannot be read: what would follow from that is not worth telling.
     pub fn is_unreadable(&self, key: &str) -> bool {
         let after =

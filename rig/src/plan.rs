@@ -13,6 +13,7 @@ use super::{Failure, Options, mill, on_processor, say, unwraps};
 use pki::{Epoch, EpochClock};
 use sphinx::Geometry;
 use std::time::Duration;
+use testnet::settings::PAYLOAD_BYTES_MAX;
 
 /// Hops of the packets' geometry.
 const HOPS: usize = 5;
@@ -20,8 +21,6 @@ const HOPS: usize = 5;
 const LINKS_MAX: usize = 64;
 /// The most shards.
 const SHARDS_MAX: usize = 64;
-/// The largest payload: several thousand packets are under way at once.
-const PAYLOAD_BYTES_MAX: usize = 100_000;
 /// The longest that a phase is measured.
 const SECONDS_MAX: u64 = 600;
 /// Time in a phase before its figures begin.
@@ -215,19 +214,7 @@ pub fn geometry(name: &str, payload_bytes: usize) -> Result<Geometry, String> {
     if !(1..=PAYLOAD_BYTES_MAX).contains(&payload_bytes) {
         return Err(format!("--payload {payload_bytes}: 1 to {PAYLOAD_BYTES_MAX} bytes"));
     }
-    let (kind, name) = name.split_once(':').unwrap_or(("", name));
-    let is_nike = match kind {
-        "nike" => true,
-        "kem" => false,
-        "" => crypto_simd::schemes::nike::registered().iter().any(|info| info.name.eq_ignore_ascii_case(name)),
-        other => return Err(format!("'{other}:' is neither nike: nor kem:")),
-    };
-    let geometry = if is_nike {
-        Geometry::nike(name, payload_bytes, HOPS, true)
-    } else {
-        Geometry::kem(name, payload_bytes, HOPS, true)
-    };
-    geometry.map_err(|error| error.to_string())
+    testnet::settings::geometry_of_hops(name, payload_bytes, HOPS)
 }
 
 /// Bytes of memory that are free for use.

@@ -10,6 +10,9 @@ use pki::{Epoch, hash};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// An authority's answer to a fetch.
+type Answered = (ConsensusCode, Arc<[u8]>);
+
 /// Between two tries to reach an authority.
 const RETRY: Duration = Duration::from_millis(700);
 
@@ -99,7 +102,7 @@ impl World {
     }
 
     /// What all authorities that a member reaches say, from a random one on.
-    fn ask_all(&mut self, member: usize, epoch: Epoch) -> Vec<(usize, Option<(ConsensusCode, Arc<[u8]>)>)> {
+    fn ask_all(&mut self, member: usize, epoch: Epoch) -> Vec<(usize, Option<Answered>)> {
         let count = self.authorities.len();
         let first = self.below(count as u64) as usize;
         let mut all = Vec::new();

@@ -15,7 +15,7 @@
 //! | [`happening`] | what may be under way, or yet to happen |
 //! | [`directory`] | votes, uploads and fetches: carried as messages |
 //! | [`faults`] | what goes wrong, and when |
-//! | [`run`] | a run from a seed to its report, and what has to hold after every step |
+//! | `run` | a run from a seed to its report, and what has to hold after every step |
 //!
 //! Real are the bytes between clients, gateways, mixes and service nodes, links and handshakes included. Links to
 //! authorities are not: what they carry is handed over whole, late, several times or not at all. Nodes have one shard,

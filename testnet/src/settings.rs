@@ -1,6 +1,7 @@
 //! What a network is to be like: sizes of packets, schemes, rates.
 
 use crypto_simd::schemes::{Kem, Signature};
+use pki::voting::Parameters;
 use sphinx::Geometry;
 
 /// Everything that the files of a network say besides names, addresses and keys.
@@ -13,7 +14,7 @@ pub struct Settings {
     /// Signatures of the directory.
     pub signature: &'static dyn Signature,
     /// Rates that the authorities put into documents.
-    pub rates: Rates,
+    pub rates: Parameters,
     /// Whether authorities place mixes as their files say, instead of dealing them out by lot.
     pub is_topology_fixed: bool,
     /// Loops of the network's own.
@@ -26,21 +27,6 @@ pub struct Settings {
     pub lateness_ms_max: u32,
     /// What stands beside each node's file as `katzensprung.toml`, if anything.
     pub own_file: Option<&'static str>,
-}
-
-/// Rates of events per millisecond.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rates {
-    /// Of the delays at each hop.
-    pub mu: f64,
-    /// Of what a client sends.
-    pub lambda_p: f64,
-    /// Of a client's loops.
-    pub lambda_l: f64,
-    /// Of a mix's loops.
-    pub lambda_m: f64,
-    /// Of what replicas and couriers send.
-    pub lambda_r: f64,
 }
 
 /// Who sends loops.
@@ -58,13 +44,19 @@ pub struct Decoys {
 pub const SHARED_PROFILE: &str = include_str!("../../hw-profiles/shared.toml");
 
 /// Bytes of the largest payload that a network is made for.
-const PAYLOAD_BYTES_MAX: usize = 100_000;
+pub const PAYLOAD_BYTES_MAX: usize = 100_000;
 
 /// The geometry for a NIKE or KEM by name, `nike:` or `kem:` before it where both have the name.
 pub fn geometry(name: &str, payload_bytes: usize, layers: usize) -> Result<Geometry, String> {
     if !(1..=PAYLOAD_BYTES_MAX).contains(&payload_bytes) {
         return Err(format!("a payload of {payload_bytes} bytes; 1 to {PAYLOAD_BYTES_MAX} can be had"));
     }
+    // Gateway and service node are hops too.
+    geometry_of_hops(name, payload_bytes, layers + 2)
+}
+
+/// The same with so many hops, and any payload.
+pub fn geometry_of_hops(name: &str, payload_bytes: usize, hops: usize) -> Result<Geometry, String> {
     let (kind, name) = name.split_once(':').unwrap_or(("", name));
     let is_nike = match kind {
         "nike" => true,
@@ -72,8 +64,6 @@ pub fn geometry(name: &str, payload_bytes: usize, layers: usize) -> Result<Geome
         "" => crypto_simd::schemes::nike::registered().iter().any(|info| info.name.eq_ignore_ascii_case(name)),
         other => return Err(format!("'{other}:' is neither nike: nor kem:")),
     };
-    // Gateway and service node are hops too.
-    let hops = layers + 2;
     let geometry = match is_nike {
         true => Geometry::nike(name, payload_bytes, hops, true),
         false => Geometry::kem(name, payload_bytes, hops, true),

@@ -8,7 +8,7 @@ use crate::program::Program;
 use crate::reader::{Reader, Strictness};
 use crate::schemes::{KemScheme, SignatureScheme, kem_scheme, signature_scheme};
 use crate::server::load::{interface_addresses, read_text};
-use crate::server::{Authority, LogDestination, authorities, geometry, node};
+use crate::server::{Authority, LogDestination, authorities, geometry, network as server_network, node};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -68,24 +68,15 @@ fn parse_file(
     findings: &mut Findings,
 ) -> Option<AuthorityConfig> {
     let root = read(sources, strictness, findings)?;
-    let missing = |findings: &mut Findings, block: &str| {
-        let problem = format!("config: No {block} block was present");
-        findings.error("missing-block", &Place::absent(block), problem, format!("add [{block}]"));
-    };
-    let geometry = match &root.sphinx_geometry {
-        Some(raw) => geometry::check(&raw.value, findings),
-        None => {
-            missing(findings, "SphinxGeometry");
-            None
-        }
-    };
-    let names = network::host_names(root.server.as_ref().map(|server| &server.value), findings);
+    let geometry = geometry::required(root.sphinx_geometry.as_ref(), findings);
+    let written = root.server.as_ref().and_then(|server| server.value.allow_hostname_addresses.as_ref());
+    let names = server_network::host_names(written, server_network::HOST_NAMES_KEY, findings);
     let authorities = check_authorities(&root, names, findings);
     let debug = root.debug.as_ref().map(|raw| raw.value.clone()).unwrap_or_default();
     let layout = numbers::layout(&debug, findings);
     let parameters = numbers::parameters(root.parameters.as_ref().map(|raw| raw.value.clone()), findings);
     let Some(server) = root.server.as_ref().map(|at| at.value.clone()) else {
-        missing(findings, "Server");
+        findings.missing_block("Server");
         return None;
     };
     // Each is checked even when an earlier one fails: all findings at once.

@@ -27,18 +27,9 @@ pub struct Network {
     pub host_names: HostNames,
 }
 
-/// What `AllowHostnameAddresses` says. Where that cannot be read, names are no further mistakes.
-pub fn host_names(raw: Option<&raw::Server>, findings: &Findings) -> HostNames {
-    match raw.and_then(|server| server.allow_hostname_addresses.as_ref()) {
-        Some(At { value: true, .. }) => HostNames::Allowed,
-        _ if findings.is_unreadable("Server.AllowHostnameAddresses") => HostNames::Allowed,
-        _ => HostNames::Refused,
-    }
-}
-
 /// The addresses, or none after findings.
 pub fn check(raw: &raw::Server, interfaces: &[IpAddr], findings: &mut Findings) -> Option<Network> {
-    let names = host_names(Some(raw), findings);
+    let names = shared::host_names(raw.allow_hostname_addresses.as_ref(), shared::HOST_NAMES_KEY, findings);
     let bind = raw.bind_addresses.as_ref().map(|at| shared::parse_all(&at.value, names, findings)).unwrap_or_default();
     let own = match &raw.addresses {
         Some(written) if written.value.is_empty() => {

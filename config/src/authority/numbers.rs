@@ -3,6 +3,7 @@
 use super::raw;
 use crate::finding::{Findings, Place};
 use crate::reader::{At, GoDuration};
+use pki::voting::Parameters;
 use std::time::Duration;
 
 /// How long steps of a connection may take.
@@ -27,21 +28,6 @@ pub struct PeerRetry {
     pub max: Duration,
     /// By which part of itself a wait is longer or shorter, 0 to 1.
     pub jitter: f64,
-}
-
-/// Rates in events per millisecond.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Parameters {
-    /// Inverse of the mean delay at each hop.
-    pub mu: f64,
-    /// Rate at which clients send.
-    pub lambda_p: f64,
-    /// Rate of clients' decoy loops.
-    pub lambda_l: f64,
-    /// Rate of mixes' decoy loops.
-    pub lambda_m: f64,
-    /// Rate of decoys between couriers and replicas.
-    pub lambda_r: f64,
 }
 
 /// Layers of mixes.

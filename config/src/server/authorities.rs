@@ -8,6 +8,7 @@ use crate::schemes::{KemScheme, SignatureScheme, kem_scheme, signature_scheme};
 use crate::server::raw;
 use crypto_simd::pem;
 use crypto_simd::schemes::SchemeError;
+use pki::VerifyingKey;
 
 /// A directory authority.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +25,18 @@ pub struct Authority {
     pub link_public_key: Vec<u8>,
     /// Where it is reached.
     pub addresses: Vec<Address>,
+}
+
+impl Authority {
+    /// What those go by who talk to it.
+    pub fn listed(&self) -> Result<pki::authority::Authority, SchemeError> {
+        Ok(pki::authority::Authority {
+            name: self.identifier.clone(),
+            identity: VerifyingKey::new(self.pki_signature_scheme.0, &self.identity_public_key)?,
+            link_key: self.link_public_key.clone(),
+            addresses: self.addresses.iter().map(|address| address.url().into()).collect(),
+        })
+    }
 }
 
 /// The authorities, or none after findings.

@@ -5,8 +5,16 @@ use crate::reader::At;
 use crate::server::raw;
 use sphinx::{Geometry, GeometryError};
 
-/// The geometry, or none after findings.
-pub fn check(raw: &raw::Geometry, findings: &mut Findings) -> Option<Geometry> {
+/// The geometry of a file that must have one, or none after findings.
+pub fn required(raw: Option<&At<raw::Geometry>>, findings: &mut Findings) -> Option<Geometry> {
+    let Some(raw) = raw else {
+        findings.missing_block("SphinxGeometry");
+        return None;
+    };
+    check(&raw.value, findings)
+}
+
+fn check(raw: &raw::Geometry, findings: &mut Findings) -> Option<Geometry> {
     let mut negative = false;
     let mut number = |value: &Option<At<i64>>| match value {
         None => 0,

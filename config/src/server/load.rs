@@ -146,28 +146,19 @@ fn parse_main(sources: &Sources, strictness: Strictness, findings: &mut Findings
         return None;
     }
     let root: raw::Root = reader.read_root(tree.get_ref());
-    let missing = |findings: &mut Findings, block: &str| {
-        let problem = format!("config: No {block} block was present");
-        findings.error("missing-block", &Place::absent(block), problem, format!("add [{block}]"));
-    };
-    let geometry = match &root.sphinx_geometry {
-        Some(raw) => geometry::check(&raw.value, findings),
-        None => {
-            missing(findings, "SphinxGeometry");
-            None
-        }
-    };
-    let allow_names = network::host_names(root.server.as_ref().map(|server| &server.value), findings);
+    let geometry = geometry::required(root.sphinx_geometry.as_ref(), findings);
+    let written = root.server.as_ref().and_then(|server| server.value.allow_hostname_addresses.as_ref());
+    let allow_names = network::host_names(written, network::HOST_NAMES_KEY, findings);
     let authorities = match &root.pki {
         Some(raw) => authorities::check(&raw.value, allow_names, findings),
         None => {
-            missing(findings, "PKI");
+            findings.missing_block("PKI");
             None
         }
     };
     let debug = debug::check(root.debug.map(|raw| raw.value).unwrap_or_default(), findings);
     let Some(server) = root.server else {
-        missing(findings, "Server");
+        findings.missing_block("Server");
         return None;
     };
     let server = server.value;

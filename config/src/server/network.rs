@@ -23,19 +23,22 @@ pub struct Network {
     pub host_names: HostNames,
 }
 
-/// What `AllowHostnameAddresses` says; it also holds for the authorities. Where that cannot be read, names are no
-/// further mistakes.
-pub fn host_names(raw: Option<&raw::Server>, findings: &Findings) -> HostNames {
-    match raw.and_then(|server| server.allow_hostname_addresses.as_ref()) {
+/// The key that says whether names may stand for hosts; it also holds for the authorities.
+pub const HOST_NAMES_KEY: &str = "Server.AllowHostnameAddresses";
+
+/// What `AllowHostnameAddresses` says, which is called `key` there. Where that cannot be read, names are no further
+/// mistakes.
+pub fn host_names(written: Option<&At<bool>>, key: &str, findings: &Findings) -> HostNames {
+    match written {
         Some(At { value: true, .. }) => HostNames::Allowed,
-        _ if findings.is_unreadable("Server.AllowHostnameAddresses") => HostNames::Allowed,
+        _ if findings.is_unreadable(key) => HostNames::Allowed,
         _ => HostNames::Refused,
     }
 }
 
 /// The addresses, or none after findings.
 pub fn check(raw: &raw::Server, interfaces: &[IpAddr], findings: &mut Findings) -> Option<Network> {
-    let names = host_names(Some(raw), findings);
+    let names = host_names(raw.allow_hostname_addresses.as_ref(), HOST_NAMES_KEY, findings);
     let bind = raw.bind_addresses.as_ref().map(|at| parse_all(&at.value, names, findings)).unwrap_or_default();
     let advertised = match &raw.addresses {
         Some(written) if written.value.is_empty() => {

@@ -6,7 +6,7 @@ use config::authority::{AuthorityConfig, ListedNode, Network};
 use config::keys::KeyPair;
 use pki::VerifyingKey;
 use pki::authority::{Authorities, Authority};
-use pki::voting::{Configuration, Member, Parameters, ReplicaMember, Topology};
+use pki::voting::{Configuration, Member, ReplicaMember, Topology};
 use std::sync::Arc;
 
 #[cfg(test)]
@@ -34,18 +34,11 @@ pub fn voting(config: &AuthorityConfig, identity: &KeyPair) -> Result<Configurat
             replica_id: replica.id,
         })
     });
-    let parameters = &config.parameters;
     Ok(Configuration {
         authorities: Arc::new(authorities),
         own,
         scheme_text: scheme.info().name.into(),
-        parameters: Parameters {
-            mu: parameters.mu,
-            lambda_p: parameters.lambda_p,
-            lambda_l: parameters.lambda_l,
-            lambda_m: parameters.lambda_m,
-            lambda_r: parameters.lambda_r,
-        },
+        parameters: config.parameters,
         mixes: members(&listed.mixes)?,
         gateways: members(&listed.gateways)?,
         service_nodes: members(&listed.service_nodes)?,
@@ -78,16 +71,8 @@ fn mix_key_bytes(config: &AuthorityConfig) -> Option<usize> {
 
 fn authorities(config: &AuthorityConfig) -> Result<Authorities, StartError> {
     let list = config.authorities.iter().map(|authority| {
-        let identity =
-            VerifyingKey::new(authority.pki_signature_scheme.0, &authority.identity_public_key).map_err(|error| {
-                StartError::Scheme { what: format!("the identity key of {}", authority.identifier), error }
-            })?;
-        Ok(Authority {
-            name: authority.identifier.clone(),
-            identity,
-            link_key: authority.link_public_key.clone(),
-            addresses: authority.addresses.iter().map(|address| address.url().into()).collect(),
-        })
+        let what = || format!("the identity key of {}", authority.identifier);
+        authority.listed().map_err(|error| StartError::Scheme { what: what(), error })
     });
     let list = list.collect::<Result<_, StartError>>()?;
     Authorities::new(list).map_err(|error| StartError::Authorities(error.to_string()))

@@ -6,8 +6,7 @@ use crate::directory::{DirectoryOptions, Internet};
 use crate::plugins::Offer;
 use config::{ServerConfig, address};
 use interplane::loops::LoopCounts;
-use pki::VerifyingKey;
-use pki::authority::{Authorities, Authority};
+use pki::authority::Authorities;
 use pki::descriptor::OwnProfile;
 use pki::neighbours::OwnNode;
 use secret_memory::within;
@@ -52,14 +51,7 @@ impl Node {
 /// The configured authorities.
 pub fn authorities(config: &ServerConfig) -> Result<Authorities, StartError> {
     let list = config.authorities.iter().map(|authority| {
-        let identity = VerifyingKey::new(authority.pki_signature_scheme.0, &authority.identity_public_key)
-            .map_err(|error| StartError::Authorities(format!("{}: {error}", authority.identifier)))?;
-        Ok(Authority {
-            name: authority.identifier.clone(),
-            identity,
-            link_key: authority.link_public_key.clone(),
-            addresses: authority.addresses.iter().map(|address| address.url().into()).collect(),
-        })
+        authority.listed().map_err(|error| StartError::Authorities(format!("{}: {error}", authority.identifier)))
     });
     let list = list.collect::<Result<_, StartError>>()?;
     Authorities::new(list).map_err(|error| StartError::Authorities(error.to_string()))

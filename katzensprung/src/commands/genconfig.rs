@@ -1,12 +1,13 @@
 //! `genconfig`: the files of a whole network, as the reference's tool of that name writes them (pki.md 14.1).
 
 use crypto_simd::schemes::{kem, signature};
+use pki::voting::Parameters;
 use std::fs;
 use std::path::{Path, PathBuf};
 use testnet::compose;
 use testnet::generate::{self, KeyPair, Known, TextFile};
 use testnet::layout::{Layout, Ports, Shape};
-use testnet::settings::{Decoys, Rates, Settings, geometry};
+use testnet::settings::{Decoys, Settings, geometry};
 use zeroize::Zeroizing;
 
 /// Arguments of `genconfig`, under the reference's names.
@@ -33,7 +34,7 @@ pub struct Arguments {
     /// Authorities
     #[arg(long = "nrVoting", value_name = "N", default_value_t = 3)]
     nr_voting: u16,
-    /// Leave out [Topology]: authorities deal mixes to layers by lot (the reference's crash)
+    /// Leave out `[Topology]`: authorities deal mixes to layers by lot (the reference's crash)
     #[arg(short = 'D', long)]
     dynamic: bool,
     /// The network's folder where it will run
@@ -195,7 +196,7 @@ impl Arguments {
                 .map_err(|error| format!("--nike, --kem, --UserForwardPayloadLength: {error}"))?,
             wire_kem: kem::by_name(&self.wirekem).map_err(|error| format!("--wirekem: {error}"))?,
             signature: signature::by_name(&self.pki_scheme).map_err(|error| format!("--pkiScheme: {error}"))?,
-            rates: Rates { mu, lambda_p, lambda_l, lambda_m, lambda_r },
+            rates: Parameters { mu, lambda_p, lambda_l, lambda_m, lambda_r },
             is_topology_fixed: !self.dynamic,
             decoys: Decoys {
                 clients: sends(self.decoys.no_client),

@@ -1,7 +1,8 @@
 use super::*;
 use crate::layout::{Ports, Shape};
-use crate::settings::{Decoys, Rates, SHARED_PROFILE, geometry};
+use crate::settings::{Decoys, SHARED_PROFILE, geometry};
 use crypto_simd::schemes::{kem, signature};
+use pki::voting::Parameters;
 use std::collections::BTreeSet;
 
 fn settings(sphinx: &str, layers: usize) -> Settings {
@@ -9,7 +10,7 @@ fn settings(sphinx: &str, layers: usize) -> Settings {
         geometry: geometry(sphinx, 2000, layers).unwrap(),
         wire_kem: kem::by_name("xwing").unwrap(),
         signature: signature::by_name("Ed25519").unwrap(),
-        rates: Rates { mu: 0.005, lambda_p: 0.001, lambda_l: 0.0005, lambda_m: 0.2, lambda_r: 1.0 },
+        rates: Parameters { mu: 0.005, lambda_p: 0.001, lambda_l: 0.0005, lambda_m: 0.2, lambda_r: 1.0 },
         is_topology_fixed: true,
         decoys: Decoys { clients: true, mixes: false, gateways: false },
         log_level: "NOTICE".into(),

@@ -3,17 +3,18 @@
 use super::peers::{PeerRoles, Peers};
 use crypto_simd::schemes::{kem, signature};
 use pki::epoch::{PERIOD_VARIABLE, parse_go_duration};
+use pki::voting::Parameters;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use testnet::layout::{Layout, Ports, Shape};
-use testnet::settings::{Decoys, Rates, SHARED_PROFILE, Settings, geometry};
+use testnet::settings::{Decoys, SHARED_PROFILE, Settings, geometry};
 
 /// Epochs of a network that is all ours.
 const EPOCH: Duration = Duration::from_secs(30);
 /// Epochs with nodes of another implementation among them: the shortest that the reference's own test network uses.
 const EPOCH_WITH_PEERS: Duration = Duration::from_secs(120);
 /// Epochs where everybody signs for seconds.
-const EPOCH_OF_SLOW_SIGNATURES: Duration = Duration::from_secs(60);
+const EPOCH_OF_SLOW_SIGNATURES: Duration = Duration::from_secs(120);
 /// Below, nodes have too little time to upload and authorities to vote.
 const EPOCH_MIN: Duration = Duration::from_secs(10);
 /// A busy host makes packets late, and what is late is dropped: here only what is very late.
@@ -37,7 +38,7 @@ pub struct NetworkOptions {
     /// Service nodes
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=32))]
     services: u16,
-    /// Length of an epoch, for example 30s or 2m [default: 30s; 1m with SPHINCS+, 2m with --peers]
+    /// Length of an epoch, for example 30s or 2m [default: 30s; 2m with SPHINCS+ and with --peers]
     #[arg(long, value_name = "TIME", value_parser = epoch)]
     epoch: Option<Duration>,
     /// NIKE or KEM of the packets; nike: or kem: before it decides where both have the name
@@ -124,7 +125,7 @@ impl NetworkOptions {
                 .map_err(|error| named("--sphinx, --payload", &error))?,
             wire_kem: kem::by_name(&self.wire_kem).map_err(|error| named("--wire-kem", &error))?,
             signature: signature::by_name(&self.pki_signature).map_err(|error| named("--pki-signature", &error))?,
-            rates: Rates {
+            rates: Parameters {
                 mu: self.mu,
                 lambda_p: self.lambda_p,
                 lambda_l: self.lambda_l,
@@ -160,7 +161,7 @@ impl NetworkOptions {
         match (self.epoch, &self.peers) {
             (Some(epoch), _) => (epoch, None),
             (None, None) if self.pki_signature.to_lowercase().contains("sphincs") => {
-                let reason = "epochs of 1 minute: a SPHINCS+ signature takes seconds on a busy host, and an eighth of an \
+                let reason = "epochs of 2 minutes: a SPHINCS+ signature takes seconds on a busy host, and a tenth of an \
                               epoch is all the time for it; --epoch chooses others";
                 (EPOCH_OF_SLOW_SIGNATURES, Some(reason))
             }
