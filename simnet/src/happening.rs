@@ -66,8 +66,8 @@ pub enum Fault {
     Loss(u8),
     /// So long may messages to authorities take from now on, and bytes on new connections.
     Delay(Duration),
-    /// These members hear only each other.
-    Island(BTreeSet<usize>),
+    /// These members hear only each other. Connections across are lost, or stand still for so long.
+    Island(BTreeSet<usize>, Option<Duration>),
     /// An authority dies; its disk too?
     KillAuthority(usize, bool),
     /// It comes back.
@@ -86,4 +86,6 @@ pub enum Fault {
     WrongBytes(usize, u32),
     /// A node loses all its connections.
     Cut(usize),
+    /// Connections between two members stand still for so long.
+    Stall(usize, usize, Duration),
 }

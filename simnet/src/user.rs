@@ -1,6 +1,7 @@
 //! A client on the simulated network: the engine that ships, its bytes over a connection of the simulation, and somebody
 //! who pings with it as long as it lives.
 
+use client::driver::CONNECT_LIMIT;
 use client::engine::{Loss, Request, services};
 use client::{Client, Event as ClientEvent, Now, Settings};
 use crypto_simd::random::{Random, SeededRandom};
@@ -26,8 +27,8 @@ pub struct Tally {
     pub answered: u64,
     /// Sent and lost, or never sent, by reason.
     pub lost: BTreeMap<String, u64>,
-    /// When that was known last.
-    pub lost_at: Instant,
+    /// When the last of these had been sent, or should have been.
+    pub lost_sent_at: Instant,
     /// All round trips together.
     pub rtt: Duration,
 }
@@ -44,7 +45,8 @@ struct Ping {
 pub struct User {
     client: Client,
     conn: Option<ConnId>,
-    dialling: Option<ConnId>,
+    /// Until it is too late.
+    dialling: Option<(ConnId, Instant)>,
     ping: Option<Ping>,
     next_number: u64,
     next_at: Instant,
@@ -52,6 +54,8 @@ pub struct User {
     pub tally: Tally,
     /// Something that must never happen.
     pub fault: Option<String>,
+    /// What it has noticed since somebody asked.
+    pub told: Vec<String>,
     random: SeededRandom,
 }
 
@@ -67,6 +71,7 @@ impl User {
             next_at: now,
             tally: Tally::default(),
             fault: None,
+            told: Vec::new(),
             random: SeededRandom::new(seed),
         }
     }
@@ -81,6 +86,7 @@ impl User {
             self.heed(io, event);
         }
         self.read(io);
+        self.lose_patience(io);
         let now = self.now(io);
         self.client.handle_timeout(now, &mut self.random);
         self.go_on(now);
@@ -92,20 +98,22 @@ impl User {
         let next = self.client.poll_timeout(now);
         let ping =
             if self.ping.is_none() { self.next_at.max(now.at + Duration::from_millis(50)) } else { Instant::NEVER };
-        Next::ParkUntil(next.min(ping))
+        let dial = self.dialling.map_or(Instant::NEVER, |(_, until)| until);
+        Next::ParkUntil(next.min(ping).min(dial))
     }
 
     fn heed(&mut self, io: &mut impl Io, event: Event) {
         let now = self.now(io);
         match event {
-            Event::Connected { conn } if self.dialling == Some(conn) => {
+            Event::Connected { conn } if self.dials(conn) => {
                 self.dialling = None;
                 self.conn = Some(conn);
                 self.client.handle_connected(now, &mut self.random);
             }
             Event::ConnectFailed { conn, .. } => {
                 io.close(conn);
-                if self.dialling.take_if(|dialling| *dialling == conn).is_some() {
+                if self.dials(conn) {
+                    self.dialling = None;
                     self.client.handle_unreachable("nobody listens", now, &mut self.random);
                 }
             }
@@ -117,6 +125,19 @@ impl User {
                 }
             }
             _ => {}
+        }
+    }
+
+    fn dials(&self, conn: ConnId) -> bool {
+        self.dialling.is_some_and(|(dialling, _)| dialling == conn)
+    }
+
+    /// Gives a dial up to which nobody says anything.
+    fn lose_patience(&mut self, io: &mut impl Io) {
+        let now = self.now(io);
+        if let Some((conn, _)) = self.dialling.take_if(|(_, until)| *until <= now.at) {
+            io.close(conn);
+            self.client.handle_unreachable("no answer", now, &mut self.random);
         }
     }
 
@@ -172,10 +193,12 @@ impl User {
         match event {
             ClientEvent::Dial { addresses, .. } => {
                 let address = addresses.first().and_then(|address| address.parse::<SocketAddr>().ok());
-                self.dialling = address.map(|address| io.connect(Target::tcp(address)));
+                let until = io.now() + CONNECT_LIMIT;
+                self.dialling = address.map(|address| (io.connect(Target::tcp(address)), until));
             }
-            ClientEvent::Disconnected { .. } => {
-                if let Some(conn) = self.conn.take().or(self.dialling.take()) {
+            ClientEvent::Disconnected { reason, .. } => {
+                self.told.push(format!("disconnected: {reason}"));
+                if let Some(conn) = self.conn.take().or(self.dialling.take().map(|(conn, _)| conn)) {
                     io.close(conn);
                 }
             }
@@ -190,10 +213,9 @@ impl User {
             }
             ClientEvent::Answered { request, at, payload } => self.answered(request, at.at, &payload),
             ClientEvent::Lost { request, loss, at } => self.lost(request, &loss, at.at),
-            ClientEvent::Connected { .. }
-            | ClientEvent::Document { .. }
-            | ClientEvent::NoDocument { .. }
-            | ClientEvent::BadDocument { .. } => {}
+            ClientEvent::Connected { .. } => self.told.push("connected".into()),
+            ClientEvent::Document { epoch, .. } => self.told.push(format!("document of epoch {}", epoch.0)),
+            ClientEvent::NoDocument { .. } | ClientEvent::BadDocument { .. } => {}
         }
     }
 
@@ -217,13 +239,14 @@ impl User {
     }
 
     fn lost(&mut self, number: u64, loss: &Loss, at: Instant) {
-        if self.ping.take_if(|ping| ping.number == number).is_some() {
+        if let Some(ping) = self.ping.take_if(|ping| ping.number == number) {
             self.next_at = at + PAUSE;
-            self.tally.lost_at = at;
+            self.tally.lost_sent_at = ping.sent.unwrap_or(at);
             let reason = match loss {
                 Loss::LinkLost { .. } => "link lost".to_owned(),
                 loss => loss.to_string(),
             };
+            self.told.push(format!("ping {number} is lost: {reason}"));
             *self.tally.lost.entry(reason).or_default() += 1;
         }
     }
