@@ -32,7 +32,7 @@ pub fn plan(world: &mut World, first: Epoch, end: Epoch) {
 fn draw(world: &mut World, lasts: Duration) -> (Fault, Option<Fault>) {
     let (authorities, nodes, members) = (world.authorities.len(), world.nodes.len(), world.members());
     let mut some = |count: usize| world.below(count as u64) as usize;
-    match some(10) {
+    match some(13) {
         0 => (Fault::Loss([26, 77, 154][some(3)]), Some(Fault::Loss(0))),
         1 => (Fault::Delay(Duration::from_millis([300, 1000, 3000][some(3)])), Some(Fault::Delay(DELAY))),
         2 => {
@@ -57,6 +57,15 @@ fn draw(world: &mut World, lasts: Duration) -> (Fault, Option<Fault>) {
             (Fault::Clock(member, if some(2) == 0 { ms } else { -ms }), Some(Fault::Clock(member, 0)))
         }
         7 => (Fault::WrongBytes(authorities + some(members - authorities), 1 + some(4) as u32), None),
+        9 => (Fault::WrongMessages([13, 64][some(2)]), Some(Fault::WrongMessages(0))),
+        10 => {
+            let node = some(nodes);
+            (Fault::KillNode(node), Some(Fault::StartNode(node)))
+        }
+        11 => {
+            let node = some(nodes);
+            (Fault::Twin(node), Some(Fault::StartPlane(node)))
+        }
         8 => (Fault::Cut(some(nodes)), None),
         _ => {
             let mut some_member = || authorities + some(members - authorities);
@@ -71,6 +80,7 @@ impl World {
         self.tell(format!("{fault:?}"));
         match fault {
             Fault::Loss(of_256) => self.lost_of_256 = of_256,
+            Fault::WrongMessages(of_256) => self.wrong_of_256 = of_256,
             Fault::Delay(delay_max) => {
                 self.delay_max = delay_max;
                 self.set_latency(if delay_max > DELAY { delay_max / 10 } else { LATENCY });
@@ -84,6 +94,20 @@ impl World {
             Fault::KillPlane(node) if self.nodes[node].plane.is_some() => {
                 let lost = self.kill_plane(node);
                 self.tell(format!("{lost} packets are lost with it"));
+            }
+            Fault::Twin(node) if self.nodes[node].plane.is_some() => {
+                self.kill_plane(node);
+                let is_there = self.seat_twin(node);
+                self.tell(format!("a twin {} its place", if is_there { "takes" } else { "cannot take" }));
+            }
+            Fault::KillNode(node) => {
+                self.nodes[node].kill_control();
+                self.kill_plane(node);
+                self.nodes[node].forget();
+            }
+            Fault::StartNode(node) => {
+                self.apply(Fault::StartControl(node));
+                self.apply(Fault::StartPlane(node));
             }
             Fault::StartPlane(node) if self.nodes[node].plane.is_none() => {
                 self.start_plane(node);
@@ -110,7 +134,11 @@ impl World {
                 let count = self.stall(one, other, until);
                 self.tell(format!("{count} connections stand still"));
             }
-            Fault::StartAuthority(_) | Fault::KillPlane(_) | Fault::StartPlane(_) | Fault::StartControl(_) => {}
+            Fault::StartAuthority(_)
+            | Fault::KillPlane(_)
+            | Fault::Twin(_)
+            | Fault::StartPlane(_)
+            | Fault::StartControl(_) => {}
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use crate::air::SharedAir;
 use crate::members::{ENDPOINT, NodeKeys, Shape, draw};
+use crate::twin::Twin;
 use crypto_simd::random::SeededRandom;
 use dataplane::shared::keys::{EpochKey, KeyRing};
 use dataplane::{Facts, Instant, Instruments, Shard, Shared};
@@ -159,6 +160,22 @@ impl Node {
     pub fn kill_plane(&mut self) -> u64 {
         self.plane = None;
         self.counters.settle_after_crash()
+    }
+
+    /// All is lost that its two processes had together: nothing of it is on a disk.
+    pub fn forget(&mut self) {
+        self.tags_of_old += self.mix_keys.values().map(|key| key.replays.fill().tags).sum::<u64>();
+        self.mix_keys.clear();
+        self.documents.clear();
+        self.stored = None;
+    }
+
+    /// Somebody who has this node's keys and its document of this epoch, if it has one.
+    pub fn twin(&mut self, epoch: Epoch, now: Instant) -> Option<Twin> {
+        let map = self.documents.get(&epoch)?.map.clone();
+        let facts = Facts::new(&self.setup).expect("a sound setup");
+        let random = SeededRandom::new(&draw(&mut self.random));
+        Some(Twin::new(facts, self.keys.link_key.clone(), map, now, random))
     }
 
     /// Makes those keys from `first` on that are missing.

@@ -11,8 +11,10 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Between the end of one ping and the next.
+/// Between one ping and the next.
 const PAUSE: Duration = Duration::from_millis(1500);
+/// Pings under way at once: one that is lost is waited for over epochs.
+const PINGS_MAX: usize = 16;
 /// Bytes that are read at once.
 const READ_BYTES: usize = 64 << 10;
 /// Random bytes of a ping.
@@ -35,7 +37,6 @@ pub struct Tally {
 
 /// A ping that is under way.
 struct Ping {
-    number: u64,
     payload: Vec<u8>,
     sent: Option<Instant>,
     delay: Duration,
@@ -47,7 +48,7 @@ pub struct User {
     conn: Option<ConnId>,
     /// Until it is too late.
     dialling: Option<(ConnId, Instant)>,
-    ping: Option<Ping>,
+    pings: BTreeMap<u64, Ping>,
     next_number: u64,
     next_at: Instant,
     /// What came of the pings.
@@ -66,7 +67,7 @@ impl User {
             client: Client::new(settings, now).expect("a sound geometry"),
             conn: None,
             dialling: None,
-            ping: None,
+            pings: BTreeMap::new(),
             next_number: 0,
             next_at: now,
             tally: Tally::default(),
@@ -96,8 +97,11 @@ impl User {
         self.write(io);
         let now = self.now(io);
         let next = self.client.poll_timeout(now);
-        let ping =
-            if self.ping.is_none() { self.next_at.max(now.at + Duration::from_millis(50)) } else { Instant::NEVER };
+        let ping = if self.pings.len() < PINGS_MAX {
+            self.next_at.max(now.at + Duration::from_millis(50))
+        } else {
+            Instant::NEVER
+        };
         let dial = self.dialling.map_or(Instant::NEVER, |(_, until)| until);
         Next::ParkUntil(next.min(ping).min(dial))
     }
@@ -176,7 +180,7 @@ impl User {
 
     /// Begins the next ping if it is time.
     fn go_on(&mut self, now: Now) {
-        if self.ping.is_some() || now.at < self.next_at || !self.client.is_ready(now) {
+        if self.pings.len() >= PINGS_MAX || now.at < self.next_at || !self.client.is_ready(now) {
             return;
         }
         let Some(consensus) = self.client.document(now).cloned() else { return };
@@ -185,7 +189,8 @@ impl User {
         self.random.fill(&mut payload);
         let number = self.next_number;
         self.next_number += 1;
-        self.ping = Some(Ping { number, payload: payload.clone(), sent: None, delay: Duration::ZERO });
+        self.next_at = now.at + PAUSE;
+        self.pings.insert(number, Ping { payload: payload.clone(), sent: None, delay: Duration::ZERO });
         self.client.request(Request { number, service, payload }, now, &mut self.random);
     }
 
@@ -204,7 +209,7 @@ impl User {
             }
             ClientEvent::Sent { request, at, trip, .. } => {
                 self.tally.sent += 1;
-                if let Some(ping) = self.ping.as_mut().filter(|ping| ping.number == request) {
+                if let Some(ping) = self.pings.get_mut(&request) {
                     ping.sent = Some(at.at);
                     let there = trip.forward.iter().rev().skip(1);
                     let ms: u64 = there.chain(&trip.reply).filter_map(|hop| hop.delay_ms).map(u64::from).sum();
@@ -220,14 +225,11 @@ impl User {
     }
 
     fn answered(&mut self, number: u64, at: Instant, payload: &[u8]) {
-        let Some(Ping { payload: sent, sent: Some(begun), delay, .. }) =
-            self.ping.take_if(|ping| ping.number == number)
-        else {
+        let Some(Ping { payload: sent, sent: Some(begun), delay }) = self.pings.remove(&number) else {
             self.fault = Some(format!("ping {number} was answered although none is under way"));
             return;
         };
         let rtt = at.since(begun);
-        self.next_at = at + PAUSE;
         self.tally.answered += 1;
         self.tally.rtt += rtt;
         if payload.get(..sent.len()) != Some(&sent[..]) {
@@ -239,9 +241,8 @@ impl User {
     }
 
     fn lost(&mut self, number: u64, loss: &Loss, at: Instant) {
-        if let Some(ping) = self.ping.take_if(|ping| ping.number == number) {
-            self.next_at = at + PAUSE;
-            self.tally.lost_sent_at = ping.sent.unwrap_or(at);
+        if let Some(ping) = self.pings.remove(&number) {
+            self.tally.lost_sent_at = self.tally.lost_sent_at.max(ping.sent.unwrap_or(at));
             let reason = match loss {
                 Loss::LinkLost { .. } => "link lost".to_owned(),
                 loss => loss.to_string(),

@@ -5,6 +5,7 @@ use crate::authority::Authority;
 use crate::happening::Happening;
 use crate::members::{Members, NodeKeys, Shape, draw, link_kem};
 use crate::node::Node;
+use crate::twin::Twin;
 use crate::user::User;
 use client::{Gateway, Settings};
 use crypto_simd::random::{Random, SeededRandom};
@@ -18,6 +19,7 @@ use pki::{Epoch, EpochClock, EpochTime};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Length of an epoch.
@@ -48,6 +50,13 @@ pub enum Actor {
         /// How they see the world.
         air: SharedAir,
     },
+    /// Somebody in a node's place.
+    Twin {
+        /// Them.
+        twin: Box<Twin>,
+        /// How they see the world.
+        air: SharedAir,
+    },
     /// What the operating system does for a process that has died.
     Dead,
 }
@@ -57,6 +66,7 @@ impl Host for Actor {
         match self {
             Self::Shard { shard, air, .. } => shard.poll(&mut AiryIo { io, air }),
             Self::User { user, air } => user.poll(&mut AiryIo { io, air }),
+            Self::Twin { twin, air } => twin.poll(&mut AiryIo { io, air }),
             Self::Dead => {
                 while let Some(event) = io.next_event() {
                     bury(io, &event);
@@ -103,6 +113,8 @@ pub struct World {
     pub island: BTreeSet<usize>,
     /// Of 256 messages between authorities, uploads and fetches so many are lost.
     pub lost_of_256: u8,
+    /// Of 256 so many have a wrong bit.
+    pub wrong_of_256: u8,
     /// The longest that one of these takes.
     pub delay_max: Duration,
     /// What becomes of everything that is not decided by others.
@@ -156,6 +168,7 @@ impl World {
             verifier,
             island: BTreeSet::new(),
             lost_of_256: 0,
+            wrong_of_256: 0,
             delay_max: Duration::from_millis(100),
             random,
             told: Vec::new(),
@@ -266,6 +279,18 @@ impl World {
         self.below(256) < lost_of_256
     }
 
+    /// What arrives of what was sent.
+    pub fn carried(&mut self, bytes: &Arc<[u8]>) -> Arc<[u8]> {
+        let wrong_of_256 = self.wrong_of_256.into();
+        if bytes.is_empty() || self.below(256) >= wrong_of_256 {
+            return bytes.clone();
+        }
+        let mut wrong = bytes.to_vec();
+        let at = self.below(wrong.len() as u64) as usize;
+        wrong[at] ^= 1 << self.below(8);
+        wrong.into()
+    }
+
     /// Whether two members hear each other.
     pub fn hear(&self, one: usize, other: usize) -> bool {
         self.island.contains(&one) == self.island.contains(&other)
@@ -346,6 +371,8 @@ impl World {
         let now = self.now();
         let (shards, air) = (self.nodes[node].start_plane(now), self.nodes[node].air.clone());
         let hosts = self.node_hosts[node].clone();
+        // Whoever was in its place.
+        hosts.iter().for_each(|host| self.simulation.network().crash(*host));
         for (shard, host) in shards.into_iter().zip(&hosts) {
             let actor = Actor::Shard { node, shard: Box::new(shard), air: air.clone() };
             self.seat(*host, actor);
@@ -367,6 +394,15 @@ impl World {
             self.seat(host, Actor::Dead);
         }
         self.nodes[node].kill_plane()
+    }
+
+    /// Lets somebody take the place of a node whose data plane does not run; gives whether they can.
+    pub fn seat_twin(&mut self, node: usize) -> bool {
+        let (epoch, now) = (self.time_of(&self.nodes[node].air).epoch, self.now());
+        let Some(twin) = self.nodes[node].twin(epoch, now) else { return false };
+        let air = self.nodes[node].air.clone();
+        self.seat(self.node_hosts[node][0], Actor::Twin { twin: Box::new(twin), air });
+        true
     }
 
     /// Loses every connection of a node.
