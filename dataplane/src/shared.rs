@@ -5,7 +5,7 @@
 //! | [`errand`] | what the shards of a client and of its mailbox ask of each other |
 //! | [`facts`] | what is fixed for the life of the data plane |
 //! | [`directory`] | documents as this node sees them, and the owner of each outgoing destination |
-//! | [`handshake_budget`] | how many unfinished handshakes there may be |
+//! | [`admission`] | how many connections and unfinished handshakes there may be |
 //! | [`keys`] | loaded mix keys with their replay sets, and the link key |
 //! | [`port`] | where a shard is reached by the others: queues, orders |
 //! | `parking` | how a shard goes to sleep without missing anything |
@@ -16,19 +16,19 @@
 //! waits until [`Shared::applied`] says that all of them go by what it published. No shard waits for anything here:
 //! locks are taken at handshakes and publications only, never for a packet.
 
+pub mod admission;
 pub mod directory;
 pub mod errand;
 pub mod facts;
-pub mod handshake_budget;
 pub mod keys;
 mod parking;
 pub mod port;
 pub mod sessions;
 
+pub use admission::HandshakeBudget;
 pub use directory::{Destination, DestinationId, Directory};
 pub use errand::Errand;
 pub use facts::{Facts, FactsError};
-pub use handshake_budget::HandshakeBudget;
 pub use keys::{EpochKey, KeyRing};
 pub use port::{Order, Port};
 pub use sessions::Sessions;

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use wire::link::{Due, End, Event, Limits, Link};
+use wire::link::{CLOCK_SKEW_SECONDS_MAX, Due, End, Event, Limits, Link};
 use wire::{Command, CommandSizes, HandshakeReason, HandshakeState, Instant, Role, SessionConfig};
 
 #[cfg(test)]
@@ -85,9 +85,6 @@ impl Clocks {
     }
 }
 
-/// Clocks that differ by more are worth a warning.
-const SKEW_SECONDS_MAX: u64 = 5;
-
 /// Of which authorities it was told that their clocks differ from this host's.
 #[derive(Default)]
 pub struct Skews(BTreeSet<String>);
@@ -97,7 +94,7 @@ impl Skews {
     pub fn compare(&mut self, seconds_ahead: &BTreeMap<String, i64>) -> Vec<String> {
         let mut news = Vec::new();
         for (authority, seconds) in seconds_ahead {
-            if seconds.unsigned_abs() <= SKEW_SECONDS_MAX {
+            if seconds.unsigned_abs() <= CLOCK_SKEW_SECONDS_MAX {
                 self.0.remove(authority);
             } else if self.0.insert(authority.clone()) {
                 let direction = if *seconds > 0 { "ahead of" } else { "behind" };
@@ -217,6 +214,7 @@ impl Conversation<'_> {
         loop {
             match self.driver.next().await? {
                 Happened::Event(event) => self.heed(event, command)?,
+                Happened::Announced(_) => {}
                 Happened::Command(answer) => {
                     let answer = answer.map_err(|error| ExchangeError::Answer(error.to_string()))?;
                     let set = self.driver.link.commands();

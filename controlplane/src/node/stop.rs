@@ -1,4 +1,4 @@
-//! From the order to stop to the end (server.md 1.8).
+//! From the order to stop to the withdrawal of the node's keys (server.md 1.8). How long the data plane may take: `vigil`.
 
 use super::{MODULE, Node};
 use crate::directory::{DirectoryStatus, epoch_time};

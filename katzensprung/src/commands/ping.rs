@@ -12,11 +12,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
+use wire::link::CLOCK_SKEW_SECONDS_MAX;
 
 /// Nothing could be sent: the reference's status of a crash, which is what it does then.
 const NO_START: u8 = 2;
-/// A clock that is off by more is worth a word.
-const SKEW_SECONDS_MAX: i64 = 5;
 
 /// Arguments of `ping`. Of an option that is given twice the last one counts, as in the reference.
 #[derive(clap::Args)]
@@ -143,7 +142,9 @@ fn tell(progress: Progress<'_>, arguments: &Arguments, seen: &mut Report) {
             if tells_all {
                 super::complain(format_args!("connected to {gateway}"));
             }
-            if let Some(seconds) = clock_skew.filter(|seconds| tells_trouble && seconds.abs() > SKEW_SECONDS_MAX) {
+            if let Some(seconds) =
+                clock_skew.filter(|seconds| tells_trouble && seconds.unsigned_abs() > CLOCK_SKEW_SECONDS_MAX)
+            {
                 let direction = if seconds > 0 { "ahead of" } else { "behind" };
                 let seconds = seconds.abs();
                 super::complain(format_args!(

@@ -182,7 +182,7 @@ impl Voting {
             ("LambdaL", vote.lambda_l, own.lambda_l),
             ("LambdaM", vote.lambda_m, own.lambda_m),
             ("LambdaR", vote.lambda_r, own.lambda_r),
-            ("LambdaG", vote.lambda_g, super::logarithm::lambda_g(&self.configuration)),
+            ("LambdaG", vote.lambda_g, super::lambda_g::lambda_g(&self.configuration)),
         ];
         what.extend(rates.into_iter().filter(|(_, theirs, ours)| theirs != ours).map(|(name, ..)| name));
         if vote.sphinx_geometry_hash != self.configuration.geometry_hash {

@@ -1,7 +1,7 @@
 //! A vote, certificate or consensus out of its ingredients (pki.md 10.4, 10.5, 10.9).
 
 use super::configuration::{Configuration, Parameters, Topology};
-use super::logarithm::lambda_g;
+use super::lambda_g::lambda_g;
 use super::tally::Nodes;
 use super::topology::{self, Shrunk};
 use crate::descriptor::MixDescriptor;
