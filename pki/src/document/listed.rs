@@ -5,6 +5,7 @@ use crate::cbor::{CborError, Item};
 use crate::descriptor::{DescriptorError, IllFormed, MixDescriptor, ReplicaDescriptor};
 use crate::epoch::Epoch;
 use std::cell::{Cell, RefCell};
+use std::fmt;
 
 /// A descriptor of a signed document that nothing can be made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +16,13 @@ pub struct LeftOut {
     pub name: String,
     /// What is wrong.
     pub reason: DescriptorError,
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { list, name, reason } = self;
+        write!(f, "{list}: node {name:?}: {reason}")
+    }
 }
 
 /// What is read of one document.
