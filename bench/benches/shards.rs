@@ -19,7 +19,7 @@ use pki::document::Consensus;
 use pki::neighbours::{NeighbourMap, Role as NodeRole};
 use pki::policy::View;
 use pki::{Epoch, VerifyingKey};
-use rig::mill::{Delays, Pool};
+use rig::mill::{Delays, Pool, Purpose};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 use sphinx::{Geometry, MixKey};
@@ -36,6 +36,7 @@ use wire::{Command, Role};
 
 /// Packets of one round: long enough that the last packets' delay of 1 ms does not show.
 const PACKETS: usize = 16 << 10;
+const DELAYS: Delays = Delays { mean_ms: 1.0, max_ms: 1 };
 const ROUNDS: usize = 5;
 const REPLAY_BUCKETS: u64 = 1 << 15;
 const DELAY_MS_MAX: u64 = 10_000;
@@ -97,7 +98,7 @@ impl World {
         let document = network.document(epoch, descriptor)?.into();
         let next: Vec<[u8; 32]> = network.downstream.iter().map(|peer| peer.identity.id).collect();
         let packets =
-            Pool::make(&geometry, mix_key.public_key(), &next, Delays { mean_ms: 1.0, max_ms: 1 }, PACKETS, None)?;
+            Pool::make(&geometry, mix_key.public_key(), Purpose::Forward { next: &next }, DELAYS, PACKETS, None)?;
         Ok(Self { network, epoch, own, mix_key: Arc::new(mix_key), document, packets })
     }
 

@@ -44,7 +44,7 @@ fn messages() -> Vec<Vec<u8>> {
     }
     // Null numbers, strings in pieces, an array for a string, tags.
     let odd =
-        b"\x02\xa4\x62ID\xf6\x65Delay\xf6\x67Payload\x5f\x41a\x41b\xff\x64SURB\x82\x01\x02\xa1\x62id\xc5\x01".to_vec();
+        b"\xc8\xa4\x62ID\xf6\x65Delay\xf6\x67Payload\x5f\x41a\x41b\xff\x64SURB\x82\x01\x02\xa1\x62id\xc5\x01".to_vec();
     vec![bytes, odd]
 }
 

@@ -9,7 +9,7 @@ mod tests;
 
 use crate::spool::{Letter, Spool, StoreError};
 use crate::users::UserId;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use wire::Instant;
@@ -62,7 +62,7 @@ pub enum MailRefusal {
 #[error("another client has this name")]
 pub struct NameTaken;
 
-/// What became of letters: stored = acknowledged + expired + undeliverable + those that wait.
+/// What became of letters: stored = acknowledged + expired + undeliverable + displaced + those that wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Taken.
@@ -73,6 +73,8 @@ pub struct Tally {
     pub expired: u64,
     /// Their clients have not acknowledged them on any of several connections.
     pub undeliverable: u64,
+    /// Gone from the fullest mailboxes, for letters to others.
+    pub displaced: u64,
 }
 
 /// All mailboxes of one part of the node. `A` names a client's session.
@@ -81,8 +83,8 @@ pub struct MailRoom<S, A> {
     spool: S,
     limits: MailLimits,
     boxes: HashMap<UserId, Mailbox<A>>,
-    /// Since when clients are gone, in this order. An entry whose client came back means nothing.
-    absent: VecDeque<(Instant, UserId)>,
+    /// Since when clients are gone.
+    absent: BTreeSet<(Instant, UserId)>,
     tally: Tally,
 }
 
@@ -106,7 +108,7 @@ enum Presence<A> {
 impl<S: Spool, A: Copy + Eq> MailRoom<S, A> {
     /// Without mailboxes.
     pub fn new(spool: S, limits: MailLimits) -> Self {
-        Self { spool, limits, boxes: HashMap::new(), absent: VecDeque::new(), tally: Tally::default() }
+        Self { spool, limits, boxes: HashMap::new(), absent: BTreeSet::new(), tally: Tally::default() }
     }
 
     /// A client has connected; `owner` is the hash of its link key. Gives a letter if one waits. The client's earlier
@@ -125,7 +127,9 @@ impl<S: Spool, A: Copy + Eq> MailRoom<S, A> {
         if mailbox.owner != owner {
             return Err(NameTaken);
         }
-        mailbox.presence = Presence::At(at);
+        if let Presence::GoneSince(since) = std::mem::replace(&mut mailbox.presence, Presence::At(at)) {
+            self.absent.remove(&(since, user));
+        }
         mailbox.is_under_way = false;
         if mailbox.attempts >= ATTEMPTS_MAX {
             mailbox.attempts = 0;
@@ -140,7 +144,7 @@ impl<S: Spool, A: Copy + Eq> MailRoom<S, A> {
         let Some(mailbox) = self.boxes.get_mut(user).filter(|mailbox| mailbox.is_at(at)) else { return };
         mailbox.presence = Presence::GoneSince(now);
         mailbox.is_under_way = false;
-        self.absent.push_back((now, *user));
+        self.absent.insert((now, *user));
         while self.absent.len() > self.limits.absent_max {
             self.remove_longest_absent();
         }
@@ -156,7 +160,8 @@ impl<S: Spool, A: Copy + Eq> MailRoom<S, A> {
         if !self.boxes.contains_key(user) {
             return Err(MailRefusal::UnknownUser);
         }
-        self.spool.store(user, Letter { surb_id, payload: payload.into() })?;
+        let displaced = self.spool.store(user, Letter { surb_id, payload: payload.into() })?;
+        self.tally.displaced += displaced as u64;
         self.tally.stored += 1;
         Ok(self.dispatch(user))
     }
@@ -185,7 +190,7 @@ impl<S: Spool, A: Copy + Eq> MailRoom<S, A> {
 
     /// When [`MailRoom::expire`] has something to do.
     pub fn poll_timeout(&self) -> Instant {
-        self.absent.front().map_or(Instant::NEVER, |(since, _)| *since + self.limits.absence_max)
+        self.absent.first().map_or(Instant::NEVER, |(since, _)| *since + self.limits.absence_max)
     }
 
     /// Mailboxes, those of clients that are gone included.
@@ -213,10 +218,7 @@ impl<S: Spool, A: Copy + Eq> MailRoom<S, A> {
     }
 
     fn remove_longest_absent(&mut self) {
-        let Some((since, user)) = self.absent.pop_front() else { return };
-        let is_still_gone =
-            self.boxes.get(&user).is_some_and(|found| matches!(found.presence, Presence::GoneSince(at) if at == since));
-        if is_still_gone {
+        if let Some((_, user)) = self.absent.pop_first() {
             self.boxes.remove(&user);
             self.tally.expired += self.spool.forget(&user) as u64;
         }

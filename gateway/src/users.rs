@@ -10,7 +10,7 @@ pub const USER_ID_BYTES: usize = 32;
 
 /// A client's name: what it says of itself in the handshake, and what replies to it are addressed to (client.md 11.3).
 /// Never shown.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserId(pub [u8; USER_ID_BYTES]);
 
 impl UserId {

@@ -144,7 +144,7 @@ impl Default for Limits {
             handshakes_of_neighbours: 384,
             handshakes_of_strangers: 128,
             handshakes_per_address: 32,
-            connections_per_address: 4096,
+            connections_per_address: 1024,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! | module | what it tries |
 //! |---|---|
 //! | `bad_input` | what an operator can get wrong: exit status 1, one clear line, nothing overwritten |
+//! | `bench` | `bench node` in every role: every packet is accounted for |
 //! | `commands` | what the subcommands do when all is well |
 //! | `dirauth` | directory authorities: three that agree, and what their operators can get wrong |
 //! | `hosts` | what hosts are like, and what an operator reads of it |
@@ -16,6 +17,7 @@
 #![allow(missing_docs, reason = "a test binary has no public interface")]
 
 mod bad_input;
+mod bench;
 mod commands;
 mod dirauth;
 mod hosts;

@@ -11,6 +11,15 @@ use std::time::Duration;
 
 const SCRAPE_LIMIT: Duration = Duration::from_secs(5);
 
+/// Where a packet leaves the account when it has come out of the node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// To a next hop.
+    Sent,
+    /// To a user.
+    Delivered,
+}
+
 /// What the node says has become of its packets: received + originated = sent + delivered + dropped + held + lost.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct NodeAccount {
@@ -67,8 +76,16 @@ impl NodeAccount {
     }
 
     /// Whether the node's account adds up, and is what the rig counted at both ends.
-    pub fn is_balanced(&self, rig_sent: u64, rig_received: u64) -> bool {
-        self.adds_up() && self.received == rig_sent && self.sent == rig_received
+    pub fn is_balanced(&self, rig_sent: u64, rig_received: u64, exit: Exit) -> bool {
+        self.adds_up() && self.received == rig_sent && self.came_out(exit) == rig_received
+    }
+
+    /// Packets that have come out.
+    pub fn came_out(&self, exit: Exit) -> u64 {
+        match exit {
+            Exit::Sent => self.sent,
+            Exit::Delivered => self.delivered,
+        }
     }
 
     /// Whether every packet is somewhere.

@@ -2,9 +2,10 @@
 
 use super::check::{Checker, lateness_histogram};
 use super::cpu::CpuTime;
-use super::link::{Awaited, Incoming, Presealed, wait};
-use super::mill::{Pool, exponential, upstream_link};
+use super::link::{Incoming, Presealed};
+use super::mill::{Pool, exponential};
 use super::peers::{Accepted, Links};
+use super::ready::{Ready, Side};
 use crypto_simd::random::{OsRandom, Random, SeededRandom};
 use hdrhistogram::Histogram;
 use std::time::{Duration, Instant};
@@ -50,6 +51,7 @@ pub struct Drive<'a> {
     upstream: Vec<Presealed>,
     downstream: Vec<Option<Incoming>>,
     accepted: Accepted,
+    ready: Ready,
     next: usize,
     random: SeededRandom,
     held_up_us: Histogram<u64>,
@@ -57,19 +59,26 @@ pub struct Drive<'a> {
 
 impl<'a> Drive<'a> {
     /// Nothing sent yet. The frames of `pool` are sealed for `links`.
-    pub fn new(pool: &'a Pool, links: Links) -> Self {
+    pub fn new(pool: &'a Pool, links: Links) -> Result<Self, String> {
         let mut seed = [0; 32];
         OsRandom.fill(&mut seed);
-        Self {
+        let ready = Ready::new()?;
+        links.upstream.iter().enumerate().try_for_each(|(number, link)| ready.add_upstream(number, link))?;
+        let downstream = links.downstream.iter().enumerate();
+        downstream
+            .flat_map(|(number, link)| Some((number, link.as_ref()?)))
+            .try_for_each(|(number, link)| ready.add_downstream(number, link))?;
+        Ok(Self {
             pool,
             checker: Checker::new(pool),
             upstream: links.upstream,
             downstream: links.downstream,
             accepted: links.accepted,
+            ready,
             next: 0,
             random: SeededRandom::new(&seed),
             held_up_us: lateness_histogram(),
-        }
+        })
     }
 
     /// What has become of the packets so far.
@@ -103,12 +112,12 @@ impl<'a> Drive<'a> {
                 break;
             }
             let sent = self.send(load, last, now, &mut due)?;
-            if !self.receive()? && sent == 0 {
+            if !self.receive(Duration::ZERO)? && sent == 0 {
                 let limit = match load {
                     Load::PacketsPerSecond(_) => due.saturating_duration_since(Instant::now()),
                     Load::Window(_) => Duration::from_millis(1),
                 };
-                self.sleep(limit.min(Duration::from_millis(1)))?;
+                self.receive(limit.min(Duration::from_millis(1)))?;
             }
         }
         all_sent();
@@ -138,7 +147,7 @@ impl<'a> Drive<'a> {
                 Load::Window(window) => self.checker.in_flight() < window,
                 Load::PacketsPerSecond(_) => *due <= now,
             };
-            let link = upstream_link(self.next, self.upstream.len());
+            let link = self.pool.upstream_link(self.next, self.upstream.len());
             let Some(upstream) = self.upstream.get_mut(link).filter(|link| is_due && link.has_room()) else { break };
             let sent_at = Instant::now();
             let was_due = match load {
@@ -157,32 +166,40 @@ impl<'a> Drive<'a> {
         Ok(self.next - first)
     }
 
-    /// Takes what has come out. Gives whether anything has.
-    fn receive(&mut self) -> Result<bool, String> {
+    /// Takes what has come out, or comes out within `limit`. Gives whether anything has.
+    fn receive(&mut self, limit: Duration) -> Result<bool, String> {
         let mut progress = false;
-        for (number, link) in self.downstream.iter_mut().enumerate() {
-            let Some(incoming) = link else { continue };
-            match take_packets(incoming, number, &mut self.checker) {
-                Ok(any) => progress |= any,
-                // The node may end a link when it has made a newer one.
-                Err(reason) => match self.accepted.try_recv() {
-                    Ok((replaced, newer)) if replaced == number => *link = Some(newer),
-                    _ => return Err(format!("link to node {number} behind: {reason}")),
-                },
+        for side in self.ready.poll(limit)? {
+            match side {
+                Side::Upstream(number) => {
+                    let silence = self.upstream[number].check_silence();
+                    silence.map_err(|reason| format!("link {number} to the node: {reason}"))?;
+                }
+                Side::Downstream(number) => progress |= self.receive_from(number)?,
             }
         }
         while let Ok((number, newer)) = self.accepted.try_recv() {
-            self.downstream[number] = Some(newer);
+            self.replace(number, newer)?;
         }
         Ok(progress)
     }
 
-    fn sleep(&mut self, limit: Duration) -> Result<(), String> {
-        for (number, upstream) in self.upstream.iter_mut().enumerate() {
-            upstream.check_silence().map_err(|reason| format!("link of node {number} before: {reason}"))?;
+    fn receive_from(&mut self, number: usize) -> Result<bool, String> {
+        let Some(incoming) = &mut self.downstream[number] else { return Ok(false) };
+        match take_packets(incoming, number, &mut self.checker) {
+            Ok(any) => Ok(any),
+            // The node may end a link when it has made a newer one.
+            Err(reason) => match self.accepted.try_recv() {
+                Ok((replaced, newer)) if replaced == number => self.replace(number, newer).map(|()| false),
+                _ => Err(format!("link {number} from the node: {reason}")),
+            },
         }
-        let incoming = self.downstream.iter().flatten().map(Awaited::awaited);
-        wait(incoming.chain(self.upstream.iter().map(Awaited::awaited)).collect(), limit)
+    }
+
+    fn replace(&mut self, number: usize, newer: Incoming) -> Result<(), String> {
+        self.ready.add_downstream(number, &newer)?;
+        self.downstream[number] = Some(newer);
+        Ok(())
     }
 
     fn flush(&mut self) -> Result<(), String> {
@@ -193,10 +210,8 @@ impl<'a> Drive<'a> {
         let mut last_progress = Instant::now();
         while last_progress.elapsed() < if self.checker.in_flight() > 0 { QUIET_LIMIT } else { QUIET_AT_END } {
             self.flush()?;
-            if self.receive()? {
+            if self.receive(Duration::from_millis(10))? {
                 last_progress = Instant::now();
-            } else {
-                self.sleep(Duration::from_millis(10))?;
             }
         }
         Ok(())
@@ -211,5 +226,6 @@ fn take_packets(incoming: &mut Incoming, number: usize, checker: &mut Checker<'_
     while let Some(packet) = incoming.next_packet()? {
         checker.handle_received(number, packet, now);
     }
+    incoming.acknowledge()?;
     Ok(true)
 }

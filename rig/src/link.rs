@@ -5,15 +5,21 @@ use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::ops::Range;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use testnet::session::Session;
-use wire::command::{COMMAND_HEADER_BYTES, write_header};
+use wire::command::{COMMAND_HEADER_BYTES, SURB_ID_BYTES, write_header};
 use wire::{
     Command, CommandId, CommandSet, FRAME_BODY_TAG_BYTES, FRAME_HEADER_BYTES, FrameOpener, FrameSealer, Transport,
 };
 
-/// Bytes that are read at once.
+/// Bytes that are read at once from a node.
 const READ_BYTES: usize = 1 << 20;
+/// Bytes that are read at once by a client, of which there are many; or those of two packets, if these are more.
+const CLIENT_READ_BYTES: usize = 16 << 10;
+/// Bytes of a message to a client before its payload.
+const MESSAGE_HEADER_BYTES: usize = COMMAND_HEADER_BYTES + 4 + SURB_ID_BYTES;
+/// How long the node may take to read an acknowledgement.
+const ACKNOWLEDGEMENT_LIMIT: Duration = Duration::from_secs(5);
 /// Bytes of a frame before its packet.
 pub const PACKET_OFFSET: usize = FRAME_HEADER_BYTES + COMMAND_HEADER_BYTES;
 /// Bytes of a frame around its packet.
@@ -26,6 +32,9 @@ pub struct Incoming {
     stream: TcpStream,
     opener: FrameOpener,
     set: CommandSet,
+    /// Acknowledges messages, if a client is at this end.
+    client: Option<Client>,
+    read_bytes: usize,
     buffer: Vec<u8>,
     /// What has arrived and is not handled yet.
     start: usize,
@@ -34,10 +43,17 @@ pub struct Incoming {
     body_bytes: Option<usize>,
 }
 
+struct Client {
+    sealer: FrameSealer,
+    acknowledgements: Vec<u8>,
+}
+
 /// The end of a link that packets leave from which were sealed long before: what is measured must not wait for that.
 pub struct Presealed {
     stream: TcpStream,
     sealer: FrameSealer,
+    /// A client hears heartbeats, which are nobody's matter here; a node hears nothing.
+    is_client: bool,
     /// Parts of the pool of frames that wait to be written.
     pending: VecDeque<Range<usize>>,
 }
@@ -51,23 +67,33 @@ pub struct Outgoing {
 }
 
 impl Incoming {
-    /// The receiving end of `session`.
+    /// A node's receiving end of `session`.
     pub fn new(session: Session, set: CommandSet) -> Result<Self, String> {
         let (stream, transport) = split(session)?;
-        Ok(Self {
-            stream,
-            opener: transport.opener,
-            set,
-            buffer: vec![0; 2 * READ_BYTES],
-            start: 0,
-            end: 0,
-            body_bytes: None,
-        })
+        Ok(Self::of(stream, transport.opener, set, None, READ_BYTES))
+    }
+
+    /// A client's end of `session`: what comes is mail.
+    pub fn of_client(session: Session, set: CommandSet) -> Result<Self, String> {
+        let (stream, transport) = split(session)?;
+        let client = Client { sealer: transport.sealer, acknowledgements: Vec::new() };
+        let read_bytes = CLIENT_READ_BYTES.max(2 * set.sizes().packet_bytes);
+        Ok(Self::of(stream, transport.opener, set, Some(client), read_bytes))
+    }
+
+    fn of(stream: TcpStream, opener: FrameOpener, set: CommandSet, client: Option<Client>, read_bytes: usize) -> Self {
+        let buffer = vec![0; 2 * read_bytes];
+        Self { stream, opener, set, client, read_bytes, buffer, start: 0, end: 0, body_bytes: None }
+    }
+
+    /// The connection.
+    pub fn stream(&self) -> &TcpStream {
+        &self.stream
     }
 
     /// Reads once. Gives whether anything arrived; a closed connection is an error.
     pub fn fill(&mut self) -> Result<bool, String> {
-        if self.buffer.len() - self.end < READ_BYTES {
+        if self.buffer.len() - self.end < self.read_bytes {
             self.buffer.copy_within(self.start..self.end, 0);
             self.end -= self.start;
             self.start = 0;
@@ -83,7 +109,7 @@ impl Incoming {
         }
     }
 
-    /// The next packet that has arrived as a whole.
+    /// The next packet, or for a client the payload of the next message, that has arrived as a whole.
     pub fn next_packet(&mut self) -> Result<Option<&mut [u8]>, String> {
         loop {
             let waiting = self.end - self.start;
@@ -111,17 +137,52 @@ impl Incoming {
                     let packet = body.start + COMMAND_HEADER_BYTES..body.start + COMMAND_HEADER_BYTES + packet.len();
                     return Ok(Some(&mut self.buffer[packet]));
                 }
+                Command::Message { sequence, payload, .. } => {
+                    let client = self.client.as_mut().ok_or("the peer sent a message to a node")?;
+                    let delivered = Command::MessageDelivered { sequence };
+                    let sealed = client.sealer.seal_command(&self.set, &delivered, &mut client.acknowledgements);
+                    sealed.map_err(|error| error.to_string())?;
+                    let payload = body.start + MESSAGE_HEADER_BYTES..body.start + MESSAGE_HEADER_BYTES + payload.len();
+                    return Ok(Some(&mut self.buffer[payload]));
+                }
                 other => return Err(format!("the peer sent {:?}", other.id())),
             }
         }
     }
+
+    /// Acknowledges what [`Incoming::next_packet`] gave.
+    pub fn acknowledge(&mut self) -> Result<(), String> {
+        let Some(Client { acknowledgements, .. }) = &mut self.client else { return Ok(()) };
+        let (mut rest, deadline) = (&acknowledgements[..], Instant::now() + ACKNOWLEDGEMENT_LIMIT);
+        while !rest.is_empty() {
+            match (&self.stream).write(rest) {
+                Ok(bytes) => rest = &rest[bytes..],
+                Err(error) if error.kind() == ErrorKind::WouldBlock && Instant::now() < deadline => {
+                    wait(vec![PollFd::new(&self.stream, PollFlags::OUT)], ACKNOWLEDGEMENT_LIMIT)?;
+                }
+                Err(error) => return Err(format!("the peer does not take an acknowledgement: {error}")),
+            }
+        }
+        acknowledgements.clear();
+        Ok(())
+    }
 }
 
 impl Presealed {
-    /// The sending end of `session`.
+    /// A node's sending end of `session`.
     pub fn new(session: Session) -> Result<Self, String> {
         let (stream, transport) = split(session)?;
-        Ok(Self { stream, sealer: transport.sealer, pending: VecDeque::new() })
+        Ok(Self { stream, sealer: transport.sealer, is_client: false, pending: VecDeque::new() })
+    }
+
+    /// The same of a client.
+    pub fn of_client(session: Session) -> Result<Self, String> {
+        Ok(Self { is_client: true, ..Self::new(session)? })
+    }
+
+    /// The connection.
+    pub fn stream(&self) -> &TcpStream {
+        &self.stream
     }
 
     /// Makes a frame of a packet that has [`PACKET_OFFSET`] bytes before it and a tag's behind it. Frames must be pushed
@@ -160,13 +221,16 @@ impl Presealed {
         Ok(())
     }
 
-    /// Nothing is expected here: an error if the peer has closed the link or sent anything.
+    /// Nothing is expected here: an error if the peer has closed the link, or sent anything to a node.
     pub fn check_silence(&mut self) -> Result<(), String> {
-        match self.stream.read(&mut [0; 1]) {
-            Ok(0) => Err("the peer closed the link".into()),
-            Ok(_) => Err("the peer sent something on a link that it only receives on".into()),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
-            Err(error) => Err(error.to_string()),
+        loop {
+            match self.stream.read(&mut [0; 4096]) {
+                Ok(0) => return Err("the peer closed the link".into()),
+                Ok(_) if self.is_client => {}
+                Ok(_) => return Err("the peer sent something on a link that it only receives on".into()),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error.to_string()),
+            }
         }
     }
 }
@@ -248,13 +312,6 @@ impl Awaited for Incoming {
 impl Awaited for Outgoing {
     fn awaited(&self) -> PollFd<'_> {
         PollFd::new(&self.stream, if self.is_pending() { PollFlags::OUT } else { PollFlags::empty() })
-    }
-}
-
-impl Awaited for Presealed {
-    fn awaited(&self) -> PollFd<'_> {
-        let flags = if self.pending.is_empty() { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT };
-        PollFd::new(&self.stream, flags)
     }
 }
 

@@ -5,7 +5,7 @@ use super::link::{FRAME_OVERHEAD_BYTES, PACKET_OFFSET, Presealed};
 use crypto_simd::random::{OsRandom, Random, SeededRandom};
 use rustc_hash::{FxHashMap, FxHasher};
 use sphinx::create::{LoadCommand, LoadMaker};
-use sphinx::{Geometry, Sphinx};
+use sphinx::{Geometry, NODE_ID_BYTES, RECIPIENT_ID_BYTES, SURB_ID_BYTES, Sphinx};
 use std::hash::Hasher;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
@@ -23,19 +23,76 @@ const TRIAL_BYTES: usize = 1 << 30;
 /// What the node is told to do with a packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Order {
-    /// Which of the nodes behind it gets the packet.
+    /// Which of the nodes behind it, or of its users, gets what comes out.
     pub link: u16,
     /// The delay.
     pub delay_ms: u16,
 }
 
+/// What packets are for.
+#[derive(Clone, Copy, Debug)]
+pub enum Purpose<'a> {
+    /// To be sent on to one of these nodes.
+    Forward {
+        /// Their ids.
+        next: &'a [[u8; NODE_ID_BYTES]],
+    },
+    /// For a service, whose replies go to one of these nodes.
+    Request {
+        /// What stands for the service.
+        recipient: [u8; RECIPIENT_ID_BYTES],
+        /// Their ids.
+        next: &'a [[u8; NODE_ID_BYTES]],
+    },
+    /// For one of these users.
+    Reply {
+        /// Their names.
+        users: &'a [[u8; RECIPIENT_ID_BYTES]],
+    },
+}
+
+impl Purpose<'_> {
+    /// Where what comes out may go.
+    fn ways(&self) -> usize {
+        match self {
+            Self::Forward { next } | Self::Request { next, .. } => next.len(),
+            Self::Reply { users } => users.len(),
+        }
+    }
+
+    fn draw(&self, delays: Delays, random: &mut dyn Random) -> Order {
+        let link = (uniform(random) * self.ways() as f64) as u16;
+        // Mail is given to its user at once.
+        let delay_ms = if matches!(self, Self::Reply { .. }) { 0 } else { delays.draw(random) };
+        Order { link, delay_ms }
+    }
+
+    fn command(&self, order: Order, random: &mut dyn Random) -> LoadCommand {
+        let (way, delay_ms) = (usize::from(order.link), u32::from(order.delay_ms));
+        match *self {
+            Self::Forward { next } => LoadCommand::Forward { next: next[way], delay_ms },
+            Self::Request { recipient, next } => LoadCommand::Request { recipient, next: next[way], delay_ms },
+            Self::Reply { users } => {
+                let mut surb_id = [0; SURB_ID_BYTES];
+                random.fill(&mut surb_id);
+                LoadCommand::Reply { recipient: users[way], surb_id }
+            }
+        }
+    }
+}
+
 /// Unique packets, by number, each in a frame that the links seal when they are up.
 pub struct Pool {
     frame_bytes: usize,
+    /// Packets that follow each other over one link.
+    in_a_row: usize,
     frames: Vec<u8>,
     orders: Vec<Order>,
     expected: FxHashMap<u64, u32>,
 }
+
+/// For packets of which nobody gets any.
+pub const ANYWHERE: Purpose<'_> = Purpose::Forward { next: &[[1; NODE_ID_BYTES]] };
 
 /// How delays are drawn: exponentially, in whole milliseconds from 1 up to a bound.
 #[derive(Clone, Copy, Debug)]
@@ -54,12 +111,12 @@ impl Delays {
 }
 
 impl Pool {
-    /// Packets for the node whose mix key is `public`, evenly for the nodes in `next`: `count`, or fewer when the
+    /// Packets for the node whose mix key is `public`, evenly for those whom `purpose` names: `count`, or fewer when the
     /// deadline comes before.
     pub fn make(
         geometry: &Geometry,
         public: &[u8],
-        next: &[[u8; 32]],
+        purpose: Purpose<'_>,
         delays: Delays,
         count: usize,
         deadline: Option<Instant>,
@@ -72,7 +129,7 @@ impl Pool {
         // In order, so that those made before the deadline are the first.
         let chunks = Mutex::new((0, chunks));
         let work = || -> Result<(), String> {
-            let mut maker = Maker::new(geometry, public, next, delays)?;
+            let mut maker = Maker::new(geometry, public, purpose, delays)?;
             loop {
                 let chunk = {
                     let (made, chunks) = &mut *chunks.lock().unwrap_or_else(PoisonError::into_inner);
@@ -106,7 +163,7 @@ impl Pool {
         let filled = packets
             .map(|(number, packet)| {
                 random.fill(packet);
-                (Order { link: upstream_link(number, links) as u16, delay_ms: 0 }, hash(packet))
+                (Order { link: (number / BATCH % links) as u16, delay_ms: 0 }, hash(packet))
             })
             .collect();
         Self::index(frame_bytes, frames, filled)
@@ -119,7 +176,18 @@ impl Pool {
         if expected.len() != filled.len() {
             return Err("two packets have the same hash; run again".into());
         }
-        Ok(Self { frame_bytes, frames, orders, expected })
+        Ok(Self { frame_bytes, in_a_row: BATCH, frames, orders, expected })
+    }
+
+    /// Lets each packet take another link than the one before, as those of many clients do.
+    pub fn take_turns(&mut self) {
+        self.in_a_row = 1;
+    }
+
+    /// Over which of `links` links to the node a packet is sent: some in a row take the same one, so that they can be
+    /// written at once.
+    pub fn upstream_link(&self, number: usize, links: usize) -> usize {
+        number / self.in_a_row % links
     }
 
     /// How many packets there are.
@@ -127,25 +195,32 @@ impl Pool {
         self.orders.len()
     }
 
-    /// Seals the frames for the links that they will be sent over, a thread for each link. Packets that are not sealed at
-    /// the deadline are let go.
+    /// Seals the frames for the links that they will be sent over, on all processors. Packets that are not sealed at the
+    /// deadline are let go.
     pub fn seal(&mut self, links: &mut [Presealed], deadline: Option<Instant>) -> Result<(), String> {
-        let count = links.len();
-        let mut parts: Vec<Vec<(usize, &mut [u8])>> = links.iter().map(|_| Vec::new()).collect();
-        for (number, frame) in self.frames.chunks_mut(self.frame_bytes).enumerate() {
-            parts[upstream_link(number, count)].push((number, frame));
+        let (count, in_a_row) = (links.len(), self.in_a_row);
+        let threads = processors().min(count).max(1);
+        // A thread has some of the links, and seals what goes over them in the order of the numbers.
+        let mut parts: Vec<(Vec<&mut Presealed>, Vec<Unsealed<'_>>)> =
+            (0..threads).map(|_| Default::default()).collect();
+        for (number, link) in links.iter_mut().enumerate() {
+            parts[number % threads].0.push(link);
         }
-        let seal = |link: &mut Presealed, part: Vec<(usize, &mut [u8])>| -> Result<Option<usize>, String> {
-            for (number, frame) in part {
-                if number % BATCH == 0 && deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+        for (number, frame) in self.frames.chunks_mut(self.frame_bytes).enumerate() {
+            let link = number / in_a_row % count;
+            parts[link % threads].1.push(Unsealed { number, link: link / threads, frame });
+        }
+        let seal = |links: &mut [&mut Presealed], part: Vec<Unsealed<'_>>| -> Result<Option<usize>, String> {
+            for (at, Unsealed { number, link, frame }) in part.into_iter().enumerate() {
+                if at % BATCH == 0 && deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                     return Ok(Some(number));
                 }
-                link.seal(frame)?;
+                links[link].seal(frame)?;
             }
             Ok(None)
         };
         let unsealed = std::thread::scope(|scope| {
-            let threads = links.iter_mut().zip(parts).map(|(link, part)| scope.spawn(move || seal(link, part)));
+            let threads = parts.into_iter().map(|(mut links, part)| scope.spawn(move || seal(&mut links, part)));
             let threads: Vec<_> = threads.collect();
             let firsts = threads.into_iter().map(|thread| thread.join().map_err(|_| "a sealing thread ended badly")?);
             firsts.collect::<Result<Vec<_>, String>>()
@@ -179,53 +254,57 @@ impl Pool {
         self.orders[number]
     }
 
-    /// The number of the packet that the node sends on as these bytes.
+    /// The number of the packet that comes out of the node as these bytes.
     pub fn number_of(&self, forwarded: &[u8]) -> Option<usize> {
         self.expected.get(&hash(forwarded)).map(|number| *number as usize)
     }
 }
 
+/// A frame that waits for its link, which is one of those that a thread has.
+struct Unsealed<'a> {
+    number: usize,
+    link: usize,
+    frame: &'a mut [u8],
+}
+
 /// One thread's part.
 struct Maker<'a> {
     maker: LoadMaker,
-    next: &'a [[u8; 32]],
+    purpose: Purpose<'a>,
     delays: Delays,
     random: SeededRandom,
     frame_bytes: usize,
     packet_bytes: usize,
+    /// Where what comes out begins: users get no header.
+    output_offset: usize,
     forwarded: Vec<u8>,
 }
 
 impl<'a> Maker<'a> {
-    fn new(geometry: &Geometry, public: &[u8], next: &'a [[u8; 32]], delays: Delays) -> Result<Self, String> {
+    fn new(geometry: &Geometry, public: &[u8], purpose: Purpose<'a>, delays: Delays) -> Result<Self, String> {
         let sphinx = Sphinx::new(geometry.clone()).map_err(|error| error.to_string())?;
         let maker = LoadMaker::new(sphinx, public, &mut OsRandom).map_err(|error| error.to_string())?;
         let packet_bytes = geometry.packet_length;
         let frame_bytes = packet_bytes + FRAME_OVERHEAD_BYTES;
         let forwarded = vec![0; BATCH * packet_bytes];
         let random = SeededRandom::new(&seed());
-        Ok(Self { maker, next, delays, random, frame_bytes, packet_bytes, forwarded })
+        let output_offset = if matches!(purpose, Purpose::Reply { .. }) { geometry.header_length } else { 0 };
+        Ok(Self { maker, purpose, delays, random, frame_bytes, packet_bytes, output_offset, forwarded })
     }
 
     fn fill(&mut self, frames: &mut [u8], filled: &mut [(Order, u64)]) -> Result<(), String> {
+        let mut commands = Vec::with_capacity(filled.len());
         for (order, _) in filled.iter_mut() {
-            let link = uniform(&mut self.random) * self.next.len() as f64;
-            *order = Order { link: link as u16, delay_ms: self.delays.draw(&mut self.random) };
+            *order = self.purpose.draw(self.delays, &mut self.random);
+            commands.push(self.purpose.command(*order, &mut self.random));
         }
-        let commands: Vec<_> = filled
-            .iter()
-            .map(|(order, _)| LoadCommand {
-                next: self.next[usize::from(order.link)],
-                delay_ms: u32::from(order.delay_ms),
-            })
-            .collect();
         let mut packets: Vec<&mut [u8]> = frames.chunks_mut(self.frame_bytes).map(packet_of).collect();
         let mut forwarded: Vec<&mut [u8]> = self.forwarded.chunks_mut(self.packet_bytes).take(commands.len()).collect();
         self.maker
             .make(&commands, &mut self.random, &mut packets, &mut forwarded)
             .map_err(|error| error.to_string())?;
         for ((_, expected), forwarded) in filled.iter_mut().zip(&forwarded) {
-            *expected = hash(forwarded);
+            *expected = hash(&forwarded[self.output_offset..]);
         }
         Ok(())
     }
@@ -236,14 +315,8 @@ pub fn packets_per_second(geometry: &Geometry, public: &[u8], duration: Duration
     let delays = Delays { mean_ms: 1.0, max_ms: 1 };
     let count = TRIAL_PACKETS.min(TRIAL_BYTES / (geometry.packet_length + FRAME_OVERHEAD_BYTES));
     let started = Instant::now();
-    let pool = Pool::make(geometry, public, &[[1; 32]], delays, count.max(BATCH), Some(started + duration))?;
+    let pool = Pool::make(geometry, public, ANYWHERE, delays, count.max(BATCH), Some(started + duration))?;
     Ok(pool.count().max(1) as f64 / started.elapsed().as_secs_f64())
-}
-
-/// Over which of `links` links to the node a packet is sent: some in a row take the same one, so that they can be
-/// written at once.
-pub fn upstream_link(number: usize, links: usize) -> usize {
-    number / BATCH % links
 }
 
 /// The packet in a frame.

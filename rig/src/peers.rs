@@ -1,4 +1,5 @@
-//! The fake mixes on both sides of the node: those before it dial and send, those behind it listen and receive.
+//! The fake mixes on both sides of the node: those before it dial and send, those behind it listen and receive. Clients
+//! of a gateway take the place of one side.
 
 use super::link::{Incoming, Presealed};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -7,6 +8,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 use testnet::neighbours;
 use testnet::network::Network;
+use testnet::session::{Identity, Session};
 use wire::{PeerCredentials, Role};
 
 /// Links that the node has made, with the number of the node behind it that they lead to.
@@ -14,12 +16,25 @@ pub type Accepted = Receiver<(usize, Incoming)>;
 
 /// All links to and from the node.
 pub struct Links {
-    /// By number of the node before.
+    /// By number of the node before, or of the client.
     pub upstream: Vec<Presealed>,
-    /// By number of the node behind.
+    /// By number of the node behind, or of the client.
     pub downstream: Vec<Option<Incoming>>,
     /// Newer links.
     pub accepted: Accepted,
+    /// Links to nodes behind that no packet takes: it goes to clients.
+    _unused: Option<Accepted>,
+}
+
+/// Who is at the ends of a packet's way.
+#[derive(Clone, Copy)]
+pub enum Ends<'a> {
+    /// Mixes.
+    Mixes,
+    /// These clients send.
+    ClientsBefore(&'a [Identity]),
+    /// These clients receive.
+    ClientsBehind(&'a [Identity]),
 }
 
 /// Listeners for the nodes behind, and their addresses.
@@ -36,26 +51,42 @@ pub fn connect(
     listeners: Vec<TcpListener>,
     node: &PeerCredentials,
     address: SocketAddr,
+    ends: Ends<'_>,
     limit: Duration,
 ) -> Result<Links, String> {
     let deadline = Instant::now() + limit;
     let accepted = accept(network, listeners, node);
-    let upstream =
-        network.upstream.iter().map(|peer| Presealed::new(neighbours::dial(network, peer, node, address, deadline)?));
-    let upstream = upstream.collect::<Result<Vec<_>, String>>()?;
-    let mut downstream: Vec<Option<Incoming>> = (0..network.downstream.len()).map(|_| None).collect();
-    while downstream.iter().any(Option::is_none) {
+    let dial_as_client = |own: &Identity| neighbours::dial_as_client(network, own, node, address, deadline);
+    let upstream: Vec<Presealed> = match ends {
+        Ends::ClientsBefore(clients) => {
+            clients.iter().map(|own| Presealed::of_client(dial_as_client(own)?)).collect::<Result<_, String>>()?
+        }
+        Ends::Mixes | Ends::ClientsBehind(_) => {
+            let dial = |peer| neighbours::dial(network, peer, node, address, deadline);
+            network.upstream.iter().map(|peer| Presealed::new(dial(peer)?)).collect::<Result<_, String>>()?
+        }
+    };
+    let mut behind: Vec<Option<Incoming>> = (0..network.downstream.len()).map(|_| None).collect();
+    while behind.iter().any(Option::is_none) {
         let rest = deadline.saturating_duration_since(Instant::now());
         let (number, link) = accepted
             .recv_timeout(rest)
             .map_err(|_| format!("the node has not dialled all nodes behind it in {limit:?}"))?;
-        downstream[number] = Some(link);
+        behind[number] = Some(link);
     }
-    Ok(Links { upstream, downstream, accepted })
+    let Ends::ClientsBehind(clients) = ends else {
+        return Ok(Links { upstream, downstream: behind, accepted, _unused: None });
+    };
+    let set = network.client_session().command_set();
+    let receiving = |session: Session| Incoming::of_client(session, set);
+    let clients = clients.iter().map(|own| receiving(dial_as_client(own)?).map(Some));
+    let downstream = clients.collect::<Result<_, String>>()?;
+    let (_nobody, no_newer) = channel();
+    Ok(Links { upstream, downstream, accepted: no_newer, _unused: Some(accepted) })
 }
 
-/// Takes links from the node for as long as the process lives.
-fn accept(network: &Arc<Network>, listeners: Vec<TcpListener>, node: &PeerCredentials) -> Accepted {
+/// Takes links from the node for as long as somebody wants them.
+pub fn accept(network: &Arc<Network>, listeners: Vec<TcpListener>, node: &PeerCredentials) -> Accepted {
     let (sender, accepted) = channel();
     for (number, listener) in listeners.into_iter().enumerate() {
         let (network, node, sender): (_, _, Sender<_>) = (network.clone(), node.clone(), sender.clone());

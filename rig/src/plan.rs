@@ -10,7 +10,9 @@ mod tests;
 use super::cpu::Placement;
 use super::link::FRAME_OVERHEAD_BYTES;
 use super::{Failure, Options, mill, on_processor, say, unwraps};
+use pki::neighbours::Role;
 use pki::{Epoch, EpochClock};
+use rustix::process::{Resource, getrlimit};
 use sphinx::Geometry;
 use std::time::Duration;
 use testnet::settings::PAYLOAD_BYTES_MAX;
@@ -27,13 +29,21 @@ const SECONDS_MAX: u64 = 600;
 pub const RAMP: Duration = Duration::from_millis(300);
 /// The phase before anything is measured.
 pub const WARM_UP: Duration = Duration::from_secs(1);
-/// Time for the last packets of each of the three phases.
-const DRAINS: Duration = Duration::from_secs(3);
+/// Time for the last packets of a phase.
+const DRAIN: Duration = Duration::from_secs(1);
+/// Descriptors of either process beside those of sessions.
+const DESCRIPTORS_BESIDE: u64 = 512;
+/// The most clients with packets.
+const CLIENTS_MAX: usize = 1024;
+/// The most idle clients: a node takes some more connections.
+const IDLE_CLIENTS_MAX: usize = 16_000;
 /// The share of free memory that packets may take, and the most: more would be paid for in page faults.
 const MEMORY_SHARE: f64 = 0.4;
 const POOL_BYTES_MAX: f64 = (4_u64 << 30) as f64;
 /// The node must post its descriptor in the first tenth of an epoch: this is a second and a half of it.
 const PERIOD_MIN: Duration = Duration::from_secs(16);
+/// For how long a node with links has nothing to do.
+pub const IDLE: Duration = Duration::from_secs(3);
 /// Room in an epoch beside what is measured.
 const OVERHEAD: Duration = Duration::from_secs(4);
 /// Time for the node to start and to post its descriptor.
@@ -59,6 +69,8 @@ pub struct Plan {
     pub mill_time: Duration,
     shares: Shares,
     seconds: Duration,
+    /// Phases in which packets are sent at a rate.
+    open_phases: u32,
 }
 
 /// Parts of the packets, by phase.
@@ -68,6 +80,8 @@ pub struct Shares {
     pub warm_up: f64,
     /// For the capacity.
     pub capacity: f64,
+    /// For each phase with a rate.
+    pub open: f64,
 }
 
 impl Plan {
@@ -91,7 +105,9 @@ impl Plan {
         let seconds = Duration::from_secs(options.seconds);
         let capacity = (unwraps_per_second * options.shards as f64).min(ceiling_packets_per_second);
         let rate = options.rate.map_or(capacity / 2.0, f64::from);
-        let (wanted, shares) = packets(capacity, rate, seconds);
+        // New clients are measured at a rate too.
+        let open_phases = if options.role == Role::Gateway { 2 } else { 1 };
+        let (wanted, shares) = packets(capacity, rate, seconds, open_phases);
         let bytes = (memory_available()? * MEMORY_SHARE).min(POOL_BYTES_MAX);
         let packets = wanted.min(bytes / (geometry.packet_length + FRAME_OVERHEAD_BYTES + 64) as f64) as usize;
         let mill_time = Duration::from_secs_f64(packets as f64 / made_per_second);
@@ -104,6 +120,7 @@ impl Plan {
             mill_time,
             shares,
             seconds,
+            open_phases,
         })
     }
 
@@ -115,18 +132,19 @@ impl Plan {
 
     /// From the first packet to the last.
     pub fn measured_time(&self) -> Duration {
-        WARM_UP + 2 * (RAMP + self.seconds) + DRAINS
+        let measured = 1 + self.open_phases;
+        WARM_UP + DRAIN + measured * (RAMP + self.seconds + DRAIN)
     }
 
-    /// For how long each of the two phases is measured.
+    /// For how long each of the phases is measured.
     pub fn seconds(&self) -> Duration {
         self.seconds
     }
 
-    /// The parts of so many packets that are made for warm-up and capacity.
-    pub fn parts(&self, packets: usize) -> (usize, usize) {
+    /// The parts of so many packets that are made for warm-up, capacity and each phase with a rate.
+    pub fn parts(&self, packets: usize) -> (usize, usize, usize) {
         let part = |share: f64| (packets as f64 * share) as usize;
-        (part(self.shares.warm_up), part(self.shares.capacity))
+        (part(self.shares.warm_up), part(self.shares.capacity), part(self.shares.open))
     }
 }
 
@@ -181,12 +199,12 @@ impl Schedule<'_> {
 }
 
 /// How many packets all phases need, and their parts.
-fn packets(capacity: f64, rate: f64, seconds: Duration) -> (f64, Shares) {
+fn packets(capacity: f64, rate: f64, seconds: Duration, open_phases: u32) -> (f64, Shares) {
     let warm_up = capacity * WARM_UP.as_secs_f64();
     let full = capacity * (RAMP + seconds).as_secs_f64();
     let open = rate * (RAMP + seconds).as_secs_f64();
-    let all = warm_up + full + open;
-    (all, Shares { warm_up: warm_up / all, capacity: full / all })
+    let all = warm_up + full + open * f64::from(open_phases);
+    (all, Shares { warm_up: warm_up / all, capacity: full / all, open: open / all })
 }
 
 fn check(options: &Options) -> Result<(), String> {
@@ -199,6 +217,9 @@ fn check(options: &Options) -> Result<(), String> {
     if !(1..=SHARDS_MAX).contains(&options.shards) {
         return Err(format!("--shards: 1 to {SHARDS_MAX}"));
     }
+    if options.role == Role::Gateway {
+        check_clients(options)?;
+    }
     if options.rate == Some(0) {
         return Err("--rate: 1 packet per second or more".into());
     }
@@ -207,6 +228,33 @@ fn check(options: &Options) -> Result<(), String> {
         return Err("--io: the name of a backend, like `glommio`".into());
     }
     Ok(())
+}
+
+fn check_clients(options: &Options) -> Result<(), String> {
+    if !(1..=CLIENTS_MAX).contains(&options.clients) {
+        return Err(format!("--clients: 1 to {CLIENTS_MAX}"));
+    }
+    if options.idle_clients > IDLE_CLIENTS_MAX {
+        return Err(format!("--idle-clients: 0 to {IDLE_CLIENTS_MAX}"));
+    }
+    if !(1..=SECONDS_MAX).contains(&options.idle_seconds) {
+        return Err(format!("--idle-seconds: 1 to {SECONDS_MAX}"));
+    }
+    check_descriptors(options.idle_clients)
+}
+
+/// That there are descriptors for so many sessions.
+fn check_descriptors(sessions: usize) -> Result<(), String> {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let needed = sessions as u64 + DESCRIPTORS_BESIDE;
+    if needed <= limit {
+        return Ok(());
+    }
+    Err(format!(
+        "--idle-clients {sessions}: the rig and the node need {needed} open files each, and may have {limit}; raise the \
+         limit (ulimit -Hn), or ask for {} at most",
+        limit.saturating_sub(DESCRIPTORS_BESIDE)
+    ))
 }
 
 /// The geometry for a NIKE or KEM by name.

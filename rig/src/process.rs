@@ -1,10 +1,13 @@
 //! The measured node as it really runs: `server` with a configuration file in a folder of its own, and the data plane
 //! that it starts.
 
+use super::Failure;
 use super::cpu::CpuTime;
+use super::traffic::{Service, Traffic};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -21,6 +24,9 @@ const LATENESS_MS_MAX: u32 = 60_000;
 /// Packets that the node may hold: those of the largest window with room to spare.
 const SLOTS: usize = 16_384;
 
+/// The service of a service node.
+pub const ENDPOINT: &str = "+echo";
+
 /// What the node's own file says.
 pub struct NodeOptions {
     /// Packets per second that it must carry.
@@ -31,11 +37,13 @@ pub struct NodeOptions {
     pub processors: Vec<usize>,
     /// The data plane's backend, if it is not left to the node.
     pub io: Option<String>,
+    /// What the node is there for.
+    pub traffic: Traffic,
 }
 
 impl NodeOptions {
     fn file(&self) -> String {
-        let Self { line_rate, shards, processors, io } = self;
+        let Self { line_rate, shards, processors, io, .. } = self;
         let pinned = if processors.is_empty() { String::new() } else { format!("pin_cpus = {processors:?}\n") };
         let backend = io.as_ref().map_or(String::new(), |io| format!("backend = {io:?}\n"));
         format!(
@@ -66,8 +74,14 @@ impl NodeProcess {
         let (address, metrics) = (free_address()?, free_address()?);
         let config = folder.path().join("katzenpost.toml");
         let data_dir = folder.path().join("data");
-        let text = main_file(network, authority, address, metrics, &data_dir)?;
         let write = |path: &Path, text: &str| fs::write(path, text).map_err(|error| error.to_string());
+        let plugin = folder.path().join("plugin");
+        if options.traffic == Traffic::Requests(Service::Plugin) {
+            write(&plugin, &plugin_script(program, &folder.path().join("plugin.sock")))?;
+            fs::set_permissions(&plugin, fs::Permissions::from_mode(0o755)).map_err(|error| error.to_string())?;
+        }
+        let role = role(options.traffic, &plugin);
+        let text = main_file(network, authority, address, metrics, &data_dir, &role)?;
         write(&config, &text)?;
         write(&folder.path().join("katzensprung.toml"), &options.file())?;
         let output = File::create(folder.path().join("output")).map_err(|error| error.to_string())?;
@@ -99,6 +113,22 @@ impl NodeProcess {
         CpuTime::of_process(&self.data_plane()?).map_err(|error| format!("CPU time of the data plane: {error}"))
     }
 
+    /// The share of one processor that the data plane takes in a time in which nobody asks anything of it.
+    pub fn data_plane_share(&self, time: Duration) -> Result<f64, String> {
+        let (before, started) = (self.data_plane_cpu()?, Instant::now());
+        std::thread::sleep(time);
+        let used = self.data_plane_cpu()?.since(before).used;
+        Ok(used.as_secs_f64() / started.elapsed().as_secs_f64())
+    }
+
+    /// Bytes of memory that the data plane has now.
+    pub fn data_plane_memory(&self) -> Result<u64, String> {
+        let text = fs::read_to_string(self.data_plane()?.join("status")).map_err(|error| error.to_string())?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kibibytes = line.and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<u64>().ok());
+        kibibytes.map(|kibibytes| kibibytes << 10).ok_or_else(|| "the data plane's status has no VmRSS".into())
+    }
+
     /// The folder of the data plane in /proc.
     fn data_plane(&self) -> Result<PathBuf, String> {
         let parent = self.child.id().to_string();
@@ -106,12 +136,21 @@ impl NodeProcess {
         entries
             .flatten()
             .map(|entry| entry.path())
-            .find(|process| parent_of(process).as_deref() == Some(&parent))
+            .find(|process| parent_of(process).as_deref() == Some(&parent) && is_data_plane(process))
             .ok_or_else(|| "the node has no data plane".into())
     }
 
-    /// The last lines that the node has written.
-    pub fn tail(&self) -> String {
+    /// A failure with the last lines that the node has written.
+    pub fn with_last_lines(&self, failure: Failure) -> Failure {
+        match failure {
+            Failure::Failed(reason) => {
+                Failure::Failed(format!("{reason}\n\n  the node's last lines:\n  {}", self.tail()))
+            }
+            no_figure => no_figure,
+        }
+    }
+
+    fn tail(&self) -> String {
         let output = fs::read_to_string(self.folder.path().join("output")).unwrap_or_default();
         let lines: Vec<&str> = output.lines().collect();
         lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n  ")
@@ -150,6 +189,12 @@ impl Drop for NodeProcess {
     }
 }
 
+/// A plugin is a child of the node too.
+fn is_data_plane(process: &Path) -> bool {
+    let arguments = fs::read(process.join("cmdline")).unwrap_or_default();
+    arguments.split(|byte| *byte == 0).any(|argument| argument == b"dataplane")
+}
+
 fn parent_of(process: &Path) -> Option<String> {
     let stat = fs::read_to_string(process.join("stat")).ok()?;
     // The name in parentheses may hold anything.
@@ -162,14 +207,55 @@ fn free_address() -> Result<SocketAddr, String> {
     listener.local_addr().map_err(|error| error.to_string())
 }
 
+/// What the configuration file says of the node's role.
+#[derive(Default)]
+struct RoleLines {
+    server: &'static str,
+    sections: String,
+    debug: &'static str,
+}
+
+fn role(traffic: Traffic, plugin: &Path) -> RoleLines {
+    let service = |list: &str, program: String| RoleLines {
+        server: "  IsServiceNode = true\n",
+        sections: format!(
+            "[ServiceNode]\n  [[ServiceNode.{list}]]\n    Capability = \"echo\"\n    Endpoint = \"{ENDPOINT}\"\n{program}\n"
+        ),
+        debug: "",
+    };
+    match traffic {
+        Traffic::Through => RoleLines::default(),
+        // Few clients send as much as many do.
+        Traffic::FromClients | Traffic::ToClients => RoleLines {
+            server: "  IsGatewayNode = true\n",
+            sections: String::new(),
+            debug: "  DisableRateLimit = true\n",
+        },
+        Traffic::Requests(Service::Echo) => service("Kaetzchen", String::new()),
+        Traffic::Requests(Service::Plugin) => {
+            service("CBORPluginKaetzchen", format!("    Command = \"{}\"\n", plugin.display()))
+        }
+    }
+}
+
+/// A program for the node to start, which needs no arguments.
+fn plugin_script(program: &Path, socket: &Path) -> String {
+    format!("#!/bin/sh\nexec '{}' bench plugin --socket '{}'\n", program.display(), socket.display())
+}
+
 fn main_file(
     network: &Network,
     authority: SocketAddr,
     address: SocketAddr,
     metrics: SocketAddr,
     data_dir: &Path,
+    role: &RoleLines,
 ) -> Result<String, String> {
     let slack = format!("Slack = {LATENESS_MS_MAX}\n");
+    let delays: String = ["Unwrap", "Gateway", "Service", "Kaetzchen"]
+        .map(|what| format!("  {what}Delay = {LATENESS_MS_MAX}\n"))
+        .concat();
+    let RoleLines { server, sections, debug } = role;
     let file = MainFile {
         address,
         data_dir,
@@ -177,10 +263,10 @@ fn main_file(
         authority_identity: network.authority.public_key(),
         authority_link: network.authority_identity.link_key.public_key(),
         geometry: &network.geometry,
-        server: &format!("  MetricsAddress = \"{metrics}\"\n"),
+        server: &format!("  MetricsAddress = \"{metrics}\"\n{server}"),
         logging: "  Level = \"NOTICE\"\n",
         sections: &format!(
-            "[Management]\n  Enable = false\n\n[Debug]\n  UnwrapDelay = {LATENESS_MS_MAX}\n  Scheduler{slack}  Send{slack}"
+            "{sections}[Management]\n  Enable = false\n\n[Debug]\n{debug}{delays}  Scheduler{slack}  Send{slack}"
         ),
     };
     file.text()

@@ -2,17 +2,21 @@
 
 #[cfg(test)]
 mod tests;
+mod text;
 
+use super::Options;
 use super::account::NodeAccount;
 use super::calls::Answers;
 use super::check::Wrong;
 use super::cpu::CpuTime;
 use super::drive::Phase;
 use super::plan::Plan;
-use super::{IDLE, Options};
+use super::traffic::Traffic;
 use hdrhistogram::Histogram;
+use pki::neighbours::Role;
 use serde::Serialize;
 use std::fmt;
+use std::time::Duration;
 
 /// With more waiting than this the figures say more about others than about the node.
 const WAIT_SHARE_MAX: f64 = 0.03;
@@ -20,6 +24,12 @@ const WAIT_SHARE_MAX: f64 = 0.03;
 /// The outcome of a run.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
+    /// What the node is.
+    pub role: &'static str,
+    /// Which way the packets took through it.
+    pub traffic: &'static str,
+    /// Clients that they came from or went to; their rate was not limited.
+    pub clients: usize,
     /// The scheme of the packets.
     pub sphinx: String,
     /// Bytes of a packet.
@@ -110,6 +120,59 @@ pub struct Report {
     pub rig_ceiling_packets_per_second: f64,
     /// What one core unwraps in batches of 32 when it does nothing else.
     pub unwrap_only_packets_per_second: f64,
+    /// Clients that connected to a gateway at that rate of packets.
+    pub new_clients: Option<NewClients>,
+    /// The same of the other way through a gateway: to clients.
+    pub to_clients: Option<Box<Report>>,
+    /// Clients of a gateway that did nothing.
+    pub idle_clients: Option<IdleClients>,
+}
+
+/// What became of clients that connected one after the other, some at a time, while packets were sent at the open loop's
+/// rate.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct NewClients {
+    /// Those that came in.
+    pub made: u64,
+    /// Those that did not.
+    pub failed: u64,
+    /// Why the first of them did not.
+    pub failure: Option<String>,
+    /// Handshakes per second.
+    pub per_second: f64,
+    /// From the dial to a session that is up.
+    pub up_ms: Option<Latency>,
+    /// Packets per second that came out meanwhile.
+    pub packets_per_second_out: f64,
+    /// Lateness of these packets.
+    pub lateness_ms: Option<Latency>,
+    /// Part of it: until the rig sent the packet.
+    pub held_up_ms: Option<Latency>,
+    /// The share of its processors that the data plane used.
+    pub node_cpu_share: f64,
+    /// The share of the time in which it could have run, and somebody else did.
+    pub node_wait_share: f64,
+}
+
+/// What idle clients cost.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct IdleClients {
+    /// How many there were.
+    pub sessions: usize,
+    /// How many of them the node has ended.
+    pub sessions_lost: usize,
+    /// Sessions per second that were made, with nothing else to do.
+    pub handshakes_per_second: f64,
+    /// Memory of the data plane with the first few of them.
+    pub memory_bytes_before: u64,
+    /// Memory of the data plane with all of them.
+    pub memory_bytes: u64,
+    /// The difference for each, all buffers included.
+    pub memory_bytes_per_session: f64,
+    /// For how long they did nothing.
+    pub seconds: f64,
+    /// The share of one processor that the data plane took meanwhile, for their heartbeats.
+    pub node_cpu_share: f64,
 }
 
 /// Some quantiles of times in milliseconds.
@@ -141,10 +204,17 @@ impl fmt::Display for Latency {
 
 impl Report {
     /// Nothing measured yet.
-    pub(super) fn new(options: &Options, plan: &Plan) -> Self {
+    pub(super) fn new(options: &Options, plan: &Plan, traffic: Traffic) -> Self {
         let Plan { geometry, placement, .. } = plan;
         let (nike, kem) = (&geometry.nike_name, &geometry.kem_name);
         Self {
+            role: match traffic.role() {
+                Role::Mix => "mix",
+                Role::Gateway => "gateway",
+                Role::Service => "service",
+            },
+            traffic: traffic.name(),
+            clients: if traffic.role() == Role::Gateway { options.clients } else { 0 },
             sphinx: if kem.is_empty() { format!("{nike} NIKE") } else { format!("{kem} KEM") },
             packet_bytes: geometry.packet_length,
             links: options.links,
@@ -181,12 +251,13 @@ impl Report {
         }
         if !self.account_balanced {
             faults.push(format!(
-                "the account does not balance: the rig sent {} and got {}, the node received {} and sent {}, and its own \
-                 sum is {}",
+                "the account does not balance: the rig sent {} and got {}, the node received {}, sent {} and delivered \
+                 {}, and its own sum is {}",
                 self.packets_sent,
                 self.packets_received,
                 self.account.received,
                 self.account.sent,
+                self.account.delivered,
                 if self.account.adds_up() { "right" } else { "wrong too" }
             ));
         }
@@ -198,6 +269,20 @@ impl Report {
                 self.calls_failed
             ));
         }
+        if let Some(NewClients { made, failed, failure, .. }) = &self.new_clients
+            && *failed > 0
+        {
+            let reason = failure.as_deref().unwrap_or("for an unknown reason");
+            faults.push(format!("{failed} of {} new clients did not come in, the first: {reason}", made + failed));
+        }
+        if let Some(idle) = &self.idle_clients
+            && idle.sessions_lost > 0
+        {
+            faults.push(format!("the node ended {} of {} idle sessions", idle.sessions_lost, idle.sessions));
+        }
+        faults.extend(
+            self.to_clients.iter().flat_map(|other| other.faults()).map(|fault| format!("to clients: {fault}")),
+        );
         faults
     }
 
@@ -217,6 +302,7 @@ impl Report {
     /// Whether node and rig had their processors for themselves.
     pub fn is_quiet(&self) -> bool {
         self.node_wait_share.max(self.rig_wait_share) < WAIT_SHARE_MAX
+            && self.to_clients.as_ref().is_none_or(|other| other.is_quiet())
     }
 
     /// The whole report as one line of JSON, verdict included.
@@ -269,6 +355,22 @@ impl Report {
         self.held_up_ms = Latency::of(&phase.held_up_us);
     }
 
+    pub(super) fn set_new_clients(&mut self, phase: &Phase, answers: Answers, time: Duration) {
+        let (node_cpu_share, node_wait_share) = shares(phase, phase.node_cpu, self.shards);
+        self.new_clients = Some(NewClients {
+            made: answers.made,
+            failed: answers.failed,
+            failure: answers.first_failure,
+            per_second: answers.made as f64 / time.as_secs_f64(),
+            up_ms: Latency::of(&answers.up_us),
+            packets_per_second_out: phase.packets_per_second,
+            lateness_ms: Latency::of(&phase.lateness_us),
+            held_up_ms: Latency::of(&phase.held_up_us),
+            node_cpu_share,
+            node_wait_share,
+        });
+    }
+
     fn placement(&self) -> String {
         let rig = match self.rig_processor {
             None => "; THE RIG HAS NO PROCESSOR FOR ITSELF".to_owned(),
@@ -297,99 +399,4 @@ fn shares(phase: &Phase, cpu: CpuTime, processors: usize) -> (f64, f64) {
 
 fn cpu_us_per_packet(phase: &Phase) -> f64 {
     phase.node_cpu.used.as_secs_f64() * 1e6 / phase.packets.max(1) as f64
-}
-
-fn latency(latency: &Option<Latency>) -> String {
-    latency.map_or_else(|| "none measured".into(), |latency| latency.to_string())
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.fmt_figures(formatter)?;
-        self.fmt_packets(formatter)?;
-        let faults = self.faults();
-        if faults.is_empty() {
-            return write!(formatter, "  every packet right, every new link up, account balanced");
-        }
-        write!(formatter, "  NOT GOOD: {}", faults.join("\n            "))
-    }
-}
-
-impl Report {
-    fn fmt_figures(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let percent = |share: f64| 100.0 * share;
-        writeln!(
-            formatter,
-            "One mix, {} shard(s), io {}, {}, packets of {} bytes, {} links on either side",
-            self.shards,
-            self.io.as_deref().unwrap_or("as the node chooses"),
-            self.sphinx,
-            self.packet_bytes,
-            self.links
-        )?;
-        writeln!(
-            formatter,
-            "  capacity      {:>9.0} packets/s over {:.1} s, {:.2} us of CPU each",
-            self.packets_per_second, self.measured_seconds, self.cpu_us_per_packet
-        )?;
-        writeln!(
-            formatter,
-            "  processors    node busy {:.0} %, waiting {:.0} %; rig busy {:.0} %, waiting {:.0} %{}",
-            percent(self.node_cpu_share),
-            percent(self.node_wait_share),
-            percent(self.rig_cpu_share),
-            percent(self.rig_wait_share),
-            if self.is_quiet() { "" } else { "; NOT A QUIET MACHINE" }
-        )?;
-        writeln!(formatter, "  placement     node {}", self.placement())?;
-        writeln!(formatter, "  new links     {} meanwhile; answered after {}", self.calls, latency(&self.answered_ms))?;
-        writeln!(
-            formatter,
-            "                without the caller's own waiting {}; up after {}",
-            latency(&self.answered_without_wait_ms),
-            latency(&self.link_up_ms)
-        )?;
-        writeln!(
-            formatter,
-            "  at {:>9.0}/s  lateness {}; {:.2} us of CPU each, node busy {:.0} %, waiting {:.0} %",
-            self.open_loop_packets_per_second,
-            latency(&self.lateness_ms),
-            self.open_loop_cpu_us_per_packet,
-            percent(self.open_loop_node_cpu_share),
-            percent(self.open_loop_node_wait_share)
-        )?;
-        writeln!(formatter, "                of that, before the rig sent the packet, {}", latency(&self.held_up_ms))?;
-        writeln!(
-            formatter,
-            "  idle          node busy {:.2} % of one processor, over {} s",
-            percent(self.idle_node_cpu_share),
-            IDLE.as_secs()
-        )?;
-        writeln!(formatter, "  unwrap only   {:>9.0} packets/s on one core", self.unwrap_only_packets_per_second)?;
-        writeln!(formatter, "  rig's ceiling {:>9.0} packets/s", self.rig_ceiling_packets_per_second)
-    }
-
-    fn fmt_packets(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            formatter,
-            "  packets       {} made, {} sent, {} received, {} lost, {} wrong (unknown {}, twice {}, wrong node {}, early \
-             {} by up to {} ms)",
-            self.packets_made,
-            self.packets_sent,
-            self.packets_received,
-            self.packets_lost,
-            self.packets_wrong,
-            self.packets_unknown,
-            self.packets_duplicate,
-            self.packets_wrong_next_hop,
-            self.packets_early,
-            self.early_ms_max
-        )?;
-        let NodeAccount { received, originated, sent, delivered, held, lost_in_restart, dropped } = &self.account;
-        writeln!(
-            formatter,
-            "  node's account received {received}, originated {originated}, sent {sent}, delivered {delivered}, held \
-             {held}, lost in restart {lost_in_restart}, dropped {dropped:?}"
-        )
-    }
 }

@@ -3,9 +3,9 @@
 use super::check::Wrong;
 use super::cpu::CpuTime;
 use super::drive::{Drive, Load};
-use super::mill::{Delays, Pool};
+use super::mill::{Delays, Pool, Purpose};
 use super::null_node::{Forward, NullNode, pass_on};
-use super::peers;
+use super::peers::{self, Ends};
 use super::plan::geometry;
 use pki::EpochClock;
 use sphinx::{Geometry, MixKey, Unwrapper};
@@ -39,10 +39,11 @@ fn examine(
     load: Load,
 ) -> (Wrong, u64) {
     let node = NullNode::start(network.clone(), forward, None).expect("a node");
-    let links = peers::connect(&network, listeners, &node.credentials, node.address, Duration::from_secs(5));
+    let limit = Duration::from_secs(5);
+    let links = peers::connect(&network, listeners, &node.credentials, node.address, Ends::Mixes, limit);
     let mut links = links.expect("links");
     pool.seal(&mut links.upstream, None).expect("frames");
-    let mut drive = Drive::new(&pool, links);
+    let mut drive = Drive::new(&pool, links).expect("an epoll descriptor");
     let phase = drive.run(load, usize::MAX, Duration::ZERO, Duration::from_secs(5), CpuTime::default, || ());
     assert!(phase.is_ok() && drive.checker().sent() == pool.count() as u64);
     let result = (drive.checker().wrong(), drive.checker().lost());
@@ -80,7 +81,8 @@ fn examine_mix(
     let (network, listeners) = test_network();
     let key = MixKey::new(&network.geometry, &PRIVATE_KEY).expect("a key");
     let next: Vec<_> = network.downstream.iter().map(|peer| peer.identity.id).collect();
-    let pool = Pool::make(&network.geometry, key.public_key(), &next, DELAYS, PACKETS, None).expect("packets");
+    let pool = Pool::make(&network.geometry, key.public_key(), Purpose::Forward { next: &next }, DELAYS, PACKETS, None)
+        .expect("packets");
     let forward = mix(&network, spoil);
     examine(network, listeners, pool, forward, load)
 }

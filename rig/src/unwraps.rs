@@ -1,6 +1,6 @@
 //! What one core unwraps when it does nothing else: the floor under the node's figures.
 
-use super::mill::{BATCH, Delays, Pool};
+use super::mill::{ANYWHERE, BATCH, Delays, Pool};
 use crypto_simd::random::OsRandom;
 use sphinx::{Geometry, MixKey, Scheme, UnwrapError, UnwrapErrorReason, Unwrapper};
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 pub fn packets_per_second(geometry: &Geometry, duration: Duration) -> Result<f64, String> {
     let key = MixKey::new(geometry, &private_key(geometry)?).map_err(|error| error.to_string())?;
     let delays = Delays { mean_ms: 1.0, max_ms: 1 };
-    let pool = Pool::make(geometry, key.public_key(), &[[1; 32]], delays, BATCH, None)?;
+    let pool = Pool::make(geometry, key.public_key(), ANYWHERE, delays, BATCH, None)?;
     let mut unwrapper = Unwrapper::new(geometry, BATCH).map_err(|error| error.to_string())?;
     let unset = Err(UnwrapError { reason: UnwrapErrorReason::Truncated, tag: None });
     let mut results: Vec<Result<_, UnwrapError>> = vec![unset; BATCH];

@@ -1,10 +1,10 @@
-//! The mixes before and behind a node, as far as links go: who dials and who is dialled.
+//! The mixes before and behind a node, and its clients, as far as links go: who dials and who is dialled.
 
 use crate::network::{Network, Peer};
-use crate::session::Session;
+use crate::session::{Identity, Session};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
-use wire::{PeerCredentials, Role};
+use wire::{PeerCredentials, Role, SessionConfig};
 
 /// Between two tries to connect to the node.
 const RETRY: Duration = Duration::from_millis(50);
@@ -20,15 +20,36 @@ pub fn dial(
     deadline: Instant,
 ) -> Result<Session, String> {
     let config = network.mixnet_session(Role::Initiator);
+    let dialled = dial_until(&config, &peer.identity, node, address, deadline);
+    dialled.map_err(|reason| format!("{} cannot connect to the node: {reason}", peer.name))
+}
+
+/// Dials a gateway as a client, in the same way.
+pub fn dial_as_client(
+    network: &Network,
+    own: &Identity,
+    node: &PeerCredentials,
+    address: SocketAddr,
+    deadline: Instant,
+) -> Result<Session, String> {
+    let dialled = dial_until(&network.client_session(), own, node, address, deadline);
+    dialled.map_err(|reason| format!("a client cannot connect to the gateway: {reason}"))
+}
+
+fn dial_until(
+    config: &SessionConfig,
+    own: &Identity,
+    node: &PeerCredentials,
+    address: SocketAddr,
+    deadline: Instant,
+) -> Result<Session, String> {
     loop {
         let link = TcpStream::connect_timeout(&address, CONNECT_LIMIT)
             .map_err(|error| error.to_string())
-            .and_then(|stream| Session::establish(stream, &config, &peer.identity, |answering| answering == node));
+            .and_then(|stream| Session::establish(stream, config, own, |answering| answering == node));
         match link {
             Ok(link) => return Ok(link),
-            Err(reason) if Instant::now() > deadline => {
-                return Err(format!("{} cannot connect to the node: {reason}", peer.name));
-            }
+            Err(reason) if Instant::now() > deadline => return Err(reason),
             Err(_) => std::thread::sleep(RETRY),
         }
     }

@@ -1,5 +1,5 @@
 //! The network that the node finds itself in: who is in it, and the documents about it. The node is a mix of the middle
-//! layer, or the gateway; all others belong to the rig.
+//! layer, the gateway, or the service node; all others belong to the rig.
 
 use crate::members::{Member, listing};
 use crate::session::{Identity, unix_now};
@@ -53,8 +53,8 @@ pub struct Network {
     pub caller: Peer,
     gateway: Peer,
     service: Peer,
-    /// Whether the node is the gateway. Those upstream are then the last layer, those downstream the first.
-    pub is_gateway: bool,
+    /// What the node is. At a gateway and at a service node those upstream are the last layer, those downstream the first.
+    pub role: NodeRole,
     /// The authority's signing key.
     pub authority: Box<dyn SignatureSigningKey>,
     /// The authority's end of links.
@@ -86,7 +86,7 @@ impl Network {
             caller: peer("caller".into(), NodeRole::Mix, None)?,
             gateway: peer("gateway".into(), NodeRole::Gateway, None)?,
             service: peer("service".into(), NodeRole::Service, None)?,
-            is_gateway: false,
+            role: NodeRole::Mix,
             geometry,
             kem,
             clock,
@@ -123,11 +123,13 @@ impl Network {
         let layer = |peers: &[Peer]| peers.iter().map(|peer| peer.descriptor(epoch)).collect::<Vec<_>>();
         let mut before = layer(&self.upstream);
         before.push(self.caller.descriptor(epoch));
-        let (topology, gateways) = match self.is_gateway {
-            true => (vec![layer(&self.downstream), before], vec![node]),
-            false => (vec![before, vec![node], layer(&self.downstream)], vec![self.gateway.descriptor(epoch)]),
+        let behind = layer(&self.downstream);
+        let (gateway, service) = (|| vec![self.gateway.descriptor(epoch)], || vec![self.service.descriptor(epoch)]);
+        let (topology, gateways, services) = match self.role {
+            NodeRole::Mix => (vec![before, vec![node], behind], gateway(), service()),
+            NodeRole::Gateway => (vec![behind, before], vec![node], service()),
+            NodeRole::Service => (vec![behind, before], gateway(), vec![node]),
         };
-        let services = vec![self.service.descriptor(epoch)];
         let document = Document {
             mu: self.mu,
             sphinx_geometry_hash: self.geometry.hash().to_vec(),

@@ -37,8 +37,8 @@ section! {
         batch_wait_us: i64 = ("batch_wait_us", "500 us", "");
         /// Packets that a shard can hold, 256 to 4194304; when they run out, random delayed packets are dropped. Memory is taken when so many packets are held for the first time.
         slots: i64 = ("slots", "enough for the line rate with delays of 5.5 s, at most a quarter of the memory (see Memory)", "");
-        /// Open connections from one address (or one IPv6 network of 64 bits) from which no neighbour may come, 0 to 1000000; 0 is no limit.
-        connections_per_address: i64 = ("connections_per_address", "4096", "");
+        /// Open connections from one address (or one IPv6 network of 64 bits) from which no neighbour may come, and of clients wherever they come from, 0 to 1000000; 0 is no limit. Whatever this says, an eighth of all connections is for neighbours.
+        connections_per_address: i64 = ("connections_per_address", "1024", "");
         /// Gateway: messages that may wait for one client, 1 to 1000000.
         mailbox_messages: i64 = ("mailbox_messages", "512", "");
         /// Gateway: memory for the messages that wait for all clients, in MiB, 1 to 1000000. Taken as it is used.

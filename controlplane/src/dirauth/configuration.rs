@@ -7,6 +7,8 @@ use config::keys::KeyPair;
 use pki::VerifyingKey;
 use pki::authority::{Authorities, Authority};
 use pki::voting::{Configuration, Member, ReplicaMember, Topology};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 #[cfg(test)]
@@ -90,6 +92,16 @@ pub fn dialled(config: &AuthorityConfig, authorities: &Authorities) -> Vec<Autho
     .collect()
 }
 
+/// Where authorities are, as far as that is written as an IP address.
+pub fn known_addresses(config: &AuthorityConfig) -> BTreeSet<IpAddr> {
+    let addresses = config.authorities.iter().flat_map(|authority| &authority.addresses);
+    let ips = addresses.filter_map(|address| match &address.host {
+        Host::Ip(ip) => Some(ip.to_canonical()),
+        Host::Name(_) => None,
+    });
+    ips.collect()
+}
+
 #[derive(Clone, Copy)]
 struct Families {
     v4: bool,
@@ -98,7 +110,7 @@ struct Families {
 
 impl Families {
     fn of(network: &Network) -> Self {
-        let shows = |is_family: fn(&std::net::IpAddr) -> bool| {
+        let shows = |is_family: fn(&IpAddr) -> bool| {
             let mut hosts = network.addresses.iter().map(|address| &address.host);
             // A name may stand for either.
             hosts.any(|host| match host {
@@ -106,10 +118,7 @@ impl Families {
                 Host::Name(_) => true,
             })
         };
-        Self {
-            v4: network.dials_v4 && shows(std::net::IpAddr::is_ipv4),
-            v6: network.dials_v6 && shows(std::net::IpAddr::is_ipv6),
-        }
+        Self { v4: network.dials_v4 && shows(IpAddr::is_ipv4), v6: network.dials_v6 && shows(IpAddr::is_ipv6) }
     }
 }
 

@@ -4,11 +4,11 @@
 use super::shared::Shared;
 use super::store::{Store, StoreError};
 use crate::directory::epoch_time;
-use crate::logging::{Level, Log, Quota, Throttle};
+use crate::logging::{Cut, Level, Log, Quota, Throttle};
 use crypto_simd::random::OsRandom;
 use pki::EpochClock;
 use pki::document::Consensus;
-use pki::voting::{Handled, Inspected, MessageKind, Notice, Output, Reply, State, Voting};
+use pki::voting::{Handled, Inspected, MessageKind, Notice, Output, Peer, Reply, State, Voting};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
@@ -26,11 +26,31 @@ const SLEEP_MIN: Duration = Duration::from_millis(1);
 /// could be answered.
 const ORDERS_MAX: usize = 4096;
 
+const REFUSED_DESCRIPTORS: &str = "refused descriptors";
+
 /// Lines about refusals that are written: one for each node of a large network.
 const REFUSALS_TOLD: Quota = Quota { lines: 50, window: Duration::from_secs(60) };
 
+/// Bytes of such a line: what was refused may be quoted in it.
+const REFUSAL_BYTES_MAX: usize = 400;
+
+/// Pause between two tries to write what the disk did not take.
+const SAVE_PAUSE: Duration = Duration::from_secs(5);
+
+/// Lines about a disk that takes nothing.
+const FAILURES_TOLD: Quota = Quota { lines: 1, window: Duration::from_secs(60) };
+
 /// What the machine is told.
 pub enum Order {
+    /// A peer has announced more than is read of it.
+    TooLarge {
+        /// Who it says it is.
+        peer: Peer,
+        /// So many bytes.
+        bytes: usize,
+        /// And so many it may send.
+        bytes_max: usize,
+    },
     /// A peer's request.
     Handle(Box<Inspected>, oneshot::Sender<Reply>),
     /// A document that was asked for.
@@ -103,7 +123,14 @@ pub fn start(machine: Machine) -> std::io::Result<(Orders, mpsc::UnboundedReceiv
     let (end, ended) = oneshot::channel();
     std::thread::Builder::new().name("voting".into()).spawn(move || {
         secret_memory::protect_stack();
-        let running = Running { machine, errands, state: None, throttle: Throttle::default(), began: Instant::now() };
+        let running = Running {
+            machine,
+            errands,
+            state: None,
+            throttle: Throttle::default(),
+            began: Instant::now(),
+            save_at: None,
+        };
         if let Err(error) = running.run(&ordered) {
             // Nobody hears it only where the process ends anyway.
             let _unheard = end.send(error);
@@ -119,6 +146,8 @@ struct Running {
     state: Option<State>,
     throttle: Throttle,
     began: Instant,
+    /// When to try again to write what is not on the disk.
+    save_at: Option<Instant>,
 }
 
 impl Running {
@@ -128,6 +157,7 @@ impl Running {
             let (now, began) = (epoch_time(&self.machine.clock), Instant::now());
             let outputs = self.machine.voting.poll(&now, &mut OsRandom);
             self.act(outputs)?;
+            self.save_again()?;
             self.look(began);
             self.tell_left_out();
             let sleep = self.machine.voting.next_deadline().saturating_sub(epoch_time(&self.machine.clock).unix);
@@ -156,6 +186,7 @@ impl Running {
                 let outputs = self.machine.voting.handle_answer(from, kind, code);
                 self.act(outputs)?;
             }
+            Order::TooLarge { peer, bytes, bytes_max } => self.tell_too_large(&peer, bytes, bytes_max),
         }
         Ok(())
     }
@@ -163,7 +194,13 @@ impl Running {
     fn act(&mut self, outputs: Vec<Output>) -> Result<(), StoreError> {
         for output in outputs {
             match output {
-                Output::Store { key, value } => self.machine.store.put(&key, &value)?,
+                Output::Store { key, value } => {
+                    self.machine.store.put(key, value);
+                    // While the disk takes nothing, one try in a while is enough.
+                    if self.save_at.is_none() {
+                        self.save()?;
+                    }
+                }
                 Output::Prune { before } => self.prune(before),
                 // The senders end only with the process.
                 Output::Send { to, message, last_try, deadline } => {
@@ -179,17 +216,74 @@ impl Running {
         Ok(())
     }
 
+    fn save_again(&mut self) -> Result<(), StoreError> {
+        if self.save_at.is_some_and(|at| at <= Instant::now()) { self.save() } else { Ok(()) }
+    }
+
+    /// A disk that is full, or fails, does not end an authority that others count on: what is not written is kept, and
+    /// lost only if this process ends before it can be written.
+    fn save(&mut self) -> Result<(), StoreError> {
+        let Machine { store, shared, log, .. } = &mut self.machine;
+        let outcome = store.save();
+        let unsaved = store.unsaved();
+        shared.metrics.unsaved.set(i64::try_from(unsaved).unwrap_or(i64::MAX));
+        match outcome {
+            Ok(()) => {
+                if self.save_at.take().is_some() {
+                    log.notice(MODULE, "what could not be written to the store is written");
+                }
+                Ok(())
+            }
+            Err(error @ StoreError::Io { .. }) => {
+                self.save_at = Some(Instant::now() + SAVE_PAUSE);
+                shared.metrics.store_failures.inc();
+                if self.throttle.admits("failures of the store", FAILURES_TOLD, self.began.elapsed()) {
+                    log.error(
+                        MODULE,
+                        format_args!(
+                            "{error}; {unsaved} values are in memory only and lost if this authority ends: it goes on, \
+                             and tries again every {} s",
+                            SAVE_PAUSE.as_secs()
+                        ),
+                    );
+                }
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// What cannot be deleted is in nobody's way (pki.md 11).
-    fn prune(&self, before: pki::Epoch) {
+    fn prune(&mut self, before: pki::Epoch) {
         if let Err(error) = self.machine.store.prune(before) {
             self.machine.log.warning(MODULE, format_args!("cannot delete what is older than epoch {before}: {error}"));
         }
     }
 
+    fn tell_too_large(&mut self, peer: &Peer, bytes: usize, bytes_max: usize) {
+        if !self.throttle.admits(REFUSED_DESCRIPTORS, REFUSALS_TOLD, self.began.elapsed()) {
+            return;
+        }
+        let configuration = self.machine.voting.configuration();
+        let name = match peer {
+            Peer::Node(id) | Peer::Replica(id) => configuration.node_name(id),
+            Peer::Authority(number) => configuration
+                .authorities
+                .list()
+                .get(*number)
+                .map_or_else(String::new, |authority| authority.name.clone()),
+            Peer::Client => "a client".into(),
+        };
+        self.machine.log.warning(
+            MODULE,
+            format_args!("{name}: {bytes} bytes in one message, {bytes_max} may be: the connection is closed"),
+        );
+    }
+
     /// Refusals are what strangers can provoke: only so many lines of them.
     fn tell(&mut self, notice: &Notice) {
         let kind = match notice {
-            Notice::DescriptorRefused { .. } => Some("refused descriptors"),
+            Notice::DescriptorRefused { .. } => Some(REFUSED_DESCRIPTORS),
             Notice::MessageRefused { .. } => Some("refused messages of authorities"),
             _ => None,
         };
@@ -202,7 +296,10 @@ impl Running {
             pki::voting::Level::Notice => Level::Notice,
             pki::voting::Level::Info => Level::Info,
         };
-        self.machine.log.write(level, MODULE, format_args!("{notice}"));
+        match kind {
+            Some(_) => self.machine.log.write(level, MODULE, format_args!("{}", Cut(notice, REFUSAL_BYTES_MAX))),
+            None => self.machine.log.write(level, MODULE, format_args!("{notice}")),
+        }
     }
 
     /// Says how many lines were left out.

@@ -43,6 +43,10 @@ pub struct Metrics {
     pub connections_refused: IntCounterVec,
     /// Connections that are open.
     pub connections: IntGauge,
+    /// Times that the store could not be written.
+    pub store_failures: IntCounter,
+    /// Values that are not in the store yet.
+    pub unsaved: IntGauge,
     /// Rounds in which something of an authority was missing when it was due, by authority and part.
     missed: IntCounterVec,
 }
@@ -93,6 +97,14 @@ impl Metrics {
                 &["limit"],
             )?,
             connections: IntGauge::new("katzensprung_dirauth_connections", "Connections that are open.")?,
+            store_failures: IntCounter::new(
+                "katzensprung_dirauth_store_failures_total",
+                "Times that the store could not be written.",
+            )?,
+            unsaved: IntGauge::new(
+                "katzensprung_dirauth_unsaved",
+                "Values that are in memory only because the store could not be written.",
+            )?,
             missed: counters(
                 "katzensprung_dirauth_missed_total",
                 "Rounds in which this was missing of the authority when it was due.",
@@ -145,6 +157,8 @@ impl Metrics {
             self.handshake_seconds.collect(),
             self.connections_refused.collect(),
             self.connections.collect(),
+            self.store_failures.collect(),
+            self.unsaved.collect(),
             self.missed.collect(),
         ]
         .into_iter()

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `configuration` | from the file to what the others go by |
 //! | `listen`, `door`, `serve` | connections of peers: accepting, caps, one request and one answer |
+//! | `inspections` | whose request is verified when |
 //! | `machine` | the thread that owns the state machine and the store |
 //! | `store` | what outlives the process |
 //! | `send` | messages to other authorities, and documents asked of them |
@@ -13,6 +14,7 @@
 mod configuration;
 mod door;
 mod error;
+mod inspections;
 mod listen;
 mod machine;
 mod metrics;
@@ -41,6 +43,7 @@ use config::keys::{self, DataDir, KeyPair};
 use crypto_simd::random::OsRandom;
 use crypto_simd::schemes::KemDecapsulationKey;
 use door::Door;
+use inspections::Inspections;
 use machine::{Ended, Errand, Machine, Orders};
 use metrics::Metrics;
 use pki::authority::DocumentVerifier;
@@ -56,15 +59,15 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 use store::Store;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 
 const MODULE: &str = "authority";
 
 /// Connections at once, if there are descriptors for twice as many.
 const CONNECTIONS_MAX: usize = 1024;
 
-/// Threads that verify, and look up names.
-const HELPERS_MAX: usize = 16;
+/// Threads that verify, and look up names: there are always some left for names.
+const HELPERS_MAX: usize = inspections::UPLOADS_MAX + inspections::MESSAGES_MAX + 4;
 
 /// Runs an authority until it is told to stop.
 pub fn run(config: AuthorityConfig) -> Result<(), StartError> {
@@ -135,7 +138,7 @@ impl Authority {
         let Parts { desk, sender, errands, mut ended } = self.start_machine(store, metrics.clone())?;
         let shared = desk.shared.clone();
         let mut tasks = Tasks::default();
-        let door = Door::new(places(), metrics);
+        let door = Door::new(places(), configuration::known_addresses(&self.config), metrics);
         for (address, socket) in sockets.listeners {
             self.log.notice(MODULE, format_args!("listening on {address}"));
             tasks.spawn("listener", listen::listen(socket, door.clone(), desk.clone(), self.log.clone()));
@@ -196,7 +199,7 @@ impl Authority {
             timeouts: config.timeouts,
             shared: shared.clone(),
             orders: orders.clone(),
-            inspections: Arc::new(Semaphore::new(processors())),
+            inspections: Inspections::new(&self.voting, processors()),
         };
         let sender = self.sender(link_key, shared, orders);
         Ok(Parts { desk: Arc::new(desk), sender, errands, ended })
@@ -308,7 +311,7 @@ fn places() -> usize {
 }
 
 fn processors() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from).min(HELPERS_MAX / 2)
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 fn hex(bytes: &[u8]) -> String {

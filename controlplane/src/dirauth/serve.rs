@@ -1,6 +1,7 @@
 //! One connection of a peer (pki.md 8.1 to 8.3): handshake, one request, one answer, the end.
 
 use super::door::Place;
+use super::inspections::Inspections;
 use super::machine::{Order, Orders};
 use super::shared::Shared;
 use crate::directory::driver::{Driver, Happened};
@@ -14,18 +15,15 @@ use pki::voting::{Configuration, Message, MessageKind, Peer, Reply, Request};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
 use wire::command::{Certified, CommandSet};
 use wire::link::{Due, End, Event, Limits, Link};
-use wire::{Command, CommandSizes, Role, SessionConfig};
+use wire::{Command, CommandSizes, FrameError, Role, SessionConfig};
 
-/// Bytes that somebody may send who only asks for a document.
+/// Bytes that somebody may send who only asks for a document, and bytes around what others send.
 const CLIENT_BYTES_MAX: usize = 1 << 10;
-
-/// Bytes of the largest upload, the largest link keys included.
-const UPLOAD_BYTES_MAX: usize = 8 << 20;
 
 /// Bytes of the largest message of another authority: votes of large networks stay far below.
 const MESSAGE_BYTES_MAX: usize = 64 << 20;
@@ -46,8 +44,8 @@ pub struct Desk {
     pub shared: Arc<Shared>,
     /// The state machine.
     pub orders: Orders,
-    /// How many requests may be verified at once.
-    pub inspections: Arc<Semaphore>,
+    /// Whose request is verified when.
+    pub inspections: Inspections,
 }
 
 impl Desk {
@@ -59,7 +57,8 @@ impl Desk {
         let began = Instant::now();
         let mut driver = Driver::new(stream, self.link());
         let Some(peer) = self.shake_hands(&mut driver, &place, began).await else { return };
-        let Some(reply) = self.answer(&mut driver, peer).await else { return };
+        let Some(request) = self.hear(&mut driver, peer, &place).await else { return };
+        let Some(reply) = self.answer(request, peer, &place).await else { return };
         if driver.link.send(&command_of(&reply)).is_ok() && driver.flush().await.is_ok() {
             let _the_peer_may_be_gone = driver.close().await;
         }
@@ -73,7 +72,7 @@ impl Desk {
         Link::new(config, self.link_key.clone(), own, limits, wire::Instant::default())
     }
 
-    /// Until the peer is known and let in.
+    /// Until the peer has said who it is, and may be that.
     async fn shake_hands(&self, driver: &mut Driver, place: &Place, began: Instant) -> Option<Peer> {
         let mut peer = None;
         loop {
@@ -85,7 +84,7 @@ impl Desk {
                     let classify = |peer: &wire::PeerCredentials| {
                         self.configuration.classify(&peer.additional_data, &peer.public_key)
                     };
-                    peer = driver.link.peer().and_then(classify).filter(|peer| place.is_of(*peer));
+                    peer = driver.link.peer().and_then(classify).filter(|peer| place.claims(*peer));
                     match peer {
                         Some(_) => driver.link.accept(now, &mut OsRandom),
                         None => driver.link.reject(),
@@ -94,11 +93,7 @@ impl Desk {
                 Event::Up => {
                     self.handshake_took(began.elapsed(), "success");
                     let peer = peer?;
-                    driver.link.receive_at_most(match peer {
-                        Peer::Client => CLIENT_BYTES_MAX,
-                        Peer::Node(_) | Peer::Replica(_) => UPLOAD_BYTES_MAX,
-                        Peer::Authority(_) => MESSAGE_BYTES_MAX,
-                    });
+                    driver.link.receive_at_most(self.bytes_max(peer));
                     return Some(peer);
                 }
                 Event::Ended(end) => {
@@ -116,19 +111,51 @@ impl Desk {
         self.shared.metrics.handshake_seconds.with_label_values(&["incoming", result]).observe(time.as_secs_f64());
     }
 
-    /// What is said to the first command; nothing to what has no place here.
-    async fn answer(&self, driver: &mut Driver, peer: Peer) -> Option<Reply> {
-        let bytes = match driver.next().await.ok()? {
-            Happened::Command(command) => command.ok()?,
-            Happened::Event(_) => return None,
-        };
-        let request = request_of(driver.link.commands(), &bytes)?;
+    /// Uploads that are too large are refused with a reason up to twice what is allowed; more is not read.
+    fn bytes_max(&self, peer: Peer) -> usize {
+        match peer {
+            Peer::Client => CLIENT_BYTES_MAX,
+            Peer::Node(_) | Peer::Replica(_) => {
+                CLIENT_BYTES_MAX + 2 * self.configuration.upload_bytes_max(self.configuration.segments_max())
+            }
+            Peer::Authority(_) => MESSAGE_BYTES_MAX,
+        }
+    }
+
+    /// The first command, if it is a request. An honest peer sends it as soon as the handshake is done, so that its
+    /// beginning is here within the time that a whole handshake may take; a silent one has shown nothing by then.
+    async fn hear(&self, driver: &mut Driver, peer: Peer, place: &Place) -> Option<Request> {
+        let mut happened = timeout(self.timeouts.handshake, driver.next()).await.ok()?.ok()?;
+        if let Happened::Event(event) = happened {
+            if let Event::Ended(End::Frame(FrameError::TooLarge { bytes, bytes_max })) = event {
+                self.orders.give(Order::TooLarge { peer, bytes, bytes_max });
+            }
+            return None;
+        }
+        if !place.is_heard() {
+            return None;
+        }
+        if let Happened::Announced(bytes) = happened {
+            if !place.takes(bytes) {
+                return None;
+            }
+            happened = driver.next().await.ok()?;
+        }
+        let Happened::Command(command) = happened else { return None };
+        place.has_asked();
+        request_of(driver.link.commands(), &command.ok()?)
+    }
+
+    /// What is said to a request; nothing to what has no place here.
+    async fn answer(&self, request: Request, peer: Peer, place: &Place) -> Option<Reply> {
         if !peer.may_send(&request) {
             return None;
         }
         if let Request::GetConsensus { epoch } = request {
             let (code, payload) = self.shared.seen().documents.answer(epoch, &epoch_time(&self.shared.clock));
-            return Some(Reply::Consensus { code, payload: payload.unwrap_or_default() });
+            let payload = payload.unwrap_or_default();
+            // It is sealed for this peer alone, and stays until the peer has taken it.
+            return place.takes(payload.len()).then_some(Reply::Consensus { code, payload });
         }
         let is_vote = matches!(&request, Request::Message(message) if message.kind == MessageKind::Vote);
         let reply = timeout(self.timeouts.response, self.ask_machine(peer, request)).await.ok()??;
@@ -138,11 +165,11 @@ impl Desk {
 
     /// Verifies the request on another thread, then has it handled.
     async fn ask_machine(&self, peer: Peer, request: Request) -> Option<Reply> {
-        let permit = self.inspections.clone().acquire_owned().await.ok()?;
+        let turn = self.inspections.turn(&peer).await?;
         let (configuration, now) = (self.configuration.clone(), epoch_time(&self.shared.clock));
         let inspected = spawn_blocking(move || {
             let inspected = configuration.inspect(&peer, request, &now);
-            drop(permit);
+            drop(turn);
             inspected
         });
         let (answer, answered) = oneshot::channel();

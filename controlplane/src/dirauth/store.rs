@@ -10,6 +10,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 #[cfg(test)]
 mod tests;
@@ -60,10 +61,13 @@ pub enum StoreError {
     },
 }
 
-/// The open file.
+/// The file, and what is not in it yet because the disk did not take it.
 pub struct Store {
     path: PathBuf,
-    database: Database,
+    /// None after an error: it has to be opened again.
+    database: Option<Database>,
+    /// In the order in which it came. It is little: what is accepted is signed by members, and pruned with its epoch.
+    unsaved: Vec<(StoreKey, Arc<[u8]>)>,
 }
 
 impl Store {
@@ -75,28 +79,20 @@ impl Store {
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let file = options.open(&path).map_err(io)?;
         let is_new = look(&file, &path)?;
-        let opened = Self::open_file(path.clone());
+        let opened = open_file(&path);
         if opened.is_err() && is_new {
             // What could not be made would be taken for somebody's file; the first error is the one to tell.
             let _ = std::fs::remove_file(&path);
         }
-        opened
-    }
-
-    fn open_file(path: PathBuf) -> Result<Self, StoreError> {
-        let mut builder = Database::builder();
-        builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
-        let database = builder.create(&path).map_err(|error| failed(&path, error))?;
-        let store = Self { path, database };
-        // So that readers find the table, and what cannot be written is known at the start.
-        store.change(|_| Ok(()))?;
-        Ok(store)
+        let database = Some(opened?);
+        Ok(Self { path, database, unsaved: Vec::new() })
     }
 
     /// All that is there; what this version does not know is left out.
     pub fn load(&self) -> Result<Vec<(StoreKey, Vec<u8>)>, StoreError> {
+        let Some(database) = &self.database else { return Ok(Vec::new()) };
         let read = || -> Result<_, redb::Error> {
-            let transaction = self.database.begin_read()?;
+            let transaction = database.begin_read()?;
             let table = transaction.open_table(TABLE)?;
             let mut all = Vec::new();
             for entry in table.iter()? {
@@ -108,29 +104,71 @@ impl Store {
         read().map_err(|error| failed(&self.path, error))
     }
 
-    /// Writes one value, and returns when it is on the disk.
-    pub fn put(&self, key: &StoreKey, value: &[u8]) -> Result<(), StoreError> {
-        self.change(|table| table.insert(encode(key).as_slice(), value).map(drop))
+    /// Keeps one value until [`Self::save`] has written it.
+    pub fn put(&mut self, key: StoreKey, value: Arc<[u8]>) {
+        self.unsaved.push((key, value));
+    }
+
+    /// Writes what is not written yet, all or nothing, and returns when it is on the disk. After an error it is there
+    /// for the next try, and the file is opened anew for that.
+    pub fn save(&mut self) -> Result<(), StoreError> {
+        if self.unsaved.is_empty() {
+            return Ok(());
+        }
+        let unsaved = std::mem::take(&mut self.unsaved);
+        let saved = self.change(|table| {
+            unsaved.iter().try_for_each(|(key, value)| table.insert(encode(key).as_slice(), &**value).map(drop))
+        });
+        if saved.is_err() {
+            self.unsaved = unsaved;
+        }
+        saved
+    }
+
+    /// How many values are kept that are not on the disk.
+    pub fn unsaved(&self) -> usize {
+        self.unsaved.len()
     }
 
     /// Deletes all that belongs to epochs before this one.
-    pub fn prune(&self, before: Epoch) -> Result<(), StoreError> {
+    pub fn prune(&mut self, before: Epoch) -> Result<(), StoreError> {
+        self.unsaved.retain(|(key, _)| key.epoch() >= before);
         let end = before.0.to_be_bytes();
         self.change(|table| table.retain_in::<&[u8], _>(..end.as_slice(), |_, _| false))
     }
 
+    /// A database that had an error takes nothing more: it is closed.
     fn change(
-        &self,
+        &mut self,
         change: impl FnOnce(&mut redb::Table<'_, &'static [u8], &'static [u8]>) -> Result<(), StorageError>,
     ) -> Result<(), StoreError> {
-        let write = || -> Result<(), redb::Error> {
-            let transaction = self.database.begin_write()?;
-            change(&mut transaction.open_table(TABLE)?)?;
-            transaction.commit()?;
-            Ok(())
+        let database = match self.database.take() {
+            Some(database) => database,
+            None => open_file(&self.path)?,
         };
-        write().map_err(|error| failed(&self.path, error))
+        change_in(&database, change).map_err(|error| failed(&self.path, error))?;
+        self.database = Some(database);
+        Ok(())
     }
+}
+
+fn open_file(path: &Path) -> Result<Database, StoreError> {
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
+    let database = builder.create(path).map_err(|error| failed(path, error))?;
+    // So that readers find the table, and what cannot be written is known at the start.
+    change_in(&database, |_| Ok(())).map_err(|error| failed(path, error))?;
+    Ok(database)
+}
+
+fn change_in(
+    database: &Database,
+    change: impl FnOnce(&mut redb::Table<'_, &'static [u8], &'static [u8]>) -> Result<(), StorageError>,
+) -> Result<(), redb::Error> {
+    let transaction = database.begin_write()?;
+    change(&mut transaction.open_table(TABLE)?)?;
+    transaction.commit()?;
+    Ok(())
 }
 
 /// Whether the file is empty, or a store whose making was cut off, which begins with zeros. Nothing is written into what

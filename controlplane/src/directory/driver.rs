@@ -20,6 +20,9 @@ const READ_BYTES_MIN: usize = 4 * 1024;
 pub enum Happened {
     /// Something about the link.
     Event(Event),
+    /// The header of a frame is open and its body, of so many bytes, is not here yet. Once a frame, and not of frames
+    /// that arrive whole.
+    Announced(usize),
     /// A command, or a frame that cannot be opened.
     Command(Result<Vec<u8>, FrameError>),
 }
@@ -34,12 +37,13 @@ pub struct Driver {
     /// What of the buffer is read and not yet taken.
     from: usize,
     to: usize,
+    is_announced: bool,
 }
 
 impl Driver {
     /// A link that was made for the time [`Instant::default`].
     pub fn new(stream: TcpStream, link: Link) -> Self {
-        Self { link, stream, start: Clock::now(), buffer: Vec::new(), from: 0, to: 0 }
+        Self { link, stream, start: Clock::now(), buffer: Vec::new(), from: 0, to: 0, is_announced: false }
     }
 
     /// The link's time.
@@ -59,9 +63,14 @@ impl Driver {
             let happened = match self.link.handle_input(now, &mut input) {
                 Input::Nothing => None,
                 Input::Event => Some(None),
-                Input::Frame(frame) => Some(Some(frame.open().map(|command| command.to_vec()))),
+                Input::Frame(frame) => Some(Some(frame.into_command())),
             };
             self.from = self.to - input.len();
+            let announced = self.link.announced_bytes();
+            let was_announced = std::mem::replace(&mut self.is_announced, announced.is_some());
+            if let Some(bytes) = announced.filter(|_| !was_announced) {
+                return Ok(Happened::Announced(bytes));
+            }
             match happened {
                 None => self.read().await?,
                 Some(None) => {}

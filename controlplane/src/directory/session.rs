@@ -214,6 +214,7 @@ impl Conversation<'_> {
         loop {
             match self.driver.next().await? {
                 Happened::Event(event) => self.heed(event, command)?,
+                Happened::Announced(_) => {}
                 Happened::Command(answer) => {
                     let answer = answer.map_err(|error| ExchangeError::Answer(error.to_string()))?;
                     let set = self.driver.link.commands();

@@ -11,6 +11,7 @@ use crypto_simd::schemes::{SchemeError, Signature, kem, nike, signature};
 use interplane::snapshot::ClientDocument;
 use pki::VerifyingKey;
 use pki::authority::{Authority, ConsensusCode};
+use pki::descriptor::SignedUpload;
 use pki::neighbours::Role;
 use pki::policy::View;
 use tokio::sync::oneshot;
@@ -31,6 +32,8 @@ struct State {
     document: Option<Vec<u8>>,
     /// Epochs that were posted for, by authority.
     posts: Vec<(Epoch, String)>,
+    /// What was posted last.
+    posted: Vec<u8>,
     /// What the data plane was given: the epochs of the keys, and where to say that it holds them.
     given: Vec<(Vec<u64>, Option<Told>)>,
     /// Whether the data plane takes keys at once.
@@ -43,10 +46,17 @@ struct World(Arc<Mutex<State>>);
 
 impl World {
     fn new(unix: Duration) -> Self {
-        let since = Instant::now();
-        let (posts, given) = (Vec::new(), Vec::new());
-        let (reachable, document, obliging, seconds_ahead) = (true, None, true, BTreeMap::new());
-        Self(Arc::new(Mutex::new(State { unix, since, reachable, document, posts, given, obliging, seconds_ahead })))
+        Self(Arc::new(Mutex::new(State {
+            unix,
+            since: Instant::now(),
+            reachable: true,
+            document: None,
+            posts: Vec::new(),
+            posted: Vec::new(),
+            given: Vec::new(),
+            obliging: true,
+            seconds_ahead: BTreeMap::new(),
+        })))
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -69,9 +79,10 @@ impl Outside for World {
         state.unix + state.since.elapsed()
     }
 
-    async fn post(&self, authority: &Authority, epoch: Epoch, _: &[u8]) -> Result<DescriptorCode, ExchangeError> {
+    async fn post(&self, authority: &Authority, epoch: Epoch, upload: &[u8]) -> Result<DescriptorCode, ExchangeError> {
         tokio::time::sleep(Duration::from_millis(50)).await;
         let mut state = self.state();
+        state.posted = upload.to_vec();
         state.posts.push((epoch, authority.name.clone()));
         if state.reachable { Ok(DescriptorCode::Ok) } else { Err(ExchangeError::OtherPeer) }
     }
@@ -130,6 +141,7 @@ fn signers(scheme: &'static dyn Signature) -> [Box<dyn SignatureSigningKey>; 3] 
 struct Trial {
     world: World,
     log: tempfile::NamedTempFile,
+    loops: LoopCounts,
     _advertise: watch::Sender<bool>,
 }
 
@@ -161,6 +173,7 @@ impl Trial {
             link_key: vec![1; 32],
             addresses: vec!["tcp://192.0.2.1:1".into()],
         });
+        let loops = LoopCounts::create().expect("memfds work").0;
         let (identity_key, link_key) = (identity.public_key().into(), vec![9; 32]);
         let own = OwnNode { name: "mix".into(), identity_key, link_key, role: Role::Mix };
         let addresses = BTreeMap::from([("tcp4".to_string(), vec!["tcp://192.0.2.9:9".to_string()])]);
@@ -172,7 +185,7 @@ impl Trial {
             own,
             profile: OwnProfile { addresses, ..OwnProfile::default() },
             offer: watch::channel(Offer::default()).1,
-            loops: LoopCounts::create().expect("memfds work").0,
+            loops: loops.clone(),
             identity: Arc::from(identity),
         };
         let log = tempfile::NamedTempFile::new().expect("a file");
@@ -183,7 +196,7 @@ impl Trial {
         let directory = Directory::new(options, world.clone(), keys, stored, Arc::default(), world.clone(), writer);
         let (advertise, advertising) = watch::channel(true);
         tokio::spawn(directory.run(advertising));
-        Self { world, log, _advertise: advertise }
+        Self { world, log, loops, _advertise: advertise }
     }
 
     fn log(&self) -> String {
@@ -229,6 +242,31 @@ async fn no_key_is_posted_that_the_data_plane_does_not_hold() {
     answer(&trial, Ok(()));
     trial.wait_for("the posts", |trial| trial.world.posted_for(START.after(1)) == 2).await;
     trial.wait_for("the news", |trial| trial.log().contains("Posted descriptor for epoch 101.")).await;
+}
+
+/// What loops of the epoch before have told is in the upload, by segment, for that epoch's successor (server.md 7.4).
+#[tokio::test(start_paused = true)]
+async fn uploads_say_how_the_loops_of_the_last_epoch_have_fared() {
+    let trial = Trial::start(at(START, Duration::from_secs(1)), |_| {});
+    trial.wait_for("the first post", |trial| trial.world.posted_for(START.after(1)) == 2).await;
+    let upload = || SignedUpload::decode(&trial.world.state().posted).expect("an upload").loop_stats.expect("its part");
+    assert_eq!((upload().epoch, upload().segment_ratios), (START.after(1), None), "no loop was sent");
+    let (lossy, silent) = ([3; 64], [4; 64]);
+    let mut writer = trial.loops.writer();
+    for loop_number in 0..4 {
+        writer.sent(START, &lossy);
+        writer.sent(START, &silent);
+        if loop_number > 0 {
+            writer.completed(START, &lossy);
+        }
+    }
+    trial.world.set_clock(at(START.after(1), Duration::from_secs(1)));
+    trial.wait_for("the next post", |trial| trial.world.posted_for(START.after(2)) == 2).await;
+    let stats = upload();
+    let descriptor = SignedUpload::decode(&trial.world.state().posted).expect("an upload").descriptor;
+    assert_eq!(stats.mix_identity_hash, descriptor.map(|descriptor| descriptor.id()));
+    // Nothing of a segment over which nothing came back: the reference says 1 then.
+    assert_eq!(stats.segment_ratios, Some(BTreeMap::from([(lossy, 0.75), (silent, 1.0)])));
 }
 
 #[tokio::test(start_paused = true)]

@@ -15,7 +15,7 @@ pub use throttle::{Quota, Throttle};
 
 use crate::process::remedy::{remedy, remedy_at_path};
 use config::server::{LogDestination, LogLevel, Logging};
-use std::fmt::{Arguments, Display};
+use std::fmt::{self, Arguments, Display, Write as _};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -75,6 +75,9 @@ pub enum OpenError {
     #[error("{error}{}", remedy(.0), error = .0)]
     Os(#[from] io::Error),
 }
+
+/// Bytes of a message. What peers send is quoted in some, and must not fill a disk.
+const LINE_BYTES_MAX: usize = 4096;
 
 /// How long the last lines may take to be written.
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);
@@ -184,10 +187,40 @@ impl Log {
     }
 }
 
+/// Text of which no more than so many bytes are shown.
+pub struct Cut<T>(pub T, pub usize);
+
+impl<T: Display> Display for Cut<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut room = Room { formatter, bytes: self.1, is_full: false };
+        match write!(room, "{}", self.0) {
+            Err(_) if room.is_full => room.formatter.write_str("… (cut)"),
+            outcome => outcome,
+        }
+    }
+}
+
+/// Room for so many bytes. Writing ends where it is full, so that the rest of a long text is not even made.
+struct Room<'a, 'f> {
+    formatter: &'a mut fmt::Formatter<'f>,
+    bytes: usize,
+    is_full: bool,
+}
+
+impl fmt::Write for Room<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let fits = text.floor_char_boundary(self.bytes);
+        self.formatter.write_str(&text[..fits])?;
+        self.bytes -= fits;
+        self.is_full = fits < text.len();
+        if self.is_full { Err(fmt::Error) } else { Ok(()) }
+    }
+}
+
 /// A line with its end. Control characters, which can come from another process or a peer, would forge lines.
 fn line(level: Level, module: &str, message: Arguments<'_>) -> String {
     let time = chrono::Local::now().format("%H:%M:%S%.3f");
-    let message = message.to_string();
+    let message = Cut(message, LINE_BYTES_MAX).to_string();
     let mut line = format!("{time} {} {module}: ", level.letters());
     for character in message.chars() {
         if character.is_control() {

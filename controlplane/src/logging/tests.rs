@@ -133,3 +133,19 @@ fn a_kind_of_line_has_a_quota_and_the_rest_is_counted() {
     assert!(throttle.admits("garbage", quota, at(10_001)));
     assert_eq!(throttle.ended(at(30_000)), [], "nothing is left out of it");
 }
+
+/// What a peer sends may be quoted; it must not fill the disk.
+#[test]
+fn a_line_is_no_longer_than_a_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    let log = Log::to_file(Level::Notice, &path).unwrap();
+    log.error("authority", format_args!("{:?} is not a URL", "\u{1}ä".repeat(1 << 20)));
+    log.error("authority", "the next");
+    assert!(log.flush(SOON));
+    let text = read(&path);
+    assert!(text.len() < 5000, "{} bytes", text.len());
+    assert!(text.contains("… (cut)\n") && text.ends_with(" ERRO authority: the next\n"), "{text}");
+    assert_eq!(Cut("whole", 5).to_string(), "whole");
+    assert_eq!(Cut("größer", 3).to_string(), "gr… (cut)");
+}

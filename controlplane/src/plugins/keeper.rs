@@ -9,6 +9,7 @@ use super::tally::{Outcome, Tally};
 use crate::logging::Log;
 use config::server::PluginService;
 use interplane::requests::Answers;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::UnixStream;
@@ -172,7 +173,13 @@ impl Keeper {
         stream: UnixStream,
         orders: &mut mpsc::UnboundedReceiver<Order>,
     ) -> Next {
-        let talk = Talk { number: self.number, settings: &self.settings, answers: &self.answers, tally: &self.tally };
+        let talk = Talk {
+            number: self.number,
+            settings: &self.settings,
+            answers: &self.answers,
+            tally: &self.tally,
+            owed: AtomicU64::new(0),
+        };
         let (reason, next) = {
             let talking = talk.run(stream, &mut self.queue);
             tokio::pin!(talking);

@@ -8,6 +8,7 @@ use super::exchange::Waiting;
 use super::tally::{Outcome, Tally};
 use interplane::requests::{Answers, RequestId};
 use service::plugin::{Message, Messages, PluginError};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -47,6 +48,9 @@ pub struct Talk<'a> {
     pub answers: &'a Arc<Mutex<Answers>>,
     /// What became of its requests.
     pub tally: &'a Tally,
+    /// Answers that it may give: as many as it was asked for. What it writes besides must not fill the ring that all
+    /// plugins' answers go through.
+    pub owed: AtomicU64,
 }
 
 impl Talk<'_> {
@@ -96,6 +100,7 @@ impl Talk<'_> {
             surb: request.wants_reply.then_some(&token),
         };
         message.encode(bytes);
+        self.owed.fetch_add(u64::from(request.wants_reply), Ordering::Relaxed);
         true
     }
 
@@ -123,8 +128,10 @@ impl Talk<'_> {
         let Some(surb) = message.surb.filter(|surb| surb.len() == self.settings.surb_bytes) else { return };
         let outcome = match request_of(surb).filter(|id| id.plugin() == self.number) {
             None => Outcome::AnswerUnknown,
+            Some(_) if self.owed.load(Ordering::Relaxed) == 0 => Outcome::AnswerUnknown,
             Some(_) if message.payload.len() > self.settings.payload_bytes => Outcome::AnswerTooLong,
             Some(id) => {
+                self.owed.fetch_sub(1, Ordering::Relaxed);
                 let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
                 if answers.give(id, message.payload) { Outcome::Answered } else { Outcome::AnswersFull }
             }

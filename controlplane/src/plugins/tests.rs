@@ -227,6 +227,19 @@ async fn what_is_wrong_with_an_answer_is_counted() {
     site.plugins.shut_down().await;
 }
 
+/// What it writes beyond that goes nowhere: the ring for answers is everybody's.
+#[tokio::test]
+async fn a_plugin_gives_as_many_answers_as_it_was_asked_for() {
+    let folder = folder();
+    let entry = plugin(&folder, "repeats", "repeats");
+    let mut site = start(folder, vec![entry]).await.expect("it starts");
+    let id = site.ask(0, b"once");
+    site.until_counted(0, Outcome::AnswerUnknown, 99).await;
+    assert_eq!(site.answers(1).await, [(id, b"once".to_vec())]);
+    assert_eq!(site.plugins.tallies[0].get(Outcome::Answered), 1);
+    site.plugins.shut_down().await;
+}
+
 /// One plugin that reads nothing, and one that answers.
 #[tokio::test]
 async fn a_stalled_plugin_loses_its_own_requests_only() {

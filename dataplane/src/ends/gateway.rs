@@ -77,12 +77,13 @@ impl Mail {
         account.set(Counter::LETTERS_WAITING, self.0.spool().letters() as u64);
         account.set(Counter::SPOOL_BYTES, self.0.spool().bytes() as u64);
         account.set(Counter::MAILBOXES, self.0.mailboxes() as u64);
-        let Tally { stored, acknowledged, expired, undeliverable } = self.0.take_tally();
+        let Tally { stored, acknowledged, expired, undeliverable, displaced } = self.0.take_tally();
         for (event, count) in [
             (LetterEvent::Stored, stored),
             (LetterEvent::Acknowledged, acknowledged),
             (LetterEvent::Expired, expired),
             (LetterEvent::Undeliverable, undeliverable),
+            (LetterEvent::Displaced, displaced),
         ] {
             account.add(Counter::letters(event), count);
         }

@@ -4,18 +4,24 @@ use crate::random::ShardRandom;
 use crate::time::Instant;
 use crypto_simd::random::Random;
 use interplane::requests::{PLUGINS_MAX, Request, RequestId, ShardEnd};
+use std::collections::VecDeque;
 use std::time::Duration;
-use zeroize::Zeroize;
+use zeroize::Zeroizing;
 
 /// Reply blocks that wait for the answers of one plugin; a new one then takes the place of the oldest. So a plugin that
-/// never answers costs its own requests their answers, and nobody else's.
-const WAITING_MAX: usize = 1024;
+/// never answers costs its own requests their answers, and nobody else's; one that takes a second may have as many
+/// requests in it.
+const WAITING_MAX: usize = 16_384;
+/// Bytes of those: the blocks of some geometries are ten times as long as those of others.
+const WAITING_BYTES_MAX: usize = 16 << 20;
 
 /// A request as the shard has it.
 pub struct Asked<'a> {
     /// The plugin.
     pub plugin: u16,
-    /// When its packet came, since the Unix epoch.
+    /// When its packet came.
+    pub arrived_at: Instant,
+    /// The same since the Unix epoch.
     pub received_at: Duration,
     /// When its reply leaves, at the earliest.
     pub due: Instant,
@@ -32,17 +38,20 @@ pub struct Plugins {
     tables: Vec<Table>,
 }
 
-/// The reply blocks of one plugin, each in the place that its number gives it. Memory follows the use.
+/// The reply blocks of one plugin in the order of their numbers, without a gap. Memory follows the use.
 struct Table {
     next: u64,
-    waiting: Vec<Waiting>,
+    waiting: VecDeque<Waiting>,
 }
 
-struct Waiting {
-    id: RequestId,
-    due: Instant,
-    /// Empty: the answer was sent.
-    surb: Vec<u8>,
+/// What waits for an answer.
+pub struct Waiting {
+    /// When the request's packet came.
+    pub arrived_at: Instant,
+    /// When the reply leaves, at the earliest.
+    pub due: Instant,
+    /// The reply block. Empty: the answer was sent, or none is wanted.
+    pub surb: Zeroizing<Vec<u8>>,
 }
 
 impl Plugins {
@@ -59,7 +68,7 @@ impl Plugins {
         }
         // Numbers begin anywhere: an answer to a data plane that has ended must not be taken for one to this.
         while self.tables.len() <= plugin {
-            self.tables.push(Table { next: random_number(random), waiting: Vec::new() });
+            self.tables.push(Table { next: random_number(random), waiting: VecDeque::new() });
         }
         let table = &mut self.tables[plugin];
         let id = RequestId::new(self.shard, asked.plugin, table.next);
@@ -73,23 +82,19 @@ impl Plugins {
         if !self.end.ask(&request) {
             return false;
         }
-        table.next = table.next.wrapping_add(1);
-        if let Some(surb) = asked.surb {
-            table.keep(id, asked.due, surb);
-        }
+        table.keep(asked);
         true
     }
 
-    /// Lets `take` have the answers that are there, at most `most`, each with its reply block and when it is due; without
-    /// those if nothing waits for it.
-    pub fn answers(&mut self, most: usize, mut take: impl FnMut(Option<(&[u8], Instant)>, &[u8])) {
+    /// Lets `take` have the answers that are there, at most `most`, each with what waits for it, if anything does.
+    pub fn answers(&mut self, most: usize, mut take: impl FnMut(Option<&Waiting>, &[u8])) {
         let tables = &mut self.tables;
         self.end.answers(most, |id, payload| {
             let waiting = tables.get_mut(usize::from(id.plugin())).and_then(|table| table.find(id));
             match waiting {
                 Some(waiting) => {
-                    take(Some((&waiting.surb, waiting.due)), payload);
-                    waiting.surb.zeroize();
+                    take(Some(waiting), payload);
+                    waiting.surb = Zeroizing::default();
                 }
                 None => take(None, payload),
             }
@@ -108,21 +113,26 @@ impl Plugins {
 }
 
 impl Table {
-    fn keep(&mut self, id: RequestId, due: Instant, surb: &[u8]) {
-        let place = (id.number() % WAITING_MAX as u64) as usize;
-        while self.waiting.len() <= place {
-            self.waiting.push(Waiting { id: RequestId(0), due: Instant::NEVER, surb: Vec::new() });
+    /// Keeps what the request with the next number wants.
+    fn keep(&mut self, asked: &Asked<'_>) {
+        let surb = asked.surb.unwrap_or_default();
+        self.next = self.next.wrapping_add(1);
+        self.waiting.push_back(Waiting {
+            arrived_at: asked.arrived_at,
+            due: asked.due,
+            surb: Zeroizing::new(surb.to_vec()),
+        });
+        let most = WAITING_MAX.min(WAITING_BYTES_MAX / surb.len().max(1));
+        while self.waiting.len() > most || self.waiting.front().is_some_and(|oldest| oldest.surb.is_empty()) {
+            self.waiting.pop_front();
         }
-        let waiting = &mut self.waiting[place];
-        (waiting.id, waiting.due) = (id, due);
-        waiting.surb.zeroize();
-        waiting.surb.extend_from_slice(surb);
     }
 
     /// The reply block that waits for this answer.
     fn find(&mut self, id: RequestId) -> Option<&mut Waiting> {
-        let place = (id.number() % WAITING_MAX as u64) as usize;
-        self.waiting.get_mut(place).filter(|waiting| waiting.id == id && !waiting.surb.is_empty())
+        let age = RequestId::new(0, 0, self.next.wrapping_sub(id.number())).number();
+        let place = self.waiting.len().checked_sub(usize::try_from(age).ok()?)?;
+        self.waiting.get_mut(place).filter(|waiting| !waiting.surb.is_empty())
     }
 }
 

@@ -12,7 +12,7 @@ use crate::time::Instant;
 use interplane::counter::{Destination, Origin};
 use interplane::requests::ShardEnd;
 use interplane::snapshot::Handler;
-use interplane::{Counter, DropReason};
+use interplane::{Counter, DropReason, Histogram};
 use service::{Answer, BuiltIn, Responder};
 use std::time::Duration;
 
@@ -25,6 +25,16 @@ pub enum Served {
     Done,
     /// It is dropped.
     Refused(DropReason),
+}
+
+/// A plugin's answer that can be sent.
+pub struct Reply {
+    /// Where to.
+    pub arrival: Arrival,
+    /// When it leaves.
+    pub due: Instant,
+    /// When its request came.
+    pub arrived_at: Instant,
 }
 
 /// With what a packet is served.
@@ -95,6 +105,7 @@ impl Services {
         };
         bench.account.count(Counter::delivered(Destination::Service));
         let Some(first_hop) = first_hop else { return Served::Done };
+        bench.account.observe_us(Histogram::KAETZCHEN_US, age);
         // The request has ended, and another packet begins.
         bench.account.count(Counter::originated(Origin::SurbReply));
         match bench.routes.onward(first_hop) {
@@ -122,6 +133,7 @@ impl Services {
         let since_arrival = bench.now.since(slot.recv_at);
         let asked = Asked {
             plugin,
+            arrived_at: slot.recv_at,
             received_at: bench.unix.saturating_sub(since_arrival),
             due: bench.now + reply_delay(delivery.delay_ms, since_arrival, bench.routes),
             surb: wants_reply.then(|| self.responder.reply_block(slot.packet())),
@@ -138,16 +150,17 @@ impl Services {
         most: usize,
         routes: &Routes<'_>,
         mut take_slot: impl FnMut() -> Option<Box<Slot>>,
-        mut give: impl FnMut(Option<Box<Slot>>, Result<(Arrival, Instant), DropReason>),
+        mut give: impl FnMut(Option<Box<Slot>>, Result<Reply, DropReason>),
     ) {
         let (Some(plugins), responder) = (&mut self.plugins, &self.responder) else { return };
         plugins.answers(most, |waiting, payload| {
-            let Some((surb, due)) = waiting else { return give(None, Err(DropReason::ServiceAnswerTooLate)) };
+            let Some(waiting) = waiting else { return give(None, Err(DropReason::ServiceAnswerTooLate)) };
+            let (surb, due, arrived_at) = (&waiting.surb, waiting.due, waiting.arrived_at);
             let Some(mut slot) = take_slot() else { return give(None, Err(DropReason::PoolExhausted)) };
             let first_hop = responder.reply(slot.packet_mut(), surb, Answer::Bytes(payload));
             let way =
                 first_hop.map_err(|_| DropReason::ServiceSurbFailed).and_then(|first_hop| routes.onward(first_hop));
-            give(Some(slot), way.map(|arrival| (arrival, due)));
+            give(Some(slot), way.map(|arrival| Reply { arrival, due, arrived_at }));
         });
     }
 

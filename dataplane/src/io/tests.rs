@@ -1,5 +1,6 @@
 //! The same cases over every backend that this host has: what a shard may rely on, whatever is below.
 
+mod crowds;
 mod hoarders;
 
 use super::choice::Choice;

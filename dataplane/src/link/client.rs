@@ -17,6 +17,10 @@ use wire::{Command, Link, consensus2};
 /// by up to an eighth, none is longer than the reference's 10 s.
 pub const KEEP_ALIVE: Duration = Duration::from_nanos(10_000_000_000 / 9 * 8);
 
+/// How long a client may take for a document; then its connection ends. What it takes a byte of now and then is memory:
+/// all documents of the time when it asked.
+const DOWNLOAD_LIMIT: Duration = Duration::from_secs(300);
+
 /// A client's side of its link.
 pub struct Client {
     /// Its name.
@@ -24,6 +28,8 @@ pub struct Client {
     bucket: TokenBucket,
     push: Push,
     requests: Requests<Directory>,
+    /// Until when the document that is on its way is to be taken.
+    download_until: Option<Instant>,
     has_delivered: bool,
 }
 
@@ -42,7 +48,8 @@ impl Client {
     pub fn new(user: UserId, rate: Rate, now: Instant) -> Self {
         let mut bucket = TokenBucket::default();
         bucket.set_rate(rate, now);
-        Self { user, bucket, push: Push::default(), requests: Requests::default(), has_delivered: false }
+        let (push, requests) = (Push::default(), Requests::default());
+        Self { user, bucket, push, requests, download_until: None, has_delivered: false }
     }
 
     /// Goes by another rate.
@@ -85,13 +92,21 @@ impl Client {
         self.has_delivered || self.push.has_message() || !self.requests.is_empty()
     }
 
-    /// When the client has taken too long to acknowledge its letter.
+    /// When the client has taken too long to acknowledge its letter, or to take a document.
     pub fn next_timeout(&self) -> Instant {
-        self.push.poll_timeout()
+        self.push.poll_timeout().min(self.download_until.unwrap_or(Instant::NEVER))
     }
 
     /// Seals what is to be said, as far as there is room; true if a document in one piece is among it.
     pub fn speak(&mut self, link: &mut Link, library: &Library<'_>, now: Instant) -> Result<bool, LinkEnd> {
+        let began_before = self.download_until.is_some();
+        let is_sent_whole = self.speak_all(link, library, now)?;
+        let is_taking = self.requests.download.is_some() || (began_before || is_sent_whole) && !link.is_flushed();
+        self.download_until = is_taking.then(|| self.download_until.unwrap_or(now + DOWNLOAD_LIMIT));
+        Ok(is_sent_whole)
+    }
+
+    fn speak_all(&mut self, link: &mut Link, library: &Library<'_>, now: Instant) -> Result<bool, LinkEnd> {
         // Never more than one step beyond what fits, so a client that takes nothing costs no time either.
         loop {
             let has_spoken = if self.push.has_message() {
@@ -146,6 +161,7 @@ impl Client {
         if find(library.directory, epoch).is_some() {
             let source = Arc::clone(library.directory);
             self.requests.begin(Some(Download { source, epoch, next_chunk: 0 }));
+            self.download_until = None;
             return Ok(true);
         }
         let command = consensus2::refusal(library.refusal(epoch));

@@ -62,6 +62,19 @@ pub struct Up {
     pub class: Class,
     /// A document in one piece is on its way to it.
     pub is_sent_whole: bool,
+    /// Whether it has shown that it has its link key, as nobody has before the first frame that opens.
+    proof: Proof,
+}
+
+/// How sure it is who a peer is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Proof {
+    /// It has said so.
+    Owed,
+    /// It has just sealed its first frame.
+    Fresh,
+    /// That has been taken note of.
+    Noted,
 }
 
 /// What kind of peer opened a link.
@@ -157,7 +170,7 @@ impl Handshaking {
     pub fn finish(self, class: impl FnOnce(&PeerCredentials) -> Class) -> Option<Up> {
         let peer = self.link.peer().filter(|_| self.link.is_up())?.clone();
         let key = SessionKey::new(&peer.additional_data, &peer.public_key);
-        Some(Up { class: class(&peer), link: self.link, peer, key, is_sent_whole: false })
+        Some(Up { class: class(&peer), link: self.link, peer, key, is_sent_whole: false, proof: Proof::Owed })
     }
 }
 
@@ -173,6 +186,15 @@ impl Up {
     /// Whether it is a client's.
     pub fn is_client(&self) -> bool {
         matches!(self.class, Class::Client(_))
+    }
+
+    /// Whether it is known since the last call who the peer is; told once.
+    pub fn take_proof(&mut self) -> bool {
+        let is_fresh = self.proof == Proof::Fresh;
+        if is_fresh {
+            self.proof = Proof::Noted;
+        }
+        is_fresh
     }
 
     /// A client hears something now and then; a node must not (wire.md 6.10).
@@ -232,7 +254,12 @@ impl Up {
         loop {
             match self.link.handle_input(intake.now, &mut bytes) {
                 Input::Nothing => return Ok(()),
-                Input::Frame(frame) => open_frame(frame, &mut self.class, intake)?,
+                Input::Frame(frame) => {
+                    open_frame(frame, &mut self.class, intake)?;
+                    if self.proof == Proof::Owed {
+                        self.proof = Proof::Fresh;
+                    }
+                }
                 Input::Event => {
                     while self.link.poll_event().is_some() {}
                     self.link.ended().map_or(Ok(()), |end| Err(counted(end)))?;

@@ -208,11 +208,12 @@ impl IncomingLinks {
         self.handle_ready(round, conn);
     }
 
-    /// All messages are exchanged: sends the NoOp, registers the link, ends an older one of the same peer.
+    /// All messages are exchanged: sends the NoOp. A client is who it says, because nobody else knows its link key; nodes
+    /// have to show it, see [`IncomingLinks::believe`].
     fn finish<I: Io>(&mut self, round: &mut Round<'_, I>, conn: ConnId) {
         let Some(link) = self.links.remove(conn) else { return };
         self.handshaking -= 1;
-        let Incoming { conn, address, stage, permit } = *link.incoming;
+        let Incoming { conn, address, stage, mut permit } = *link.incoming;
         let Stage::Handshaking(handshake, handshake_permit) = stage else { return };
         drop(handshake_permit);
         let took = round.context.now.since(handshake.started_at);
@@ -223,14 +224,17 @@ impl IncomingLinks {
             return;
         };
         let context = &mut *round.context;
+        if up.is_client()
+            && let Err(refusal) = permit.is_of_client()
+        {
+            count_ended(context);
+            self.deadlines.remove(conn.index);
+            return refuse(context, round.io, conn, refusal);
+        }
         up.keep_alive(context.now, &mut context.random);
         self.deadlines.set(conn.index, up.next_timeout());
-        let replaced = context.shared.sessions().register(up.key, Seat { shard: context.index, conn });
-        if !up.is_client()
-            && let Ok(node) = up.peer.additional_data.as_slice().try_into()
-        {
-            context.shared.budget().remember(node, address);
-        }
+        let (sessions, seat) = (context.shared.sessions(), Seat { shard: context.index, conn });
+        let replaced = if up.is_client() { sessions.register(up.key, seat) } else { sessions.claim(up.key, seat) };
         context.account.link_up(Direction::Incoming, event_peer(&up, address), took);
         clients::announce(context, round.io, &up, conn);
         *self.count_of(&up) += 1;
@@ -241,6 +245,25 @@ impl IncomingLinks {
             self.order(context, round.io, older.shard, Order::Replace(older.conn));
         }
         self.attend(round, conn);
+    }
+
+    /// A peer has shown that it has its link key: an older connection of the same peer ends, and where it comes from is
+    /// an address of its own.
+    fn believe<I: Io>(&mut self, round: &mut Round<'_, I>, conn: ConnId) {
+        let Some(Incoming { address, stage: Stage::Up(up), .. }) = self.links.get(conn).map(|link| &*link.incoming)
+        else {
+            return;
+        };
+        if up.is_client() {
+            return;
+        }
+        let context = &mut *round.context;
+        if let Ok(node) = up.peer.additional_data.as_slice().try_into() {
+            context.shared.budget().remember(node, *address);
+        }
+        if let Some(older) = context.shared.sessions().register(up.key, Seat { shard: context.index, conn }) {
+            self.order(context, round.io, older.shard, Order::Replace(older.conn));
+        }
     }
 
     /// The number of established links of that kind.

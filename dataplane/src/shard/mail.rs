@@ -37,14 +37,16 @@ impl Shard {
 
     /// Gives the packets that end here to those for whom they are.
     pub(super) fn deliver(&mut self, io: &mut impl Io) {
+        let mut held_up = Vec::new();
         while let Some((slot, delivery)) = self.packets.pop_ended() {
             let home = ends::home(self.context.shared.facts(), &delivery).filter(|home| *home != self.context.index);
             match home {
                 None => self.deliver_here(io, slot, &delivery),
-                Some(home) if self.send_home(io, slot, home) => {}
-                Some(_) => break,
+                Some(home) => held_up.extend(self.send_home(io, slot, home)),
             }
         }
+        // A home that has no room keeps no other's mail waiting.
+        held_up.into_iter().rev().for_each(|slot| self.packets.put_back_ended(slot));
         self.run_errands(io);
     }
 
@@ -65,24 +67,21 @@ impl Shard {
         }
     }
 
-    /// The way to its home was full when it came; false if it still is.
-    fn send_home(&mut self, io: &mut impl Io, slot: Box<Slot>, home: usize) -> bool {
+    /// The way to its home was full when it came; gives it back if it still is.
+    fn send_home(&mut self, io: &mut impl Io, slot: Box<Slot>, home: usize) -> Option<Box<Slot>> {
         let shared = Arc::clone(&self.context.shared);
         let Some(port) = shared.ports().get(home) else {
             self.packets.drop_packet(&mut self.context, slot, DropReason::InvalidPacket);
-            return true;
+            return None;
         };
         match port.inbox.push(slot) {
             Ok(()) => {
                 if port.parking.unpark_for(Instant::default()) {
                     io.wake(home);
                 }
-                true
+                None
             }
-            Err(slot) => {
-                self.packets.put_back_ended(slot);
-                false
-            }
+            Err(slot) => Some(slot),
         }
     }
 }

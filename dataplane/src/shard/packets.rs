@@ -6,7 +6,7 @@ use super::sight::Sight;
 use crate::delay::Wheel;
 use crate::ends;
 use crate::ends::decoys::{DECOY_SHARD, Decoys, Made};
-use crate::ends::service::{Bench, Served, Services};
+use crate::ends::service::{Bench, Reply, Served, Services};
 use crate::io::Io;
 use crate::packet::batch::{Backlog, Batch};
 use crate::packet::pool::Slot;
@@ -244,7 +244,8 @@ impl Packets {
             |slot, way| {
                 account.count(Counter::originated(Origin::SurbReply));
                 match (slot, way) {
-                    (Some(mut slot), Ok((arrival, due))) => {
+                    (Some(mut slot), Ok(Reply { arrival, due, arrived_at })) => {
+                        account.observe_us(Histogram::KAETZCHEN_US, now.since(arrived_at));
                         (slot.recv_at, slot.due, slot.arrival) = (now, due.max(now), arrival);
                         answered.push(slot);
                     }

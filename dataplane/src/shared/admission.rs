@@ -8,6 +8,9 @@
 //! takes the place of the one that has owed its next message for longest: a first message costs a stranger next to
 //! nothing, so having sent one is no right to the rest of the time. Only those that wait for this node keep their
 //! places. To keep others out, whoever means harm has to make this node compute faster than an honest peer answers.
+//!
+//! An eighth of all connections is for neighbours alone. Whoever turns out to be a client counts as a stranger, wherever
+//! it comes from.
 
 #[cfg(test)]
 mod tests;
@@ -21,6 +24,9 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
+
+/// One of so many connections is for neighbours alone.
+const NEIGHBOURS_SHARE: u32 = 8;
 
 /// Counts of the whole process. Looked at when a connection or a handshake begins or ends.
 pub struct HandshakeBudget {
@@ -40,6 +46,8 @@ enum Class {
 #[derive(Default)]
 struct Counts {
     connections: u32,
+    /// Those among them that are no neighbour's as far as is known.
+    strangers: u32,
     /// The same by network.
     connections_from: HashMap<IpAddr, u32>,
     next_ticket: u64,
@@ -73,6 +81,7 @@ enum Owes {
 pub struct ConnectionPermit {
     budget: Arc<HandshakeBudget>,
     network: IpAddr,
+    class: Class,
 }
 
 /// The right to one unfinished handshake; ends when dropped, or when it is taken away for another.
@@ -118,18 +127,16 @@ impl HandshakeBudget {
     pub fn admit(self: &Arc<Self>, from: SocketAddr, seat: Seat) -> Result<Admitted, AdmissionRefusal> {
         let network = network_of(from.ip());
         let mut counts = lock(&self.counts);
-        if counts.connections >= self.limits.connections {
-            return Err(AdmissionRefusal::ConnectionLimit);
-        }
         let nodes = counts.neighbours_at(network);
         let (class, most) = match nodes {
             0 => (Class::Stranger, self.limits.handshakes_of_strangers),
             _ => (Class::Neighbour, self.limits.handshakes_of_neighbours),
         };
-        let from_here = counts.connections_from.get(&network).copied().unwrap_or(0);
-        let most_from_here = self.limits.connections_per_address;
-        if class == Class::Stranger && most_from_here > 0 && from_here >= most_from_here {
-            return Err(AdmissionRefusal::AddressConnections);
+        if counts.connections >= self.limits.connections {
+            return Err(AdmissionRefusal::ConnectionLimit);
+        }
+        if class == Class::Stranger {
+            self.admit_stranger(&counts, network)?;
         }
         let most_here = self.limits.handshakes_per_address.saturating_mul(nodes.max(1));
         let is_here = |other: &Unfinished| other.network == network;
@@ -142,11 +149,25 @@ impl HandshakeBudget {
             None
         };
         counts.connections += 1;
+        counts.strangers += u32::from(class == Class::Stranger);
         *counts.connections_from.entry(network).or_default() += 1;
         let ticket = counts.draw();
         counts.unfinished.insert(ticket, Unfinished { network, class, seat, owes: Owes::FirstMessage });
-        let connection = ConnectionPermit { budget: Arc::clone(self), network };
+        let connection = ConnectionPermit { budget: Arc::clone(self), network, class };
         Ok(Admitted { connection, handshake: HandshakePermit { budget: Arc::clone(self), ticket, class }, evicted })
+    }
+
+    /// Whether one more stranger may come from a network.
+    fn admit_stranger(&self, counts: &Counts, network: IpAddr) -> Result<(), AdmissionRefusal> {
+        let Limits { connections, connections_per_address, .. } = self.limits;
+        let from_here = counts.connections_from.get(&network).copied().unwrap_or(0);
+        if counts.strangers >= connections - connections / NEIGHBOURS_SHARE {
+            Err(AdmissionRefusal::ConnectionLimit)
+        } else if connections_per_address > 0 && from_here >= connections_per_address {
+            Err(AdmissionRefusal::AddressConnections)
+        } else {
+            Ok(())
+        }
     }
 
     /// Unfinished handshakes now.
@@ -212,9 +233,24 @@ impl HandshakePermit {
     }
 }
 
+impl ConnectionPermit {
+    /// The peer is a client: it has no right to what is for neighbours.
+    pub fn is_of_client(&mut self) -> Result<(), AdmissionRefusal> {
+        let mut counts = lock(&self.budget.counts);
+        if self.class == Class::Neighbour {
+            self.class = Class::Stranger;
+            let admitted = self.budget.admit_stranger(&counts, self.network);
+            counts.strangers += 1;
+            return admitted;
+        }
+        Ok(())
+    }
+}
+
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let mut counts = lock(&self.budget.counts);
+        counts.strangers -= u32::from(self.class == Class::Stranger);
         counts.connections = counts.connections.saturating_sub(1);
         if let Entry::Occupied(mut from_here) = counts.connections_from.entry(self.network) {
             *from_here.get_mut() -= 1;

@@ -119,11 +119,16 @@ fn who_comes_and_goes_fills_no_memory() {
         room.handle_gone(&UserId(name), 1, at(0));
         assert!(room.mailboxes() <= 3 && room.absent.len() <= 3);
     }
+    let other = UserId([7; 32]);
+    assert_eq!(room.handle_connected(other, KEY, 1, at(1)), Ok(None));
+    room.handle_gone(&other, 1, at(1));
+    assert_eq!(room.handle_mail(&other, [0; 16], b"x"), Ok(None));
     for session in 0..1000 {
-        assert_eq!(room.handle_connected(USER, KEY, session, at(0)), Ok(None));
-        room.handle_gone(&USER, session, at(0));
+        assert_eq!(room.handle_connected(USER, KEY, session, at(2)), Ok(None));
+        room.handle_gone(&USER, session, at(2));
         assert!(room.mailboxes() <= 3 && room.absent.len() <= 3);
     }
+    assert_eq!((room.spool().waiting(&other), room.take_tally().expired), (1, 0), "nobody else's mail goes for it");
 }
 
 /// A head that its client cannot take must not keep it from the rest of its mail for ever (server.md 5.1).
@@ -140,6 +145,6 @@ fn an_undeliverable_head_makes_way() {
     room.handle_gone(&USER, 2, at(1));
     assert_eq!(room.handle_connected(USER, KEY, 3, at(1)).map(number), Ok(Some((3, 2, false))));
     assert_eq!(number(room.handle_delivered(&USER, 3)), None);
-    let expected = Tally { stored: 2, acknowledged: 1, undeliverable: 1, expired: 0 };
+    let expected = Tally { stored: 2, acknowledged: 1, undeliverable: 1, ..Tally::default() };
     assert_eq!(room.take_tally(), expected);
 }

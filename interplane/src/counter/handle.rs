@@ -115,6 +115,8 @@ impl Histogram {
     pub const LATENESS_US: Self = Self::at(Family::Lateness, 0);
     /// See [`Family::IngressQueue`].
     pub const INGRESS_QUEUE: Self = Self::at(Family::IngressQueue, 0);
+    /// See [`Family::KaetzchenDuration`].
+    pub const KAETZCHEN_US: Self = Self::at(Family::KaetzchenDuration, 0);
     /// See [`Family::MixQueue`].
     pub const MIX_QUEUE: Self = Self::at(Family::MixQueue, 0);
 

@@ -159,6 +159,7 @@ labels! {
         Acknowledged "acknowledged" "Its client has it.",
         Expired "expired" "Its client did not come back within an epoch.",
         Undeliverable "undeliverable" "Its client has not acknowledged it on any of three connections.",
+        Displaced "displaced" "The spool was full and its mailbox the fullest: it made room for another client's.",
     }
 
     /// Places in which packets wait.

@@ -158,7 +158,7 @@ families! {
     KaetzchenRequests, "katzenpost_kaetzchen_requests_total", Kind::Counter, [],
         "Requests to services.";
     KaetzchenDuration, "katzenpost_kaetzchen_requests_duration_seconds", MICROSECONDS, [],
-        "Time that services take to answer.";
+        "Time from a request's arrival until its service has answered.";
     IngressQueue, "katzenpost_ingress_queue_size", SUMMARY, [],
         "Whether a message waited when one was pushed to a client.";
     MixQueue, "katzenpost_mix_queue_size", SUMMARY, [],

@@ -1,6 +1,9 @@
 //! `bench`: measures a node on this host.
 
-use rig::Failure;
+use crate::host;
+use pki::neighbours::Role;
+use rig::{Failure, Service};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// No figure can be given, through no fault of the node.
@@ -15,17 +18,59 @@ pub struct Arguments {
 
 #[derive(clap::Subcommand)]
 enum What {
-    /// Both processes of one mix on loopback, with a network played around it
+    /// Both processes of one node on loopback, with a network played around it
     ///
     /// Exit status: 0 when every packet was right, every new link came up and the node's account balances; 1 when not, and
     /// for errors; 3 when no figure can be given because the host was too busy for a measurement: that says nothing about
     /// the node.
     Node(Node),
+    /// Plays the plugin of `bench node --service plugin`
+    #[command(hide = true)]
+    Plugin {
+        /// Where it listens
+        #[arg(long)]
+        socket: PathBuf,
+    },
+}
+
+/// What the measured node is.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum RoleName {
+    /// A mix
+    Mix,
+    /// A gateway: packets from clients, packets to clients, new clients meanwhile, idle clients
+    Gateway,
+    /// A service node: requests with reply blocks, and the replies
+    Service,
+}
+
+/// What answers at a service node.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum ServiceName {
+    /// The echo that is built in
+    Echo,
+    /// A plugin that echoes
+    Plugin,
 }
 
 /// Arguments of `bench node`.
 #[derive(clap::Args)]
 struct Node {
+    /// What the node is
+    #[arg(long, value_name = "ROLE", default_value = "mix")]
+    role: RoleName,
+    /// What answers at a service node
+    #[arg(long, value_name = "NAME", default_value = "echo")]
+    service: ServiceName,
+    /// Clients of a gateway that send and get packets, without a limit of their rate; 1 to 1024
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    clients: usize,
+    /// Clients of a gateway that do nothing, measured by themselves; 0 leaves that out, 16000 are the most
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    idle_clients: usize,
+    /// For how many seconds they do nothing
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    idle_seconds: u64,
     /// Seconds for which capacity and lateness are measured, each
     #[arg(long, default_value_t = 5)]
     seconds: u64,
@@ -52,10 +97,31 @@ struct Node {
     json: bool,
 }
 
-/// Measures and prints the report; the exit status says whether all was right.
+/// Does what is asked for.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
-    let What::Node(node) = &arguments.what;
+    match &arguments.what {
+        What::Node(node) => measure(node),
+        What::Plugin { socket } => rig::plugin::serve(socket).map(|()| ExitCode::SUCCESS),
+    }
+}
+
+/// Measures and prints the report; the exit status says whether all was right.
+fn measure(node: &Node) -> Result<ExitCode, String> {
+    // Many clients are many open files, here and in the node, which inherits the limit.
+    host::raise_descriptor_limit();
     let options = rig::Options {
+        role: match node.role {
+            RoleName::Mix => Role::Mix,
+            RoleName::Gateway => Role::Gateway,
+            RoleName::Service => Role::Service,
+        },
+        service: match node.service {
+            ServiceName::Echo => Service::Echo,
+            ServiceName::Plugin => Service::Plugin,
+        },
+        clients: node.clients,
+        idle_clients: node.idle_clients,
+        idle_seconds: node.idle_seconds,
         seconds: node.seconds,
         links: node.links,
         shards: node.shards,

@@ -2,5 +2,6 @@
 
 mod bad_input;
 mod consensus;
+mod hostile;
 mod network;
 mod peers;

@@ -100,10 +100,29 @@ impl Network {
 
     /// What starts it.
     pub fn command(&self, number: usize) -> Command {
-        let mut command = program();
+        self.command_of(number, program())
+    }
+
+    /// The same of a program under limits.
+    pub fn command_of(&self, number: usize, mut command: Command) -> Command {
         let period = format!("{}ms", self.clock.period().as_millis());
         command.env("KATZENPOST_EPOCH_DURATION", period).arg("dirauth").arg("-f").arg(&self.authorities[number].config);
         command
+    }
+
+    /// Puts a line into authority `number`'s [Server].
+    pub fn set(&self, number: usize, line: &str) {
+        let config = &self.authorities[number].config;
+        let text = fs::read_to_string(config).expect("the file");
+        fs::write(config, text.replace("[Server]\n", &format!("[Server]\n  {line}\n"))).expect("the file");
+    }
+
+    /// Authority `number` as the others know it when it dials.
+    pub fn caller(&self, number: usize) -> Caller {
+        let private = fs::read_to_string(self.authorities[number].data_dir.join("link.private.pem")).expect("the file");
+        let private = pem::decode(&private, &pem::private_key_type(WIRE_KEM)).expect("a key");
+        let link_key = kem::by_name(WIRE_KEM).expect("built in").load(&private).expect("a key");
+        Caller { link_key: link_key.into(), additional_data: self.authority(number).identity.id().to_vec() }
     }
 
     /// The present moment.
@@ -227,7 +246,18 @@ impl Node {
         let addresses = BTreeMap::from([("tcp4".to_owned(), vec![url.to_owned()])]);
         let profile = OwnProfile { addresses, ..OwnProfile::default() };
         let keys = (0..pki::MIX_KEY_EPOCHS).map(|later| (epoch.after(later), vec![7; mix_key_bytes])).collect();
-        let descriptor = MixDescriptor::of_node(&self.own, &profile, epoch, &keys).expect("well formed");
+        self.sign(MixDescriptor::of_node(&self.own, &profile, epoch, &keys).expect("well formed"))
+    }
+
+    /// An upload with an address that no honest node would sign.
+    pub fn upload_at(&self, epoch: Epoch, url: &str) -> Vec<u8> {
+        let honest = SignedUpload::decode(&self.upload(epoch)).expect("an upload").descriptor.expect("a descriptor");
+        let addresses = BTreeMap::from([("tcp4".to_owned(), Some(vec![url.to_owned()]))]);
+        self.sign(MixDescriptor { addresses: Some(addresses), ..honest })
+    }
+
+    fn sign(&self, descriptor: MixDescriptor) -> Vec<u8> {
+        let epoch = descriptor.epoch;
         let stats = LoopStats {
             epoch,
             segment_ratios: Some(BTreeMap::new()),

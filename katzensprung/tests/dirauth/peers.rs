@@ -1,7 +1,7 @@
 //! What an authority says to whom (pki.md 8): one request and one answer, refusals with their reason in the log, nothing
 //! to what has no place there.
 
-use super::network::{Network, dialler};
+use super::network::{Network, Running, dialler};
 use crate::support::wait_for;
 use controlplane::directory::session::Caller;
 use crypto_simd::schemes::kem;
@@ -15,15 +15,15 @@ use wire::command::Certified;
 use wire::{Command, CommandId};
 
 /// Long enough for no vote to be made while a test runs.
-const PERIOD: Duration = Duration::from_secs(7200);
+pub const PERIOD: Duration = Duration::from_secs(7200);
 
-const LIMIT: Duration = Duration::from_secs(60);
+pub const LIMIT: Duration = Duration::from_secs(60);
 
-fn log(network: &Network) -> String {
+pub fn log(network: &Network) -> String {
     fs::read_to_string(network.authorities[0].data_dir.join("katzenpost.log")).unwrap_or_default()
 }
 
-fn metrics(network: &Network) -> String {
+pub fn metrics(network: &Network) -> String {
     let mut stream = TcpStream::connect(network.authorities[0].metrics).expect("it serves");
     stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").expect("it listens");
     let mut answer = String::new();
@@ -32,7 +32,7 @@ fn metrics(network: &Network) -> String {
 }
 
 /// The id and code of what authority 1 answers; none where it closes the connection or refuses the peer.
-fn ask(network: &Network, caller: &Caller, command: &Command<'_>) -> Option<(CommandId, u8)> {
+pub fn ask(network: &Network, caller: &Caller, command: &Command<'_>) -> Option<(CommandId, u8)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let take = |answer: &Command<'_>| match answer {
         Command::Consensus { error_code, .. }
@@ -43,7 +43,7 @@ fn ask(network: &Network, caller: &Caller, command: &Command<'_>) -> Option<(Com
     runtime.block_on(dialler().exchange(&network.authority(0), caller, command, take)).ok()
 }
 
-fn anonymous() -> Caller {
+pub fn anonymous() -> Caller {
     Caller::anonymous(kem::by_name(WIRE_KEM).expect("built in")).expect("a fresh key")
 }
 
@@ -51,7 +51,7 @@ fn with_id(caller: &Caller, additional_data: &[u8]) -> Caller {
     Caller { additional_data: additional_data.to_vec(), ..caller.clone() }
 }
 
-fn start(network: &Network) -> super::network::Running {
+pub fn start(network: &Network) -> Running {
     let running = network.start(0);
     wait_for("its start", LIMIT, || log(network).contains("Started.").then_some(()));
     running

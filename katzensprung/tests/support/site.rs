@@ -40,27 +40,27 @@ pub struct Site {
 impl Site {
     /// One node before the node, one behind it, and epochs of at least `period`. The node has its keys.
     pub fn new(period: Duration) -> Self {
-        Self::in_role(period, false)
+        Self::in_role(period, Role::Mix)
     }
 
     /// The same with the node as the network's gateway.
     pub fn of_gateway(period: Duration) -> Self {
-        Self::in_role(period, true)
+        Self::in_role(period, Role::Gateway)
     }
 
-    fn in_role(period: Duration, is_gateway: bool) -> Self {
+    fn in_role(period: Duration, role: Role) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a listener");
         let address = listener.local_addr().expect("an address");
         let clock = clock_starting_at(unix_now(), period).expect("a clock");
         let mut network = Network::new(geometry(), clock, 0.001, 1, &[address]).expect("a network");
-        network.is_gateway = is_gateway;
+        network.role = role;
         let keys = AuthorityKeys {
             identity: network.authority.public_key().to_vec(),
             link: network.authority_identity.link_key.public_key().to_vec(),
         };
         let authority = free_address();
         let folder = Folder::with_authority(&keys, authority);
-        if is_gateway {
+        if role == Role::Gateway {
             folder.edit("[Server]\n", "[Server]\n  IsGatewayNode = true\n");
         }
         folder.generate_keys();
@@ -71,7 +71,6 @@ impl Site {
         let (identity, link) = (public("identity.public.pem", SIGNATURE_SCHEME), public("link.public.pem", WIRE_KEM));
         let credentials = PeerCredentials { additional_data: pki::hash(&identity).to_vec(), public_key: link.clone() };
         let url = format!("tcp://{}", folder.address);
-        let role = if is_gateway { Role::Gateway } else { Role::Mix };
         let node = Member { name: NODE_NAME.into(), role, identity_key: identity, link_key: link, url };
         // The authority lists it with other mix keys and for its own epochs.
         let listed = node.descriptor(network.epoch(), |_| vec![1; 32]);

@@ -93,7 +93,7 @@ impl Traffic {
         let sphinx = Sphinx::new(geometry.clone()).expect("a geometry");
         let maker = LoadMaker::new(sphinx, key, &mut OsRandom).expect("a mix key");
         let next = self.network.downstream[0].identity.id;
-        let commands: Vec<_> = (0..count).map(|_| LoadCommand { next, delay_ms }).collect();
+        let commands: Vec<_> = (0..count).map(|_| LoadCommand::Forward { next, delay_ms }).collect();
         let empty = Packet { before: vec![0; geometry.packet_length], behind: vec![0; geometry.packet_length] };
         let mut packets = vec![empty; count];
         let (mut before, mut behind): (Vec<_>, Vec<_>) =

@@ -9,6 +9,15 @@ use crypto_simd::schemes::SignatureSigningKey;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+/// Bytes of an upload beside keys, signature and loop statistics: names, addresses, services and what they advertise.
+const UPLOAD_BYTES: usize = 256 << 10;
+
+/// Bytes of the largest upload of all, whatever its network.
+const UPLOAD_BYTES_MAX: usize = 8 << 20;
+
+/// Bytes of a segment and its ratio in loop statistics.
+const SEGMENT_BYTES: usize = 75;
+
 /// The voted rates, per millisecond.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Parameters {
@@ -153,6 +162,22 @@ impl Configuration {
         self.replicas.iter().any(|replica| *replica.identity.id() == id).then_some(Peer::Replica(id))
     }
 
+    /// Bytes of the largest upload that may be accepted, with ratios of so many segments. Real ones stay far below: a
+    /// node has its own keys, and services may advertise a link key of theirs as text (pki.md 4.1, 4.5).
+    pub fn upload_bytes_max(&self, segments: usize) -> usize {
+        let scheme = self.own().identity.scheme().info();
+        let keys = 3 * self.own().link_key.len() + 3 * self.mix_key_bytes.unwrap_or_default() + scheme.public_key_bytes;
+        let bytes = UPLOAD_BYTES + keys + scheme.signature_bytes + segments.saturating_mul(SEGMENT_BYTES);
+        bytes.min(UPLOAD_BYTES_MAX)
+    }
+
+    /// The most segments that anybody's loops can have: hops lead from one role or layer to the next, so that no more
+    /// than half of all ordered pairs are any.
+    pub fn segments_max(&self) -> usize {
+        let nodes = self.mixes.len() + self.gateways.len() + self.service_nodes.len();
+        nodes.saturating_mul(nodes) / 2
+    }
+
     /// This authority.
     pub(super) fn own(&self) -> &Authority {
         // `check` has seen that it is there; a first one there always is.
@@ -209,7 +234,7 @@ impl Configuration {
     }
 
     /// The configured name of a node, for logs.
-    pub(super) fn node_name(&self, id: &NodeId) -> String {
+    pub fn node_name(&self, id: &NodeId) -> String {
         let nodes = self.mixes.iter().chain(&self.gateways).chain(&self.service_nodes);
         let nodes = nodes.map(|node| (&node.name, &node.identity));
         let replicas = self.replicas.iter().map(|replica| (&replica.name, &replica.identity));

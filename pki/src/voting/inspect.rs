@@ -10,6 +10,7 @@ use crate::descriptor::{IllFormed, MixDescriptor, ReplicaDescriptor, SignedRepli
 use crate::document::{Document, parse};
 use crate::epoch::{Epoch, EpochTime};
 use crate::identity::{NodeId, VerifyingKey, hash};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A request, decoded and verified as far as that goes without state.
@@ -95,11 +96,14 @@ impl Configuration {
         now: &EpochTime,
     ) -> Result<MixDescriptor, Refused<PostStatus>> {
         check_upload_epoch(epoch, now)?;
+        self.check_upload_bytes(payload.len(), self.segments_max())?;
         let upload = SignedUpload::decode(payload).map_err(|error| refused(PostStatus::DeserializeFailed, error))?;
+        let ratios = upload.loop_stats.as_ref().and_then(|stats| stats.segment_ratios.as_ref());
+        self.check_upload_bytes(payload.len(), ratios.map_or(0, BTreeMap::len))?;
         let descriptor = upload.descriptor.as_ref().ok_or_else(no_descriptor)?;
         self.check_identity(id, descriptor.identity_key())?;
         let scheme = self.own().identity.scheme();
-        upload.verify(scheme).map_err(|error| bad_signature(error, upload.encode() == payload))?;
+        upload.verify(scheme).map_err(bad_signature)?;
         if !self.allows(descriptor) {
             return Err(unauthorized(&descriptor.name));
         }
@@ -121,18 +125,32 @@ impl Configuration {
         now: &EpochTime,
     ) -> Result<ReplicaDescriptor, Refused<PostStatus>> {
         check_upload_epoch(epoch, now)?;
+        self.check_upload_bytes(payload.len(), 0)?;
         let upload =
             SignedReplicaUpload::decode(payload).map_err(|error| refused(PostStatus::DeserializeFailed, error))?;
         let descriptor = upload.descriptor.as_ref().ok_or_else(no_descriptor)?;
         self.check_identity(id, descriptor.identity_key())?;
         let scheme = self.own().identity.scheme();
-        upload.verify(scheme).map_err(|error| bad_signature(error, upload.encode() == payload))?;
+        upload.verify(scheme).map_err(bad_signature)?;
         if !self.allows_replica(descriptor) {
             return Err(unauthorized(&descriptor.name));
         }
         descriptor.check().map_err(|reason| refused(PostStatus::Malformed, reason))?;
         check_form(upload.was_written_canonically(payload), descriptor.check_size())?;
         upload.descriptor.ok_or_else(no_descriptor)
+    }
+
+    /// What is accepted goes into the votes and documents of everybody.
+    fn check_upload_bytes(&self, bytes: usize, segments: usize) -> Result<(), Refused<PostStatus>> {
+        let bytes_max = self.upload_bytes_max(segments);
+        if bytes <= bytes_max {
+            return Ok(());
+        }
+        let reason = format!(
+            "the upload has {bytes} bytes, with its keys, signature and loop statistics it may have {bytes_max}: shorten \
+             what its services advertise (PKIAdvertizedData)"
+        );
+        Err(refused(PostStatus::Malformed, reason))
     }
 
     fn check_identity(&self, id: &NodeId, identity_key: &[u8]) -> Result<(), Refused<PostStatus>> {
@@ -225,12 +243,10 @@ fn unauthorized(name: &str) -> Refused<PostStatus> {
 }
 
 /// What is signed is the canonical encoding of the known fields, so that an unknown one is as good as a bad signature.
-fn bad_signature(error: UploadError, is_canonical: bool) -> Refused<PostStatus> {
-    let hint = "it has fields that this version does not know, or is not written canonically";
-    match is_canonical {
-        true => refused(PostStatus::SignatureInvalid, error),
-        false => refused(PostStatus::SignatureInvalid, format!("{error}: {hint}")),
-    }
+/// Which of them it is would take another encoding to tell, at the cost of whoever sent it to the wrong place only once.
+fn bad_signature(error: UploadError) -> Refused<PostStatus> {
+    let hint = "or it has fields that this version does not know, or is not written canonically";
+    refused(PostStatus::SignatureInvalid, format!("{error}, {hint}"))
 }
 
 fn verified_document(key: &VerifyingKey, payload: &[u8], now: Epoch) -> Result<Document, Refused<Status>> {

@@ -67,7 +67,7 @@ use shared_random::{Pair, Prior};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use store::Held;
+use store::{Held, Watch};
 
 /// What is being collected now (pki.md 9.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -108,7 +108,8 @@ impl State {
 /// Something for the owner of a [`Voting`] to do.
 #[derive(Clone, Debug)]
 pub enum Output {
-    /// Write this before anything that follows. An authority that cannot write must stop.
+    /// Write this before anything that follows. What cannot be written must be kept and written as soon as it can be:
+    /// an authority that has forgotten its vote contradicts itself after a restart.
     Store {
         /// Under which key; an earlier value is replaced.
         key: StoreKey,
@@ -206,6 +207,7 @@ pub struct Voting {
     descriptors: BTreeMap<Epoch, BTreeMap<NodeId, MixDescriptor>>,
     replica_descriptors: BTreeMap<Epoch, BTreeMap<NodeId, ReplicaDescriptor>>,
     pruned_before: Epoch,
+    watch: Watch,
     /// To be given by the next poll.
     pending: Vec<Output>,
 }
@@ -242,6 +244,7 @@ impl Voting {
             descriptors: BTreeMap::new(),
             replica_descriptors: BTreeMap::new(),
             pruned_before: Epoch(0),
+            watch: Watch::default(),
             pending: Vec::new(),
         };
         voting.restore(stored, now);

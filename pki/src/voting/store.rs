@@ -215,9 +215,14 @@ impl Voting {
         Ok(())
     }
 
-    /// Lets go of what is too old, in memory and in the store.
+    /// Lets go of what is too old, in memory and in the store. One look at a clock that jumps must not cost everything:
+    /// what is too old is known by the newest document, on whose epoch others have agreed, or by a clock that has stood
+    /// there for a while.
     pub(super) fn prune(&mut self, now: &EpochTime, outputs: &mut Vec<Output>) {
-        let before = now.epoch.before(KEPT_EPOCHS);
+        let stood = self.watch.look(now.epoch).then_some(now.epoch);
+        let agreed = self.documents.range(..=now.epoch.after(1)).next_back().map(|(epoch, _)| *epoch);
+        let Some(present) = stood.max(agreed.map(|agreed| agreed.min(now.epoch))) else { return };
+        let before = present.before(KEPT_EPOCHS);
         if self.pruned_before == before {
             return;
         }
@@ -227,6 +232,27 @@ impl Voting {
         self.replica_descriptors = self.replica_descriptors.split_off(&before);
         self.renew_documents();
         outputs.push(Output::Prune { before });
+    }
+}
+
+/// How long the clock has gone from epoch to epoch without a jump.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Watch {
+    /// The epoch of the first look, or of the first one after a jump.
+    since: Option<Epoch>,
+    last: Epoch,
+}
+
+impl Watch {
+    /// Notes a look; says whether the clock has gone steadily for as many epochs as things are kept for.
+    fn look(&mut self, now: Epoch) -> bool {
+        let is_steady = now == self.last || now == self.last.after(1);
+        let since = *self.since.get_or_insert(now);
+        if !is_steady {
+            self.since = Some(now);
+        }
+        self.last = now;
+        is_steady && now >= since.after(KEPT_EPOCHS)
     }
 }
 

@@ -1,4 +1,4 @@
-use super::NodeAccount;
+use super::{Exit, NodeAccount};
 use std::collections::BTreeMap;
 
 const TEXT: &str = "HTTP/1.1 200 OK\r\n\r\n# HELP katzensprung_packets_received_total Packets that peers sent.
@@ -21,10 +21,11 @@ fn sums_over_labels_and_balances() {
     let expected =
         NodeAccount { received: 110, originated: 5, sent: 104, delivered: 4, dropped, held: 4, lost_in_restart: 0 };
     assert_eq!(account, expected);
-    assert!(account.is_balanced(110, 104));
-    assert!(!account.is_balanced(111, 104), "the rig sent one more");
-    assert!(!account.is_balanced(110, 103), "the rig got one less");
-    assert!(!NodeAccount { held: 3, ..account }.is_balanced(110, 104), "one has vanished");
+    assert!(account.is_balanced(110, 104, Exit::Sent));
+    assert!(!account.is_balanced(111, 104, Exit::Sent), "the rig sent one more");
+    assert!(!account.is_balanced(110, 103, Exit::Sent), "the rig got one less");
+    assert!(account.is_balanced(110, 4, Exit::Delivered), "what users have got");
+    assert!(!NodeAccount { held: 3, ..account }.is_balanced(110, 104, Exit::Sent), "one has vanished");
 }
 
 #[test]

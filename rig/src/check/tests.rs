@@ -49,7 +49,7 @@ fn early_is_wrong_by_the_delay_that_was_asked_for() {
     let geometry = Geometry::nike("x25519", 100, 5, false).expect("a geometry");
     let key = sphinx::MixKey::new(&geometry, &[7; 32]).expect("a key");
     let delays = super::super::mill::Delays { mean_ms: 50.0, max_ms: 100 };
-    let pool = Pool::make(&geometry, key.public_key(), &[[1; 32]], delays, 40, None).expect("a pool");
+    let pool = Pool::make(&geometry, key.public_key(), super::super::mill::ANYWHERE, delays, 40, None).expect("a pool");
     let mut unwrapper = sphinx::Unwrapper::new(&geometry, 1).expect("a geometry");
     let mut checker = Checker::new(&pool);
     let now = Instant::now();

@@ -5,9 +5,11 @@ use super::CreateError;
 use super::Sphinx;
 use super::secrets::{HopSecrets, first_error};
 use crate::commands::{NextNode, RoutingCommand};
-use crate::keys::PacketKeys;
+use crate::keys::{PacketKeys, SPRP_MATERIAL_BYTES};
+use crate::plaintext::BlockSphinxPlaintext;
 use crate::scheme::Scheme;
-use crate::{AD, MAC_BYTES, NODE_ID_BYTES};
+use crate::surb::write_reply;
+use crate::{AD, MAC_BYTES, NODE_ID_BYTES, PAYLOAD_TAG_BYTES, RECIPIENT_ID_BYTES, SURB_ID_BYTES};
 use crypto_simd::random::{Random, SeededRandom};
 use crypto_simd::schemes::{Kem, Nike, SharedSecret};
 use zeroize::Zeroizing;
@@ -17,11 +19,47 @@ const PAYLOAD_RANDOM_BYTES: usize = 32;
 
 /// What the node is told to do with one packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LoadCommand {
-    /// The node to send it to.
-    pub next: [u8; NODE_ID_BYTES],
-    /// How long to hold it back.
-    pub delay_ms: u32,
+pub enum LoadCommand {
+    /// To send it on.
+    Forward {
+        /// The node to send it to.
+        next: [u8; NODE_ID_BYTES],
+        /// How long to hold it back.
+        delay_ms: u32,
+    },
+    /// To let a service have it, and to send the answer by the reply block that it brings.
+    Request {
+        /// What stands for the service.
+        recipient: [u8; RECIPIENT_ID_BYTES],
+        /// The node to send the reply to.
+        next: [u8; NODE_ID_BYTES],
+        /// How long to hold the reply back.
+        delay_ms: u32,
+    },
+    /// To let a user have it, as the reply to a reply block.
+    Reply {
+        /// The user.
+        recipient: [u8; RECIPIENT_ID_BYTES],
+        /// The id of the reply block.
+        surb_id: [u8; SURB_ID_BYTES],
+    },
+}
+
+impl LoadCommand {
+    /// What the header says to the node; `mac` is what the next hop sees.
+    fn routing(&self, mac: [u8; MAC_BYTES]) -> [RoutingCommand; 2] {
+        match *self {
+            Self::Forward { next, delay_ms } => {
+                [RoutingCommand::NodeDelay { delay_ms }, RoutingCommand::NextNode(NextNode { id: next, mac })]
+            }
+            Self::Request { recipient, delay_ms, .. } => {
+                [RoutingCommand::NodeDelay { delay_ms }, RoutingCommand::Recipient(recipient)]
+            }
+            Self::Reply { recipient, surb_id } => {
+                [RoutingCommand::Recipient(recipient), RoutingCommand::SurbReply(surb_id)]
+            }
+        }
+    }
 }
 
 /// Makes packets for one mix key.
@@ -62,7 +100,9 @@ impl LoadMaker {
         Ok(Self { sphinx, key })
     }
 
-    /// Makes one packet for each command: `packets[i]` is what the node gets, `forwarded[i]` what it must send on.
+    /// Makes one packet for each command: `packets[i]` is what the node gets, `forwarded[i]` what must come out of it: the
+    /// packet for the next node; of a request the reply whose answer is the request's payload; of a reply what its user
+    /// gets, from where payloads begin in packets.
     ///
     /// # Panics
     ///
@@ -79,7 +119,7 @@ impl LoadMaker {
         for (((command, packet), forwarded), (hop, next_element)) in
             commands.iter().zip(packets).zip(forwarded).zip(&hops)
         {
-            self.write(command, hop, next_element, random, packet, forwarded);
+            self.write(command, hop, next_element, random, packet, forwarded)?;
         }
         Ok(())
     }
@@ -120,14 +160,13 @@ impl LoadMaker {
         random: &mut dyn Random,
         packet: &mut [u8],
         forwarded: &mut [u8],
-    ) {
+    ) -> Result<(), CreateError> {
         let layout = &self.sphinx.layout;
         let mut mac = [0; MAC_BYTES];
         random.fill(&mut mac);
         // The routing information in clear: this hop's fragment, then what the next hop sees, then what it appends.
         let mut fragment = Vec::with_capacity(layout.per_hop_bytes);
-        RoutingCommand::NodeDelay { delay_ms: command.delay_ms }.write_to(&mut fragment);
-        RoutingCommand::NextNode(NextNode { id: command.next, mac }).write_to(&mut fragment);
+        command.routing(mac).iter().for_each(|command| command.write_to(&mut fragment));
         fragment.resize(layout.per_hop_bytes, 0);
         let ciphertext = &mut fragment[layout.command_bytes..];
         let ciphertext_bytes = ciphertext.len();
@@ -139,22 +178,57 @@ impl LoadMaker {
         hop.keys.xor_header_stream(&mut sealed);
         clear[layout.routing_info_bytes..].copy_from_slice(&sealed[layout.routing_info_bytes..]);
 
-        let payload = layout.header_bytes..;
         forwarded[..AD.len()].copy_from_slice(&AD);
         forwarded[layout.element()].copy_from_slice(next_element);
         forwarded[layout.routing_info()].copy_from_slice(&clear[layout.per_hop_bytes..]);
         forwarded[layout.mac()].copy_from_slice(&mac);
-        forwarded[payload.clone()].fill(0);
-        let random_bytes = PAYLOAD_RANDOM_BYTES.min(forwarded.len() - layout.header_bytes);
-        random.fill(&mut forwarded[layout.header_bytes..][..random_bytes]);
+        match *command {
+            LoadCommand::Request { next, .. } => self.write_request(next, random, packet, forwarded)?,
+            LoadCommand::Forward { .. } | LoadCommand::Reply { .. } => self.write_payload(random, packet, forwarded),
+        }
 
         packet[..AD.len()].copy_from_slice(&AD);
         packet[layout.element()].copy_from_slice(&hop.element);
         packet[layout.routing_info()].copy_from_slice(&sealed[..layout.routing_info_bytes]);
         let mac = hop.keys.header_mac(&[&packet[layout.authenticated()]]);
         packet[layout.mac()].copy_from_slice(&mac);
-        packet[payload.clone()].copy_from_slice(&forwarded[payload.clone()]);
-        hop.keys.sprp().encrypt(&mut packet[payload]);
+        hop.keys.sprp().encrypt(&mut packet[layout.header_bytes..]);
+        Ok(())
+    }
+
+    /// The same payload in clear on both sides.
+    fn write_payload(&self, random: &mut dyn Random, packet: &mut [u8], forwarded: &mut [u8]) {
+        let payload = self.sphinx.layout.header_bytes..;
+        let clear = &mut forwarded[payload.clone()];
+        clear.fill(0);
+        let random_bytes = PAYLOAD_RANDOM_BYTES.min(clear.len());
+        random.fill(&mut clear[..random_bytes]);
+        packet[payload].copy_from_slice(clear);
+    }
+
+    /// A request in clear, and its reply: nobody behind the next hop ever opens its header, so that any bytes will do.
+    fn write_request(
+        &self,
+        next: [u8; NODE_ID_BYTES],
+        random: &mut dyn Random,
+        packet: &mut [u8],
+        reply: &mut [u8],
+    ) -> Result<(), CreateError> {
+        let (geometry, layout) = (&self.sphinx.geometry, &self.sphinx.layout);
+        let mut material = [0; SPRP_MATERIAL_BYTES];
+        random.fill(&mut material);
+        let surb = [&reply[..layout.header_bytes], &next, &material].concat();
+        let mut payload = vec![0; geometry.user_forward_payload_length];
+        let random_bytes = PAYLOAD_RANDOM_BYTES.min(payload.len());
+        random.fill(&mut payload[..random_bytes]);
+        let wrong_length = CreateError::SurbLength { found: surb.len(), expected: geometry.surb_length };
+        let request = BlockSphinxPlaintext::build(geometry, Some(&surb), &payload).map_err(|_| wrong_length)?;
+        let content = layout.header_bytes + PAYLOAD_TAG_BYTES;
+        packet[layout.header_bytes..content].fill(0);
+        packet[content..].copy_from_slice(&request);
+        reply[content..][..payload.len()].copy_from_slice(&payload);
+        reply[content + payload.len()..].fill(0);
+        write_reply(geometry, &surb, reply).map(|_next| ())
     }
 }
 

@@ -72,6 +72,20 @@ impl<'a> Unit<'a> {
         rest.copy_from_slice(self.rest);
     }
 
+    /// The bytes as memory of their own. What is held and nothing else leaves with them, so that a large body is never
+    /// there twice.
+    pub(super) fn into_vec(self) -> Vec<u8> {
+        let start = self.held.at - self.head_bytes;
+        let mut bytes = if start == 0 && self.held.bytes.len() == self.head_bytes {
+            self.held.at = 0;
+            std::mem::take(&mut self.held.bytes)
+        } else {
+            self.held.bytes[start..self.held.at].to_vec()
+        };
+        bytes.extend_from_slice(self.rest);
+        bytes
+    }
+
     /// The bytes in one piece, where they lie if that is one place.
     pub(super) fn join(self) -> &'a mut [u8] {
         if self.head_bytes == 0 {

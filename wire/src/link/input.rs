@@ -35,6 +35,16 @@ impl<'a> Frame<'a> {
         Self::open_body(self.opener, self.state, self.unit.join())
     }
 
+    /// Opens it and gives the command's encoding as memory of its own, which a large frame brings along instead of a
+    /// copy. An error has ended the link.
+    pub fn into_command(self) -> Result<Vec<u8>, FrameError> {
+        let Self { unit, opener, state } = self;
+        let mut body = unit.into_vec();
+        let command_bytes = Self::open_body(opener, state, &mut body)?.len();
+        body.truncate(command_bytes);
+        Ok(body)
+    }
+
     /// Opens it in `place`, which has [`body_bytes`](Self::body_bytes); returns the command's encoding. An error has
     /// ended the link.
     pub fn open_in(self, place: &mut [u8]) -> Result<&mut [u8], FrameError> {

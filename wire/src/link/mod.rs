@@ -42,8 +42,9 @@ use timer::TimerTable;
 /// Clocks of a link's two ends that differ by more are worth a word, and no more than that: what a peer says is no time.
 pub const CLOCK_SKEW_SECONDS_MAX: u64 = 5;
 
-/// How long buffers stay that nothing goes through.
-const RECLAIM: Duration = Duration::from_secs(10);
+/// How long buffers stay that nothing goes through. A gateway has many clients, each of which sends and hears something
+/// now and then: their buffers must not all be there at a time.
+const RECLAIM: Duration = Duration::from_secs(1);
 
 /// One end of a link. It opens no socket, reads no clock and never waits. There are four kinds of methods:
 ///
@@ -391,6 +392,12 @@ impl Link {
     /// Bytes of a message or frame that are here before the rest of it.
     pub fn held_bytes(&self) -> usize {
         self.held.len()
+    }
+
+    /// Bytes of the body whose header is open. That a header opened shows that the peer has the key of its link: what it
+    /// says in a handshake alone is only a claim, and a responder is up before it has heard anything more.
+    pub fn announced_bytes(&self) -> Option<usize> {
+        self.body_bytes
     }
 
     /// Initiator only: local clock minus the peer's, in seconds.

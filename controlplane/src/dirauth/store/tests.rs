@@ -18,15 +18,17 @@ fn keys(epoch: u64) -> Vec<StoreKey> {
 #[test]
 fn what_was_put_is_there_after_a_restart_until_it_is_pruned() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
-    for key in keys(300).iter().chain(&keys(301)) {
-        store.put(key, b"first").unwrap();
-        store.put(key, format!("{key:?}").as_bytes()).unwrap();
+    let mut store = Store::open(dir.path()).unwrap();
+    for key in keys(300).into_iter().chain(keys(301)) {
+        store.put(key, b"first"[..].into());
+        store.save().unwrap();
+        store.put(key, format!("{key:?}").into_bytes().into());
     }
+    store.save().unwrap();
     drop(store);
     let mode = dir.path().join(STORE_FILE).metadata().unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    let store = Store::open(dir.path()).unwrap();
+    let mut store = Store::open(dir.path()).unwrap();
     let loaded = store.load().unwrap();
     assert_eq!(loaded.len(), 14);
     assert!(loaded.iter().all(|(key, value)| format!("{key:?}").as_bytes() == value));
@@ -63,8 +65,9 @@ fn files_that_are_no_store_are_left_alone() {
 fn a_store_whose_making_was_cut_off_is_made_again() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join(STORE_FILE), vec![0; 70_000]).unwrap();
-    let store = Store::open(dir.path()).unwrap();
-    store.put(&keys(1)[0], b"value").unwrap();
+    let mut store = Store::open(dir.path()).unwrap();
+    store.put(keys(1)[0], b"value"[..].into());
+    store.save().unwrap();
     assert_eq!(store.load().unwrap().len(), 1);
 }
 

@@ -94,7 +94,8 @@ fn answer(mut stream: UnixStream, behaviour: &str, is_first_life: bool) {
             };
             let mut out = Vec::new();
             Message { id, payload: &payload, surb: surb.as_deref(), ..Message::default() }.encode(&mut out);
-            stream.write_all(&out).expect("somebody reads");
+            let times = if behaviour == "repeats" { 100 } else { 1 };
+            stream.write_all(&out.repeat(times)).expect("somebody reads");
         }
     }
 }

@@ -10,9 +10,14 @@ use std::sync::atomic::{AtomicU16, Ordering};
 pub const GROUP: u16 = 0;
 /// How many there are, a power of two.
 const COUNT: u16 = 64;
-/// How many the kernel may fill at a time. It fills them in their turn, so that few stay in the cache; what comes back is
-/// provided again before what was never used. Each holds several batches: other shards get what is left of one read.
-const PROVIDED: u16 = 2;
+/// How many the kernel may fill at a time, as long as these are enough. It fills them in their turn, so that few stay in
+/// the cache; what comes back is provided again before what was never used. Each holds several batches: other shards get
+/// what is left of one read.
+const PROVIDED_MIN: u16 = 2;
+/// The same where many connections have little each, as a gateway's clients do.
+const PROVIDED_MAX: u16 = 32;
+/// What is more than a little: so much in each of the most fills one.
+const LITTLE_BYTES: usize = BYTES / PROVIDED_MAX as usize;
 /// Bytes of one.
 pub const BYTES: usize = 256 << 10;
 /// Bytes of the ring in front of them: whole pages.
@@ -25,6 +30,8 @@ pub struct Buffers {
     tail: u16,
     /// Those that the kernel may fill, as far as its completions have been seen.
     provided: u16,
+    /// How many these are to be.
+    wanted: u16,
     /// Those that nobody has; the last is the next.
     spare: Vec<u16>,
 }
@@ -35,7 +42,7 @@ impl Buffers {
         let (protection, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
         // SAFETY: a new mapping at an address of the kernel's choice touches no memory that is in use.
         let base = unsafe { mmap_anonymous(std::ptr::null_mut(), ALL_BYTES, protection, flags) }?;
-        let mut buffers = Self { base, tail: 0, provided: 0, spare: (0..COUNT).rev().collect() };
+        let mut buffers = Self { base, tail: 0, provided: 0, wanted: PROVIDED_MIN, spare: (0..COUNT).rev().collect() };
         // SAFETY: the ring lies at the beginning of the mapping, on a page of its own, has room for COUNT entries, and
         // stays until the caller has closed the io_uring.
         unsafe { submitter.register_buf_ring_with_flags(base as u64, COUNT, GROUP, 0) }?;
@@ -49,19 +56,28 @@ impl Buffers {
         self.refill();
     }
 
-    /// Notes that the kernel has filled one.
-    pub fn note_filled(&mut self) {
+    /// Notes that the kernel has filled one, with so many bytes.
+    pub fn note_filled(&mut self, bytes: usize) {
         self.provided = self.provided.saturating_sub(1);
+        if bytes > LITTLE_BYTES {
+            self.wanted = PROVIDED_MIN;
+        }
         self.refill();
     }
 
-    /// Whether the kernel has one to fill, now that it has found none.
-    pub fn has_provided(&self) -> bool {
-        self.provided > 0
+    /// Notes that the kernel has found none for what it was asked to receive.
+    pub fn note_missing(&mut self) {
+        self.wanted = (self.wanted * 2).min(PROVIDED_MAX);
+        self.refill();
+    }
+
+    /// How many the kernel may fill now.
+    pub fn provided(&self) -> u16 {
+        self.provided
     }
 
     fn refill(&mut self) {
-        while self.provided < PROVIDED
+        while self.provided < self.wanted
             && let Some(number) = self.spare.pop()
         {
             self.provide(number);

@@ -204,8 +204,10 @@ impl UringIo {
     /// Submits, sleeps for so long at most if nothing has happened, and notes what has.
     fn turn(&mut self, sleep: Duration) {
         self.take_back();
+        self.feed();
         let now = self.now();
-        let mut sleep = if self.events.is_empty() { sleep } else { Duration::ZERO };
+        let may_sleep = self.events.is_empty() && (self.starving.is_empty() || self.buffers.provided() == 0);
+        let mut sleep = if may_sleep { sleep } else { Duration::ZERO };
         for (place, at) in std::mem::take(&mut self.accepts_again) {
             if at <= now {
                 self.accept(place);
@@ -334,7 +336,7 @@ impl UringIo {
     fn received(&mut self, index: u32, completion: Completion, now: Instant) {
         let Completion { result, buffer, .. } = completion;
         if buffer.is_some() {
-            self.buffers.note_filled();
+            self.buffers.note_filled(usize::try_from(result).unwrap_or(0));
         }
         let Some(entry) = self.entries.get_mut(index as usize) else { return };
         let conn = ConnId { index, generation: entry.generation };
@@ -356,8 +358,8 @@ impl UringIo {
         let Some(open) = self.open(conn) else { return };
         if open.piece.is_some() || open.end.is_some() {
             self.events.push_back(Event::Readable { conn });
-        } else if result == -libc::ENOBUFS && !self.buffers.has_provided() {
-            // It goes on when a buffer comes back.
+        } else if result == -libc::ENOBUFS {
+            self.buffers.note_missing();
             self.starving.push_back(conn);
         } else {
             self.receive(conn);
@@ -418,9 +420,18 @@ impl UringIo {
 
     fn give_back(&mut self, number: u16) {
         self.buffers.give_back(number);
-        while let Some(conn) = self.starving.pop_front() {
+    }
+
+    /// Asks again for those that found no buffer, as many as there are buffers. Some of them may have nothing to receive,
+    /// so that this goes on in the next turn, which is no sleep as long as somebody waits and has a buffer.
+    fn feed(&mut self) {
+        let mut asked = 0;
+        while asked < self.buffers.provided()
+            && let Some(conn) = self.starving.pop_front()
+        {
             if self.open(conn).is_some_and(|open| !open.is_receiving && open.piece.is_none()) {
-                return self.receive(conn);
+                self.receive(conn);
+                asked += 1;
             }
         }
     }

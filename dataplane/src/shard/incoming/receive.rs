@@ -77,6 +77,10 @@ impl IncomingLinks {
         if let Err(end) = up.consume(bytes, &mut intake) {
             return Some(Read::Ended(end));
         }
+        if up.take_proof() {
+            self.believe(round, conn);
+        }
+        let Stage::Up(up) = &mut self.links.get_mut(conn)?.incoming.stage else { return None };
         let stays = !up.client().is_some_and(|client| client.wants_attention()) || self.attend(round, conn);
         stays.then_some(Read::More)
     }

@@ -4,10 +4,13 @@ use super::forwarding::connected;
 use super::net::{Net, Plan};
 use super::nodes::{DOWNSTREAM, EPOCH, Mint, OWN, Order, UPSTREAM, address_of, document, snapshot};
 use super::peers::{FakePeer, Send};
+use crate::io::ConnId;
+use crate::shared::sessions::Seat;
 use interplane::counter::{AdmissionRefusal, Direction, HandshakeState, LinkEnd, PeerRefusal};
 use interplane::event::Event;
 use interplane::{Counter, DropReason};
 use std::time::Duration;
+use wire::Command;
 
 fn ended(net: &Net, end: LinkEnd) -> u64 {
     net.total(Counter::link_ended(end))
@@ -53,17 +56,47 @@ fn only_listed_neighbours_with_their_own_keys_are_let_in() {
 #[test]
 fn the_newest_connection_of_a_peer_stays_on_one_shard_and_across_shards() {
     for shards in 1..=2 {
-        let (mut net, upstream, downstream) = connected(shards);
+        let (mut net, mut newest, downstream) = connected(shards);
+        net.peer(newest).send_command(&Command::NoOp);
         for round in 1..=4 {
-            net.peer(upstream).dial(address_of(OWN));
+            let older = std::mem::replace(&mut newest, net.add_peer(dialling_as_upstream(), 76 + round));
+            net.run_until_up(newest);
+            assert!(net.peer(older).is_up(), "round {round}: nothing is known yet");
+            net.peer(newest).send_command(&Command::NoOp);
             net.run_for(Duration::from_millis(20));
-            assert_eq!(net.peer(upstream).open_connections(), 1, "round {round}");
-            assert_eq!(ended(&net, LinkEnd::Replaced), round);
+            assert!(!net.peer(older).is_up(), "round {round}");
+            assert_eq!(ended(&net, LinkEnd::Replaced), u64::from(round));
             assert_eq!(net.shared.sessions().len(), 1);
         }
-        net.peer(upstream).send(Mint::new(1).packet(Order::to(DOWNSTREAM[0], 5)));
+        net.peer(newest).send(Mint::new(1).packet(Order::to(DOWNSTREAM[0], 5)));
         net.run_until_received(downstream[0], 1);
     }
+}
+
+/// Names and link keys of nodes are public, and with them anybody gets through a handshake up to its last message, which
+/// only the private key opens.
+#[test]
+fn who_has_only_claimed_to_be_a_peer_takes_nobodys_place() {
+    for shards in 1..=2 {
+        let (mut net, upstream, downstream) = connected(shards);
+        net.peer(upstream).send_command(&Command::NoOp);
+        let liars: Vec<_> = (0..10).map(|_| net.add_peer(dialling_as_upstream(), 77)).collect();
+        net.run_for(Duration::from_secs(1));
+        assert!(net.peer(upstream).is_up(), "the one that has shown its key stays");
+        let stay = liars.iter().filter(|liar| net.peer(**liar).is_up()).count();
+        assert_eq!((stay, ended(&net, LinkEnd::Replaced)), (4, 6), "a few of the others, for a while");
+        let seat = Seat { shard: 0, conn: ConnId { index: 9, generation: 9 } };
+        let next = net.shared.budget().admit(address_of(77), seat).expect("there is room");
+        assert!(!next.handshake.is_of_neighbour(), "a claim makes no address a neighbour's");
+        net.peer(upstream).send(Mint::new(1).packet(Order::to(DOWNSTREAM[0], 5)));
+        net.run_until_received(downstream[0], 1);
+        net.run_for(Duration::from_secs(121));
+        assert_eq!(net.shared.sessions().len(), 0);
+    }
+}
+
+fn dialling_as_upstream() -> FakePeer {
+    FakePeer::dialling(UPSTREAM[0], address_of(OWN))
 }
 
 #[test]

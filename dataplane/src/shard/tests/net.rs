@@ -7,7 +7,7 @@ use crate::io::sim::{Host, HostId, Network, SimIo, Simulation};
 use crate::shard::{Instruments, Next, Shard};
 use crate::shared::{Facts, KeyRing, Shared};
 use crate::time::Instant;
-use interplane::counter::{Account, Counters};
+use interplane::counter::{Account, Counters, Family};
 use interplane::loops::LoopCounts;
 use interplane::poison::InFlight;
 use interplane::requests::{Bell, PluginRings};
@@ -233,6 +233,13 @@ impl Net {
 
     pub fn total(&self, counter: Counter) -> u64 {
         self.counters.total(counter)
+    }
+
+    /// How many values a histogram has, and their sum.
+    pub fn observed(&self, family: Family) -> (u64, u64) {
+        let mut cells: Vec<_> = Counter::of(family, 0).map(|cell| self.total(cell)).collect();
+        let sum = cells.pop().unwrap_or_default();
+        (cells.iter().sum(), sum)
     }
 
     pub fn dropped(&self, reason: DropReason) -> u64 {

@@ -4,6 +4,7 @@ use super::net::{Net, Plan};
 use super::nodes::{self, DELAY_MS_MAX, DOWNSTREAM, EPOCH, MIDDLE, Mint, OWN, UPSTREAM, geometry, id_of, mix_key};
 use super::peers::Received;
 use crate::io::sim::HostId;
+use interplane::counter::Family;
 use interplane::requests::{Answers, Bell, PluginRings, RequestId, Requests};
 use interplane::snapshot::{Handler, Service};
 use interplane::{Counter, DropReason};
@@ -164,6 +165,7 @@ fn requests_come_back_by_their_reply_blocks_after_their_delays() {
         assert_eq!((account.received, account.delivered, account.originated), (300, 300, 300));
         assert_eq!((account.sent, account.held), (300, 0));
         assert_eq!(site.net.total(Counter::KAETZCHEN_REQUESTS), 300);
+        assert_eq!(site.net.observed(Family::KaetzchenDuration).0, 300);
         site.net.check_slots();
     }
 }
@@ -356,6 +358,8 @@ fn requests_to_plugins_cross_and_their_answers_become_replies() {
         assert_eq!(site.net.drops(), []);
         let account = site.net.account();
         assert_eq!((account.received, account.delivered, account.originated, account.sent), (100, 100, 99, 99));
+        let (answers, microseconds) = site.net.observed(Family::KaetzchenDuration);
+        assert!(answers == 99 && microseconds >= 99 * 40_000, "{answers} answers in {microseconds} us");
         site.net.check_slots();
     }
 }
@@ -383,6 +387,31 @@ fn answers_that_nobody_waits_for_are_counted_and_dropped() {
     assert_eq!(site.received(0).len(), 1);
     let account = site.net.account();
     assert_eq!((account.received, account.delivered, account.originated, account.sent), (2, 2, 6, 1));
+    site.net.check_slots();
+}
+
+/// A plugin may take its time: several thousand requests may be in it.
+#[test]
+fn a_slow_plugin_is_waited_for() {
+    let (mut site, mut there, mut back) = with_plugin(1);
+    let mut waiting = Vec::new();
+    for round in 0..30u32 {
+        for number in 0..100u32 {
+            let (packet, _) =
+                site.request(Ask { endpoint: PLUGIN, ..Ask::echo(&(round * 100 + number).to_le_bytes()) });
+            site.send(packet);
+        }
+        site.net.run_for(Duration::from_millis(50));
+        waiting.append(&mut asked(&mut there));
+    }
+    assert_eq!(waiting.len(), 3000);
+    for batch in waiting.chunks(100) {
+        assert!(batch.iter().all(|(id, _, payload)| back.give(*id, payload)));
+        site.net.wake_all();
+        site.net.run_for(Duration::from_millis(50));
+    }
+    site.net.run_for(Duration::from_secs(1));
+    assert_eq!((site.received(0).len(), site.net.drops()), (3000, vec![]));
     site.net.check_slots();
 }
 

@@ -56,7 +56,7 @@ fn handshakes_and_connections_have_limits_of_their_own() {
     }
     assert_eq!(admit(&budget, "10.0.1.1").err(), Some(AdmissionRefusal::HandshakeLimit));
     handshakes.clear();
-    for host in 0..5 {
+    for host in 0..4 {
         connections.push(heard(&budget, &format!("10.0.1.{host}")).connection);
     }
     assert_eq!(admit(&budget, "10.0.1.2").err(), Some(AdmissionRefusal::ConnectionLimit));
@@ -130,6 +130,26 @@ fn several_nodes_behind_one_address_have_a_share_each() {
     let kept: Vec<_> = (0..3).map(|_| heard(&budget, "10.1.0.1")).collect();
     assert_eq!(kept.len(), 3);
     assert_eq!(admit(&budget, "10.1.0.1").err(), Some(AdmissionRefusal::HandshakeLimit));
+}
+
+#[test]
+fn an_eighth_of_all_connections_is_for_neighbours() {
+    let limits = Limits { connections: 16, handshakes_per_address: 99, ..Limits::default() };
+    let budget = Arc::new(HandshakeBudget::new(limits));
+    budget.know([(NODE, from("10.1.0.1").ip())]);
+    let strangers: Vec<_> = (0..13).map(|host| heard(&budget, &format!("10.0.0.{host}"))).collect();
+    // One from a neighbour's address that turns out to be a client has none of the neighbours' places.
+    let mut client = heard(&budget, "10.1.0.1");
+    assert_eq!(client.connection.is_of_client(), Ok(()));
+    assert_eq!(admit(&budget, "10.0.1.1").err(), Some(AdmissionRefusal::ConnectionLimit));
+    let mut second = heard(&budget, "10.1.0.1");
+    assert_eq!(second.connection.is_of_client(), Err(AdmissionRefusal::ConnectionLimit));
+    drop(second);
+    let neighbours = [(); 2].map(|()| heard(&budget, "10.1.0.1"));
+    assert_eq!(admit(&budget, "10.1.0.1").err(), Some(AdmissionRefusal::ConnectionLimit));
+    drop((strangers, client, neighbours));
+    let counts = lock(&budget.counts);
+    assert_eq!((counts.connections, counts.strangers), (0, 0));
 }
 
 /// A network that stays behind one address must not lock its neighbours there out.

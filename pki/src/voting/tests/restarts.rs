@@ -106,3 +106,30 @@ fn a_clock_that_jumps_costs_no_more_than_the_round() {
         assert_eq!(network.vote(FIRST.after(2)).len(), 3, "{jump:?}: {:#?}", network.notices);
     }
 }
+
+/// One look at a clock that has jumped costs nothing that is stored; where it has stood for a while, what is older goes.
+#[test]
+fn a_clock_that_jumps_deletes_nothing_until_it_has_stood_there() {
+    let mut network = Network::new(3);
+    network.vote(FIRST);
+    network.vote(FIRST.after(1));
+    let mut voting = network.authorities[1].take().expect("running");
+    let pruned = |outputs: &[Output]| {
+        outputs.iter().find_map(|output| match output {
+            // What is older than the newest document is no matter of the clock.
+            Output::Prune { before } if *before >= FIRST => Some(*before),
+            _ => None,
+        })
+    };
+    let present = network.time();
+    let mut look = |ahead: u32| {
+        let now = network.clock.now(network.now + network.clock.period() * ahead).expect("a time");
+        (pruned(&voting.poll(&now, &mut fixture::random())), voting.documents().epochs().count())
+    };
+    assert_eq!(look(1000), (None, 2));
+    assert_eq!(look(2000), (None, 2));
+    assert_eq!(look(0), (None, 2));
+    // An hour in which it goes on from where it was set to.
+    assert_eq!([look(1000), look(1001), look(1002)], [(None, 2); 3]);
+    assert_eq!(look(1003), (Some(present.epoch.after(1000)), 0));
+}

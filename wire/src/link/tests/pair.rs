@@ -63,12 +63,14 @@ impl Side {
                 Input::Nothing => break,
                 Input::Event => {}
                 Input::Frame(frame) => {
-                    // Both ways of opening, in turns.
-                    if self.received.len().is_multiple_of(2) {
-                        let mut place = vec![0; frame.body_bytes()];
-                        self.received.extend(frame.open_in(&mut place).map(|command| command.to_vec()));
-                    } else {
-                        self.received.extend(frame.open().map(|command| command.to_vec()));
+                    // All ways of opening, in turns.
+                    match self.received.len() % 3 {
+                        0 => {
+                            let mut place = vec![0; frame.body_bytes()];
+                            self.received.extend(frame.open_in(&mut place).map(|command| command.to_vec()));
+                        }
+                        1 => self.received.extend(frame.open().map(|command| command.to_vec())),
+                        _ => self.received.extend(frame.into_command()),
                     }
                 }
             }

@@ -151,11 +151,11 @@ fn idle_buffers_are_given_back() {
         let mut bytes = std::mem::take(&mut pair.initiator.line).concat();
         let (first, second) = bytes.split_at_mut(100);
         pair.responder.drive(pair.now, first);
-        pair.pass(seconds(8));
+        pair.pass(seconds(1));
         pair.responder.drive(pair.now, second);
         assert!(pair.responder.link.held.has_memory() && pair.initiator.link.outbox.has_memory());
     }
-    pair.pass(seconds(21));
+    pair.pass(seconds(3));
     assert!(!pair.responder.link.held.has_memory() && !pair.initiator.link.outbox.has_memory());
     assert_eq!(pair.responder.received.len(), 3);
 }

@@ -5,6 +5,7 @@ use crate::io::sim::Path;
 use crate::random::ShardRandom;
 use crate::shard::tests::peers::config;
 use crypto_simd::random::Random;
+use interplane::counter::LinkEnd;
 use interplane::snapshot::{ClientDocument, EncodedDocument};
 use pki::Epoch;
 use wire::command::codes::consensus;
@@ -12,17 +13,26 @@ use wire::consensus2::{ChunkError, Joiner, Packed};
 
 /// Incompressible, so that there are many chunks.
 fn raw(epoch: Epoch) -> Vec<u8> {
-    let mut raw = vec![0; 50_000];
+    raw_of(epoch, 50_000)
+}
+
+fn raw_of(epoch: Epoch, bytes: usize) -> Vec<u8> {
+    let mut raw = vec![0; bytes];
     ShardRandom::new([epoch.0 as u8; 32]).fill(&mut raw);
     raw
 }
 
 fn with_documents(shards: u16) -> Plan {
+    with_documents_of(shards, 50_000)
+}
+
+fn with_documents_of(shards: u16, bytes: usize) -> Plan {
     let mut plan = plan(shards, 0.0);
     let chunk_bytes = config(wire::Role::Responder).sizes.server_to_client_bytes();
     let held = [EPOCH.before(1), EPOCH].map(|epoch| {
-        let gzip = Packed::new(&raw(epoch), chunk_bytes).expect("packs").bytes().to_vec();
-        let document = EncodedDocument { raw: raw(epoch), gzip, chunk_bytes: chunk_bytes as u32 };
+        let raw = raw_of(epoch, bytes);
+        let gzip = Packed::new(&raw, chunk_bytes).expect("packs").bytes().to_vec();
+        let document = EncodedDocument { raw, gzip, chunk_bytes: chunk_bytes as u32 };
         ClientDocument { epoch, document: Some(document) }
     });
     let snapshot = plan.snapshot.as_mut().expect("documents");
@@ -148,4 +158,29 @@ fn only_some_get_a_document_in_one_piece_at_a_time() {
     gateway.net.peer(clients[39]).send_command(&Command::GetConsensus { epoch: EPOCH.0, padded: true });
     gateway.net.run_for(Duration::from_secs(1));
     assert_eq!(gateway.net.peer(clients[39]).heard.documents[1].0, consensus::OK);
+}
+
+/// Whoever takes a byte of it now and then keeps in memory what was held when it asked.
+#[test]
+fn a_document_is_taken_within_five_minutes_or_the_connection_ends() {
+    for (bytes, is_in_time) in [(50_000, true), (500_000, false)] {
+        for request in
+            [Command::GetConsensus2 { epoch: EPOCH.0 }, Command::GetConsensus { epoch: EPOCH.0, padded: true }]
+        {
+            let mut gateway = Gateway::new(with_documents_of(1, bytes), 0);
+            let slow = Path { bytes_per_second: 1000, buffer_bytes: 8 << 10, ..Path::default() };
+            gateway.net.simulation.network().set_path(slow);
+            let client = add_client(&mut gateway.net, CLIENT);
+            gateway.net.run_until_up(client);
+            gateway.net.peer(client).send_command(&request);
+            for _ in 0..7 {
+                gateway.net.run_for(Duration::from_secs(55));
+                gateway.net.peer(client).send_command(&Command::NoOp);
+            }
+            let clients = gateway.net.total(Counter::connections(PeerClass::Client));
+            assert_eq!(clients, u64::from(is_in_time), "{request:?}, {bytes} bytes");
+            // The mix that says nothing is idle too.
+            assert_eq!(gateway.net.total(Counter::link_ended(LinkEnd::Idle)), 1 + u64::from(!is_in_time));
+        }
+    }
 }

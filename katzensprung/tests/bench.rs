@@ -1,0 +1,94 @@
+//! `bench node` in every role, with a load that any host can bear: every packet is accounted for. How fast is nobody's
+//! matter here.
+
+use crate::support::program::{finish, finish_within, program, run};
+use serde_json::Value;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::time::Duration;
+
+/// More than all of it takes on a host that does much else.
+const LONG: Duration = Duration::from_secs(600);
+/// Runs before the host counts as too busy.
+const TRIES: usize = 5;
+
+/// What is found in that role; none where the host is too busy for any figure, which the program tells apart.
+fn measure(arguments: &[&str]) -> Option<Value> {
+    for _ in 0..TRIES {
+        let mut command = program();
+        command.args(["bench", "node", "--json", "--seconds", "1", "--rate", "300", "--payload", "200"]);
+        let outcome = finish_within(command.args(arguments), LONG);
+        if outcome.status.code() != Some(3) {
+            return Some(serde_json::from_str(&outcome.stdout).unwrap_or_else(|_| panic!("{outcome:?}")));
+        }
+    }
+    testhost::lacks("time", format_args!("bench node {arguments:?} gave no figure {TRIES} times"));
+    None
+}
+
+/// All packets came out, each once and as it should, and the node says so too.
+#[track_caller]
+fn is_accounted_for(report: &Value, traffic: &str) {
+    assert_eq!(report["traffic"], traffic, "{report}");
+    assert!(report["packets_received"].as_u64().unwrap() > 300, "{report}");
+    assert_eq!((&report["packets_lost"], &report["packets_wrong"]), (&0.into(), &0.into()), "{report}");
+    assert_eq!(report["account_balanced"], true, "{report}");
+}
+
+/// Of that many requests each was delivered, and answered by a packet of the node's own.
+#[track_caller]
+fn is_answered(report: &Value) {
+    let (account, sent) = (&report["account"], &report["packets_sent"]);
+    for of in ["received", "delivered", "originated", "sent"] {
+        assert_eq!(&account[of], sent, "{of}: {report}");
+    }
+}
+
+#[test]
+fn a_service_node_answers_every_request() {
+    let Some(report) = measure(&["--role", "service"]) else { return };
+    assert_eq!(report["role"], "service");
+    is_accounted_for(&report, "echo");
+    is_answered(&report);
+}
+
+#[test]
+fn a_plugin_answers_every_request() {
+    let Some(report) = measure(&["--role", "service", "--service", "plugin"]) else { return };
+    is_accounted_for(&report, "plugin");
+    is_answered(&report);
+}
+
+#[test]
+fn a_gateway_serves_senders_receivers_newcomers_and_sleepers() {
+    let arguments = ["--role", "gateway", "--clients", "20", "--idle-clients", "40", "--idle-seconds", "2"];
+    let Some(report) = measure(&arguments) else { return };
+    is_accounted_for(&report, "from_clients");
+    assert_eq!((&report["account"]["delivered"], &report["clients"]), (&0.into(), &20.into()), "{report}");
+    let to_clients = &report["to_clients"];
+    is_accounted_for(to_clients, "to_clients");
+    assert_eq!(to_clients["account"]["delivered"], to_clients["packets_sent"], "{report}");
+    assert_eq!(to_clients["account"]["sent"], 0, "{report}");
+    for way in [&report, to_clients] {
+        assert!(way["new_clients"]["made"].as_u64().unwrap() > 0, "{report}");
+    }
+    let idle = &report["idle_clients"];
+    assert_eq!((&idle["sessions"], &idle["sessions_lost"]), (&40.into(), &0.into()), "{report}");
+}
+
+#[test]
+fn a_mix_has_no_clients() {
+    let Some(report) = measure(&[]) else { return };
+    is_accounted_for(&report, "through");
+    assert_eq!((&report["to_clients"], &report["idle_clients"]), (&Value::Null, &Value::Null), "{report}");
+}
+
+#[test]
+fn what_no_host_can_do_is_refused_with_its_remedy() {
+    run(["bench", "node", "--role", "gateway", "--clients", "0"]).refused(&["--clients: 1 to 1024"]);
+    run(["bench", "node", "--role", "gateway", "--idle-clients", "20000"]).refused(&["--idle-clients: 0 to 16000"]);
+    // The hard limit, so that it cannot be raised.
+    let text = "ulimit -n 1000; exec \"$0\" bench node --role gateway --idle-clients 2000";
+    let outcome = finish(Command::new("sh").arg0("sh").args(["-c", text, env!("CARGO_BIN_EXE_katzensprung")]));
+    outcome.refused(&["--idle-clients 2000", "2512 open files", "may have 1000", "ulimit -Hn", "488 at most"]);
+}
