@@ -133,6 +133,16 @@ fn the_variable_for_the_file() {
     }
 }
 
+/// What can never answer is not waited for.
+#[test]
+fn fetch_refuses_what_is_no_address_at_once() {
+    let folder = Folder::new();
+    for address in ["foo", "", ":9000", "http://127.0.0.1:9000/metrics", "127.0.0.1:9000,,"] {
+        let outcome = finish(program().args(["fetch", "--require-ready", address, "-f"]).arg(folder.config()));
+        outcome.refused(&["--require-ready", "write host:port"]);
+    }
+}
+
 #[test]
 fn fetch_overwrites_nothing() {
     let folder = Folder::new();
