@@ -2,10 +2,11 @@
 
 mod ends;
 
-use crate::support::program::{finish_within, program, run};
+use crate::support::program::{Outcome, finish, finish_within, program, run};
 use crate::support::wait_for;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
@@ -130,6 +131,7 @@ fn what_cannot_be_had_is_refused_before_anything_is_made() {
     for (words, parts) in [
         (&["--sphinx", "rot13"][..], &["--sphinx", "rot13"][..]),
         (&["--payload", "0"], &["--payload", "0 bytes"]),
+        (&["--payload", "1"], &["--payload 1", "no room for a ping", "35 or more"]),
         (&["--wire-kem", "none"], &["--wire-kem", "none"]),
         (&["--pki-signature", "RSA"], &["--pki-signature", "RSA", "known are"]),
         (&["--peers", "/nonexistent", "--peer-roles", "mix=1"], &["/nonexistent/server", "mix=1"]),
@@ -142,7 +144,9 @@ fn what_cannot_be_had_is_refused_before_anything_is_made() {
     for (words, part) in [
         (&["--epoch", "1s"][..], "10s or more"),
         (&["--epoch", "soon"], "soon"),
-        (&["--mu", "0"], "above 0"),
+        (&["--mu", "0"], "at least 0.000001"),
+        (&["--lambda-p", "1e-12"], "at least 0.000001"),
+        (&["--epoch", "999999h"], "24h or less"),
         (&["--peer-roles", "mix=1"], "--peers"),
         (&["--authorities", "0"], "--authorities"),
         (&["--pings", "0"], "--pings"),
@@ -151,9 +155,47 @@ fn what_cannot_be_had_is_refused_before_anything_is_made() {
         assert_eq!(outcome.status.code(), Some(1), "{outcome:?}");
         assert!(outcome.stderr.contains(part) && !outcome.stderr.contains("panicked"), "{outcome:?}");
     }
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let (base, port) = ((port - 1).to_string(), format!("port {port}"));
+    run(["testnet", "--dir", folder.to_str().unwrap(), "--port-base", &base]).refused(&[
+        "--port-base",
+        "auth1 cannot listen at",
+        &port,
+    ]);
+    for wrong in ["", "relative"] {
+        finish(program().args(["testnet", "start"]).env("TMPDIR", wrong)).refused(&["TMPDIR", "--dir"]);
+    }
+    fs::create_dir(&folder).unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
+    run(["testnet", "--dir", folder.to_str().unwrap()]).refused(&["everybody may write", "chmod 700 '"]);
+    fs::remove_dir(&folder).unwrap();
     fs::write(&folder, "a file").unwrap();
     run(["testnet", "--dir", folder.to_str().unwrap()]).refused(&["is no folder"]);
     assert_eq!(fs::read_to_string(&folder).unwrap(), "a file");
+}
+
+#[test]
+fn a_failure_is_an_object_for_programs_and_pings_that_nobody_sent_are_one() {
+    let outside = tempfile::tempdir().unwrap();
+    let folder = outside.path().join("network");
+    let dir = folder.to_str().unwrap();
+    let last = |outcome: &Outcome| -> serde_json::Value {
+        serde_json::from_str(outcome.stdout.lines().last().unwrap()).unwrap()
+    };
+    let refused = run(["testnet", "--json", "--payload", "1", "--dir", dir]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(last(&refused)["problems"][0].as_str().unwrap().contains("--payload 1"), "{refused:?}");
+    let ping = outside.path().join("ping");
+    fs::write(&ping, "#!/bin/sh\necho 'Success rate is 100 percent (0/0)'\n").unwrap();
+    fs::set_permissions(&ping, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = program();
+    command.args(["testnet", "--json", "--epoch", "30s", "--dir", dir, "--peer-roles", "client=1", "--peers"]);
+    let outcome = finish_within(command.arg(outside.path()), LONG);
+    assert_eq!(outcome.status.code(), Some(1), "{outcome:?}");
+    let problems = last(&outcome)["problems"].to_string();
+    assert!(problems.contains("0 pings were sent, 10 were asked for"), "{problems}");
+    nobody_is_left(&folder);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use crypto_simd::random::{OsRandom, Random};
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
 
 /// How many there are of each.
@@ -83,6 +84,9 @@ pub enum PortsError {
     /// The highest one lies beyond the last.
     #[error("with base port {0} the ports run beyond 65535")]
     Beyond(u16),
+    /// The host gives no socket to try a port with.
+    #[error("cannot look for free ports: {0}; raise the limit of open files (ulimit -n)")]
+    Host(String),
     /// Nothing is free.
     #[error("no {count} free ports on 127.0.0.1 between {} and {}", FREE_PORTS.start, FREE_PORTS.end)]
     NoneFree {
@@ -160,9 +164,17 @@ fn free_ports(pairs: usize) -> Result<(Vec<(u16, u16)>, u16), PortsError> {
     let wanted = 2 * pairs + 1;
     let start = random_port();
     let width = FREE_PORTS.end - FREE_PORTS.start;
-    let ports = (0..width).map(|step| FREE_PORTS.start + (start + step) % width);
-    let held = ports.filter_map(|port| Some((port, TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()?)));
-    let held: Vec<_> = held.take(wanted).collect();
+    let mut held = Vec::new();
+    for port in (0..width).map(|step| FREE_PORTS.start + (start + step) % width) {
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            Ok(listener) => held.push((port, listener)),
+            Err(error) if matches!(error.kind(), ErrorKind::AddrInUse | ErrorKind::PermissionDenied) => {}
+            Err(error) => return Err(PortsError::Host(error.to_string())),
+        }
+        if held.len() == wanted {
+            break;
+        }
+    }
     match held.split_last() {
         Some(((client, _), rest)) if held.len() == wanted => {
             Ok((rest.chunks(2).map(|pair| (pair[0].0, pair[1].0)).collect(), *client))

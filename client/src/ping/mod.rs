@@ -10,6 +10,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 
+pub use pinger::PAYLOAD_BYTES_MIN;
 pub use report::{Outcome, Ping, Report, Stop};
 
 use crate::driver;

@@ -20,6 +20,8 @@ const RANDOM_BYTES: usize = 32;
 const TEXT: &[u8] = b"Whoever reads this on the way has opened somebody else's letter.";
 /// Bytes of CBOR around it.
 const CBOR_BYTES_MAX: usize = 3;
+/// Bytes of the smallest payload that has room for a ping.
+pub const PAYLOAD_BYTES_MIN: usize = RANDOM_BYTES + CBOR_BYTES_MAX;
 
 /// A run of pings.
 pub struct Pinger<'a> {
@@ -59,9 +61,8 @@ impl<'a> Pinger<'a> {
         payload_bytes: usize,
         tell: &'a mut (dyn FnMut(Progress<'_>) + Send),
     ) -> Result<Self, PingError> {
-        let bytes_min = RANDOM_BYTES + CBOR_BYTES_MAX;
-        if payload_bytes < bytes_min {
-            let problem = format!("payloads of {payload_bytes} bytes have no room for a ping of {bytes_min}");
+        if payload_bytes < PAYLOAD_BYTES_MIN {
+            let problem = format!("payloads of {payload_bytes} bytes have no room for a ping of {PAYLOAD_BYTES_MIN}");
             return Err(PingError::Settings(problem));
         }
         Ok(Self {

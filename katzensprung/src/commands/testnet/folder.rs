@@ -126,7 +126,7 @@ pub struct Folder {
 impl Folder {
     /// A fresh one under the folder for temporary files.
     pub fn temporary() -> Result<Self, String> {
-        let base = std::env::temp_dir();
+        let base = temporary_files()?;
         for number in 0..10_000_u32 {
             let path = base.join(format!("katzensprung-testnet-{}-{number}", std::process::id()));
             match DirBuilder::new().mode(0o700).create(&path) {
@@ -150,6 +150,13 @@ impl Folder {
             Err(error) => {
                 return Err(format!("cannot make {}: {error}; check that the folder above it exists", path.display()));
             }
+        }
+        if path.metadata().is_ok_and(|metadata| metadata.mode() & 0o002 != 0) {
+            return Err(format!(
+                "everybody may write to {0}; `chmod 700 {1}` closes it",
+                path.display(),
+                quoted(&path)
+            ));
         }
         let folder = Self::locked(path)?;
         let path = &folder.path;
@@ -268,7 +275,8 @@ impl Folder {
     /// The paths that belong to the network: a folder for each member, the client's, and what this module writes.
     pub fn contents(&self, state: &State) -> Vec<PathBuf> {
         let names = state.members.iter().map(|member| member.name.as_str());
-        let paths = names.chain([CLIENT_FOLDER, "ping.log", NEW_STATE_FILE, STATE_FILE]).map(|name| self.path.join(name));
+        let paths =
+            names.chain([CLIENT_FOLDER, "ping.log", NEW_STATE_FILE, STATE_FILE]).map(|name| self.path.join(name));
         paths.filter(|path| path.symlink_metadata().is_ok()).collect()
     }
 
@@ -300,6 +308,15 @@ fn own(path: &Path) -> Result<(), String> {
         return Err(format!("{} belongs to another user; give another folder with --dir", path.display()));
     }
     Ok(())
+}
+
+/// The folder for temporary files; members work in folders of their own, so that a relative path would lead elsewhere.
+pub fn temporary_files() -> Result<PathBuf, String> {
+    let path = std::env::temp_dir();
+    if path.is_absolute() {
+        return Ok(path);
+    }
+    Err(format!("TMPDIR is '{}', which is no absolute path; set it to one or unset it, or give --dir", path.display()))
 }
 
 /// A path as a shell takes it.

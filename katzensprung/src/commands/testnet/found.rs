@@ -120,6 +120,7 @@ fn arguments(pid: i32) -> Option<Vec<OsString>> {
 /// Whether it runs as this user: what others call their processes is theirs to choose.
 fn is_ours(pid: i32) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let user = status.lines().find_map(|line| line.strip_prefix("Uid:")?.split_whitespace().next()?.parse::<u32>().ok());
+    let user =
+        status.lines().find_map(|line| line.strip_prefix("Uid:")?.split_whitespace().next()?.parse::<u32>().ok());
     user == Some(rustix::process::geteuid().as_raw())
 }

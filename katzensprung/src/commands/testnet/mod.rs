@@ -103,18 +103,27 @@ type Say<'a> = &'a mut (dyn FnMut(&str) + Send);
 pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     let done = |()| ExitCode::SUCCESS;
     match &arguments.what {
-        None => in_runtime(once(&arguments.once)),
+        None => told(arguments.once.json, in_runtime(once(&arguments.once))),
         Some(What::Start(start)) => in_runtime(standing::start(start)).map(done),
         Some(What::Stop(at)) => standing::stop(at).map(done),
         Some(What::Status(at)) => in_runtime(standing::status(at)),
         Some(What::Wait(at)) => in_runtime(standing::wait(at)).map(done),
         Some(What::Watch(at)) => in_runtime(standing::watch(at)).map(done),
-        Some(What::Ping(ping)) => in_runtime(standing::ping(ping)),
+        Some(What::Ping(ping)) => told(ping.json, in_runtime(standing::ping(ping))),
         Some(What::Votes(at)) => in_runtime(standing::votes(at)).map(done),
         Some(What::Clean(clean)) => standing::clean(clean).map(done),
         Some(What::Sim(sim)) => sim::run(sim),
         Some(What::Child(child)) => child::run(child).map(done),
     }
+}
+
+/// A program that reads the last line of standard output finds an object there, whatever happened.
+fn told(as_json: bool, outcome: Result<ExitCode, String>) -> Result<ExitCode, String> {
+    if let (true, Err(error)) = (as_json, &outcome) {
+        let text = serde_json::json!({ "problems": [error] });
+        let _it_is_on_standard_error_too = super::print(format_args!("{text}\n"));
+    }
+    outcome
 }
 
 /// On this very thread, because members end with the thread that started them.
@@ -191,8 +200,12 @@ async fn ping_and_read(
     count: u64,
     say: Say<'_>,
 ) -> Result<Report, String> {
-    let pings = ping::run(network, count, say).await?;
-    network.check()?;
+    let mut pings = ping::run(network, count, say).await?;
+    if let Err(problem) = network.check()
+        && !pings.problems.contains(&problem)
+    {
+        pings.problems.push(problem);
+    }
     let after = watch::Watcher::new(network)?.look(network).await;
     let readings = Readings { before: before.metrics, after: after.metrics };
     Ok(Report::new(network, seconds_to_consensus, &pings, &readings))

@@ -17,6 +17,8 @@ use testnet::session::unix_now;
 
 /// Where a member's output goes, beside its log.
 const OUTPUT_FILE: &str = "output";
+/// How long it takes to start a member again.
+const BY_HAND: Duration = Duration::from_secs(20);
 /// How long the processes of a network may take until the epoch begins for which nodes upload.
 const START: Duration = Duration::from_secs(3);
 const START_OF_EACH: Duration = Duration::from_millis(250);
@@ -98,6 +100,11 @@ impl Network {
             None => Ok(()),
             Some(member) => Err(format!("{} does not run\n  {}", member.name, self.last_words(&member.name))),
         }
+    }
+
+    /// How long a member may be away: where somebody else looks after them, one may be started again by hand.
+    pub fn patience(&self) -> Duration {
+        if self.children.is_empty() { BY_HAND } else { Duration::ZERO }
     }
 
     /// The processes of the members that run.

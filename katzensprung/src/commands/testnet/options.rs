@@ -1,12 +1,14 @@
 //! The options that describe a network, and what they come to.
 
 use super::peers::{PeerRoles, Peers};
-use crypto_simd::schemes::{kem, signature};
+use client::ping::PAYLOAD_BYTES_MIN;
+use crypto_simd::schemes::{kem, nike, signature};
 use pki::epoch::{PERIOD_VARIABLE, parse_go_duration};
 use pki::voting::Parameters;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use testnet::layout::{Layout, Ports, Shape};
+use testnet::layout::{Layout, Ports, PortsError, Shape};
 use testnet::settings::{Decoys, SHARED_PROFILE, Settings, geometry};
 
 /// Epochs of a network that is all ours.
@@ -17,6 +19,10 @@ const EPOCH_WITH_PEERS: Duration = Duration::from_secs(120);
 const EPOCH_OF_SLOW_SIGNATURES: Duration = Duration::from_secs(120);
 /// Below, nodes have too little time to upload and authorities to vote.
 const EPOCH_MIN: Duration = Duration::from_secs(10);
+/// Above, nobody waits for the first document.
+const EPOCH_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// One event in 1000 seconds: whatever waits for a rarer one seems to hang.
+const RATE_MIN: f64 = 1e-6;
 /// A busy host makes packets late, and what is late is dropped: here only what is very late.
 const LATENESS_MS_MAX: u32 = 5_000;
 
@@ -90,12 +96,15 @@ fn epoch(text: &str) -> Result<Duration, String> {
     if period < EPOCH_MIN {
         return Err(format!("write {}s or more: nodes and authorities need the time", EPOCH_MIN.as_secs()));
     }
+    if period > EPOCH_MAX {
+        return Err("write 24h or less: the first document comes after one epoch".into());
+    }
     Ok(period)
 }
 
 fn rate(text: &str) -> Result<f64, String> {
-    let number = text.parse::<f64>().ok().filter(|rate| *rate > 0.0 && *rate <= 1.0);
-    number.ok_or_else(|| "write events per millisecond, above 0 and at most 1".into())
+    let number = text.parse::<f64>().ok().filter(|rate| (RATE_MIN..=1.0).contains(rate));
+    number.ok_or_else(|| "write events per millisecond, at least 0.000001 and at most 1".into())
 }
 
 impl NetworkOptions {
@@ -113,16 +122,41 @@ impl NetworkOptions {
     /// Names and ports.
     pub fn layout(&self) -> Result<Layout, String> {
         let ports = self.port_base.map_or(Ports::Free, Ports::After);
-        Layout::new(&self.shape(), ports, |_| "127.0.0.1".into())
-            .map_err(|error| format!("{error}; --port-base chooses others"))
+        Layout::new(&self.shape(), ports, |_| "127.0.0.1".into()).map_err(|error| match error {
+            PortsError::Host(_) => error.to_string(),
+            PortsError::Beyond(_) | PortsError::NoneFree { .. } => format!("{error}; --port-base chooses others"),
+        })
+    }
+
+    /// An error if somebody listens where members are to.
+    fn check_ports(&self, layout: &Layout) -> Result<(), String> {
+        let Some(base) = self.port_base else { return Ok(()) };
+        for member in &layout.members {
+            for port in [member.port, member.metrics_port] {
+                if let Err(error) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+                    let name = &member.name;
+                    return Err(format!(
+                        "--port-base {base}: {name} cannot listen at port {port}: {error}; choose another"
+                    ));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Schemes, sizes and rates.
     pub fn settings(&self) -> Result<Settings, String> {
         let named = |option: &str, error: &dyn std::fmt::Display| format!("{option}: {error}");
+        let geometry = geometry(&self.sphinx, self.payload, self.layers.into())
+            .map_err(|error| named("--sphinx, --payload", &error))?;
+        // Sizes are known of more schemes than are built in.
+        let built_in = match geometry.nike_name.as_str() {
+            "" => kem::by_name(&geometry.kem_name).map(|_| ()),
+            name => nike::by_name(name).map(|_| ()),
+        };
+        built_in.map_err(|error| named("--sphinx", &error))?;
         Ok(Settings {
-            geometry: geometry(&self.sphinx, self.payload, self.layers.into())
-                .map_err(|error| named("--sphinx, --payload", &error))?,
+            geometry,
             wire_kem: kem::by_name(&self.wire_kem).map_err(|error| named("--wire-kem", &error))?,
             signature: signature::by_name(&self.pki_signature).map_err(|error| named("--pki-signature", &error))?,
             rates: Parameters {
@@ -144,8 +178,14 @@ impl NetworkOptions {
     /// An error if anything of this cannot be had.
     pub fn check(&self) -> Result<(), String> {
         self.settings()?;
+        if self.payload < PAYLOAD_BYTES_MIN {
+            let bytes = self.payload;
+            return Err(format!(
+                "--payload {bytes}: no room for a ping in {bytes} bytes; write {PAYLOAD_BYTES_MIN} or more"
+            ));
+        }
         self.peers()?;
-        self.layout().map(|_| ())
+        self.check_ports(&self.layout()?)
     }
 
     /// Who is played by other programs; an error if one is not there.

@@ -11,13 +11,15 @@ use config::{ClientConfig, Strictness};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use testnet::generate::CLIENT_FOLDER;
 use testnet::processes::tail;
 use tokio::process::Command;
 
 /// Pings without an answer at a time: more than are under way at the usual rates.
 const CONCURRENCY: usize = 64;
+/// Between two looks at members.
+const PAUSE: Duration = Duration::from_millis(500);
 /// Where a foreign client's output goes.
 const OUTPUT_FILE: &str = "ping.log";
 
@@ -45,16 +47,33 @@ pub struct Trip {
     pub asked_for: Duration,
 }
 
-/// Sends `count` pings, none of them twice.
-pub async fn run(network: &Network, count: u64, say: Say<'_>) -> Result<Pings, String> {
-    match network.state.ping.as_deref() {
-        Some(program) => foreign(network, program, count, say).await,
-        None => ours(network, count, say).await,
+/// Sends `count` pings, none of them twice. Gives up, with what there is till then, when a member has ended.
+pub async fn run(network: &mut Network, count: u64, say: Say<'_>) -> Result<Pings, String> {
+    let mut pings = match network.state.ping.clone() {
+        Some(program) => foreign(network, &program, count, say).await?,
+        None => ours(network, count, say).await?,
+    };
+    if pings.sent != count {
+        pings.problems.push(format!("{} pings were sent, {count} were asked for", pings.sent));
+    }
+    Ok(pings)
+}
+
+/// Waits until a member has ended, and has not been started again by hand; says which.
+async fn member_ends(network: &mut Network) -> String {
+    let mut since = None;
+    loop {
+        match network.check() {
+            Ok(()) => since = None,
+            Err(error) if since.get_or_insert_with(Instant::now).elapsed() >= network.patience() => return error,
+            Err(_) => {}
+        }
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
 /// Our own client, in this process.
-async fn ours(network: &Network, count: u64, say: Say<'_>) -> Result<Pings, String> {
+async fn ours(network: &mut Network, count: u64, say: Say<'_>) -> Result<Pings, String> {
     let file = network.folder.path().join(CLIENT_FOLDER).join("client.toml");
     let loaded = ClientConfig::load(&file, Strictness::Lenient)
         .map_err(|findings| format!("{}:\n  {}", file.display(), findings_text(&findings)))?;
@@ -67,7 +86,31 @@ async fn ours(network: &Network, count: u64, say: Say<'_>) -> Result<Pings, Stri
         start_limit: network.clock.period() * 2,
         ..Plan::default()
     };
-    let mut tell = |progress: Progress<'_>| match progress {
+    let (mut sent, mut seen) = (0, client::Report::default());
+    let mut tell = |progress: Progress<'_>| {
+        match progress {
+            Progress::Sent { .. } => sent += 1,
+            Progress::Done(ping) => seen.pings.push(ping.clone()),
+            _ => {}
+        }
+        show(progress, count, say);
+    };
+    let ended = tokio::select! {
+        report = client::ping::run(settings, plan, &mut tell) => Ok(report.map_err(|error| error.to_string())?),
+        error = member_ends(network) => Err(error),
+    };
+    Ok(match ended {
+        Ok(report) => Pings::of(&report),
+        Err(error) => {
+            let Pings { received, trips, passed, mut problems, .. } = Pings::of(&seen);
+            problems.push(error);
+            Pings { sent, received, trips, passed, problems }
+        }
+    })
+}
+
+fn show(progress: Progress<'_>, count: u64, say: Say<'_>) {
+    match progress {
         Progress::Begins { expected, timeout, .. } => say(&format!(
             "{count} pings, at most {CONCURRENCY} at a time, at the rates of the document: about {:.0} s; each is waited for \
              {:.0} s at most",
@@ -77,9 +120,7 @@ async fn ours(network: &Network, count: u64, say: Say<'_>) -> Result<Pings, Stri
         Progress::Disconnected { reason } => say(&format!("the link to the gateway is gone: {reason}")),
         Progress::Done(ping) if ping.rtt().is_none() => say(&loss(ping, false)),
         _ => {}
-    };
-    let report = client::ping::run(settings, plan, &mut tell).await.map_err(|error| error.to_string())?;
-    Ok(Pings::of(&report))
+    }
 }
 
 impl Pings {
@@ -105,7 +146,7 @@ impl Pings {
 }
 
 /// Another implementation's `ping`: all that it says is how many came back.
-async fn foreign(network: &Network, program: &Path, count: u64, say: Say<'_>) -> Result<Pings, String> {
+async fn foreign(network: &mut Network, program: &Path, count: u64, say: Say<'_>) -> Result<Pings, String> {
     say(&format!("{count} pings by {}, one after the other", program.display()));
     let file = network.folder.path().join(CLIENT_FOLDER).join("client.toml");
     let output_path = network.folder.path().join(OUTPUT_FILE);
@@ -118,7 +159,11 @@ async fn foreign(network: &Network, program: &Path, count: u64, say: Say<'_>) ->
     let mut command = Command::new("/proc/self/exe");
     command.arg0(&words[0]).args(&words[1..]).envs(variables(network.clock.period()));
     command.stdin(Stdio::null()).stdout(output).stderr(error_output).process_group(0).kill_on_drop(true);
-    let status = command.spawn().map_err(describe)?.wait().await.map_err(describe)?;
+    let mut child = command.spawn().map_err(describe)?;
+    let status = tokio::select! {
+        status = child.wait() => status.map_err(describe)?,
+        error = member_ends(network) => return Ok(Pings { problems: vec![error], ..Pings::default() }),
+    };
     let text = std::fs::read(&output_path).map_err(describe)?;
     match success_rate(&String::from_utf8_lossy(&text)) {
         Some((received, sent)) => {

@@ -1,7 +1,7 @@
 //! The subcommands for a network that stays up.
 
 use super::super::{complain, print};
-use super::folder::{Folder, State, quoted, role_name};
+use super::folder::{Folder, State, quoted, role_name, temporary_files};
 use super::found;
 use super::network::Network;
 use super::options::NetworkOptions;
@@ -43,7 +43,7 @@ pub struct Ping {
     pings: u64,
     /// Print the report as one line of JSON
     #[arg(long)]
-    json: bool,
+    pub json: bool,
     #[command(flatten)]
     at: At,
 }
@@ -59,20 +59,22 @@ pub struct Clean {
 }
 
 impl At {
-    fn path(&self) -> PathBuf {
-        let own = || std::env::temp_dir().join(format!("katzensprung-testnet-{}", rustix::process::geteuid().as_raw()));
-        self.dir.clone().unwrap_or_else(own)
+    fn path(&self) -> Result<PathBuf, String> {
+        if let Some(dir) = &self.dir {
+            return Ok(dir.clone());
+        }
+        Ok(temporary_files()?.join(format!("katzensprung-testnet-{}", rustix::process::geteuid().as_raw())))
     }
 
     fn open(&self) -> Result<Network, String> {
-        Network::open(&self.path())
+        Network::open(&self.path()?)
     }
 }
 
 /// Starts a network and leaves it alone.
 pub async fn start(start: &Start) -> Result<(), String> {
     start.network.check()?;
-    let folder = Folder::take(&start.at.path())?;
+    let folder = Folder::take(&start.at.path()?)?;
     let path = folder.path().to_path_buf();
     announce(&start.network, &path, &mut |line| complain(format_args!("{line}")));
     let mut interrupts = Interrupts::new()?;
@@ -101,7 +103,7 @@ pub async fn start(start: &Start) -> Result<(), String> {
 
 /// Stops it. It takes nothing but the folder: what was written down of the network may be damaged.
 pub fn stop(at: &At) -> Result<(), String> {
-    let folder = Folder::open_alone(&at.path())?;
+    let folder = Folder::open_alone(&at.path()?)?;
     let programs = folder.state().as_ref().map(State::programs).unwrap_or_default();
     let late = found::stop(folder.path(), &programs);
     let killed = if late.is_empty() { String::new() } else { format!("; had to be killed: {}", late.join(", ")) };
@@ -235,7 +237,7 @@ pub async fn votes(at: &At) -> Result<(), String> {
 
 /// Removes its files.
 pub fn clean(clean: &Clean) -> Result<(), String> {
-    let folder = Folder::open_alone(&clean.at.path())?;
+    let folder = Folder::open_alone(&clean.at.path()?)?;
     let state = folder.state()?;
     folder.refuse_running(&state)?;
     if clean.dry_run {
