@@ -1,10 +1,10 @@
 //! Ends of a network that nobody has planned: whatever happened to a command, the next one leaves nothing behind.
 
-use super::{SOON, nobody_is_left, processes_of, signal};
+use super::{LONG, SOON, nobody_is_left, processes_of, signal};
 use crate::support::program::{finish, program, run};
 use crate::support::wait_for;
 use rustix::process::{Pid, Signal, kill_process};
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::path::Path;
 use std::process::{Child, Stdio};
 
@@ -60,6 +60,30 @@ fn a_start_keeps_others_out_of_its_folder_and_stops_what_it_started_when_asked_t
 }
 
 #[test]
+fn a_member_that_ends_in_mid_ping_is_told_in_the_report() {
+    let outside = tempfile::tempdir().unwrap();
+    let folder = outside.path().join("network");
+    let (stdout, stderr) = (outside.path().join("stdout"), outside.path().join("stderr"));
+    let mut command = program();
+    command.args(["testnet", "--pings", "5000", "--json", "--dir"]).arg(&folder).stdin(Stdio::null());
+    command.stdout(File::create(&stdout).unwrap()).stderr(File::create(&stderr).unwrap());
+    let mut child = command.spawn().unwrap();
+    wait_for("the pings", LONG, || {
+        assert!(child.try_wait().unwrap().is_none(), "{}", fs::read_to_string(&stderr).unwrap());
+        fs::read_to_string(&stderr).unwrap().contains("5000 pings, at most").then_some(())
+    });
+    let pid: i32 = fs::read_to_string(folder.join("mix2/katzensprung.lock")).unwrap().trim().parse().unwrap();
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+    let status = wait_for("the command's end", SOON, || child.try_wait().unwrap());
+    let text = fs::read_to_string(&stdout).unwrap();
+    let report: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    assert_eq!(status.code(), Some(1), "{report}");
+    assert!(report["problems"].to_string().contains("mix2 has ended: signal: 9"), "{report}");
+    assert!(report["hops"].as_array().is_some_and(|hops| hops.len() == 5), "{report}");
+    assert!(processes_of(&folder).is_empty(), "the data plane is left");
+}
+
+#[test]
 fn stop_finds_what_no_record_names() {
     let outside = tempfile::tempdir().unwrap();
     let folder = outside.path().join("network");
@@ -74,11 +98,25 @@ fn stop_finds_what_no_record_names() {
     let are_there = |count: usize| wait_for("processes", SOON, || (processes_of(&folder).len() == count).then_some(()));
     are_there(13);
     // A control plane that is killed leaves its data plane.
-    let pid: i32 = fs::read_to_string(folder.join("mix1/katzensprung.lock")).unwrap().trim().parse().unwrap();
-    kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+    let kill = || {
+        let pid: i32 = fs::read_to_string(folder.join("mix1/katzensprung.lock")).unwrap().trim().parse().unwrap();
+        kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+    };
+    kill();
     are_there(12);
+    assert_eq!(command("status").status.code(), Some(1));
+    // Who is started again by hand is a member as before, whatever its process is called.
     let state = folder.join("testnet.json");
     let whole = fs::read(&state).unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&whole).unwrap();
+    let mut again = program();
+    again.args(["server", "-f", "katzenpost.toml"]).current_dir(folder.join("mix1"));
+    again.env("KATZENPOST_EPOCH_DURATION", format!("{}ns", json["epoch_nanoseconds"]));
+    let mut again = again.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_for("the member", SOON, || (command("status").status.code() == Some(0)).then_some(()));
+    kill();
+    again.wait().unwrap();
+    are_there(12);
     fs::write(&state, "{").unwrap();
     command("status").refused(&["testnet.json is damaged", "members may still run", "testnet stop --dir '"]);
     command("stop").succeeded();
