@@ -15,7 +15,7 @@ use tokio::time::{Instant as Clock, sleep_until, timeout};
 use wire::Instant;
 
 /// Limit of connecting to one address (client.md 11.1).
-const CONNECT_LIMIT: Duration = Duration::from_secs(60);
+pub const CONNECT_LIMIT: Duration = Duration::from_secs(60);
 /// Bytes that are read at once.
 const READ_BYTES: usize = 64 << 10;
 /// How long a good-bye may take.

@@ -7,6 +7,7 @@ use crate::time::Now;
 use crypto_simd::random::Random;
 use crypto_simd::schemes::SchemeError;
 use pki::Epoch;
+use pki::document::SIGNED_BYTES_MAX;
 use secret_memory::within;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,8 +28,6 @@ const KEEP_ALIVE: Duration = Duration::from_secs(45);
 const DOCUMENT_LIMIT: Duration = Duration::from_secs(30);
 /// Frames from a gateway: a padded command or a chunk of a document, and room for chunks of another size.
 const RECEIVE_BYTES_MIN: usize = 1 << 20;
-/// The most bytes of a packed and of a plain document.
-const DOCUMENT_BYTES_MAX: (usize, usize) = (16 << 20, 64 << 20);
 
 /// What a gateway said.
 #[derive(Debug, PartialEq, Eq)]
@@ -187,7 +186,7 @@ impl Session {
     /// Asks for a document; one at a time.
     pub fn ask(&mut self, wanted: Epoch, now: Instant) {
         self.say(&Command::GetConsensus2 { epoch: wanted.0 });
-        let joiner = Joiner::new(DOCUMENT_BYTES_MAX.0, DOCUMENT_BYTES_MAX.1);
+        let joiner = Joiner::new(SIGNED_BYTES_MAX, SIGNED_BYTES_MAX);
         self.asked = Some(Asked { wanted, joiner, until: now + DOCUMENT_LIMIT });
     }
 

@@ -197,6 +197,23 @@ pub fn link(dir: &DataDir, scheme: KemScheme, random: &mut dyn Random) -> Result
     within(|| read_or_create(dir, &PairFiles::new(dir.path(), LINK), &scheme, random))
 }
 
+/// What a start would refuse of the key files that are in a folder, without touching anything.
+pub fn look(dir: &Path, identity: SignatureScheme, link: KemScheme) -> Result<(), KeyError> {
+    within(|| {
+        look_at(&PairFiles::new(dir, IDENTITY), &identity)?;
+        look_at(&PairFiles::new(dir, LINK), &link)
+    })
+}
+
+fn look_at(files: &PairFiles, scheme: &dyn PairScheme) -> Result<(), KeyError> {
+    match (files::exists(&files.private)?, files::exists(&files.public)?) {
+        (false, false) => Ok(()),
+        (false, true) => Err(files.private_is_missing()),
+        (true, false) => read_private(files, scheme).map(drop),
+        (true, true) => read_pair(files, scheme).map(drop),
+    }
+}
+
 /// Name of the file with the public half of an identity.
 pub const IDENTITY_PUBLIC_FILE: &str = "identity.public.pem";
 
@@ -269,6 +286,14 @@ impl PairFiles {
             public_new: dir.join(format!("{name}.public.pem.new")),
         }
     }
+
+    fn private_is_missing(&self) -> KeyError {
+        KeyError::PrivateMissing {
+            public: self.public.clone(),
+            private: self.private.clone(),
+            is_identity: self.is_identity,
+        }
+    }
 }
 
 fn read_or_create(
@@ -281,20 +306,22 @@ fn read_or_create(
         (true, true) => read(dir, files, scheme),
         (false, false) => create(dir, files, scheme, random, files::write_new),
         (true, false) => complete(dir, files, scheme),
-        (false, true) => Err(KeyError::PrivateMissing {
-            public: files.public.clone(),
-            private: files.private.clone(),
-            is_identity: files.is_identity,
-        }),
+        (false, true) => Err(files.private_is_missing()),
     }
 }
 
-fn read(dir: &DataDir, files: &PairFiles, scheme: &dyn PairScheme) -> Result<KeyPair, KeyError> {
+/// Both halves, which belong together.
+fn read_pair(files: &PairFiles, scheme: &dyn PairScheme) -> Result<(Zeroizing<Vec<u8>>, Vec<u8>), KeyError> {
     let (private, expected) = read_private(files, scheme)?;
     let public = read_pem(&files.public, &pem::public_key_type(scheme.name()), true)?;
     if *public != expected {
         return Err(KeyError::Mismatch { private: files.private.clone(), public: files.public.clone() });
     }
+    Ok((private, expected))
+}
+
+fn read(dir: &DataDir, files: &PairFiles, scheme: &dyn PairScheme) -> Result<KeyPair, KeyError> {
+    let (private, expected) = read_pair(files, scheme)?;
     // What a start that made the pair may have left when it crashed after the last rename.
     if !dir.is_read_only() {
         files::remove_if_there(&files.private_new)?;

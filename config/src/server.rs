@@ -17,7 +17,7 @@ pub(crate) mod tests;
 
 pub use authorities::Authority;
 pub use debug::Debug;
-pub use load::{Loaded, Sources, parse};
+pub use load::{Loaded, Sources, parse, read_text};
 pub use network::Network;
 pub use node::{LogDestination, LogLevel, Logging, MANAGEMENT_SOCKET, Management, Shutdown};
 pub use own::{Backend, OwnConfig};

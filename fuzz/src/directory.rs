@@ -7,9 +7,10 @@ pub use voting::VOTING;
 
 use crate::{Target, Verdict};
 use network::{EPOCH, authorities};
-use pki::cbor::{self, Value};
+use pki::address::Addresses;
+use pki::cbor::{self, Canonical, Value};
 use pki::certificate::{Certificate, Signature};
-use pki::descriptor::{MixDescriptor, ReplicaDescriptor, SignedReplicaUpload, SignedUpload};
+use pki::descriptor::{MixDescriptor, ReplicaDescriptor, Services, SignedReplicaUpload, SignedUpload};
 use pki::document::{self, Consensus, Document};
 use pki::neighbours::{Direction, NeighbourMap};
 use pki::policy::{self, IncomingPeer, PeerCredentials, View};
@@ -50,14 +51,17 @@ fn assert_stable<E: std::fmt::Debug>(once: Vec<u8>, rewrite: impl Fn(&[u8]) -> R
 }
 
 fn item(data: &[u8]) -> Verdict {
-    let Ok(value) = cbor::decode(data) else { return Verdict::Refused };
-    assert_stable(value.encode(), |bytes| cbor::decode(bytes).map(|value| value.encode()));
-    let _ = value.clone().into_u64("x");
-    let _ = value.clone().into_f64("x");
-    let _ = value.clone().into_bytes("x");
-    let _ = value.clone().into_fixed::<32>("x");
-    let _ = value.clone().into_map("x", |key| key.into_text("x"), |value| value.into_bool("x"));
-    let _ = value.into_array("x");
+    let Ok(item) = cbor::decode(data) else { return Verdict::Refused };
+    let _ = item.into_u64("x");
+    let _ = item.into_f64("x");
+    let _ = item.into_bytes("x");
+    let _ = item.into_fixed::<32>("x");
+    let _ = item.into_map("x", |key| key.into_text("x"), |value| value.into_bool("x"));
+    let _ = item.into_array("x").map(|items| items.into_iter().flatten().count());
+    let write = |bytes: &[u8]| cbor::decode(bytes).and_then(Canonical::any).map(|it| it.as_bytes().to_vec());
+    let Ok(once) = write(data) else { return Verdict::Refused };
+    assert!(once.len() <= data.len(), "it has grown");
+    assert_stable(once, write);
     Verdict::Accepted
 }
 
@@ -66,10 +70,15 @@ fn items() -> Vec<Vec<u8>> {
         [Value::Uint(300), Value::Negative(7), Value::Null, Value::Bool(true), Value::Float(0.1), "text".into()];
     let key = |number: u64| Value::from(number);
     let map = Value::Map(scalars.iter().cloned().zip(0..).map(|(value, number)| (key(number), value)).collect());
-    let list = Value::Array(vec![Value::Bytes(vec![1, 2, 3]), Value::Tag(24, Box::new(map.clone()))]);
+    let list = Value::Array(vec![Value::Bytes(vec![1, 2, 3]), map.clone()]);
     let mut items: Vec<_> = scalars.iter().chain([&map, &list]).map(Value::encode).collect();
     // Indefinite lengths, a long head for a small number, a half float.
     items.push(b"\x9f\x5f\x41\x01\x41\x02\xff\xbf\x61a\x19\x00\x01\xff\xf9\x3c\x00\xff".to_vec());
+    // Tags, simple values, big integers, keys out of order, twice, and both zeros.
+    items.push(
+        b"\x86\xd9\xd9\xf7\xe0\xf8\xff\xc5\xd9\xd9\xf7\xf7\xc2\x42\x00\x01\xc3\x49\x01\0\0\0\0\0\0\0\0\x40".to_vec(),
+    );
+    items.push(b"\xa6\x62bb\x01\x61a\x02\x61a\x03\x41a\x04\xf9\0\0\x05\xf9\x80\0\x06".to_vec());
     items
 }
 
@@ -91,11 +100,13 @@ fn certificate(data: &[u8]) -> Verdict {
 
 fn descriptors() -> Vec<Vec<u8>> {
     let mut odd = members::descriptor(10, EPOCH);
-    odd.kaetzchen_advertized_data = Some(BTreeMap::from([("echo".into(), None)]));
-    odd.addresses = Some(BTreeMap::from([
-        ("tcp6".into(), Some(vec!["tcp://[2001:db8::1]:30000".into()])),
-        ("quic".into(), Some(vec!["quic://node.example:1".into()])),
-    ]));
+    let about = BTreeMap::from([("a".into(), Value::Array(vec![Value::Float(0.5), Value::Map(Vec::new())]))]);
+    let about = BTreeMap::from([("echo".into(), None), ("other".into(), Some(about))]);
+    odd.kaetzchen_advertized_data = Some(Services::from(&about));
+    odd.addresses = Some(Addresses::from(&BTreeMap::from([
+        ("tcp6".into(), vec!["tcp://[2001:db8::1]:30000".into(), "tcp://[fe80::1%25a%41]:1#\u{1}".into()]),
+        ("quic".into(), vec!["quic://u:p@node%C3%A9.example:1".into()]),
+    ])));
     let seeds = [10, 100, 200].map(|seed| members::descriptor(seed, EPOCH).encode());
     seeds.into_iter().chain([odd.encode()]).collect()
 }

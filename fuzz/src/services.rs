@@ -42,7 +42,10 @@ fn messages() -> Vec<Vec<u8>> {
         Message { request_at: Some(1_700_000_000), id, payload: b"answer", surb, ..Message::default() }
             .encode(&mut bytes);
     }
-    vec![bytes]
+    // Null numbers, strings in pieces, an array for a string, tags.
+    let odd =
+        b"\xc8\xa4\x62ID\xf6\x65Delay\xf6\x67Payload\x5f\x41a\x41b\xff\x64SURB\x82\x01\x02\xa1\x62id\xc5\x01".to_vec();
+    vec![bytes, odd]
 }
 
 fn plugin(data: &[u8]) -> Verdict {

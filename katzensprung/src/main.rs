@@ -135,18 +135,18 @@ fn failed(message: &str) -> ExitCode {
     ExitCode::from(1)
 }
 
-/// Subcommands that are called by their own names too.
-const PROGRAMS: [&str; 4] = ["server", "dirauth", "ping", "genconfig"];
-
 /// The arguments with the subcommand that the program's name stands for, or that options of `server` at the beginning
-/// ask for: unit files call the program by many names. Gives the subcommand and that name too where it is the subcommand's.
-fn with_subcommand(mut arguments: Vec<OsString>) -> (Vec<OsString>, Option<(&'static str, String)>) {
+/// ask for: unit files call the program by many names. Gives the subcommand and that name too where it is the subcommand's:
+/// a program that is called `fetch` must never be a node.
+fn with_subcommand(mut arguments: Vec<OsString>) -> (Vec<OsString>, Option<(String, String)>) {
     let program = arguments.first().map(std::path::PathBuf::from);
     let stem = program.as_deref().and_then(|path| path.file_stem());
-    let called = PROGRAMS.into_iter().find(|name| stem.is_some_and(|stem| stem == *name));
+    let commands = Arguments::command();
+    let mut names = commands.get_subcommands().map(|command| command.get_name().to_owned());
+    let called = names.find(|name| stem.is_some_and(|stem| stem == name.as_str()));
     let first = arguments.get(1).map(|argument| argument.to_string_lossy().into_owned()).unwrap_or_default();
     let is_own_option = ["-h", "--help", "-V", "--version"].contains(&first.as_str());
-    match called {
+    match &called {
         Some(name) => arguments.insert(1, name.into()),
         None if first.starts_with('-') && !is_own_option => arguments.insert(1, "server".into()),
         None => {}
@@ -155,7 +155,7 @@ fn with_subcommand(mut arguments: Vec<OsString>) -> (Vec<OsString>, Option<(&'st
     (arguments, called.map(|name| (name, path)))
 }
 
-fn parse(words: Vec<OsString>, program: Option<(&str, String)>) -> Result<Arguments, clap::Error> {
+fn parse(words: Vec<OsString>, program: Option<(String, String)>) -> Result<Arguments, clap::Error> {
     let mut command = Arguments::command();
     if let Some((name, path)) = program {
         command = command.mut_subcommand(name, |called| called.override_usage(format!("{path} [OPTIONS]")));

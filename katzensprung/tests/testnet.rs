@@ -192,3 +192,27 @@ fn genconfig_writes_what_config_check_accepts() {
         run(["genconfig", "-o", "/nonexistent/here"].iter().chain(words)).refused(parts);
     }
 }
+
+#[test]
+fn a_simulated_network_runs_from_a_seed_and_says_what_happens() {
+    let words = |seed: &str| run(["testnet", "sim", "--seed", seed, "--epochs", "9"]);
+    let outcome = words("3");
+    assert!(outcome.stderr.contains("consensus, signed by 3 of 3 authorities"), "{outcome:?}");
+    let line = |text: &str| text.lines().next().unwrap().to_owned();
+    let first = line(&outcome.succeeded());
+    assert!(first.starts_with("seed 3: ") && first.contains(" answered, "), "{first}");
+    assert_eq!(line(&words("3").succeeded()), first);
+    let all = run(["testnet", "sim", "--seeds", "4", "--epochs", "9"]).succeeded();
+    assert!(all.lines().any(|line| line == first), "{all}");
+    assert!(all.lines().last().unwrap().starts_with("4 x 9 epochs in ") && all.ends_with(", 0 failed\n"), "{all}");
+}
+
+#[test]
+fn a_simulated_network_that_cannot_be_is_refused() {
+    let refused = |words: &[&str], parts: &[&str]| run(["testnet", "sim"].iter().chain(words)).refused(parts);
+    refused(&[], &["which run?", "--seed N", "--seeds N"]);
+    refused(&["--seed", "1", "--epochs", "8"], &["'8'", "--epochs", "9..=100000"]);
+    refused(&["--seed", "x"], &["'x'", "--seed"]);
+    refused(&["--seeds", "0"], &["'0'", "--seeds"]);
+    refused(&["--seed", "1", "--seeds", "2"], &["--seed", "--seeds", "cannot be used with"]);
+}

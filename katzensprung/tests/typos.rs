@@ -75,6 +75,52 @@ fn the_usage_is_that_of_the_name() {
     );
 }
 
+/// A program with the name of a subcommand is that, whatever comes after it: no node starts by mistake.
+#[test]
+fn a_program_called_fetch_is_no_node() {
+    let folder = Folder::new();
+    for name in ["fetch", "status"] {
+        let link = folder.path().join(name);
+        symlink(env!("CARGO_BIN_EXE_katzensprung"), &link).unwrap();
+        let help = finish(Command::new(&link).arg("--help")).succeeded();
+        assert!(help.contains(&format!("Usage: {} [OPTIONS]", link.display())), "{help}");
+    }
+    let given = finish(Command::new(folder.path().join("fetch")).args(["-f", "/nonexistent/y.toml"]));
+    given.refused(&["/nonexistent/y.toml", "cannot be read"]);
+}
+
+/// A check that says "valid" of what every start refuses is worth nothing.
+#[test]
+fn a_check_looks_at_key_files_too_and_both_checks_say_the_same() {
+    let spoil = [
+        ("identity.private.pem", "", "no PEM block"),
+        ("link.public.pem", "garbage", "no PEM block"),
+        ("identity.public.pem", "OTHER", "is not the public key of"),
+    ];
+    let other = Folder::new();
+    other.generate_keys();
+    for (name, content, problem) in spoil {
+        let folder = Folder::new();
+        folder.serve(&["--validate-only"]).succeeded();
+        folder.generate_keys();
+        folder.serve(&["--validate-only"]).succeeded();
+        let content = match content {
+            "OTHER" => fs::read_to_string(other.data_dir().join(name)).unwrap(),
+            content => content.into(),
+        };
+        fs::write(folder.data_dir().join(name), content).unwrap();
+        folder.serve(&["--validate-only"]).refused(&["Server.DataDir", name, problem]);
+        let checked = finish(program().args(["config", "check"]).arg(folder.config()));
+        assert!(checked.stdout.contains("FAIL") && checked.stdout.contains(problem), "{}", checked.stdout);
+        folder.refuses(&[name, problem]);
+    }
+    let folder = Folder::new();
+    folder.make_data_dir();
+    folder.edit("tcp://", "quic://");
+    let checked = finish(program().args(["config", "check"]).arg(folder.config()));
+    assert!(checked.stdout.contains("QUIC is not in this version"), "{}", checked.stdout);
+}
+
 #[test]
 fn the_variable_for_the_file() {
     for command in ["server", "fetch"] {
@@ -84,6 +130,16 @@ fn the_variable_for_the_file() {
         missing.refused(&["/nonexistent/x.toml", "cannot be read"]);
         let given = finish(program().env("KATZENPOST_CONFIG", "").args([command, "-f", "/nonexistent/y.toml"]));
         given.refused(&["/nonexistent/y.toml", "cannot be read"]);
+    }
+}
+
+/// What can never answer is not waited for.
+#[test]
+fn fetch_refuses_what_is_no_address_at_once() {
+    let folder = Folder::new();
+    for address in ["foo", "", ":9000", "http://127.0.0.1:9000/metrics", "127.0.0.1:9000,,"] {
+        let outcome = finish(program().args(["fetch", "--require-ready", address, "-f"]).arg(folder.config()));
+        outcome.refused(&["--require-ready", "write host:port"]);
     }
 }
 
@@ -144,6 +200,21 @@ fn nothing_is_written_into_a_file_of_the_node() {
         refused("Management.Path", "Enable = true", &format!("Enable = true\n  Path = \"DATA/{name}\""));
     }
     refused("Logging.File", "\"katzenpost.log\"", "\"../katzensprung.toml\"");
+    // By whatever ways the name leads there, and whosever key it is.
+    for target in ["katzenpost.toml", "data/link.public.pem"] {
+        let folder = Folder::new();
+        folder.generate_keys();
+        symlink(folder.path().join(target), folder.data_dir().join("innocent.log")).unwrap();
+        folder.edit("\"katzenpost.log\"", "\"innocent.log\"");
+        folder.refuses(&["error: ", "Logging.File", "give another name"]);
+    }
+    let folder = Folder::new();
+    folder.edit("\"katzenpost.log\"", "\"../katzenpost.toml\"");
+    let before = fs::read(folder.config()).unwrap();
+    let name = folder.config().file_name().unwrap().to_owned();
+    let relative = finish(program().current_dir(folder.path()).args(["server", "-f"]).arg(name));
+    relative.refused(&["error: ", "Logging.File", "is a configuration file"]);
+    assert_eq!(fs::read(folder.config()).unwrap(), before);
     let folder = Folder::new();
     folder.edit("\"katzenpost.log\"", "\"management_sock\"");
     folder.refuses(&["error: ", "Management.Path", "is also Logging.File"]);

@@ -8,6 +8,7 @@ use minicbor::data::Type;
 use minicbor::decode::Error as DecodeError;
 use minicbor::{Decoder, Encoder};
 use std::convert::Infallible;
+use std::ops::Range;
 use std::time::Duration;
 
 const REQUEST_AT: &str = "RequestAt";
@@ -70,11 +71,13 @@ impl<'a> Message<'a> {
         Ok(())
     }
 
-    /// Reads one item: any order of fields, names in any letter case, unknown ones left out, missing ones zero.
-    fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+    /// Reads one item: any order of fields, names in any letter case, unknown ones left out, missing and null ones zero,
+    /// of two with one name the first; tags say nothing. Strings in pieces are put together in `joined`.
+    fn decode(bytes: &'a [u8], joined: &'a mut Vec<u8>) -> Result<Self, DecodeError> {
+        joined.clear();
         let mut decoder = Decoder::new(bytes);
-        let mut message = Self::default();
-        let mut left = decoder.map()?;
+        let mut fields = Fields::default();
+        let mut left = if is_null(&mut decoder)? { Some(0) } else { decoder.map()? };
         while left != Some(0) {
             if left.is_none() && decoder.datatype()? == Type::Break {
                 break;
@@ -82,32 +85,99 @@ impl<'a> Message<'a> {
             left = left.map(|left| left - 1);
             if decoder.datatype()? == Type::String {
                 let name = decoder.str()?;
-                message.read(name, &mut decoder)?;
+                fields.read(name, &mut decoder, joined)?;
             } else {
                 decoder.skip()?;
                 decoder.skip()?;
             }
         }
-        Ok(message)
+        let joined: &'a [u8] = joined;
+        Ok(Self {
+            request_at: fields.request_at.flatten(),
+            delay: Duration::from_nanos(u64::try_from(fields.delay.unwrap_or(0)).unwrap_or(0)),
+            id: fields.id.unwrap_or(0),
+            payload: fields.payload.flatten().map(|string| string.of(joined)).unwrap_or_default(),
+            surb: fields.surb.flatten().map(|string| string.of(joined)),
+        })
+    }
+}
+
+/// A byte string.
+enum ByteString<'a> {
+    Whole(&'a [u8]),
+    /// In pieces, which were put together.
+    Joined(Range<usize>),
+}
+
+impl<'a> ByteString<'a> {
+    fn of(self, joined: &'a [u8]) -> &'a [u8] {
+        match self {
+            Self::Whole(bytes) => bytes,
+            Self::Joined(range) => joined.get(range).unwrap_or_default(),
+        }
     }
 
-    fn read(&mut self, name: &str, decoder: &mut Decoder<'a>) -> Result<(), DecodeError> {
+    /// A byte string or null; an array of small numbers is a byte string too.
+    fn read(decoder: &mut Decoder<'a>, joined: &mut Vec<u8>) -> Result<Option<Self>, DecodeError> {
+        if is_null(decoder)? {
+            return Ok(None);
+        }
+        let start = joined.len();
+        match decoder.datatype()? {
+            Type::BytesIndef => decoder.bytes_iter()?.try_for_each(|piece| {
+                joined.extend_from_slice(piece?);
+                Ok(())
+            })?,
+            Type::Array | Type::ArrayIndef => decoder.array_iter::<u8>()?.try_for_each(|byte| {
+                joined.push(byte?);
+                Ok(())
+            })?,
+            _ => return decoder.bytes().map(|bytes| Some(Self::Whole(bytes))),
+        }
+        Ok(Some(Self::Joined(start..joined.len())))
+    }
+}
+
+/// What was read of a message; none where nothing has that name yet.
+#[derive(Default)]
+struct Fields<'a> {
+    request_at: Option<Option<i64>>,
+    delay: Option<i64>,
+    id: Option<u64>,
+    payload: Option<Option<ByteString<'a>>>,
+    surb: Option<Option<ByteString<'a>>>,
+}
+
+impl<'a> Fields<'a> {
+    fn read(&mut self, name: &str, decoder: &mut Decoder<'a>, joined: &mut Vec<u8>) -> Result<(), DecodeError> {
         let is = |known: &str| name.eq_ignore_ascii_case(known);
-        if is(ID) {
-            self.id = decoder.u64()?;
-        } else if is(PAYLOAD) {
-            self.payload = bytes(decoder)?.unwrap_or_default();
-        } else if is(SURB) {
-            self.surb = bytes(decoder)?;
-        } else if is(DELAY) {
-            self.delay = Duration::from_nanos(u64::try_from(decoder.i64()?).unwrap_or(0));
-        } else if is(REQUEST_AT) && is_integer(decoder.datatype()?) {
-            self.request_at = Some(decoder.i64()?);
+        if is(ID) && self.id.is_none() {
+            self.id = Some(if is_null(decoder)? { 0 } else { decoder.u64()? });
+        } else if is(PAYLOAD) && self.payload.is_none() {
+            self.payload = Some(ByteString::read(decoder, joined)?);
+        } else if is(SURB) && self.surb.is_none() {
+            self.surb = Some(ByteString::read(decoder, joined)?);
+        } else if is(DELAY) && self.delay.is_none() {
+            self.delay = Some(if is_null(decoder)? { 0 } else { decoder.i64()? });
+        } else if is(REQUEST_AT) && self.request_at.is_none() && is_integer(decoder.datatype()?) {
+            self.request_at = Some(i64::try_from(decoder.int()?).ok());
         } else {
             decoder.skip()?;
         }
         Ok(())
     }
+}
+
+/// Passes over tags, and over a null behind them, and says whether there was one.
+fn is_null(decoder: &mut Decoder<'_>) -> Result<bool, DecodeError> {
+    while decoder.datatype()? == Type::Tag {
+        decoder.tag()?;
+    }
+    let is_null = matches!(decoder.datatype()?, Type::Null | Type::Undefined);
+    if is_null {
+        decoder.skip()?;
+    }
+    Ok(is_null)
 }
 
 /// A vector takes all that is written to it.
@@ -122,27 +192,20 @@ fn is_integer(of: Type) -> bool {
     )
 }
 
-/// A byte string or null.
-fn bytes<'a>(decoder: &mut Decoder<'a>) -> Result<Option<&'a [u8]>, DecodeError> {
-    if matches!(decoder.datatype()?, Type::Null | Type::Undefined) {
-        decoder.skip()?;
-        return Ok(None);
-    }
-    decoder.bytes().map(Some)
-}
-
 /// The messages of one end, cut out of what it writes.
 pub struct Messages {
     buffer: Vec<u8>,
     /// Bytes of the buffer that were given out.
     read: usize,
+    /// Strings of the last message that came in pieces.
+    joined: Vec<u8>,
     message_bytes_max: usize,
 }
 
 impl Messages {
     /// For messages with at most so many bytes of payload and reply block.
     pub fn new(content_bytes_max: usize) -> Self {
-        Self { buffer: Vec::new(), read: 0, message_bytes_max: content_bytes_max + EXTRA_BYTES_MAX }
+        Self { buffer: Vec::new(), read: 0, joined: Vec::new(), message_bytes_max: content_bytes_max + EXTRA_BYTES_MAX }
     }
 
     /// More of what was written. Take all messages out before the next call.
@@ -167,6 +230,7 @@ impl Messages {
         let end = decoder.position();
         let item = rest.get(..end).unwrap_or_default();
         self.read += end;
-        Message::decode(item).map(Some).map_err(|_| PluginError::Malformed("a field has the wrong type"))
+        let message = Message::decode(item, &mut self.joined);
+        message.map(Some).map_err(|_| PluginError::Malformed("a field has the wrong type"))
     }
 }

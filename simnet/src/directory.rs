@@ -5,7 +5,7 @@ use crate::world::World;
 use pki::authority::{Answer, ConsensusCode, DescriptorCode, FetchPass};
 use pki::certificate::Certificate;
 use pki::publish::{Action, UploadAnswer};
-use pki::voting::{Output, Peer, Reply, Request};
+use pki::voting::{Message, Output, Peer, Reply, Request};
 use pki::{Epoch, hash};
 use std::sync::Arc;
 use std::time::Duration;
@@ -79,6 +79,12 @@ impl World {
                 }
                 let now = self.time_of(&self.authorities[to].air);
                 let kind = message.kind;
+                if self.loses() {
+                    // The sender does not know that it has arrived.
+                    let again = self.now() + RETRY;
+                    self.plan(again, Happening::Message { from, to, message: message.clone(), last_try });
+                }
+                let message = Message { payload: self.carried(&message.payload), ..message };
                 let answered = self.authorities[to].ask(Peer::Authority(from), Request::Message(message), &now);
                 if let Some((reply, outputs)) = answered {
                     self.carry_out(to, outputs);
@@ -111,7 +117,8 @@ impl World {
             let now = self.time_of(&self.authorities[authority].air);
             let voting = self.authorities[authority].voting.as_ref().filter(|_| !is_lost);
             let answer = voting.map(|voting| voting.documents().answer(epoch, &now));
-            all.push((authority, answer.map(|(code, raw)| (code, raw.unwrap_or_default()))));
+            let answer = answer.map(|(code, raw)| (code, raw.unwrap_or_default()));
+            all.push((authority, answer.map(|(code, raw)| (code, self.carried(&raw)))));
         }
         all
     }
@@ -171,7 +178,7 @@ impl World {
         let mut answer = UploadAnswer::Failed;
         if self.hear(self.member_of_node(node), authority) && !self.loses() {
             let (now, peer) = (self.time_of(&self.authorities[authority].air), Peer::Node(self.nodes[node].keys.id));
-            let request = Request::PostDescriptor { epoch, payload };
+            let request = Request::PostDescriptor { epoch, payload: self.carried(&payload) };
             if let Some((reply @ Reply::PostDescriptorStatus(_), outputs)) =
                 self.authorities[authority].ask(peer, request, &now)
             {

@@ -19,7 +19,7 @@ pub fn plan(world: &mut World, first: Epoch, end: Epoch) {
             // What has begun is over before the quiet at the end.
             let left = world.start_of(end).since(at);
             let lasts = PERIOD.mul_f64((1 + world.below(1000)) as f64 / 1000.0).min(left);
-            let (begins, ends) = draw(world);
+            let (begins, ends) = draw(world, lasts);
             world.plan(at, Happening::Fault(begins));
             if let Some(ends) = ends {
                 world.plan(at + lasts, Happening::Fault(ends));
@@ -29,15 +29,16 @@ pub fn plan(world: &mut World, first: Epoch, end: Epoch) {
 }
 
 /// Something that goes wrong, and what makes it right again.
-fn draw(world: &mut World) -> (Fault, Option<Fault>) {
+fn draw(world: &mut World, lasts: Duration) -> (Fault, Option<Fault>) {
     let (authorities, nodes, members) = (world.authorities.len(), world.nodes.len(), world.members());
     let mut some = |count: usize| world.below(count as u64) as usize;
-    match some(9) {
+    match some(13) {
         0 => (Fault::Loss([26, 77, 154][some(3)]), Some(Fault::Loss(0))),
         1 => (Fault::Delay(Duration::from_millis([300, 1000, 3000][some(3)])), Some(Fault::Delay(DELAY))),
         2 => {
             let island = (0..1 + some(members / 2)).map(|_| some(members)).collect();
-            (Fault::Island(island), Some(Fault::Island(BTreeSet::new())))
+            let silent = (some(2) == 0).then_some(lasts);
+            (Fault::Island(island, silent), Some(Fault::Island(BTreeSet::new(), None)))
         }
         3 => {
             let who = some(authorities);
@@ -56,7 +57,20 @@ fn draw(world: &mut World) -> (Fault, Option<Fault>) {
             (Fault::Clock(member, if some(2) == 0 { ms } else { -ms }), Some(Fault::Clock(member, 0)))
         }
         7 => (Fault::WrongBytes(authorities + some(members - authorities), 1 + some(4) as u32), None),
-        _ => (Fault::Cut(some(nodes)), None),
+        9 => (Fault::WrongMessages([13, 64][some(2)]), Some(Fault::WrongMessages(0))),
+        10 => {
+            let node = some(nodes);
+            (Fault::KillNode(node), Some(Fault::StartNode(node)))
+        }
+        11 => {
+            let node = some(nodes);
+            (Fault::Twin(node), Some(Fault::StartPlane(node)))
+        }
+        8 => (Fault::Cut(some(nodes)), None),
+        _ => {
+            let mut some_member = || authorities + some(members - authorities);
+            (Fault::Stall(some_member(), some_member(), lasts), None)
+        }
     }
 }
 
@@ -66,22 +80,37 @@ impl World {
         self.tell(format!("{fault:?}"));
         match fault {
             Fault::Loss(of_256) => self.lost_of_256 = of_256,
+            Fault::WrongMessages(of_256) => self.wrong_of_256 = of_256,
             Fault::Delay(delay_max) => {
                 self.delay_max = delay_max;
                 self.set_latency(if delay_max > DELAY { delay_max / 10 } else { LATENCY });
             }
-            Fault::Island(island) => self.set_island(island),
+            Fault::Island(island, lasts) => {
+                let until = lasts.map(|lasts| self.now() + lasts);
+                self.set_island(island, until);
+            }
             Fault::KillAuthority(who, with_store) => self.authorities[who].kill(with_store),
             Fault::StartAuthority(who) if self.authorities[who].voting.is_none() => self.start_authority(who),
             Fault::KillPlane(node) if self.nodes[node].plane.is_some() => {
                 let lost = self.kill_plane(node);
                 self.tell(format!("{lost} packets are lost with it"));
             }
+            Fault::Twin(node) if self.nodes[node].plane.is_some() => {
+                self.kill_plane(node);
+                let is_there = self.seat_twin(node);
+                self.tell(format!("a twin {} its place", if is_there { "takes" } else { "cannot take" }));
+            }
+            Fault::KillNode(node) => {
+                self.nodes[node].kill_control();
+                self.kill_plane(node);
+                self.nodes[node].forget();
+            }
+            Fault::StartNode(node) => {
+                self.apply(Fault::StartControl(node));
+                self.apply(Fault::StartPlane(node));
+            }
             Fault::StartPlane(node) if self.nodes[node].plane.is_none() => {
                 self.start_plane(node);
-                // Addresses of a new host: whom it does not hear it cannot dial.
-                let island = self.island.clone();
-                self.set_island(island);
             }
             Fault::KillControl(node) => self.nodes[node].kill_control(),
             Fault::StartControl(node) if self.nodes[node].worker.is_none() => {
@@ -90,18 +119,26 @@ impl World {
             }
             Fault::Clock(member, ahead_ms) => {
                 self.set_clock(member, ahead_ms);
-                let first = self.authorities.len();
                 // A process is woken by its clock's change; a sleeping shard looks at it again.
-                if let Some(host) = self.node_hosts.get(member.wrapping_sub(first)).copied() {
+                for host in self.hosts_of(member).to_vec() {
                     self.simulation.host_mut(host);
                 }
             }
             Fault::WrongBytes(member, pieces) => self.air(member).borrow_mut().wrong_pieces = pieces,
             Fault::Cut(node) => {
-                let host = self.node_hosts[node];
-                self.cut_from_all(host);
+                let count = self.cut_from_all(node);
+                self.tell(format!("{count} connections are lost"));
             }
-            Fault::StartAuthority(_) | Fault::KillPlane(_) | Fault::StartPlane(_) | Fault::StartControl(_) => {}
+            Fault::Stall(one, other, lasts) => {
+                let until = self.now() + lasts;
+                let count = self.stall(one, other, until);
+                self.tell(format!("{count} connections stand still"));
+            }
+            Fault::StartAuthority(_)
+            | Fault::KillPlane(_)
+            | Fault::Twin(_)
+            | Fault::StartPlane(_)
+            | Fault::StartControl(_) => {}
         }
     }
 }

@@ -64,26 +64,36 @@ pub enum Happening {
 pub enum Fault {
     /// Of 256 messages to authorities so many are lost from now on.
     Loss(u8),
+    /// Of 256 messages to authorities, and documents from them, so many have a wrong bit from now on.
+    WrongMessages(u8),
     /// So long may messages to authorities take from now on, and bytes on new connections.
     Delay(Duration),
-    /// These members hear only each other.
-    Island(BTreeSet<usize>),
+    /// These members hear only each other. Connections across are lost, or stand still for so long.
+    Island(BTreeSet<usize>, Option<Duration>),
     /// An authority dies; its disk too?
     KillAuthority(usize, bool),
     /// It comes back.
     StartAuthority(usize),
     /// A node's data plane dies.
     KillPlane(usize),
+    /// A node's data plane dies, and somebody with its keys takes its place.
+    Twin(usize),
     /// It comes back.
     StartPlane(usize),
     /// A node's control plane dies.
     KillControl(usize),
     /// It comes back.
     StartControl(usize),
+    /// Both processes of a node die, and all that they had is lost.
+    KillNode(usize),
+    /// They come back.
+    StartNode(usize),
     /// A member's clock is so many milliseconds ahead from now on.
     Clock(usize, i64),
     /// So many of the next pieces of bytes that a node or client receives have a wrong bit.
     WrongBytes(usize, u32),
     /// A node loses all its connections.
     Cut(usize),
+    /// Connections between two members stand still for so long.
+    Stall(usize, usize, Duration),
 }

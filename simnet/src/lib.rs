@@ -10,6 +10,7 @@
 //! | [`air`] | what happens to one member on its way to the network: wrong clocks, unreachable peers, wrong bytes |
 //! | [`authority`] | an authority and its store |
 //! | [`node`] | a node: its shard, and what its control plane does around it |
+//! | [`twin`] | somebody with a node's keys, who sends packets again and again |
 //! | [`user`] | a client and whoever pings with it |
 //! | [`world`] | all of them, the clock, what is under way |
 //! | [`happening`] | what may be under way, or yet to happen |
@@ -18,8 +19,7 @@
 //! | `run` | a run from a seed to its report, and what has to hold after every step |
 //!
 //! Real are the bytes between clients, gateways, mixes and service nodes, links and handshakes included. Links to
-//! authorities are not: what they carry is handed over whole, late, several times or not at all. Nodes have one shard,
-//! and no decoys.
+//! authorities are not: what they carry is handed over whole, late, twice, with a wrong bit or not at all.
 #![forbid(unsafe_code)]
 
 pub mod air;
@@ -32,6 +32,7 @@ pub mod node;
 pub mod run;
 #[cfg(test)]
 mod tests;
+pub mod twin;
 pub mod user;
 pub mod world;
 

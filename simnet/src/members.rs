@@ -35,11 +35,36 @@ pub struct Shape {
     pub services: u8,
     /// Clients; each has the gateways in an order of its own.
     pub clients: u8,
+    /// Shards of each node.
+    pub shards: u8,
+    /// Whether mixes and gateways send loops.
+    pub decoys: bool,
 }
 
 impl Default for Shape {
     fn default() -> Self {
-        Self { authorities: 3, layers: 3, mixes: 1, gateways: 1, services: 1, clients: 1 }
+        Self { authorities: 3, layers: 3, mixes: 1, gateways: 1, services: 1, clients: 1, shards: 1, decoys: false }
+    }
+}
+
+impl Shape {
+    /// The network of a seed: the smallest for one seed of four, larger ones for the others.
+    pub fn from_seed(seed: u64) -> Self {
+        let small = Self::default();
+        let digest = hash(&seed.to_le_bytes());
+        if digest[0].is_multiple_of(4) {
+            return small;
+        }
+        Self {
+            authorities: 3 + digest[1] % 3,
+            mixes: 1 + digest[2] % 2,
+            gateways: 1 + digest[3] % 2,
+            services: 1 + digest[4] % 2,
+            clients: 1 + digest[5] % 3,
+            shards: 1 + digest[6] % 3,
+            decoys: digest[7].is_multiple_of(4),
+            ..small
+        }
     }
 }
 

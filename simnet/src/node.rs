@@ -1,14 +1,17 @@
-//! One node: its shard, which is the one that ships, and around it what its control plane does, by `pki::publish`. What
+//! One node: its shards, which are the ones that ship, and around it what its control plane does, by `pki::publish`. What
 //! the two processes hand to each other stays here while either of them is down.
 
 use crate::air::SharedAir;
-use crate::members::{ENDPOINT, NodeKeys, draw};
+use crate::members::{ENDPOINT, NodeKeys, Shape, draw};
+use crate::twin::Twin;
 use crypto_simd::random::SeededRandom;
 use dataplane::shared::keys::{EpochKey, KeyRing};
 use dataplane::{Facts, Instant, Instruments, Shard, Shared};
 use interplane::counter::{Account, Counters};
+use interplane::event::{Event, Peer};
+use interplane::loops::LoopCounts;
 use interplane::poison::InFlight;
-use interplane::ring::EventRings;
+use interplane::ring::{EventReader, EventRings};
 use interplane::setup::{Clients, Limits, Machine, Times};
 use interplane::snapshot::{ClientDocument, EncodedDocument, Handler, Service, Snapshot};
 use interplane::{Counter, DropReason, ReplaySet, Setup};
@@ -51,7 +54,10 @@ pub struct Node {
     setup: Setup,
     counters: Counters,
     events: EventRings,
+    reader: EventReader,
+    drops_told: Vec<(DropReason, u64)>,
     in_flight: InFlight,
+    loops: Option<LoopCounts>,
     mix_keys: BTreeMap<Epoch, EpochKey>,
     /// Tags in replay sets that are gone.
     tags_of_old: u64,
@@ -63,7 +69,16 @@ pub struct Node {
 
 impl Node {
     /// A node of which neither process runs.
-    pub fn new(keys: NodeKeys, geometry: &Geometry, clock: EpochClock, air: SharedAir, random: SeededRandom) -> Self {
+    pub fn new(
+        keys: NodeKeys,
+        geometry: &Geometry,
+        shape: Shape,
+        clock: EpochClock,
+        air: SharedAir,
+        random: SeededRandom,
+    ) -> Self {
+        let shards = usize::from(shape.shards);
+        let events = EventRings::heap(shards);
         let setup = Setup {
             name: keys.own.name.clone(),
             node_id: keys.id,
@@ -74,8 +89,8 @@ impl Node {
             times: Times::default(),
             limits: Limits::default(),
             clients: Clients::default(),
-            machine: Machine { shards: 1, slots_per_shard: SLOTS, ..Machine::default() },
-            sends_decoys: false,
+            machine: Machine { shards: shape.shards.into(), slots_per_shard: SLOTS, ..Machine::default() },
+            sends_decoys: shape.decoys,
             populates_replay_sets: false,
             replay_buckets: REPLAY_BUCKETS,
         };
@@ -86,9 +101,12 @@ impl Node {
             generation: 0,
             plane: None,
             setup,
-            counters: Counters::heap(1),
-            events: EventRings::heap(1),
-            in_flight: InFlight::heap(1),
+            counters: Counters::heap(shards),
+            reader: events.reader(),
+            drops_told: Vec::new(),
+            events,
+            in_flight: InFlight::heap(shards),
+            loops: shape.decoys.then(|| LoopCounts::create().expect("anonymous memory").0),
             mix_keys: BTreeMap::new(),
             tags_of_old: 0,
             documents: BTreeMap::new(),
@@ -113,27 +131,60 @@ impl Node {
     }
 
     /// The data plane starts, and is given what the control plane has for it.
-    pub fn start_plane(&mut self, now: Instant) -> Shard {
+    pub fn start_plane(&mut self, now: Instant) -> Vec<Shard> {
         let facts = Facts::new(&self.setup).expect("a sound setup");
-        let shared = Arc::new(Shared::new(facts, Vec::new()));
-        let instruments = Instruments {
-            counters: self.counters.shard(0).expect("a row"),
-            events: self.events.shard(0).expect("a ring"),
-            in_flight: self.in_flight.shard(0).expect("a place"),
-            plugins: None,
-            loops: None,
-        };
-        let shard = Shard::new(0, shared.clone(), instruments, draw(&mut self.random), now).expect("a sound setup");
+        let mut shared = Shared::new(facts, Vec::new());
+        if self.setup.sends_decoys {
+            shared = shared.with_decoys(draw(&mut self.random));
+        }
+        let shared = Arc::new(shared);
+        let mut shards = Vec::new();
+        for index in 0..usize::from(self.setup.machine.shards) {
+            let instruments = Instruments {
+                counters: self.counters.shard(index).expect("a row"),
+                events: self.events.shard(index).expect("a ring"),
+                in_flight: self.in_flight.shard(index).expect("a place"),
+                plugins: None,
+                loops: self.loops.clone(),
+            };
+            let shard = Shard::new(index, shared.clone(), instruments, draw(&mut self.random), now);
+            shards.push(shard.expect("a sound setup"));
+        }
         self.plane = Some(shared);
         self.give_keys();
         self.give_documents();
-        shard
+        shards
     }
 
     /// The data plane ends without a word, with all packets in it; gives how many.
     pub fn kill_plane(&mut self) -> u64 {
         self.plane = None;
         self.counters.settle_after_crash()
+    }
+
+    /// All is lost that its two processes had together: nothing of it is on a disk.
+    pub fn forget(&mut self) {
+        self.tags_of_old += self.mix_keys.values().map(|key| key.replays.fill().tags).sum::<u64>();
+        self.mix_keys.clear();
+        self.documents.clear();
+        self.stored = None;
+    }
+
+    /// Forgets which packets it has had, as no node may.
+    #[cfg(test)]
+    pub fn lose_tags(&mut self) {
+        for key in self.mix_keys.values_mut() {
+            key.replays = Arc::new(ReplaySet::heap(key.epoch.0, REPLAY_BUCKETS, [1; 16]));
+        }
+        self.give_keys();
+    }
+
+    /// Somebody who has this node's keys and its document of this epoch, if it has one.
+    pub fn twin(&mut self, epoch: Epoch, now: Instant) -> Option<Twin> {
+        let map = self.documents.get(&epoch)?.map.clone();
+        let facts = Facts::new(&self.setup).expect("a sound setup");
+        let random = SeededRandom::new(&draw(&mut self.random));
+        Some(Twin::new(facts, self.keys.link_key.clone(), map, now, random))
     }
 
     /// Makes those keys from `first` on that are missing.
@@ -215,9 +266,26 @@ impl Node {
         (self.documents.len(), self.mix_keys.len())
     }
 
-    /// Where its packets are; `shard` holds some of them.
-    pub fn account(&self, shard: Option<&Shard>) -> Account {
-        Account { held: shard.map_or(0, Shard::held), ..self.counters.account_total() }
+    /// Where its packets are; so many are in its shards.
+    pub fn account(&self, held: u64) -> Account {
+        Account { held, ..self.counters.account_total() }
+    }
+
+    /// What its data plane has for the log, and what it has dropped since the last question.
+    pub fn events(&mut self) -> Vec<String> {
+        let mut events = Vec::new();
+        self.reader.drain(|_, event| events.push(words(&event)));
+        let drops = self.drops();
+        let before = |reason: DropReason| self.drops_told.iter().find(|told| told.0 == reason).map_or(0, |told| told.1);
+        let new = drops.iter().filter(|(reason, count)| *count > before(*reason));
+        events.extend(new.map(|(reason, count)| format!("{} dropped: {}", count - before(*reason), reason.label())));
+        self.drops_told = drops;
+        events
+    }
+
+    /// Packets that are at its data plane for the second time.
+    pub fn replays(&self) -> u64 {
+        self.counters.total(Counter::dropped(DropReason::Replay))
     }
 
     /// Packets that it has opened and accepted, and tags of packets that it has ever seen.
@@ -273,5 +341,21 @@ impl Node {
             client_documents: self.documents.iter().filter_map(client_document).collect(),
             services: if role == Role::Service { vec![echo] } else { Vec::new() },
         });
+    }
+}
+
+/// An event for people who look at a run: addresses instead of ids.
+fn words(event: &Event) -> String {
+    let of = |peer: &Peer| peer.address.map_or("a client".to_owned(), |address| address.ip().to_string());
+    match event {
+        Event::LinkUp { direction, peer } => format!("{direction:?} link up: {}", of(peer)),
+        Event::LinkDown { direction, peer, end, .. } => format!("{direction:?} link down: {}, {end:?}", of(peer)),
+        Event::HandshakeFailed { direction, state, peer, detail } => {
+            format!("{direction:?} handshake failed: {}, {state:?}, {detail:?}", of(peer))
+        }
+        Event::DialFailed { peer, reason, .. } => format!("dial failed: {}, {reason:?}", of(peer)),
+        Event::PeerRefused { reason, peer } => format!("peer refused: {}, {reason:?}", of(peer)),
+        Event::PacketDropped { reason } => format!("packet dropped: {}", reason.label()),
+        other => format!("{other:?}"),
     }
 }

@@ -5,6 +5,7 @@ use crate::authority::Authority;
 use crate::happening::Happening;
 use crate::members::{Members, NodeKeys, Shape, draw, link_kem};
 use crate::node::Node;
+use crate::twin::Twin;
 use crate::user::User;
 use client::{Gateway, Settings};
 use crypto_simd::random::{Random, SeededRandom};
@@ -18,6 +19,7 @@ use pki::{Epoch, EpochClock, EpochTime};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Length of an epoch.
@@ -27,6 +29,8 @@ pub const FIRST: Epoch = Epoch(1000);
 /// The rates in all documents.
 const PARAMETERS: Parameters =
     Parameters { mu: 0.02, lambda_p: 0.01, lambda_l: 0.0005, lambda_m: 0.0005, lambda_r: 0.0005 };
+/// With decoys: longer delays, because a gateway makes the more loops the shorter they are.
+const WITH_DECOYS: Parameters = Parameters { mu: 0.002, lambda_p: 0.002, lambda_l: 0.0001, ..PARAMETERS };
 
 /// What is polled.
 pub enum Actor {
@@ -46,6 +50,13 @@ pub enum Actor {
         /// How they see the world.
         air: SharedAir,
     },
+    /// Somebody in a node's place.
+    Twin {
+        /// Them.
+        twin: Box<Twin>,
+        /// How they see the world.
+        air: SharedAir,
+    },
     /// What the operating system does for a process that has died.
     Dead,
 }
@@ -55,6 +66,7 @@ impl Host for Actor {
         match self {
             Self::Shard { shard, air, .. } => shard.poll(&mut AiryIo { io, air }),
             Self::User { user, air } => user.poll(&mut AiryIo { io, air }),
+            Self::Twin { twin, air } => twin.poll(&mut AiryIo { io, air }),
             Self::Dead => {
                 while let Some(event) = io.next_event() {
                     bury(io, &event);
@@ -79,6 +91,8 @@ fn bury(io: &mut SimIo, event: &IoEvent) {
 
 /// The network.
 pub struct World {
+    /// Who is there.
+    pub shape: Shape,
     /// Epochs.
     pub clock: EpochClock,
     /// Hosts with bytes, and the clock.
@@ -87,8 +101,8 @@ pub struct World {
     pub authorities: Vec<Authority>,
     /// Nodes.
     pub nodes: Vec<Node>,
-    /// The host of each node's data plane, dead or alive.
-    pub node_hosts: Vec<HostId>,
+    /// The hosts of each node's data plane, one for each shard, dead or alive.
+    pub node_hosts: Vec<Vec<HostId>>,
     /// The host of each client.
     pub user_hosts: Vec<HostId>,
     /// The air of each client.
@@ -99,6 +113,8 @@ pub struct World {
     pub island: BTreeSet<usize>,
     /// Of 256 messages between authorities, uploads and fetches so many are lost.
     pub lost_of_256: u8,
+    /// Of 256 so many have a wrong bit.
+    pub wrong_of_256: u8,
     /// The longest that one of these takes.
     pub delay_max: Duration,
     /// What becomes of everything that is not decided by others.
@@ -130,16 +146,18 @@ impl World {
         let verifier =
             DocumentVerifier { authorities: members.authorities.clone(), geometry_hash: members.geometry.hash() };
         let authorities = members.authority_seeds.iter().enumerate().map(|(own, seed)| {
-            let configuration = members.configuration(own, shape.layers, PARAMETERS);
+            let configuration =
+                members.configuration(own, shape.layers, if shape.decoys { WITH_DECOYS } else { PARAMETERS });
             Authority::new(configuration, *seed, Rc::default())
         });
         let authorities = authorities.collect();
         let nodes = members.nodes.iter().map(|keys: &NodeKeys| {
             let seed = draw(&mut random);
-            Node::new(keys.clone(), &members.geometry, clock, Rc::default(), SeededRandom::new(&seed))
+            Node::new(keys.clone(), &members.geometry, shape, clock, Rc::default(), SeededRandom::new(&seed))
         });
         let nodes: Vec<Node> = nodes.collect();
         let mut world = Self {
+            shape,
             clock,
             simulation: Simulation::new(network),
             authorities,
@@ -150,6 +168,7 @@ impl World {
             verifier,
             island: BTreeSet::new(),
             lost_of_256: 0,
+            wrong_of_256: 0,
             delay_max: Duration::from_millis(100),
             random,
             told: Vec::new(),
@@ -163,6 +182,7 @@ impl World {
         (0..world.authorities.len()).for_each(|who| world.start_authority(who));
         (0..world.nodes.len()).for_each(|node| {
             world.nodes[node].start_control(world.authorities.len());
+            world.add_plane(node, shape.shards.into());
             world.start_plane(node);
         });
         (0..shape.clients).for_each(|number| world.add_user(number, &members));
@@ -259,6 +279,18 @@ impl World {
         self.below(256) < lost_of_256
     }
 
+    /// What arrives of what was sent.
+    pub fn carried(&mut self, bytes: &Arc<[u8]>) -> Arc<[u8]> {
+        let wrong_of_256 = self.wrong_of_256.into();
+        if bytes.is_empty() || self.below(256) >= wrong_of_256 {
+            return bytes.clone();
+        }
+        let mut wrong = bytes.to_vec();
+        let at = self.below(wrong.len() as u64) as usize;
+        wrong[at] ^= 1 << self.below(8);
+        wrong.into()
+    }
+
     /// Whether two members hear each other.
     pub fn hear(&self, one: usize, other: usize) -> bool {
         self.island.contains(&one) == self.island.contains(&other)
@@ -274,6 +306,20 @@ impl World {
         let time = self.epoch();
         let part = time.elapsed.as_secs_f64() / time.period.as_secs_f64();
         self.told.push(format!("epoch {} + {part:.3}: {}", time.epoch.0, what.into()));
+    }
+
+    /// Hears what nodes and clients have to tell.
+    pub fn listen(&mut self) {
+        for node in 0..self.nodes.len() {
+            let name = self.nodes[node].keys.own.name.clone();
+            self.nodes[node].events().iter().for_each(|event| self.tell(format!("{name}: {event}")));
+        }
+        for number in 0..self.user_hosts.len() {
+            let host = self.user_hosts[number];
+            let Some(Actor::User { user, .. }) = self.simulation.host_silently(host) else { continue };
+            let told = std::mem::take(&mut user.told);
+            told.iter().for_each(|what| self.tell(format!("client{number}: {what}")));
+        }
     }
 
     /// When the next thing is due outside the hosts.
@@ -313,45 +359,67 @@ impl World {
         self.authorities[who].start(&now);
     }
 
+    /// The hosts of a node's data plane, which does not run.
+    fn add_plane(&mut self, node: usize, shards: usize) {
+        let hosts = self.simulation.network().clone().add_process(shards, self.nodes[node].keys.address);
+        self.node_hosts.push(hosts.iter().map(|(id, _)| *id).collect());
+        hosts.into_iter().for_each(|(id, io)| self.simulation.add(id, Actor::Dead, io));
+    }
+
     /// Starts a node's data plane.
     pub fn start_plane(&mut self, node: usize) {
-        let network = self.simulation.network().clone();
-        let address = self.nodes[node].keys.address;
-        let shard = self.nodes[node].start_plane(network.now());
-        let (id, io) = network.add_process(1, address).remove(0);
-        let air = self.nodes[node].air.clone();
-        self.simulation.add(id, Actor::Shard { node, shard: Box::new(shard), air }, io);
-        network.listen(id, address);
-        if let Some(host) = self.node_hosts.get_mut(node) {
-            *host = id;
-        } else {
-            self.node_hosts.push(id);
+        let now = self.now();
+        let (shards, air) = (self.nodes[node].start_plane(now), self.nodes[node].air.clone());
+        let hosts = self.node_hosts[node].clone();
+        // Whoever was in its place.
+        hosts.iter().for_each(|host| self.simulation.network().crash(*host));
+        for (shard, host) in shards.into_iter().zip(&hosts) {
+            let actor = Actor::Shard { node, shard: Box::new(shard), air: air.clone() };
+            self.seat(*host, actor);
+        }
+        self.simulation.network().listen(hosts[0], self.nodes[node].keys.address);
+    }
+
+    fn seat(&mut self, host: HostId, actor: Actor) {
+        if let Some(place) = self.simulation.host_mut(host) {
+            *place = actor;
         }
     }
 
     /// Ends a node's data plane without a word; gives the packets that went with it.
     pub fn kill_plane(&mut self, node: usize) -> u64 {
-        let network = self.simulation.network().clone();
-        network.stop_listening(self.nodes[node].keys.address);
-        let host = self.node_hosts[node];
-        if let Some(actor) = self.simulation.host_mut(host) {
-            *actor = Actor::Dead;
+        self.simulation.network().stop_listening(self.nodes[node].keys.address);
+        for host in self.node_hosts[node].clone() {
+            self.simulation.network().crash(host);
+            self.seat(host, Actor::Dead);
         }
-        self.cut_from_all(host);
         self.nodes[node].kill_plane()
     }
 
-    /// Loses every connection of a host.
-    pub fn cut_from_all(&mut self, host: HostId) -> usize {
-        let network = self.simulation.network().clone();
-        let others = self.node_hosts.iter().chain(&self.user_hosts).filter(|other| **other != host);
-        others.map(|other| network.cut(host, *other)).sum()
+    /// Lets somebody take the place of a node whose data plane does not run; gives whether they can.
+    pub fn seat_twin(&mut self, node: usize) -> bool {
+        let (epoch, now) = (self.time_of(&self.nodes[node].air).epoch, self.now());
+        let Some(twin) = self.nodes[node].twin(epoch, now) else { return false };
+        let air = self.nodes[node].air.clone();
+        self.seat(self.node_hosts[node][0], Actor::Twin { twin: Box::new(twin), air });
+        true
+    }
+
+    /// Loses every connection of a node.
+    pub fn cut_from_all(&mut self, node: usize) -> usize {
+        let network = self.simulation.network();
+        let own = &self.node_hosts[node];
+        let all = self.node_hosts.iter().flatten().chain(&self.user_hosts).filter(|other| !own.contains(other));
+        all.map(|other| own.iter().map(|host| network.cut(*host, *other)).sum::<usize>()).sum()
     }
 
     /// Lets a node's data plane see what it was given.
     pub fn wake(&mut self, node: usize) {
-        if self.nodes[node].plane.as_ref().is_some_and(|plane| plane.unpark(0)) {
-            self.simulation.host_mut(self.node_hosts[node]);
+        let Some(plane) = self.nodes[node].plane.clone() else { return };
+        for (shard, host) in self.node_hosts[node].clone().into_iter().enumerate() {
+            if plane.unpark(shard) {
+                self.simulation.host_mut(host);
+            }
         }
     }
 
@@ -360,25 +428,41 @@ impl World {
         self.simulation.network().set_path(Path { latency, ..Path::default() });
     }
 
-    /// From now on these members hear only each other.
-    pub fn set_island(&mut self, island: BTreeSet<usize>) {
-        let first_node = self.authorities.len();
-        let first_user = first_node + self.nodes.len();
-        let places: Vec<(usize, HostId, Option<SocketAddr>)> = (first_node..first_user)
-            .map(|member| {
-                (member, self.node_hosts[member - first_node], Some(self.nodes[member - first_node].keys.address))
-            })
-            .chain(self.user_hosts.iter().enumerate().map(|(user, host)| (first_user + user, *host, None)))
-            .collect();
-        let network = self.simulation.network().clone();
+    /// From now on these members hear only each other. Whoever has a connection across notices at once, or, where the
+    /// network is silent about it, when nothing comes any more.
+    pub fn set_island(&mut self, island: BTreeSet<usize>, until: Option<Instant>) {
         self.island = island;
-        for (member, host, _) in &places {
-            let deaf = places.iter().filter(|(other, ..)| !self.hear(*member, *other));
-            let unreachable = deaf.clone().filter_map(|(.., address)| *address).collect();
-            for (_, other, _) in deaf {
-                network.cut(*host, *other);
+        let first = self.authorities.len();
+        for one in first..self.members() {
+            let deaf: Vec<usize> = (first..self.members()).filter(|other| !self.hear(one, *other)).collect();
+            let address = |other: &usize| self.nodes.get(other - first).map(|node| node.keys.address);
+            self.air(one).borrow_mut().unreachable = deaf.iter().filter_map(address).collect();
+            for (own, other) in deaf.iter().flat_map(|other| self.pairs(one, *other)) {
+                match until {
+                    Some(until) => self.simulation.network().stall(own, other, until),
+                    None => self.simulation.network().cut(own, other),
+                };
             }
-            self.air(*member).borrow_mut().unreachable = unreachable;
+        }
+    }
+
+    /// What is under way between two members, neither of them an authority, stands still for so long.
+    pub fn stall(&mut self, one: usize, other: usize, until: Instant) -> usize {
+        let pairs = self.pairs(one, other);
+        pairs.into_iter().map(|(own, other)| self.simulation.network().stall(own, other, until)).sum()
+    }
+
+    fn pairs(&self, one: usize, other: usize) -> Vec<(HostId, HostId)> {
+        let pair = |own: &HostId| self.hosts_of(other).iter().map(|other| (*own, *other)).collect::<Vec<_>>();
+        self.hosts_of(one).iter().flat_map(pair).collect()
+    }
+
+    /// The hosts of a member: none of an authority.
+    pub fn hosts_of(&self, member: usize) -> &[HostId] {
+        let Some(place) = member.checked_sub(self.authorities.len()) else { return &[] };
+        match self.node_hosts.get(place) {
+            Some(hosts) => hosts,
+            None => std::slice::from_ref(&self.user_hosts[place - self.nodes.len()]),
         }
     }
 

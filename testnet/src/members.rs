@@ -8,8 +8,9 @@
 
 use crypto_simd::random::{Random, SeededRandom};
 use crypto_simd::schemes::{Signature, SignatureSigningKey, signature};
+use pki::address::Addresses;
 use pki::authority::{Authorities, Authority};
-use pki::descriptor::MixDescriptor;
+use pki::descriptor::{MixDescriptor, Services};
 use pki::document::{self, Consensus, Document};
 use pki::neighbours::{NeighbourMap, OwnNode, Role};
 use pki::{Epoch, EpochClock, EpochTime, MIX_KEY_EPOCHS, NodeId, VerifyingKey, hash};
@@ -43,13 +44,13 @@ impl Member {
             epoch,
             link_key: Some(self.link_key),
             mix_keys: Some(mix_keys.collect()),
-            addresses: Some(BTreeMap::from([("tcp4".to_string(), Some(vec![self.url]))])),
+            addresses: Some(Addresses::from(&BTreeMap::from([("tcp4".to_string(), vec![self.url])]))),
             identity_key: Some(self.identity_key),
             is_gateway_node: self.role == Role::Gateway,
             is_service_node: self.role == Role::Service,
             kaetzchen: (self.role == Role::Service).then(|| {
                 let endpoint = BTreeMap::from([("endpoint".to_string(), "+echo".into())]);
-                BTreeMap::from([("echo".to_string(), Some(endpoint))])
+                Services::from(&BTreeMap::from([("echo".to_string(), Some(endpoint))]))
             }),
             ..MixDescriptor::default()
         }

@@ -71,7 +71,7 @@ fn parse_file(
     let geometry = geometry::required(root.sphinx_geometry.as_ref(), findings);
     let written = root.server.as_ref().and_then(|server| server.value.allow_hostname_addresses.as_ref());
     let names = server_network::host_names(written, server_network::HOST_NAMES_KEY, findings);
-    let authorities = check_authorities(&root, names, findings);
+    let authorities = check_authorities(&root, names, purpose, findings);
     let debug = root.debug.as_ref().map(|raw| raw.value.clone()).unwrap_or_default();
     let layout = numbers::layout(&debug, findings);
     let parameters = numbers::parameters(root.parameters.as_ref().map(|raw| raw.value.clone()), findings);
@@ -152,9 +152,15 @@ fn schemes(server: &raw::Server, findings: &mut Findings) -> (Option<KemScheme>,
 fn check_authorities(
     root: &raw::Root,
     names: crate::address::HostNames,
+    purpose: Purpose,
     findings: &mut Findings,
 ) -> Option<Vec<Authority>> {
     match root.authorities.as_ref().filter(|at| !at.value.is_empty()) {
+        Some(written) if written.value.len() == 1 && purpose == Purpose::Run => {
+            let problem = "lists one authority, which cannot vote: the protocol needs at least two (pki.md 5.4)";
+            findings.error("one-authority", &written.place, problem, "list all authorities of the network");
+            None
+        }
         Some(written) => authorities::check_list(&written.value, names, findings),
         None => {
             let place = root.authorities.as_ref().map_or_else(|| Place::absent("Authorities"), |at| at.place.clone());

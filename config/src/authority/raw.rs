@@ -48,7 +48,7 @@ section! {
         data_dir: String = ("DataDir", "required", "Locked while the authority runs, so that a second one on the same folder is refused.");
         /// Time to connect to another authority, in seconds.
         dial_timeout_sec: i64 = ("DialTimeoutSec", "30", "");
-        /// Time for a link handshake, in seconds, incoming and outgoing.
+        /// Time for a link handshake, in seconds, incoming and outgoing; who dials in has as long again to begin its request.
         handshake_timeout_sec: i64 = ("HandshakeTimeoutSec", "3", "");
         /// Time to receive a command and to send one, in seconds.
         response_timeout_sec: i64 = ("ResponseTimeoutSec", "30", "");

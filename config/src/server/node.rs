@@ -4,6 +4,9 @@ use crate::finding::{Findings, Place};
 use crate::names::{NAME_BYTES_MAX, normalise_identifier};
 use crate::reader::At;
 use crate::server::raw;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 /// What happens to advertised mix keys at a clean stop.
@@ -175,8 +178,10 @@ pub fn logging(raw: Option<raw::Logging>, data_dir: &Path, config_files: &[&Path
         (_, Some(file)) if !file.value.is_empty() => {
             let path = data_dir.join(&file.value);
             check_file(&file, &path, data_dir, findings);
-            if config_files.iter().any(|other| normal(other) == normal(&path)) {
+            if config_files.iter().any(|other| is_same_file(other, &path)) {
                 findings.error("own-file", &file.place, "is a configuration file", "give another name");
+            } else if holds_key(&path) && !is_own_file(&path, data_dir) {
+                findings.error("own-file", &file.place, "is a file that holds a key", "give another name");
             }
             LogDestination::File(path)
         }
@@ -249,12 +254,34 @@ fn check_file(at: &At<String>, path: &Path, data_dir: &Path, findings: &mut Find
     {
         let problem = format!("'{written}' names a folder");
         findings.error("path", &at.place, problem, "add the name of the file");
-    } else if path.parent() == Some(normal(data_dir).as_path())
-        && let Some(name) = FILES.iter().find(|name| path.ends_with(name))
-    {
+    } else if is_own_file(&path, data_dir) {
+        let name = path.file_name().unwrap_or_default().display();
         let problem = format!("'{written}' is the node's own {name}");
         findings.error("own-file", &at.place, problem, "give another name");
     }
+}
+
+fn is_own_file(path: &Path, data_dir: &Path) -> bool {
+    let path = normal(path);
+    path.parent() == Some(normal(data_dir).as_path()) && FILES.iter().any(|name| path.ends_with(name))
+}
+
+/// Whether both names lead to one file, by whatever ways; folders on the way may not be there yet.
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    let written = |path: &Path| std::path::absolute(path).map_or_else(|_| normal(path), |path| normal(&path));
+    if written(one) == written(other) {
+        return true;
+    }
+    let file = |path: &Path| path.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()));
+    file(one).is_some_and(|one| file(other) == Some(one))
+}
+
+/// Whether a file is there that begins as keys do; another node's or an authority's.
+fn holds_key(path: &Path) -> bool {
+    const BEGINNING: &[u8] = b"-----BEGIN";
+    let is_file = path.metadata().is_ok_and(|metadata| metadata.is_file());
+    let mut bytes = [0; BEGINNING.len()];
+    is_file && File::open(path).is_ok_and(|mut file| file.read_exact(&mut bytes).is_ok()) && bytes == BEGINNING
 }
 
 /// The path without detours; what links make of it is not looked at.

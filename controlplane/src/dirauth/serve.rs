@@ -142,8 +142,13 @@ impl Desk {
             happened = driver.next().await.ok()?;
         }
         let Happened::Command(command) = happened else { return None };
+        let command = command.ok()?;
+        // What came whole was not announced.
+        if !place.takes(command.len()) {
+            return None;
+        }
         place.has_asked();
-        request_of(driver.link.commands(), &command.ok()?)
+        request_of(driver.link.commands(), &command)
     }
 
     /// What is said to a request; nothing to what has no place here.

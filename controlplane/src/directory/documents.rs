@@ -23,6 +23,7 @@ impl<P: Plane, O: Outside> Directory<P, O> {
         let (clock, outside, verifier) = (options.clock, self.outside.clone(), self.verifier.clone());
         let take = move |consensus: Consensus| Verified {
             raw: consensus.raw().clone(),
+            left_out: consensus.left_out().to_vec(),
             packed: pack(consensus.raw(), options.client_chunk_bytes),
             map: NeighbourMap::new(&consensus, &options.own).map_err(|error| error.to_string()),
         };
@@ -31,6 +32,12 @@ impl<P: Plane, O: Outside> Directory<P, O> {
     }
 
     pub(super) fn take_document(&mut self, epoch: Epoch, document: Verified) {
+        if let Some(first) = document.left_out.first() {
+            let (epoch, number) = (epoch.0, document.left_out.len());
+            let what = format!("the document of epoch {epoch} lists {number} nodes that nothing can be made of");
+            let remedy = "they are left out; tell the authorities' operators";
+            self.log.warning(MODULE, format_args!("{what}, the first of them {first}: {remedy}"));
+        }
         match document.map {
             Ok(map) => {
                 self.count(epoch, |counts| counts.fetched += 1);

@@ -42,6 +42,7 @@ use fetch::Fetched;
 use interplane::loops::LoopCounts;
 use pki::authority::{Authorities, DescriptorCode, DocumentVerifier};
 use pki::descriptor::OwnProfile;
+use pki::document::LeftOut;
 use pki::neighbours::{NeighbourMap, OwnNode};
 use pki::publish::{Action, StoredUpload, Worker};
 use pki::{Epoch, EpochClock, EpochTime};
@@ -84,6 +85,8 @@ pub struct DirectoryOptions {
 struct Verified {
     /// Its bytes.
     raw: Arc<[u8]>,
+    /// Nodes that it lists in vain.
+    left_out: Vec<LeftOut>,
     /// Who is who, or why it is of no use here.
     map: Result<NeighbourMap, String>,
     /// The document for clients, if there are any.

@@ -18,8 +18,8 @@ use wire::{Command, CommandSizes, HandshakeReason, HandshakeState, Instant, Role
 #[cfg(test)]
 mod tests;
 
-/// The largest answer that is taken: documents with hybrid signatures of many authorities stay far below.
-const ANSWER_BYTES_MAX: usize = 64 << 20;
+/// The largest answer that is taken: a document.
+const ANSWER_BYTES_MAX: usize = pki::document::SIGNED_BYTES_MAX;
 
 /// Why an exchange with an authority brought nothing.
 #[derive(Debug, thiserror::Error)]

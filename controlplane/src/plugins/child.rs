@@ -3,7 +3,7 @@
 use crate::logging::Log;
 use config::server::PluginService;
 use interplane::SocketPath;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process_group};
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -181,12 +181,22 @@ impl Child {
         }
     }
 
-    /// Ends the process: asks, and kills it if that does not help. Gives how it ended.
+    /// Ends the process and what it has started: asks, and kills what that does not help with. Gives how it ended.
     pub async fn end(mut self) -> String {
-        if let Some(pid) = self.process.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
-            // It may have ended by itself.
-            let _has_ended = kill_process(pid, Signal::TERM);
-        }
+        let group = self.process.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+        let signal = |signal| {
+            if let Some(group) = group {
+                // All may have ended by themselves.
+                let _has_ended = kill_process_group(group, signal);
+            }
+        };
+        signal(Signal::TERM);
+        let ended = self.end_of_leader().await;
+        signal(Signal::KILL);
+        ended
+    }
+
+    async fn end_of_leader(&mut self) -> String {
         match timeout(END_LIMIT, self.process.wait()).await {
             Ok(Ok(status)) => status.to_string(),
             Ok(Err(error)) => error.to_string(),

@@ -261,6 +261,35 @@ async fn a_stalled_plugin_loses_its_own_requests_only() {
     site.plugins.shut_down().await;
 }
 
+/// A shell script that starts programs without `exec` leaves them to the node's end of the plugin.
+#[tokio::test]
+async fn what_a_plugin_has_started_ends_with_it() {
+    let folder = folder();
+    let mut entry = plugin(&folder, "mirror", "echo");
+    let (pid_file, wrapper) = (folder.path().join("left.pid"), folder.path().join("wrapper.sh"));
+    let program = entry.command.display();
+    let text = format!("#!/bin/sh\nsleep 1000 &\necho $! > '{}'\nexec '{program}' \"$@\"\n", pid_file.display());
+    std::fs::write(&wrapper, text).expect("the folder is ours");
+    std::fs::set_permissions(&wrapper, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("the file is ours");
+    entry.command = wrapper;
+    let mut site = start(folder, vec![entry]).await.expect("it starts");
+    let id = site.ask(0, b"hello");
+    assert_eq!(site.answers(1).await, [(id, b"hello".to_vec())]);
+    let left: i32 = std::fs::read_to_string(pid_file).ok().and_then(|text| text.trim().parse().ok()).expect("a number");
+    // Whoever inherits it may leave its remains.
+    let is_alive = || {
+        let stat = std::fs::read_to_string(format!("/proc/{left}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+    };
+    assert!(is_alive());
+    site.plugins.shut_down().await;
+    let began = Instant::now();
+    while is_alive() {
+        assert!(began.elapsed() < PATIENCE, "it runs on");
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
 #[tokio::test]
 async fn a_request_that_is_too_old_is_not_handed_over() {
     let folder = folder();

@@ -4,18 +4,22 @@
 //! own [`SimIo`]. [`Simulation`] polls hosts in turn and lets time pass when all of them sleep.
 //!
 //! Connections are streams with latency, bandwidth and a bounded buffer, so that a peer that does not read stalls its
-//! sender. A connection can be cut; whole addresses can be made to swallow dials.
+//! sender. What can go wrong is in `harm`: connections are cut or stalled, hosts crash, addresses swallow dials.
 
+mod connections;
+mod harm;
 mod simulation;
 #[cfg(test)]
 mod tests;
 
+pub use harm::Holdings;
 pub use simulation::{Host, Simulation};
 
 use super::under_way::{UnderWay, Wrote};
 use super::{ConnId, ConnectFailure, Event, Io, Received, Sending, Target};
 use crate::random::ShardRandom;
 use crate::time::Instant;
+use connections::{Connections, End};
 use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
@@ -72,7 +76,7 @@ struct State {
     hosts: Vec<HostState>,
     listeners: HashMap<SocketAddr, usize>,
     black_holes: HashSet<SocketAddr>,
-    connections: Vec<Connection>,
+    connections: Connections,
     agenda: BinaryHeap<Reverse<Appointment>>,
     appointments: u64,
 }
@@ -94,42 +98,6 @@ struct TableEntry {
     end: Option<End>,
 }
 
-/// One end of a connection.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct End {
-    connection: usize,
-    side: usize,
-}
-
-impl End {
-    fn other(self) -> Self {
-        Self { side: 1 - self.side, ..self }
-    }
-}
-
-struct Connection {
-    path: Path,
-    sides: [Side; 2],
-}
-
-/// What one end sees.
-#[derive(Default)]
-struct Side {
-    host: usize,
-    conn: Option<ConnId>,
-    arrived: VecDeque<u8>,
-    /// Bytes on their way here.
-    under_way: usize,
-    /// When the line from here is free again.
-    line_free_at: Instant,
-    /// When the last bytes from here arrive: later ones do not overtake.
-    last_arrival: Instant,
-    waits_to_read: bool,
-    sends: Option<UnderWay>,
-    ended: bool,
-    lost: bool,
-}
-
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Appointment {
     at: Instant,
@@ -147,6 +115,19 @@ enum Happening {
     Loss { connection: usize, side: usize },
 }
 
+impl Happening {
+    /// The connection that it is about.
+    fn connection(&self) -> Option<usize> {
+        match self {
+            Self::Dial { .. } | Self::DialFailed { .. } => None,
+            Self::Established { connection }
+            | Self::Arrival { connection, .. }
+            | Self::End { connection, .. }
+            | Self::Loss { connection, .. } => Some(*connection),
+        }
+    }
+}
+
 impl Network {
     /// An empty network at time zero, which is `unix_start` on civil clocks.
     pub fn new(seed: [u8; 32], unix_start: Duration) -> Self {
@@ -158,7 +139,7 @@ impl Network {
             hosts: Vec::new(),
             listeners: HashMap::new(),
             black_holes: HashSet::new(),
-            connections: Vec::new(),
+            connections: Connections::default(),
             agenda: BinaryHeap::new(),
             appointments: 0,
         })))
@@ -196,22 +177,6 @@ impl Network {
     /// From now on nobody accepts connections to `address`.
     pub fn stop_listening(&self, address: SocketAddr) {
         self.0.borrow_mut().listeners.remove(&address);
-    }
-
-    /// Dials to `address` get no answer at all.
-    pub fn swallow_dials(&self, address: SocketAddr) {
-        self.0.borrow_mut().black_holes.insert(address);
-    }
-
-    /// Loses every connection between the two hosts; both notice at once. Gives their number.
-    pub fn cut(&self, a: HostId, b: HostId) -> usize {
-        self.0.borrow_mut().cut(a.0, b.0)
-    }
-
-    /// Connections that have not ended on both sides.
-    pub fn open_connections(&self) -> usize {
-        let state = self.0.borrow();
-        state.connections.iter().filter(|connection| connection.sides.iter().any(|side| side.conn.is_some())).count()
     }
 
     /// The clock.
@@ -255,6 +220,9 @@ impl State {
     }
 
     fn schedule(&mut self, at: Instant, what: Happening) {
+        if let Some(connection) = what.connection() {
+            self.connections.hold(connection);
+        }
         self.appointments += 1;
         self.agenda.push(Reverse(Appointment { at, number: self.appointments, what }));
     }
@@ -282,11 +250,15 @@ impl State {
         self.hosts[host].table.get_mut(conn.index as usize).filter(|entry| entry.generation == conn.generation)
     }
 
-    fn side(&mut self, end: End) -> &mut Side {
-        &mut self.connections[end.connection].sides[end.side]
+    fn happen(&mut self, what: Happening) {
+        let connection = what.connection();
+        self.carry_out(what);
+        if let Some(connection) = connection {
+            self.connections.release(connection);
+        }
     }
 
-    fn happen(&mut self, what: Happening) {
+    fn carry_out(&mut self, what: Happening) {
         match what {
             Happening::Dial { host, conn, to } => self.dial(host, id(conn), to),
             Happening::DialFailed { host, conn } => {
@@ -295,15 +267,16 @@ impl State {
                 }
             }
             Happening::Established { connection } => {
-                let side = &self.connections[connection].sides[0];
+                let side = self.connections.side(End { connection, side: 0 });
                 if let Some(conn) = side.conn {
-                    self.event(side.host, Event::Connected { conn });
+                    let host = side.host;
+                    self.event(host, Event::Connected { conn });
                 }
             }
             Happening::Arrival { connection, side, bytes } => self.arrive(End { connection, side }, &bytes),
             Happening::End { connection, side } => {
                 let end = End { connection, side };
-                self.side(end).ended = true;
+                self.connections.side(end).ended = true;
                 self.readable(end);
             }
             Happening::Loss { connection, side } => self.lose(End { connection, side }),
@@ -320,26 +293,24 @@ impl State {
             self.schedule(back, Happening::DialFailed { host, conn: (conn.index, conn.generation) });
             return;
         };
-        let connection = self.connections.len();
-        let side = |host| Side { host, ..Side::default() };
-        self.connections.push(Connection { path: self.path, sides: [side(host), side(listener)] });
+        let connection = self.connections.add(self.path, [host, listener]);
         if let Some(entry) = self.entry(host, conn) {
             entry.end = Some(End { connection, side: 0 });
         }
         let accepted = self.new_conn(listener, Some(End { connection, side: 1 }));
-        self.connections[connection].sides[0].conn = Some(conn);
-        self.connections[connection].sides[1].conn = Some(accepted);
+        self.connections.side(End { connection, side: 0 }).conn = Some(conn);
+        self.connections.side(End { connection, side: 1 }).conn = Some(accepted);
         let peer = self.hosts[host].address;
         self.event(listener, Event::Accepted { conn: accepted, peer });
         self.schedule(back, Happening::Established { connection });
     }
 
     fn arrive(&mut self, end: End, bytes: &[u8]) {
-        let side = self.side(end);
+        let side = self.connections.side(end);
         side.under_way -= bytes.len();
         if side.conn.is_none() {
             // Closed here: the sender learns of it.
-            let at = self.now + self.connections[end.connection].path.latency;
+            let at = self.now + self.connections.path(end.connection).latency;
             self.schedule(at, Happening::Loss { connection: end.connection, side: end.other().side });
             return;
         }
@@ -348,7 +319,7 @@ impl State {
     }
 
     fn lose(&mut self, end: End) {
-        let side = self.side(end);
+        let side = self.connections.side(end);
         side.lost = true;
         side.waits_to_read = true;
         self.readable(end);
@@ -356,7 +327,7 @@ impl State {
     }
 
     fn readable(&mut self, end: End) {
-        let side = self.side(end);
+        let side = self.connections.side(end);
         if std::mem::take(&mut side.waits_to_read)
             && let Some(conn) = side.conn
         {
@@ -365,24 +336,9 @@ impl State {
         }
     }
 
-    fn cut(&mut self, a: usize, b: usize) -> usize {
-        let mut count = 0;
-        for connection in 0..self.connections.len() {
-            let sides = &self.connections[connection].sides;
-            let hosts = [sides[0].host, sides[1].host];
-            let open = sides.iter().any(|side| side.conn.is_some() && !side.lost);
-            if open && (hosts == [a, b] || hosts == [b, a]) {
-                count += 1;
-                self.lose(End { connection, side: 0 });
-                self.lose(End { connection, side: 1 });
-            }
-        }
-        count
-    }
-
     /// Puts what has arrived into `lent`; without anything, gives why.
     fn recv(&mut self, end: End, bytes_max: usize, lent: &mut Vec<u8>) -> Option<Received<'static>> {
-        let side = self.side(end);
+        let side = self.connections.side(end);
         if side.lost {
             return Some(Received::Failed);
         }
@@ -401,10 +357,10 @@ impl State {
 
     /// Gives the path as much as it has room for of what the end has under way.
     fn push(&mut self, end: End) {
-        let Some(mut sends) = self.side(end).sends.take() else { return };
+        let Some(mut sends) = self.connections.side(end).sends.take() else { return };
         let now = self.now;
         let is_done = sends.write(now, |bytes| self.write(end, bytes));
-        let side = self.side(end);
+        let side = self.connections.side(end);
         side.sends = Some(sends);
         if is_done && let Some(conn) = side.conn {
             let host = side.host;
@@ -413,11 +369,11 @@ impl State {
     }
 
     fn write(&mut self, end: End, bytes: &[u8]) -> Wrote {
-        let path = self.connections[end.connection].path;
-        if self.side(end).lost {
+        let path = self.connections.path(end.connection);
+        if self.connections.side(end).lost {
             return Wrote::Failed;
         }
-        let receiver = self.side(end.other());
+        let receiver = self.connections.side(end.other());
         let room = path.buffer_bytes.saturating_sub(receiver.under_way + receiver.arrived.len());
         let count = bytes.len().min(room);
         if count == 0 {
@@ -435,7 +391,7 @@ impl State {
     fn departure(&mut self, end: End, path: Path, bytes: usize) -> Instant {
         let jitter = self.random.below(u32::try_from(path.jitter.as_nanos()).unwrap_or(u32::MAX).saturating_add(1));
         let now = self.now;
-        let side = self.side(end);
+        let side = self.connections.side(end);
         let transfer_ns = bytes as u128 * 1_000_000_000 / u128::from(path.bytes_per_second.max(1));
         side.line_free_at =
             side.line_free_at.max(now) + Duration::from_nanos(u64::try_from(transfer_ns).unwrap_or(u64::MAX));
@@ -451,8 +407,8 @@ impl State {
         entry.generation += 1;
         self.hosts[host].free.push(conn.index);
         let Some(end) = end else { return 0 };
-        let path = self.connections[end.connection].path;
-        let side = self.side(end);
+        let path = self.connections.path(end.connection);
+        let side = self.connections.side(end);
         side.conn = None;
         side.arrived.clear();
         let taken = side.sends.take().map_or(0, |sends| sends.sending().taken);
@@ -466,10 +422,10 @@ impl State {
         let Some(end) = entry.end.take() else { return false };
         entry.generation += 1;
         self.hosts[host].free.push(conn.index);
-        let dialler = self.side(end.other()).host;
+        let dialler = self.connections.side(end.other()).host;
         let peer = self.hosts[dialler].address;
         let adopted = self.new_conn(to, Some(end));
-        let side = self.side(end);
+        let side = self.connections.side(end);
         side.host = to;
         side.conn = Some(adopted);
         side.waits_to_read = false;
@@ -502,7 +458,7 @@ impl Io for SimIo {
             let event = state.hosts[self.host].events.pop_front()?;
             let Event::Sent { conn, .. } = event else { return Some(event) };
             let Some(end) = state.entry(self.host, conn).and_then(|entry| entry.end) else { continue };
-            if let Some(sends) = state.side(end).sends.take_if(|sends| sends.is_done()) {
+            if let Some(sends) = state.connections.side(end).sends.take_if(|sends| sends.is_done()) {
                 return Some(sends.sent(conn));
             }
         }
@@ -520,7 +476,7 @@ impl Io for SimIo {
         let mut state = self.state.borrow_mut();
         let sends = UnderWay::new(buffer, state.now);
         if let Some(end) = state.entry(self.host, conn).and_then(|entry| entry.end) {
-            state.side(end).sends = Some(sends);
+            state.connections.side(end).sends = Some(sends);
             state.push(end);
         }
     }
@@ -528,7 +484,7 @@ impl Io for SimIo {
     fn sending(&self, conn: ConnId) -> Option<Sending> {
         let mut state = self.state.borrow_mut();
         let end = state.entry(self.host, conn)?.end?;
-        state.side(end).sends.as_ref().map(UnderWay::sending)
+        state.connections.side(end).sends.as_ref().map(UnderWay::sending)
     }
 
     fn connect(&mut self, to: Target) -> ConnId {

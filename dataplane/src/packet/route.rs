@@ -5,6 +5,7 @@
 mod tests;
 
 use crate::shared::{DestinationId, Directory};
+use crypto_simd::symmetric::equal;
 use interplane::DropReason;
 use pki::neighbours::Role;
 use sphinx::commands::CommandsClass;
@@ -150,7 +151,7 @@ pub fn route(
         };
     }
     let is_decoy = class == CommandsClass::SurbReply
-        && commands.recipient.as_ref().is_some_and(|recipient| own_decoys == Some(recipient));
+        && commands.recipient.as_ref().zip(own_decoys).is_some_and(|(recipient, own)| equal(recipient, own));
     match role {
         Role::Mix if is_decoy => Decision::Decoy,
         Role::Mix => Decision::Drop(DropReason::MixReceivedNonForward),

@@ -1,6 +1,7 @@
 //! The small signed network, with replicas.
 
 use pki::Epoch;
+use pki::address::Addresses;
 use pki::authority::Authorities;
 use pki::descriptor::{LoopStats, ReplicaDescriptor, SignedReplicaUpload, SignedUpload};
 use pki::document::Document;
@@ -18,7 +19,7 @@ pub fn replica() -> ReplicaDescriptor {
         name: "replica1".into(),
         epoch: EPOCH,
         link_key: Some(link_key(50)),
-        addresses: Some(BTreeMap::from([("tcp4".to_string(), Some(vec![url]))])),
+        addresses: Some(Addresses::from(&BTreeMap::from([("tcp4".to_string(), vec![url])]))),
         replica_id: 1,
         identity_key: Some(signer(50).public_key().into()),
         envelope_keys: Some(BTreeMap::from([(2, Some(vec![5; 32]))])),

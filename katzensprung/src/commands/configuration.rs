@@ -1,9 +1,9 @@
 //! `config check`: the strict check of configuration files, whatever program they are for (server.md 2.2, 12.3).
 
-use super::findings_text;
-use config::authority::{AuthorityConfig, Purpose};
+use super::{findings_text, strict};
+use config::authority::Purpose;
 use config::program::Program;
-use config::{ClientConfig, Finding, ServerConfig, Strictness};
+use config::{ClientConfig, Finding, Strictness};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -69,18 +69,16 @@ fn check(file: &Path, kind: Option<Kind>) -> Result<String, String> {
     let told = |findings: Vec<Finding>| findings_text(&findings);
     let kind = kind.map_or_else(|| detect(file), Ok)?;
     match kind {
-        Kind::Server => ServerConfig::load(file, Strictness::Strict).map(|loaded| told(loaded.findings)).map_err(told),
-        Kind::Authority => {
-            let loaded = AuthorityConfig::load(file, Strictness::Strict, Purpose::Run);
-            loaded.map(|loaded| told(loaded.findings)).map_err(told)
-        }
+        Kind::Server => strict::server(file).map(|loaded| told(loaded.findings)).map_err(told),
+        Kind::Authority => strict::authority(file, Purpose::Run).map(|loaded| told(loaded.findings)).map_err(told),
         Kind::Client => ClientConfig::load(file, Strictness::Strict).map(|loaded| told(loaded.findings)).map_err(told),
     }
 }
 
 /// For whom the file is, told from its outermost keys. What could be several is a server's to complain about.
 fn detect(file: &Path) -> Result<Kind, String> {
-    let text = std::fs::read_to_string(file).unwrap_or_default();
+    // What cannot be read is told by the check.
+    let text = config::server::read_text(file).unwrap_or_default();
     match Program::of_text(&text) {
         None | Some(Program::Server) => Ok(Kind::Server),
         Some(Program::Authority) => Ok(Kind::Authority),

@@ -1,10 +1,9 @@
 //! `dirauth`: a directory authority with the reference's flags, exit status and messages (pki.md 13.3).
 
-use super::findings_text;
+use super::{findings_text, strict};
 use crate::host;
-use config::authority::{AuthorityConfig, Purpose};
-use config::keys::DataDir;
-use config::{Finding, Severity, Strictness};
+use config::authority::{AuthorityConfig, Loaded, Purpose};
+use config::{Finding, Strictness};
 use controlplane::dirauth;
 use std::path::PathBuf;
 
@@ -33,26 +32,13 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<(), String> {
     let file = &arguments.config;
     let path = file.display();
-    let strictness = if arguments.validate_only { Strictness::Strict } else { Strictness::Lenient };
     let purpose = if arguments.generate_only { Purpose::GenerateOnly } else { Purpose::Run };
     let failed = |findings: &[Finding]| format!("failed to load config file '{path}':\n  {}", findings_text(findings));
-    let loaded = AuthorityConfig::load(file, strictness, purpose).map_err(|findings| failed(&findings))?;
-    let mut findings = loaded.findings;
-    if let (true, Err(error)) = (arguments.validate_only, DataDir::look(&loaded.config.data_dir)) {
-        let key = "Server.DataDir".to_owned();
-        findings.push(Finding {
-            severity: Severity::Error,
-            code: "data-dir",
-            file: file.clone(),
-            line: config::line_of(file, &key),
-            key,
-            problem: error.to_string(),
-            remedy: String::new(),
-        });
-    }
-    if findings.iter().any(|finding| finding.severity == Severity::Error) {
-        return Err(failed(&findings));
-    }
+    let loaded = match arguments.validate_only {
+        true => strict::authority(file, purpose),
+        false => AuthorityConfig::load(file, Strictness::Lenient, purpose),
+    };
+    let Loaded { config, findings } = loaded.map_err(|findings| failed(&findings))?;
     if !findings.is_empty() {
         super::complain(format_args!("{}", findings_text(&findings)));
     }
@@ -61,7 +47,7 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
     }
     host::raise_descriptor_limit();
     super::with_secrets(|| {
-        dirauth::run(loaded.config).map_err(|error| match error.came_later() {
+        dirauth::run(config).map_err(|error| match error.came_later() {
             true => error.to_string(),
             false => format!("failed to spawn authority instance: {error}"),
         })

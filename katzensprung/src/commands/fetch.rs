@@ -2,6 +2,7 @@
 
 use super::findings_text;
 use super::testnet::Metrics;
+use config::address::{HostNames, parse_host_port};
 use config::{ServerConfig, Strictness};
 use controlplane::directory::epoch_time;
 use controlplane::directory::once::NEVER;
@@ -30,11 +31,18 @@ pub struct Arguments {
     #[arg(short, long)]
     out: Option<PathBuf>,
     /// First wait until the nodes with these metrics addresses say that they take part in the current epoch
-    #[arg(long, value_name = "HOST:PORT,...", value_delimiter = ',')]
+    #[arg(long, value_name = "HOST:PORT,...", value_delimiter = ',', value_parser = metrics_address)]
     require_ready: Vec<String>,
     /// Seconds that this may take [default: three epochs]
     #[arg(long, value_name = "SECONDS", requires = "require_ready")]
     ready_within: Option<u64>,
+}
+
+fn metrics_address(text: &str) -> Result<String, String> {
+    match parse_host_port(text, HostNames::Allowed) {
+        Ok((Some(_), _)) => Ok(text.into()),
+        Ok((None, _)) | Err(_) => Err("write host:port, as in the node's Server.MetricsAddress".into()),
+    }
 }
 
 /// Epochs that nodes may take to be ready: one until they upload, one until the document is in force, one to spare.

@@ -12,6 +12,7 @@ pub mod ping;
 pub mod plugin;
 pub mod server;
 pub mod status;
+pub mod strict;
 pub mod testnet;
 
 use config::Finding;

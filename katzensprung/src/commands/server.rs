@@ -1,12 +1,11 @@
 //! `server`: the reference's flags, exit status and messages (server.md 1.1, 1.2).
 
-use super::findings_text;
+use super::{findings_text, strict};
 use crate::host;
-use config::keys::DataDir;
-use config::{Finding, ServerConfig, Severity, Strictness};
+use config::{Finding, Loaded, ServerConfig, Severity, Strictness};
 use controlplane::node;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `server`. Of an option that is given twice the last one counts, as in the reference.
 #[derive(clap::Args)]
@@ -30,37 +29,8 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<(), String> {
     let file = super::config_file(arguments.config.as_deref())?;
     let path = file.display();
-    let strictness = if arguments.validate_only { Strictness::Strict } else { Strictness::Lenient };
-    let loaded = ServerConfig::load(&file, strictness)
-        .map_err(|findings| format!("failed to load config file '{path}':\n  {}", findings_text(&findings)))?;
-    let mut findings = loaded.findings;
-    let limits = node::limits_of_this_version(&loaded.config).into_iter();
-    // What is only missing goes into the log of a start.
-    let limits = limits.filter(|limit| limit.is_fatal || arguments.validate_only);
-    findings.extend(limits.map(|limit| Finding {
-        severity: if limit.is_fatal { Severity::Error } else { Severity::Warning },
-        code: "not-in-this-version",
-        file: file.clone(),
-        line: config::line_of(&file, &limit.key),
-        key: limit.key,
-        problem: limit.problem,
-        remedy: limit.remedy,
-    }));
-    if let (true, Err(error)) = (arguments.validate_only, DataDir::look(&loaded.config.data_dir)) {
-        let key = "Server.DataDir".to_owned();
-        findings.push(Finding {
-            severity: Severity::Error,
-            code: "data-dir",
-            file: file.clone(),
-            line: config::line_of(&file, &key),
-            key,
-            problem: error.to_string(),
-            remedy: String::new(),
-        });
-    }
-    if findings.iter().any(|finding| finding.severity == Severity::Error) {
-        return Err(format!("failed to load config file '{path}':\n  {}", findings_text(&findings)));
-    }
+    let failed = |findings: &[Finding]| format!("failed to load config file '{path}':\n  {}", findings_text(findings));
+    let Loaded { config, findings } = load(&file, arguments.validate_only).map_err(|findings| failed(&findings))?;
     if !findings.is_empty() {
         super::complain(format_args!("{}", findings_text(&findings)));
     }
@@ -68,7 +38,7 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
         return super::print(format_args!("configuration file '{path}' is valid\n"));
     }
     host::raise_descriptor_limit();
-    let mut config = loaded.config;
+    let mut config = config;
     config.debug.generate_only |= arguments.generate_only;
     super::with_secrets(|| {
         node::run(config).map_err(|error| match error.came_later() {
@@ -76,6 +46,16 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
             false => format!("failed to spawn server instance: {error}"),
         })
     })
+}
+
+/// The configuration, with what is wrong with it. What is only missing in this version goes into the log of a start.
+fn load(file: &Path, is_strict: bool) -> Result<Loaded, Vec<Finding>> {
+    if is_strict {
+        return strict::server(file);
+    }
+    let Loaded { config, mut findings } = ServerConfig::load(file, Strictness::Lenient)?;
+    findings.extend(strict::limits(file, &config).filter(|limit| limit.severity == Severity::Error));
+    if strict::is_refused(&findings) { Err(findings) } else { Ok(Loaded { config, findings }) }
 }
 
 /// The long options. With one dash, as Go's programs take them, they would be read as a row of short ones, and one with

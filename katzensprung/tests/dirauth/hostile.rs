@@ -19,8 +19,14 @@ use testnet::session::{Identity, Session};
 use wire::command::Certified;
 use wire::{Command, CommandId, CommandSizes, Role, SessionConfig};
 
-/// Nothing ends by itself while a test runs.
+/// No request ends by itself while a test runs.
 const PATIENCE: &str = "ResponseTimeoutSec = 3600";
+
+/// Nothing at all does.
+fn be_patient(network: &Network) {
+    network.set(0, PATIENCE);
+    network.set(0, "HandshakeTimeoutSec = 3600");
+}
 
 /// Somebody else's public key, without the private one.
 struct Borrowed {
@@ -142,8 +148,7 @@ fn whoever_has_only_the_public_key_of_an_authority_takes_none_of_its_places() {
 #[test]
 fn whoever_claims_to_be_many_nodes_keeps_nobody_out() {
     let network = Network::new(PERIOD);
-    network.set(0, PATIENCE);
-    network.set(0, "HandshakeTimeoutSec = 3600");
+    be_patient(&network);
     let running = network.command_of(0, limited(&["-n 80"])).spawn().map(super::network::Running);
     let _running = running.expect("the program starts");
     wait_for("its start", LIMIT, || log(&network).contains("Started.").then_some(()));
@@ -181,7 +186,7 @@ fn uploads_that_are_too_large_are_refused() {
 #[test]
 fn uploads_under_way_are_bounded() {
     let network = Network::new(PERIOD);
-    network.set(0, PATIENCE);
+    be_patient(&network);
     let _running = start(&network);
     let epoch = network.now().epoch.0 + 1;
     let payload = vec![0; 500_000];
@@ -211,7 +216,7 @@ fn uploads_under_way_are_bounded() {
 #[test]
 fn large_messages_of_one_authority_are_two_at_a_time() {
     let network = Network::new(PERIOD);
-    network.set(0, PATIENCE);
+    be_patient(&network);
     let _running = start(&network);
     let caller = network.caller(1);
     let own = Identity { id: *network.authority(1).identity.id(), link_key: caller.link_key.clone() };

@@ -7,6 +7,7 @@ use controlplane::directory::session::{Caller, Clocks, Dialler};
 use crypto_simd::pem;
 use crypto_simd::random::OsRandom;
 use crypto_simd::schemes::{SignatureSigningKey, kem, signature};
+use pki::address::Addresses;
 use pki::authority::{Authority, DescriptorCode};
 use pki::descriptor::{LoopStats, MixDescriptor, OwnProfile, SignedUpload};
 use pki::neighbours::{OwnNode, Role};
@@ -252,7 +253,7 @@ impl Node {
     /// An upload with an address that no honest node would sign.
     pub fn upload_at(&self, epoch: Epoch, url: &str) -> Vec<u8> {
         let honest = SignedUpload::decode(&self.upload(epoch)).expect("an upload").descriptor.expect("a descriptor");
-        let addresses = BTreeMap::from([("tcp4".to_owned(), Some(vec![url.to_owned()]))]);
+        let addresses = Addresses::from(&BTreeMap::from([("tcp4".to_owned(), vec![url.to_owned()])]));
         self.sign(MixDescriptor { addresses: Some(addresses), ..honest })
     }
 

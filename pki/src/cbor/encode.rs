@@ -27,18 +27,15 @@ impl Value {
                 elements.iter().for_each(|element| element.write(out));
             }
             Self::Map(entries) => write_map(out, entries),
-            Self::Tag(tag, content) => {
-                head(out, 6, *tag);
-                content.write(out);
-            }
             Self::Bool(flag) => out.push(if *flag { 0xf5 } else { 0xf4 }),
             Self::Null => out.push(0xf6),
             Self::Float(number) => write_float(out, *number),
+            Self::Canonical(canonical) => out.extend_from_slice(canonical.as_bytes()),
         }
     }
 }
 
-fn head(out: &mut Vec<u8>, major: u8, argument: u64) {
+pub(super) fn head(out: &mut Vec<u8>, major: u8, argument: u64) {
     let major = major << 5;
     if argument < 24 {
         out.push(major | argument as u8);
@@ -69,7 +66,7 @@ fn write_map(out: &mut Vec<u8>, entries: &[(Value, Value)]) {
     }
 }
 
-fn write_float(out: &mut Vec<u8>, number: f64) {
+pub(super) fn write_float(out: &mut Vec<u8>, number: f64) {
     if let Some(half) = exact_half(number) {
         out.push(0xf9);
         out.extend_from_slice(&half.to_be_bytes());

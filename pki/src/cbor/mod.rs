@@ -1,16 +1,19 @@
-//! The CBOR of the directory: a canonical writer (pki.md 2.4) and a bounded, lenient reader (pki.md 2.5) over one
-//! owned tree of values.
+//! The CBOR of the directory: a canonical writer (pki.md 2.4) of a tree of values, and a bounded, lenient reader
+//! (pki.md 2.5) of items where they stand.
 
 mod decode;
 mod encode;
+pub(crate) mod normal;
 mod record;
 #[cfg(test)]
 mod tests;
 
-pub use decode::{ARRAY_ELEMENTS_MAX, DEPTH_MAX, ITEMS_MAX, decode};
+pub(crate) use decode::Content;
+pub use decode::{ARRAY_ELEMENTS_MAX, DEPTH_MAX, Item, Items, decode};
+pub use normal::{Canonical, Pairs};
 pub use record::{record, record_fields};
 
-/// One data item.
+/// One data item, for writing.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// Major type 0.
@@ -23,16 +26,16 @@ pub enum Value {
     Text(String),
     /// An array.
     Array(Vec<Value>),
-    /// A map in the order of the input, or in any order for writing.
+    /// A map in any order.
     Map(Vec<(Value, Value)>),
-    /// A tagged item. Typed fields look through tags; only dynamic values keep them.
-    Tag(u64, Box<Value>),
     /// A boolean.
     Bool(bool),
-    /// Null; undefined is read as null.
+    /// Null.
     Null,
     /// A floating-point number of any width.
     Float(f64),
+    /// Any item that is canonical already.
+    Canonical(Canonical),
 }
 
 /// Why bytes are not an acceptable item, or why an item does not fit a field.
@@ -51,7 +54,7 @@ pub enum CborError {
     /// Nested deeper than [`DEPTH_MAX`].
     #[error("nested deeper than {DEPTH_MAX} levels")]
     TooDeep,
-    /// An array or map with more than [`ARRAY_ELEMENTS_MAX`] elements, or more than [`ITEMS_MAX`] items in all.
+    /// An array or map with more than [`ARRAY_ELEMENTS_MAX`] elements, or more of something than there can be.
     #[error("too many items")]
     TooMany,
     /// A reserved or misplaced head.
@@ -63,6 +66,12 @@ pub enum CborError {
     /// A key of a record that is neither text nor an integer.
     #[error("a record's key is neither text nor an integer")]
     RecordKey,
+    /// A key of a type that the reference cannot have as a key.
+    #[error("a map's key is an array, a map, or an integer below -2^63 or with tag 2 or 3")]
+    Key,
+    /// A time, which the reference makes a number of. It writes none, so that only who means to can have sent it.
+    #[error("a time (tag 0 or 1)")]
+    Time,
     /// An item of the wrong type.
     #[error("{field}: expected {expected}")]
     Type {

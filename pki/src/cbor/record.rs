@@ -1,6 +1,7 @@
 //! Records (the reference's structs) as maps, and the typed reading of their fields (pki.md 2.5).
 
-use super::{CborError, Value};
+use super::decode::Content;
+use super::{CborError, Item, Items, Value};
 use std::collections::BTreeMap;
 
 /// A map with the field names as keys, for writing.
@@ -10,21 +11,21 @@ pub fn record<const N: usize>(names: &[&'static str; N], values: [Value; N]) -> 
 
 /// The values of a record's fields, null where absent. Unknown and integer keys are ignored, names match without
 /// regard to case, and of two entries for one field the first counts. A null record has only null fields.
-pub fn record_fields<const N: usize>(
-    value: Value,
+pub fn record_fields<'a, const N: usize>(
+    item: Item<'a>,
     what: &'static str,
     names: &[&'static str; N],
-) -> Result<[Value; N], CborError> {
-    let mut fields: [Option<Value>; N] = [const { None }; N];
-    let entries = match value.untagged() {
-        Value::Map(entries) => entries,
-        Value::Null => Vec::new(),
+) -> Result<[Item<'a>; N], CborError> {
+    let mut fields: [Option<Item<'a>>; N] = [None; N];
+    let mut entries = match item.content()? {
+        Content::Map(entries) => entries,
+        Content::Null => return Ok([Item::NULL; N]),
         _ => return Err(CborError::Type { field: what, expected: "a map" }),
     };
-    for (key, value) in entries {
-        let name = match key.untagged() {
-            Value::Text(name) => name,
-            Value::Uint(_) | Value::Negative(_) => continue,
+    while let (Some(key), Some(value)) = (entries.next(), entries.next()) {
+        let name = match key.content()? {
+            Content::Text(name) => name,
+            Content::Uint(_) | Content::Negative(_) => continue,
             _ => return Err(CborError::RecordKey),
         };
         let exact = names.iter().position(|known| **known == name);
@@ -33,26 +34,18 @@ pub fn record_fields<const N: usize>(
             field.get_or_insert(value);
         }
     }
-    Ok(fields.map(|field| field.unwrap_or(Value::Null)))
+    Ok(fields.map(|field| field.unwrap_or(Item::NULL)))
 }
 
-/// Typed reading. Null leaves a number, text, boolean or array at its zero value, and makes a nullable field `None`.
-impl Value {
-    /// The item without tags in front of it.
-    pub fn untagged(self) -> Value {
-        let mut value = self;
-        while let Value::Tag(_, content) = value {
-            value = *content;
-        }
-        value
-    }
-
+/// Typed reading, through tags. Null leaves a number, text, boolean or array at its zero value, and makes a nullable
+/// field `None`.
+impl<'a> Item<'a> {
     /// An unsigned number.
     pub fn into_u64(self, field: &'static str) -> Result<u64, CborError> {
-        match self.untagged() {
-            Value::Uint(number) => Ok(number),
-            Value::Null => Ok(0),
-            Value::Negative(_) => Err(CborError::Range { field }),
+        match self.content()? {
+            Content::Uint(number) => Ok(number),
+            Content::Null => Ok(0),
+            Content::Negative(_) => Err(CborError::Range { field }),
             _ => Err(CborError::Type { field, expected: "an unsigned integer" }),
         }
     }
@@ -64,40 +57,40 @@ impl Value {
 
     /// A floating-point number; integers are converted.
     pub fn into_f64(self, field: &'static str) -> Result<f64, CborError> {
-        match self.untagged() {
-            Value::Float(number) => Ok(number),
-            Value::Uint(number) => Ok(number as f64),
-            Value::Negative(number) => Ok(-1.0 - number as f64),
-            Value::Null => Ok(0.0),
+        match self.content()? {
+            Content::Float(number) => Ok(number),
+            Content::Uint(number) => Ok(number as f64),
+            Content::Negative(number) => Ok(-1.0 - number as f64),
+            Content::Null => Ok(0.0),
             _ => Err(CborError::Type { field, expected: "a number" }),
         }
     }
 
     /// A boolean.
     pub fn into_bool(self, field: &'static str) -> Result<bool, CborError> {
-        match self.untagged() {
-            Value::Bool(flag) => Ok(flag),
-            Value::Null => Ok(false),
+        match self.content()? {
+            Content::Bool(flag) => Ok(flag),
+            Content::Null => Ok(false),
             _ => Err(CborError::Type { field, expected: "a boolean" }),
         }
     }
 
     /// Text.
     pub fn into_text(self, field: &'static str) -> Result<String, CborError> {
-        match self.untagged() {
-            Value::Text(text) => Ok(text),
-            Value::Null => Ok(String::new()),
+        match self.content()? {
+            Content::Text(text) => Ok(text.into_owned()),
+            Content::Null => Ok(String::new()),
             _ => Err(CborError::Type { field, expected: "text" }),
         }
     }
 
     /// A nullable byte string; an array of small integers is one too.
     pub fn into_bytes(self, field: &'static str) -> Result<Option<Vec<u8>>, CborError> {
-        match self.untagged() {
-            Value::Bytes(bytes) => Ok(Some(bytes)),
-            Value::Null => Ok(None),
-            Value::Array(elements) => {
-                elements.into_iter().map(|element| element.into_u8(field)).collect::<Result<_, _>>().map(Some)
+        match self.content()? {
+            Content::Bytes(bytes) => Ok(Some(bytes.into_owned())),
+            Content::Null => Ok(None),
+            Content::Array(elements) => {
+                elements.map(|element| element.into_u8(field)).collect::<Result<_, _>>().map(Some)
             }
             _ => Err(CborError::Type { field, expected: "a byte string" }),
         }
@@ -106,19 +99,19 @@ impl Value {
     /// A byte string of a fixed length. Stricter than the reference, which pads and truncates: no honest party
     /// writes another length.
     pub fn into_fixed<const N: usize>(self, field: &'static str) -> Result<[u8; N], CborError> {
-        let bytes = match self.untagged() {
-            Value::Bytes(bytes) => bytes,
-            Value::Null => return Ok([0; N]),
+        let bytes = match self.content()? {
+            Content::Bytes(bytes) => bytes,
+            Content::Null => return Ok([0; N]),
             _ => return Err(CborError::Type { field, expected: "a byte string" }),
         };
-        <[u8; N]>::try_from(bytes.as_slice()).map_err(|_| CborError::Length { field, expected: N, found: bytes.len() })
+        <[u8; N]>::try_from(&*bytes).map_err(|_| CborError::Length { field, expected: N, found: bytes.len() })
     }
 
     /// A nullable array.
-    pub fn into_array(self, field: &'static str) -> Result<Option<Vec<Value>>, CborError> {
-        match self.untagged() {
-            Value::Array(elements) => Ok(Some(elements)),
-            Value::Null => Ok(None),
+    pub fn into_array(self, field: &'static str) -> Result<Option<Items<'a>>, CborError> {
+        match self.content()? {
+            Content::Array(elements) => Ok(Some(elements)),
+            Content::Null => Ok(None),
             _ => Err(CborError::Type { field, expected: "an array" }),
         }
     }
@@ -127,15 +120,18 @@ impl Value {
     pub fn into_map<K: Ord, V>(
         self,
         field: &'static str,
-        key: impl Fn(Value) -> Result<K, CborError>,
-        value: impl Fn(Value) -> Result<V, CborError>,
+        key: impl Fn(Item<'a>) -> Result<K, CborError>,
+        value: impl Fn(Item<'a>) -> Result<V, CborError>,
     ) -> Result<Option<BTreeMap<K, V>>, CborError> {
-        match self.untagged() {
-            Value::Map(entries) => {
-                entries.into_iter().map(|(k, v)| Ok((key(k)?, value(v)?))).collect::<Result<_, _>>().map(Some)
-            }
-            Value::Null => Ok(None),
-            _ => Err(CborError::Type { field, expected: "a map" }),
+        let mut entries = match self.content()? {
+            Content::Map(entries) => entries,
+            Content::Null => return Ok(None),
+            _ => return Err(CborError::Type { field, expected: "a map" }),
+        };
+        let mut map = BTreeMap::new();
+        while let (Some(name), Some(item)) = (entries.next(), entries.next()) {
+            map.insert(key(name)?, value(item)?);
         }
+        Ok(Some(map))
     }
 }

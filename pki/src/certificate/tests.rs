@@ -142,12 +142,22 @@ fn one_key_listed_twice_counts_once() {
 }
 
 #[test]
-fn misfiled_signatures_are_refused() {
+fn a_signature_under_a_false_hash_counts_for_nobody_and_costs_nobody_anything() {
     let mut certificate = signed();
-    let signature = certificate.signatures.remove(key(1).id()).unwrap();
-    assert_eq!(certificate.add_signature(&key(2), signature.clone(), Epoch(1)), Err(CertificateError::Misfiled));
-    certificate.signatures.insert(*key(2).id(), signature);
-    assert_eq!(Certificate::decode(&certificate.encode()), Err(CertificateError::Misfiled));
+    let signature = certificate.signatures[key(1).id()].clone();
+    assert_eq!(certificate.add_signature(&key(2), signature, Epoch(1)), Err(CertificateError::Misfiled));
+    certificate.sign(&*signer(2), Epoch(1), &mut random()).unwrap();
+    let honest = certificate.clone();
+    certificate.sign(&*signer(3), Epoch(1), &mut random()).unwrap();
+    for lie in [[7; 32], *key(2).id(), *key(4).id()] {
+        certificate.signatures.get_mut(key(3).id()).unwrap().public_key_sum256 = lie;
+        let read = Certificate::decode(&certificate.encode()).unwrap();
+        assert_eq!(read, honest);
+        let all = [1, 2, 3, 4].map(key);
+        let (_, signers) = read.verify_threshold(&all, 2, Epoch(1)).unwrap();
+        assert_eq!((signers.good.len(), signers.bad.len()), (2, 2));
+        assert_eq!(read.verify(&all[2], Epoch(1)), Err(CertificateError::NotSigned));
+    }
 }
 
 proptest! {

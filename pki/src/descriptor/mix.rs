@@ -1,19 +1,16 @@
 //! Descriptors of mixes, gateways and service nodes.
 
-use super::{ENDPOINT_BYTES_MAX, IllFormed, addresses_from, addresses_value};
-use super::{check_addresses, check_name};
+use super::services::Parameters;
+use super::{ENDPOINT_BYTES_MAX, IllFormed, Services, check_addresses, check_name, check_size};
 use crate::MIX_KEY_EPOCHS;
 use crate::address::Addresses;
-use crate::cbor::{self, CborError, Value, record, record_fields};
+use crate::cbor::{self, CborError, Content, Item, Value, record, record_fields};
 use crate::epoch::Epoch;
 use crate::identity::{NodeId, hash};
 use std::collections::BTreeMap;
 
 /// `AuthenticationType` of gateways: trust on first use.
 pub const AUTHENTICATION_TOFU: &str = "tofu";
-
-/// Service names to their parameters, which may be null in what others send.
-pub type Capabilities = BTreeMap<String, Option<BTreeMap<String, Value>>>;
 
 const FIELDS: [&str; 13] = [
     "Name",
@@ -48,7 +45,7 @@ pub struct MixDescriptor {
     /// URLs by transport.
     pub addresses: Option<Addresses>,
     /// Services and their endpoints; null on anything but a service node.
-    pub kaetzchen: Option<Capabilities>,
+    pub kaetzchen: Option<Services>,
     /// Unused.
     pub load_weight: u8,
     /// The identity key.
@@ -60,7 +57,7 @@ pub struct MixDescriptor {
     /// [`AUTHENTICATION_TOFU`] on gateways, else empty.
     pub authentication_type: String,
     /// What the operator of a service node says about its services.
-    pub kaetzchen_advertized_data: Option<Capabilities>,
+    pub kaetzchen_advertized_data: Option<Services>,
 }
 
 impl MixDescriptor {
@@ -86,18 +83,13 @@ impl MixDescriptor {
 
     /// All URLs with their transports.
     pub fn addresses(&self) -> impl Iterator<Item = (&str, &str)> {
-        let lists = self.addresses.iter().flatten();
-        lists.flat_map(|(transport, urls)| urls.iter().flatten().map(|url| (transport.as_str(), url.as_str())))
+        self.addresses.iter().flat_map(Addresses::iter)
     }
 
     /// All services with their endpoints.
     pub fn endpoints(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.kaetzchen.iter().flatten().filter_map(|(service, parameters)| {
-            match parameters.as_ref()?.get("endpoint")? {
-                Value::Text(endpoint) => Some((service.as_str(), endpoint.as_str())),
-                _ => None,
-            }
-        })
+        let services = self.kaetzchen.iter().flat_map(Services::iter);
+        services.filter_map(|(service, parameters)| Some((service, parameters?.get("endpoint")?.as_text()?)))
     }
 
     /// Reads a descriptor; see [`Self::check`] for whether it makes sense.
@@ -118,14 +110,14 @@ impl MixDescriptor {
                 self.link_key.as_deref().into(),
                 mix_keys.into(),
                 self.version.as_str().into(),
-                addresses_value(self.addresses.as_ref()),
-                capabilities_value(self.kaetzchen.as_ref()),
+                self.addresses.as_ref().map(Addresses::canonical).into(),
+                self.kaetzchen.as_ref().map(Services::canonical).into(),
                 u64::from(self.load_weight).into(),
                 self.identity_key.as_deref().into(),
                 self.is_gateway_node.into(),
                 self.is_service_node.into(),
                 self.authentication_type.as_str().into(),
-                capabilities_value(self.kaetzchen_advertized_data.as_ref()),
+                self.kaetzchen_advertized_data.as_ref().map(Services::canonical).into(),
             ],
         )
         .encode()
@@ -133,10 +125,10 @@ impl MixDescriptor {
 
     /// Reads a descriptor inside another structure: a byte string, or a map as the reference also accepts
     /// (pki.md 2.4, 2.5).
-    pub(crate) fn from_nested(value: Value) -> Result<Self, CborError> {
-        match value.untagged() {
-            Value::Bytes(bytes) => Self::decode(&bytes),
-            map @ Value::Map(_) => Self::from_map(map),
+    pub(crate) fn from_nested(item: Item<'_>) -> Result<Self, CborError> {
+        match item.content()? {
+            Content::Bytes(bytes) => Self::decode(&bytes),
+            Content::Map(_) => Self::from_map(item),
             _ => Err(CborError::Type { field: "MixDescriptor", expected: "a byte string" }),
         }
     }
@@ -146,7 +138,7 @@ impl MixDescriptor {
         Value::Bytes(self.encode())
     }
 
-    fn from_map(value: Value) -> Result<Self, CborError> {
+    fn from_map(item: Item<'_>) -> Result<Self, CborError> {
         let [
             name,
             epoch,
@@ -161,22 +153,22 @@ impl MixDescriptor {
             is_service_node,
             authentication_type,
             advertized,
-        ] = record_fields(value, "MixDescriptor", &FIELDS)?;
-        let epoch_of = |key: Value| key.into_u64("MixKeys").map(Epoch);
+        ] = record_fields(item, "MixDescriptor", &FIELDS)?;
+        let epoch_of = |key: Item<'_>| key.into_u64("MixKeys").map(Epoch);
         Ok(Self {
             name: name.into_text("Name")?,
             epoch: Epoch(epoch.into_u64("Epoch")?),
             link_key: link_key.into_bytes("LinkKey")?,
             mix_keys: mix_keys.into_map("MixKeys", epoch_of, |key| key.into_bytes("MixKeys"))?,
             version: version.into_text("Version")?,
-            addresses: addresses_from(addresses)?,
-            kaetzchen: capabilities_from(kaetzchen, "Kaetzchen")?,
+            addresses: Addresses::from_item(addresses)?,
+            kaetzchen: Services::from_item(kaetzchen, "Kaetzchen")?,
             load_weight: load_weight.into_u8("LoadWeight")?,
             identity_key: identity_key.into_bytes("IdentityKey")?,
             is_gateway_node: is_gateway_node.into_bool("IsGatewayNode")?,
             is_service_node: is_service_node.into_bool("IsServiceNode")?,
             authentication_type: authentication_type.into_text("AuthenticationType")?,
-            kaetzchen_advertized_data: capabilities_from(advertized, "KaetzchenAdvertizedData")?,
+            kaetzchen_advertized_data: Services::from_item(advertized, "KaetzchenAdvertizedData")?,
         })
     }
 
@@ -201,37 +193,29 @@ impl MixDescriptor {
         check_addresses(self.addresses.as_ref(), self.is_gateway_node)?;
         match &self.kaetzchen {
             Some(_) if !self.is_service_node => Err(IllFormed::ServicesOnOtherNode),
-            services => services.iter().flatten().try_for_each(|(name, parameters)| check_service(name, parameters)),
+            services => services
+                .iter()
+                .flat_map(Services::iter)
+                .try_for_each(|(name, parameters)| check_service(name, parameters)),
         }
+    }
+
+    /// Whether an authority takes a descriptor of this size. Its mix keys are three if it is well formed.
+    pub fn check_size(&self) -> Result<(), IllFormed> {
+        let mix_keys = self.mix_keys.iter().flatten().filter_map(|(_, key)| key.as_deref());
+        check_size(self.encode().len(), mix_keys.chain([self.link_key()]))
     }
 }
 
-fn check_service(name: &str, parameters: &Option<BTreeMap<String, Value>>) -> Result<(), IllFormed> {
+fn check_service(name: &str, parameters: Option<Parameters<'_>>) -> Result<(), IllFormed> {
     if name.is_empty() {
         return Err(IllFormed::ServiceNameMissing);
     }
-    let parameters = parameters.as_ref().ok_or_else(|| IllFormed::ServiceParametersMissing(name.into()))?;
-    match parameters.get("endpoint") {
-        None => Err(IllFormed::EndpointMissing(name.into())),
-        Some(Value::Text(endpoint)) if (1..=ENDPOINT_BYTES_MAX).contains(&endpoint.len()) => Ok(()),
-        Some(Value::Text(_)) => Err(IllFormed::EndpointLength(name.into())),
-        Some(_) => Err(IllFormed::EndpointNotText(name.into())),
+    let parameters = parameters.ok_or_else(|| IllFormed::ServiceParametersMissing(name.into()))?;
+    let endpoint = parameters.get("endpoint").ok_or_else(|| IllFormed::EndpointMissing(name.into()))?;
+    match endpoint.as_text() {
+        Some(endpoint) if (1..=ENDPOINT_BYTES_MAX).contains(&endpoint.len()) => Ok(()),
+        Some(_) => Err(IllFormed::EndpointLength(name.into())),
+        None => Err(IllFormed::EndpointNotText(name.into())),
     }
-}
-
-fn capabilities_from(value: Value, field: &'static str) -> Result<Option<Capabilities>, CborError> {
-    value.into_map(
-        field,
-        |service| service.into_text(field),
-        |parameters| parameters.into_map(field, |name| name.into_text(field), Ok),
-    )
-}
-
-fn capabilities_value(capabilities: Option<&Capabilities>) -> Value {
-    let parameter = |(name, value): (&String, &Value)| (Value::from(name.as_str()), value.clone());
-    let service = |(name, parameters): (&String, &Option<BTreeMap<String, Value>>)| {
-        let parameters = parameters.as_ref().map(|map| Value::Map(map.iter().map(parameter).collect()));
-        (Value::from(name.as_str()), parameters.into())
-    };
-    capabilities.map(|map| Value::Map(map.iter().map(service).collect())).into()
 }

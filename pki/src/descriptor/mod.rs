@@ -3,22 +3,31 @@
 mod mix;
 mod own;
 mod replica;
+mod services;
 #[cfg(test)]
 mod tests;
 mod upload;
 
-pub use mix::{AUTHENTICATION_TOFU, Capabilities, MixDescriptor};
+pub use mix::{AUTHENTICATION_TOFU, MixDescriptor};
 pub use own::OwnProfile;
 pub use replica::ReplicaDescriptor;
+pub use services::{Capabilities, Services};
 pub use upload::{LoopStats, Segment, SignedReplicaUpload, SignedUpload, UploadError};
 
 use crate::address::{self, AddressError, Addresses};
-use crate::cbor::{CborError, Value};
+use crate::cbor::CborError;
 use crate::epoch::Epoch;
 use crate::name::NAME_BYTES_MAX;
 
 /// The longest endpoint of a service, in bytes: it must fit a recipient (pki.md 4.2).
 pub const ENDPOINT_BYTES_MAX: usize = 32;
+
+/// The longest key in a descriptor that an authority takes: the largest of any scheme with a name, a Classic McEliece key
+/// beside a curve's, has 1.4 MB.
+pub const KEY_BYTES_MAX: usize = 2 << 20;
+/// The most bytes of a descriptor besides its link key and its mix keys that an authority takes. A courier's advertised
+/// PEM text of such a key has 1.9 MB; else there are some KiB.
+pub const DESCRIPTOR_REST_BYTES_MAX: usize = 2 << 20;
 
 /// Why a descriptor is not well formed (pki.md 4.2, 4.4); the first failing check.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -69,6 +78,12 @@ pub enum IllFormed {
     /// An endpoint that does not fit a recipient.
     #[error("the endpoint of service {0:?} is not 1 to {ENDPOINT_BYTES_MAX} bytes long")]
     EndpointLength(String),
+    /// A key that no scheme has.
+    #[error("a key has {0} bytes, at most {KEY_BYTES_MAX} are taken")]
+    KeyTooLong(usize),
+    /// More than a descriptor has any use for.
+    #[error("{0} bytes besides its keys, at most {DESCRIPTOR_REST_BYTES_MAX} are taken")]
+    TooLong(usize),
     /// A replica without envelope keys.
     #[error("no envelope keys")]
     EnvelopeKeysMissing,
@@ -94,28 +109,27 @@ fn check_name(name: &str) -> Result<(), IllFormed> {
 }
 
 fn check_addresses(addresses: Option<&Addresses>, onion_allowed: bool) -> Result<(), IllFormed> {
-    let addresses = addresses.filter(|addresses| !addresses.is_empty()).ok_or(IllFormed::NoAddresses)?;
-    for (transport, urls) in addresses {
-        match urls {
-            Some(urls) if !urls.is_empty() => urls.iter().try_for_each(|url| address::check(url, onion_allowed))?,
-            _ => return Err(IllFormed::EmptyAddressList(transport.clone())),
+    let mut is_empty = true;
+    for (transport, urls) in addresses.into_iter().flat_map(Addresses::transports) {
+        is_empty = false;
+        let mut urls = urls.peekable();
+        if urls.peek().is_none() {
+            return Err(IllFormed::EmptyAddressList(transport.into()));
         }
+        urls.try_for_each(|url| address::check(url, onion_allowed))?;
     }
-    Ok(())
+    if is_empty { Err(IllFormed::NoAddresses) } else { Ok(()) }
 }
 
-fn addresses_from(value: Value) -> Result<Option<Addresses>, CborError> {
-    let urls = |list: Value| -> Result<Option<Vec<String>>, CborError> {
-        let list = list.into_array("Addresses")?;
-        list.map(|list| list.into_iter().map(|url| url.into_text("Addresses")).collect()).transpose()
-    };
-    value.into_map("Addresses", |transport| transport.into_text("Addresses"), urls)
-}
-
-fn addresses_value(addresses: Option<&Addresses>) -> Value {
-    let entry = |(transport, urls): (&String, &Option<Vec<String>>)| {
-        let urls = urls.as_ref().map(|urls| Value::Array(urls.iter().map(|url| Value::from(url.as_str())).collect()));
-        (Value::from(transport.as_str()), urls.into())
-    };
-    addresses.map(|addresses| Value::Map(addresses.iter().map(entry).collect())).into()
+/// Whether a descriptor of `bytes` with these keys has a size that an authority takes. Reference authorities have no such
+/// limit, so that it says nothing about the descriptors in documents.
+fn check_size<'a>(bytes: usize, keys: impl Iterator<Item = &'a [u8]>) -> Result<(), IllFormed> {
+    let mut rest = bytes;
+    for key in keys {
+        if key.len() > KEY_BYTES_MAX {
+            return Err(IllFormed::KeyTooLong(key.len()));
+        }
+        rest = rest.saturating_sub(key.len());
+    }
+    if rest > DESCRIPTOR_REST_BYTES_MAX { Err(IllFormed::TooLong(rest)) } else { Ok(()) }
 }

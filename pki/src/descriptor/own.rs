@@ -1,7 +1,8 @@
 //! A node's own descriptor, made from its configuration and keys (server.md 8.3.1).
 
-use super::{AUTHENTICATION_TOFU, Capabilities, IllFormed, MixDescriptor};
+use super::{AUTHENTICATION_TOFU, Capabilities, IllFormed, MixDescriptor, Services};
 use crate::MIX_KEY_EPOCHS;
+use crate::address::Addresses;
 use crate::epoch::Epoch;
 use crate::neighbours::{OwnNode, Role};
 use std::collections::BTreeMap;
@@ -27,20 +28,19 @@ impl MixDescriptor {
         mix_keys: &BTreeMap<Epoch, Vec<u8>>,
     ) -> Result<Self, IllFormed> {
         let published = mix_keys.range(epoch..epoch.after(MIX_KEY_EPOCHS));
-        let addresses = profile.addresses.iter().map(|(transport, urls)| (transport.clone(), Some(urls.clone())));
         let is_service_node = own.role == Role::Service;
         let descriptor = Self {
             name: own.name.clone(),
             epoch,
             link_key: Some(own.link_key.clone()),
             mix_keys: Some(published.map(|(epoch, key)| (*epoch, Some(key.clone()))).collect()),
-            addresses: Some(addresses.collect()),
-            kaetzchen: is_service_node.then(|| profile.services.clone()),
+            addresses: Some(Addresses::from(&profile.addresses)),
+            kaetzchen: is_service_node.then(|| Services::from(&profile.services)),
             identity_key: Some(own.identity_key.clone()),
             is_gateway_node: own.role == Role::Gateway,
             is_service_node,
             authentication_type: if own.role == Role::Gateway { AUTHENTICATION_TOFU.into() } else { String::new() },
-            kaetzchen_advertized_data: is_service_node.then(|| profile.advertized_data.clone()),
+            kaetzchen_advertized_data: is_service_node.then(|| Services::from(&profile.advertized_data)),
             ..Self::default()
         };
         for key in (0..MIX_KEY_EPOCHS).map(|n| epoch.after(n)) {

@@ -1,8 +1,8 @@
 //! Descriptors of storage replicas (pki.md 4.4).
 
-use super::{IllFormed, addresses_from, addresses_value, check_addresses, check_name};
+use super::{IllFormed, check_addresses, check_name, check_size};
 use crate::address::Addresses;
-use crate::cbor::{self, CborError, Value, record, record_fields};
+use crate::cbor::{self, CborError, Item, Value, record, record_fields};
 use crate::epoch::Epoch;
 use crate::identity::{NodeId, hash};
 use std::collections::BTreeMap;
@@ -41,7 +41,7 @@ impl ReplicaDescriptor {
 
     /// Reads a descriptor; see [`Self::check`] for whether it makes sense.
     pub fn decode(bytes: &[u8]) -> Result<Self, CborError> {
-        Self::from_value(cbor::decode(bytes)?)
+        Self::from_item(cbor::decode(bytes)?)
     }
 
     /// The canonical encoding.
@@ -49,15 +49,15 @@ impl ReplicaDescriptor {
         self.to_value().encode()
     }
 
-    pub(crate) fn from_value(value: Value) -> Result<Self, CborError> {
+    pub(crate) fn from_item(item: Item<'_>) -> Result<Self, CborError> {
         let [name, epoch, link_key, addresses, replica_id, identity_key, envelope_keys] =
-            record_fields(value, "ReplicaDescriptor", &FIELDS)?;
-        let week = |key: Value| key.into_u64("EnvelopeKeys");
+            record_fields(item, "ReplicaDescriptor", &FIELDS)?;
+        let week = |key: Item<'_>| key.into_u64("EnvelopeKeys");
         Ok(Self {
             name: name.into_text("Name")?,
             epoch: Epoch(epoch.into_u64("Epoch")?),
             link_key: link_key.into_bytes("LinkKey")?,
-            addresses: addresses_from(addresses)?,
+            addresses: Addresses::from_item(addresses)?,
             replica_id: replica_id.into_u8("ReplicaID")?,
             identity_key: identity_key.into_bytes("IdentityKey")?,
             envelope_keys: envelope_keys.into_map("EnvelopeKeys", week, |key| key.into_bytes("EnvelopeKeys"))?,
@@ -74,7 +74,7 @@ impl ReplicaDescriptor {
                 self.name.as_str().into(),
                 self.epoch.0.into(),
                 self.link_key.as_deref().into(),
-                addresses_value(self.addresses.as_ref()),
+                self.addresses.as_ref().map(Addresses::canonical).into(),
                 u64::from(self.replica_id).into(),
                 self.identity_key.as_deref().into(),
                 envelope_keys.into(),
@@ -95,5 +95,10 @@ impl ReplicaDescriptor {
             return Err(IllFormed::EnvelopeKeysMissing);
         }
         check_addresses(self.addresses.as_ref(), false)
+    }
+
+    /// Whether an authority takes a descriptor of this size, its envelope keys included.
+    pub fn check_size(&self) -> Result<(), IllFormed> {
+        check_size(self.encode().len(), self.link_key.as_deref().into_iter())
     }
 }

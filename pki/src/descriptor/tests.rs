@@ -1,4 +1,6 @@
+use super::services::Parameters;
 use super::*;
+use crate::cbor::{Canonical, Value};
 use crate::fixture::{ed25519, random, signer};
 use crate::neighbours::{OwnNode, Role};
 use proptest::prelude::*;
@@ -63,17 +65,25 @@ fn rebuilt(descriptor: &MixDescriptor, epoch: Epoch) -> Result<MixDescriptor, Il
             _ => Role::Mix,
         },
     };
-    let addresses = descriptor.addresses.clone().unwrap_or_default();
+    let transports = descriptor.addresses.iter().flat_map(Addresses::transports);
     let profile = OwnProfile {
-        addresses: addresses.into_iter().map(|(transport, urls)| (transport, urls.unwrap_or_default())).collect(),
-        services: descriptor.kaetzchen.clone().unwrap_or_default(),
-        advertized_data: descriptor.kaetzchen_advertized_data.clone().unwrap_or_default(),
+        addresses: transports.map(|(name, urls)| (name.into(), urls.map(String::from).collect())).collect(),
+        services: descriptor.kaetzchen.as_ref().map(capabilities).unwrap_or_default(),
+        advertized_data: descriptor.kaetzchen_advertized_data.as_ref().map(capabilities).unwrap_or_default(),
     };
     let mut mix_keys: BTreeMap<Epoch, Vec<u8>> = [(epoch.before(1), vec![]), (epoch.after(3), vec![])].into();
     assert_eq!(MixDescriptor::of_node(&own, &profile, epoch, &mix_keys), Err(IllFormed::MixKeyMissing(epoch)));
     let published = descriptor.mix_keys.clone().unwrap_or_default();
     mix_keys.extend(published.into_iter().map(|(epoch, key)| (epoch, key.unwrap_or_default())));
     MixDescriptor::of_node(&own, &profile, epoch, &mix_keys)
+}
+
+fn capabilities(services: &Services) -> Capabilities {
+    let parameters = |parameters: Parameters<'_>| {
+        let value = |item| Value::from(&Canonical::any(item).expect("it was read"));
+        parameters.iter().map(|(name, item)| (name.to_owned(), value(item))).collect()
+    };
+    services.iter().map(|(name, of)| (name.to_owned(), of.map(parameters))).collect()
 }
 
 #[test]

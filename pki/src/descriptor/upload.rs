@@ -1,7 +1,7 @@
 //! The signed wrappers in which descriptors are uploaded (pki.md 4.5).
 
 use super::{MixDescriptor, ReplicaDescriptor};
-use crate::cbor::{self, CborError, Value, record, record_fields};
+use crate::cbor::{self, CborError, Content, Item, Value, record, record_fields};
 use crate::certificate::Signature;
 use crate::epoch::Epoch;
 use crate::identity::NodeId;
@@ -88,10 +88,19 @@ impl SignedUpload {
     pub fn decode(bytes: &[u8]) -> Result<Self, UploadError> {
         let [loop_stats, signature, descriptor] = record_fields(cbor::decode(bytes)?, "SignedUpload", &UPLOAD_FIELDS)?;
         Ok(Self {
-            loop_stats: nullable(loop_stats, LoopStats::from_value)?,
-            signature: nullable(signature, Signature::from_value)?,
+            loop_stats: nullable(loop_stats, LoopStats::from_item)?,
+            signature: nullable(signature, Signature::from_item)?,
             descriptor: nullable(descriptor, MixDescriptor::from_nested)?,
         })
+    }
+
+    /// Whether the descriptor stands in `bytes`, from which this was read, as [`Self::encode`] writes it.
+    pub fn was_written_canonically(&self, bytes: &[u8]) -> bool {
+        let sent = cbor::decode(bytes).and_then(|item| record_fields(item, "SignedUpload", &UPLOAD_FIELDS));
+        match (sent.and_then(|[_, _, descriptor]| descriptor.content()), &self.descriptor) {
+            (Ok(Content::Bytes(sent)), Some(descriptor)) => *sent == descriptor.encode(),
+            (sent, descriptor) => descriptor.is_none() && sent.is_ok(),
+        }
     }
 
     /// The canonical encoding: the payload of the post command.
@@ -135,9 +144,18 @@ impl SignedReplicaUpload {
         let [signature, descriptor] =
             record_fields(cbor::decode(bytes)?, "SignedReplicaUpload", &REPLICA_UPLOAD_FIELDS)?;
         Ok(Self {
-            signature: nullable(signature, Signature::from_value)?,
-            descriptor: nullable(descriptor, ReplicaDescriptor::from_value)?,
+            signature: nullable(signature, Signature::from_item)?,
+            descriptor: nullable(descriptor, ReplicaDescriptor::from_item)?,
         })
+    }
+
+    /// Whether the descriptor stands in `bytes`, from which this was read, as [`Self::encode`] writes it.
+    pub fn was_written_canonically(&self, bytes: &[u8]) -> bool {
+        let fields = |item| record_fields(item, "SignedReplicaUpload", &REPLICA_UPLOAD_FIELDS);
+        match (cbor::decode(bytes).and_then(fields), &self.descriptor) {
+            (Ok([_, sent]), Some(descriptor)) => sent.as_bytes() == descriptor.encode(),
+            (sent, descriptor) => descriptor.is_none() && sent.is_ok(),
+        }
     }
 
     /// The canonical encoding: the payload of the post command.
@@ -160,9 +178,9 @@ impl SignedReplicaUpload {
 }
 
 impl LoopStats {
-    fn from_value(value: Value) -> Result<Self, CborError> {
-        let [epoch, ratios, id] = record_fields(value, "LoopStats", &LOOP_STATS_FIELDS)?;
-        let segment = |key: Value| key.into_fixed("SegmentRatios");
+    fn from_item(item: Item<'_>) -> Result<Self, CborError> {
+        let [epoch, ratios, id] = record_fields(item, "LoopStats", &LOOP_STATS_FIELDS)?;
+        let segment = |key: Item<'_>| key.into_fixed("SegmentRatios");
         Ok(Self {
             epoch: Epoch(epoch.into_u64("Epoch")?),
             segment_ratios: ratios.into_map("SegmentRatios", segment, |ratio| ratio.into_f64("SegmentRatios"))?,
@@ -181,11 +199,11 @@ impl LoopStats {
     }
 }
 
-fn nullable<V>(value: Value, read: impl FnOnce(Value) -> Result<V, CborError>) -> Result<Option<V>, CborError> {
-    match value.untagged() {
-        Value::Null => Ok(None),
-        value => read(value).map(Some),
-    }
+fn nullable<'a, V>(
+    item: Item<'a>,
+    read: impl FnOnce(Item<'a>) -> Result<V, CborError>,
+) -> Result<Option<V>, CborError> {
+    if item.is_null() { Ok(None) } else { read(item).map(Some) }
 }
 
 fn verify(scheme: &dyn SignatureScheme, key: &[u8], message: &[u8], signature: &Signature) -> Result<(), UploadError> {

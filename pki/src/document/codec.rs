@@ -1,7 +1,8 @@
 //! Reading and writing a document's payload (pki.md 5.1).
 
+use super::listed::{LeftOut, Listed};
 use super::{Document, VERSION};
-use crate::cbor::{self, CborError, Value, record, record_fields};
+use crate::cbor::{self, CborError, Item, Value, record, record_fields};
 use crate::descriptor::{MixDescriptor, ReplicaDescriptor};
 use crate::epoch::Epoch;
 use crate::identity::NodeId;
@@ -34,7 +35,17 @@ const REPLICA_KEYS: &str = "ConfiguredReplicaIdentityKeys";
 impl Document {
     /// Reads a payload; nothing is verified and nothing checked for sense.
     pub fn decode(bytes: &[u8]) -> Result<Self, CborError> {
-        let value = cbor::decode(bytes)?;
+        Self::read(bytes, Listed::all_or_nothing).map(|(document, _)| document)
+    }
+
+    /// Reads what a majority has signed, without the descriptors that nothing can be made of: each costs its own node
+    /// only. Reference authorities publish none that the reference cannot read, so that none should ever be left out.
+    pub(super) fn decode_usable(bytes: &[u8]) -> Result<(Self, Vec<LeftOut>), CborError> {
+        Self::read(bytes, Listed::usable)
+    }
+
+    fn read(bytes: &[u8], listed: impl Fn(Epoch) -> Listed) -> Result<(Self, Vec<LeftOut>), CborError> {
+        let item = cbor::decode(bytes)?;
         let mut names = [""; FIELDS.len() + 2];
         names[..FIELDS.len()].copy_from_slice(&FIELDS);
         names[FIELDS.len()..].copy_from_slice(&[REPLICA_IDS, REPLICA_KEYS]);
@@ -60,11 +71,13 @@ impl Document {
             geometry_hash,
             replica_ids,
             replica_keys,
-        ] = record_fields(value, "document", &names)?;
+        ] = record_fields(item, "document", &names)?;
         let bytes_list =
-            |value: Value, field| list(value, field, |item| Ok(item.into_bytes(field)?.unwrap_or_default()));
-        Ok(Self {
-            epoch: Epoch(epoch.into_u64("Epoch")?),
+            |value: Item<'_>, field| list(value, field, |item| Ok(item.into_bytes(field)?.unwrap_or_default()));
+        let epoch = Epoch(epoch.into_u64("Epoch")?);
+        let listed = listed(epoch);
+        let document = Self {
+            epoch,
             genesis_epoch: Epoch(genesis_epoch.into_u64("GenesisEpoch")?),
             mu: mu.into_f64("Mu")?,
             lambda_p: lambda_p.into_f64("LambdaP")?,
@@ -73,10 +86,10 @@ impl Document {
             lambda_g: lambda_g.into_f64("LambdaG")?,
             lambda_r: lambda_r.into_f64("LambdaR")?,
             version: version.into_text("Version")?,
-            topology: list(topology, "Topology", |layer| list(layer, "Topology", MixDescriptor::from_nested))?,
-            gateway_nodes: list(gateway_nodes, "GatewayNodes", MixDescriptor::from_nested)?,
-            service_nodes: list(service_nodes, "ServiceNodes", MixDescriptor::from_nested)?,
-            storage_replicas: list(storage_replicas, "StorageReplicas", ReplicaDescriptor::from_value)?,
+            topology: list(topology, "Topology", |layer| listed.nodes(layer, "Topology"))?,
+            gateway_nodes: listed.nodes(gateway_nodes, "GatewayNodes")?,
+            service_nodes: listed.nodes(service_nodes, "ServiceNodes")?,
+            storage_replicas: listed.replicas(storage_replicas, "StorageReplicas")?,
             prior_shared_random: bytes_list(prior, "PriorSharedRandom")?,
             shared_random_value: shared_random.into_bytes("SharedRandomValue")?.unwrap_or_default(),
             pki_signature_scheme: scheme.into_text("PKISignatureScheme")?,
@@ -85,7 +98,8 @@ impl Document {
             sphinx_geometry_hash: geometry_hash.into_bytes("SphinxGeometryHash")?.unwrap_or_default(),
             configured_replica_ids: replica_ids.into_bytes(REPLICA_IDS)?.unwrap_or_default(),
             configured_replica_identity_keys: bytes_list(replica_keys, REPLICA_KEYS)?,
-        })
+        };
+        Ok((document, listed.left_out()))
     }
 
     /// The canonical encoding.
@@ -128,17 +142,17 @@ impl Document {
     }
 }
 
-fn list<V>(
-    value: Value,
+fn list<'a, V>(
+    item: Item<'a>,
     field: &'static str,
-    read: impl Fn(Value) -> Result<V, CborError>,
+    read: impl Fn(Item<'a>) -> Result<V, CborError>,
 ) -> Result<Vec<V>, CborError> {
-    value.into_array(field)?.unwrap_or_default().into_iter().map(read).collect()
+    item.into_array(field)?.into_iter().flatten().map(read).collect()
 }
 
-fn certificates(value: Value, field: &'static str) -> Result<BTreeMap<NodeId, Vec<u8>>, CborError> {
-    let certificate = |value: Value| Ok(value.into_bytes(field)?.unwrap_or_default());
-    Ok(value.into_map(field, |id| id.into_fixed(field), certificate)?.unwrap_or_default())
+fn certificates(item: Item<'_>, field: &'static str) -> Result<BTreeMap<NodeId, Vec<u8>>, CborError> {
+    let certificate = |value: Item<'_>| Ok(value.into_bytes(field)?.unwrap_or_default());
+    Ok(item.into_map(field, |id| id.into_fixed(field), certificate)?.unwrap_or_default())
 }
 
 fn layer_value(layer: &[MixDescriptor]) -> Value {

@@ -1,6 +1,6 @@
 //! A consensus as it may be used: verified, parsed, well formed, for the epoch that was asked for (pki.md 5.3).
 
-use super::{Document, DocumentIllFormed, Layer};
+use super::{Document, DocumentIllFormed, Layer, LeftOut};
 use crate::cbor::CborError;
 use crate::certificate::{Certificate, CertificateError, Signers};
 use crate::descriptor::MixDescriptor;
@@ -55,12 +55,14 @@ pub struct Consensus {
     document: Document,
     raw: Arc<[u8]>,
     signers: Signers,
+    left_out: Vec<LeftOut>,
     index: HashMap<NodeId, (Layer, usize)>,
 }
 
 impl Consensus {
     /// Verifies that at least `threshold` of `authorities` have signed `raw`, and that it is a well-formed document
-    /// for epoch `wanted` and the geometry with the hash `geometry_hash`. `now` is the current epoch.
+    /// for epoch `wanted` and the geometry with the hash `geometry_hash`. `now` is the current epoch. A descriptor that
+    /// cannot be read, or is ill-formed, costs its own node only.
     pub fn verify(
         raw: Arc<[u8]>,
         authorities: &[VerifyingKey],
@@ -71,7 +73,7 @@ impl Consensus {
     ) -> Result<Self, DocumentError> {
         let certificate = Certificate::decode(&raw)?;
         let (payload, signers) = certificate.verify_threshold(authorities, threshold.max(1), now)?;
-        let document = Document::decode(payload)?;
+        let (document, left_out) = Document::decode_usable(payload)?;
         document.check(authorities, now)?;
         if document.epoch != wanted {
             return Err(DocumentError::WrongEpoch { found: document.epoch, wanted });
@@ -86,7 +88,7 @@ impl Consensus {
             (node.id(), (layer, *position - 1))
         });
         let index = index.collect();
-        Ok(Self { document, raw, signers, index })
+        Ok(Self { document, raw, signers, left_out, index })
     }
 
     /// The document.
@@ -107,6 +109,11 @@ impl Consensus {
     /// Which authorities have signed.
     pub fn signers(&self) -> &Signers {
         &self.signers
+    }
+
+    /// Nodes that the document lists and that are not in [`Self::document`], because nothing can be made of them.
+    pub fn left_out(&self) -> &[LeftOut] {
+        &self.left_out
     }
 
     /// The hash of the certificate; it changes with the set of signatures.

@@ -2,11 +2,13 @@
 
 mod codec;
 mod consensus;
+mod listed;
 #[cfg(test)]
 mod tests;
 mod well_formed;
 
 pub use consensus::{Consensus, DocumentError, parse};
+pub use listed::LeftOut;
 pub use well_formed::DocumentIllFormed;
 
 use crate::certificate::{Certificate, CertificateError};
@@ -24,6 +26,13 @@ pub const VERSION: &str = "v1";
 pub const LIFETIME_EPOCHS: u64 = 5;
 /// The most mix layers; the numbers above stand for service nodes and gateways.
 pub const LAYERS_MAX: usize = 254;
+
+/// The most nodes and replicas of a document that is read, whatever their bytes are.
+pub const NODES_MAX: usize = 1 << 16;
+/// The largest signed document that is taken, plain and packed, from an authority or a gateway. Reference authorities
+/// have no limit of their own below 500 MB, so that one node with a vast descriptor decides; the reference's thin clients
+/// take 40 MiB, and a client with 1 Mbit/s needs half an epoch of 20 minutes for this.
+pub const SIGNED_BYTES_MAX: usize = 64 << 20;
 
 /// Where a node stands in a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -1,5 +1,8 @@
 use super::*;
+use crate::address::Addresses;
+use crate::cbor::{Canonical, CborError, Value, record};
 use crate::certificate::Signature;
+use crate::descriptor::Services;
 use crate::fixture::{self, GEOMETRY_HASH, id, key, signed, signer};
 use crate::identity::VerifyingKey;
 use proptest::prelude::*;
@@ -106,6 +109,76 @@ fn a_consensus_needs_signatures_time_epoch_and_geometry() {
     assert_eq!(verify_raw(signed(&other, &[1, 2]), EPOCH, EPOCH).unwrap_err(), DocumentError::GeometryMismatch);
     let unsigned = good().to_certificate().encode();
     assert_eq!(parse(&unsigned, EPOCH).unwrap_err(), DocumentError::NotSigned);
+}
+
+/// The payload `good`, signed by authorities 1 and 2.
+fn signed_payload(payload: Vec<u8>) -> Certificate {
+    let mut certificate = Certificate::new("Ed25519", payload, EPOCH.after(5));
+    for seed in [1, 2] {
+        certificate.sign(&*signer(seed), EPOCH, &mut fixture::random()).unwrap();
+    }
+    certificate
+}
+
+#[test]
+fn an_authority_that_signs_under_a_false_hash_costs_nobody_the_consensus() {
+    let mut certificate = signed_payload(good().encode());
+    certificate.sign(&*signer(3), EPOCH, &mut fixture::random()).unwrap();
+    certificate.signatures.get_mut(&id(3)).unwrap().public_key_sum256 = [9; 32];
+    let consensus = verify_raw(certificate.encode().into(), EPOCH, EPOCH).unwrap();
+    assert_eq!((consensus.signers().good.len(), &consensus.signers().bad[..]), (2, &[id(3)][..]));
+}
+
+#[test]
+fn a_descriptor_that_nothing_can_be_made_of_costs_its_own_node_only() {
+    let whole = good();
+    let name = whole.topology[0][0].name.clone();
+    let addresses = |url: &str| Addresses::from(&BTreeMap::from([("tcp4".to_string(), vec![url.to_string()])]));
+    let mut document = whole.clone();
+    document.topology[0][0].addresses = Some(addresses("tcp://192.0.2.1"));
+    document.storage_replicas = vec![Default::default()];
+    assert!(document.check(&keys(), EPOCH).is_err());
+    let mut payload = document.encode();
+    // The gateway's flag, for which there is no such value.
+    let flag = b"\x6dIsGatewayNode\xf5";
+    let at = payload.windows(flag.len()).position(|window| window == flag).unwrap() + flag.len() - 1;
+    payload[at] = 0x00;
+    assert!(Document::decode(&payload).is_err());
+    let consensus = verify_raw(signed_payload(payload).encode().into(), EPOCH, EPOCH).unwrap();
+    let said: Vec<_> = consensus.left_out().iter().map(|node| (node.list, node.name.as_str())).collect();
+    assert_eq!(said, [("Topology", name.as_str()), ("GatewayNodes", ""), ("StorageReplicas", "")]);
+    let mut expected = whole;
+    expected.topology[0].remove(0);
+    expected.gateway_nodes.remove(0);
+    assert_eq!(consensus.document(), &expected);
+    assert_eq!(consensus.node(&id(100)), None);
+    assert_eq!(consensus.node(&id(101)).map(|(_, node)| node), expected.gateway_nodes.first());
+}
+
+#[test]
+fn what_the_reference_publishes_of_an_odd_node_is_read() {
+    let mut document = good();
+    let urls = ["tcp://192.0.2.1:1", "tcp://h%C3%A9:1", "tcp://[fe80::1%25a%41]:1", "tcp://h:1#\u{1}"];
+    let urls = BTreeMap::from([("tcp4".to_string(), urls.map(String::from).to_vec())]);
+    document.topology[0][0].addresses = Some(Addresses::from(&urls));
+    // A simple value without a meaning, tags in front of 29 arrays, and two million items.
+    let rows = [vec![0x9a, 0x00, 0x02, 0x00, 0x00], vec![0x00; 131_072]].concat().repeat(16);
+    for odd in [vec![0xe0], [[0xc5, 0x81].repeat(29), vec![0x00]].concat(), [vec![0x90], rows].concat()] {
+        let value = Value::from(&Canonical::any(crate::cbor::decode(&odd).unwrap()).unwrap());
+        let about = BTreeMap::from([("s".to_string(), Some(BTreeMap::from([("p".to_string(), value)])))]);
+        document.topology[0][0].kaetzchen_advertized_data = Some(Services::from(&about));
+        let consensus = verify_raw(signed_payload(document.encode()).encode().into(), EPOCH, EPOCH).unwrap();
+        assert_eq!((consensus.left_out(), consensus.document()), (&[][..], &document));
+    }
+}
+
+#[test]
+fn a_document_lists_no_more_nodes_than_there_can_be() {
+    let node = |_| Value::Map(Vec::new());
+    let list = |nodes: usize| Value::Array((0..nodes).map(node).collect());
+    let decode = |nodes| Document::decode(&record(&["GatewayNodes"], [list(nodes)]).encode()).map(|_| ());
+    assert_eq!(decode(NODES_MAX), Ok(()));
+    assert_eq!(decode(NODES_MAX + 1), Err(CborError::TooMany));
 }
 
 #[test]

@@ -65,6 +65,12 @@ pub enum OwnEntryError {
     OtherLinkKey,
 }
 
+/// The most URLs of one node that are looked at, and of known transports only: descriptors may have any number.
+const ADDRESSES_MAX: usize = 64;
+const TRANSPORTS: [&str; 6] = ["tcp", "tcp4", "tcp6", "quic", "ws", "onion"];
+/// The most services of one node that are looked at.
+const SERVICES_MAX: usize = 4096;
+
 /// One URL of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeAddress {
@@ -207,8 +213,8 @@ impl NeighbourMap {
 impl NodeEntry {
     fn new(layer: Layer, node: &crate::descriptor::MixDescriptor) -> Self {
         let mix_keys = node.mix_keys.iter().flatten();
-        let addresses = node.addresses();
-        let services = node.endpoints();
+        let addresses = node.addresses().filter(|(transport, _)| TRANSPORTS.contains(transport)).take(ADDRESSES_MAX);
+        let services = node.endpoints().take(SERVICES_MAX);
         Self {
             id: node.id(),
             layer,

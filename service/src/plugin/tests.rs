@@ -65,6 +65,30 @@ fn answers_are_read_as_the_reference_reads_them() {
     }
 }
 
+/// Found by giving them to the reference's decoder (e042af3c9).
+#[test]
+fn odd_answers_are_read_as_the_reference_reads_them() {
+    let (id, delay, payload, surb) = ("624944", "6544656c6179", "675061796c6f6164", "6453555242");
+    let same = |rest: &str, expected: (u64, &[u8], Option<&[u8]>)| {
+        let expected = (expected.0, expected.1.to_vec(), expected.2.map(<[u8]>::to_vec));
+        assert_eq!(read(&hex(rest)), Ok(Some(expected)), "{rest}");
+    };
+    for zero in ["f6", "f7", "c5f6"] {
+        same(&format!("a2{id}{zero}{delay}{zero}"), (0, b"", None));
+    }
+    for one in ["c101", "d9d9f701", "c501"] {
+        same(&format!("a1{id}{one}"), (1, b"", None));
+    }
+    same(&format!("a2{payload}5f41614162ff{surb}5f41634164ff"), (0, b"ab", Some(b"cd")));
+    same(&format!("a2{payload}5fff{surb}5fff"), (0, b"", Some(b"")));
+    same(&format!("a2{payload}83010203{surb}d9d9f74161"), (0, &[1, 2, 3], Some(b"a")));
+    same(&format!("a2{id}01{id}02"), (1, b"", None));
+    same(&format!("a2{payload}f6{payload}4161"), (0, b"", None));
+    same("f6", (0, b"", None));
+    // No time that fits; the reference refuses this one, and the time is of no use to ours.
+    same("a1695265717565737441741bffffffffffffffff", (0, b"", None));
+}
+
 #[test]
 fn what_is_no_message_ends_the_conversation() {
     // A float for the number, text for the payload, an array, a lone break, a negative number.

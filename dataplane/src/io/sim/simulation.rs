@@ -66,6 +66,11 @@ impl<H: Host> Simulation<H> {
         Some(&mut seat.host)
     }
 
+    /// One host, which need not notice that it was looked at.
+    pub fn host_silently(&mut self, id: HostId) -> Option<&mut H> {
+        self.seats.iter_mut().find(|seat| seat.id == id).map(|seat| &mut seat.host)
+    }
+
     /// Lets `act` do something with each host outside the rounds.
     pub fn for_each(&mut self, mut act: impl FnMut(&mut H, &mut SimIo)) {
         self.seats.iter_mut().for_each(|seat| act(&mut seat.host, &mut seat.io));

@@ -164,3 +164,59 @@ fn a_connection_can_be_handed_over() {
     assert_eq!(shards[1].1.recv(adopted, 9), Received::Bytes { bytes: &mut b"hello".to_vec(), at });
     assert_eq!(shards[0].1.recv(conn, 9), Received::Failed);
 }
+
+#[test]
+fn ended_connections_leave_nothing_behind() {
+    let mut pair = pair();
+    let mut most = Holdings::default();
+    for round in 0..100 {
+        let (ours, theirs) = pair.connected();
+        pair.dialler.send(ours, vec![1; 1000]);
+        match round % 3 {
+            0 => drop(pair.network.cut(pair.hosts[0], pair.hosts[1])),
+            1 => drop(pair.dialler.close(ours)),
+            _ => pair.network.crash(pair.hosts[0]),
+        }
+        pair.later(1000);
+        pair.dialler.close(ours);
+        pair.listener.close(theirs);
+        pair.later(1000);
+        while pair.dialler.next_event().is_some() || pair.listener.next_event().is_some() {}
+        let holdings = pair.network.holdings();
+        if round < 3 {
+            most = holdings;
+        }
+        assert_eq!((holdings, pair.network.open_connections()), (most, 0), "round {round}");
+    }
+    assert_eq!((most.connections, most.names, most.agenda), (1, 2, 0));
+}
+
+#[test]
+fn a_stalled_connection_goes_on_later() {
+    let mut pair = pair();
+    let (ours, theirs) = pair.connected();
+    let until = pair.network.now() + Duration::from_secs(1);
+    assert_eq!(pair.network.stall(pair.hosts[1], pair.hosts[0], until), 1);
+    pair.dialler.send(ours, b"late".to_vec());
+    pair.later(999_000);
+    assert_eq!(pair.listener.recv(theirs, 9), Received::WouldBlock);
+    pair.later(2000);
+    assert_eq!(pair.received(theirs, 9), b"late");
+}
+
+#[test]
+fn a_crashed_host_knows_nothing_and_the_others_hear_of_it() {
+    let mut pair = pair();
+    let (ours, theirs) = pair.connected();
+    let dialling = pair.dialler.connect(Target::tcp(address(80)));
+    assert_eq!(pair.listener.recv(theirs, 9), Received::WouldBlock);
+    pair.network.crash(pair.hosts[0]);
+    pair.later(1000);
+    assert_eq!(pair.listener.next_event(), Some(Event::Readable { conn: theirs }));
+    assert_eq!(pair.listener.recv(theirs, 9), Received::Failed);
+    assert_eq!(pair.listener.next_event(), None);
+    assert_eq!(pair.dialler.recv(ours, 9), Received::Failed);
+    assert_eq!(pair.dialler.next_event(), None);
+    let again = pair.dialler.connect(Target::tcp(address(80)));
+    assert!(again != ours && again != dialling, "names are never used twice");
+}

@@ -5,6 +5,7 @@ use super::nodes::{DOWNSTREAM, EPOCH, UPSTREAM, document, snapshot, unix_at};
 use interplane::Counter;
 use interplane::counter::{DialFailure, Direction, HandshakeState};
 use interplane::event::Event;
+use pki::address::Addresses;
 use pki::document::Document;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -117,8 +118,8 @@ fn a_node_that_starts_within_an_epoch_dials_its_gateways_at_once() {
 #[test]
 fn a_peer_with_quic_only_is_called_that_once() {
     let mut only_quic = document(EPOCH, &UPSTREAM, &DOWNSTREAM);
-    let urls = Some(vec!["quic://192.0.2.30:30000".to_string()]);
-    only_quic.topology[2][0].addresses = Some(BTreeMap::from([("quic".to_string(), urls)]));
+    let urls = vec!["quic://192.0.2.30:30000".to_string()];
+    only_quic.topology[2][0].addresses = Some(Addresses::from(&BTreeMap::from([("quic".to_string(), urls)])));
     let mut plan = Plan::new(1);
     plan.unix_start = unix_at(EPOCH, 1, 100);
     plan.snapshot = Some(snapshot(1, &[only_quic]));

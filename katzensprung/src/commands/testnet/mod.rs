@@ -11,6 +11,7 @@
 //! | `watch` | waiting for the document and for every node |
 //! | `ping` | pings |
 //! | `report` | what a run says at its end, and what it checks of itself |
+//! | `sim` | one in this process, under a clock of its own, from a seed |
 //! | `standing` | the subcommands for a network that stays up |
 
 mod child;
@@ -21,6 +22,7 @@ mod peers;
 mod ping;
 mod report;
 mod scrape;
+mod sim;
 mod standing;
 mod watch;
 
@@ -65,6 +67,8 @@ enum What {
     Votes(standing::At),
     /// Removes the files of one that has been stopped
     Clean(standing::Clean),
+    /// Runs one in this process, under a clock of its own, while things go wrong: all from a seed
+    Sim(sim::Sim),
     /// Becomes a member's program
     #[command(hide = true)]
     Child(child::Arguments),
@@ -105,6 +109,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
         Some(What::Ping(ping)) => in_runtime(standing::ping(ping)),
         Some(What::Votes(at)) => in_runtime(standing::votes(at)).map(done),
         Some(What::Clean(clean)) => standing::clean(clean).map(done),
+        Some(What::Sim(sim)) => sim::run(sim),
         Some(What::Child(child)) => child::run(child).map(done),
     }
 }

@@ -77,12 +77,12 @@ pub(super) fn configuration_with(n: usize, gateways: usize, mu: f64, lambda_p: f
 /// The descriptor of the replica with this number.
 pub(super) fn replica_descriptor(id: u8, epoch: Epoch) -> ReplicaDescriptor {
     let seed = REPLICA + id;
-    let addresses = BTreeMap::from([("tcp".to_string(), Some(vec![format!("tcp://192.0.2.{seed}:31000")]))]);
+    let addresses = BTreeMap::from([("tcp".to_string(), vec![format!("tcp://192.0.2.{seed}:31000")])]);
     ReplicaDescriptor {
         name: format!("node{seed}"),
         epoch,
         link_key: Some(fixture::link_key(seed)),
-        addresses: Some(addresses),
+        addresses: Some(crate::address::Addresses::from(&addresses)),
         replica_id: id,
         identity_key: Some(signer(seed).public_key().into()),
         envelope_keys: Some(BTreeMap::from([(hash(&[seed])[0].into(), Some(vec![seed; 32]))])),

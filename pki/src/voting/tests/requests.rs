@@ -3,6 +3,7 @@
 use super::network::{FIRST, Network};
 use super::*;
 use crate::authority::ConsensusCode;
+use crate::cbor::{Value, record};
 use crate::descriptor::SignedUpload;
 use crate::identity::VerifyingKey;
 use crypto_simd::schemes::signature;
@@ -128,16 +129,55 @@ fn uploads_that_are_not_what_they_should_be_are_refused_with_a_reason() {
     assert!(last_reason(&network).contains("does not know"), "{}", last_reason(&network));
 }
 
+#[test]
+fn descriptors_that_authorities_may_write_in_two_ways_are_refused_with_a_reason() {
+    let mut network = Network::new(3);
+    network.reach = Box::new(|_, _, _| false);
+    network.run_to(FIRST, 0);
+    let mut try_one = |advertized: &[u8], how: &str, expected: Option<&str>| {
+        let descriptor = fixture::descriptor(NODE, FIRST);
+        let field = b"KaetzchenAdvertizedData";
+        let mut sent = descriptor.encode();
+        let at = sent.windows(field.len()).position(|window| window == field).expect("the field") + field.len();
+        sent.splice(at..at + 1, [b"\xa1\x61s\xa1\x61p", advertized].concat());
+        let status = post(&mut network, NODE, FIRST, reread_upload(NODE, &sent).into());
+        let reason = last_reason(&network);
+        match expected {
+            Some(expected) => assert!(status != PostStatus::Ok && reason.contains(expected), "{how}: {reason}"),
+            None => assert_eq!(status, PostStatus::Ok, "{how}: {reason}"),
+        }
+    };
+    let canonical = Some("not written canonically");
+    try_one(&[0x18, 0x01], "a long head", canonical);
+    try_one(&[0xd9, 0xd9, 0xf7, 0x01], "a tag that says nothing", canonical);
+    try_one(&[0xc2, 0x42, 0x00, 0x01], "a big integer that is none", canonical);
+    try_one(&[0xa2, 0x61, b'a', 1, 0x61, b'a', 2], "a key twice", canonical);
+    try_one(&[0xc1, 0x01], "a time", Some("a time"));
+    try_one(&[0xa1, 0x80, 0x01], "an array as a key", Some("key is an array"));
+    let vast = [&[0x5a, 0x00, 0x20, 0x00, 0x00][..], &vec![0; 2 << 20]].concat();
+    try_one(&vast, "more bytes than there may be", Some("at most 2097152 are taken"));
+    try_one(&[0xe0], "what the reference keeps", None);
+}
+
+/// An upload of `descriptor`, signed as the reference verifies it: over what it writes when it has read that.
+fn reread_upload(seed: u8, descriptor: &[u8]) -> Vec<u8> {
+    let canonical = MixDescriptor::decode(descriptor).map(|descriptor| descriptor.encode());
+    let signature = match SignedUpload::decode(&foreign_upload(seed, canonical.unwrap_or_default())) {
+        Ok(upload) => upload.signature,
+        Err(_) => None,
+    };
+    upload_around(descriptor, signature.map(|signature| signature.to_value()).into())
+}
+
+fn upload_around(descriptor: &[u8], signature: Value) -> Vec<u8> {
+    record(&["LoopStats", "Signature", "MixDescriptor"], [Value::Null, signature, descriptor.into()]).encode()
+}
+
 /// An upload signed over a descriptor that is not ours to write.
 fn foreign_upload(seed: u8, descriptor: Vec<u8>) -> Vec<u8> {
-    use crate::cbor::{Value, record};
-    let with = |signature: Value| {
-        record(&["LoopStats", "Signature", "MixDescriptor"], [Value::Null, signature, Value::Bytes(descriptor.clone())])
-    };
-    let message = with(Value::Null).encode();
+    let message = upload_around(&descriptor, Value::Null);
     let signature = crate::certificate::Signature::new(&*signer(seed), &message, &mut fixture::random());
-    let signature = crate::cbor::decode(&signature.encode()).expect("CBOR");
-    with(signature).encode()
+    upload_around(&descriptor, signature.to_value())
 }
 
 #[test]
