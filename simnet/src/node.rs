@@ -170,6 +170,15 @@ impl Node {
         self.stored = None;
     }
 
+    /// Forgets which packets it has had, as no node may.
+    #[cfg(test)]
+    pub fn lose_tags(&mut self) {
+        for key in self.mix_keys.values_mut() {
+            key.replays = Arc::new(ReplaySet::heap(key.epoch.0, REPLAY_BUCKETS, [1; 16]));
+        }
+        self.give_keys();
+    }
+
     /// Somebody who has this node's keys and its document of this epoch, if it has one.
     pub fn twin(&mut self, epoch: Epoch, now: Instant) -> Option<Twin> {
         let map = self.documents.get(&epoch)?.map.clone();

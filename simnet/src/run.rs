@@ -5,8 +5,8 @@ use crate::members::Shape;
 use crate::node::SLOTS;
 use crate::user::Tally;
 use crate::world::{Actor, FIRST, World};
-use dataplane::Shard;
 use dataplane::io::sim::Simulation;
+use dataplane::{Instant, Shard};
 use interplane::DropReason;
 use pki::{Epoch, hash};
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use std::time::Duration;
 const BEFORE: u64 = 3;
 /// Quiet epochs at the end, in which everybody has to find back.
 const AFTER: u64 = 5;
-/// From which of these on no ping may be lost: a node that has lost its keys is listed with the old ones in the first.
+/// From which of these on nothing may be lost: a node that has lost its keys is listed with the old ones in the first.
 const LOSSLESS: u64 = 2;
 /// Where nothing goes wrong no packet is lost after so much of the first epoch with a document: a mix dials a gateway that
 /// is new in an epoch only when the gateway, by its clock too, is in that epoch (server.md 3.2, 3.7), and until then has
@@ -112,8 +112,11 @@ fn go(plan: &Plan, step: &mut u64, tell: &mut dyn FnMut(u64, &str)) -> Result<Re
         faults::plan(&mut world, FIRST.after(BEFORE), quiet);
     }
     let end = world.start_of(FIRST.after(plan.epochs));
-    let (mut before_last, mut digest, mut settled_drops) = (None, [0; 32], None);
-    let settled = world.start_of(FIRST.after(1)) + SETTLING;
+    let (mut before_last, mut digest, mut drops_before) = (None, [0; 32], None);
+    let lossless = match plan.has_faults {
+        true => world.start_of(quiet.after(LOSSLESS)),
+        false => world.start_of(FIRST.after(1)) + SETTLING,
+    };
     while world.now() < end {
         if before_last.is_none() && world.epoch().epoch >= last {
             before_last = Some(world.users().map(|user| user.tally.clone()).collect::<Vec<_>>());
@@ -127,17 +130,8 @@ fn go(plan: &Plan, step: &mut u64, tell: &mut dyn FnMut(u64, &str)) -> Result<Re
             tell(*step, &what);
         }
         check(&world)?;
-        if !plan.has_faults && world.now() >= settled {
-            let drops = drops(&world);
-            if *settled_drops.get_or_insert_with(|| drops.clone()) != drops {
-                return Err(format!(
-                    "packets are dropped although nothing is wrong: {settled_drops:?}, then {drops:?}"
-                ));
-            }
-            let mut lost = world.users().map(|user| user.tally.lost_sent_at);
-            if let Some(sent_at) = lost.find(|sent_at| *sent_at >= settled) {
-                return Err(format!("a ping of {sent_at:?} is lost although nothing is wrong"));
-            }
+        if world.now() >= lossless {
+            check_lossless(&world, lossless, &mut drops_before)?;
         }
     }
     if plan.epochs > BEFORE {
@@ -155,7 +149,7 @@ fn state(world: &World) -> String {
 }
 
 /// What is due, then time until something is due again, while hosts work.
-fn take_step(world: &mut World, end: dataplane::Instant) -> Result<(), String> {
+pub(crate) fn take_step(world: &mut World, end: Instant) -> Result<(), String> {
     world.happen();
     let now = world.now();
     let until = world.next_at().max(now + STEP_MIN).min(now + STEP_MAX).min(end);
@@ -183,7 +177,7 @@ fn shards(simulation: &Simulation<Actor>) -> impl Iterator<Item = (usize, &Shard
 }
 
 /// What holds after every step.
-fn check(world: &World) -> Result<(), String> {
+pub(crate) fn check(world: &World) -> Result<(), String> {
     if let Some(broken) = &world.broken {
         return Err(broken.clone());
     }
@@ -239,14 +233,30 @@ fn check_end(world: &World, last: Epoch, before_last: &[Tally]) -> Result<(), St
     if let Some(node) = world.nodes.iter().find(|node| node.raw_document(last).is_none()) {
         return Err(format!("{} has no document of the last epoch", node.keys.own.name));
     }
-    let lossless = world.start_of(Epoch((last.0 + 1 + LOSSLESS).saturating_sub(AFTER)));
     for (number, (user, before)) in world.users().zip(before_last).enumerate() {
-        let after = &user.tally;
-        if after.lost_sent_at >= lossless || after.answered == before.answered {
-            return Err(format!("client {number} in the last epoch: {before:?}, then {after:?}"));
+        if user.tally.answered == before.answered {
+            return Err(format!("client {number} in the last epoch: {before:?}, then {:?}", user.tally));
         }
     }
     Ok(())
+}
+
+/// What holds after every step where nothing goes wrong any more: nobody drops a packet, and no ping is lost.
+fn check_lossless(
+    world: &World,
+    since: Instant,
+    drops_before: &mut Option<BTreeMap<String, u64>>,
+) -> Result<(), String> {
+    let drops = drops(world);
+    let before = drops_before.get_or_insert_with(|| drops.clone());
+    if *before != drops {
+        return Err(format!("packets are dropped although nothing is wrong: {before:?}, then {drops:?}"));
+    }
+    let mut lost = world.users().map(|user| user.tally.lost_sent_at);
+    match lost.find(|sent_at| *sent_at >= since) {
+        Some(sent_at) => Err(format!("a ping of {sent_at:?} is lost although nothing is wrong")),
+        None => Ok(()),
+    }
 }
 
 /// Packets that all nodes have dropped, by reason.

@@ -1,6 +1,8 @@
 //! Runs from seeds.
 
 use super::*;
+use crate::run::{check, take_step};
+use crate::world::{FIRST, World};
 
 fn plan(seed: u64, epochs: u64, has_faults: bool) -> Plan {
     Plan { seed, epochs, shape: Shape::default(), has_faults }
@@ -52,4 +54,30 @@ fn whatever_goes_wrong_the_network_finds_back_and_a_seed_makes_it_again() {
         assert_eq!(go(plan), *report);
     }
     assert_ne!(reports[0].digest, reports[1].digest);
+}
+
+/// A network without faults, after so many epochs.
+fn world_after(epochs: u64) -> World {
+    let mut world = World::new(Shape::default(), 1);
+    go_on(&mut world, epochs).expect("all holds");
+    world
+}
+
+fn go_on(world: &mut World, epochs: u64) -> Result<(), String> {
+    let end = world.start_of(FIRST.after(epochs));
+    while world.now() < end {
+        take_step(world, end)?;
+        check(world)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_node_that_takes_packets_twice_and_a_second_document_are_seen() {
+    let mut world = world_after(2);
+    world.nodes[0].lose_tags();
+    assert!(check(&world).is_err_and(|what| what.contains("has accepted")));
+    let mut world = world_after(2);
+    world.consensus.insert(FIRST.after(3), [0; 32]);
+    assert_eq!(go_on(&mut world, 3), Err("two documents for epoch 1003".into()));
 }

@@ -1,7 +1,8 @@
 use super::*;
 use crate::address::Addresses;
-use crate::cbor::{CborError, Value, record};
+use crate::cbor::{Canonical, CborError, Value, record};
 use crate::certificate::Signature;
+use crate::descriptor::Services;
 use crate::fixture::{self, GEOMETRY_HASH, id, key, signed, signer};
 use crate::identity::VerifyingKey;
 use proptest::prelude::*;
@@ -152,6 +153,23 @@ fn a_descriptor_that_nothing_can_be_made_of_costs_its_own_node_only() {
     assert_eq!(consensus.document(), &expected);
     assert_eq!(consensus.node(&id(100)), None);
     assert_eq!(consensus.node(&id(101)).map(|(_, node)| node), expected.gateway_nodes.first());
+}
+
+#[test]
+fn what_the_reference_publishes_of_an_odd_node_is_read() {
+    let mut document = good();
+    let urls = ["tcp://192.0.2.1:1", "tcp://h%C3%A9:1", "tcp://[fe80::1%25a%41]:1", "tcp://h:1#\u{1}"];
+    let urls = BTreeMap::from([("tcp4".to_string(), urls.map(String::from).to_vec())]);
+    document.topology[0][0].addresses = Some(Addresses::from(&urls));
+    // A simple value without a meaning, tags in front of 29 arrays, and two million items.
+    let rows = [vec![0x9a, 0x00, 0x02, 0x00, 0x00], vec![0x00; 131_072]].concat().repeat(16);
+    for odd in [vec![0xe0], [[0xc5, 0x81].repeat(29), vec![0x00]].concat(), [vec![0x90], rows].concat()] {
+        let value = Value::from(&Canonical::any(crate::cbor::decode(&odd).unwrap()).unwrap());
+        let about = BTreeMap::from([("s".to_string(), Some(BTreeMap::from([("p".to_string(), value)])))]);
+        document.topology[0][0].kaetzchen_advertized_data = Some(Services::from(&about));
+        let consensus = verify_raw(signed_payload(document.encode()).encode().into(), EPOCH, EPOCH).unwrap();
+        assert_eq!((consensus.left_out(), consensus.document()), (&[][..], &document));
+    }
 }
 
 #[test]
