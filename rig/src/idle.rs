@@ -10,6 +10,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 use testnet::neighbours;
 use testnet::session::Identity;
+use wire::Command;
 
 /// Sessions that are made at a time.
 const DIALLERS: usize = 4;
@@ -68,9 +69,13 @@ fn connect_and_wait(world: &mut World, options: &Options) -> Result<IdleClients,
 fn connect(world: &World, clients: &[Identity]) -> Result<Vec<TcpStream>, String> {
     let (node, address, deadline) = (world.credentials(), world.node.address, Instant::now() + DIALS_LIMIT);
     let dial = |own: &Identity| neighbours::dial_as_client(&world.network, own, &node, address, deadline);
-    let part = |clients: &[Identity]| {
-        clients.iter().map(|own| Ok(dial(own)?.into_parts()?.0)).collect::<Result<Vec<_>, String>>()
+    let connect_one = |own: &Identity| {
+        let mut session = dial(own)?;
+        // A client says something at once, and only by that shows who it is.
+        session.send(&Command::NoOp)?;
+        Ok(session.into_parts()?.0)
     };
+    let part = |clients: &[Identity]| clients.iter().map(connect_one).collect::<Result<Vec<_>, String>>();
     let share = clients.len().div_ceil(DIALLERS).max(1);
     std::thread::scope(|scope| {
         let threads: Vec<_> = clients.chunks(share).map(|clients| scope.spawn(move || part(clients))).collect();

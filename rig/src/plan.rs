@@ -35,8 +35,8 @@ const DRAIN: Duration = Duration::from_secs(1);
 const DESCRIPTORS_BESIDE: u64 = 512;
 /// The most clients with packets.
 const CLIENTS_MAX: usize = 1024;
-/// The most idle clients: a node takes some more connections.
-const IDLE_CLIENTS_MAX: usize = 16_000;
+/// The most idle clients: a node takes some more connections from clients.
+const IDLE_CLIENTS_MAX: usize = 14_000;
 /// The share of free memory that packets may take, and the most: more would be paid for in page faults.
 const MEMORY_SHARE: f64 = 0.4;
 const POOL_BYTES_MAX: f64 = (4_u64 << 30) as f64;

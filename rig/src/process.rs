@@ -4,6 +4,7 @@
 use super::Failure;
 use super::cpu::CpuTime;
 use super::traffic::{Service, Traffic};
+use pki::neighbours::Role;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -43,11 +44,13 @@ pub struct NodeOptions {
 
 impl NodeOptions {
     fn file(&self) -> String {
-        let Self { line_rate, shards, processors, io, .. } = self;
+        let Self { line_rate, shards, processors, io, traffic } = self;
         let pinned = if processors.is_empty() { String::new() } else { format!("pin_cpus = {processors:?}\n") };
+        // All clients are here.
+        let connections = if traffic.role() == Role::Gateway { "connections_per_address = 0\n" } else { "" };
         let backend = io.as_ref().map_or(String::new(), |io| format!("backend = {io:?}\n"));
         format!(
-            "[dataplane]\nshards = {shards}\n{pinned}{backend}slots = {SLOTS}\nline_rate_packets_per_second = {line_rate}\n"
+            "[dataplane]\nshards = {shards}\n{pinned}{backend}slots = {SLOTS}\nline_rate_packets_per_second = {line_rate}\n{connections}"
         )
     }
 }

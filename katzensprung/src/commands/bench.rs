@@ -65,7 +65,7 @@ struct Node {
     /// Clients of a gateway that send and get packets, without a limit of their rate; 1 to 1024
     #[arg(long, value_name = "N", default_value_t = 256)]
     clients: usize,
-    /// Clients of a gateway that do nothing, measured by themselves; 0 leaves that out, 16000 are the most
+    /// Clients of a gateway that do nothing, measured by themselves; 0 leaves that out, 14000 are the most
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     idle_clients: usize,
     /// For how many seconds they do nothing

@@ -3,7 +3,8 @@
 use super::*;
 
 const PEERS: usize = 200;
-const MESSAGE_BYTES: usize = 3000;
+/// A packet, and what has come when a peer was not read for a moment.
+const MESSAGES_BYTES: [usize; 2] = [3000, 20_000];
 /// Of the rounds that read anything, far fewer than peers: a round takes what many of them have sent.
 const ROUNDS_MAX: u64 = 40;
 
@@ -41,33 +42,35 @@ impl Task for Reader {
 
 #[test]
 fn a_round_takes_what_many_peers_have_sent() {
-    on_each(|backend| {
-        let clock = Clock::start();
-        let (choice, _) = Choice::make(backend, 1, clock).expect("it was tried");
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("a bound socket");
-        let board = Arc::new(Board::default());
-        board.is_deaf.store(true, Ordering::SeqCst);
-        let task = Reader { board: board.clone(), readable: Vec::new() };
-        let driver = choice.spawn(clock, vec![Plan { cpu: None, listeners: vec![listener.into()], task }]);
-        let driver = driver.expect("a thread");
-        driver.wait_until_ready(Duration::from_secs(20)).expect("a shard that polls");
-        let reaches = |count: &AtomicU64, wanted: usize| {
-            let start = std::time::Instant::now();
-            while count.load(Ordering::SeqCst) < wanted as u64 && start.elapsed() < Duration::from_secs(60) {
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            count.load(Ordering::SeqCst) == wanted as u64
-        };
-        let mut peers: Vec<_> = (0..PEERS).map(|_| TcpStream::connect(address).expect("somebody listens")).collect();
-        let are_accepted = reaches(&board.accepted, PEERS);
-        peers.iter_mut().for_each(|peer| peer.write_all(&[b'x'; MESSAGE_BYTES]).expect("a connection"));
-        board.is_deaf.store(false, Ordering::SeqCst);
-        let is_read = reaches(&board.sent, PEERS * MESSAGE_BYTES);
-        let rounds = board.rounds.load(Ordering::SeqCst);
-        board.ending.store(true, Ordering::SeqCst);
-        driver.join();
-        assert!(are_accepted && is_read, "{backend:?}");
-        assert!(rounds <= ROUNDS_MAX, "{backend:?}: {rounds} rounds");
-    });
+    on_each(|backend| MESSAGES_BYTES.into_iter().for_each(|bytes| take_all(backend, bytes)));
+}
+
+fn take_all(backend: Backend, message_bytes: usize) {
+    let clock = Clock::start();
+    let (choice, _) = Choice::make(backend, 1, clock).expect("it was tried");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("a bound socket");
+    let board = Arc::new(Board::default());
+    board.is_deaf.store(true, Ordering::SeqCst);
+    let task = Reader { board: board.clone(), readable: Vec::new() };
+    let driver = choice.spawn(clock, vec![Plan { cpu: None, listeners: vec![listener.into()], task }]);
+    let driver = driver.expect("a thread");
+    driver.wait_until_ready(Duration::from_secs(20)).expect("a shard that polls");
+    let reaches = |count: &AtomicU64, wanted: usize| {
+        let start = std::time::Instant::now();
+        while count.load(Ordering::SeqCst) < wanted as u64 && start.elapsed() < Duration::from_secs(60) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        count.load(Ordering::SeqCst) == wanted as u64
+    };
+    let mut peers: Vec<_> = (0..PEERS).map(|_| TcpStream::connect(address).expect("somebody listens")).collect();
+    let are_accepted = reaches(&board.accepted, PEERS);
+    peers.iter_mut().for_each(|peer| peer.write_all(&vec![b'x'; message_bytes]).expect("a connection"));
+    board.is_deaf.store(false, Ordering::SeqCst);
+    let is_read = reaches(&board.sent, PEERS * message_bytes);
+    let rounds = board.rounds.load(Ordering::SeqCst);
+    board.ending.store(true, Ordering::SeqCst);
+    driver.join();
+    assert!(are_accepted && is_read, "{backend:?}");
+    assert!(rounds <= ROUNDS_MAX, "{backend:?}: {rounds} rounds for {message_bytes} bytes each");
 }

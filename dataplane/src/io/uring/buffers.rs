@@ -16,8 +16,8 @@ const COUNT: u16 = 64;
 const PROVIDED_MIN: u16 = 2;
 /// The same where many connections have little each, as a gateway's clients do.
 const PROVIDED_MAX: u16 = 32;
-/// What is more than a little: so much in each of the most fills one.
-const LITTLE_BYTES: usize = BYTES / PROVIDED_MAX as usize;
+/// What is more than a little. Clients that were not read for a moment have sent some packets each: they are still many.
+const LITTLE_BYTES: usize = BYTES / 4;
 /// Bytes of one.
 pub const BYTES: usize = 256 << 10;
 /// Bytes of the ring in front of them: whole pages.
@@ -60,7 +60,7 @@ impl Buffers {
     pub fn note_filled(&mut self, bytes: usize) {
         self.provided = self.provided.saturating_sub(1);
         if bytes > LITTLE_BYTES {
-            self.wanted = PROVIDED_MIN;
+            self.wanted = (self.wanted - 1).max(PROVIDED_MIN);
         }
         self.refill();
     }
