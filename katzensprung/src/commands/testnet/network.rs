@@ -1,7 +1,7 @@
 //! A network's processes: started together, looked after, stopped together.
 
 use super::child;
-use super::folder::{Folder, State};
+use super::folder::{Folder, State, quoted};
 use super::found::{self, Part};
 use super::options::{NetworkOptions, file_of, variables};
 use pki::EpochClock;
@@ -94,7 +94,8 @@ impl Network {
     fn check_those_of_another(&self) -> Result<(), String> {
         let running = self.running();
         if running.is_empty() {
-            return Err("the network is stopped; `testnet start` starts one".into());
+            let dir = quoted(self.folder.path());
+            return Err(format!("the network is stopped; `testnet start --dir {dir}` starts one"));
         }
         match self.layout.members.iter().find(|member| !running.contains_key(&member.name)) {
             None => Ok(()),

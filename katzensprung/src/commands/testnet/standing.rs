@@ -107,7 +107,8 @@ pub fn stop(at: &At) -> Result<(), String> {
     let programs = folder.state().as_ref().map(State::programs).unwrap_or_default();
     let late = found::stop(folder.path(), &programs);
     let killed = if late.is_empty() { String::new() } else { format!("; had to be killed: {}", late.join(", ")) };
-    print(format_args!("stopped{killed}; testnet clean removes the files\n"))
+    let dir = quoted(folder.path());
+    print(format_args!("stopped{killed}; testnet clean --dir {dir} removes the files\n"))
 }
 
 /// Shows its processes and nodes; fails if one does not run.
@@ -193,7 +194,8 @@ pub async fn ping(ping: &Ping) -> Result<ExitCode, String> {
     let mut interrupts = Interrupts::new()?;
     let before = Watcher::new(&network)?.look(&network).await;
     if before.consensus.is_none() {
-        return Err("there is no document of this epoch; `testnet wait` waits for one".into());
+        let dir = quoted(network.folder.path());
+        return Err(format!("there is no document of this epoch; `testnet wait --dir {dir}` waits for one"));
     }
     let mut say = |line: &str| complain(format_args!("{line}"));
     let report = tokio::select! {
