@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use pki::address::Url;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -165,6 +166,8 @@ impl Address {
             (Host::Ip(ip), Transport::Tcp6) if !ip.is_ipv6() => return Err(AddressError::Family(url.into())),
             _ => {}
         }
+        // What the reference's parser refuses no authority takes in a descriptor.
+        Url::parse(url).ok_or_else(not_url)?;
         Ok(Self { transport, host, port, url: url.into() })
     }
 
