@@ -67,10 +67,9 @@ impl<T> AwaitedReplies<T> {
         expired
     }
 
-    /// All of them: no reply can come any more.
+    /// All of them, in the order in which they would be given up: no reply can come any more.
     pub fn drain(&mut self) -> Vec<T> {
-        self.order.clear();
-        self.by_id.drain().map(|(_, awaited)| awaited.what).collect()
+        self.expired(Instant::NEVER)
     }
 
     /// When the next one is looked at; [`Instant::NEVER`] without any.

@@ -38,3 +38,11 @@ fn there_is_a_limit_which_answered_ones_count_towards_until_their_time_is_over()
     assert_eq!(replies.drain(), [7]);
     assert!(replies.take(&[7; 16]).is_none());
 }
+
+#[test]
+fn all_are_given_up_in_the_order_of_their_time() {
+    let mut replies = AwaitedReplies::default();
+    (0..50).rev().for_each(|number| replies.insert([number; 16], awaited(number, number.into())));
+    assert_eq!(replies.drain(), (0..50).collect::<Vec<u8>>());
+    assert_eq!(replies.next_expiry(), Instant::NEVER);
+}
