@@ -1,7 +1,7 @@
 //! Descriptors of mixes, gateways and service nodes.
 
 use super::services::Parameters;
-use super::{ENDPOINT_BYTES_MAX, IllFormed, Services, check_addresses, check_name, check_size};
+use super::{ENDPOINT_BYTES_MAX, IllFormed, Services, check_addresses, check_name};
 use crate::MIX_KEY_EPOCHS;
 use crate::address::Addresses;
 use crate::cbor::{self, CborError, Content, Item, Value, record, record_fields};
@@ -198,12 +198,6 @@ impl MixDescriptor {
                 .flat_map(Services::iter)
                 .try_for_each(|(name, parameters)| check_service(name, parameters)),
         }
-    }
-
-    /// Whether an authority takes a descriptor of this size. Its mix keys are three if it is well formed.
-    pub fn check_size(&self) -> Result<(), IllFormed> {
-        let mix_keys = self.mix_keys.iter().flatten().filter_map(|(_, key)| key.as_deref());
-        check_size(self.encode().len(), mix_keys.chain([self.link_key()]))
     }
 }
 

@@ -22,13 +22,6 @@ use crate::name::NAME_BYTES_MAX;
 /// The longest endpoint of a service, in bytes: it must fit a recipient (pki.md 4.2).
 pub const ENDPOINT_BYTES_MAX: usize = 32;
 
-/// The longest key in a descriptor that an authority takes: the largest of any scheme with a name, a Classic McEliece key
-/// beside a curve's, has 1.4 MB.
-pub const KEY_BYTES_MAX: usize = 2 << 20;
-/// The most bytes of a descriptor besides its link key and its mix keys that an authority takes. A courier's advertised
-/// PEM text of such a key has 1.9 MB; else there are some KiB.
-pub const DESCRIPTOR_REST_BYTES_MAX: usize = 2 << 20;
-
 /// Why a descriptor is not well formed (pki.md 4.2, 4.4); the first failing check.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -78,12 +71,6 @@ pub enum IllFormed {
     /// An endpoint that does not fit a recipient.
     #[error("the endpoint of service {0:?} is not 1 to {ENDPOINT_BYTES_MAX} bytes long")]
     EndpointLength(String),
-    /// A key that no scheme has.
-    #[error("a key has {0} bytes, at most {KEY_BYTES_MAX} are taken")]
-    KeyTooLong(usize),
-    /// More than a descriptor has any use for.
-    #[error("{0} bytes besides its keys, at most {DESCRIPTOR_REST_BYTES_MAX} are taken")]
-    TooLong(usize),
     /// A replica without envelope keys.
     #[error("no envelope keys")]
     EnvelopeKeysMissing,
@@ -119,17 +106,4 @@ fn check_addresses(addresses: Option<&Addresses>, onion_allowed: bool) -> Result
         urls.try_for_each(|url| address::check(url, onion_allowed))?;
     }
     if is_empty { Err(IllFormed::NoAddresses) } else { Ok(()) }
-}
-
-/// Whether a descriptor of `bytes` with these keys has a size that an authority takes. Reference authorities have no such
-/// limit, so that it says nothing about the descriptors in documents.
-fn check_size<'a>(bytes: usize, keys: impl Iterator<Item = &'a [u8]>) -> Result<(), IllFormed> {
-    let mut rest = bytes;
-    for key in keys {
-        if key.len() > KEY_BYTES_MAX {
-            return Err(IllFormed::KeyTooLong(key.len()));
-        }
-        rest = rest.saturating_sub(key.len());
-    }
-    if rest > DESCRIPTOR_REST_BYTES_MAX { Err(IllFormed::TooLong(rest)) } else { Ok(()) }
 }

@@ -1,6 +1,6 @@
 //! Descriptors of storage replicas (pki.md 4.4).
 
-use super::{IllFormed, check_addresses, check_name, check_size};
+use super::{IllFormed, check_addresses, check_name};
 use crate::address::Addresses;
 use crate::cbor::{self, CborError, Item, Value, record, record_fields};
 use crate::epoch::Epoch;
@@ -95,10 +95,5 @@ impl ReplicaDescriptor {
             return Err(IllFormed::EnvelopeKeysMissing);
         }
         check_addresses(self.addresses.as_ref(), false)
-    }
-
-    /// Whether an authority takes a descriptor of this size, its envelope keys included.
-    pub fn check_size(&self) -> Result<(), IllFormed> {
-        check_size(self.encode().len(), self.link_key.as_deref().into_iter())
     }
 }

@@ -6,7 +6,7 @@ use super::message::{Message, MessageKind, Peer, PostStatus, Request, Status};
 use super::round::Contribution;
 use super::shared_random::{self, split};
 use crate::certificate::{Certificate, Signature};
-use crate::descriptor::{IllFormed, MixDescriptor, ReplicaDescriptor, SignedReplicaUpload, SignedUpload, UploadError};
+use crate::descriptor::{MixDescriptor, ReplicaDescriptor, SignedReplicaUpload, SignedUpload, UploadError};
 use crate::document::{Document, parse};
 use crate::epoch::{Epoch, EpochTime};
 use crate::identity::{NodeId, VerifyingKey, hash};
@@ -109,7 +109,7 @@ impl Configuration {
         }
         descriptor.check(epoch).map_err(|reason| refused(PostStatus::Malformed, reason))?;
         self.check_mix_keys(descriptor)?;
-        check_form(upload.was_written_canonically(payload), descriptor.check_size())?;
+        check_form(upload.was_written_canonically(payload))?;
         if descriptor.epoch != epoch {
             let reason = format!("the descriptor says epoch {}, it was posted for epoch {epoch}", descriptor.epoch);
             return Err(refused(PostStatus::InvalidEpoch, reason));
@@ -136,7 +136,7 @@ impl Configuration {
             return Err(unauthorized(&descriptor.name));
         }
         descriptor.check().map_err(|reason| refused(PostStatus::Malformed, reason))?;
-        check_form(upload.was_written_canonically(payload), descriptor.check_size())?;
+        check_form(upload.was_written_canonically(payload))?;
         upload.descriptor.ok_or_else(no_descriptor)
     }
 
@@ -224,9 +224,8 @@ fn check_upload_epoch(epoch: Epoch, now: &EpochTime) -> Result<(), Refused<PostS
 }
 
 /// Stricter than the reference, which takes what it would write otherwise: authorities that count votes by bytes must not
-/// depend on how each of them writes it again. And a descriptor has a size.
-fn check_form(is_canonical: bool, size: Result<(), IllFormed>) -> Result<(), Refused<PostStatus>> {
-    size.map_err(|reason| refused(PostStatus::Malformed, reason))?;
+/// depend on how each of them writes it again.
+fn check_form(is_canonical: bool) -> Result<(), Refused<PostStatus>> {
     match is_canonical {
         true => Ok(()),
         false => Err(refused(PostStatus::Malformed, "its descriptor is not written canonically")),
