@@ -25,7 +25,7 @@ mod parking;
 pub mod port;
 pub mod sessions;
 
-pub use admission::HandshakeBudget;
+pub use admission::Admission;
 pub use directory::{Destination, DestinationId, Directory};
 pub use errand::Errand;
 pub use facts::{Facts, FactsError};
@@ -48,7 +48,7 @@ pub struct Shared {
     refused: HashSet<[u8; 32]>,
     ports: Vec<Port>,
     sessions: Sessions,
-    budget: Arc<HandshakeBudget>,
+    admission: Arc<Admission>,
     /// Who may be a client.
     users: Box<dyn UserDatabase>,
     closing: AtomicBool,
@@ -75,7 +75,7 @@ impl Shared {
             refused: refused.into_iter().collect(),
             ports,
             sessions: Sessions::default(),
-            budget: Arc::new(HandshakeBudget::new(facts.limits)),
+            admission: Arc::new(Admission::new(facts.limits)),
             users: Box::new(Everybody),
             closing: AtomicBool::new(false),
             own_decoys: None,
@@ -101,7 +101,7 @@ impl Shared {
     /// Lets all shards go by a snapshot from their next round on. Owners of destinations stay owners.
     pub fn publish_directory(&self, snapshot: Snapshot) {
         let next = Directory::after(&self.directory.get(), snapshot, self.facts.shards);
-        self.budget.know(next.incoming_addresses());
+        self.admission.know(next.incoming_addresses());
         self.directory.publish(next);
     }
 
@@ -155,8 +155,8 @@ impl Shared {
         &self.sessions
     }
 
-    pub(crate) fn budget(&self) -> &Arc<HandshakeBudget> {
-        &self.budget
+    pub(crate) fn admission(&self) -> &Arc<Admission> {
+        &self.admission
     }
 
     pub(crate) fn users(&self) -> &dyn UserDatabase {

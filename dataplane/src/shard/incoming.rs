@@ -121,7 +121,8 @@ impl IncomingLinks {
         let context = &mut *round.context;
         context.account.count(Counter::CONNECTIONS_ACCEPTED);
         let seat = Seat { shard: context.index, conn };
-        let Admitted { connection, handshake: permit, evicted } = match context.shared.budget().admit(address, seat) {
+        let Admitted { connection, handshake: permit, evicted } = match context.shared.admission().admit(address, seat)
+        {
             Ok(admitted) => admitted,
             Err(refusal) => {
                 count_ended(context);
@@ -225,7 +226,7 @@ impl IncomingLinks {
         };
         let context = &mut *round.context;
         if up.is_client()
-            && let Err(refusal) = permit.is_of_client()
+            && let Err(refusal) = permit.count_as_client()
         {
             count_ended(context);
             self.deadlines.remove(conn.index);
@@ -259,7 +260,7 @@ impl IncomingLinks {
         }
         let context = &mut *round.context;
         if let Ok(node) = up.peer.additional_data.as_slice().try_into() {
-            context.shared.budget().remember(node, *address);
+            context.shared.admission().remember(node, *address);
         }
         if let Some(older) = context.shared.sessions().register(up.key, Seat { shard: context.index, conn }) {
             self.order(context, round.io, older.shard, Order::Replace(older.conn));

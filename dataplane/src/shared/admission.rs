@@ -29,7 +29,7 @@ use std::sync::{Arc, Mutex};
 const NEIGHBOURS_SHARE: u32 = 8;
 
 /// Counts of the whole process. Looked at when a connection or a handshake begins or ends.
-pub struct HandshakeBudget {
+pub struct Admission {
     limits: Limits,
     counts: Mutex<Counts>,
 }
@@ -79,14 +79,14 @@ enum Owes {
 
 /// The right to one connection; ends when dropped.
 pub struct ConnectionPermit {
-    budget: Arc<HandshakeBudget>,
+    admission: Arc<Admission>,
     network: IpAddr,
     class: Class,
 }
 
 /// The right to one unfinished handshake; ends when dropped, or when it is taken away for another.
 pub struct HandshakePermit {
-    budget: Arc<HandshakeBudget>,
+    admission: Arc<Admission>,
     ticket: u64,
     class: Class,
 }
@@ -101,7 +101,7 @@ pub struct Admitted {
     pub evicted: Option<(Seat, AdmissionRefusal)>,
 }
 
-impl HandshakeBudget {
+impl Admission {
     /// Nothing is used yet, and nobody is known.
     pub fn new(limits: Limits) -> Self {
         Self { limits, counts: Mutex::default() }
@@ -136,7 +136,7 @@ impl HandshakeBudget {
             return Err(AdmissionRefusal::ConnectionLimit);
         }
         if class == Class::Stranger {
-            self.admit_stranger(&counts, network)?;
+            self.admit_stranger(&counts, counts.connections_from(network))?;
         }
         let most_here = self.limits.handshakes_per_address.saturating_mul(nodes.max(1));
         let is_here = |other: &Unfinished| other.network == network;
@@ -153,14 +153,13 @@ impl HandshakeBudget {
         *counts.connections_from.entry(network).or_default() += 1;
         let ticket = counts.draw();
         counts.unfinished.insert(ticket, Unfinished { network, class, seat, owes: Owes::FirstMessage });
-        let connection = ConnectionPermit { budget: Arc::clone(self), network, class };
-        Ok(Admitted { connection, handshake: HandshakePermit { budget: Arc::clone(self), ticket, class }, evicted })
+        let connection = ConnectionPermit { admission: Arc::clone(self), network, class };
+        Ok(Admitted { connection, handshake: HandshakePermit { admission: Arc::clone(self), ticket, class }, evicted })
     }
 
-    /// Whether one more stranger may come from a network.
-    fn admit_stranger(&self, counts: &Counts, network: IpAddr) -> Result<(), AdmissionRefusal> {
+    /// Whether one more stranger may come from a network that has so many connections.
+    fn admit_stranger(&self, counts: &Counts, from_here: u32) -> Result<(), AdmissionRefusal> {
         let Limits { connections, connections_per_address, .. } = self.limits;
-        let from_here = counts.connections_from.get(&network).copied().unwrap_or(0);
         if counts.strangers >= connections - connections / NEIGHBOURS_SHARE {
             Err(AdmissionRefusal::ConnectionLimit)
         } else if connections_per_address > 0 && from_here >= connections_per_address {
@@ -177,6 +176,11 @@ impl HandshakeBudget {
 }
 
 impl Counts {
+    /// How many connections a network has.
+    fn connections_from(&self, network: IpAddr) -> u32 {
+        self.connections_from.get(&network).copied().unwrap_or(0)
+    }
+
     /// How many neighbours may come from a network.
     fn neighbours_at(&self, network: IpAddr) -> u32 {
         let documented = self.documented.get(&network).copied().unwrap_or(0);
@@ -217,12 +221,12 @@ impl HandshakePermit {
 
     /// This node has answered, and waits for the peer's next message.
     pub fn answered(&self) {
-        let since = lock(&self.budget.counts).draw();
+        let since = lock(&self.admission.counts).draw();
         self.set(Owes::NextMessage(since));
     }
 
     fn set(&self, owes: Owes) {
-        if let Some(own) = lock(&self.budget.counts).unfinished.get_mut(&self.ticket) {
+        if let Some(own) = lock(&self.admission.counts).unfinished.get_mut(&self.ticket) {
             own.owes = owes;
         }
     }
@@ -234,22 +238,25 @@ impl HandshakePermit {
 }
 
 impl ConnectionPermit {
-    /// The peer is a client: it has no right to what is for neighbours.
-    pub fn is_of_client(&mut self) -> Result<(), AdmissionRefusal> {
-        let mut counts = lock(&self.budget.counts);
-        if self.class == Class::Neighbour {
-            self.class = Class::Stranger;
-            let admitted = self.budget.admit_stranger(&counts, self.network);
-            counts.strangers += 1;
-            return admitted;
+    /// The peer has turned out to be a client: it has no right to what is for neighbours, and is refused if there is no
+    /// room for one more stranger.
+    pub fn count_as_client(&mut self) -> Result<(), AdmissionRefusal> {
+        let mut counts = lock(&self.admission.counts);
+        if self.class == Class::Stranger {
+            return Ok(());
         }
-        Ok(())
+        self.class = Class::Stranger;
+        // It is one of those from there already.
+        let others = counts.connections_from(self.network).saturating_sub(1);
+        let admitted = self.admission.admit_stranger(&counts, others);
+        counts.strangers += 1;
+        admitted
     }
 }
 
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        let mut counts = lock(&self.budget.counts);
+        let mut counts = lock(&self.admission.counts);
         counts.strangers -= u32::from(self.class == Class::Stranger);
         counts.connections = counts.connections.saturating_sub(1);
         if let Entry::Occupied(mut from_here) = counts.connections_from.entry(self.network) {
@@ -263,7 +270,7 @@ impl Drop for ConnectionPermit {
 
 impl Drop for HandshakePermit {
     fn drop(&mut self) {
-        lock(&self.budget.counts).unfinished.remove(&self.ticket);
+        lock(&self.admission.counts).unfinished.remove(&self.ticket);
     }
 }
 

@@ -77,11 +77,11 @@ impl IncomingLinks {
         if let Err(end) = up.consume(bytes, &mut intake) {
             return Some(Read::Ended(end));
         }
+        let wants_attention = up.client().is_some_and(|client| client.wants_attention());
         if up.take_proof() {
             self.believe(round, conn);
         }
-        let Stage::Up(up) = &mut self.links.get_mut(conn)?.incoming.stage else { return None };
-        let stays = !up.client().is_some_and(|client| client.wants_attention()) || self.attend(round, conn);
+        let stays = !wants_attention || self.attend(round, conn);
         stays.then_some(Read::More)
     }
 }

@@ -75,11 +75,11 @@ fn strangers_in_the_middle_of_their_handshake_keep_no_neighbour_out() {
         net.add_peer(peer, node);
     }
     net.run_for(Duration::from_millis(100));
-    assert_eq!(net.shared.budget().handshakes(), 8);
+    assert_eq!(net.shared.admission().handshakes(), 8);
     let neighbour = net.add_dialler(UPSTREAM[0]);
     net.run_until_up(neighbour);
     net.run_for(Duration::from_secs(4));
-    assert_eq!(net.shared.budget().handshakes(), 0);
+    assert_eq!(net.shared.admission().handshakes(), 0);
 }
 
 /// Nor do those who do so again and again, from more addresses than there are places for strangers, even to a neighbour
@@ -98,7 +98,7 @@ fn strangers_in_the_middle_of_their_handshakes_keep_nobody_out() {
         });
         let flooders: Vec<_> = flooders.collect();
         net.run_for(Duration::from_millis(100));
-        assert_eq!(net.shared.budget().handshakes(), 8);
+        assert_eq!(net.shared.admission().handshakes(), 8);
         // One that behaves like them up to there, but goes on.
         flooders.iter().for_each(|flooder| net.peer(*flooder).redials = false);
         let neighbour = net.add_peer(FakePeer::dialling(UPSTREAM[0], address_of(OWN)), 99);
@@ -121,7 +121,7 @@ fn neighbours_in_the_middle_of_their_handshakes_keep_no_neighbour_out() {
         net.peer(malicious).dial(address_of(OWN));
         net.run_for(Duration::from_millis(10));
     }
-    assert_eq!(net.shared.budget().handshakes(), 8);
+    assert_eq!(net.shared.admission().handshakes(), 8);
     let neighbour = net.add_dialler(UPSTREAM[0]);
     net.run_for(Duration::from_millis(500));
     assert_eq!(net.peer(neighbour).established, 1);

@@ -44,7 +44,7 @@ fn no_bytes_instead_of_a_handshake_do_any_harm() {
         .map(|state| net.total(Counter::handshake_failure(Direction::Incoming, *state)))
         .sum();
     assert_eq!(failures, hosts.len() as u64);
-    assert_eq!(net.shared.budget().handshakes(), 0);
+    assert_eq!(net.shared.admission().handshakes(), 0);
     net.peer(upstream).send(Mint::new(1).packet(Order::to(DOWNSTREAM[0], 5)));
     net.run_until_received(downstream[0], 1);
 }
@@ -172,7 +172,7 @@ fn a_flood_of_connections_leaves_the_links_alone() {
     net.peer(upstream).send(Mint::new(4).packet(Order::to(DOWNSTREAM[0], 5)));
     net.run_until_received(downstream[0], 1);
     net.run_for(Duration::from_secs(5));
-    assert_eq!(net.shared.budget().handshakes(), 0);
+    assert_eq!(net.shared.admission().handshakes(), 0);
     assert!(net.peer(upstream).is_up());
 }
 

@@ -50,7 +50,7 @@ fn only_listed_neighbours_with_their_own_keys_are_let_in() {
     net.events.reader().drain(|_, event| mismatches += u32::from(matches!(event, Event::LinkKeyMismatch { .. })));
     assert_eq!(mismatches, 1);
     assert_eq!(net.shared.sessions().len(), 0);
-    assert_eq!(net.shared.budget().handshakes(), 0);
+    assert_eq!(net.shared.admission().handshakes(), 0);
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn who_has_only_claimed_to_be_a_peer_takes_nobodys_place() {
         let stay = liars.iter().filter(|liar| net.peer(**liar).is_up()).count();
         assert_eq!((stay, ended(&net, LinkEnd::Replaced)), (4, 6), "a few of the others, for a while");
         let seat = Seat { shard: 0, conn: ConnId { index: 9, generation: 9 } };
-        let next = net.shared.budget().admit(address_of(77), seat).expect("there is room");
+        let next = net.shared.admission().admit(address_of(77), seat).expect("there is room");
         assert!(!next.handshake.is_of_neighbour(), "a claim makes no address a neighbour's");
         net.peer(upstream).send(Mint::new(1).packet(Order::to(DOWNSTREAM[0], 5)));
         net.run_until_received(downstream[0], 1);
@@ -293,7 +293,7 @@ fn too_many_unfinished_handshakes_of_one_source_are_refused() {
     net.run_until_up(upstream);
     net.run_for(Duration::from_secs(4));
     assert_eq!(failed(&net, Direction::Incoming, HandshakeState::Message1Receive), 4);
-    assert_eq!(net.shared.budget().handshakes(), 0);
+    assert_eq!(net.shared.admission().handshakes(), 0);
     assert_eq!(net.peer(idlers).open_connections(), 0);
 }
 

@@ -129,7 +129,7 @@ fn half_open_handshakes_keep_no_client_out() {
             flooders.iter().for_each(|flooder| net.peer(*flooder).dial(address_of(OWN)));
             net.run_for(Duration::from_millis(if round < 24 { 1 } else { 100 }));
         }
-        assert_eq!(net.shared.budget().handshakes(), 1000, "shards: {shards}");
+        assert_eq!(net.shared.admission().handshakes(), 1000, "shards: {shards}");
         for number in 0..5 {
             let client = add_client(&mut net, CLIENT + number);
             net.run_until_up(client);
@@ -137,7 +137,7 @@ fn half_open_handshakes_keep_no_client_out() {
         let node = net.add_dialler(UPSTREAM[0]);
         net.run_until_up(node);
         net.run_for(Duration::from_secs(5));
-        assert_eq!(net.shared.budget().handshakes(), 0);
+        assert_eq!(net.shared.admission().handshakes(), 0);
         assert_eq!(net.total(Counter::connections(PeerClass::Client)), 5);
     }
 }

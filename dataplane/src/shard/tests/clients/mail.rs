@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::shard::tests::nodes::geometry;
+use gateway::UserId;
 use interplane::counter::{Letter, LinkEnd, PeerRefusal};
 
 #[test]
@@ -118,4 +119,30 @@ fn a_name_is_not_to_be_had_twice() {
         gateway.net.run_for(Duration::from_millis(50));
         assert_eq!((gateway.messages(0), gateway.net.peer(thief).heard.messages.len()), (vec![(1, 1)], 0));
     }
+}
+
+/// A shard that does not take what it is sent holds up the mail that it is home to, and no other.
+#[test]
+fn a_home_without_room_keeps_no_other_mail_waiting() {
+    // Of two shards one has the last layer's link. The other one stands still.
+    let delivered = [0, 1].map(|still| {
+        let mut plan = plan(2, 0.0);
+        plan.setup.machine.slots_per_shard = 4096;
+        let mut gateway = Gateway::new(plan, 8);
+        let stalled = gateway.net.shards[still];
+        let home = |client: u8| UserId(name(CLIENT + client)).share(2);
+        let of = |wanted: usize| (0..8).find(|client| home(*client) == wanted).expect("eight names in two shards");
+        gateway.net.simulation.set_stopped(stalled, true);
+        let mut mint = Mint::new(1);
+        // More than its inbox holds.
+        for _ in 0..1100 {
+            gateway.reply(&mut mint, name(CLIENT + of(still)), 1);
+        }
+        for _ in 0..5 {
+            gateway.reply(&mut mint, name(CLIENT + of(1 - still)), 2);
+        }
+        gateway.net.run_for(Duration::from_millis(400));
+        gateway.net.total(Counter::delivered(Destination::Client))
+    });
+    assert_eq!(delivered.iter().max(), Some(&5), "{delivered:?}");
 }
