@@ -2,6 +2,7 @@
 
 mod crowds;
 mod hoarders;
+mod newcomers;
 
 use super::choice::Choice;
 use super::driver::{Clock, Driver, Plan, Task};

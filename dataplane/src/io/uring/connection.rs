@@ -54,6 +54,8 @@ pub struct Open {
     pub end: Option<Received<'static>>,
     /// A receive is under way.
     pub is_receiving: bool,
+    /// It waits for a buffer to receive into.
+    pub is_starving: bool,
     /// The bytes that the shard asked for when it was told that there is nothing to read.
     pub asked_bytes: usize,
 }
@@ -61,7 +63,16 @@ pub struct Open {
 impl Open {
     /// A fresh one.
     pub fn new(socket: OwnedFd, peer: SocketAddr) -> Self {
-        Self { socket, peer, sends: None, piece: None, end: None, is_receiving: false, asked_bytes: 0 }
+        Self {
+            socket,
+            peer,
+            sends: None,
+            piece: None,
+            end: None,
+            is_receiving: false,
+            is_starving: false,
+            asked_bytes: 0,
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod buffers;
 mod connection;
 mod probe;
 mod ring;
+mod starving;
 mod stream;
 
 use super::driver::{Backend, Clock, Wakes};
@@ -27,6 +28,7 @@ use connection::{Entry, Open, Piece, State};
 use io_uring::{opcode, squeue, types};
 use ring::{Completion, Ring};
 use rustix::event::{EventfdFlags, eventfd};
+use starving::Starving;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -152,8 +154,8 @@ pub struct UringIo {
     completions: Vec<Completion>,
     /// The buffer that was lent last, if nothing of it is left.
     lent: Option<u16>,
-    /// Connections that want to receive and found no free buffer.
-    starving: VecDeque<ConnId>,
+    /// Connections that want to receive: those that found no free buffer, and those that came after them.
+    starving: Starving,
     /// Something is to be sent since the last turn.
     has_sends: bool,
     /// Somebody has rung since the last sleep.
@@ -187,7 +189,7 @@ impl UringIo {
             events: VecDeque::new(),
             completions: Vec::new(),
             lent: None,
-            starving: VecDeque::new(),
+            starving: Starving::default(),
             has_sends: false,
             is_woken: false,
             error: None,
@@ -360,9 +362,9 @@ impl UringIo {
             self.events.push_back(Event::Readable { conn });
         } else if result == -libc::ENOBUFS {
             self.buffers.note_missing();
-            self.starving.push_back(conn);
+            self.starve(conn);
         } else {
-            self.receive(conn);
+            self.want(conn);
         }
     }
 
@@ -380,6 +382,23 @@ impl UringIo {
             self.events.push_back(Event::Sent { conn, buffer: Vec::new(), taken: 0 });
         } else {
             self.send_rest(conn);
+        }
+    }
+
+    /// Asks for what the connection receives, in its turn: who has just been read does not come before those that wait.
+    fn want(&mut self, conn: ConnId) {
+        if self.starving.is_empty() {
+            self.receive(conn);
+        } else {
+            self.starve(conn);
+        }
+    }
+
+    fn starve(&mut self, conn: ConnId) {
+        let Some(open) = self.open(conn) else { return };
+        if !std::mem::replace(&mut open.is_starving, true) {
+            let is_little = open.asked_bytes < LINK_BYTES_MIN;
+            self.starving.push(conn, is_little);
         }
     }
 
@@ -422,17 +441,22 @@ impl UringIo {
         self.buffers.give_back(number);
     }
 
-    /// Asks again for those that found no buffer, as many as there are buffers. Some of them may have nothing to receive,
-    /// so that this goes on in the next turn, which is no sleep as long as somebody waits and has a buffer.
+    /// Asks for those that wait for a buffer, as many as there are buffers. Some of them may have nothing to receive, so
+    /// that this goes on in the next turn, which is no sleep as long as somebody waits and has a buffer.
     fn feed(&mut self) {
         let mut asked = 0;
         while asked < self.buffers.provided()
-            && let Some(conn) = self.starving.pop_front()
+            && let Some(conn) = self.starving.pop()
         {
-            if self.open(conn).is_some_and(|open| !open.is_receiving && open.piece.is_none()) {
+            let Some(open) = self.open(conn) else { continue };
+            open.is_starving = false;
+            if !open.is_receiving && open.piece.is_none() {
                 self.receive(conn);
                 asked += 1;
             }
+        }
+        if !self.starving.is_empty() {
+            self.buffers.note_missing();
         }
     }
 

@@ -35,8 +35,8 @@ impl Io for UringIo {
                 Some(_) => Received::Failed,
                 None => {
                     open.asked_bytes = bytes_max;
-                    if !open.is_receiving {
-                        self.receive(conn);
+                    if !open.is_receiving && !open.is_starving {
+                        self.want(conn);
                     }
                     Received::WouldBlock
                 }
@@ -49,8 +49,9 @@ impl Io for UringIo {
             open.piece = None;
             // Asked for now, the next piece is there in the next round; only after a look that found nothing, it would be
             // there in the one after that, and a link that never stops would be read every other round.
-            if open.asked_bytes >= LINK_BYTES_MIN && !open.is_receiving && open.end.is_none() {
-                self.receive(conn);
+            let is_asked = open.is_receiving || open.is_starving;
+            if open.asked_bytes >= LINK_BYTES_MIN && !is_asked && open.end.is_none() {
+                self.want(conn);
             }
             self.lent = Some(number);
         }
