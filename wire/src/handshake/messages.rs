@@ -1,6 +1,6 @@
 //! The four messages in the order of wire.md 3.4; each function does the tokens of one.
 
-use super::authenticate::Authenticate;
+use super::payload::Authenticate;
 use super::{Handshake, VERSION};
 use crate::cipher::CipherError;
 use crate::error::HandshakeReason;

@@ -5,8 +5,8 @@
 //! calls [`Handshake::accept`], or closes the connection. [`Link`](crate::Link) is that driver: it adds deadlines, and the
 //! NoOp frame behind message 4 that the initiator awaits before it treats the session as up (wire.md 3.10).
 
-mod authenticate;
 mod messages;
+mod payload;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
