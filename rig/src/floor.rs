@@ -115,7 +115,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
 }
 
 /// A fresh private key of the geometry's scheme.
-fn private_key(geometry: &Geometry) -> Result<Vec<u8>, String> {
+pub fn private_key(geometry: &Geometry) -> Result<Vec<u8>, String> {
     let scheme = Scheme::of(geometry).map_err(|error| error.to_string())?;
     Ok(scheme.generate(&mut OsRandom).to_vec())
 }

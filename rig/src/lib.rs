@@ -7,7 +7,7 @@
 //! | `peers` | the fake mixes before and behind the node, and its clients |
 //! | `ready` | which of the links have something |
 //! | [`mill`] | valid, unique packets, made in advance |
-//! | `floor` | what one core does with the cryptography alone |
+//! | [`floor`] | what one core does with the cryptography alone |
 //! | `drive` | the loop that sends and receives: open or closed |
 //! | `check` | every packet that comes out |
 //! | `world` | the node at work and all that is around it |
@@ -31,7 +31,7 @@ mod calls;
 mod check;
 mod cpu;
 mod drive;
-mod floor;
+pub mod floor;
 mod idle;
 mod link;
 pub mod mill;

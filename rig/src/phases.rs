@@ -3,9 +3,9 @@
 use super::calls::{Answers, Calls};
 use super::cpu::CpuTime;
 use super::drive::{Drive, Load, Phase};
-use super::floor::FloorRates;
 use super::plan::{FLOOR, Plan, RAMP, Schedule, TURNS, WARM_UP};
 use super::process::NodeProcess;
+use super::report::Turn;
 use super::traffic::Traffic;
 use super::{Failure, Options, Report, on_processor, say};
 use pki::neighbours::Role;
@@ -15,14 +15,6 @@ use testnet::session::unix_now;
 
 /// A capacity over less than this is no figure.
 const MEASURED_MIN: Duration = Duration::from_millis(300);
-
-/// The floor, and the node's capacity right after it.
-pub struct Turn {
-    /// What one core does with the cryptography alone.
-    pub floor: FloorRates,
-    /// What the node did.
-    pub phase: Phase,
-}
 
 /// One run over links that are up.
 pub struct Phases<'a> {

@@ -10,7 +10,7 @@ use super::calls::Answers;
 use super::check::Wrong;
 use super::cpu::CpuTime;
 use super::drive::Phase;
-use super::phases::Turn;
+use super::floor::FloorRates;
 use super::plan::Plan;
 use super::traffic::Traffic;
 use hdrhistogram::Histogram;
@@ -133,6 +133,14 @@ pub struct Report {
     pub to_clients: Option<Box<Report>>,
     /// Clients of a gateway that did nothing.
     pub idle_clients: Option<IdleClients>,
+}
+
+/// The floor, and the node's capacity right after it.
+pub struct Turn {
+    /// What one core does with the cryptography alone.
+    pub floor: FloorRates,
+    /// What the node did.
+    pub phase: Phase,
 }
 
 /// The node and its floor in one turn, in packets per second.
