@@ -2,7 +2,7 @@
 //! there and other sizes here.
 
 use crypto_simd::random::{OsRandom, Random};
-use rig::unwraps::private_key;
+use rig::floor::private_key;
 use sphinx::{Geometry, MixKey, PathHop, RoutingCommand, Sphinx};
 
 /// Hops of every case.

@@ -6,10 +6,19 @@ mod tests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
+use wire::Instant;
 use wire::command::codes;
 
 /// Requests that may wait before nothing more is read from the client.
 const WAITING_MAX: usize = 4;
+
+/// Documents that a client may take one after the other. It asks for three, and for the same ones again if it could not
+/// use them (client.md 12.2).
+pub const DOCUMENTS_BURST: u32 = 16;
+/// How long it waits for another one after that. Clients ask again after a sixteenth of an epoch; one that has no document
+/// at all asks five times, a second apart.
+pub const DOCUMENT_INTERVAL: Duration = Duration::from_secs(2);
 
 /// What a client asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,11 +46,13 @@ pub struct Requests<D> {
     waiting: VecDeque<Request>,
     /// What is being sent.
     pub download: Option<Download<D>>,
+    /// Up to when documents are spent: so far ahead of the time that no more than a burst is.
+    spent_until: Instant,
 }
 
 impl<D> Default for Requests<D> {
     fn default() -> Self {
-        Self { waiting: VecDeque::new(), download: None }
+        Self { waiting: VecDeque::new(), download: None, spent_until: Instant::default() }
     }
 }
 
@@ -63,6 +74,17 @@ impl<D> Requests<D> {
         if self.waiting.is_empty() {
             self.waiting = VecDeque::new();
         }
+    }
+
+    /// Whether one more document may be sent now; it counts then. Answers without a document cost no more than the request
+    /// did, and do not count.
+    pub fn may_take(&mut self, now: Instant) -> bool {
+        let spent_until = self.spent_until.max(now) + DOCUMENT_INTERVAL;
+        let may_take = spent_until <= now + DOCUMENT_INTERVAL * DOCUMENTS_BURST;
+        if may_take {
+            self.spent_until = spent_until;
+        }
+        may_take
     }
 
     /// Whether so many wait that nothing more is to be read from this client for now.

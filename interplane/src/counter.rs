@@ -14,8 +14,8 @@ mod tests;
 pub use account::Account;
 pub use handle::{Counter, Histogram};
 pub use label::{
-    AcceptFailure, AdmissionRefusal, Destination, DialFailure, Dimension, Direction, HandshakeState, KeyEpoch, Letter,
-    LinkEnd, Origin, Outcome, PeerClass, PeerRefusal, Queue, Request,
+    AcceptFailure, AdmissionRefusal, Destination, DialFailure, Dimension, Direction, DocumentRefusal, HandshakeState,
+    KeyEpoch, Letter, LinkEnd, Origin, Outcome, PeerClass, PeerRefusal, Queue, Request,
 };
 pub use registry::{CELLS, Family, Kind};
 

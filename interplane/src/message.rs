@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
 /// Version of messages and of all layouts in shared memory; planes of different versions do not work together.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 /// Most tags that are refused as poison.
 pub const REFUSED_TAGS_MAX: usize = 2048;
 

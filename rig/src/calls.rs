@@ -65,7 +65,8 @@ pub struct Answers {
 }
 
 impl Answers {
-    fn none() -> Self {
+    /// No call.
+    pub(super) fn none() -> Self {
         Self {
             answered_us: lateness_histogram(),
             answered_without_wait_us: lateness_histogram(),
@@ -76,7 +77,8 @@ impl Answers {
         }
     }
 
-    fn add(&mut self, other: Self) -> Result<(), String> {
+    /// Adds other calls to these.
+    pub(super) fn add(&mut self, other: Self) -> Result<(), String> {
         let sums = [
             (&mut self.answered_us, &other.answered_us),
             (&mut self.answered_without_wait_us, &other.answered_without_wait_us),

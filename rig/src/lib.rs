@@ -7,7 +7,7 @@
 //! | `peers` | the fake mixes before and behind the node, and its clients |
 //! | `ready` | which of the links have something |
 //! | [`mill`] | valid, unique packets, made in advance |
-//! | [`unwraps`] | what one core unwraps when it does nothing else |
+//! | [`floor`] | what one core does with the cryptography alone |
 //! | `drive` | the loop that sends and receives: open or closed |
 //! | `check` | every packet that comes out |
 //! | `world` | the node at work and all that is around it |
@@ -31,6 +31,7 @@ mod calls;
 mod check;
 mod cpu;
 mod drive;
+pub mod floor;
 mod idle;
 mod link;
 pub mod mill;
@@ -45,7 +46,6 @@ mod report;
 #[cfg(test)]
 mod tests;
 mod traffic;
-pub mod unwraps;
 mod world;
 
 pub use account::NodeAccount;

@@ -1,12 +1,13 @@
 //! What is measured while packets flow: capacity, lateness, and new clients meanwhile.
 
-use super::calls::Calls;
+use super::calls::{Answers, Calls};
 use super::cpu::CpuTime;
 use super::drive::{Drive, Load, Phase};
-use super::plan::{Plan, RAMP, Schedule, WARM_UP};
+use super::plan::{FLOOR, Plan, RAMP, Schedule, TURNS, WARM_UP};
 use super::process::NodeProcess;
+use super::report::Turn;
 use super::traffic::Traffic;
-use super::{Failure, Options, Report, say};
+use super::{Failure, Options, Report, on_processor, say};
 use pki::neighbours::Role;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -40,20 +41,8 @@ impl Phases<'_> {
         say(format_args!("warming up"));
         drive.run(window, warm_up, Duration::ZERO, WARM_UP, || self.node_cpu(), || ())?;
         self.schedule.check_key(unix_now(), "the warm-up")?;
-        say(format_args!("measuring the capacity, and new links meanwhile"));
-        let (phase, answers) = self.run_with(drive, window, capacity, |stop| self.calls.run(RAMP, stop))?;
-        self.schedule.check_key(unix_now(), "the capacity")?;
-        if phase.duration < MEASURED_MIN || phase.packets == 0 {
-            return Err(Failure::NoFigure(format!(
-                "the capacity could be measured for {:.2} s only, with {} packets: too few were made in time; run \
-                 again, or with a smaller --payload",
-                phase.duration.as_secs_f64(),
-                report.packets_made
-            )));
-        }
-        report.set_capacity(&phase);
-        report.set_answers(answers);
-        let rate = self.options.rate.map_or(phase.packets_per_second / 2.0, f64::from);
+        self.measure_capacity(drive, capacity, report)?;
+        let rate = self.options.rate.map_or(report.packets_per_second / 2.0, f64::from);
         say(format_args!("measuring lateness at {rate:.0} packets/s"));
         let load = Load::PacketsPerSecond(rate);
         let phase = drive.run(load, open, RAMP, self.plan.seconds(), || self.node_cpu(), || ())?;
@@ -61,11 +50,46 @@ impl Phases<'_> {
         report.set_lateness(rate, &phase);
         if self.traffic.role() == Role::Gateway {
             say(format_args!("measuring new clients at {rate:.0} packets/s"));
-            let (phase, (answers, time)) =
-                self.run_with(drive, load, usize::MAX, |stop| self.calls.run_flat_out(RAMP, stop))?;
+            let (phase, (answers, time)) = self
+                .run_with(drive, load, usize::MAX, self.plan.seconds(), |stop| self.calls.run_flat_out(RAMP, stop))?;
             self.schedule.check_key(unix_now(), "new clients")?;
             report.set_new_clients(&phase, answers, time);
         }
+        Ok(())
+    }
+
+    /// Floor and capacity in turns, as long as there are packets.
+    fn measure_capacity(&self, drive: &mut Drive<'_>, mut packets: usize, report: &mut Report) -> Result<(), Failure> {
+        say(format_args!("measuring the capacity in turns with the floor, and new links meanwhile"));
+        let processor = self.plan.placement.node.first().copied();
+        let (mut turns, mut answers) = (Vec::new(), Answers::none());
+        for _ in 0..TURNS {
+            let floor = on_processor(processor, || self.plan.floor.measure(FLOOR))?;
+            let sent_before = drive.checker().sent();
+            let load = Load::Window(self.traffic.window());
+            let (phase, more) =
+                self.run_with(drive, load, packets, self.plan.turn(), |stop| self.calls.run(RAMP, stop))?;
+            self.schedule.check_key(unix_now(), "the capacity")?;
+            packets = packets.saturating_sub((drive.checker().sent() - sent_before) as usize);
+            answers.add(more)?;
+            let needed = (RAMP + MEASURED_MIN / TURNS).as_secs_f64() * phase.packets_per_second;
+            turns.push(Turn { floor, phase });
+            if needed > packets as f64 {
+                break;
+            }
+        }
+        let measured: Duration = turns.iter().map(|turn| turn.phase.duration).sum();
+        let passed: u64 = turns.iter().map(|turn| turn.phase.packets).sum();
+        if measured < MEASURED_MIN || passed == 0 {
+            return Err(Failure::NoFigure(format!(
+                "the capacity could be measured for {:.2} s only, with {} packets: too few were made in time; run again, \
+                 or with a smaller --payload",
+                measured.as_secs_f64(),
+                report.packets_made
+            )));
+        }
+        report.set_capacity(&turns);
+        report.set_answers(answers);
         Ok(())
     }
 
@@ -79,13 +103,14 @@ impl Phases<'_> {
         drive: &mut Drive<'_>,
         load: Load,
         packets: usize,
+        duration: Duration,
         beside: impl FnOnce(&AtomicBool) -> Result<T, String> + Send,
     ) -> Result<(Phase, T), String> {
         let stop = AtomicBool::new(false);
         std::thread::scope(|scope| {
             let beside = scope.spawn(|| beside(&stop));
             let all_sent = || stop.store(true, Ordering::Relaxed);
-            let phase = drive.run(load, packets, RAMP, self.plan.seconds(), || self.node_cpu(), all_sent);
+            let phase = drive.run(load, packets, RAMP, duration, || self.node_cpu(), all_sent);
             all_sent();
             let outcome = beside.join().map_err(|_| "the caller ended badly".to_owned());
             Ok((phase?, outcome??))

@@ -8,8 +8,9 @@
 mod tests;
 
 use super::cpu::Placement;
+use super::floor::Floor;
 use super::link::FRAME_OVERHEAD_BYTES;
-use super::{Failure, Options, mill, on_processor, say, unwraps};
+use super::{Failure, Options, mill, on_processor, say};
 use pki::neighbours::Role;
 use pki::{Epoch, EpochClock};
 use rustix::process::{Resource, getrlimit};
@@ -29,6 +30,10 @@ const SECONDS_MAX: u64 = 600;
 pub const RAMP: Duration = Duration::from_millis(300);
 /// The phase before anything is measured.
 pub const WARM_UP: Duration = Duration::from_secs(1);
+/// How often capacity and floor are measured in turns: the host's speed changes within seconds.
+pub const TURNS: u32 = 5;
+/// For how long the floor is measured, each time.
+pub const FLOOR: Duration = Duration::from_millis(200);
 /// Time for the last packets of a phase.
 const DRAIN: Duration = Duration::from_secs(1);
 /// Descriptors of either process beside those of sessions.
@@ -59,7 +64,9 @@ pub struct Plan {
     pub geometry: Geometry,
     /// Who runs where.
     pub placement: Placement,
-    /// What one core unwraps.
+    /// What one core does with the cryptography alone, measured in turns with the node.
+    pub floor: Floor,
+    /// What one core unwrapped at first.
     pub unwraps_per_second: f64,
     /// What the rig does with a node without work.
     pub ceiling_packets_per_second: f64,
@@ -96,12 +103,11 @@ impl Plan {
         say(format_args!("measuring the rig against a node without work"));
         let ceiling_packets_per_second = ceiling(&geometry, &placement)?;
         say(format_args!("measuring what one core unwraps and makes"));
-        let unwraps_per_second = on_processor(placement.node.first().copied(), || {
-            unwraps::packets_per_second(&geometry, Duration::from_millis(500))
-        })?;
-        let key = sphinx::MixKey::new(&geometry, &unwraps::private_key(&geometry)?);
-        let key = key.map_err(|error| error.to_string())?;
-        let made_per_second = mill::packets_per_second(&geometry, key.public_key(), Duration::from_millis(500))?;
+        let floor = Floor::new(&geometry)?;
+        let processor = placement.node.first().copied();
+        let unwraps_per_second =
+            on_processor(processor, || floor.measure(Duration::from_millis(500)))?.unwraps_per_second;
+        let made_per_second = mill::packets_per_second(&geometry, floor.public_key(), Duration::from_millis(500))?;
         let seconds = Duration::from_secs(options.seconds);
         let capacity = (unwraps_per_second * options.shards as f64).min(ceiling_packets_per_second);
         let rate = options.rate.map_or(capacity / 2.0, f64::from);
@@ -114,6 +120,7 @@ impl Plan {
         Ok(Self {
             geometry,
             placement,
+            floor,
             unwraps_per_second,
             ceiling_packets_per_second,
             packets,
@@ -132,11 +139,16 @@ impl Plan {
 
     /// From the first packet to the last.
     pub fn measured_time(&self) -> Duration {
-        let measured = 1 + self.open_phases;
-        WARM_UP + DRAIN + measured * (RAMP + self.seconds + DRAIN)
+        let capacity = TURNS * (FLOOR + RAMP + self.turn() + DRAIN);
+        WARM_UP + DRAIN + capacity + self.open_phases * (RAMP + self.seconds + DRAIN)
     }
 
-    /// For how long each of the phases is measured.
+    /// For how long the capacity is measured each time.
+    pub fn turn(&self) -> Duration {
+        self.seconds / TURNS
+    }
+
+    /// For how long each of the phases with a rate is measured.
     pub fn seconds(&self) -> Duration {
         self.seconds
     }
@@ -201,7 +213,7 @@ impl Schedule<'_> {
 /// How many packets all phases need, and their parts.
 fn packets(capacity: f64, rate: f64, seconds: Duration, open_phases: u32) -> (f64, Shares) {
     let warm_up = capacity * WARM_UP.as_secs_f64();
-    let full = capacity * (RAMP + seconds).as_secs_f64();
+    let full = capacity * (TURNS * RAMP + seconds).as_secs_f64();
     let open = rate * (RAMP + seconds).as_secs_f64();
     let all = warm_up + full + open * f64::from(open_phases);
     (all, Shares { warm_up: warm_up / all, capacity: full / all, open: open / all })

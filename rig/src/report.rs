@@ -10,6 +10,7 @@ use super::calls::Answers;
 use super::check::Wrong;
 use super::cpu::CpuTime;
 use super::drive::Phase;
+use super::floor::FloorRates;
 use super::plan::Plan;
 use super::traffic::Traffic;
 use hdrhistogram::Histogram;
@@ -72,9 +73,9 @@ pub struct Report {
     pub account_balanced: bool,
     /// The node's account.
     pub account: NodeAccount,
-    /// The most that the node forwards, from a bounded number of packets inside it.
+    /// The most that the node forwards, from a bounded number of packets inside it: the median of the turns.
     pub packets_per_second: f64,
-    /// For how long that was measured.
+    /// For how long that was measured, in all turns.
     pub measured_seconds: f64,
     /// CPU time of the data plane per packet at that rate, in microseconds.
     pub cpu_us_per_packet: f64,
@@ -118,14 +119,37 @@ pub struct Report {
     pub idle_node_cpu_share: f64,
     /// What the rig does with a node that only opens and seals frames.
     pub rig_ceiling_packets_per_second: f64,
-    /// What one core unwraps in batches of 32 when it does nothing else.
+    /// What one core unwraps in batches of 32 when it does nothing else: the median of the turns.
     pub unwrap_only_packets_per_second: f64,
+    /// The same with the frames of both links, opened and sealed: the floor, all that must be done to forward.
+    pub floor_packets_per_second: f64,
+    /// The node's packets per second to the floor of as many cores as it has shards: the median of the turns' ratios.
+    pub node_to_floor: f64,
+    /// The turns in which both were measured, one right after the other.
+    pub turns: Vec<TurnRates>,
     /// Clients that connected to a gateway at that rate of packets.
     pub new_clients: Option<NewClients>,
     /// The same of the other way through a gateway: to clients.
     pub to_clients: Option<Box<Report>>,
     /// Clients of a gateway that did nothing.
     pub idle_clients: Option<IdleClients>,
+}
+
+/// The floor, and the node's capacity right after it.
+pub struct Turn {
+    /// What one core does with the cryptography alone.
+    pub floor: FloorRates,
+    /// What the node did.
+    pub phase: Phase,
+}
+
+/// The node and its floor in one turn, in packets per second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct TurnRates {
+    /// What the node forwarded.
+    pub node: f64,
+    /// What one core did with the cryptography alone, just before.
+    pub floor: f64,
 }
 
 /// What became of clients that connected one after the other, some at a time, while packets were sent at the open loop's
@@ -224,7 +248,6 @@ impl Report {
             rig_processor: placement.rig,
             rig_shares_core: placement.shares_core,
             rig_ceiling_packets_per_second: plan.ceiling_packets_per_second,
-            unwrap_only_packets_per_second: plan.unwraps_per_second,
             ..Self::default()
         }
     }
@@ -329,12 +352,25 @@ impl Report {
         self.early_ms_max = wrong.early_us_max as f64 / 1000.0;
     }
 
-    pub(super) fn set_capacity(&mut self, phase: &Phase) {
-        self.packets_per_second = phase.packets_per_second;
-        self.measured_seconds = phase.duration.as_secs_f64();
-        self.cpu_us_per_packet = cpu_us_per_packet(phase);
-        (self.node_cpu_share, self.node_wait_share) = shares(phase, phase.node_cpu, self.shards);
-        (self.rig_cpu_share, self.rig_wait_share) = shares(phase, phase.rig_cpu, 1);
+    pub(super) fn set_capacity(&mut self, turns: &[Turn]) {
+        let cores = self.shards.max(1) as f64;
+        let of_all = |value: fn(&Turn) -> f64| median(turns.iter().map(value).collect());
+        self.packets_per_second = of_all(|turn| turn.phase.packets_per_second);
+        self.unwrap_only_packets_per_second = of_all(|turn| turn.floor.unwraps_per_second);
+        self.floor_packets_per_second = of_all(|turn| turn.floor.packets_per_second);
+        self.node_to_floor = of_all(|turn| turn.phase.packets_per_second / turn.floor.packets_per_second) / cores;
+        let rates =
+            |turn: &Turn| TurnRates { node: turn.phase.packets_per_second, floor: turn.floor.packets_per_second };
+        self.turns = turns.iter().map(rates).collect();
+        let sum = |time: fn(&Turn) -> Duration| turns.iter().map(time).sum::<Duration>().as_secs_f64();
+        self.measured_seconds = sum(|turn| turn.phase.duration);
+        let packets: u64 = turns.iter().map(|turn| turn.phase.packets).sum();
+        let node_used = sum(|turn| turn.phase.node_cpu.used);
+        self.cpu_us_per_packet = node_used * 1e6 / packets.max(1) as f64;
+        self.node_cpu_share = node_used / self.measured_seconds / cores;
+        self.node_wait_share = sum(|turn| turn.phase.node_cpu.waited) / self.measured_seconds / cores;
+        self.rig_cpu_share = sum(|turn| turn.phase.rig_cpu.used) / self.measured_seconds;
+        self.rig_wait_share = sum(|turn| turn.phase.rig_cpu.waited) / self.measured_seconds;
     }
 
     pub(super) fn set_answers(&mut self, answers: Answers) {
@@ -386,6 +422,11 @@ impl Report {
             if self.node_processors.is_empty() { "not pinned".into() } else { numbers(&self.node_processors) }
         )
     }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
 fn numbers(processors: &[usize]) -> String {

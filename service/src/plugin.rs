@@ -1,12 +1,14 @@
 //! The messages between a service node and its plugins (server.md 6.4): CBOR items one after the other, without anything
 //! between them. Requests and answers have the same fields.
 
+mod scan;
 #[cfg(test)]
 mod tests;
 
 use minicbor::data::Type;
 use minicbor::decode::Error as DecodeError;
 use minicbor::{Decoder, Encoder};
+use scan::Scan;
 use std::convert::Infallible;
 use std::ops::Range;
 use std::time::Duration;
@@ -197,6 +199,8 @@ pub struct Messages {
     buffer: Vec<u8>,
     /// Bytes of the buffer that were given out.
     read: usize,
+    /// How far the message behind these is known.
+    scan: Scan,
     /// Strings of the last message that came in pieces.
     joined: Vec<u8>,
     message_bytes_max: usize,
@@ -205,7 +209,8 @@ pub struct Messages {
 impl Messages {
     /// For messages with at most so many bytes of payload and reply block.
     pub fn new(content_bytes_max: usize) -> Self {
-        Self { buffer: Vec::new(), read: 0, joined: Vec::new(), message_bytes_max: content_bytes_max + EXTRA_BYTES_MAX }
+        let message_bytes_max = content_bytes_max + EXTRA_BYTES_MAX;
+        Self { buffer: Vec::new(), read: 0, scan: Scan::default(), joined: Vec::new(), message_bytes_max }
     }
 
     /// More of what was written. Take all messages out before the next call.
@@ -217,17 +222,11 @@ impl Messages {
     /// The next whole message. After an error there are no more.
     pub fn next_message(&mut self) -> Result<Option<Message<'_>>, PluginError> {
         let rest = &self.buffer[self.read..];
-        if rest.is_empty() {
-            return Ok(None);
-        }
-        let mut decoder = Decoder::new(rest);
-        match decoder.skip() {
-            Ok(()) => {}
-            Err(error) if error.is_end_of_input() && rest.len() <= self.message_bytes_max => return Ok(None),
-            Err(error) if error.is_end_of_input() => return Err(PluginError::TooLong(self.message_bytes_max)),
-            Err(_) => return Err(PluginError::Malformed("this is no CBOR")),
-        }
-        let end = decoder.position();
+        let Some(end) = self.scan.find_end(rest)? else {
+            let is_too_long = rest.len() > self.message_bytes_max;
+            return if is_too_long { Err(PluginError::TooLong(self.message_bytes_max)) } else { Ok(None) };
+        };
+        self.scan = Scan::default();
         let item = rest.get(..end).unwrap_or_default();
         self.read += end;
         let message = Message::decode(item, &mut self.joined);

@@ -8,7 +8,7 @@
 //! | [`citations`] | sections of the protocol's description that are cited and do not exist, and files of nobody |
 //! | [`crates`] | edges between crates that the table in `ARCHITECTURE.md` lacks, has too many of, or draws upwards |
 //! | [`doors`] | modules that the door of their crate does not name |
-//! | [`links`] | links to files that are not there, and rows of the table of rules that lead nowhere |
+//! | [`links`] | links to files that are not there, and rows of the tables of rules that lead nowhere |
 //! | [`sizes`] | files and functions that are too long to read |
 //! | [`readers`] | public items that only tests read |
 //! | [`circles`] | files of a crate that import each other in a loop |

@@ -5,7 +5,7 @@ use crate::cases::{Case, Prepared};
 use crate::peers::unwrap::OnePacket;
 use crypto_simd::random::OsRandom;
 use crypto_simd::schemes::{KemDecapsulationKey, Nike, NikePrivateKey, SharedSecret, kem, nike};
-use rig::unwraps::private_key;
+use rig::floor::private_key;
 use sphinx::unwrap::BATCH_MAX;
 use sphinx::{Geometry, MixKey, UnwrapError, UnwrapErrorReason, Unwrapper};
 

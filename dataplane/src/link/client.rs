@@ -1,10 +1,12 @@
 //! What a link has besides if its peer is a client of this gateway (server.md 3.3, 5.2, 5.6): a limit for what it sends,
 //! its mail, and the documents that it asks for.
 
+use crate::account::Account;
 use crate::shared::{Directory, Facts};
 use crate::time::Instant;
 use gateway::{Download, Letter, Push, Rate, Request, Requests, TokenBucket, UserId, refusal_code};
-use interplane::counter::LinkEnd;
+use interplane::Counter;
+use interplane::counter::{DocumentRefusal, LinkEnd};
 use interplane::snapshot::EncodedDocument;
 use pki::Epoch;
 use std::sync::Arc;
@@ -33,7 +35,7 @@ pub struct Client {
     has_delivered: bool,
 }
 
-/// What documents are answered from.
+/// What documents are answered from, and where it is counted that one was not.
 pub struct Library<'a> {
     /// The documents that are held now.
     pub directory: &'a Arc<Directory>,
@@ -41,6 +43,8 @@ pub struct Library<'a> {
     pub epoch: Epoch,
     /// Whether a document may be sent in one piece: as many are on their way as may be, otherwise.
     pub may_send_whole: bool,
+    /// The books.
+    pub account: &'a Account,
 }
 
 impl Client {
@@ -116,9 +120,9 @@ impl Client {
             } else {
                 match self.requests.next() {
                     None => return Ok(false),
-                    Some(Request::Chunks(epoch)) => self.begin_chunks(link, library, epoch)?,
+                    Some(Request::Chunks(epoch)) => self.begin_chunks(link, library, epoch, now)?,
                     Some(Request::Whole(_)) if !link.is_flushed() => false,
-                    Some(Request::Whole(epoch)) => return self.speak_whole(link, library, epoch),
+                    Some(Request::Whole(epoch)) => return self.speak_whole(link, library, epoch, now),
                 }
             };
             if !has_spoken {
@@ -157,28 +161,50 @@ impl Client {
         send(link, &command)
     }
 
-    fn begin_chunks(&mut self, link: &mut Link, library: &Library<'_>, epoch: u64) -> Result<bool, LinkEnd> {
-        if find(library.directory, epoch).is_some() {
+    fn begin_chunks(
+        &mut self,
+        link: &mut Link,
+        library: &Library<'_>,
+        epoch: u64,
+        now: Instant,
+    ) -> Result<bool, LinkEnd> {
+        let is_held = find(library.directory, epoch).is_some();
+        if is_held && self.requests.may_take(now) {
             let source = Arc::clone(library.directory);
             self.requests.begin(Some(Download { source, epoch, next_chunk: 0 }));
             self.download_until = None;
             return Ok(true);
         }
-        let command = consensus2::refusal(library.refusal(epoch));
+        // It may ask again when it has waited.
+        let code = if is_held { codes::consensus::NOT_FOUND } else { library.refusal(epoch) };
+        let command = consensus2::refusal(code);
         if !link.has_room(link.commands().encoded_len(&command)) {
             return Ok(false);
+        }
+        if is_held {
+            library.account.count(Counter::document_refused(DocumentRefusal::RateLimited));
         }
         self.requests.begin(None);
         send(link, &command)
     }
 
     /// In one piece, of whatever size: there is nothing else on its way to this client.
-    fn speak_whole(&mut self, link: &mut Link, library: &Library<'_>, epoch: u64) -> Result<bool, LinkEnd> {
-        let document = find(library.directory, epoch);
-        let (error_code, payload) = match document {
-            Some(document) if library.may_send_whole => (codes::consensus::OK, document.raw.as_slice()),
-            // It may ask again when fewer do.
-            Some(_) => (codes::consensus::NOT_FOUND, &[][..]),
+    fn speak_whole(
+        &mut self,
+        link: &mut Link,
+        library: &Library<'_>,
+        epoch: u64,
+        now: Instant,
+    ) -> Result<bool, LinkEnd> {
+        let refused = |refusal| {
+            library.account.count(Counter::document_refused(refusal));
+            (codes::consensus::NOT_FOUND, &[][..])
+        };
+        let (error_code, payload) = match find(library.directory, epoch) {
+            // It may ask again when fewer do, or when it has waited.
+            Some(_) if !library.may_send_whole => refused(DocumentRefusal::WholeLimit),
+            Some(_) if !self.requests.may_take(now) => refused(DocumentRefusal::RateLimited),
+            Some(document) => (codes::consensus::OK, document.raw.as_slice()),
             None => (library.refusal(epoch), &[][..]),
         };
         self.requests.begin(None);

@@ -167,8 +167,9 @@ impl Handshaking {
     }
 
     /// The link after it; none if it is not finished.
-    pub fn finish(self, class: impl FnOnce(&PeerCredentials) -> Class) -> Option<Up> {
-        let peer = self.link.peer().filter(|_| self.link.is_up())?.clone();
+    pub fn finish(mut self, class: impl FnOnce(&PeerCredentials) -> Class) -> Option<Up> {
+        // A public key is more than a kilobyte: it is not to be there twice for each client.
+        let peer = if self.link.is_up() { self.link.take_peer() } else { None }?;
         let key = SessionKey::new(&peer.additional_data, &peer.public_key);
         Some(Up { class: class(&peer), link: self.link, peer, key, is_sent_whole: false, proof: Proof::Owed })
     }

@@ -43,3 +43,16 @@ fn refusals_say_whether_waiting_helps() {
         assert_eq!(refusal_code(epoch, current, is_final), code, "{epoch} at {current}");
     }
 }
+
+#[test]
+fn documents_have_a_rate_of_their_own() {
+    let mut requests = Requests::<()>::default();
+    let taken = |requests: &mut Requests<()>, now, tries| (0..tries).filter(|_| requests.may_take(now)).count();
+    let begin = Instant::default() + Duration::from_secs(1000);
+    assert_eq!(taken(&mut requests, begin, 1000), DOCUMENTS_BURST as usize);
+    // What is refused does not count.
+    assert_eq!(taken(&mut requests, begin + DOCUMENT_INTERVAL, 1000), 1);
+    assert_eq!(taken(&mut requests, begin + DOCUMENT_INTERVAL * 4, 1000), 3);
+    // Nobody saves up more than a burst.
+    assert_eq!(taken(&mut requests, begin + DOCUMENT_INTERVAL * 1000, 1000), DOCUMENTS_BURST as usize);
+}

@@ -1,8 +1,8 @@
 //! Handles of cells, each made from typed labels: a cell outside a row cannot be named.
 
 use super::label::{
-    AcceptFailure, AdmissionRefusal, Destination, DialFailure, Direction, HandshakeState, KeyEpoch, Letter, LinkEnd,
-    Origin, Outcome, PeerClass, PeerRefusal, Queue, Request,
+    AcceptFailure, AdmissionRefusal, Destination, DialFailure, Direction, DocumentRefusal, HandshakeState, KeyEpoch,
+    Letter, LinkEnd, Origin, Outcome, PeerClass, PeerRefusal, Queue, Request,
 };
 use super::registry::{Family, Kind};
 use crate::reason::DropReason;
@@ -71,6 +71,7 @@ labelled! {
     connections(PeerClass) Connections,
     link_ended(LinkEnd) LinksEnded,
     letters(Letter) Letters,
+    document_refused(DocumentRefusal) DocumentsRefused,
     accept_failure(AcceptFailure) AcceptFailures,
     admission_refused(AdmissionRefusal) AdmissionRefused,
     peer_validation_failure(PeerRefusal) PeerValidationFailures,

@@ -116,6 +116,12 @@ labels! {
         ShuttingDown "shutting_down" "The node is stopping.",
     }
 
+    /// Why a client that asked for a document that is held was told that it is not there yet.
+    DocumentRefusal "reason" {
+        RateLimited "rate_limited" "The client has taken as many documents as it may take in that time.",
+        WholeLimit "whole_limit" "As many documents in one piece are on their way as there may be.",
+    }
+
     /// Why the operating system gave no connection although somebody may have connected.
     AcceptFailure "reason" {
         ProcessDescriptors "process_descriptors" "The process has as many open descriptors as it may have.",

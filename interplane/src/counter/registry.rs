@@ -1,8 +1,8 @@
 //! The list of counters: each family has a name, a kind, a meaning and labels, and stands for one or more cells.
 
 use super::label::{
-    AcceptFailure, AdmissionRefusal, Destination, DialFailure, Dimension, Direction, HandshakeState, KeyEpoch, Letter,
-    LinkEnd, Origin, Outcome, PeerClass, PeerRefusal, Queue, Request,
+    AcceptFailure, AdmissionRefusal, Destination, DialFailure, Dimension, Direction, DocumentRefusal, HandshakeState,
+    KeyEpoch, Letter, LinkEnd, Origin, Outcome, PeerClass, PeerRefusal, Queue, Request,
 };
 use crate::reason::DropReason;
 
@@ -173,6 +173,9 @@ families! {
         "Memory that they take.";
     Mailboxes, "katzensprung_spool_mailboxes", Kind::Gauge, [],
         "Mailboxes, those of clients that are gone included.";
+
+    DocumentsRefused, "katzensprung_documents_refused_total", Kind::Counter, [DocumentRefusal::DIMENSION],
+        "Requests of clients for a document that is held, but was not sent.";
 
     // The shard itself.
     Heartbeat, "katzensprung_shard_heartbeat", Kind::Gauge, [],

@@ -100,6 +100,14 @@ impl Report {
             percent(self.idle_node_cpu_share),
             IDLE.as_secs()
         )?;
+        writeln!(
+            formatter,
+            "  floor         {:>9.0} packets/s: one core that opens frames, unwraps and seals frames, in {} turns with the \
+             node; the node does {:.0} % of it",
+            self.floor_packets_per_second,
+            self.turns.len(),
+            percent(self.node_to_floor)
+        )?;
         writeln!(formatter, "  unwrap only   {:>9.0} packets/s on one core", self.unwrap_only_packets_per_second)?;
         writeln!(formatter, "  rig's ceiling {:>9.0} packets/s", self.rig_ceiling_packets_per_second)
     }

@@ -123,3 +123,76 @@ fn messages_are_found_wherever_the_stream_is_cut() {
         assert_eq!(next, 20);
     }
 }
+
+/// A plugin may write its message byte by byte, in pieces, or as an array of numbers.
+#[test]
+fn a_message_is_looked_at_once_however_it_is_cut() {
+    const BYTES: usize = 20_000;
+    let payload = "675061796c6f6164";
+    let as_array = hex(&format!("a1{payload}99{BYTES:04x}")).into_iter().chain([7; BYTES]).collect::<Vec<_>>();
+    let in_pieces = hex(&format!("a1{payload}5f")).into_iter().chain([0x41, 7].repeat(BYTES)).chain([0xff]).collect();
+    for (stream, heads) in [(as_array, BYTES + 3), (in_pieces, BYTES + 4)] {
+        let mut messages = Messages::new(BYTES);
+        let mut work = 0;
+        for (at, byte) in stream.iter().enumerate() {
+            messages.push(&[*byte]);
+            work = work.max(messages.scan.heads);
+            let message = messages.next_message().expect("no fault");
+            assert_eq!(message.map(|message| message.payload == [7; BYTES]), (at + 1 == stream.len()).then_some(true));
+        }
+        // The head of the array comes in three parts, and may be looked at once for each of them; the last head is counted
+        // with the end.
+        assert!((heads - 1..heads + 3).contains(&work), "{work} heads were looked at, there are {heads}");
+    }
+}
+
+/// The shape of items is understood as the decoder understands it, with random bytes and wherever they are cut.
+#[test]
+fn items_end_where_the_decoder_says() {
+    let mut state = 1_u64;
+    let mut random = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as u8
+    };
+    let (mut whole, mut broken) = (0, 0);
+    for _ in 0..200_000 {
+        // Mostly short items in each other.
+        let bytes: Vec<u8> = (0..12)
+            .map(|_| {
+                [0x01, 0x41, 0x82, 0xa1, 0xc1, 0x9f, 0xbf, 0x5f, 0xff, 0x18, 0xf6, random()][usize::from(random() % 12)]
+            })
+            .collect();
+        let mut decoder = Decoder::new(&bytes);
+        if decoder.skip().is_err() {
+            continue;
+        }
+        let end = decoder.position();
+        let mut scan = Scan::default();
+        let mut parts = (0..=bytes.len()).map(|there| (there, scan.find_end(&bytes[..there])));
+        let found = parts.find(|(_, found)| *found != Ok(None));
+        if found == Some((end, Ok(Some(end)))) {
+            whole += 1;
+        } else {
+            // It lets breaks pass that end nothing.
+            assert!(bytes[..end].contains(&0xff), "{bytes:x?} has {end} bytes");
+            broken += 1;
+        }
+    }
+    assert!(whole > 10_000 && broken > 0, "{whole} were items, {broken} were none");
+}
+
+#[test]
+fn items_without_an_end_are_refused_by_depth_and_size() {
+    for opening in ["81", "9f", "a100", "c1", "bf00"] {
+        let deep = hex(&format!("a16178{}", opening.repeat(40)));
+        assert!(matches!(read(&deep), Err(PluginError::Malformed(_))), "{opening}");
+    }
+    // As many items as there are numbers, and twice as many.
+    for count in ["9bffffffffffffffff", "bbffffffffffffffff"] {
+        let mut messages = Messages::new(10);
+        messages.push(&hex(count));
+        assert_eq!(messages.next_message(), Ok(None));
+        messages.push(&vec![0; 10 + EXTRA_BYTES_MAX]);
+        assert_eq!(messages.next_message(), Err(PluginError::TooLong(10 + EXTRA_BYTES_MAX)));
+    }
+}

@@ -16,11 +16,14 @@ fn a_link_to_nothing_is_found() {
 #[test]
 fn a_row_that_leads_nowhere_is_found() {
     let read = |path: &str| (path == "a/b.rs").then(|| "fn wait_for() {}".to_owned());
-    let table =
-        |cell: &str| format!("<!-- rules -->\n| rule | place |\n|---|---|\n| x | {cell} |\n<!-- end of rules -->");
-    assert_eq!(misplaced(&table("`a/b.rs`: `wait_for`"), read), [""; 0]);
+    let table = |cell: &str| {
+        format!("<!-- rules -->\n| rule | place | protocol |\n|---|---|---|\n| x | {cell} |\n<!-- end of rules -->")
+    };
+    assert_eq!(misplaced(&table("`a/b.rs`: `wait_for` | ours"), read), [""; 0]);
+    assert_eq!(misplaced(&table("`a/b.rs`: `wait_for` | server.md 3.7"), read), [""; 0]);
     let found = |cell: &str| misplaced(&table(cell), read).len();
-    assert_eq!(found("`a/c.rs`"), 1);
-    assert_eq!(found("`a/b.rs`: `wait`"), 1, "a part of a name is none");
-    assert_eq!(found("nothing"), 1, "an empty table");
+    assert_eq!(found("`a/c.rs` | ours"), 1);
+    assert_eq!(found("`a/b.rs`: `wait` | ours"), 1, "a part of a name is none");
+    assert_eq!(found("`a/b.rs`: `wait_for`"), 1, "where it comes from is not said");
+    assert_eq!(found("nothing | ours"), 1, "an empty table");
 }

@@ -348,6 +348,11 @@ impl Link {
         self.peer.as_ref().or_else(|| self.shaking.as_ref()?.peer())
     }
 
+    /// The same once the link is up, for who keeps it himself: the link has no use for it then, and forgets it.
+    pub fn take_peer(&mut self) -> Option<PeerCredentials> {
+        self.peer.take()
+    }
+
     /// Whether commands come and may be sent.
     pub fn is_up(&self) -> bool {
         self.state.stage == Stage::Up

@@ -84,6 +84,7 @@ impl IncomingLinks {
             directory: round.sight.shared_directory(),
             epoch: round.sight.view().epoch.epoch,
             may_send_whole: self.sent_whole < WHOLE_DOCUMENTS_MAX,
+            account: &round.context.account,
         };
         let outcome = up.flush(round.io, conn, &library);
         self.sent_whole = self.sent_whole + u32::from(up.is_sent_whole) - u32::from(was_sent_whole);

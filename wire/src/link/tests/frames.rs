@@ -27,6 +27,20 @@ fn every_kem_shakes_hands() {
     }
 }
 
+/// Who keeps thousands of links does not want two of each public key.
+#[test]
+fn a_link_goes_on_without_its_peers_credentials() {
+    let mut pair = Pair::of(x25519()).established();
+    let peer = pair.responder.link.take_peer().expect("it is up");
+    assert_eq!(peer.additional_data, b"initiator");
+    assert_eq!(pair.responder.link.peer(), None);
+    for role in [Role::Initiator, Role::Responder] {
+        pair.side(role).send(&Command::SendPacket { packet: &[7; PACKET_BYTES] });
+    }
+    pair.run();
+    assert_eq!((pair.initiator.received.len(), pair.responder.received.len()), (1, 1));
+}
+
 #[test]
 fn message_4_and_the_no_op_are_two_sends() {
     let mut pair = Pair::of(x25519());

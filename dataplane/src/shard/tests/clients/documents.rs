@@ -5,7 +5,8 @@ use crate::io::sim::Path;
 use crate::random::ShardRandom;
 use crate::shard::tests::peers::config;
 use crypto_simd::random::Random;
-use interplane::counter::LinkEnd;
+use gateway::requests;
+use interplane::counter::{DocumentRefusal, LinkEnd};
 use interplane::snapshot::{ClientDocument, EncodedDocument};
 use pki::Epoch;
 use wire::command::codes::consensus;
@@ -93,9 +94,9 @@ fn documents_come_in_chunks_in_the_order_of_the_requests() {
 /// Mail and heartbeats go on in between, and so do packets.
 #[test]
 fn mail_does_not_wait_for_documents() {
-    let mut gateway = Gateway::new(with_documents(1), 1);
+    let mut gateway = Gateway::new(with_documents_of(1, 1_000_000), 1);
     let client = gateway.clients[0];
-    for _ in 0..200 {
+    for _ in 0..12 {
         gateway.net.peer(client).send_command(&Command::GetConsensus2 { epoch: EPOCH.0 });
     }
     gateway.reply(&mut Mint::new(1), name(CLIENT), 9);
@@ -104,9 +105,53 @@ fn mail_does_not_wait_for_documents() {
         _ => false,
     });
     let before = answers(&gateway.net.peer(client).heard.chunks).len();
-    assert!(before < 200, "it came after the last document");
+    assert!(before < 12, "it came after the last document");
     gateway.net.run_for(Duration::from_secs(5));
-    assert_eq!(answers(&gateway.net.peer(client).heard.chunks).len(), 200);
+    assert_eq!(answers(&gateway.net.peer(client).heard.chunks).len(), 12);
+}
+
+/// Who asks without end is told to come again later, in either form; its session, and everybody else, goes on.
+#[test]
+fn a_client_takes_documents_at_a_rate_of_their_own() {
+    for in_one_piece in [false, true] {
+        let request = |epoch: Epoch| match in_one_piece {
+            false => Command::GetConsensus2 { epoch: epoch.0 },
+            true => Command::GetConsensus { epoch: epoch.0, padded: true },
+        };
+        let told = |gateway: &mut Gateway, client: usize| {
+            let heard = &gateway.net.peer(gateway.clients[client]).heard;
+            let answers: Vec<_> = match in_one_piece {
+                false => {
+                    answers(&heard.chunks).into_iter().map(|answer| answer.err().unwrap_or(consensus::OK)).collect()
+                }
+                true => heard.documents.iter().map(|(code, _)| *code).collect(),
+            };
+            let of = |code| answers.iter().filter(|told| **told == code).count();
+            (of(consensus::OK), of(consensus::NOT_FOUND), of(consensus::GONE))
+        };
+        let mut gateway = Gateway::new(with_documents(1), 2);
+        let (greedy, honest) = (gateway.clients[0], gateway.clients[1]);
+        for _ in 0..100 {
+            gateway.net.peer(greedy).send_command(&request(EPOCH));
+        }
+        gateway.net.run_for(Duration::from_millis(1900));
+        let burst = requests::DOCUMENTS_BURST as usize;
+        assert_eq!(told(&mut gateway, 0), (burst, 100 - burst, 0));
+        let refused = Counter::document_refused(DocumentRefusal::RateLimited);
+        assert_eq!(gateway.net.total(refused), (100 - burst) as u64);
+        // An honest one gets what it asks for, retries included; what is not held costs it nothing.
+        for epoch in [EPOCH, EPOCH.before(1), EPOCH.after(1), EPOCH.after(2)].repeat(5) {
+            gateway.net.peer(honest).send_command(&request(epoch));
+        }
+        gateway.net.run_for(requests::DOCUMENT_INTERVAL);
+        assert_eq!(told(&mut gateway, 1), (10, 5, 5));
+        // The greedy one may go on as time passes, and its session is as good as ever.
+        gateway.net.peer(greedy).send_command(&request(EPOCH));
+        gateway.reply(&mut Mint::new(1), name(CLIENT), 9);
+        gateway.net.run_for(Duration::from_secs(1));
+        assert_eq!(told(&mut gateway, 0).0, burst + 1);
+        assert_eq!((gateway.messages(0), gateway.net.total(refused)), (vec![(1, 9)], (100 - burst) as u64));
+    }
 }
 
 /// The old command is answered as the reference at the pin answers it: in one piece, without padding.
@@ -154,6 +199,7 @@ fn only_some_get_a_document_in_one_piece_at_a_time() {
     assert_eq!((taken.len(), told_to_wait.len()), (32, 8));
     assert!(taken.iter().all(|(_, document)| *document == raw(EPOCH)));
     assert!(told_to_wait.iter().all(|(code, _)| *code == consensus::NOT_FOUND));
+    assert_eq!(gateway.net.total(Counter::document_refused(DocumentRefusal::WholeLimit)), 8);
     // Now that all is taken, whoever asks gets it.
     gateway.net.peer(clients[39]).send_command(&Command::GetConsensus { epoch: EPOCH.0, padded: true });
     gateway.net.run_for(Duration::from_secs(1));
