@@ -148,7 +148,7 @@ fn a_member_of_a_standing_network_that_is_away_ends_no_pings() {
     let seen = outside.path().join("seen");
     let mut watch = command(&["watch"]).stdin(Stdio::null()).stdout(File::create(&seen).unwrap()).spawn().unwrap();
     wait_for("a line", SOON, || fs::read_to_string(&seen).unwrap().contains("all ready").then_some(()));
-    let pid: i32 = fs::read_to_string(&folder.join("auth3/katzensprung.lock")).unwrap().trim().parse().unwrap();
+    let pid: i32 = fs::read_to_string(folder.join("auth3/katzensprung.lock")).unwrap().trim().parse().unwrap();
     kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
     wait_for("what is missing", SOON, || fs::read_to_string(&seen).unwrap().contains("ended: auth3").then_some(()));
     signal(&watch, Signal::INT);
