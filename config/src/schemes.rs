@@ -61,9 +61,9 @@ fn known<S: ?Sized>(
 ) -> Option<&'static S> {
     match found {
         Ok(scheme) => Some(scheme),
-        Err(LookupError::Unknown { kind, known, .. }) => {
+        Err(LookupError::Unknown { kind, built_in, .. }) => {
             let problem = format!("unknown {kind} scheme '{}'", name.value);
-            findings.error("unknown-scheme", &name.place, problem, format!("known are: {known}"));
+            findings.error("unknown-scheme", &name.place, problem, format!("built in are: {built_in}"));
             None
         }
         Err(LookupError::NotBuiltIn { kind, name: scheme, built_in }) => {

@@ -20,7 +20,7 @@ fn edit_refused(from: &str, to: &str, parts: &[&str]) {
 
 #[test]
 fn schemes() {
-    edit_refused("WireKEM = \"XWING\"", "WireKEM = \"Kyber1\"", &[FILE, "Server.WireKEM", "'Kyber1'", "known are:"]);
+    edit_refused("WireKEM = \"XWING\"", "WireKEM = \"Kyber1\"", &[FILE, "Server.WireKEM", "'Kyber1'", "built in are:"]);
     edit_refused(
         "WireKEM = \"XWING\"",
         "WireKEM = \"HQC-128\"",
@@ -29,7 +29,7 @@ fn schemes() {
     edit_refused(
         "PKISignatureScheme = \"Ed25519\"",
         "PKISignatureScheme = \"RSA\"",
-        &[FILE, "Server.PKISignatureScheme", "'RSA'", "known are:"],
+        &[FILE, "Server.PKISignatureScheme", "'RSA'", "built in are:"],
     );
 }
 

@@ -172,7 +172,7 @@ fn geometry_prints_what_a_configuration_file_may_hold() {
         fs::write(folder.config(), format!("{before}{table}")).unwrap();
         folder.serve(&["--validate-only"]).succeeded();
     }
-    run(["geometry", "--nike", "x25518"]).refused(&["x25518", "known are"]);
+    run(["geometry", "--nike", "x25518"]).refused(&["--nike", "x25518", "built in are"]);
     run(["geometry", "--nike", "x25519", "--kem", "xwing"]).refused(&["cannot be used with"]);
     run(["geometry", "--layers", "19"]).refused(&["19", "--layers"]);
     for length in ["99999999999", "0", "-5", "67108865", "many"] {

@@ -6,6 +6,7 @@
 //! | `bench` | `bench node` in every role: every packet is accounted for |
 //! | `commands` | what the subcommands do when all is well |
 //! | `dirauth` | directory authorities: three that agree, and what their operators can get wrong |
+//! | `genconfig` | where it cannot go on: all of a network's files, or none |
 //! | `hosts` | what hosts are like, and what an operator reads of it |
 //! | `lifecycle` | start, stop, crashes of either process, and what the authority sees of them |
 //! | `limits` | what a host may refuse |
@@ -20,6 +21,7 @@ mod bad_input;
 mod bench;
 mod commands;
 mod dirauth;
+mod genconfig;
 mod hosts;
 mod lifecycle;
 mod limits;

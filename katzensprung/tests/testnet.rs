@@ -133,7 +133,7 @@ fn what_cannot_be_had_is_refused_before_anything_is_made() {
         (&["--payload", "0"], &["--payload", "0 bytes"]),
         (&["--payload", "1"], &["--payload 1", "no room for a ping", "35 or more"]),
         (&["--wire-kem", "none"], &["--wire-kem", "none"]),
-        (&["--pki-signature", "RSA"], &["--pki-signature", "RSA", "known are"]),
+        (&["--pki-signature", "RSA"], &["--pki-signature", "RSA", "built in are"]),
         (&["--peers", "/nonexistent", "--peer-roles", "mix=1"], &["/nonexistent/server", "mix=1"]),
         (&["--peers", "/", "--peer-roles", "mix=9"], &["mix=9", "only 3"]),
         (&["--port-base", "65530"], &["65530", "--port-base"]),

@@ -274,7 +274,7 @@ pub fn geometry(name: &str, payload_bytes: usize) -> Result<Geometry, String> {
     if !(1..=PAYLOAD_BYTES_MAX).contains(&payload_bytes) {
         return Err(format!("--payload {payload_bytes}: 1 to {PAYLOAD_BYTES_MAX} bytes"));
     }
-    testnet::settings::geometry_of_hops(name, payload_bytes, HOPS)
+    testnet::settings::geometry_of_hops(name, payload_bytes, HOPS).map_err(|error| format!("--sphinx: {error}"))
 }
 
 /// Bytes of memory that are free for use.

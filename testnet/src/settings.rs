@@ -1,6 +1,6 @@
 //! What a network is to be like: sizes of packets, schemes, rates.
 
-use crypto_simd::schemes::{Kem, Signature};
+use crypto_simd::schemes::{Kem, LookupError, Signature, kem, nike};
 use pki::voting::Parameters;
 use sphinx::Geometry;
 
@@ -61,7 +61,14 @@ pub fn geometry_of_hops(name: &str, payload_bytes: usize, hops: usize) -> Result
     let is_nike = match kind {
         "nike" => true,
         "kem" => false,
-        "" => crypto_simd::schemes::nike::registered().iter().any(|info| info.name.eq_ignore_ascii_case(name)),
+        "" => match (nike::by_name(name), kem::by_name(name)) {
+            (Err(LookupError::Unknown { built_in: nikes, .. }), Err(LookupError::Unknown { built_in: kems, .. })) => {
+                return Err(format!(
+                    "neither a NIKE nor a KEM is called {name:?}; built in are the NIKEs {nikes} and the KEMs {kems}"
+                ));
+            }
+            (nike, _) => !matches!(nike, Err(LookupError::Unknown { .. })),
+        },
         other => return Err(format!("'{other}:' is neither nike: nor kem:")),
     };
     let geometry = match is_nike {

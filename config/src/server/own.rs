@@ -41,8 +41,8 @@ section! {
         connections_per_address: i64 = ("connections_per_address", "1024", "");
         /// Gateway: messages that may wait for one client, 1 to 1000000.
         mailbox_messages: i64 = ("mailbox_messages", "512", "");
-        /// Gateway: memory for the messages that wait for all clients, in MiB, 1 to 1000000. Taken as it is used.
-        spool_mib: i64 = ("spool_mib", "256", "");
+        /// Gateway: memory for the messages that wait for all clients, in MiB, 1 to 1000000. Taken as it is used; more than the host or the container has beside all else is refused at start.
+        spool_mib: i64 = ("spool_mib", "256, at most an eighth of the memory (see Memory)", "");
         /// The data plane is a unit of its own, `katzensprung dataplane --socket DataDir/dataplane.sock`, of the same user; otherwise the control plane spawns it.
         run_as_two_units: bool = ("run_as_two_units", "false", "");
     }

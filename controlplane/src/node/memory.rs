@@ -5,7 +5,7 @@
 mod tests;
 
 use interplane::replay::{memory_bytes, replay_capacity};
-use interplane::setup::PoolSize;
+use interplane::setup::{Clients, PoolSize};
 use pki::EpochClock;
 use std::fs;
 use std::path::Path;
@@ -24,6 +24,8 @@ const LINE_RATE_MIN: u64 = 1_000;
 /// The part of the memory that replay sets may take where nobody has configured them, and that slots may.
 const REPLAY_SHARE: u64 = 2;
 const SLOTS_SHARE: u64 = 4;
+/// The same for messages that wait for clients.
+const SPOOL_SHARE: u64 = 8;
 
 /// Slots that a shard gets at least, and that a configuration may give it.
 const SLOTS_MIN: u64 = 512;
@@ -53,6 +55,10 @@ pub struct Wanted {
     pub epoch_period: Duration,
     /// Bytes of a packet.
     pub packet_bytes: usize,
+    /// Whether messages wait here for clients.
+    pub has_clients: bool,
+    /// What is configured for those, in MiB.
+    pub spool_mib: Option<u32>,
 }
 
 /// What the node is sized for.
@@ -68,15 +74,18 @@ pub struct Sizes {
     pub replay_bytes: u64,
     /// Bytes of all slots.
     pub slot_bytes: u64,
+    /// Bytes for the messages that wait for clients.
+    pub spool_bytes: u64,
 }
 
 /// The node does not fit.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "replay sets for {rate} packets per second take up to {} with epochs of {epoch_seconds} s, and packets up to {}, but \
+    "replay sets for {rate} packets per second take up to {} with epochs of {epoch_seconds} s, and packets up to {}{}, but \
      {whose} {}: {advice}",
     size(*.replay_bytes),
     size(*.slot_bytes),
+    spool(*.spool_bytes),
     size(*.bytes),
 )]
 pub struct MemoryTooSmall {
@@ -84,6 +93,7 @@ pub struct MemoryTooSmall {
     epoch_seconds: u64,
     replay_bytes: u64,
     slot_bytes: u64,
+    spool_bytes: u64,
     bytes: u64,
     whose: &'static str,
     advice: String,
@@ -100,6 +110,7 @@ impl Wanted {
                 epoch_seconds: self.epoch_period.as_secs(),
                 replay_bytes: sizes.replay_bytes,
                 slot_bytes: sizes.slot_bytes,
+                spool_bytes: sizes.spool_bytes,
                 bytes,
                 whose: if host.is_limited { "the memory limit of this container is" } else { "this host has" },
                 advice: self.advice(host, &sizes),
@@ -126,7 +137,12 @@ impl Wanted {
             let with = |seconds| Self { epoch_period: Duration::from_secs(seconds), ..*self };
             largest(1, self.epoch_period.as_secs(), |seconds| fits(with(seconds)))
         };
+        let spool_of = || {
+            let with = |mib: u64| Self { spool_mib: u32::try_from(mib).ok(), ..*self };
+            largest(1, self.spool_mib.filter(|_| self.has_clients)?.into(), |mib| fits(with(mib)))
+        };
         let (rate, slots) = ("dataplane.line_rate_packets_per_second", "dataplane.slots");
+        let spool = "dataplane.spool_mib";
         // Nobody's network has epochs that are so much longer than the usual ones.
         let is_unusual =
             self.epoch_period > EpochClock::PERIOD && fits(Self { epoch_period: EpochClock::PERIOD, ..*self });
@@ -135,9 +151,18 @@ impl Wanted {
         }
         let slots_alone = slots_of(self.line_rate).map(|most| format!("write {slots} = {most} or less, {MORE}"));
         let rate_alone = rate_of(self.slots).map(|most| format!("write {rate} = {most} or less, {MORE}"));
-        let alone =
-            if sizes.slot_bytes > sizes.replay_bytes { slots_alone.or(rate_alone) } else { rate_alone.or(slots_alone) };
+        let spool_alone = spool_of().map(|most| format!("write {spool} = {most} or less, {MORE}"));
+        let mut alone =
+            [(sizes.replay_bytes, rate_alone), (sizes.slot_bytes, slots_alone), (sizes.spool_bytes, spool_alone)];
+        alone.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+        let is_spool_too_much = self.has_clients && self.spool_mib.is_some_and(|mib| mib > 1);
+        let alone = alone.into_iter().find_map(|(_, advice)| advice);
         alone
+            .or_else(|| {
+                let least = Self { spool_mib: Some(1), ..*self };
+                is_spool_too_much
+                    .then(|| format!("write {spool} = 1; then {}", least.advice(host, &least.work_out(host))))
+            })
             .or_else(|| {
                 let least = CONFIGURED_SLOTS_MIN as usize;
                 let most = rate_of(Some(least))?;
@@ -168,13 +193,30 @@ impl Wanted {
             |slots| slots as u64,
         );
         let slots = slots.min(PoolSize::SLOTS_MAX);
+        let replay_bytes = replay_bytes(u64::from(line_rate));
+        let slot_bytes = slots.saturating_mul(slot_bytes).saturating_mul(shards);
         Sizes {
             line_rate,
             replay_buckets: replay_capacity(u64::from(line_rate), seconds),
             slots_per_shard: u32::try_from(slots).unwrap_or(u32::MAX),
-            replay_bytes: replay_bytes(u64::from(line_rate)),
-            slot_bytes: slots.saturating_mul(slot_bytes).saturating_mul(shards),
+            replay_bytes,
+            slot_bytes,
+            spool_bytes: self.spool_bytes(host, replay_bytes.saturating_add(slot_bytes)),
         }
+    }
+
+    /// What is configured, or what the memory has room for beside all else.
+    fn spool_bytes(&self, host: &Host, beside: u64) -> u64 {
+        if !self.has_clients {
+            return 0;
+        }
+        self.spool_mib.map_or_else(
+            || {
+                let most = host.bytes.map_or(u64::MAX, |bytes| (bytes / SPOOL_SHARE).min(bytes.saturating_sub(beside)));
+                Clients::default().spool_bytes.min(most)
+            },
+            |mib| u64::from(mib) << 20,
+        )
     }
 }
 
@@ -191,7 +233,7 @@ fn largest(least: u64, most: u64, is_good: impl Fn(u64) -> bool) -> Option<u64> 
 impl Sizes {
     /// All that grows with traffic.
     pub fn total_bytes(&self) -> u64 {
-        self.replay_bytes.saturating_add(self.slot_bytes)
+        self.replay_bytes.saturating_add(self.slot_bytes).saturating_add(self.spool_bytes)
     }
 
     /// What an operator should know about memory, and whether it is a warning.
@@ -202,12 +244,14 @@ impl Sizes {
             (None, _) => String::new(),
         };
         let mut text = format!(
-            "Memory: sized for {} packets per second; under full load replay sets take {} and {} slots per shard {}{of} \
-             (dataplane.line_rate_packets_per_second, dataplane.slots)",
+            "Memory: sized for {} packets per second; under full load replay sets take {} and {} slots per shard {}{}{of} \
+             (dataplane.line_rate_packets_per_second, dataplane.slots{})",
             self.line_rate,
             size(self.replay_bytes),
             self.slots_per_shard,
             size(self.slot_bytes),
+            spool(self.spool_bytes),
+            if self.spool_bytes > 0 { ", dataplane.spool_mib" } else { "" },
         );
         let short = host.available.filter(|available| self.total_bytes() > *available);
         if let Some(available) = short {
@@ -215,6 +259,11 @@ impl Sizes {
         }
         (text, short.is_some())
     }
+}
+
+/// What a gateway needs beside the rest.
+fn spool(bytes: u64) -> String {
+    if bytes > 0 { format!(", and messages for clients {}", size(bytes)) } else { String::new() }
 }
 
 /// In units that are easy to read.

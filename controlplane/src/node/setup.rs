@@ -2,6 +2,7 @@
 
 use super::Node;
 use super::memory::Wanted;
+use super::role::NodeRole;
 use config::ServerConfig;
 use config::server::Debug;
 use interplane::setup::{Backend, Clients, Limits, Machine, Setup, Times};
@@ -58,7 +59,7 @@ impl Node {
             clients: Clients {
                 is_rate_unlimited: config.debug.disable_rate_limit,
                 mailbox_messages: own.mailbox_messages.unwrap_or(Clients::default().mailbox_messages),
-                spool_bytes: own.spool_mib.map_or(Clients::default().spool_bytes, |mib| u64::from(mib) << 20),
+                spool_bytes: sizes.spool_bytes,
             },
             machine: Machine {
                 shards: small(shards),
@@ -107,6 +108,8 @@ pub(super) fn wanted(config: &ServerConfig, clock: &EpochClock) -> Wanted {
         shards: shards(config),
         epoch_period: clock.period(),
         packet_bytes: config.geometry.packet_length,
+        has_clients: NodeRole::of(&config.role).has_clients(),
+        spool_mib: own.spool_mib,
     }
 }
 

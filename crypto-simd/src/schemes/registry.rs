@@ -4,14 +4,14 @@
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LookupError {
     /// No scheme of this kind has that name.
-    #[error("unknown {kind} scheme {name:?}; known are: {known}")]
+    #[error("unknown {kind} scheme {name:?}; built in are: {built_in}")]
     Unknown {
         /// "NIKE", "KEM" or "signature".
         kind: &'static str,
         /// What was asked for.
         name: String,
-        /// The registered names, comma separated.
-        known: String,
+        /// The names that are built in, comma separated: those that can be written instead.
+        built_in: String,
     },
     /// The name is registered, its sizes are known, the code is not in this build.
     #[error("{kind} scheme {name:?} is not built in yet; built in are: {built_in}")]
@@ -47,15 +47,12 @@ impl<I, S: ?Sized> Registry<I, S> {
             return Ok(self.built_in[index]);
         }
         let (kind, mut known) = (self.kind, self.rows.iter().map(self.name));
-        match known.clone().find(|known| known.eq_ignore_ascii_case(name)) {
-            Some(name) => Err(LookupError::NotBuiltIn { kind, name, built_in: list(&mut built_in()) }),
-            None => Err(LookupError::Unknown { kind, name: name.into(), known: list(&mut known) }),
+        let list = built_in().collect::<Vec<_>>().join(", ");
+        match known.find(|known| known.eq_ignore_ascii_case(name)) {
+            Some(name) => Err(LookupError::NotBuiltIn { kind, name, built_in: list }),
+            None => Err(LookupError::Unknown { kind, name: name.into(), built_in: list }),
         }
     }
-}
-
-fn list(names: &mut dyn Iterator<Item = &'static str>) -> String {
-    names.collect::<Vec<_>>().join(", ")
 }
 
 /// Whether two names are the same, for use in constants.

@@ -1,6 +1,6 @@
 //! `genconfig`: the files of a whole network, as the reference's tool of that name writes them (pki.md 14.1).
 
-use crypto_simd::schemes::{kem, signature};
+use crypto_simd::schemes::{LookupError, kem, nike, signature};
 use pki::voting::Parameters;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -147,9 +147,7 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
     if !arguments.no_metrics {
         files.push(text_file("prometheus.yml", compose::prometheus(&layout)));
     }
-    fs::create_dir_all(&arguments.out_dir)
-        .map_err(|error| format!("cannot make {}: {error}", arguments.out_dir.display()))?;
-    generate::write(&arguments.out_dir, &files).map_err(|error| error.to_string())?;
+    generate::write_all_or_none(&arguments.out_dir, &files).map_err(|error| error.to_string())?;
     super::print(format_args!("{} files in {}\n", files.len(), arguments.out_dir.display()))
 }
 
@@ -177,7 +175,14 @@ impl Arguments {
 
     fn settings(&self) -> Result<Settings, String> {
         // The KEM wins where both are given: the NIKE has a default.
-        let sphinx = if self.kem.is_empty() { format!("nike:{}", self.nike) } else { format!("kem:{}", self.kem) };
+        let (sphinx, option, not_found) = match self.kem.is_empty() {
+            true => (format!("nike:{}", self.nike), "--nike", nike::by_name(&self.nike).err()),
+            false => (format!("kem:{}", self.kem), "--kem", kem::by_name(&self.kem).err()),
+        };
+        // One that is not built in has sizes all the same: other programs may have it.
+        if let Some(error @ LookupError::Unknown { .. }) = not_found {
+            return Err(format!("{option}: {error}"));
+        }
         let RateArguments { mu, lambda_p, lambda_l, lambda_m, lambda_r } = self.rates;
         for (option, rate) in [
             ("--mu", mu),
@@ -193,7 +198,7 @@ impl Arguments {
         let sends = |not: bool| !self.decoys.nobody && !not;
         Ok(Settings {
             geometry: geometry(&sphinx, self.payload, self.layers.into())
-                .map_err(|error| format!("--nike, --kem, --UserForwardPayloadLength: {error}"))?,
+                .map_err(|error| format!("{option}, --UserForwardPayloadLength: {error}"))?,
             wire_kem: kem::by_name(&self.wirekem).map_err(|error| format!("--wirekem: {error}"))?,
             signature: signature::by_name(&self.pki_scheme).map_err(|error| format!("--pkiScheme: {error}"))?,
             rates: Parameters { mu, lambda_p, lambda_l, lambda_m, lambda_r },

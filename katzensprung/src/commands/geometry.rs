@@ -1,6 +1,6 @@
 //! `geometry`: the table `[SphinxGeometry]` for a configuration file, with the hash that documents carry.
 
-use sphinx::Geometry;
+use sphinx::{Geometry, GeometryError};
 
 /// Arguments of `geometry`.
 #[derive(clap::Args)]
@@ -28,14 +28,17 @@ fn payload_length(text: &str) -> Result<usize, String> {
 /// Prints the geometry.
 pub fn run(arguments: &Arguments) -> Result<(), String> {
     let hops = usize::from(arguments.layers) + 2;
-    let geometry = match &arguments.kem {
-        Some(name) => Geometry::kem(name, arguments.payload_length, hops, true),
+    let (option, geometry) = match &arguments.kem {
+        Some(name) => ("--kem", Geometry::kem(name, arguments.payload_length, hops, true)),
         None => {
             let name = arguments.nike.as_deref().unwrap_or("x25519");
-            Geometry::nike(name, arguments.payload_length, hops, true)
+            ("--nike", Geometry::nike(name, arguments.payload_length, hops, true))
         }
     };
-    let geometry = geometry.map_err(|error| error.to_string())?;
+    let geometry = geometry.map_err(|error| match error {
+        GeometryError::UnknownScheme { source, .. } => format!("{option}: {source}"),
+        other => other.to_string(),
+    })?;
     let hash: String = geometry.hash().iter().map(|byte| format!("{byte:02x}")).collect();
     super::print(format_args!("# hash {hash}\n{}", geometry.to_toml()))
 }

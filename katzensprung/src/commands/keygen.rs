@@ -2,7 +2,7 @@
 
 use crypto_simd::pem;
 use crypto_simd::random::OsRandom;
-use crypto_simd::schemes::{LookupError, kem, nike, signature};
+use crypto_simd::schemes::{kem, nike, signature};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -62,36 +62,19 @@ fn generate(kind: Kind, scheme: &str) -> Result<Pair, String> {
     let random = &mut OsRandom;
     let (name, private, public) = match kind {
         Kind::Kem => {
-            let scheme = kem::by_name(scheme).map_err(|error| {
-                not_there(
-                    &error,
-                    &built_in(kem::registered().iter().map(|info| info.name), |name| kem::by_name(name).is_ok()),
-                )
-            })?;
+            let scheme = kem::by_name(scheme).map_err(|error| error.to_string())?;
             let private = scheme.generate(random);
             let public = scheme.load(&private).map(|key| key.public_key().to_vec());
             (scheme.info().name, private, public)
         }
         Kind::Nike => {
-            let scheme = nike::by_name(scheme).map_err(|error| {
-                not_there(
-                    &error,
-                    &built_in(nike::registered().iter().map(|info| info.name), |name| nike::by_name(name).is_ok()),
-                )
-            })?;
+            let scheme = nike::by_name(scheme).map_err(|error| error.to_string())?;
             let private = scheme.generate(random);
             let public = scheme.public_key(&private);
             (scheme.info().name, private, public)
         }
         Kind::Sign => {
-            let scheme = signature::by_name(scheme).map_err(|error| {
-                not_there(
-                    &error,
-                    &built_in(signature::registered().iter().map(|info| info.name), |name| {
-                        signature::by_name(name).is_ok()
-                    }),
-                )
-            })?;
+            let scheme = signature::by_name(scheme).map_err(|error| error.to_string())?;
             let private = scheme.generate(random);
             let public = scheme.load(&private).map(|key| key.public_key().to_vec());
             (scheme.info().name, private, public)
@@ -99,22 +82,6 @@ fn generate(kind: Kind, scheme: &str) -> Result<Pair, String> {
     };
     let public = public.map_err(|error| format!("{name}: {error}"))?;
     Ok(Pair { name, private, public })
-}
-
-/// The names of those schemes that this version has.
-fn built_in(all: impl Iterator<Item = &'static str>, is_built_in: impl Fn(&str) -> bool) -> String {
-    all.filter(|name| is_built_in(name)).collect::<Vec<_>>().join(", ")
-}
-
-fn not_there(error: &LookupError, built_in: &str) -> String {
-    match error {
-        LookupError::Unknown { kind, name, .. } => {
-            format!("unknown {kind} scheme '{name}'; built in are: {built_in}")
-        }
-        LookupError::NotBuiltIn { kind, name, .. } => {
-            format!("{kind} scheme '{name}' is not built in yet; built in are: {built_in}")
-        }
-    }
 }
 
 fn write_new(path: &Path, text: &str) -> Result<(), String> {

@@ -1,7 +1,7 @@
 //! Ends of a network that nobody has planned: whatever happened to a command, the next one leaves nothing behind.
 
 use super::{LONG, SOON, nobody_is_left, processes_of, signal};
-use crate::support::program::{finish, program, run};
+use crate::support::program::{finish, finish_within, program, run};
 use crate::support::wait_for;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File, OpenOptions};
@@ -131,4 +131,35 @@ fn stop_finds_what_no_record_names() {
     finish(program().args(["testnet", "clean"]).args(dir)).succeeded();
     reader.kill().and_then(|()| reader.wait()).unwrap();
     assert!(!folder.exists());
+}
+
+#[test]
+fn a_member_of_a_standing_network_that_is_away_ends_no_pings() {
+    let outside = tempfile::tempdir().unwrap();
+    let folder = outside.path().join("network");
+    let dir = ["--dir", folder.to_str().unwrap()];
+    let command = |words: &[&str]| {
+        let mut command = program();
+        command.arg("testnet").args(words).args(dir);
+        command
+    };
+    finish(&mut command(&["start"])).succeeded();
+    finish_within(&mut command(&["wait"]), LONG).succeeded();
+    let seen = outside.path().join("seen");
+    let mut watch = command(&["watch"]).stdin(Stdio::null()).stdout(File::create(&seen).unwrap()).spawn().unwrap();
+    wait_for("a line", SOON, || fs::read_to_string(&seen).unwrap().contains("all ready").then_some(()));
+    let pid: i32 = fs::read_to_string(folder.join("auth3/katzensprung.lock")).unwrap().trim().parse().unwrap();
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+    wait_for("what is missing", SOON, || fs::read_to_string(&seen).unwrap().contains("ended: auth3").then_some(()));
+    signal(&watch, Signal::INT);
+    assert!(wait_for("its end", SOON, || watch.try_wait().unwrap()).success());
+    // At the rate of the document they take 50 s: two authorities are enough for all of it.
+    let outcome = finish_within(&mut command(&["ping", "--pings", "1000", "--json"]), LONG);
+    assert_eq!(outcome.status.code(), Some(1), "{outcome:?}");
+    assert!(outcome.stderr.contains("auth3 does not run; what needs it is lost"), "{outcome:?}");
+    let report: serde_json::Value = serde_json::from_str(outcome.stdout.lines().last().unwrap()).unwrap();
+    assert_eq!(report["pings_sent"], 1000, "{report}");
+    assert!(report["problems"].to_string().contains("auth3 does not run"), "{report}");
+    finish(&mut command(&["stop"])).succeeded();
+    nobody_is_left(&folder);
 }

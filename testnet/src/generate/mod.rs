@@ -11,7 +11,7 @@ mod write;
 mod tests;
 
 pub use keys::{KeyPair, Keys};
-pub use write::{WriteError, write};
+pub use write::{WriteError, write, write_all_or_none};
 
 use crate::layout::{Layout, Member, Role};
 use crate::settings::Settings;

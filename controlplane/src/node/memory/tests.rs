@@ -4,7 +4,15 @@ use std::fs;
 const GB: u64 = 1_000_000_000;
 
 fn wanted() -> Wanted {
-    Wanted { line_rate: None, slots: None, shards: 2, epoch_period: Duration::from_secs(1200), packet_bytes: 3082 }
+    Wanted {
+        line_rate: None,
+        slots: None,
+        shards: 2,
+        epoch_period: Duration::from_secs(1200),
+        packet_bytes: 3082,
+        has_clients: false,
+        spool_mib: None,
+    }
 }
 
 fn host(bytes: u64) -> Host {
@@ -27,8 +35,9 @@ fn by_default_a_drop_in_at_twenty_thousand_packets_a_second_fills_nothing() {
 fn the_defaults_follow_processors_and_memory_and_always_fit() {
     for shards in [1, 2, 8, 64, 256] {
         for gigabytes in [1, 2, 4, 16, 64, 512] {
-            let sizes = Wanted { shards, ..wanted() }.sizes(&host(gigabytes * GB));
+            let sizes = Wanted { shards, has_clients: true, ..wanted() }.sizes(&host(gigabytes * GB));
             let Ok(sizes) = sizes else { panic!("{shards} shards, {gigabytes} GB: {}", sizes.unwrap_err()) };
+            assert!(sizes.spool_bytes <= gigabytes * GB / 8 && sizes.spool_bytes <= 256 << 20, "{sizes:?}");
             assert!(u64::from(sizes.line_rate) <= 20_000 * shards as u64);
         }
     }
@@ -73,6 +82,23 @@ fn the_setting_at_fault_is_named_with_one_that_fits() {
     let both = Wanted { slots: Some(4_194_304), ..rate };
     let most = told(both, "write dataplane.line_rate_packets_per_second = ");
     assert!(Wanted { line_rate: Some(most as u32), slots: Some(256), ..both }.sizes(&host(4 * GB)).is_ok());
+}
+
+#[test]
+fn messages_for_clients_are_part_of_the_memory_where_there_are_clients() {
+    let asked = Wanted { has_clients: true, spool_mib: Some(1_000_000), ..wanted() };
+    let error = asked.sizes(&host(4 * GB)).expect_err("far too much").to_string();
+    assert!(error.contains("messages for clients 1048 GB"), "{error}");
+    let (_, rest) = error.split_once("write dataplane.spool_mib = ").expect(&error);
+    let most: u32 = rest.split(' ').next().and_then(|digits| digits.parse().ok()).expect("a number");
+    let with = |spool_mib: u32| Wanted { spool_mib: Some(spool_mib), ..asked }.sizes(&host(4 * GB));
+    assert!(with(most).is_ok() && with(most + 1).is_err());
+    assert_eq!(with(most).map(|sizes| sizes.spool_bytes), Ok(u64::from(most) << 20));
+    assert_eq!(Wanted { has_clients: false, ..asked }.sizes(&host(4 * GB)).map(|sizes| sizes.spool_bytes), Ok(0));
+    // Another setting is too large as well.
+    let both =
+        Wanted { line_rate: Some(10_000_000), ..asked }.sizes(&host(4 * GB)).expect_err("far too much").to_string();
+    assert!(both.contains("write dataplane.spool_mib = 1; then write dataplane.line_rate_"), "{both}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::folder::{Folder, State, quoted};
 use super::found::{self, Part};
 use super::options::{NetworkOptions, file_of, variables};
 use pki::EpochClock;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -17,8 +17,6 @@ use testnet::session::unix_now;
 
 /// Where a member's output goes, beside its log.
 const OUTPUT_FILE: &str = "output";
-/// How long it takes to start a member again.
-const BY_HAND: Duration = Duration::from_secs(20);
 /// How long the processes of a network may take until the epoch begins for which nodes upload.
 const START: Duration = Duration::from_secs(3);
 const START_OF_EACH: Duration = Duration::from_millis(250);
@@ -103,9 +101,19 @@ impl Network {
         }
     }
 
-    /// How long a member may be away: where somebody else looks after them, one may be started again by hand.
-    pub fn patience(&self) -> Duration {
-        if self.children.is_empty() { BY_HAND } else { Duration::ZERO }
+    /// Whether this command has started it, and nobody else looks after its members.
+    pub fn is_ours(&self) -> bool {
+        !self.children.is_empty()
+    }
+
+    /// The members of one that others look after that do not run.
+    pub fn away(&self) -> BTreeSet<String> {
+        if self.is_ours() {
+            return BTreeSet::new();
+        }
+        let running = self.running();
+        let names = self.layout.members.iter().map(|member| member.name.clone());
+        names.filter(|name| !running.contains_key(name)).collect()
     }
 
     /// The processes of the members that run.

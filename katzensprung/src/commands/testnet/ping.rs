@@ -11,7 +11,8 @@ use config::{ClientConfig, Strictness};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 use testnet::generate::CLIENT_FOLDER;
 use testnet::processes::tail;
 use tokio::process::Command;
@@ -47,7 +48,7 @@ pub struct Trip {
     pub asked_for: Duration,
 }
 
-/// Sends `count` pings, none of them twice. Gives up, with what there is till then, when a member has ended.
+/// Sends `count` pings, none of them twice. Gives up, with what there is till then, when the network has ended.
 pub async fn run(network: &mut Network, count: u64, say: Say<'_>) -> Result<Pings, String> {
     let mut pings = match network.state.ping.clone() {
         Some(program) => foreign(network, &program, count, say).await?,
@@ -59,14 +60,23 @@ pub async fn run(network: &mut Network, count: u64, say: Say<'_>) -> Result<Ping
     Ok(pings)
 }
 
-/// Waits until a member has ended, and has not been started again by hand; says which.
-async fn member_ends(network: &mut Network) -> String {
-    let mut since = None;
+/// Waits until there is nothing more to ping through, and says why: one of this command's members has ended, or a network
+/// that others look after has been stopped. A member of such a one may be away: what that costs is what pings tell.
+async fn network_ends(network: &mut Network, say: &Mutex<Say<'_>>) -> String {
+    let say = |line: &str| say.lock().unwrap_or_else(PoisonError::into_inner)(line);
+    let mut away = BTreeSet::new();
     loop {
-        match network.check() {
-            Ok(()) => since = None,
-            Err(error) if since.get_or_insert_with(Instant::now).elapsed() >= network.patience() => return error,
-            Err(_) => {}
+        if let Err(error) = network.check()
+            && (network.is_ours() || network.running().is_empty())
+        {
+            return error;
+        }
+        let before = std::mem::replace(&mut away, network.away());
+        for name in away.difference(&before) {
+            say(&format!("{name} does not run; what needs it is lost until it is started again"));
+        }
+        for name in before.difference(&away) {
+            say(&format!("{name} runs again"));
         }
         tokio::time::sleep(PAUSE).await;
     }
@@ -86,6 +96,7 @@ async fn ours(network: &mut Network, count: u64, say: Say<'_>) -> Result<Pings, 
         start_limit: network.clock.period() * 2,
         ..Plan::default()
     };
+    let say = Mutex::new(say);
     let (mut sent, mut seen) = (0, client::Report::default());
     let mut tell = |progress: Progress<'_>| {
         match progress {
@@ -93,11 +104,11 @@ async fn ours(network: &mut Network, count: u64, say: Say<'_>) -> Result<Pings, 
             Progress::Done(ping) => seen.pings.push(ping.clone()),
             _ => {}
         }
-        show(progress, count, say);
+        show(progress, count, *say.lock().unwrap_or_else(PoisonError::into_inner));
     };
     let ended = tokio::select! {
         report = client::ping::run(settings, plan, &mut tell) => Ok(report.map_err(|error| error.to_string())?),
-        error = member_ends(network) => Err(error),
+        error = network_ends(network, &say) => Err(error),
     };
     Ok(match ended {
         Ok(report) => Pings::of(&report),
@@ -148,6 +159,7 @@ impl Pings {
 /// Another implementation's `ping`: all that it says is how many came back.
 async fn foreign(network: &mut Network, program: &Path, count: u64, say: Say<'_>) -> Result<Pings, String> {
     say(&format!("{count} pings by {}, one after the other", program.display()));
+    let say = Mutex::new(say);
     let file = network.folder.path().join(CLIENT_FOLDER).join("client.toml");
     let output_path = network.folder.path().join(OUTPUT_FILE);
     let describe = |error: std::io::Error| format!("cannot run {}: {error}", program.display());
@@ -162,7 +174,7 @@ async fn foreign(network: &mut Network, program: &Path, count: u64, say: Say<'_>
     let mut child = command.spawn().map_err(describe)?;
     let status = tokio::select! {
         status = child.wait() => status.map_err(describe)?,
-        error = member_ends(network) => return Ok(Pings { problems: vec![error], ..Pings::default() }),
+        error = network_ends(network, &say) => return Ok(Pings { problems: vec![error], ..Pings::default() }),
     };
     let text = std::fs::read(&output_path).map_err(describe)?;
     match success_rate(&String::from_utf8_lossy(&text)) {

@@ -169,11 +169,9 @@ pub async fn watch(at: &At) -> Result<(), String> {
         loop {
             let view = watcher.look(&network).await;
             let mut line = watch::progress(&network, &view);
-            let running = network.running();
-            let names = network.layout.members.iter().map(|member| member.name.as_str());
-            let ended: Vec<&str> = names.filter(|name| !running.contains_key(*name)).collect();
-            if !ended.is_empty() {
-                line += &format!("; ended: {}", ended.join(", "));
+            let away = Vec::from_iter(network.away());
+            if !away.is_empty() {
+                line += &format!("; ended: {}", away.join(", "));
             }
             if line != said {
                 print(format_args!("{line}\n"))?;
