@@ -219,7 +219,8 @@ fn who_never_reads_is_gone_after_minutes() {
     let asks = |gateway: &mut Gateway, command: Command<'_>| {
         (0..200).for_each(|_| gateway.net.peer(gateway.clients[0]).send_command(&command));
     };
-    let ways: [(&str, &dyn Fn(&mut Gateway)); 4] = [
+    type Way<'a> = (&'a str, &'a dyn Fn(&mut Gateway));
+    let ways: [Way<'_>; 4] = [
         ("asks for what there is not", &|gateway| asks(gateway, Command::GetConsensus2 { epoch: EPOCH.after(9).0 })),
         ("in one piece", &|gateway| asks(gateway, Command::GetConsensus { epoch: EPOCH.after(9).0, padded: false })),
         ("gets mail", &|gateway| {
