@@ -82,7 +82,7 @@ drop_reasons! {
         "Compare this host's clock with the peer's; a few around an epoch's end are harmless.";
     GatewayRateLimited, "gateway_rate_limited", [T L],
         "A client sent more packets than the network's rate allows.",
-        "Nothing: the client is at fault. Many of them at once point to a flood.";
+        "Nothing: the client is at fault. Many of them at once point to a flood. A mix that no document of this node lists now counts as a client: if client_to_local_user grows too, compare clocks and documents.";
     PoolExhausted, "pool_exhausted", [T],
         "No free packet slot was left when a packet had to be made.",
         "Give the node more slots per shard, or find the peer that does not take its packets.";
@@ -127,8 +127,8 @@ drop_reasons! {
         "A packet ends at this mix, which delivers nothing.",
         "Nothing: the sender is at fault, or uses an old document in which this node had another role.";
     ClientToLocalUser, "client_to_local_user", [T],
-        "A client sent a packet that ends at its own gateway.",
-        "Nothing: the client is at fault.";
+        "A client sent a packet that ends at its own gateway, or a mix that no document of this node lists now, and so counts as a client, sent a reply.",
+        "Compare this host's clock with the mixes', and see whether it has the current document; else the client is at fault.";
     InvalidPacket, "invalid_packet", [T],
         "The packet's routing commands are none of the four allowed sets.",
         "Nothing: the sender is at fault.";
