@@ -13,8 +13,10 @@ use wire::command::codes;
 /// Requests that may wait before nothing more is read from the client.
 const WAITING_MAX: usize = 4;
 
-/// Documents that a client may take one after the other. It asks for three, and for the same ones again if it could not
-/// use them (client.md 12.2).
+/// Documents that a client may take one after the other when it has just connected. It asks for three, and for the same
+/// ones again if it could not use them (client.md 12.2). Not more: who connects again and again has them each time.
+pub const DOCUMENTS_AT_FIRST: u32 = 6;
+/// Documents that it may take one after the other when it has taken none for a while.
 pub const DOCUMENTS_BURST: u32 = 16;
 /// How long it waits for another one after that. Clients ask again after a sixteenth of an epoch; one that has no document
 /// at all asks five times, a second apart.
@@ -50,13 +52,13 @@ pub struct Requests<D> {
     spent_until: Instant,
 }
 
-impl<D> Default for Requests<D> {
-    fn default() -> Self {
-        Self { waiting: VecDeque::new(), download: None, spent_until: Instant::default() }
-    }
-}
-
 impl<D> Requests<D> {
+    /// Of a client that has just connected.
+    pub fn new(now: Instant) -> Self {
+        let spent_until = now + DOCUMENT_INTERVAL * (DOCUMENTS_BURST - DOCUMENTS_AT_FIRST);
+        Self { waiting: VecDeque::new(), download: None, spent_until }
+    }
+
     /// The client asks for something.
     pub fn push(&mut self, request: Request) {
         self.waiting.push_back(request);
@@ -76,8 +78,8 @@ impl<D> Requests<D> {
         }
     }
 
-    /// Whether one more document may be sent now; it counts then. Answers without a document cost no more than the request
-    /// did, and do not count.
+    /// Whether one more document may be sent now; it counts then. Answers without a document
+    /// are a short command each, and do not count.
     pub fn may_take(&mut self, now: Instant) -> bool {
         let spent_until = self.spent_until.max(now) + DOCUMENT_INTERVAL;
         let may_take = spent_until <= now + DOCUMENT_INTERVAL * DOCUMENTS_BURST;

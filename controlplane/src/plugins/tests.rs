@@ -261,6 +261,21 @@ async fn a_stalled_plugin_loses_its_own_requests_only() {
     site.plugins.shut_down().await;
 }
 
+/// One plugin that writes without end what answers nothing, and one that answers.
+#[tokio::test]
+async fn a_babbling_plugin_keeps_no_other_waiting() {
+    let folder = folder();
+    let entries = ["babbles", "echo"].map(|behaviour| plugin(&folder, behaviour, behaviour));
+    let mut site = start(folder, entries.into()).await.expect("they start");
+    for number in 0..100_u8 {
+        site.ask(0, b"are you there");
+        let id = site.ask(1, &[number]);
+        assert_eq!(site.answers(1).await, [(id, vec![number])]);
+    }
+    assert_eq!(site.plugins.tallies[0].get(Outcome::Answered), 0);
+    site.plugins.shut_down().await;
+}
+
 /// A shell script that starts programs without `exec` leaves them to the node's end of the plugin.
 #[tokio::test]
 async fn what_a_plugin_has_started_ends_with_it() {

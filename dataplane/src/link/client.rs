@@ -52,7 +52,7 @@ impl Client {
     pub fn new(user: UserId, rate: Rate, now: Instant) -> Self {
         let mut bucket = TokenBucket::default();
         bucket.set_rate(rate, now);
-        let (push, requests) = (Push::default(), Requests::default());
+        let (push, requests) = (Push::default(), Requests::new(now));
         Self { user, bucket, push, requests, download_until: None, has_delivered: false }
     }
 

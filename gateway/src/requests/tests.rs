@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn one_document_at_a_time() {
-    let mut requests = Requests::<()>::default();
+    let mut requests = Requests::<()>::new(Instant::default());
     assert!(requests.is_empty() && requests.next().is_none());
     requests.push(Request::Chunks(1));
     requests.push(Request::Whole(2));
@@ -17,7 +17,7 @@ fn one_document_at_a_time() {
 
 #[test]
 fn who_asks_too_much_has_to_wait() {
-    let mut requests = Requests::<()>::default();
+    let mut requests = Requests::<()>::new(Instant::default());
     (0..3).for_each(|epoch| requests.push(Request::Chunks(epoch)));
     assert!(!requests.is_full());
     requests.push(Request::Chunks(3));
@@ -46,10 +46,10 @@ fn refusals_say_whether_waiting_helps() {
 
 #[test]
 fn documents_have_a_rate_of_their_own() {
-    let mut requests = Requests::<()>::default();
-    let taken = |requests: &mut Requests<()>, now, tries| (0..tries).filter(|_| requests.may_take(now)).count();
     let begin = Instant::default() + Duration::from_secs(1000);
-    assert_eq!(taken(&mut requests, begin, 1000), DOCUMENTS_BURST as usize);
+    let mut requests = Requests::<()>::new(begin);
+    let taken = |requests: &mut Requests<()>, now, tries| (0..tries).filter(|_| requests.may_take(now)).count();
+    assert_eq!(taken(&mut requests, begin, 1000), DOCUMENTS_AT_FIRST as usize);
     // What is refused does not count.
     assert_eq!(taken(&mut requests, begin + DOCUMENT_INTERVAL, 1000), 1);
     assert_eq!(taken(&mut requests, begin + DOCUMENT_INTERVAL * 4, 1000), 3);

@@ -54,6 +54,12 @@ fn plays_a_plugin() {
             std::thread::park();
         }
     }
+    if behaviour == "babbles" {
+        // Messages without a field, one byte each.
+        let mut stream = stream;
+        while stream.write_all(&[0xa0; 4096]).is_ok() {}
+        return;
+    }
     answer(stream, behaviour, is_first_life);
 }
 

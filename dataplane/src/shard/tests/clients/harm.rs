@@ -1,8 +1,9 @@
 //! Clients that mean harm.
 
 use super::*;
+use crate::io::sim::Path;
 use crate::shard::tests::peers::Send;
-use interplane::counter::{AdmissionRefusal, LinkEnd};
+use interplane::counter::{AdmissionRefusal, Letter, LinkEnd};
 
 /// A packet each 100 ms on the mean, so a token each 90.9 ms.
 const LAMBDA: f64 = 0.01;
@@ -180,4 +181,71 @@ fn events_hold_nothing_about_clients() {
         assert!(!text.contains(&address_of(number).ip().to_string()), "{text}");
     }
     assert!(text.contains(&address_of(UPSTREAM[0]).ip().to_string()), "nodes are told: {text}");
+}
+
+/// Under one name, without end; and it acknowledges nothing.
+#[test]
+fn who_connects_again_and_again_costs_itself_mail_and_nobody_else_anything() {
+    const ROUNDS: u64 = 30;
+    for shards in 1..=2 {
+        let mut gateway = Gateway::new(plan(shards, 0.0), 2);
+        let (restless, mut mint) = (gateway.clients[0], Mint::new(1));
+        gateway.net.peer(restless).is_mute_to_messages = true;
+        (1..=5).for_each(|number| gateway.reply(&mut mint, name(CLIENT), number));
+        for round in 0..ROUNDS {
+            gateway.reply(&mut mint, name(CLIENT + 1), round as u8);
+            // It comes before it has gone, and after.
+            if round % 2 == 0 {
+                gateway.net.peer(restless).to_send.push_back(Send::Close);
+                gateway.net.run_for(Duration::from_millis(5));
+            }
+            gateway.net.peer(restless).dial(address_of(OWN));
+            gateway.net.run_for(Duration::from_millis(50));
+            assert_eq!(gateway.net.peer(restless).established as u64, round + 2, "shards: {shards}");
+        }
+        assert_eq!(gateway.messages(1).len() as u64, ROUNDS, "the other one gets its mail");
+        assert_eq!(gateway.net.total(Counter::connections(PeerClass::Client)), 2);
+        assert_eq!((gateway.net.total(Counter::MAILBOXES), gateway.net.shared.sessions().len()), (2, 3));
+        // Nothing stays at the head of its mailbox for ever.
+        assert_eq!(gateway.net.total(Counter::letters(Letter::Undeliverable)), 5);
+        assert_eq!(gateway.net.drops(), []);
+        gateway.net.check_slots();
+    }
+}
+
+/// Its connection ends, whatever it waits for: answers, documents, mail.
+#[test]
+fn who_never_reads_is_gone_after_minutes() {
+    let asks = |gateway: &mut Gateway, command: Command<'_>| {
+        (0..200).for_each(|_| gateway.net.peer(gateway.clients[0]).send_command(&command));
+    };
+    type Way<'a> = (&'a str, &'a dyn Fn(&mut Gateway));
+    let ways: [Way<'_>; 4] = [
+        ("asks for what there is not", &|gateway| asks(gateway, Command::GetConsensus2 { epoch: EPOCH.after(9).0 })),
+        ("in one piece", &|gateway| asks(gateway, Command::GetConsensus { epoch: EPOCH.after(9).0, padded: false })),
+        ("gets mail", &|gateway| {
+            let mut mint = Mint::new(3);
+            (0..100).for_each(|number| gateway.reply(&mut mint, name(CLIENT), number));
+        }),
+        ("says that it is there", &|gateway| asks(gateway, Command::NoOp)),
+    ];
+    for (what, act) in ways {
+        let mut gateway = Gateway::new(plan(1, 0.0), 0);
+        gateway.net.simulation.network().set_path(Path { buffer_bytes: 8 << 10, ..Path::default() });
+        gateway.clients = (0..2).map(|number| add_client(&mut gateway.net, CLIENT + number)).collect();
+        gateway.clients.clone().into_iter().for_each(|client| gateway.net.run_until_up(client));
+        act(&mut gateway);
+        gateway.net.simulation.round();
+        gateway.net.simulation.set_stopped(gateway.clients[0], true);
+        let mut mint = Mint::new(4);
+        for round in 0..6 {
+            gateway.net.peer(gateway.clients[1]).send_command(&Command::NoOp);
+            gateway.reply(&mut mint, name(CLIENT + 1), round);
+            gateway.net.run_for(Duration::from_secs(25));
+        }
+        assert_eq!(gateway.net.total(Counter::connections(PeerClass::Client)), 1, "{what}");
+        assert_eq!(gateway.messages(1).len(), 6, "{what}: the other one is served");
+        assert_eq!(gateway.net.drops(), [], "{what}");
+        gateway.net.check_slots();
+    }
 }
