@@ -2,7 +2,7 @@
 
 use crate::support::folder::Folder;
 use crate::support::launcher::{limited, without_call};
-use crate::support::program::{finish, program};
+use crate::support::program::{finish, finish_within, program};
 use crate::support::site::{SOON, Site};
 use crate::support::wait_for;
 use rustix::process::Signal;
@@ -11,6 +11,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 const LONG: Duration = Duration::from_secs(40);
+/// More than a network takes on a host that does much else.
+const NETWORK: Duration = Duration::from_secs(600);
 
 /// In what `ulimit -f` counts.
 const SHELLS_BLOCK_BYTES: u32 = 512;
@@ -109,6 +111,23 @@ fn io_uring_that_is_refused_in_parts_is_not_used() {
         let _served = site.link();
         node.stop();
         site.is_quiet();
+    }
+}
+
+/// Gateway, mixes, service node and authorities alike: whoever needs no ring works, and says what it does without.
+#[test]
+fn a_whole_network_works_where_io_uring_is_refused() {
+    let outside = tempfile::tempdir().unwrap();
+    let folder = outside.path().join("network");
+    let Some(mut command) = without_call(IO_URING_SETUP) else { return };
+    command.args(["testnet", "--pings", "10", "--keep", "--json", "--dir"]).arg(&folder);
+    let outcome = finish_within(&mut command, NETWORK);
+    assert_eq!(outcome.status.code(), Some(0), "{outcome:?}");
+    assert!(outcome.stdout.contains("\"pings_received\":10"), "{outcome:?}");
+    for node in ["gateway1", "servicenode1", "mix1", "mix2", "mix3"] {
+        let log = fs::read_to_string(folder.join(node).join("katzenpost.log")).unwrap();
+        let told = ["input and output: epoll, because: io_uring_setup", "seccomp profile", "dataplane.backend"];
+        assert!(told.iter().all(|part| log.contains(part)), "{node}: {log}");
     }
 }
 

@@ -115,6 +115,9 @@ fn a_network_stays_up_until_it_is_stopped() {
     command(&["ping"]).refused(&["no document", "testnet wait"]);
     command(&["stop"]).succeeded();
     assert!(processes_of(&folder).is_empty());
+    for word in ["votes", "watch", "ping", "wait"] {
+        command(&[word]).refused(&["the network is stopped", "testnet start --dir"]);
+    }
     assert!(command(&["clean", "--dry-run"]).succeeded().contains("mix1"));
     assert!(folder.join("mix1").exists());
     fs::write(folder.join("notes"), "mine").unwrap();

@@ -8,7 +8,7 @@ use crate::program::Program;
 use crate::reader::{Reader, Strictness};
 use crate::schemes::{KemScheme, SignatureScheme, kem_scheme, signature_scheme};
 use crate::server::load::{interface_addresses, read_text};
-use crate::server::{Authority, LogDestination, authorities, geometry, network as server_network, node};
+use crate::server::{Authority, LogDestination, authorities, geometry, logging, network as server_network, node};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -84,7 +84,7 @@ fn parse_file(
     let network = network::check(&server, &sources.interfaces, findings);
     let (timeouts, peer_retry) = (numbers::timeouts(&server, findings), numbers::peer_retry(&server, findings));
     let dir = data_dir.clone().unwrap_or_default();
-    let logging = node::logging(root.logging.clone().map(|raw| raw.value), &dir, &[&sources.path], findings);
+    let logging = logging::logging(root.logging.clone().map(|raw| raw.value), &dir, &[&sources.path], findings);
     check_log_file(&root, &logging.destination, &dir, findings);
     let (wire_kem, scheme) = schemes(&server, findings);
     let generate_only =

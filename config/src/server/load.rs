@@ -1,6 +1,6 @@
 //! Reading the files, and the order of the checks.
 
-use super::{ServerConfig, Shutdown, authorities, debug, geometry, network, node, roles};
+use super::{ServerConfig, Shutdown, authorities, debug, geometry, logging, network, node, roles};
 use crate::finding::{Finding, Findings, Place, Severity};
 use crate::program::Program;
 use crate::reader::{Reader, Strictness};
@@ -168,7 +168,7 @@ fn parse_main(sources: &Sources, strictness: Strictness, findings: &mut Findings
     let network = network::check(&server, &sources.interfaces, findings);
     let shutdown = node::shutdown(&server, findings);
     let dir = data_dir.clone().unwrap_or_default();
-    let logging = node::logging(root.logging.map(|raw| raw.value), &dir, &sources.files(), findings);
+    let logging = logging::logging(root.logging.map(|raw| raw.value), &dir, &sources.files(), findings);
     let management = node::management(root.management.map(|raw| raw.value), &dir, &logging, findings);
     let role = roles::check(&server, root.gateway, root.service_node, &dir, findings);
     let wire_kem = node::required(server.wire_kem, "Server.WireKEM", "config: Server: WireKEM is not set", findings)

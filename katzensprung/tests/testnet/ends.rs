@@ -150,6 +150,8 @@ fn a_member_of_a_standing_network_that_is_away_ends_no_pings() {
     wait_for("a line", SOON, || fs::read_to_string(&seen).unwrap().contains("all ready").then_some(()));
     let pid: i32 = fs::read_to_string(folder.join("auth3/katzensprung.lock")).unwrap().trim().parse().unwrap();
     kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+    let votes = finish(&mut command(&["votes"]));
+    assert!(votes.status.code() == Some(1) && votes.stdout.contains("auth3: does not answer"), "{votes:?}");
     wait_for("what is missing", SOON, || fs::read_to_string(&seen).unwrap().contains("ended: auth3").then_some(()));
     signal(&watch, Signal::INT);
     assert!(wait_for("its end", SOON, || watch.try_wait().unwrap()).success());

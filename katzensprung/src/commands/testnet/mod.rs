@@ -110,7 +110,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
         Some(What::Wait(at)) => in_runtime(standing::wait(at)).map(done),
         Some(What::Watch(at)) => in_runtime(standing::watch(at)).map(done),
         Some(What::Ping(ping)) => told(ping.json, in_runtime(standing::ping(ping))),
-        Some(What::Votes(at)) => in_runtime(standing::votes(at)).map(done),
+        Some(What::Votes(at)) => in_runtime(standing::votes(at)),
         Some(What::Clean(clean)) => standing::clean(clean).map(done),
         Some(What::Sim(sim)) => sim::run(sim),
         Some(What::Child(child)) => child::run(child).map(done),

@@ -92,13 +92,21 @@ impl Network {
     fn check_those_of_another(&self) -> Result<(), String> {
         let running = self.running();
         if running.is_empty() {
-            let dir = quoted(self.folder.path());
-            return Err(format!("the network is stopped; `testnet start --dir {dir}` starts one"));
+            return Err(self.stopped());
         }
         match self.layout.members.iter().find(|member| !running.contains_key(&member.name)) {
             None => Ok(()),
             Some(member) => Err(format!("{} does not run\n  {}", member.name, self.last_words(&member.name))),
         }
+    }
+
+    /// An error where nobody is left to ask.
+    pub fn refuse_stopped(&self) -> Result<(), String> {
+        if self.running().is_empty() { Err(self.stopped()) } else { Ok(()) }
+    }
+
+    fn stopped(&self) -> String {
+        format!("the network is stopped; `testnet start --dir {}` starts one", quoted(self.folder.path()))
     }
 
     /// Whether this command has started it, and nobody else looks after its members.

@@ -162,6 +162,7 @@ pub async fn wait(at: &At) -> Result<(), String> {
 /// Says what changes.
 pub async fn watch(at: &At) -> Result<(), String> {
     let network = at.open()?;
+    network.refuse_stopped()?;
     let mut interrupts = Interrupts::new()?;
     let mut watcher = Watcher::new(&network)?;
     let mut said = String::new();
@@ -189,6 +190,7 @@ pub async fn watch(at: &At) -> Result<(), String> {
 /// Pings through it.
 pub async fn ping(ping: &Ping) -> Result<ExitCode, String> {
     let mut network = ping.at.open()?;
+    network.refuse_stopped()?;
     let mut interrupts = Interrupts::new()?;
     let before = Watcher::new(&network)?.look(&network).await;
     if before.consensus.is_none() {
@@ -203,15 +205,18 @@ pub async fn ping(ping: &Ping) -> Result<ExitCode, String> {
     print_report(&report, ping.json)
 }
 
-/// Shows each authority's votes and document.
-pub async fn votes(at: &At) -> Result<(), String> {
+/// Shows each authority's votes and document; fails if one does not answer.
+pub async fn votes(at: &At) -> Result<ExitCode, String> {
     let network = at.open()?;
+    network.refuse_stopped()?;
     let mut watcher = Watcher::new(&network)?;
     let view = watcher.look(&network).await;
     let mut text = format!("epoch {}, {:.1} s left\n", view.now.epoch, view.now.till.as_secs_f64());
     let documents = watcher.documents_of_all(&network.clock, view.now.epoch).await?;
+    let mut all_answer = true;
     for member in network.layout.of(|role| role == Role::Authority) {
         let name = &member.name;
+        all_answer &= view.metrics.contains_key(name);
         let _written = match view.metrics.get(name) {
             None => writeln!(text, "{name}: does not answer"),
             Some(metrics) => {
@@ -232,7 +237,8 @@ pub async fn votes(at: &At) -> Result<(), String> {
         let document = documents.get(name).map_or("is not asked", String::as_str);
         let _written = writeln!(text, "    document: {document}");
     }
-    print(format_args!("{text}"))
+    print(format_args!("{text}"))?;
+    Ok(if all_answer { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Removes its files.

@@ -185,12 +185,9 @@ pub fn progress(network: &Network, view: &View) -> String {
                     (!names.is_empty()).then(|| format!("{} {phase}", names.join(", ")))
                 })
                 .collect();
-            format!(
-                "epoch {epoch}: no document yet; {} of {} members answer; {}",
-                view.metrics.len(),
-                network.layout.members.len(),
-                states.join("; ")
-            )
+            let (answers, members) = (view.metrics.len(), network.layout.members.len());
+            let answers = format!("epoch {epoch}: no document yet; {answers} of {members} members answer");
+            [vec![answers], states].concat().join("; ")
         }
     }
 }
