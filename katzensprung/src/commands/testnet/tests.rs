@@ -114,10 +114,16 @@ fn what_cannot_be_true_is_told() {
     // An answer that came too early.
     let trip = Trip { took: Duration::from_millis(699), asked_for: Duration::from_millis(700) };
     told(&Pings { trips: vec![trip], ..pings(10) }, &readings(&network, enough), "shorter than its delays");
-    // A node that says nothing.
+    // A node that says nothing, one that leaves the counter out, and one that has begun to count anew.
     let mut silent = readings(&network, enough);
     silent.after.remove("mix6");
-    told(&pings(10), &silent, "mix6 has no katzenpost_sphinx_unwraps_total");
+    told(&pings(10), &silent, "mix6 does not answer for its metrics");
+    let mut mute = readings(&network, enough);
+    mute.after.insert("mix6".into(), Metrics::parse("HTTP/1.1 200 OK\r\n"));
+    told(&pings(10), &mute, "mix6 has no katzenpost_sphinx_unwraps_total");
+    let Readings { before, after } = readings(&network, enough);
+    let anew = Readings { before: after, after: before };
+    told(&pings(10), &anew, "mix2 has begun to count anew");
     let lost = Pings { received: 9, ..pings(10) };
     assert!(!Report::new(&network, None, &lost, &readings(&network, enough)).is_good());
 }
