@@ -3,11 +3,11 @@
 
 use super::interface::{self, Nike, NikeInfo};
 use super::montgomery::{Curve, MontgomeryNike, Operands};
-use crate::authentic::equal;
 use crate::dispatch::kernels;
 use crate::kernels::curve25519::{BATCH_MAX, Kernel};
 use crate::schemes::value::SchemeError;
 use std::ops::Range;
+use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
 /// Bytes of every X25519 value.
@@ -84,7 +84,7 @@ fn multiply_many<'a>(
     }
     (kernel.multiply)(&scalars[..count], &points[..count], &mut products[..count]);
     for (product, index) in products.iter_mut().zip(indices) {
-        let degenerate = equal(product, &[0; BYTES]);
+        let degenerate: bool = product.ct_eq(&[0; BYTES]).into();
         let outcome = if degenerate { Err(SchemeError::Degenerate) } else { Ok(&*product) };
         done(index, operands(index).and(outcome));
         product.zeroize();

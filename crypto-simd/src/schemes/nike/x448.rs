@@ -2,10 +2,10 @@
 
 use super::interface::{self, Nike, NikeInfo};
 use super::montgomery::{Curve, MontgomeryNike, Operands};
-use crate::authentic::equal;
 use crate::dispatch::kernels;
 use crate::kernels::curve448::{BYTES, Kernel, LANES_MAX, SINGLE};
 use crate::schemes::value::SchemeError;
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 /// The scheme.
@@ -59,7 +59,7 @@ fn multiply_batch<'a>(
         (kernel.multiply)(&scalars[lanes], &points[lanes], &mut products[lanes]);
         for (product, index) in products.iter().zip(indices) {
             // The product of a low-order point, whose u is 0, 1 or -1, is zero.
-            let degenerate = equal(product, &[0; BYTES]);
+            let degenerate: bool = product.ct_eq(&[0; BYTES]).into();
             let product = if degenerate { Err(SchemeError::Degenerate) } else { Ok(product) };
             done(index, operands(index).and(product));
         }
