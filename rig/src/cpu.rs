@@ -7,6 +7,7 @@ mod tests;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::collections::BTreeSet;
 use std::fs;
+use std::iter::Sum;
 use std::path::Path;
 use std::time::Duration;
 
@@ -81,12 +82,7 @@ impl CpuTime {
 
     /// Of all threads of the process with that folder in /proc, so far.
     pub fn of_process(process: &Path) -> std::io::Result<Self> {
-        let mut sum = Self::default();
-        for task in fs::read_dir(process.join("task"))? {
-            let time = Self::of_thread(&task?.path())?;
-            sum = Self { used: sum.used + time.used, waited: sum.waited + time.waited };
-        }
-        Ok(sum)
+        fs::read_dir(process.join("task"))?.map(|task| Self::of_thread(&task?.path())).sum()
     }
 
     /// What has come since `earlier`.
@@ -98,5 +94,11 @@ impl CpuTime {
         let text = fs::read_to_string(task.join("schedstat"))?;
         let mut fields = text.split_whitespace().map(|field| Duration::from_nanos(field.parse().unwrap_or(0)));
         Ok(Self { used: fields.next().unwrap_or_default(), waited: fields.next().unwrap_or_default() })
+    }
+}
+
+impl Sum for CpuTime {
+    fn sum<I: Iterator<Item = Self>>(times: I) -> Self {
+        times.fold(Self::default(), |sum, time| Self { used: sum.used + time.used, waited: sum.waited + time.waited })
     }
 }

@@ -62,13 +62,13 @@ impl Floor {
             if results.iter().any(Result::is_err) {
                 return Err("a packet made for a key does not unwrap with it".into());
             }
-            unwraps.push(unwrapped - opened);
-            ciphers.push((opened - begin) + (sealed - unwrapped));
+            unwraps.push((unwrapped - opened).as_secs_f64());
+            ciphers.push(((opened - begin) + (sealed - unwrapped)).as_secs_f64());
         }
         let (unwrap, ciphers) = (median(unwraps), median(ciphers));
         Ok(FloorRates {
-            unwraps_per_second: BATCH as f64 / unwrap.as_secs_f64(),
-            packets_per_second: BATCH as f64 / (unwrap + ciphers).as_secs_f64(),
+            unwraps_per_second: BATCH as f64 / unwrap,
+            packets_per_second: BATCH as f64 / (unwrap + ciphers),
         })
     }
 }
@@ -109,9 +109,10 @@ impl LinkIn {
     }
 }
 
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
-    times.get(times.len() / 2).copied().unwrap_or_default()
+/// The middle one; of an even number, the upper of two.
+pub(super) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
 /// A fresh private key of the geometry's scheme.

@@ -10,7 +10,7 @@ use super::calls::Answers;
 use super::check::Wrong;
 use super::cpu::CpuTime;
 use super::drive::Phase;
-use super::floor::FloorRates;
+use super::floor::{FloorRates, median};
 use super::plan::Plan;
 use super::traffic::Traffic;
 use hdrhistogram::Histogram;
@@ -362,15 +362,14 @@ impl Report {
         let rates =
             |turn: &Turn| TurnRates { node: turn.phase.packets_per_second, floor: turn.floor.packets_per_second };
         self.turns = turns.iter().map(rates).collect();
-        let sum = |time: fn(&Turn) -> Duration| turns.iter().map(time).sum::<Duration>().as_secs_f64();
-        self.measured_seconds = sum(|turn| turn.phase.duration);
-        let packets: u64 = turns.iter().map(|turn| turn.phase.packets).sum();
-        let node_used = sum(|turn| turn.phase.node_cpu.used);
-        self.cpu_us_per_packet = node_used * 1e6 / packets.max(1) as f64;
-        self.node_cpu_share = node_used / self.measured_seconds / cores;
-        self.node_wait_share = sum(|turn| turn.phase.node_cpu.waited) / self.measured_seconds / cores;
-        self.rig_cpu_share = sum(|turn| turn.phase.rig_cpu.used) / self.measured_seconds;
-        self.rig_wait_share = sum(|turn| turn.phase.rig_cpu.waited) / self.measured_seconds;
+        let phases = || turns.iter().map(|turn| &turn.phase);
+        let duration: Duration = phases().map(|phase| phase.duration).sum();
+        let node_cpu: CpuTime = phases().map(|phase| phase.node_cpu).sum();
+        let rig_cpu: CpuTime = phases().map(|phase| phase.rig_cpu).sum();
+        self.measured_seconds = duration.as_secs_f64();
+        self.cpu_us_per_packet = cpu_us_per_packet(node_cpu, phases().map(|phase| phase.packets).sum());
+        (self.node_cpu_share, self.node_wait_share) = shares(duration, node_cpu, self.shards);
+        (self.rig_cpu_share, self.rig_wait_share) = shares(duration, rig_cpu, 1);
     }
 
     pub(super) fn set_answers(&mut self, answers: Answers) {
@@ -385,14 +384,15 @@ impl Report {
     pub(super) fn set_lateness(&mut self, rate: f64, phase: &Phase) {
         self.open_loop_packets_per_second = rate;
         self.open_loop_packets_per_second_out = phase.packets_per_second;
-        self.open_loop_cpu_us_per_packet = cpu_us_per_packet(phase);
-        (self.open_loop_node_cpu_share, self.open_loop_node_wait_share) = shares(phase, phase.node_cpu, self.shards);
+        self.open_loop_cpu_us_per_packet = cpu_us_per_packet(phase.node_cpu, phase.packets);
+        (self.open_loop_node_cpu_share, self.open_loop_node_wait_share) =
+            shares(phase.duration, phase.node_cpu, self.shards);
         self.lateness_ms = Latency::of(&phase.lateness_us);
         self.held_up_ms = Latency::of(&phase.held_up_us);
     }
 
     pub(super) fn set_new_clients(&mut self, phase: &Phase, answers: Answers, time: Duration) {
-        let (node_cpu_share, node_wait_share) = shares(phase, phase.node_cpu, self.shards);
+        let (node_cpu_share, node_wait_share) = shares(phase.duration, phase.node_cpu, self.shards);
         self.new_clients = Some(NewClients {
             made: answers.made,
             failed: answers.failed,
@@ -424,20 +424,15 @@ impl Report {
     }
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_unstable_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
-}
-
 fn numbers(processors: &[usize]) -> String {
     processors.iter().map(usize::to_string).collect::<Vec<_>>().join(",")
 }
 
-fn shares(phase: &Phase, cpu: CpuTime, processors: usize) -> (f64, f64) {
-    let all = phase.duration.as_secs_f64() * processors.max(1) as f64;
+fn shares(duration: Duration, cpu: CpuTime, processors: usize) -> (f64, f64) {
+    let all = duration.as_secs_f64() * processors.max(1) as f64;
     (cpu.used.as_secs_f64() / all, cpu.waited.as_secs_f64() / all)
 }
 
-fn cpu_us_per_packet(phase: &Phase) -> f64 {
-    phase.node_cpu.used.as_secs_f64() * 1e6 / phase.packets.max(1) as f64
+fn cpu_us_per_packet(cpu: CpuTime, packets: u64) -> f64 {
+    cpu.used.as_secs_f64() * 1e6 / packets.max(1) as f64
 }

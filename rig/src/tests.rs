@@ -3,6 +3,7 @@
 use super::check::Wrong;
 use super::cpu::CpuTime;
 use super::drive::{Drive, Load};
+use super::floor::Floor;
 use super::mill::{Delays, Pool, Purpose};
 use super::null_node::{Forward, NullNode, pass_on};
 use super::peers::{self, Ends};
@@ -153,4 +154,14 @@ fn schemes_by_name() {
     assert_eq!(name("kem:x25519"), Ok((String::new(), "x25519".into())));
     assert_eq!(name("xwing"), Ok((String::new(), "XWING".into())));
     assert!(name("dh:x25519").is_err() && name("nonsense").is_err());
+}
+
+/// The floor's own packets open and unwrap, or there is no figure; and what does more takes longer.
+#[test]
+fn the_floor_opens_unwraps_and_seals() {
+    for scheme in ["x25519", "kem:x25519"] {
+        let floor = Floor::new(&geometry(scheme, 200).expect("a geometry")).expect("packets");
+        let rates = floor.measure(Duration::ZERO).expect("frames and packets that open");
+        assert!(rates.packets_per_second > 0.0 && rates.packets_per_second < rates.unwraps_per_second, "{rates:?}");
+    }
 }

@@ -258,6 +258,27 @@ impl Drop for Rig {
     }
 }
 
+/// One shard with that task, and where it listens.
+fn start(backend: Backend, task: impl Task) -> (Driver, SocketAddr) {
+    let clock = Clock::start();
+    let (choice, _) = Choice::make(backend, 1, clock).expect("it was tried");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("a bound socket");
+    let driver = choice.spawn(clock, vec![Plan { cpu: None, listeners: vec![listener.into()], task }]);
+    let driver = driver.expect("a thread");
+    driver.wait_until_ready(Duration::from_secs(20)).expect("a shard that polls");
+    (driver, address)
+}
+
+/// Waits, a minute at most; whether there are as many then.
+fn reaches(of: &AtomicU64, wanted: usize) -> bool {
+    let start = std::time::Instant::now();
+    while count(of) < wanted as u64 && start.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    count(of) == wanted as u64
+}
+
 fn count(of: &AtomicU64) -> u64 {
     of.load(Ordering::SeqCst)
 }

@@ -1,7 +1,12 @@
 use super::super::account::NodeAccount;
-use super::{Latency, Report};
+use super::super::check::lateness_histogram;
+use super::super::cpu::CpuTime;
+use super::super::drive::Phase;
+use super::super::floor::FloorRates;
+use super::{Latency, Report, Turn, TurnRates};
 use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 fn good() -> Report {
     let account = NodeAccount { received: 10, sent: 10, ..NodeAccount::default() };
@@ -42,4 +47,42 @@ fn halves_of_one_core_are_named() {
     assert!(shared.to_string().contains("THE OTHER HALF OF A CORE"), "{shared}");
     let apart = Report { rig_shares_core: false, ..shared };
     assert!(apart.to_string().contains("placement     node 0, rig 1"), "{apart}");
+}
+
+/// A turn of a second in which the node used a processor for `busy` of it.
+fn turn(node: u64, floor: f64, busy: f64) -> Turn {
+    let cpu = |share: f64| CpuTime { used: Duration::from_secs_f64(share), waited: Duration::from_millis(10) };
+    let phase = Phase {
+        packets_per_second: node as f64,
+        packets: node,
+        node_cpu: cpu(busy),
+        duration: Duration::from_secs(1),
+        rig_cpu: cpu(0.5),
+        lateness_us: lateness_histogram(),
+        held_up_us: lateness_histogram(),
+    };
+    Turn { floor: FloorRates { unwraps_per_second: floor * 2.0, packets_per_second: floor }, phase }
+}
+
+#[test]
+fn the_ratio_to_the_floor_is_the_median_of_the_turns_and_not_that_of_medians() {
+    let turns = [turn(1000, 2000.0, 1.0), turn(3000, 4000.0, 1.0), turn(2000, 2500.0, 0.4)];
+    let mut report = Report { shards: 1, ..good() };
+    report.set_capacity(&turns);
+    let found = (report.packets_per_second, report.floor_packets_per_second, report.unwrap_only_packets_per_second);
+    assert_eq!(found, (2000.0, 2500.0, 5000.0));
+    assert_eq!(report.node_to_floor, 0.75, "of 0.5, 0.75 and 0.8");
+    assert_eq!(report.turns[1], TurnRates { node: 3000.0, floor: 4000.0 });
+    let close = |found: f64, expected: f64| assert!((found - expected).abs() < 1e-9, "{found} for {expected}");
+    close(report.measured_seconds, 3.0);
+    close(report.cpu_us_per_packet, 400.0);
+    close(report.node_cpu_share, 0.8);
+    close(report.node_wait_share, 0.01);
+    close(report.rig_cpu_share, 0.5);
+    let text = report.to_string();
+    assert!(text.contains("in 3 turns with the node; the node does 75 % of it"), "{text}");
+    let mut twice = Report { shards: 2, ..good() };
+    twice.set_capacity(&turns);
+    close(twice.node_to_floor, 0.375);
+    close(twice.node_cpu_share, 0.4);
 }

@@ -42,7 +42,7 @@ impl WriteError {
 }
 
 /// Writes the files below `folder`, which must be there, for its owner's eyes only.
-pub fn write(folder: &Path, files: &[TextFile]) -> Result<(), WriteError> {
+pub fn write<'a>(folder: &Path, files: impl IntoIterator<Item = &'a TextFile>) -> Result<(), WriteError> {
     let mut made = BTreeSet::new();
     for file in files {
         let path = folder.join(&file.path);
@@ -88,12 +88,8 @@ fn write_staged(folder: &Path, files: &[TextFile]) -> Result<(), WriteError> {
         return Err(WriteError { path, error: ErrorKind::AlreadyExists.into() });
     }
     let unfinished = folder.join(UNFINISHED);
-    for file in &new {
-        let path = unfinished.join(&file.path);
-        let parent = path.parent().unwrap_or(&unfinished);
-        make_folder(parent).map_err(WriteError::of(parent))?;
-        write_new(&path, &file.text).map_err(WriteError::of(&path))?;
-    }
+    make_folder(&unfinished).map_err(WriteError::of(&unfinished))?;
+    write(&unfinished, new.iter().copied())?;
     for file in &new {
         let path = folder.join(&file.path);
         let parent = path.parent().unwrap_or(folder);

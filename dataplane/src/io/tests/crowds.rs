@@ -46,23 +46,9 @@ fn a_round_takes_what_many_peers_have_sent() {
 }
 
 fn take_all(backend: Backend, message_bytes: usize) {
-    let clock = Clock::start();
-    let (choice, _) = Choice::make(backend, 1, clock).expect("it was tried");
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = listener.local_addr().expect("a bound socket");
     let board = Arc::new(Board::default());
     board.is_deaf.store(true, Ordering::SeqCst);
-    let task = Reader { board: board.clone(), readable: Vec::new() };
-    let driver = choice.spawn(clock, vec![Plan { cpu: None, listeners: vec![listener.into()], task }]);
-    let driver = driver.expect("a thread");
-    driver.wait_until_ready(Duration::from_secs(20)).expect("a shard that polls");
-    let reaches = |count: &AtomicU64, wanted: usize| {
-        let start = std::time::Instant::now();
-        while count.load(Ordering::SeqCst) < wanted as u64 && start.elapsed() < Duration::from_secs(60) {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        count.load(Ordering::SeqCst) == wanted as u64
-    };
+    let (driver, address) = start(backend, Reader { board: board.clone(), readable: Vec::new() });
     let mut peers: Vec<_> = (0..PEERS).map(|_| TcpStream::connect(address).expect("somebody listens")).collect();
     let are_accepted = reaches(&board.accepted, PEERS);
     peers.iter_mut().for_each(|peer| peer.write_all(&vec![b'x'; message_bytes]).expect("a connection"));

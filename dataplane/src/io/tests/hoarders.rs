@@ -53,15 +53,9 @@ impl Task for Waiter {
 #[test]
 fn strangers_who_dribble_keep_no_other_from_being_read() {
     on_each(|backend| {
-        let clock = Clock::start();
-        let (choice, _) = Choice::make(backend, 1, clock).expect("it was tried");
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("a bound socket");
         let (ending, heard) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let task = Waiter { ending: ending.clone(), heard: heard.clone(), connections: HashMap::new() };
-        let driver = choice.spawn(clock, vec![Plan { cpu: None, listeners: vec![listener.into()], task }]);
-        let driver = driver.expect("a thread");
-        driver.wait_until_ready(Duration::from_secs(20)).expect("a shard that polls");
+        let (driver, address) = start(backend, task);
         let dial = || {
             let stream = TcpStream::connect(address).expect("somebody listens");
             stream.set_nodelay(true).expect("a socket");
@@ -70,10 +64,7 @@ fn strangers_who_dribble_keep_no_other_from_being_read() {
         };
         let mut hoarders: Vec<_> = (0..HOARDERS).map(|_| dial()).collect();
         hoarders.iter_mut().for_each(|hoarder| hoarder.write_all(&[b'x'; MESSAGE_BYTES + 1]).expect("a connection"));
-        let start = std::time::Instant::now();
-        while heard.load(Ordering::SeqCst) < HOARDERS as u64 && start.elapsed() < Duration::from_secs(20) {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        reaches(&heard, HOARDERS);
         for _ in 0..12 {
             hoarders.iter_mut().for_each(|hoarder| hoarder.write_all(b"x").expect("a connection"));
             std::thread::sleep(Duration::from_millis(2));

@@ -65,7 +65,7 @@ impl Buffers {
         self.refill();
     }
 
-    /// Notes that the kernel has found none for what it was asked to receive.
+    /// Notes that there were too few for those that want to receive.
     pub fn note_missing(&mut self) {
         self.wanted = (self.wanted * 2).min(PROVIDED_MAX);
         self.refill();

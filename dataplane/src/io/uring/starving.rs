@@ -1,5 +1,8 @@
 //! Connections that want to receive, in the order in which they get buffers.
 
+#[cfg(test)]
+mod tests;
+
 use super::ConnId;
 use std::collections::VecDeque;
 
@@ -30,24 +33,5 @@ impl Starving {
         let conn = first.pop_front();
         self.was_little ^= conn.is_some();
         conn.or_else(|| second.pop_front())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn conn(index: u32) -> ConnId {
-        ConnId { index, generation: 0 }
-    }
-
-    #[test]
-    fn links_and_handshakes_take_turns_and_neither_waits_for_an_empty_queue() {
-        let mut starving = Starving::default();
-        (0..4).for_each(|index| starving.push(conn(index), false));
-        (10..12).for_each(|index| starving.push(conn(index), true));
-        let order: Vec<u32> = std::iter::from_fn(|| starving.pop()).map(|conn| conn.index).collect();
-        assert_eq!(order, [10, 0, 11, 1, 2, 3]);
-        assert!(starving.is_empty());
     }
 }
