@@ -84,8 +84,9 @@ impl UnwrapStage {
         })
     }
 
-    /// Unwraps a batch in place. What became of each packet is then told by [`UnwrapStage::outcome`].
-    pub fn run(&mut self, batch: &mut Batch, context: BatchContext<'_>, now: Instant) {
+    /// Unwraps a batch in place. What became of each packet is then told by [`UnwrapStage::outcome`]. `between` is called
+    /// after each piece of work that takes long.
+    pub fn run(&mut self, batch: &mut Batch, context: BatchContext<'_>, now: Instant, between: &mut dyn FnMut()) {
         let count = batch.len();
         self.outcomes[..count].fill(Outcome::Drop(DropReason::UnwrapFailed));
         self.progress[..count].fill(Progress::Tried(0));
@@ -96,7 +97,7 @@ impl UnwrapStage {
             context.in_flight.begin(live(&self.progress[..count]).map(|at| &self.tags[at]));
             #[cfg(debug_assertions)]
             provoked::provoke(live(&self.progress[..count]).map(|at| &self.tags[at]));
-            self.try_keys(batch, context.keys);
+            self.try_keys(batch, context.keys, between);
             context.in_flight.end();
         }
     }
@@ -152,18 +153,25 @@ impl UnwrapStage {
     }
 
     /// At most three passes: each packet's most likely key, then the others in their order.
-    fn try_keys(&mut self, batch: &mut Batch, keys: &Candidates) {
+    fn try_keys(&mut self, batch: &mut Batch, keys: &Candidates, between: &mut dyn FnMut()) {
         while live(&self.progress[..batch.len()]).next().is_some() {
             for hint in KeyHint::ALL {
                 if let Some(key) = &keys.0[hint.index()] {
-                    self.try_key(batch, keys, hint, key);
+                    self.try_key(batch, keys, hint, key, between);
                 }
             }
         }
     }
 
     /// One key, for the packets whose turn it is.
-    fn try_key(&mut self, batch: &mut Batch, keys: &Candidates, hint: KeyHint, key: &EpochKey) {
+    fn try_key(
+        &mut self,
+        batch: &mut Batch,
+        keys: &Candidates,
+        hint: KeyHint,
+        key: &EpochKey,
+        between: &mut dyn FnMut(),
+    ) {
         let mut packets: [&mut [u8]; BATCH_PACKETS_MAX] = std::array::from_fn(|_| <&mut [u8]>::default());
         let mut positions = [0; BATCH_PACKETS_MAX];
         let mut count = 0;
@@ -179,7 +187,8 @@ impl UnwrapStage {
         if count == 0 {
             return;
         }
-        self.unwrapper.unwrap_batch(&key.key, &mut packets[..count], &mut self.results[..count]);
+        let results = &mut self.results[..count];
+        self.unwrapper.unwrap_batch_with(&key.key, &mut packets[..count], results, between);
         for (number, &at) in positions[..count].iter().enumerate() {
             self.judge(at, self.results[number], keys, hint, key);
         }

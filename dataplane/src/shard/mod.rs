@@ -146,20 +146,18 @@ impl Shard {
         self.packets.collect(&mut self.context);
         self.incoming.obey_orders(&mut self.context, io);
         self.run_errands(io);
-        let more_events = self.handle_events(io);
+        let (mut round, incoming, outgoing) = self.split(io);
+        let more_events = handle_events(&mut round, incoming, outgoing);
         self.keep_house(io);
         self.take_step(io);
         let (mut round, incoming, _) = self.split(io);
         incoming.read(&mut round);
-        self.packets.work(&mut self.context, &self.sight, io, self.incoming.is_readable());
+        self.unwrap(io);
         self.packets.take_answers(&mut self.context, &self.sight, io);
         self.packets.send_loop(&mut self.context, &self.sight, io);
         self.deliver(io);
-        self.expire(io);
-        let (mut round, _, outgoing) = self.split(io);
-        outgoing.flush(&mut round);
-        // Most of what was handed over has been sent by now; its buffers need no round of their own.
-        let more_events = self.handle_events(io) || more_events;
+        let (mut round, incoming, outgoing) = self.split(io);
+        let more_events = let_due_leave(&mut round, incoming, outgoing) || more_events;
         self.rest(io, more_events)
     }
 
@@ -218,40 +216,6 @@ impl Shard {
         port.applied_keys.store(self.sight.keys_seen(), Ordering::Release);
     }
 
-    /// Handles what happened to connections; true if there may be more.
-    fn handle_events(&mut self, io: &mut impl Io) -> bool {
-        let (mut round, incoming, outgoing) = self.split(io);
-        for _ in 0..EVENTS_MAX {
-            let Some(event) = round.io.next_event() else { return false };
-            match event {
-                Event::Accepted { conn, peer } => incoming.accept(&mut round, conn, peer),
-                Event::Adopted { conn, peer } => incoming.adopt(&mut round, conn, peer),
-                Event::Connected { conn } => {
-                    if let Some(id) = outgoing.find(conn) {
-                        outgoing.handle_connected(&mut round, id);
-                    }
-                }
-                Event::ConnectFailed { conn, failure } => {
-                    if let Some(id) = outgoing.find(conn) {
-                        outgoing.handle_connect_failed(&mut round, id, failure);
-                    }
-                }
-                Event::Readable { conn } => match outgoing.find(conn) {
-                    Some(id) => outgoing.handle_readable(&mut round, id),
-                    None => incoming.handle_ready(&mut round, conn),
-                },
-                Event::Sent { conn, buffer, taken } => match outgoing.find(conn) {
-                    Some(id) => outgoing.handle_sent(&mut round, id, buffer, taken),
-                    None => incoming.handle_sent(&mut round, conn, buffer, taken),
-                },
-                Event::AcceptFailed { failure, code } => {
-                    round.context.account.accept_failed(failure, code, round.context.now);
-                }
-            }
-        }
-        true
-    }
-
     /// Everything that happens rarely: deadlines, and authentication of live links.
     fn keep_house(&mut self, io: &mut impl Io) {
         let is_due = self.context.now >= self.reauthenticate_at;
@@ -282,17 +246,19 @@ impl Shard {
         }
     }
 
-    /// Takes what is due out of the wheel.
-    fn expire(&mut self, io: &mut impl Io) {
-        self.packets.advance(&mut self.context, EXPIRIES_MAX);
-        let (mut round, _, outgoing) = self.split(io);
-        for _ in 0..EXPIRIES_MAX {
-            match round.packets.pop_due(round.context) {
-                Some(Ok(slot)) => outgoing.dispatch(&mut round, slot),
-                Some(Err(())) => {}
-                None => return,
+    /// Unwraps one batch, if it is time for one. What becomes due meanwhile leaves between the pieces of it.
+    fn unwrap(&mut self, io: &mut impl Io) {
+        let (mut round, incoming, outgoing) = self.split(io);
+        let Some(mut work) = round.packets.begin(round.context, round.io, incoming.is_readable()) else { return };
+        let (sight, shared) = (round.sight, Arc::clone(&round.context.shared));
+        work.run(sight, &shared, &mut || {
+            round.context.now = round.io.now();
+            if round.packets.is_due(round.context.now) {
+                // What happened and is left is handled after the batch.
+                let _more = let_due_leave(&mut round, incoming, outgoing);
             }
-        }
+        });
+        round.packets.finish(round.context, round.sight, round.io, work);
     }
 
     /// Decides whether there is more to do, else parks.
@@ -345,4 +311,52 @@ impl Shard {
         }
         context.account.set(Counter::PARKED, 0);
     }
+}
+
+/// Takes what is due out of the wheel and sends it; true if more has happened than was handled.
+fn let_due_leave<I: Io>(round: &mut Round<'_, I>, incoming: &mut IncomingLinks, outgoing: &mut OutgoingLinks) -> bool {
+    round.packets.advance(round.context, EXPIRIES_MAX);
+    for _ in 0..EXPIRIES_MAX {
+        match round.packets.pop_due(round.context) {
+            Some(Ok(slot)) => outgoing.dispatch(round, slot),
+            Some(Err(())) => {}
+            None => break,
+        }
+    }
+    outgoing.flush(round);
+    // Most of what was handed over has been sent by now; its buffers need no round of their own.
+    handle_events(round, incoming, outgoing)
+}
+
+/// Handles what happened to connections; true if there may be more.
+fn handle_events<I: Io>(round: &mut Round<'_, I>, incoming: &mut IncomingLinks, outgoing: &mut OutgoingLinks) -> bool {
+    for _ in 0..EVENTS_MAX {
+        let Some(event) = round.io.next_event() else { return false };
+        match event {
+            Event::Accepted { conn, peer } => incoming.accept(round, conn, peer),
+            Event::Adopted { conn, peer } => incoming.adopt(round, conn, peer),
+            Event::Connected { conn } => {
+                if let Some(id) = outgoing.find(conn) {
+                    outgoing.handle_connected(round, id);
+                }
+            }
+            Event::ConnectFailed { conn, failure } => {
+                if let Some(id) = outgoing.find(conn) {
+                    outgoing.handle_connect_failed(round, id, failure);
+                }
+            }
+            Event::Readable { conn } => match outgoing.find(conn) {
+                Some(id) => outgoing.handle_readable(round, id),
+                None => incoming.handle_ready(round, conn),
+            },
+            Event::Sent { conn, buffer, taken } => match outgoing.find(conn) {
+                Some(id) => outgoing.handle_sent(round, id, buffer, taken),
+                None => incoming.handle_sent(round, conn, buffer, taken),
+            },
+            Event::AcceptFailed { failure, code } => {
+                round.context.account.accept_failed(failure, code, round.context.now);
+            }
+        }
+    }
+    true
 }

@@ -26,6 +26,7 @@ plain! {
     HELD Held,
     LOST_IN_RESTART LostInRestart,
     UNWRAPS Unwraps,
+    DELAYS_OVERRUN DelaysOverrun,
     SURPLUS_BATCHES SurplusBatches,
     PULLED_BATCHES PulledBatches,
     OPENED_FULL OpenedFull,

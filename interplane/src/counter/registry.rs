@@ -103,6 +103,8 @@ families! {
         "Time that a batch takes to unwrap.";
     Dwell, "katzensprung_dwell_seconds", MICROSECONDS, [],
         "Time between a packet's arrival and its unwrap.";
+    DelaysOverrun, "katzensprung_delays_overrun_total", Kind::Counter, [],
+        "Packets whose delay was over before their unwrap: they left as soon as they could, at a moment that can be seen.";
     Lateness, "katzensprung_lateness_seconds", MICROSECONDS, [],
         "Time between the moment at which a packet was due and its dispatch.";
     SurplusBatches, "katzensprung_surplus_batches_total", Kind::Counter, [],
