@@ -18,7 +18,7 @@ use crate::packet::slots::Slots;
 use crate::random::ShardRandom;
 use crate::shared::{DestinationId, Facts};
 use crate::time::Instant;
-use interplane::counter::{Direction, LinkEnd};
+use interplane::counter::{Direction, LinkEnd, PacketStage};
 use interplane::event::Peer as EventPeer;
 use interplane::{Counter, DropReason};
 use patience::Patience;
@@ -190,8 +190,10 @@ impl Peer {
     /// Seals what waits, as far as there is room, and hands it over if the connection has nothing under way.
     pub fn flush<I: Io>(&mut self, with: &mut Surroundings<'_, I>) {
         let sealed = self.seal_queue(with);
+        let start = with.io.now();
         let Stage::Linked { conn, link } = &mut self.stage else { return };
         carry::hand_over(link, with.io, *conn, with.now);
+        with.account.spent(PacketStage::Send, with.io.now().since(start), 0);
         // What did not fit before may now.
         if !sealed || !self.seal_queue(with) {
             self.lose(LinkEnd::Failed, with);
@@ -199,7 +201,17 @@ impl Peer {
     }
 
     /// Moves packets from the queue into the link; false if one could not be sealed, which ends the link.
-    fn seal_queue<I>(&mut self, with: &mut Surroundings<'_, I>) -> bool {
+    fn seal_queue<I: Io>(&mut self, with: &mut Surroundings<'_, I>) -> bool {
+        if self.queue.is_empty() {
+            return true;
+        }
+        let (start, before) = (with.io.now(), self.queue.len());
+        let is_good = self.seal_each(with);
+        with.account.spent(PacketStage::Seal, with.io.now().since(start), (before - self.queue.len()) as u64);
+        is_good
+    }
+
+    fn seal_each<I>(&mut self, with: &mut Surroundings<'_, I>) -> bool {
         let Stage::Linked { link, .. } = &mut self.stage else { return true };
         let command_bytes = COMMAND_HEADER_BYTES + with.facts.geometry.packet_length;
         while !self.queue.is_empty() && link.has_room(command_bytes) {

@@ -67,6 +67,13 @@ pub struct BatchContext<'a> {
     pub in_flight: &'a mut ShardInFlight,
 }
 
+impl BatchContext<'_> {
+    /// Without a key for this epoch nothing is unwrapped.
+    fn has_keys(&self) -> bool {
+        self.keys.0[KeyHint::Current.index()].is_some()
+    }
+}
+
 const NOTHING: UnwrapResult = Err(UnwrapError { reason: UnwrapErrorReason::Truncated, tag: None });
 
 impl UnwrapStage {
@@ -84,22 +91,30 @@ impl UnwrapStage {
         })
     }
 
-    /// Unwraps a batch in place. What became of each packet is then told by [`UnwrapStage::outcome`]. `between` is called
-    /// after each piece of work that takes long.
-    pub fn run(&mut self, batch: &mut Batch, context: BatchContext<'_>, now: Instant, between: &mut dyn FnMut()) {
+    /// Sorts out what need not be unwrapped.
+    pub fn look_up(&mut self, batch: &Batch, context: &BatchContext<'_>, now: Instant) {
         let count = batch.len();
         self.outcomes[..count].fill(Outcome::Drop(DropReason::UnwrapFailed));
         self.progress[..count].fill(Progress::Tried(0));
         self.check_dwell(batch, now);
-        if context.keys.0[KeyHint::Current.index()].is_some() {
+        if context.has_keys() {
             self.compute_tags(batch);
-            self.look_up(count, &context);
-            context.in_flight.begin(live(&self.progress[..count]).map(|at| &self.tags[at]));
-            #[cfg(debug_assertions)]
-            provoked::provoke(live(&self.progress[..count]).map(|at| &self.tags[at]));
-            self.try_keys(batch, context.keys, between);
-            context.in_flight.end();
+            self.find(count, context);
         }
+    }
+
+    /// Unwraps in place what is left of a batch that was looked up. What became of each packet is then told by
+    /// [`UnwrapStage::outcome`]. `between` is called after each piece of work that takes long.
+    pub fn unwrap(&mut self, batch: &mut Batch, context: BatchContext<'_>, between: &mut dyn FnMut()) {
+        if !context.has_keys() {
+            return;
+        }
+        let count = batch.len();
+        context.in_flight.begin(live(&self.progress[..count]).map(|at| &self.tags[at]));
+        #[cfg(debug_assertions)]
+        provoked::provoke(live(&self.progress[..count]).map(|at| &self.tags[at]));
+        self.try_keys(batch, context.keys, between);
+        context.in_flight.end();
     }
 
     /// What became of the packet at a position of the last batch.
@@ -129,8 +144,8 @@ impl UnwrapStage {
         sphinx::replay_tags(&self.geometry, &packets[..count], &mut self.tags[..count]);
     }
 
-    /// Sorts out what is refused or was seen before, without public-key work.
-    fn look_up(&mut self, count: usize, context: &BatchContext<'_>) {
+    /// Finds what is refused or was seen before, without public-key work.
+    fn find(&mut self, count: usize, context: &BatchContext<'_>) {
         // All places of the batch first, so that their cache lines arrive together.
         for (places, key) in self.places.iter_mut().zip(&context.keys.0) {
             for (place, tag) in places[..count].iter_mut().zip(&self.tags) {

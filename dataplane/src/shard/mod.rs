@@ -38,6 +38,7 @@ use crate::shared::Shared;
 use crate::time::Instant;
 use context::{Context, Round};
 use incoming::IncomingLinks;
+use interplane::counter::PacketStage;
 use interplane::loops::LoopCounts;
 use interplane::poison::ShardInFlight;
 use interplane::requests::ShardEnd;
@@ -101,6 +102,8 @@ pub struct Shard {
     rounds_to_gauges: u32,
     /// It has parked and was not polled since.
     is_parked: bool,
+    /// The end of the last round, if it did not park behind it.
+    busy_since: Option<Instant>,
 }
 
 impl Shard {
@@ -126,6 +129,7 @@ impl Shard {
             reauthenticate_at: now + facts.reauth_interval,
             rounds_to_gauges: 0,
             is_parked: false,
+            busy_since: None,
             context,
         })
     }
@@ -141,6 +145,7 @@ impl Shard {
             }
         }
         self.context.now = io.now();
+        let looked_from = self.busy_since.take().unwrap_or(self.context.now);
         self.context.account.count(Counter::HEARTBEAT);
         self.take_over(io);
         self.packets.collect(&mut self.context);
@@ -148,17 +153,21 @@ impl Shard {
         self.run_errands(io);
         let (mut round, incoming, outgoing) = self.split(io);
         let more_events = handle_events(&mut round, incoming, outgoing);
+        let looked = round.io.now().since(looked_from);
         self.keep_house(io);
         self.take_step(io);
         let (mut round, incoming, _) = self.split(io);
-        incoming.read(&mut round);
+        let packets = incoming.read(&mut round);
+        round.context.account.spent(PacketStage::Poll, looked, packets);
         self.unwrap(io);
         self.packets.take_answers(&mut self.context, &self.sight, io);
         self.packets.send_loop(&mut self.context, &self.sight, io);
         self.deliver(io);
         let (mut round, incoming, outgoing) = self.split(io);
         let more_events = let_due_leave(&mut round, incoming, outgoing) || more_events;
-        self.rest(io, more_events)
+        let next = self.rest(io, more_events);
+        self.busy_since = (next == Next::Busy).then(|| io.now());
+        next
     }
 
     /// Packets that this shard holds, wherever they are: what the account calls held. Between two rounds only.
@@ -250,15 +259,25 @@ impl Shard {
     fn unwrap(&mut self, io: &mut impl Io) {
         let (mut round, incoming, outgoing) = self.split(io);
         let Some(mut work) = round.packets.begin(round.context, round.io, incoming.is_readable()) else { return };
-        let (sight, shared) = (round.sight, Arc::clone(&round.context.shared));
-        work.run(sight, &shared, &mut || {
-            round.context.now = round.io.now();
-            if round.packets.is_due(round.context.now) {
+        let (sight, shared, packets) = (round.sight, Arc::clone(&round.context.shared), work.packets() as u64);
+        work.look_up(sight, &shared);
+        let found = round.io.now();
+        round.context.account.spent(PacketStage::LookUp, found.since(work.start()), packets);
+        let mut away = Duration::ZERO;
+        work.unwrap(sight, &shared, &mut || {
+            let now = round.io.now();
+            round.context.now = now;
+            if round.packets.is_due(now) {
                 // What happened and is left is handled after the batch.
                 let _more = let_due_leave(&mut round, incoming, outgoing);
+                away += round.io.now().since(now);
             }
         });
+        let unwrapped = round.io.now();
+        round.context.now = unwrapped;
+        round.context.account.spent(PacketStage::Unwrap, unwrapped.since(found).saturating_sub(away), packets);
         round.packets.finish(round.context, round.sight, round.io, work);
+        round.context.account.spent(PacketStage::Route, round.io.now().since(unwrapped), packets);
     }
 
     /// Decides whether there is more to do, else parks.
@@ -315,17 +334,24 @@ impl Shard {
 
 /// Takes what is due out of the wheel and sends it; true if more has happened than was handled.
 fn let_due_leave<I: Io>(round: &mut Round<'_, I>, incoming: &mut IncomingLinks, outgoing: &mut OutgoingLinks) -> bool {
+    let start = round.io.now();
     round.packets.advance(round.context, EXPIRIES_MAX);
+    let mut packets = 0;
     for _ in 0..EXPIRIES_MAX {
         match round.packets.pop_due(round.context) {
             Some(Ok(slot)) => outgoing.dispatch(round, slot),
             Some(Err(())) => {}
             None => break,
         }
+        packets += 1;
     }
+    round.context.account.spent(PacketStage::Delay, round.io.now().since(start), packets);
     outgoing.flush(round);
+    let flushed = round.io.now();
     // Most of what was handed over has been sent by now; its buffers need no round of their own.
-    handle_events(round, incoming, outgoing)
+    let more_events = handle_events(round, incoming, outgoing);
+    round.context.account.spent(PacketStage::Send, round.io.now().since(flushed), packets);
+    more_events
 }
 
 /// Handles what happened to connections; true if there may be more.

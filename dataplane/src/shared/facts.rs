@@ -1,8 +1,8 @@
 //! What is fixed for the life of a data plane: [`Setup`] in the units and with the lookups that shards need.
 
+use crypto_simd::cpu::Level;
 use crypto_simd::schemes::{Kem, LookupError, kem};
 use gateway::{MailLimits, MemorySpool};
-use crypto_simd::cpu::Level;
 use interplane::Setup;
 use interplane::setup::{Clients, Limits};
 use pki::epoch::PeriodError;

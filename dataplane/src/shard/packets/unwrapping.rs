@@ -10,7 +10,7 @@ use crate::packet::unwrap::{BatchContext, Outcome, UnwrapStage};
 use crate::shared::{Facts, Shared};
 use crate::time::Instant;
 use interplane::poison::ShardInFlight;
-use interplane::{Counter, Histogram};
+use interplane::{Counter, DropReason, Histogram};
 use sphinx::SetupError;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,14 +32,34 @@ impl Tools {
     pub(super) fn new(facts: &Facts, in_flight: ShardInFlight) -> Result<Self, SetupError> {
         Ok(Self { stage: UnwrapStage::new(facts)?, in_flight })
     }
+
+    fn with<'a>(&'a mut self, sight: &'a Sight, shared: &'a Shared) -> (&'a mut UnwrapStage, BatchContext<'a>) {
+        let Self { stage, in_flight } = self;
+        (stage, BatchContext { keys: &sight.view().candidates, refused: shared.refused(), in_flight })
+    }
 }
 
 impl Work {
-    /// Unwraps the batch. `between` is called between pieces of it, so that nothing waits for all of it.
-    pub fn run(&mut self, sight: &Sight, shared: &Shared, between: &mut dyn FnMut()) {
-        let Tools { stage, in_flight } = &mut *self.tools;
-        let by = BatchContext { keys: &sight.view().candidates, refused: shared.refused(), in_flight };
-        stage.run(&mut self.batch, by, self.start, between);
+    /// How many packets it has.
+    pub fn packets(&self) -> usize {
+        self.batch.len()
+    }
+
+    /// When it began.
+    pub fn start(&self) -> Instant {
+        self.start
+    }
+
+    /// Sorts out what need not be unwrapped.
+    pub fn look_up(&mut self, sight: &Sight, shared: &Shared) {
+        let (stage, by) = self.tools.with(sight, shared);
+        stage.look_up(&self.batch, &by, self.start);
+    }
+
+    /// Unwraps the rest. `between` is called between pieces of it, so that nothing waits for all of it.
+    pub fn unwrap(&mut self, sight: &Sight, shared: &Shared, between: &mut dyn FnMut()) {
+        let (stage, by) = self.tools.with(sight, shared);
+        stage.unwrap(&mut self.batch, by, between);
     }
 }
 
@@ -59,7 +79,6 @@ impl Packets {
     pub fn finish(&mut self, context: &mut Context, sight: &Sight, io: &mut impl Io, work: Work) {
         let Work { mut batch, start, tools } = work;
         let packets = batch.len();
-        context.now = io.now();
         context.account.observe(Histogram::UNWRAP_BATCH_PACKETS, packets as u64);
         context.account.observe_us(Histogram::UNWRAP_US, context.now.since(start));
         let shared = Arc::clone(&context.shared);
@@ -70,33 +89,11 @@ impl Packets {
         for at in 0..packets {
             let outcome = tools.stage.outcome(at);
             let Some(mut slot) = batch.take(at) else { continue };
-            let dwell = start.since(slot.recv_at);
-            context.account.observe_us(Histogram::DWELL_US, dwell);
-            let judged = match outcome {
-                Outcome::New { unwrapped, key } => {
-                    context.account.count(Counter::UNWRAPS);
-                    if key != slot.source.hint
-                        && let Some(port) = shared.ports().get(slot.home())
-                    {
-                        port.set_hint(slot.source.link, key);
-                    }
-                    routes.judge(&unwrapped, slot.sender, dwell)
-                }
-                Outcome::Drop(reason) => Err(reason),
-            };
-            match judged {
-                Ok((arrival, delay)) => {
+            context.account.observe_us(Histogram::DWELL_US, start.since(slot.recv_at));
+            match judge(context, &routes, &mut slot, outcome, start) {
+                Ok(()) => {
                     accepted += 1;
                     context.account.observe(Histogram::MIX_QUEUE, accepted);
-                    slot.arrival = arrival;
-                    // The dwell ends where the unwrap begins: what that takes is hidden by the delay too.
-                    slot.due = start + delay;
-                    let is_overrun = |asked: u64| slot.recv_at + Duration::from_millis(asked) <= context.now;
-                    if matches!((arrival, outcome), (Arrival::Delay { .. }, Outcome::New { unwrapped, .. })
-                        if unwrapped.commands.delay_ms.is_some_and(|asked| is_overrun(asked.into())))
-                    {
-                        context.account.count(Counter::DELAYS_OVERRUN);
-                    }
                     if let Some(slot) = self.serve(context, &routes, unix, slot) {
                         self.pass_on(context, sight, io, slot);
                     }
@@ -163,6 +160,33 @@ impl Packets {
             packets => Some(self.backlog.take_batch(packets)),
         }
     }
+}
+
+/// Notes in a packet's slot what becomes of it and when, counted from the moment at which its unwrap began.
+fn judge(
+    context: &Context,
+    routes: &Routes<'_>,
+    slot: &mut Slot,
+    outcome: Outcome,
+    start: Instant,
+) -> Result<(), DropReason> {
+    let (unwrapped, key) = match outcome {
+        Outcome::New { unwrapped, key } => (unwrapped, key),
+        Outcome::Drop(reason) => return Err(reason),
+    };
+    context.account.count(Counter::UNWRAPS);
+    if key != slot.source.hint
+        && let Some(port) = context.shared.ports().get(slot.home())
+    {
+        port.set_hint(slot.source.link, key);
+    }
+    let (arrival, delay) = routes.judge(&unwrapped, slot.sender, start.since(slot.recv_at))?;
+    (slot.arrival, slot.due) = (arrival, start + delay);
+    let asked = Duration::from_millis(unwrapped.commands.delay_ms.unwrap_or(u32::MAX).into());
+    if matches!(arrival, Arrival::Delay { .. }) && slot.recv_at + asked <= context.now {
+        context.account.count(Counter::DELAYS_OVERRUN);
+    }
+    Ok(())
 }
 
 /// A batch that another shard offers.
