@@ -31,8 +31,6 @@ const UNREAD: &[(&str, &str)] = &[
     ("interplane/src/channel.rs: peer_uid", "tests see with it whom a channel took for its peer"),
     ("interplane/src/reason.rs: markdown", "a test writes docs/reference/drop-reasons.md with it"),
     ("pki/src/certificate/mod.rs: verify_all", "one third of the certificate's operations (pki.md 3.4)"),
-    ("crypto-simd/src/symmetric/frame.rs: seal_frame_to", "frames from one place to another; the link works in place"),
-    ("crypto-simd/src/symmetric/frame.rs: open_body_to", "frames from one place to another; the link works in place"),
     ("sphinx/src/plaintext.rs: pad_reply", "what a reply holds; nodes write it in place, tests compare"),
     ("sphinx/src/surb.rs: new_packet_from_surb", "a reply made anew; nodes make it in place, tests compare"),
     (

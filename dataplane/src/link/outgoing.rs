@@ -26,9 +26,9 @@ use pki::NodeId;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
+use wire::Link;
 use wire::command::COMMAND_HEADER_BYTES;
 use wire::link::End;
-use wire::{Command, Link};
 
 /// What a peer's methods work with.
 pub struct Surroundings<'a, I> {
@@ -215,13 +215,13 @@ impl Peer {
         let Stage::Linked { link, .. } = &mut self.stage else { return true };
         let command_bytes = COMMAND_HEADER_BYTES + with.facts.geometry.packet_length;
         while !self.queue.is_empty() && link.has_room(command_bytes) {
-            let Some(slot) = self.queue.pop_front() else { break };
+            let Some(mut slot) = self.queue.pop_front() else { break };
             let late = with.now.since(slot.dispatch_at) > with.facts.send_slack;
             let sealed = match (late, self.may_send) {
                 (true, _) => Err(DropReason::OutgoingSendDeadlineBlown),
                 (false, false) => Err(DropReason::OutgoingPeerNotConnected),
                 (false, true) => {
-                    let sealed = link.send(&Command::SendPacket { packet: slot.packet() });
+                    let sealed = link.send_packet(slot.command_mut());
                     sealed.map_err(|_| DropReason::OutgoingSendCommandFailed)
                 }
             };
