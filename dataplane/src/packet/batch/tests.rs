@@ -54,7 +54,7 @@ fn used_to(gap_us: u64) -> (Backlog, Instant) {
     for _ in 0..10 * GAP_PACKETS {
         push(&mut backlog, 1, now);
         assert!(backlog.pop().is_some());
-        now = now + Duration::from_micros(gap_us);
+        now += Duration::from_micros(gap_us);
     }
     (backlog, now)
 }
