@@ -84,6 +84,24 @@ fn delays_that_are_over_before_the_unwrap_are_counted() {
 }
 
 #[test]
+fn what_is_due_does_not_wait_for_the_end_of_a_batch() {
+    let (mut net, upstream, downstream) = connected(1);
+    let mut mint = Mint::new(5);
+    net.peer(upstream).send(mint.packet(Order::to(DOWNSTREAM[0], 20)));
+    net.run_for(Duration::from_micros(19_900));
+    let unwrapped = |net: &Net| Duration::from_micros(net.observed(Family::Unwrap).1);
+    let before = unwrapped(&net);
+    (0..32).for_each(|_| net.peer(upstream).send(mint.packet(Order::to(DOWNSTREAM[1], 300))));
+    // Each look at the clock takes so long that the first packet becomes due within the batch.
+    net.simulation.network().set_tick(Duration::from_millis(1));
+    net.run_until_received(downstream[0], 1);
+    let lateness = Duration::from_micros(net.observed(Family::Lateness).1);
+    let batch = unwrapped(&net) - before;
+    assert_eq!(net.observed(Family::UnwrapBatch).1, 33, "all in one batch");
+    assert!(lateness + Duration::from_millis(2) < batch, "{lateness:?} late for a batch of {batch:?}");
+}
+
+#[test]
 fn delays_are_kept_never_shorter_and_hardly_longer() {
     let (mut net, upstream, downstream) = connected(2);
     let mut mint = Mint::new(2);
