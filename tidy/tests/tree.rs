@@ -31,8 +31,6 @@ const UNREAD: &[(&str, &str)] = &[
     ("interplane/src/channel.rs: peer_uid", "tests see with it whom a channel took for its peer"),
     ("interplane/src/reason.rs: markdown", "a test writes docs/reference/drop-reasons.md with it"),
     ("pki/src/certificate/mod.rs: verify_all", "one third of the certificate's operations (pki.md 3.4)"),
-    ("crypto-simd/src/symmetric/frame.rs: seal_frame_to", "frames from one place to another; the link works in place"),
-    ("crypto-simd/src/symmetric/frame.rs: open_body_to", "frames from one place to another; the link works in place"),
     ("sphinx/src/plaintext.rs: pad_reply", "what a reply holds; nodes write it in place, tests compare"),
     ("sphinx/src/surb.rs: new_packet_from_surb", "a reply made anew; nodes make it in place, tests compare"),
     (
@@ -41,7 +39,6 @@ const UNREAD: &[(&str, &str)] = &[
     ),
     ("wire/src/command/codes.rs", "the codes of authorities and replicas, whole, as wire.md 6.9 has them"),
     ("dataplane/src/io/sim", "the simulated network is there for tests, those of other crates too"),
-    ("dataplane/src/packet/pool.rs: frame_mut", "room for a whole frame, which tests fill at once"),
     ("dataplane/src/shard/mod.rs: is_linked_to", "tests wait for a link with it"),
     ("crypto-simd/src/aez.rs: extract_key", "a step of AEZ that its vectors give on its own"),
     ("crypto-simd/src/aez.rs: encrypt_in_place", "one message; nodes take batches, clients one"),
