@@ -88,9 +88,14 @@ impl NodeAccount {
         }
     }
 
+    /// Packets that the node has dropped, for whatever reason.
+    pub fn dropped_in_all(&self) -> u64 {
+        self.dropped.values().sum()
+    }
+
     /// Whether every packet is somewhere.
     pub fn adds_up(&self) -> bool {
-        let dropped: u64 = self.dropped.values().sum();
+        let dropped = self.dropped_in_all();
         self.received + self.originated == self.sent + self.delivered + dropped + self.held + self.lost_in_restart
     }
 }

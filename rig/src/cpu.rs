@@ -20,6 +20,8 @@ pub struct Placement {
     pub rig: Option<usize>,
     /// Who calls the node while it is under load: a third processor, else the rig's.
     pub caller: Option<usize>,
+    /// Where packets are made while others are sent: all processors that are left, and the rig's if there is no other.
+    pub mills: Vec<usize>,
     /// The rig's processor is the other half of one of the node's: each slows the other down.
     pub shares_core: bool,
 }
@@ -44,7 +46,8 @@ impl Placement {
         let others = order.split_off(shards);
         let rig = others.first().copied();
         let shares_core = rig.is_some_and(|rig| order.iter().any(|node| core_of(*node) == core_of(rig)));
-        Self { node: order, rig, caller: others.get(1).copied().or(rig), shares_core }
+        let mills = if others.len() > 1 { others[1..].to_vec() } else { others.clone() };
+        Self { node: order, rig, caller: others.get(1).copied().or(rig), mills, shares_core }
     }
 }
 

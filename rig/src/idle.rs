@@ -41,7 +41,7 @@ fn connect_and_wait(world: &mut World, options: &Options) -> Result<IdleClients,
     let (first, others) = clients.split_at(FIRST.min(count));
     let mut sessions = connect(world, first)?;
     std::thread::sleep(SETTLE);
-    let memory_bytes_before = world.node.data_plane_memory()?;
+    let memory_bytes_before = world.node.memory()?.data_plane_bytes;
     let started = Instant::now();
     sessions.extend(connect(world, others)?);
     let handshakes_per_second = others.len() as f64 / started.elapsed().as_secs_f64();
@@ -50,7 +50,7 @@ fn connect_and_wait(world: &mut World, options: &Options) -> Result<IdleClients,
     let started = Instant::now();
     let node_cpu_share = world.node.data_plane_share(Duration::from_secs(options.idle_seconds))?;
     let seconds = started.elapsed().as_secs_f64();
-    let memory_bytes = world.node.data_plane_memory()?;
+    let memory_bytes = world.node.memory()?.data_plane_bytes;
     world.node.check()?;
     let grown = memory_bytes.saturating_sub(memory_bytes_before) as f64;
     Ok(IdleClients {

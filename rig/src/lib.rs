@@ -8,10 +8,13 @@
 //! | `ready` | which of the links have something |
 //! | [`mill`] | valid, unique packets, made in advance |
 //! | [`floor`] | what one core does with the cryptography alone |
+//! | `supply`, `mills` | packets that were made before, or are made while others are sent |
 //! | `drive` | the loop that sends and receives: open or closed |
 //! | `check` | every packet that comes out |
 //! | `world` | the node at work and all that is around it |
+//! | `guard` | whether the rig itself was in time |
 //! | `phases` | what is measured while packets flow |
+//! | `soak` | a long run under load |
 //! | `idle` | many clients that do nothing |
 //! | `process`, `account` | the node's processes, their CPU time, the node's own account |
 //! | [`plugin`] | a plugin that echoes |
@@ -32,9 +35,11 @@ mod check;
 mod cpu;
 mod drive;
 pub mod floor;
+mod guard;
 mod idle;
 mod link;
 pub mod mill;
+mod mills;
 mod null_node;
 mod peers;
 mod phases;
@@ -43,6 +48,8 @@ pub mod plugin;
 mod process;
 mod ready;
 mod report;
+mod soak;
+mod supply;
 #[cfg(test)]
 mod tests;
 mod traffic;
@@ -51,6 +58,7 @@ mod world;
 pub use account::NodeAccount;
 pub use cpu::pin;
 pub use report::{IdleClients, Latency, NewClients, Report};
+pub use soak::{Minute, Soak, SoakOptions};
 pub use traffic::Service;
 
 use cpu::{CpuTime, Placement};
@@ -62,10 +70,12 @@ use peers::Ends;
 use pki::EpochClock;
 use pki::neighbours::Role;
 use plan::Plan;
+use soak::Soaking;
 use sphinx::Geometry;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use supply::Supply;
 use testnet::network::Network;
 use testnet::session::unix_now;
 use traffic::Traffic;
@@ -106,6 +116,8 @@ pub struct Options {
     pub sphinx: String,
     /// Bytes of user payload.
     pub payload_bytes: usize,
+    /// A long run behind it.
+    pub soak: Option<SoakOptions>,
     /// The program whose `server` is measured.
     pub program: PathBuf,
 }
@@ -143,23 +155,38 @@ pub fn run(options: &Options) -> Result<Report, Failure> {
     let mut reports = reports.into_iter();
     let mut report = reports.next().ok_or("there is nothing to measure")?;
     report.to_clients = reports.next().map(Box::new);
+    if let Some(soak) = options.soak {
+        report.soaks = soak_all(&plan, options, soak, &report)?;
+        return Ok(report);
+    }
     if options.role == Role::Gateway && options.idle_clients > 0 {
         report.idle_clients = Some(idle::measure(&plan, options)?);
     }
     Ok(report)
 }
 
+/// Each way through the node, one after the other.
+fn soak_all(plan: &Plan, options: &Options, soak: SoakOptions, report: &Report) -> Result<Vec<Soak>, Failure> {
+    let reports = std::iter::once(report).chain(report.to_clients.as_deref());
+    let ways = Traffic::of(options.role, options.service).into_iter().zip(reports);
+    ways.map(|(traffic, report)| {
+        let capacity = report.packets_per_second;
+        Soaking { plan, options, soak, traffic, capacity }.run()
+    })
+    .collect()
+}
+
 /// What the rig does with a node without work.
 fn ceiling(geometry: &Geometry, placement: &Placement, links: usize) -> Result<f64, String> {
     let count = CEILING_PACKETS.min(CEILING_BYTES / (geometry.packet_length + FRAME_OVERHEAD_BYTES));
-    let mut pool = Pool::random(geometry, links, count)?;
+    let mut pool = Pool::random(geometry, links, count);
     let (listeners, addresses) = peers::listen(links)?;
     let mu = 1.0 / Traffic::Through.delays().mean_ms;
     let network = Arc::new(Network::new(geometry.clone(), EpochClock::default(), mu, links, &addresses)?);
     let node = NullNode::start(network.clone(), null_node::pass_on(), placement.node.first().copied())?;
     let mut links = peers::connect(&network, listeners, &node.credentials, node.address, Ends::Mixes, LINKS_LIMIT)?;
-    pool.seal(&mut links.upstream, None)?;
-    let mut drive = Drive::new(&pool, links)?;
+    pool.seal(&mut links.sealers, None)?;
+    let mut drive = Drive::new(Supply::of(pool), links)?;
     let phase = on_processor(placement.rig, || {
         let load = Load::Window(CEILING_WINDOW);
         drive.run(load, usize::MAX, Duration::ZERO, CEILING_DURATION, CpuTime::default, || ())

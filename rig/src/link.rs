@@ -1,10 +1,12 @@
 //! Established links without blocking and with large buffers: many packets per system call.
 
+use super::mill::Pool;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use testnet::session::Session;
 use wire::command::{COMMAND_HEADER_BYTES, SURB_ID_BYTES, write_header};
@@ -51,12 +53,14 @@ struct Client {
 /// The end of a link that packets leave from which were sealed long before: what is measured must not wait for that.
 pub struct Presealed {
     stream: TcpStream,
-    sealer: FrameSealer,
     /// A client hears heartbeats, which are nobody's matter here; a node hears nothing.
     is_client: bool,
-    /// Parts of the pool of frames that wait to be written.
-    pending: VecDeque<Range<usize>>,
+    /// Parts of pools of frames that wait to be written.
+    pending: VecDeque<(Arc<Pool>, Range<usize>)>,
 }
+
+/// What seals the frames for such a link.
+pub struct PacketSealer(FrameSealer);
 
 /// The end of a link that packets leave from.
 pub struct Outgoing {
@@ -169,15 +173,16 @@ impl Incoming {
 }
 
 impl Presealed {
-    /// A node's sending end of `session`.
-    pub fn new(session: Session) -> Result<Self, String> {
+    /// A node's sending end of `session`, and what seals its frames.
+    pub fn new(session: Session) -> Result<(Self, PacketSealer), String> {
         let (stream, transport) = split(session)?;
-        Ok(Self { stream, sealer: transport.sealer, is_client: false, pending: VecDeque::new() })
+        Ok((Self { stream, is_client: false, pending: VecDeque::new() }, PacketSealer(transport.sealer)))
     }
 
     /// The same of a client.
-    pub fn of_client(session: Session) -> Result<Self, String> {
-        Ok(Self { is_client: true, ..Self::new(session)? })
+    pub fn of_client(session: Session) -> Result<(Self, PacketSealer), String> {
+        let (link, sealer) = Self::new(session)?;
+        Ok((Self { is_client: true, ..link }, sealer))
     }
 
     /// The connection.
@@ -185,30 +190,23 @@ impl Presealed {
         &self.stream
     }
 
-    /// Makes a frame of a packet that has [`PACKET_OFFSET`] bytes before it and a tag's behind it. Frames must be pushed
-    /// in the order in which they are sealed.
-    pub fn seal(&mut self, frame: &mut [u8]) -> Result<(), String> {
-        write_packet_header(frame)?;
-        self.sealer.seal(frame).map_err(|error| error.to_string())
-    }
-
     /// Whether another frame may be pushed.
     pub fn has_room(&self) -> bool {
-        self.pending.iter().map(Range::len).sum::<usize>() < WRITE_BYTES_MAX
+        self.pending.iter().map(|(_, part)| part.len()).sum::<usize>() < WRITE_BYTES_MAX
     }
 
-    /// Queues a part of the pool of frames.
-    pub fn push(&mut self, part: Range<usize>) {
+    /// Queues a frame, which is that part of the pool's.
+    pub fn push(&mut self, pool: &Arc<Pool>, part: Range<usize>) {
         match self.pending.back_mut() {
-            Some(last) if last.end == part.start => last.end = part.end,
-            _ => self.pending.push_back(part),
+            Some((of, last)) if Arc::ptr_eq(of, pool) && last.end == part.start => last.end = part.end,
+            _ => self.pending.push_back((pool.clone(), part)),
         }
     }
 
     /// Writes what the connection takes.
-    pub fn flush(&mut self, frames: &[u8]) -> Result<(), String> {
-        while let Some(part) = self.pending.front_mut() {
-            match self.stream.write(&frames[part.clone()]) {
+    pub fn flush(&mut self) -> Result<(), String> {
+        while let Some((pool, part)) = self.pending.front_mut() {
+            match self.stream.write(&pool.frames()[part.clone()]) {
                 Ok(0) => return Err("the peer closed the link".into()),
                 Ok(bytes) => part.start += bytes,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
@@ -232,6 +230,15 @@ impl Presealed {
                 Err(error) => return Err(error.to_string()),
             }
         }
+    }
+}
+
+impl PacketSealer {
+    /// Makes a frame of a packet that has [`PACKET_OFFSET`] bytes before it and a tag's behind it. Frames must be pushed
+    /// in the order in which they are sealed.
+    pub fn seal(&mut self, frame: &mut [u8]) -> Result<(), String> {
+        write_packet_header(frame)?;
+        self.0.seal(frame).map_err(|error| error.to_string())
     }
 }
 

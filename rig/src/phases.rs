@@ -34,7 +34,7 @@ pub struct Phases<'a> {
 
 impl Phases<'_> {
     /// One after the other.
-    pub fn measure(&self, drive: &mut Drive<'_>, report: &mut Report) -> Result<(), Failure> {
+    pub fn measure(&self, drive: &mut Drive, report: &mut Report) -> Result<(), Failure> {
         self.node.data_plane_cpu()?;
         let (warm_up, capacity, open) = self.plan.parts(report.packets_made);
         let window = Load::Window(self.traffic.window());
@@ -59,7 +59,7 @@ impl Phases<'_> {
     }
 
     /// Floor and capacity in turns, as long as there are packets.
-    fn measure_capacity(&self, drive: &mut Drive<'_>, mut packets: usize, report: &mut Report) -> Result<(), Failure> {
+    fn measure_capacity(&self, drive: &mut Drive, mut packets: usize, report: &mut Report) -> Result<(), Failure> {
         say(format_args!("measuring the capacity in turns with the floor, and new links meanwhile"));
         let processor = self.plan.placement.node.first().copied();
         let (mut turns, mut answers) = (Vec::new(), Answers::none());
@@ -100,7 +100,7 @@ impl Phases<'_> {
     /// A phase of sending with something beside it that ends when all is sent.
     fn run_with<T: Send>(
         &self,
-        drive: &mut Drive<'_>,
+        drive: &mut Drive,
         load: Load,
         packets: usize,
         duration: Duration,

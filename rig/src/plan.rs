@@ -10,7 +10,7 @@ mod tests;
 use super::cpu::Placement;
 use super::floor::Floor;
 use super::link::FRAME_OVERHEAD_BYTES;
-use super::{Failure, Options, mill, on_processor, say};
+use super::{Failure, Options, SoakOptions, mill, on_processor, say};
 use pki::neighbours::Role;
 use pki::{Epoch, EpochClock};
 use rustix::process::{Resource, getrlimit};
@@ -26,6 +26,8 @@ const LINKS_MAX: usize = 64;
 const SHARDS_MAX: usize = 64;
 /// The longest that a phase is measured.
 const SECONDS_MAX: u64 = 600;
+/// The longest soak: four weeks.
+const SOAK_MINUTES_MAX: u64 = 40_320;
 /// Time in a phase before its figures begin.
 pub const RAMP: Duration = Duration::from_millis(300);
 /// The phase before anything is measured.
@@ -234,6 +236,14 @@ fn check(options: &Options) -> Result<(), String> {
     }
     if options.rate == Some(0) {
         return Err("--rate: 1 packet per second or more".into());
+    }
+    if let Some(SoakOptions { minutes, load_percent }) = options.soak {
+        if !(1..=SOAK_MINUTES_MAX).contains(&minutes) {
+            return Err(format!("--soak: 1 to {SOAK_MINUTES_MAX} minutes"));
+        }
+        if !(1..=100).contains(&load_percent) {
+            return Err("--load: 1 to 100 percent of the capacity".into());
+        }
     }
     let name_of_a_backend = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if options.io.as_ref().is_some_and(|io| io.is_empty() || !io.chars().all(name_of_a_backend)) {

@@ -6,6 +6,7 @@ use super::cpu::CpuTime;
 use super::traffic::{Service, Traffic};
 use pki::neighbours::Role;
 use rustix::process::{Pid, Signal, kill_process};
+use serde::Serialize;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
@@ -53,6 +54,15 @@ impl NodeOptions {
             "[dataplane]\nshards = {shards}\n{pinned}{backend}slots = {SLOTS}\nline_rate_packets_per_second = {line_rate}\n{connections}"
         )
     }
+}
+
+/// What the node's processes have in memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Memory {
+    /// Of the process that was started.
+    pub control_plane_bytes: u64,
+    /// Of the one that it has started.
+    pub data_plane_bytes: u64,
 }
 
 /// A running node.
@@ -124,12 +134,13 @@ impl NodeProcess {
         Ok(used.as_secs_f64() / started.elapsed().as_secs_f64())
     }
 
-    /// Bytes of memory that the data plane has now.
-    pub fn data_plane_memory(&self) -> Result<u64, String> {
-        let text = fs::read_to_string(self.data_plane()?.join("status")).map_err(|error| error.to_string())?;
-        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kibibytes = line.and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<u64>().ok());
-        kibibytes.map(|kibibytes| kibibytes << 10).ok_or_else(|| "the data plane's status has no VmRSS".into())
+    /// The memory of both processes now.
+    pub fn memory(&self) -> Result<Memory, String> {
+        let control_plane = Path::new("/proc").join(self.child.id().to_string());
+        Ok(Memory {
+            control_plane_bytes: resident_bytes(&control_plane)?,
+            data_plane_bytes: resident_bytes(&self.data_plane()?)?,
+        })
     }
 
     /// The folder of the data plane in /proc.
@@ -190,6 +201,14 @@ impl Drop for NodeProcess {
         // Whatever went wrong is reported already.
         let _late = self.terminate();
     }
+}
+
+/// Bytes that the process with that folder in /proc has in memory.
+fn resident_bytes(process: &Path) -> Result<u64, String> {
+    let text = fs::read_to_string(process.join("status")).map_err(|error| format!("{}: {error}", process.display()))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kibibytes = line.and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    kibibytes.map(|kibibytes| kibibytes << 10).ok_or_else(|| format!("{} has no VmRSS", process.display()))
 }
 
 /// A plugin is a child of the node too.

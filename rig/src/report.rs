@@ -12,6 +12,7 @@ use super::cpu::CpuTime;
 use super::drive::Phase;
 use super::floor::{FloorRates, median};
 use super::plan::Plan;
+use super::soak::Soak;
 use super::traffic::Traffic;
 use hdrhistogram::Histogram;
 use pki::neighbours::Role;
@@ -63,8 +64,6 @@ pub struct Report {
     pub packets_wrong_next_hop: u64,
     /// Of these: before their delay was over.
     pub packets_early: u64,
-    /// Of these: never sent in.
-    pub packets_unsent: u64,
     /// The most by which one of them was early.
     pub early_ms_max: f64,
     /// Packets that never came out.
@@ -133,6 +132,8 @@ pub struct Report {
     pub to_clients: Option<Box<Report>>,
     /// Clients of a gateway that did nothing.
     pub idle_clients: Option<IdleClients>,
+    /// A long run at a part of the capacity, for each way through the node.
+    pub soaks: Vec<Soak>,
 }
 
 /// The floor, and the node's capacity right after it.
@@ -212,7 +213,7 @@ pub struct Latency {
 
 impl Latency {
     /// None of nothing.
-    fn of(us: &Histogram<u64>) -> Option<Self> {
+    pub(super) fn of(us: &Histogram<u64>) -> Option<Self> {
         let ms = |us: u64| us as f64 / 1000.0;
         let found =
             || Self { p50: ms(us.value_at_quantile(0.5)), p99: ms(us.value_at_quantile(0.99)), max: ms(us.max()) };
@@ -265,7 +266,6 @@ impl Report {
             (self.packets_duplicate, "came out twice"),
             (self.packets_wrong_next_hop, "came out at another node than their next hop"),
             (self.packets_early, "came out before their delay was over"),
-            (self.packets_unsent, "came out without having been sent in"),
         ];
         faults
             .extend(wrong.iter().filter(|(count, _)| *count > 0).map(|(count, how)| format!("{count} packets {how}")));
@@ -303,6 +303,7 @@ impl Report {
         {
             faults.push(format!("the node ended {} of {} idle sessions", idle.sessions_lost, idle.sessions));
         }
+        faults.extend(self.soaks.iter().flat_map(Soak::faults).map(|fault| format!("soak: {fault}")));
         faults.extend(
             self.to_clients.iter().flat_map(|other| other.faults()).map(|fault| format!("to clients: {fault}")),
         );
@@ -348,7 +349,6 @@ impl Report {
         self.packets_duplicate = wrong.duplicate;
         self.packets_wrong_next_hop = wrong.next_hop;
         self.packets_early = wrong.early;
-        self.packets_unsent = wrong.unsent;
         self.early_ms_max = wrong.early_us_max as f64 / 1000.0;
     }
 

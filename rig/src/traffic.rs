@@ -2,7 +2,9 @@
 
 use super::account::Exit;
 use super::mill::Delays;
+use super::peers::Ends;
 use pki::neighbours::Role;
+use testnet::session::Identity;
 
 /// What answers at a service node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +74,15 @@ impl Traffic {
     /// Packets inside the node while its capacity is measured.
     pub fn window(self) -> u64 {
         if self == Self::Requests(Service::Plugin) { PLUGIN_WINDOW } else { WINDOW }
+    }
+
+    /// Who is at the ends of the packets' way.
+    pub fn ends(self, clients: &[Identity]) -> Ends<'_> {
+        match self {
+            Self::Through | Self::Requests(_) => Ends::Mixes,
+            Self::FromClients => Ends::ClientsBefore(clients),
+            Self::ToClients => Ends::ClientsBehind(clients),
+        }
     }
 
     /// Where packets leave the node's account.

@@ -86,6 +86,15 @@ struct Node {
     /// Packets per second while lateness is measured [default: half of the packets per second of the capacity]
     #[arg(long, value_name = "N")]
     rate: Option<u32>,
+    /// Afterwards put the node under load for so many minutes, over changes of the epoch
+    ///
+    /// Every minute gives a line on standard error. Exit status 1 if a packet was lost or wrong, if an account did not
+    /// balance, or if the memory of the node's processes grew.
+    #[arg(long, value_name = "MINUTES")]
+    soak: Option<u64>,
+    /// That load, in percent of the capacity; --rate sets packets per second instead
+    #[arg(long, value_name = "PERCENT", default_value_t = 80)]
+    load: u32,
     /// NIKE or KEM of the packets; nike: or kem: before it decides where both have the name
     #[arg(long, value_name = "NAME", default_value = "x25519")]
     sphinx: String,
@@ -127,6 +136,7 @@ fn measure(node: &Node) -> Result<ExitCode, String> {
         shards: node.shards,
         io: node.io.clone(),
         rate: node.rate,
+        soak: node.soak.map(|minutes| rig::SoakOptions { minutes, load_percent: node.load }),
         sphinx: node.sphinx.clone(),
         payload_bytes: node.payload,
         program: std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?,

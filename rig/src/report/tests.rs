@@ -3,6 +3,7 @@ use super::super::check::lateness_histogram;
 use super::super::cpu::CpuTime;
 use super::super::drive::Phase;
 use super::super::floor::FloorRates;
+use super::super::guard::Guarded;
 use super::{Latency, Report, Turn, TurnRates};
 use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
@@ -59,7 +60,9 @@ fn turn(node: u64, floor: f64, busy: f64) -> Turn {
         duration: Duration::from_secs(1),
         rig_cpu: cpu(0.5),
         lateness_us: lateness_histogram(),
+        guarded: Guarded::default(),
         held_up_us: lateness_histogram(),
+        without_packets: Duration::ZERO,
     };
     Turn { floor: FloorRates { unwraps_per_second: floor * 2.0, packets_per_second: floor }, phase }
 }

@@ -22,6 +22,7 @@ impl fmt::Display for Report {
         if let Some(idle) = &self.idle_clients {
             fmt_idle_clients(idle, formatter)?;
         }
+        self.soaks.iter().try_for_each(|soak| soak.fmt(formatter))?;
         let faults = self.faults();
         if faults.is_empty() {
             return write!(formatter, "  every packet right, every new link up, account balanced");
