@@ -4,12 +4,16 @@
 #[cfg(test)]
 mod tests;
 
+use rustix::process::setpriority_process;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::collections::BTreeSet;
 use std::fs;
 use std::iter::Sum;
 use std::path::Path;
 use std::time::Duration;
+
+/// What threads run with that give way.
+const NICENESS: i32 = 10;
 
 /// Where node and rig run, if there are processors for both.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,6 +70,12 @@ pub fn pin(processor: Option<usize>) -> Result<(), String> {
     let mut set = CpuSet::new();
     set.set(processor);
     sched_setaffinity(None, &set).map_err(|error| format!("cannot pin to processor {processor}: {error}"))
+}
+
+/// Lets the calling thread give way to the rig's loop, which may share its processor: packets must be sent when they are
+/// due.
+pub fn give_way() -> Result<(), String> {
+    setpriority_process(None, NICENESS).map_err(|error| format!("cannot give way to others: {error}"))
 }
 
 /// What somebody got of the processors, as the kernel counts it.

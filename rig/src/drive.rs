@@ -21,8 +21,8 @@ pub enum Load {
     PacketsPerSecond(f64),
 }
 
-/// When to stop waiting for packets that do not come out any more.
-const QUIET_LIMIT: Duration = Duration::from_secs(5);
+/// When to stop waiting for packets that do not come out any more: more than the longest delay.
+const QUIET_LIMIT: Duration = Duration::from_secs(8);
 /// Nothing may come out any more when everything has.
 const QUIET_AT_END: Duration = Duration::from_millis(50);
 /// Packets sent between two looks at the receiving side.
@@ -66,6 +66,7 @@ pub struct Drive {
     /// Since when a packet is due and none is made.
     dry: Option<Instant>,
     without_packets: Duration,
+    quiet_limit: Duration,
 }
 
 /// How far a phase has come.
@@ -101,12 +102,23 @@ impl Drive {
             blocked: None,
             dry: None,
             without_packets: Duration::ZERO,
+            quiet_limit: QUIET_LIMIT,
         })
     }
 
     /// What has become of the packets so far.
     pub fn checker(&self) -> &Checker {
         &self.checker
+    }
+
+    /// Whether there is anything left to send.
+    pub fn has_packets(&mut self) -> bool {
+        self.supply.look() != Next::Over
+    }
+
+    /// Waits no longer from now on for packets that do not come out.
+    pub fn set_quiet_limit(&mut self, limit: Duration) {
+        self.quiet_limit = limit;
     }
 
     /// Counts as lost what has not come out.
@@ -282,7 +294,7 @@ impl Drive {
 
     fn drain(&mut self) -> Result<(), String> {
         let mut last_progress = Instant::now();
-        while last_progress.elapsed() < if self.checker.in_flight() > 0 { QUIET_LIMIT } else { QUIET_AT_END } {
+        while last_progress.elapsed() < if self.checker.in_flight() > 0 { self.quiet_limit } else { QUIET_AT_END } {
             self.flush()?;
             if self.receive(Duration::from_millis(10))? {
                 last_progress = Instant::now();

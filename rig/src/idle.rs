@@ -2,6 +2,7 @@
 
 use super::peers;
 use super::plan::Plan;
+use super::process::Program;
 use super::traffic::Traffic;
 use super::world::{World, make_clients};
 use super::{Failure, IdleClients, Options, say, until};
@@ -23,7 +24,7 @@ const SETTLE: Duration = Duration::from_secs(2);
 
 /// Measures them at a node of their own.
 pub fn measure(plan: &Plan, options: &Options) -> Result<IdleClients, Failure> {
-    let mut world = World::start(plan, options, Traffic::FromClients, plan.period())?;
+    let mut world = World::start(plan, options, &Program::own(options), Traffic::FromClients, plan.period())?;
     let outcome = connect_and_wait(&mut world, options);
     let found = outcome.map_err(|failure| world.node.with_last_lines(failure))?;
     world.node.stop()?;

@@ -14,6 +14,7 @@
 //! | `world` | the node at work and all that is around it |
 //! | `guard` | whether the rig itself was in time |
 //! | `phases` | what is measured while packets flow |
+//! | `peer` | another implementation's mix in turns with ours |
 //! | `soak` | a long run under load |
 //! | `idle` | many clients that do nothing |
 //! | `process`, `account` | the node's processes, their CPU time, the node's own account |
@@ -22,7 +23,8 @@
 //! | `plan` | how many packets, how long an epoch, and that all phases fit into the life of the node's key |
 //! | `calls` | new links while the node is under load |
 //! | `cpu` | who runs where |
-//! | `report` | the outcome |
+//! | `stages` | where the node says that its time went |
+//! | `report` | the outcome, as text, as JSON and as a page with pictures |
 //!
 //! Time: the node starts with an epoch and posts its descriptor for the next one, in which everything is measured. The
 //! rest of the first epoch is spent on making packets for the key in that descriptor. A run that cannot keep to that says
@@ -41,6 +43,7 @@ mod link;
 pub mod mill;
 mod mills;
 mod null_node;
+mod peer;
 mod peers;
 mod phases;
 mod plan;
@@ -49,6 +52,7 @@ mod process;
 mod ready;
 mod report;
 mod soak;
+mod stages;
 mod supply;
 #[cfg(test)]
 mod tests;
@@ -57,7 +61,8 @@ mod world;
 
 pub use account::NodeAccount;
 pub use cpu::pin;
-pub use report::{IdleClients, Latency, NewClients, Report};
+pub use peer::{Peer, Trial};
+pub use report::{IdleClients, Latency, NewClients, OpenLoop, Report};
 pub use soak::{Minute, Soak, SoakOptions};
 pub use traffic::Service;
 
@@ -70,6 +75,7 @@ use peers::Ends;
 use pki::EpochClock;
 use pki::neighbours::Role;
 use plan::Plan;
+use process::Program;
 use soak::Soaking;
 use sphinx::Geometry;
 use std::path::PathBuf;
@@ -112,10 +118,14 @@ pub struct Options {
     pub io: Option<String>,
     /// Packets per second while lateness is measured; none is half of the measured capacity.
     pub rate: Option<u32>,
+    /// Delays as in a network instead of short ones, and as many packets inside as the node holds by itself.
+    pub network_delays: bool,
     /// A NIKE or KEM by name; `nike:` or `kem:` before it decides where both have the name.
     pub sphinx: String,
     /// Bytes of user payload.
     pub payload_bytes: usize,
+    /// Another implementation's `server`, which is measured in turns with ours.
+    pub peer_server: Option<PathBuf>,
     /// A long run behind it.
     pub soak: Option<SoakOptions>,
     /// The program whose `server` is measured.
@@ -149,12 +159,19 @@ pub fn run(options: &Options) -> Result<Report, Failure> {
     let mut reports = Vec::new();
     for traffic in Traffic::of(options.role, options.service) {
         let mut report = Report::new(options, &plan, traffic);
-        World::start(&plan, options, traffic, plan.period())?.measure(&plan, options, &mut report)?;
+        World::start(&plan, options, &Program::own(options), traffic, plan.period())?.measure(
+            &plan,
+            options,
+            &mut report,
+        )?;
         reports.push(report);
     }
     let mut reports = reports.into_iter();
     let mut report = reports.next().ok_or("there is nothing to measure")?;
     report.to_clients = reports.next().map(Box::new);
+    if let Some(program) = &options.peer_server {
+        report.peer = Some(peer::compare(&plan, options, program)?);
+    }
     if let Some(soak) = options.soak {
         report.soaks = soak_all(&plan, options, soak, &report)?;
         return Ok(report);
@@ -181,7 +198,7 @@ fn ceiling(geometry: &Geometry, placement: &Placement, links: usize) -> Result<f
     let count = CEILING_PACKETS.min(CEILING_BYTES / (geometry.packet_length + FRAME_OVERHEAD_BYTES));
     let mut pool = Pool::random(geometry, links, count);
     let (listeners, addresses) = peers::listen(links)?;
-    let mu = 1.0 / Traffic::Through.delays().mean_ms;
+    let mu = 1.0 / Traffic::Through.delays(false).mean_ms;
     let network = Arc::new(Network::new(geometry.clone(), EpochClock::default(), mu, links, &addresses)?);
     let node = NullNode::start(network.clone(), null_node::pass_on(), placement.node.first().copied())?;
     let mut links = peers::connect(&network, listeners, &node.credentials, node.address, Ends::Mixes, LINKS_LIMIT)?;

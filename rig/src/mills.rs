@@ -7,18 +7,18 @@ use super::supply::Stream;
 use super::{Failure, cpu};
 use pki::{Epoch, EpochClock};
 use sphinx::Geometry;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use testnet::session::unix_now;
 
 /// Bytes of the frames that are made in one go.
 const POOL_BYTES: usize = 1 << 20;
+/// Of so many some may be just made, sent or written.
+const POOLS_IN_HAND: usize = 3;
 /// Fewer would make mill and rig wait for each other.
-const POOLS_MIN: usize = 4;
-/// Mills give way to the rig's loop, which shares a processor with them where there are few.
-const NICENESS: i32 = 19;
+const POOLS_MIN: usize = POOLS_IN_HAND + 2;
 /// Between two looks at how far they are.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -44,20 +44,21 @@ pub struct Mills<'a> {
 
 /// What is in stock.
 pub struct Stock<'a> {
-    made: &'a AtomicUsize,
+    shared: &'a Shared,
     pools: usize,
-    pool_packets: usize,
-    started: Instant,
 }
 
 impl Stock<'_> {
-    /// Waits until it is full. Gives how many packets per second were made, with nothing else to do.
-    pub fn wait(&self) -> f64 {
-        while self.made.load(Ordering::Relaxed) < self.pools && self.started.elapsed() < Duration::from_secs(120) {
+    /// Waits until it is full, `limit` is over, or a mill has failed. Gives the share that is there.
+    pub fn wait(&self, limit: Duration) -> f64 {
+        let started = Instant::now();
+        let stocked = || self.shared.stocked.load(Ordering::Relaxed);
+        let is_waiting = || !self.shared.failed.load(Ordering::Relaxed) && started.elapsed() < limit;
+        // Some are in the hands of mills and rig.
+        while stocked() + POOLS_IN_HAND < self.pools && is_waiting() {
             std::thread::sleep(LOOK);
         }
-        let packets = self.made.load(Ordering::Relaxed) * self.pool_packets;
-        packets as f64 / self.started.elapsed().as_secs_f64()
+        stocked() as f64 / self.pools as f64
     }
 }
 
@@ -65,8 +66,9 @@ impl Stock<'_> {
 struct Shared {
     empty: Mutex<Receiver<Pool>>,
     /// Whoever has it seals and hands over: frames must come in the order of sealing.
-    full: Mutex<(Vec<PacketSealer>, Sender<Pool>)>,
-    made: AtomicUsize,
+    full: Mutex<(Vec<PacketSealer>, Option<Sender<Pool>>)>,
+    stocked: Arc<AtomicUsize>,
+    failed: AtomicBool,
 }
 
 impl Mills<'_> {
@@ -87,17 +89,21 @@ impl Mills<'_> {
             }
             empty_sender.send(pool).map_err(|error| error.to_string())?;
         }
-        let shared =
-            Shared { empty: Mutex::new(empty), full: Mutex::new((sealers, full_sender)), made: AtomicUsize::new(0) };
+        let shared = Shared {
+            empty: Mutex::new(empty),
+            full: Mutex::new((sealers, Some(full_sender))),
+            stocked: Arc::default(),
+            failed: AtomicBool::new(false),
+        };
         std::thread::scope(|scope| {
             let processors = self.processors.iter().copied().map(Some);
             let processors: Vec<_> = if self.processors.is_empty() { vec![None] } else { processors.collect() };
             let shared_by_all = &shared;
             let start = |processor| scope.spawn(move || self.mill(shared_by_all, processor));
             let mills: Vec<_> = processors.into_iter().map(start).collect();
-            let stock = Stock { made: &shared.made, pools, pool_packets, started: Instant::now() };
+            let stock = Stock { shared: &shared, pools };
             // With the stream, which it drops, the mills end.
-            let outcome = work(Stream { full, empty: empty_sender }, &stock);
+            let outcome = work(Stream { full, empty: empty_sender, stocked: shared.stocked.clone() }, &stock);
             for mill in mills {
                 mill.join().map_err(|_| "a mill ended badly".to_owned())??;
             }
@@ -106,8 +112,18 @@ impl Mills<'_> {
     }
 
     fn mill(&self, shared: &Shared, processor: Option<usize>) -> Result<(), String> {
+        let outcome = self.make(shared, processor);
+        if outcome.is_err() {
+            // Nobody must wait for what does not come.
+            locked(&shared.full).1 = None;
+            shared.failed.store(true, Ordering::Relaxed);
+        }
+        outcome
+    }
+
+    fn make(&self, shared: &Shared, processor: Option<usize>) -> Result<(), String> {
         cpu::pin(processor)?;
-        rustix::process::setpriority_process(None, NICENESS).map_err(|error| error.to_string())?;
+        cpu::give_way()?;
         let mut maker: Option<(Epoch, Maker<'_>)> = None;
         loop {
             let Ok(mut pool) = locked(&shared.empty).recv() else { return Ok(()) };
@@ -119,8 +135,8 @@ impl Mills<'_> {
             pool.refill(maker)?;
             let (sealers, full) = &mut *locked(&shared.full);
             pool.seal_in_order(sealers)?;
-            shared.made.fetch_add(1, Ordering::Relaxed);
-            if full.send(pool).is_err() {
+            shared.stocked.fetch_add(1, Ordering::Relaxed);
+            if full.as_ref().is_none_or(|full| full.send(pool).is_err()) {
                 return Ok(());
             }
         }

@@ -3,9 +3,9 @@
 use super::calls::{Answers, Calls};
 use super::cpu::CpuTime;
 use super::drive::{Drive, Load, Phase};
-use super::plan::{FLOOR, Plan, RAMP, Schedule, TURNS, WARM_UP};
+use super::plan::{FLOOR, HIGH_LOAD, Parts, Plan, Schedule, TURNS, WARM_UP};
 use super::process::NodeProcess;
-use super::report::Turn;
+use super::report::{OpenLoop, Turn};
 use super::traffic::Traffic;
 use super::{Failure, Options, Report, on_processor, say};
 use pki::neighbours::Role;
@@ -36,26 +36,40 @@ impl Phases<'_> {
     /// One after the other.
     pub fn measure(&self, drive: &mut Drive, report: &mut Report) -> Result<(), Failure> {
         self.node.data_plane_cpu()?;
-        let (warm_up, capacity, open) = self.plan.parts(report.packets_made);
-        let window = Load::Window(self.traffic.window());
+        let Parts { warm_up, capacity, open, high } = self.plan.parts(report.packets_made);
         say(format_args!("warming up"));
-        drive.run(window, warm_up, Duration::ZERO, WARM_UP, || self.node_cpu(), || ())?;
+        drive.run(self.window(), warm_up, Duration::ZERO, WARM_UP, || self.node_cpu(), || ())?;
         self.schedule.check_key(unix_now(), "the warm-up")?;
         self.measure_capacity(drive, capacity, report)?;
         let rate = self.options.rate.map_or(report.packets_per_second / 2.0, f64::from);
-        say(format_args!("measuring lateness at {rate:.0} packets/s"));
-        let load = Load::PacketsPerSecond(rate);
-        let phase = drive.run(load, open, RAMP, self.plan.seconds(), || self.node_cpu(), || ())?;
-        self.schedule.check_key(unix_now(), "lateness")?;
-        report.set_lateness(rate, &phase);
+        report.open_loop = self.measure_lateness(drive, rate, open)?;
+        if self.options.rate.is_none() {
+            let rate = report.packets_per_second * HIGH_LOAD;
+            report.at_80_percent = Some(self.measure_lateness(drive, rate, high)?);
+        }
         if self.traffic.role() == Role::Gateway {
             say(format_args!("measuring new clients at {rate:.0} packets/s"));
-            let (phase, (answers, time)) = self
-                .run_with(drive, load, usize::MAX, self.plan.seconds(), |stop| self.calls.run_flat_out(RAMP, stop))?;
+            let load = Load::PacketsPerSecond(rate);
+            let (phase, (answers, time)) = self.run_with(drive, load, usize::MAX, self.plan.seconds(), |stop| {
+                self.calls.run_flat_out(self.plan.pace.ramp, stop)
+            })?;
             self.schedule.check_key(unix_now(), "new clients")?;
             report.set_new_clients(&phase, answers, time);
         }
         Ok(())
+    }
+
+    /// Lateness at a rate.
+    fn measure_lateness(&self, drive: &mut Drive, rate: f64, packets: usize) -> Result<OpenLoop, Failure> {
+        say(format_args!("measuring lateness at {rate:.0} packets/s"));
+        let (load, ramp) = (Load::PacketsPerSecond(rate), self.plan.pace.ramp);
+        let phase = drive.run(load, packets, ramp, self.plan.seconds(), || self.node_cpu(), || ())?;
+        self.schedule.check_key(unix_now(), "lateness")?;
+        Ok(OpenLoop::of(rate, phase, self.options.shards))
+    }
+
+    fn window(&self) -> Load {
+        Load::Window(self.traffic.window(self.options.network_delays, self.plan.capacity_max))
     }
 
     /// Floor and capacity in turns, as long as there are packets.
@@ -66,13 +80,13 @@ impl Phases<'_> {
         for _ in 0..TURNS {
             let floor = on_processor(processor, || self.plan.floor.measure(FLOOR))?;
             let sent_before = drive.checker().sent();
-            let load = Load::Window(self.traffic.window());
+            let ramp = self.plan.pace.ramp;
             let (phase, more) =
-                self.run_with(drive, load, packets, self.plan.turn(), |stop| self.calls.run(RAMP, stop))?;
+                self.run_with(drive, self.window(), packets, self.plan.turn(), |stop| self.calls.run(ramp, stop))?;
             self.schedule.check_key(unix_now(), "the capacity")?;
             packets = packets.saturating_sub((drive.checker().sent() - sent_before) as usize);
             answers.add(more)?;
-            let needed = (RAMP + MEASURED_MIN / TURNS).as_secs_f64() * phase.packets_per_second;
+            let needed = (ramp + MEASURED_MIN / TURNS).as_secs_f64() * phase.packets_per_second;
             turns.push(Turn { floor, phase });
             if needed > packets as f64 {
                 break;
@@ -110,7 +124,7 @@ impl Phases<'_> {
         std::thread::scope(|scope| {
             let beside = scope.spawn(|| beside(&stop));
             let all_sent = || stop.store(true, Ordering::Relaxed);
-            let phase = drive.run(load, packets, RAMP, duration, || self.node_cpu(), all_sent);
+            let phase = drive.run(load, packets, self.plan.pace.ramp, duration, || self.node_cpu(), all_sent);
             all_sent();
             let outcome = beside.join().map_err(|_| "the caller ended badly".to_owned());
             Ok((phase?, outcome??))

@@ -1,5 +1,6 @@
 //! What a run says at its end: one object for programs, a few lines for people.
 
+mod html;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -11,8 +12,11 @@ use super::check::Wrong;
 use super::cpu::CpuTime;
 use super::drive::Phase;
 use super::floor::{FloorRates, median};
+use super::guard::Guarded;
+use super::peer::Peer;
 use super::plan::Plan;
 use super::soak::Soak;
+use super::stages::Stage;
 use super::traffic::Traffic;
 use hdrhistogram::Histogram;
 use pki::neighbours::Role;
@@ -36,6 +40,10 @@ pub struct Report {
     pub sphinx: String,
     /// Bytes of a packet.
     pub packet_bytes: usize,
+    /// The mean delay that packets asked for, before rounding.
+    pub delay_mean_ms: f64,
+    /// The longest delay that they asked for.
+    pub delay_max_ms: u16,
     /// Links on either side of the node.
     pub links: usize,
     /// The node's shards.
@@ -72,6 +80,8 @@ pub struct Report {
     pub account_balanced: bool,
     /// The node's account.
     pub account: NodeAccount,
+    /// Where its time went, if it says so.
+    pub stages: Vec<Stage>,
     /// The most that the node forwards, from a bounded number of packets inside it: the median of the turns.
     pub packets_per_second: f64,
     /// For how long that was measured, in all turns.
@@ -98,22 +108,11 @@ pub struct Report {
     pub answered_without_wait_ms: Option<Latency>,
     /// From the dial to a link that is up.
     pub link_up_ms: Option<Latency>,
-    /// The rate at which lateness was measured: what was asked for, else half of the packets per second above.
-    pub open_loop_packets_per_second: f64,
-    /// Packets per second that came out meanwhile.
-    pub open_loop_packets_per_second_out: f64,
-    /// CPU time of the data plane per packet at that rate, in microseconds.
-    pub open_loop_cpu_us_per_packet: f64,
-    /// The share of its processors that the data plane used at that rate: half the packets take more than half of it.
-    pub open_loop_node_cpu_share: f64,
-    /// The share of the time in which it could have run at that rate, and somebody else did.
-    pub open_loop_node_wait_share: f64,
-    /// Lateness at that rate: departure less the moment at which the packet was due to be sent and delay, links included.
-    /// None if no packet came out.
-    pub lateness_ms: Option<Latency>,
-    /// Part of it: from the moment at which a packet was due until the rig sent it, for a full link or a lack of
-    /// processor.
-    pub held_up_ms: Option<Latency>,
+    /// Lateness at half of the packets per second above, or at the rate that was asked for.
+    #[serde(flatten)]
+    pub open_loop: OpenLoop,
+    /// The same at 80 % of the packets per second above, if no rate was asked for.
+    pub at_80_percent: Option<OpenLoop>,
     /// The share of one processor that the data plane takes with its links up and no packet.
     pub idle_node_cpu_share: f64,
     /// What the rig does with a node that only opens and seals frames.
@@ -132,8 +131,58 @@ pub struct Report {
     pub to_clients: Option<Box<Report>>,
     /// Clients of a gateway that did nothing.
     pub idle_clients: Option<IdleClients>,
+    /// Another implementation's mix, in turns with ours.
+    pub peer: Option<Peer>,
     /// A long run at a part of the capacity, for each way through the node.
     pub soaks: Vec<Soak>,
+}
+
+/// What was found while packets were sent at a rate, whatever the node did.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct OpenLoop {
+    /// The rate.
+    pub open_loop_packets_per_second: f64,
+    /// Packets per second that came out meanwhile.
+    pub open_loop_packets_per_second_out: f64,
+    /// CPU time of the data plane per packet at that rate, in microseconds.
+    pub open_loop_cpu_us_per_packet: f64,
+    /// The share of its processors that the data plane used at that rate: half the packets take more than half of it.
+    pub open_loop_node_cpu_share: f64,
+    /// The share of the time in which it could have run at that rate, and somebody else did.
+    pub open_loop_node_wait_share: f64,
+    /// Lateness at that rate: departure less the moment at which the packet was due to be sent and delay, links included.
+    /// None if no packet came out.
+    pub lateness_ms: Option<Latency>,
+    /// The same of those packets for which the rig itself was in time.
+    pub lateness_guarded_ms: Option<Latency>,
+    /// Their share of all packets.
+    pub guarded_share: f64,
+    /// Part of it: from the moment at which a packet was due until the rig sent it, for a full link or a lack of
+    /// processor.
+    pub held_up_ms: Option<Latency>,
+    /// All that the lateness is made of, in microseconds, where it is guarded.
+    #[serde(skip)]
+    pub lateness_us: Option<Histogram<u64>>,
+}
+
+impl OpenLoop {
+    pub(super) fn of(rate: f64, phase: Phase, shards: usize) -> Self {
+        let (node_cpu_share, node_wait_share) = shares(phase.duration, phase.node_cpu, shards);
+        let Guarded { lateness_us, discarded } = phase.guarded;
+        let counted = lateness_us.len() as f64;
+        Self {
+            open_loop_packets_per_second: rate,
+            open_loop_packets_per_second_out: phase.packets_per_second,
+            open_loop_cpu_us_per_packet: cpu_us_per_packet(phase.node_cpu, phase.packets),
+            open_loop_node_cpu_share: node_cpu_share,
+            open_loop_node_wait_share: node_wait_share,
+            lateness_ms: Latency::of(&phase.lateness_us),
+            lateness_guarded_ms: Latency::of(&lateness_us),
+            guarded_share: counted / (counted + discarded as f64).max(1.0),
+            held_up_ms: Latency::of(&phase.held_up_us),
+            lateness_us: Some(lateness_us),
+        }
+    }
 }
 
 /// The floor, and the node's capacity right after it.
@@ -232,6 +281,7 @@ impl Report {
     pub(super) fn new(options: &Options, plan: &Plan, traffic: Traffic) -> Self {
         let Plan { geometry, placement, .. } = plan;
         let (nike, kem) = (&geometry.nike_name, &geometry.kem_name);
+        let delays = traffic.delays(options.network_delays);
         Self {
             role: match traffic.role() {
                 Role::Mix => "mix",
@@ -242,6 +292,8 @@ impl Report {
             clients: if traffic.role() == Role::Gateway { options.clients } else { 0 },
             sphinx: if kem.is_empty() { format!("{nike} NIKE") } else { format!("{kem} KEM") },
             packet_bytes: geometry.packet_length,
+            delay_mean_ms: delays.mean_ms,
+            delay_max_ms: delays.max_ms,
             links: options.links,
             shards: options.shards,
             io: options.io.clone(),
@@ -302,6 +354,11 @@ impl Report {
             && idle.sessions_lost > 0
         {
             faults.push(format!("the node ended {} of {} idle sessions", idle.sessions_lost, idle.sessions));
+        }
+        if let Some(Peer { own_faults, .. }) = &self.peer
+            && *own_faults > 0
+        {
+            faults.push(format!("beside the other mix ours lost {own_faults} packets, or sent them on wrong"));
         }
         faults.extend(self.soaks.iter().flat_map(Soak::faults).map(|fault| format!("soak: {fault}")));
         faults.extend(
@@ -381,16 +438,6 @@ impl Report {
         self.link_up_ms = Latency::of(&answers.up_us);
     }
 
-    pub(super) fn set_lateness(&mut self, rate: f64, phase: &Phase) {
-        self.open_loop_packets_per_second = rate;
-        self.open_loop_packets_per_second_out = phase.packets_per_second;
-        self.open_loop_cpu_us_per_packet = cpu_us_per_packet(phase.node_cpu, phase.packets);
-        (self.open_loop_node_cpu_share, self.open_loop_node_wait_share) =
-            shares(phase.duration, phase.node_cpu, self.shards);
-        self.lateness_ms = Latency::of(&phase.lateness_us);
-        self.held_up_ms = Latency::of(&phase.held_up_us);
-    }
-
     pub(super) fn set_new_clients(&mut self, phase: &Phase, answers: Answers, time: Duration) {
         let (node_cpu_share, node_wait_share) = shares(phase.duration, phase.node_cpu, self.shards);
         self.new_clients = Some(NewClients {
@@ -433,6 +480,7 @@ fn shares(duration: Duration, cpu: CpuTime, processors: usize) -> (f64, f64) {
     (cpu.used.as_secs_f64() / all, cpu.waited.as_secs_f64() / all)
 }
 
-fn cpu_us_per_packet(cpu: CpuTime, packets: u64) -> f64 {
+/// Processor time for each of so many packets.
+pub(super) fn cpu_us_per_packet(cpu: CpuTime, packets: u64) -> f64 {
     cpu.used.as_secs_f64() * 1e6 / packets.max(1) as f64
 }

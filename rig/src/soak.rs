@@ -2,7 +2,8 @@
 //! memory stay what it is?
 //!
 //! Packets are made while others are under way ([`super::mills`]), across epochs. Every minute of load ends with a pause
-//! in which all packets come out, so that the node's account and the rig's can be compared to the last packet.
+//! in which all packets come out, so that the node's account and the rig's can be compared to the last packet. Where the
+//! mills are slower than the load, which is likely on two processors, the pause is as long as they need for a stock.
 
 mod found;
 #[cfg(test)]
@@ -13,9 +14,10 @@ pub use found::{MemorySample, Minute, Soak};
 use super::account::NodeAccount;
 use super::drive::{Drive, Load};
 use super::link::FRAME_OVERHEAD_BYTES;
-use super::mills::Mills;
+use super::mills::{Mills, Stock};
 use super::peers;
-use super::plan::{Plan, SETTLE};
+use super::plan::{Plan, SETTLE, memory_available};
+use super::process::Program;
 use super::supply::Supply;
 use super::traffic::Traffic;
 use super::world::{World, settled_account};
@@ -24,17 +26,17 @@ use found::Counts;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// A run goes over about so many epochs, within these bounds.
-const EPOCHS: u32 = 10;
+/// A run goes over some epochs, within these bounds.
+const EPOCHS: u32 = 5;
 const PERIOD_MIN: Duration = Duration::from_secs(20);
 const PERIOD_MAX: Duration = Duration::from_secs(300);
-/// The most that is made ahead, and the part of an epoch for which that may last: the key must live that long.
-const STOCK_BYTES_MAX: usize = 1 << 30;
-const STOCK_EPOCHS: f64 = 0.25;
-/// The part of the mills' rate with nothing beside them that is asked of them at most.
-const MILL_SHARE: f64 = 0.95;
-/// With a larger share of a minute without packets the next one has a lower rate.
-const DRY_SHARE_MAX: f64 = 0.01;
+/// The part of an epoch for which packets in stock may last, and that in which they are made before a minute begins: their
+/// key lives for one epoch at least.
+const STOCK_EPOCHS: f64 = 0.5;
+const MAKING_EPOCHS: f64 = 0.4;
+/// The part of the free memory that they may take, and the most.
+const STOCK_MEMORY_SHARE: f64 = 0.25;
+const STOCK_BYTES_MAX: f64 = (8_u64 << 30) as f64;
 /// So many looks at the memory, and not more often than each second.
 const MEMORY_SAMPLES: u64 = 1000;
 /// From one line to the next.
@@ -69,7 +71,7 @@ impl Soaking<'_> {
     /// Soaks a node of its own.
     pub fn run(&self) -> Result<Soak, Failure> {
         let period = (self.duration() / EPOCHS).clamp(PERIOD_MIN, PERIOD_MAX);
-        let mut world = World::start(self.plan, self.options, self.traffic, period)?;
+        let mut world = World::start(self.plan, self.options, &Program::own(self.options), self.traffic, period)?;
         let outcome = self.run_in(&mut world);
         let found = outcome.map_err(|failure| world.node.with_last_lines(failure))?;
         world.node.stop()?;
@@ -92,7 +94,7 @@ impl Soaking<'_> {
         let mills = Mills {
             geometry: &self.plan.geometry,
             purpose: ways.purpose(self.traffic)?,
-            delays: self.traffic.delays(),
+            delays: self.traffic.delays(self.options.network_delays),
             in_turns: self.traffic == Traffic::FromClients,
             clock: &network.clock,
             first: world.epoch,
@@ -100,22 +102,20 @@ impl Soaking<'_> {
             processors: &self.plan.placement.mills,
         };
         let asked = self.options.rate.map_or(self.capacity * f64::from(self.soak.load_percent) / 100.0, f64::from);
-        let frame_bytes = self.plan.geometry.packet_length + FRAME_OVERHEAD_BYTES;
+        let frame_bytes = (self.plan.geometry.packet_length + FRAME_OVERHEAD_BYTES) as f64;
         let lasting = asked * network.clock.period().as_secs_f64() * STOCK_EPOCHS;
-        let stock_packets = (lasting as usize).min(STOCK_BYTES_MAX / frame_bytes);
+        let bytes_max = (memory_available()? * STOCK_MEMORY_SHARE).min(STOCK_BYTES_MAX);
+        let stock_packets = lasting.min(bytes_max / frame_bytes) as usize;
         let sealers = std::mem::take(&mut links.sealers);
         let soak = mills.run(sealers, stock_packets, |stream, stock| {
-            say(format_args!("making packets for the beginning"));
-            let made_per_second = stock.wait();
             let mut soak = Soak {
                 traffic: self.traffic.name(),
                 capacity_packets_per_second: self.capacity,
                 asked_packets_per_second: asked,
-                mill_packets_per_second: made_per_second,
                 epoch_seconds: network.clock.period().as_secs_f64(),
                 ..Soak::default()
             };
-            self.watch(world, Drive::new(Supply::from(stream), links)?, &mut soak)?;
+            self.watch(world, Drive::new(Supply::from(stream), links)?, stock, &mut soak)?;
             Ok(soak)
         })?;
         world.node.check()?;
@@ -123,21 +123,22 @@ impl Soaking<'_> {
     }
 
     /// All minutes, and looks at the memory beside them.
-    fn watch(&self, world: &World, mut drive: Drive, soak: &mut Soak) -> Result<(), Failure> {
+    fn watch(&self, world: &World, mut drive: Drive, stock: &Stock<'_>, soak: &mut Soak) -> Result<(), Failure> {
         let stop = AtomicBool::new(false);
         let interval = Duration::from_secs((60 * self.soak.minutes / MEMORY_SAMPLES).max(1));
         std::thread::scope(|scope| {
             let memory = scope.spawn(|| watch_memory(world, interval, &stop));
-            let outcome = on_processor(self.plan.placement.rig, || self.minutes(world, &mut drive, soak));
+            let outcome = on_processor(self.plan.placement.rig, || self.minutes(world, &mut drive, stock, soak));
             stop.store(true, Ordering::Relaxed);
             soak.memory = memory.join().map_err(|_| "the watcher of the memory ended badly".to_owned())??;
             outcome
         })
     }
 
-    fn minutes(&self, world: &World, drive: &mut Drive, soak: &mut Soak) -> Result<(), Failure> {
-        let mut rate = soak.asked_packets_per_second.min(soak.mill_packets_per_second * MILL_SHARE);
+    fn minutes(&self, world: &World, drive: &mut Drive, stock: &Stock<'_>, soak: &mut Soak) -> Result<(), Failure> {
+        let rate = soak.asked_packets_per_second;
         for number in 1..=self.soak.minutes {
+            let stocked = stock.wait(world.network.clock.period().mul_f64(MAKING_EPOCHS));
             let before = Counts::of(drive.checker());
             let load = Load::PacketsPerSecond(rate);
             let node_cpu = || world.node.data_plane_cpu().unwrap_or_default();
@@ -154,16 +155,13 @@ impl Soaking<'_> {
                 account_balanced: is_balanced(&account),
                 dropped: account.dropped_in_all() - soak.account.dropped_in_all(),
                 load: rate / self.capacity,
+                stocked,
                 ..Minute::of(&phase, &counts.since(&before), world.node.memory()?)
             };
             eprintln!("{minute}");
-            let dry = minute.without_packets_share;
             soak.add(minute, account, &phase)?;
             if phase.duration + TICK < MINUTE {
                 return Err(Failure::Failed("the mills have ended".into()));
-            }
-            if dry > DRY_SHARE_MAX {
-                rate *= (1.0 - dry) * (1.0 - DRY_SHARE_MAX);
             }
         }
         Ok(())

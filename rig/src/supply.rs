@@ -3,6 +3,7 @@
 use super::mill::Pool;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError};
 
 /// Pools that somebody makes meanwhile.
@@ -11,6 +12,8 @@ pub struct Stream {
     pub full: Receiver<Pool>,
     /// Takes them back when their frames are written, so that their memory is used again.
     pub empty: Sender<Pool>,
+    /// How many are made and not taken.
+    pub stocked: Arc<AtomicUsize>,
 }
 
 /// What there is to send.
@@ -54,6 +57,7 @@ impl Supply {
                 Err(TryRecvError::Empty) => return Next::Wait,
                 Err(TryRecvError::Disconnected) => return Next::Over,
             };
+            stream.stocked.fetch_sub(1, Ordering::Relaxed);
             let used = std::mem::replace(&mut self.pool, Arc::new(pool));
             self.next = 0;
             // The very first one has no room for packets.

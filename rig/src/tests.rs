@@ -15,6 +15,7 @@ use pki::{Epoch, EpochClock};
 use sphinx::{Geometry, MixKey, Unwrapper};
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 use testnet::network;
@@ -197,7 +198,7 @@ fn packets_that_are_made_meanwhile_are_right_too() {
     };
     let sealers = std::mem::take(&mut links.sealers);
     let found = mills.run(sealers, 1, |stream, stock| {
-        assert!(stock.wait() > 0.0);
+        assert!(stock.wait(Duration::from_secs(60)) > 0.0);
         let mut drive = Drive::new(Supply::from(stream), links)?;
         let phase = drive.run(WINDOW, SENT, Duration::ZERO, Duration::from_secs(60), CpuTime::default, || ())?;
         let checker = drive.checker();
@@ -223,10 +224,9 @@ fn mills_without_a_key_say_so() {
         keys: &|_| None,
         processors: &[],
     };
-    let found = mills.run(Vec::new(), 1, |stream, _| {
-        let Stream { full, empty } = stream;
-        assert!(full.recv_timeout(Duration::from_secs(60)).is_err());
-        drop(empty);
+    let found = mills.run(Vec::new(), 1, |stream, stock| {
+        stock.wait(Duration::MAX);
+        assert!(stream.full.recv().is_err());
         Ok(())
     });
     assert!(matches!(found, Err(Failure::Failed(reason)) if reason.contains("no mix key")));
@@ -236,7 +236,7 @@ fn mills_without_a_key_say_so() {
 fn a_pool_comes_back_to_the_mill_when_it_is_written() {
     let pool = || Pool::random(&test_geometry(), LINKS, 1);
     let ((full_sender, full), (empty, back)) = (channel(), channel());
-    let mut supply = Supply::from(Stream { full, empty });
+    let mut supply = Supply::from(Stream { full, empty, stocked: Arc::new(AtomicUsize::new(4)) });
     assert_eq!(supply.look(), Next::Wait);
     let mut waiting = Vec::new();
     for _ in 0..3 {

@@ -1,13 +1,14 @@
 //! A node at work and everything around it.
 
-use super::account::NodeAccount;
+use super::account::{self, NodeAccount};
 use super::calls::{Caller, Calls};
 use super::drive::Drive;
 use super::mill::{Pool, Purpose};
 use super::peers;
 use super::phases::Phases;
 use super::plan::{self, IDLE, Plan, Schedule};
-use super::process::{ENDPOINT, NodeOptions, NodeProcess};
+use super::process::{ENDPOINT, NodeOptions, NodeProcess, Program};
+use super::stages;
 use super::supply::Supply;
 use super::traffic::Traffic;
 use super::{Failure, LINKS_LIMIT, Options, Report, on_processor, say, until};
@@ -56,9 +57,16 @@ struct Started {
 
 impl World {
     /// Starts all, with epochs of at least `period`.
-    pub fn start(plan: &Plan, options: &Options, traffic: Traffic, mut period: Duration) -> Result<Self, Failure> {
+    pub fn start(
+        plan: &Plan,
+        options: &Options,
+        program: &Program,
+        traffic: Traffic,
+        mut period: Duration,
+    ) -> Result<Self, Failure> {
         for _ in 0..STARTS {
-            let Started { network, listeners, authority, mut node } = Started::new(plan, options, traffic, period)?;
+            let Started { network, listeners, authority, mut node } =
+                Started::new(plan, options, program, traffic, period)?;
             let limit = period.mul_f64(POSTING_EPOCHS) + plan::SETTLE;
             if let Some(post) = authority.find_post(limit, |_| true) {
                 let (epoch, descriptor) = (post.epoch, post.checked()?);
@@ -101,7 +109,7 @@ impl World {
         say(format_args!("making {} packets, about {:.0} s", plan.packets, plan.mill_time.as_secs_f64()));
         let time_left = schedule.latest_begin().saturating_sub(unix_now());
         let deadline = Instant::now() + time_left.mul_f64(MILL_SHARE);
-        let mut pool = self.make_packets(plan, &clients, deadline)?;
+        let mut pool = self.make_packets(plan, options, &clients, plan.packets, deadline)?;
         say(format_args!("waiting for the next epoch and for links"));
         let listeners = self.take_listeners();
         let ends = self.traffic.ends(&clients);
@@ -124,6 +132,7 @@ impl World {
         report.account =
             settled_account(&self.node, |account| account.is_balanced(checker.sent(), checker.received(), exit))?;
         report.account_balanced = report.account.is_balanced(checker.sent(), checker.received(), exit);
+        report.stages = stages::parse(&account::metrics(self.node.metrics)?);
         say(format_args!("measuring the node with nothing to do"));
         report.idle_node_cpu_share = self.node.data_plane_share(IDLE)?;
         Ok(self.node.check()?)
@@ -152,11 +161,19 @@ impl World {
         }
     }
 
-    fn make_packets(&self, plan: &Plan, clients: &[Identity], deadline: Instant) -> Result<Pool, String> {
+    /// Packets for the node, `count` or as many as are made in time.
+    pub fn make_packets(
+        &self,
+        plan: &Plan,
+        options: &Options,
+        clients: &[Identity],
+        count: usize,
+        deadline: Instant,
+    ) -> Result<Pool, String> {
         let mix_key = self.descriptor.mix_key(self.epoch).ok_or("the descriptor has no mix key for its epoch")?;
         let ways = self.ways(clients);
-        let (purpose, delays) = (ways.purpose(self.traffic)?, self.traffic.delays());
-        let mut pool = Pool::make(&plan.geometry, mix_key, purpose, delays, plan.packets, Some(deadline))?;
+        let (purpose, delays) = (ways.purpose(self.traffic)?, self.traffic.delays(options.network_delays));
+        let mut pool = Pool::make(&plan.geometry, mix_key, purpose, delays, count, Some(deadline))?;
         if self.traffic == Traffic::FromClients {
             pool.take_turns();
         }
@@ -185,10 +202,16 @@ impl Ways {
 }
 
 impl Started {
-    fn new(plan: &Plan, options: &Options, traffic: Traffic, period: Duration) -> Result<Self, String> {
+    fn new(
+        plan: &Plan,
+        options: &Options,
+        program: &Program,
+        traffic: Traffic,
+        period: Duration,
+    ) -> Result<Self, String> {
         let clock = network::clock_starting_at(unix_now(), period)?;
         let (listeners, addresses) = peers::listen(options.links)?;
-        let mu = 1.0 / traffic.delays().mean_ms;
+        let mu = 1.0 / traffic.delays(options.network_delays).mean_ms;
         let mut network = Network::new(plan.geometry.clone(), clock, mu, options.links, &addresses)?;
         network.role = traffic.role();
         let network = Arc::new(network);
@@ -200,9 +223,10 @@ impl Started {
             shards: options.shards,
             processors: plan.placement.node.clone(),
             io: options.io.clone(),
+            default_slots: options.network_delays,
             traffic,
         };
-        let node = NodeProcess::start(&options.program, &network, authority.address, &node_options)?;
+        let node = NodeProcess::start(program, &network, authority.address, &node_options)?;
         Ok(Self { network, listeners, authority, node })
     }
 }

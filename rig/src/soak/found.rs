@@ -14,7 +14,7 @@ use std::fmt;
 const GROWTH_SHARE_MAX: f64 = 0.01;
 const GROWTH_BYTES_MAX: u64 = 1 << 20;
 /// Memory that a node takes for its first epochs is no growth: so many must be over in the first half.
-const FIRST_EPOCHS: f64 = 4.0;
+const FIRST_EPOCHS: f64 = 3.0;
 
 /// The memory of both processes at a moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -68,8 +68,10 @@ pub struct Minute {
     pub minute: u64,
     /// Epochs since the first that had packets.
     pub epochs: u64,
-    /// Packets per second that were sent, as a part of the capacity.
+    /// Packets per second that were sent while there were any, as a part of the capacity.
     pub load: f64,
+    /// The part of the stock that was there at its beginning.
+    pub stocked: f64,
     /// Packets per second that came out while packets were sent.
     pub packets_per_second_out: f64,
     /// Packets that were sent.
@@ -187,8 +189,6 @@ pub struct Soak {
     pub capacity_packets_per_second: f64,
     /// The load that was asked for.
     pub asked_packets_per_second: f64,
-    /// What the mills made with nothing beside them: the load is no more than most of it.
-    pub mill_packets_per_second: f64,
     /// The length of an epoch.
     pub epoch_seconds: f64,
     /// All minutes.
@@ -208,7 +208,6 @@ impl Default for Soak {
             traffic: "",
             capacity_packets_per_second: 0.0,
             asked_packets_per_second: 0.0,
-            mill_packets_per_second: 0.0,
             epoch_seconds: 0.0,
             minutes: Vec::new(),
             memory: Vec::new(),
@@ -253,6 +252,9 @@ impl Soak {
             if !account_balanced {
                 faults.push(format!("minute {minute}: the account did not balance"));
             }
+        }
+        if self.account.dropped_in_all() > 0 {
+            faults.push(format!("the node's reasons for what it dropped: {:?}", self.account.dropped));
         }
         for (name, growth) in ["control plane", "data plane"].iter().zip(self.growth().iter().flatten()) {
             if !growth.is_flat {
