@@ -17,6 +17,7 @@
 //! | `peer` | another implementation's mix in turns with ours |
 //! | `soak` | a long run under load |
 //! | `idle` | many clients that do nothing |
+//! | [`probe`] | clock and width of the core: is there a neighbour on it? |
 //! | `process`, `account` | the node's processes, their CPU time, the node's own account |
 //! | [`plugin`] | a plugin that echoes |
 //! | `null_node` | a node without work: the rig's own ceiling |
@@ -48,6 +49,7 @@ mod peers;
 mod phases;
 mod plan;
 pub mod plugin;
+pub mod probe;
 mod process;
 mod ready;
 mod report;

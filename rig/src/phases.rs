@@ -4,6 +4,7 @@ use super::calls::{Answers, Calls};
 use super::cpu::CpuTime;
 use super::drive::{Drive, Load, Phase};
 use super::plan::{FLOOR, HIGH_LOAD, Parts, Plan, Schedule, TURNS, WARM_UP};
+use super::probe::Probe;
 use super::process::NodeProcess;
 use super::report::{OpenLoop, Turn};
 use super::traffic::Traffic;
@@ -77,8 +78,14 @@ impl Phases<'_> {
         say(format_args!("measuring the capacity in turns with the floor, and new links meanwhile"));
         let processor = self.plan.placement.node.first().copied();
         let (mut turns, mut answers) = (Vec::new(), Answers::none());
+        let mut probe = on_processor(processor, || Ok::<_, String>(Probe::new()))?;
         for _ in 0..TURNS {
-            let floor = on_processor(processor, || self.plan.floor.measure(FLOOR))?;
+            let floor = on_processor(processor, || {
+                let before = probe.read().width;
+                let floor = self.plan.floor.measure(FLOOR)?;
+                Ok::<_, String>((floor, before.min(probe.read().width)))
+            });
+            let (floor, width) = floor?;
             let sent_before = drive.checker().sent();
             let ramp = self.plan.pace.ramp;
             let (phase, more) =
@@ -87,7 +94,7 @@ impl Phases<'_> {
             packets = packets.saturating_sub((drive.checker().sent() - sent_before) as usize);
             answers.add(more)?;
             let needed = (ramp + MEASURED_MIN / TURNS).as_secs_f64() * phase.packets_per_second;
-            turns.push(Turn { floor, phase });
+            turns.push(Turn { floor, width, phase });
             if needed > packets as f64 {
                 break;
             }
@@ -102,7 +109,7 @@ impl Phases<'_> {
                 report.packets_made
             )));
         }
-        report.set_capacity(&turns);
+        report.set_capacity(&turns, probe.full_width());
         report.set_answers(answers);
         Ok(())
     }

@@ -15,6 +15,7 @@ use super::floor::{FloorRates, median};
 use super::guard::Guarded;
 use super::peer::Peer;
 use super::plan::Plan;
+use super::probe::WIDTH_SHARE_MIN;
 use super::soak::Soak;
 use super::stages::Stage;
 use super::traffic::Traffic;
@@ -123,6 +124,8 @@ pub struct Report {
     pub floor_packets_per_second: f64,
     /// The node's packets per second to the floor of as many cores as it has shards: the median of the turns' ratios.
     pub node_to_floor: f64,
+    /// Whether most turns had a core without a neighbour, so that only these count.
+    pub floor_at_full_width: bool,
     /// The turns in which both were measured, one right after the other.
     pub turns: Vec<TurnRates>,
     /// Clients that connected to a gateway at that rate of packets.
@@ -189,6 +192,8 @@ impl OpenLoop {
 pub struct Turn {
     /// What one core does with the cryptography alone.
     pub floor: FloorRates,
+    /// The width of the core around that, in independent adds per cycle.
+    pub width: f64,
     /// What the node did.
     pub phase: Phase,
 }
@@ -200,6 +205,10 @@ pub struct TurnRates {
     pub node: f64,
     /// What one core did with the cryptography alone, just before.
     pub floor: f64,
+    /// The width of the core before and behind that, to its full width: less is a neighbour on its other half.
+    pub width: f64,
+    /// Whether the turn counts: the width was full.
+    pub counts: bool,
 }
 
 /// What became of clients that connected one after the other, some at a time, while packets were sent at the open loop's
@@ -409,16 +418,26 @@ impl Report {
         self.early_ms_max = wrong.early_us_max as f64 / 1000.0;
     }
 
-    pub(super) fn set_capacity(&mut self, turns: &[Turn]) {
+    /// `full_width` is that of a core without a neighbour: turns with one do not count, if most have none.
+    pub(super) fn set_capacity(&mut self, turns: &[Turn], full_width: f64) {
         let cores = self.shards.max(1) as f64;
-        let of_all = |value: fn(&Turn) -> f64| median(turns.iter().map(value).collect());
+        let is_full = |turn: &Turn| turn.width >= full_width * WIDTH_SHARE_MIN;
+        let full = turns.iter().filter(|turn| is_full(turn)).count();
+        let counts = |turn: &Turn| is_full(turn) || 2 * full <= turns.len();
+        let rates = |turn: &Turn| TurnRates {
+            node: turn.phase.packets_per_second,
+            floor: turn.floor.packets_per_second,
+            width: turn.width / full_width.max(f64::MIN_POSITIVE),
+            counts: counts(turn),
+        };
+        self.turns = turns.iter().map(rates).collect();
+        self.floor_at_full_width = 2 * full > turns.len();
+        let turns: Vec<&Turn> = turns.iter().filter(|turn| counts(turn)).collect();
+        let of_all = |value: fn(&Turn) -> f64| median(turns.iter().map(|turn| value(turn)).collect());
         self.packets_per_second = of_all(|turn| turn.phase.packets_per_second);
         self.unwrap_only_packets_per_second = of_all(|turn| turn.floor.unwraps_per_second);
         self.floor_packets_per_second = of_all(|turn| turn.floor.packets_per_second);
         self.node_to_floor = of_all(|turn| turn.phase.packets_per_second / turn.floor.packets_per_second) / cores;
-        let rates =
-            |turn: &Turn| TurnRates { node: turn.phase.packets_per_second, floor: turn.floor.packets_per_second };
-        self.turns = turns.iter().map(rates).collect();
         let phases = || turns.iter().map(|turn| &turn.phase);
         let duration: Duration = phases().map(|phase| phase.duration).sum();
         let node_cpu: CpuTime = phases().map(|phase| phase.node_cpu).sum();

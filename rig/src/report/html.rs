@@ -121,8 +121,8 @@ impl Report {
             return;
         }
         let cores = self.shards.max(1) as f64;
-        let group = |(number, TurnRates { node, floor }): (usize, &TurnRates)| {
-            let note = format!("{:.0} %", 100.0 * node / floor / cores);
+        let group = |(number, TurnRates { node, floor, counts, .. }): (usize, &TurnRates)| {
+            let note = format!("{:.0} %{}", 100.0 * node / floor / cores, if *counts { "" } else { " (not counted)" });
             (format!("turn {}", number + 1), [*floor * cores, *node], note)
         };
         let groups: Vec<_> = self.turns.iter().enumerate().map(group).collect();

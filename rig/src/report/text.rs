@@ -99,9 +99,14 @@ impl Report {
         writeln!(
             formatter,
             "  floor         {:>9.0} packets/s: one core that opens frames, unwraps and seals frames, in {} turns with the \
-             node; the node does {:.0} % of it",
+             node{}; the node does {:.0} % of it",
             self.floor_packets_per_second,
-            self.turns.len(),
+            self.turns.iter().filter(|turn| turn.counts).count(),
+            if self.floor_at_full_width {
+                " at the full width of the core"
+            } else {
+                ", A NEIGHBOUR ON THE CORE IN MOST OF THEM"
+            },
             percent(self.node_to_floor)
         )?;
         writeln!(formatter, "  unwrap only   {:>9.0} packets/s on one core", self.unwrap_only_packets_per_second)?;

@@ -26,7 +26,7 @@ fn report() -> Report {
     Report {
         sphinx: "x25519 NIKE".into(),
         shards: 1,
-        turns: vec![TurnRates { node: 900.0, floor: 1000.0 }; 3],
+        turns: vec![TurnRates { node: 900.0, floor: 1000.0, width: 1.0, counts: true }; 3],
         at_80_percent: Some(open_loop.clone()),
         open_loop,
         stages: vec![Stage { name: "unwrap".into(), seconds: 1.0, samples: 10 }],
