@@ -3,6 +3,7 @@
 //! | module | what it plays or does |
 //! |---|---|
 //! | `traffic` | which way packets take through the node |
+//! | `frame` | a packet in its frame |
 //! | `link` | established links with large buffers |
 //! | `peers` | the fake mixes before and behind the node, and its clients |
 //! | `ready` | which of the links have something |
@@ -25,6 +26,7 @@
 //! | `calls` | new links while the node is under load |
 //! | `cpu` | who runs where |
 //! | `stages` | where the node says that its time went |
+//! | `latency` | times and costs as reports give them |
 //! | `report` | the outcome, as text, as JSON and as a page with pictures |
 //!
 //! Time: the node starts with an epoch and posts its descriptor for the next one, in which everything is measured. The
@@ -38,8 +40,10 @@ mod check;
 mod cpu;
 mod drive;
 pub mod floor;
+mod frame;
 mod guard;
 mod idle;
+mod latency;
 mod link;
 pub mod mill;
 mod mills;
@@ -63,14 +67,15 @@ mod world;
 
 pub use account::NodeAccount;
 pub use cpu::pin;
-pub use peer::{Peer, Trial};
-pub use report::{IdleClients, Latency, NewClients, OpenLoop, Report};
-pub use soak::{Minute, Soak, SoakOptions};
+pub use latency::Latency;
+pub use peer::found::{Peer, Trial};
+pub use report::{IdleClients, NewClients, OpenLoop, Report};
+pub use soak::found::{Minute, Soak};
 pub use traffic::Service;
 
 use cpu::{CpuTime, Placement};
 use drive::{Drive, Load};
-use link::FRAME_OVERHEAD_BYTES;
+use frame::FRAME_OVERHEAD_BYTES;
 use mill::Pool;
 use null_node::NullNode;
 use peers::Ends;
@@ -96,6 +101,15 @@ const CEILING_BYTES: usize = 1 << 30;
 const CEILING_DURATION: Duration = Duration::from_secs(1);
 /// How long making links may take once the node knows its neighbours.
 const LINKS_LIMIT: Duration = Duration::from_secs(10);
+
+/// A long run.
+#[derive(Clone, Copy, Debug)]
+pub struct SoakOptions {
+    /// How long.
+    pub minutes: u64,
+    /// How much, in percent of the capacity.
+    pub load_percent: u32,
+}
 
 /// What to measure.
 #[derive(Clone, Debug)]

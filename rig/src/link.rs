@@ -1,5 +1,6 @@
 //! Established links without blocking and with large buffers: many packets per system call.
 
+use super::frame::{PACKET_OFFSET, PacketSealer, write_packet_header};
 use super::mill::Pool;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::VecDeque;
@@ -9,10 +10,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use testnet::session::Session;
-use wire::command::{COMMAND_HEADER_BYTES, SURB_ID_BYTES, write_header};
-use wire::{
-    Command, CommandId, CommandSet, FRAME_BODY_TAG_BYTES, FRAME_HEADER_BYTES, FrameOpener, FrameSealer, Transport,
-};
+use wire::command::{COMMAND_HEADER_BYTES, SURB_ID_BYTES};
+use wire::{Command, CommandSet, FRAME_BODY_TAG_BYTES, FRAME_HEADER_BYTES, FrameOpener, FrameSealer, Transport};
 
 /// Bytes that are read at once from a node.
 const READ_BYTES: usize = 1 << 20;
@@ -22,10 +21,6 @@ const CLIENT_READ_BYTES: usize = 16 << 10;
 const MESSAGE_HEADER_BYTES: usize = COMMAND_HEADER_BYTES + 4 + SURB_ID_BYTES;
 /// How long the node may take to read an acknowledgement.
 const ACKNOWLEDGEMENT_LIMIT: Duration = Duration::from_secs(5);
-/// Bytes of a frame before its packet.
-pub const PACKET_OFFSET: usize = FRAME_HEADER_BYTES + COMMAND_HEADER_BYTES;
-/// Bytes of a frame around its packet.
-pub const FRAME_OVERHEAD_BYTES: usize = PACKET_OFFSET + FRAME_BODY_TAG_BYTES;
 /// Bytes that may wait to be written; a link with more takes no packets.
 const WRITE_BYTES_MAX: usize = 256 << 10;
 
@@ -58,9 +53,6 @@ pub struct Presealed {
     /// Parts of pools of frames that wait to be written.
     pending: VecDeque<(Arc<Pool>, Range<usize>)>,
 }
-
-/// What seals the frames for such a link.
-pub struct PacketSealer(FrameSealer);
 
 /// The end of a link that packets leave from.
 pub struct Outgoing {
@@ -176,7 +168,7 @@ impl Presealed {
     /// A node's sending end of `session`, and what seals its frames.
     pub fn new(session: Session) -> Result<(Self, PacketSealer), String> {
         let (stream, transport) = split(session)?;
-        Ok((Self { stream, is_client: false, pending: VecDeque::new() }, PacketSealer(transport.sealer)))
+        Ok((Self { stream, is_client: false, pending: VecDeque::new() }, PacketSealer::new(transport.sealer)))
     }
 
     /// The same of a client.
@@ -233,15 +225,6 @@ impl Presealed {
     }
 }
 
-impl PacketSealer {
-    /// Makes a frame of a packet that has [`PACKET_OFFSET`] bytes before it and a tag's behind it. Frames must be pushed
-    /// in the order in which they are sealed.
-    pub fn seal(&mut self, frame: &mut [u8]) -> Result<(), String> {
-        write_packet_header(frame)?;
-        self.0.seal(frame).map_err(|error| error.to_string())
-    }
-}
-
 impl Outgoing {
     /// The sending end of `session`.
     pub fn new(session: Session) -> Result<Self, String> {
@@ -293,15 +276,6 @@ fn split(session: Session) -> Result<(TcpStream, Transport), String> {
     let (stream, transport) = session.into_parts()?;
     stream.set_nonblocking(true).map_err(|error| error.to_string())?;
     Ok((stream, transport))
-}
-
-fn write_packet_header(frame: &mut [u8]) -> Result<(), String> {
-    let body_bytes = frame.len().checked_sub(PACKET_OFFSET + FRAME_BODY_TAG_BYTES).ok_or("a frame without a packet")?;
-    let body_bytes = u32::try_from(body_bytes).map_err(|error| error.to_string())?;
-    let header =
-        frame[FRAME_HEADER_BYTES..].first_chunk_mut::<COMMAND_HEADER_BYTES>().ok_or("a frame has a command")?;
-    write_header(CommandId::SendPacket, body_bytes, header);
-    Ok(())
 }
 
 /// What a link waits for.

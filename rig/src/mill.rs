@@ -1,7 +1,7 @@
 //! Packets made in advance, each with what the node must do with it: no key operation happens while capacity or lateness
 //! is measured.
 
-use super::link::{FRAME_OVERHEAD_BYTES, PACKET_OFFSET, PacketSealer};
+use super::frame::{FRAME_OVERHEAD_BYTES, PACKET_OFFSET, PacketSealer};
 use crypto_simd::random::{OsRandom, Random, SeededRandom};
 use rustc_hash::FxHasher;
 use sphinx::create::{LoadCommand, LoadMaker};

@@ -1,7 +1,7 @@
 //! Mills at work while packets flow: what is sent is unique and was made a moment ago, for the mix key of that moment, so
 //! that a run may be as long as anybody likes and its memory stays what it is.
 
-use super::link::{FRAME_OVERHEAD_BYTES, PacketSealer};
+use super::frame::{FRAME_OVERHEAD_BYTES, PacketSealer};
 use super::mill::{BATCH, Delays, Maker, Pool, Purpose};
 use super::supply::Stream;
 use super::{Failure, cpu};

@@ -3,25 +3,25 @@
 //!
 //! Both nodes run at the same time, each in a network of its own, and share the node's processor; the one that is not
 //! measured has links and no packets. Ours is measured with a bounded number of packets inside; the other one is sent
-//! packets at rates that rise until it loses some, because it drops what it cannot queue.
+//! packets at rates that rise until it loses some or falls behind, because what it cannot queue it drops.
 
+pub mod found;
 #[cfg(test)]
 mod tests;
 
 use super::drive::{Drive, Load, Phase};
 use super::floor::median;
-use super::link::FRAME_OVERHEAD_BYTES;
+use super::frame::FRAME_OVERHEAD_BYTES;
+use super::latency::{Latency, cpu_us_per_packet};
 use super::mill::Pool;
 use super::peers::{self, Ends};
 use super::plan::{MEMORY_SHARE, Plan, SETTLE, Schedule, memory_available};
 use super::process::Program;
-use super::report::{Latency, cpu_us_per_packet};
 use super::supply::Supply;
 use super::traffic::Traffic;
 use super::world::World;
 use super::{Failure, Options, on_processor, say, until};
-use serde::Serialize;
-use std::fmt;
+use found::{Peer, Trial};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use testnet::session::unix_now;
@@ -48,75 +48,33 @@ const QUIET: Duration = Duration::from_millis(800);
 const FIRST_RATE: f64 = 0.02;
 /// The part of what its processor time allows that it is asked next.
 const SECOND_RATE: f64 = 0.7;
-/// How much the rate rises while nothing was lost yet, and rises and falls behind that.
+/// How much the rate rises while the mix has kept up with all, and rises and falls behind that.
 const RISE: f64 = 1.12;
 const SMALL_RISE: f64 = 1.04;
 const SMALL_FALL: f64 = 0.95;
-
-/// One rate at which the other implementation was sent packets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Trial {
-    /// Packets per second that it was sent.
-    pub packets_per_second: f64,
-    /// How many that were.
-    pub sent: u64,
-    /// How many of them never came out.
-    pub lost: u64,
-    /// Its processor time for each, in microseconds.
-    pub cpu_us_per_packet: f64,
-    /// Lateness of those that came out.
-    pub lateness_ms: Option<Latency>,
-}
-
-/// What was found.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Peer {
-    /// Its program.
-    pub program: String,
-    /// The highest rate at which it lost nothing.
-    pub packets_per_second: f64,
-    /// Its processor time for a packet at that rate, in microseconds.
-    pub cpu_us_per_packet: f64,
-    /// Its lateness at about half of that rate.
-    pub at_half: Trial,
-    /// All trials, in order.
-    pub trials: Vec<Trial>,
-    /// What ours did in each turn.
-    pub own_packets_per_second: Vec<f64>,
-    /// Our processor time for a packet, in microseconds: the median of the turns.
-    pub own_cpu_us_per_packet: f64,
-    /// The median of ours over the other one's best.
-    pub ratio: f64,
-    /// The other one's processor time over ours.
-    pub cpu_ratio: f64,
-    /// Packets that ours lost, or that came out of it wrong.
-    pub own_faults: u64,
-    /// Packets that came out of the other one wrong.
-    pub peer_wrong: u64,
-}
 
 /// Which rate comes next.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Search {
     rate: f64,
     trials: usize,
-    has_lost: bool,
+    has_failed: bool,
 }
 
 impl Search {
     fn new(own: f64) -> Self {
-        Self { rate: own * FIRST_RATE, trials: 0, has_lost: false }
+        Self { rate: own * FIRST_RATE, trials: 0, has_failed: false }
     }
 
     fn handle(&mut self, trial: &Trial) {
         self.trials += 1;
-        self.has_lost |= trial.lost > 0;
-        self.rate *= match (self.trials, trial.lost, self.has_lost) {
-            (1, 0, _) if trial.cpu_us_per_packet > 0.0 => {
+        self.has_failed |= !trial.keeps_up();
+        self.rate *= match (self.trials, trial.keeps_up(), self.has_failed) {
+            (1, true, _) if trial.cpu_us_per_packet > 0.0 => {
                 (SECOND_RATE * 1e6 / trial.cpu_us_per_packet / self.rate).max(RISE)
             }
-            (_, 0, false) => RISE,
-            (_, 0, true) => SMALL_RISE,
+            (_, true, false) => RISE,
+            (_, true, true) => SMALL_RISE,
             _ => SMALL_FALL,
         };
     }
@@ -207,9 +165,11 @@ fn take_turns(plan: &Plan, options: &Options, peer: &mut Side<'_>, own: &mut Sid
         trials.push(trial);
     }
     let best = |a: &&Trial, b: &&Trial| a.packets_per_second.total_cmp(&b.packets_per_second);
-    let best = trials.iter().filter(|trial| trial.lost == 0 && trial.sent > 0).max_by(best).copied();
+    let best = trials.iter().filter(|trial| trial.keeps_up()).max_by(best).copied();
     let Some(best) = best else {
-        return Err(Failure::NoFigure("the other mix lost packets at every rate that was tried".into()));
+        return Err(Failure::NoFigure(
+            "the other mix lost packets or fell behind at every rate that was tried; is the host busy?".into(),
+        ));
     };
     let at_half = peer.try_rate(best.packets_per_second / 2.0)?;
     let own_rates: Vec<f64> = phases.iter().map(|phase| phase.packets_per_second).collect();
@@ -228,34 +188,4 @@ fn take_turns(plan: &Plan, options: &Options, peer: &mut Side<'_>, own: &mut Sid
         own_faults: checker.lost() + checker.wrong().total(),
         peer_wrong: peer.drive.checker().wrong().total(),
     })
-}
-
-impl fmt::Display for Peer {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lossy = self.trials.iter().filter(|trial| trial.lost > 0).map(|trial| trial.packets_per_second);
-        let latency = self.at_half.lateness_ms.map_or("none measured".into(), |latency| latency.to_string());
-        writeln!(formatter, "The mix {}, {} turns with ours", self.program, self.own_packets_per_second.len())?;
-        writeln!(
-            formatter,
-            "  loss-free     {:>9.0} packets/s, {:.1} us of CPU each; {} of {} rates lost packets, from {:.0} packets/s on",
-            self.packets_per_second,
-            self.cpu_us_per_packet,
-            lossy.clone().count(),
-            self.trials.len(),
-            lossy.fold(f64::INFINITY, f64::min)
-        )?;
-        writeln!(
-            formatter,
-            "  at {:>9.0}/s  lateness {}; {:.1} us of CPU each",
-            self.at_half.packets_per_second, latency, self.at_half.cpu_us_per_packet
-        )?;
-        writeln!(
-            formatter,
-            "  ours          {:>9.0} packets/s, {:.2} us of CPU each: {:.1} times as many, {:.1} times less CPU",
-            median(self.own_packets_per_second.clone()),
-            self.own_cpu_us_per_packet,
-            self.ratio,
-            self.cpu_ratio
-        )
-    }
 }

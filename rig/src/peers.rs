@@ -1,7 +1,8 @@
 //! The fake mixes on both sides of the node: those before it dial and send, those behind it listen and receive. Clients
 //! of a gateway take the place of one side.
 
-use super::link::{Incoming, PacketSealer, Presealed};
+use super::frame::PacketSealer;
+use super::link::{Incoming, Presealed};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};

@@ -9,7 +9,7 @@ mod tests;
 
 use super::cpu::Placement;
 use super::floor::Floor;
-use super::link::FRAME_OVERHEAD_BYTES;
+use super::frame::FRAME_OVERHEAD_BYTES;
 use super::{Failure, Options, Service, SoakOptions, mill, on_processor, say};
 use pki::neighbours::Role;
 use pki::{Epoch, EpochClock};

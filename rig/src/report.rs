@@ -13,16 +13,16 @@ use super::cpu::CpuTime;
 use super::drive::Phase;
 use super::floor::{FloorRates, median};
 use super::guard::Guarded;
-use super::peer::Peer;
+use super::latency::{Latency, cpu_us_per_packet};
+use super::peer::found::Peer;
 use super::plan::Plan;
 use super::probe::WIDTH_SHARE_MIN;
-use super::soak::Soak;
+use super::soak::found::Soak;
 use super::stages::Stage;
 use super::traffic::Traffic;
 use hdrhistogram::Histogram;
 use pki::neighbours::Role;
 use serde::Serialize;
-use std::fmt;
 use std::time::Duration;
 
 /// With more waiting than this the figures say more about others than about the node.
@@ -258,33 +258,6 @@ pub struct IdleClients {
     pub node_cpu_share: f64,
 }
 
-/// Some quantiles of times in milliseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Latency {
-    /// Half of them took longer.
-    pub p50: f64,
-    /// One in a hundred took longer.
-    pub p99: f64,
-    /// The longest.
-    pub max: f64,
-}
-
-impl Latency {
-    /// None of nothing.
-    pub(super) fn of(us: &Histogram<u64>) -> Option<Self> {
-        let ms = |us: u64| us as f64 / 1000.0;
-        let found =
-            || Self { p50: ms(us.value_at_quantile(0.5)), p99: ms(us.value_at_quantile(0.99)), max: ms(us.max()) };
-        (!us.is_empty()).then(found)
-    }
-}
-
-impl fmt::Display for Latency {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "p50 {:.3} ms, p99 {:.3} ms, max {:.3} ms", self.p50, self.p99, self.max)
-    }
-}
-
 impl Report {
     /// Nothing measured yet.
     pub(super) fn new(options: &Options, plan: &Plan, traffic: Traffic) -> Self {
@@ -497,9 +470,4 @@ fn numbers(processors: &[usize]) -> String {
 fn shares(duration: Duration, cpu: CpuTime, processors: usize) -> (f64, f64) {
     let all = duration.as_secs_f64() * processors.max(1) as f64;
     (cpu.used.as_secs_f64() / all, cpu.waited.as_secs_f64() / all)
-}
-
-/// Processor time for each of so many packets.
-pub(super) fn cpu_us_per_packet(cpu: CpuTime, packets: u64) -> f64 {
-    cpu.used.as_secs_f64() * 1e6 / packets.max(1) as f64
 }

@@ -5,15 +5,13 @@
 //! in which all packets come out, so that the node's account and the rig's can be compared to the last packet. Where the
 //! mills are slower than the load, which is likely on two processors, the pause is as long as they need for a stock.
 
-mod found;
+pub mod found;
 #[cfg(test)]
 mod tests;
 
-pub use found::{MemorySample, Minute, Soak};
-
 use super::account::NodeAccount;
 use super::drive::{Drive, Load};
-use super::link::FRAME_OVERHEAD_BYTES;
+use super::frame::FRAME_OVERHEAD_BYTES;
 use super::mills::{Mills, Stock};
 use super::peers;
 use super::plan::{Plan, SETTLE, memory_available};
@@ -21,8 +19,8 @@ use super::process::Program;
 use super::supply::Supply;
 use super::traffic::Traffic;
 use super::world::{World, settled_account};
-use super::{Failure, Options, on_processor, say, until};
-use found::Counts;
+use super::{Failure, Options, SoakOptions, on_processor, say, until};
+use found::{Counts, MemorySample, Minute, Soak};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -43,15 +41,6 @@ const MEMORY_SAMPLES: u64 = 1000;
 const MINUTE: Duration = Duration::from_secs(60);
 /// Between two looks at the time.
 const TICK: Duration = Duration::from_millis(100);
-
-/// What is asked for.
-#[derive(Clone, Copy, Debug)]
-pub struct SoakOptions {
-    /// How long.
-    pub minutes: u64,
-    /// How much, in percent of the capacity.
-    pub load_percent: u32,
-}
 
 /// One soak.
 pub struct Soaking<'a> {

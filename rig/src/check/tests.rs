@@ -1,4 +1,4 @@
-use super::super::link::PACKET_OFFSET;
+use super::super::frame::PACKET_OFFSET;
 use super::super::mill::Pool;
 use super::{Checker, Wrong};
 use sphinx::Geometry;

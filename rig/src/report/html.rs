@@ -4,7 +4,10 @@ mod svg;
 #[cfg(test)]
 mod tests;
 
-use super::super::soak::Soak;
+use super::super::floor::median;
+use super::super::latency::Latency;
+use super::super::peer::found::Peer;
+use super::super::soak::found::Soak;
 use super::{OpenLoop, Report, TurnRates};
 use hdrhistogram::Histogram;
 use std::fmt::Write;
@@ -40,6 +43,7 @@ impl Report {
             page += &format!("<h2>{}</h2><p>{}</p>", escape(&other.subject()), escape(&other.facts()));
             other.add_way(&mut page);
         }
+        self.peer.iter().for_each(|peer| add_peer(peer, &mut page));
         self.soaks.iter().for_each(|soak| add_soak(soak, &mut page));
         page +=
             &format!("<h2>All figures</h2><p>As the command prints them.</p><pre>{}</pre>", escape(&self.to_string()));
@@ -188,6 +192,25 @@ impl Report {
     }
 }
 
+fn add_peer(peer: &Peer, page: &mut String) {
+    let own = median(peer.own_packets_per_second.clone());
+    let bar = |name: &str, value: f64, unit: &str, class| Bar {
+        name: name.into(),
+        value,
+        note: format!("{} {unit}", number(value)),
+        class,
+    };
+    *page += &format!("<h2>Beside another mix</h2><p>{}</p><div class=\"cards\">", escape(&peer.program));
+    let rates = [bar("ours", own, "/s", "a"), bar("the other", peer.packets_per_second, "/s", "b")];
+    let text = format!("In turns on one processor, without loss: {} times as many.", number(peer.ratio));
+    add_card(page, "Packets per second", &text, "", &svg::bars("Packets per second", &rates));
+    let costs =
+        [bar("ours", peer.own_cpu_us_per_packet, "µs", "a"), bar("the other", peer.cpu_us_per_packet, "µs", "b")];
+    let text = format!("At these rates: {} times less.", number(peer.cpu_ratio));
+    add_card(page, "CPU for a packet", &text, "", &svg::bars("CPU for a packet", &costs));
+    *page += "</div>";
+}
+
 fn add_soak(soak: &Soak, page: &mut String) {
     let text = soak.to_string();
     let text = escape(text.split_once(": ").map_or(text.as_str(), |(_, facts)| facts));
@@ -211,7 +234,7 @@ fn add_soak(soak: &Soak, page: &mut String) {
     let names = legend(series.iter().map(|series| (series.class, series.name.as_str())));
     let text = "What both processes have in memory.";
     add_card(page, "Memory", text, &names, &svg::lines("Memory", "minutes", "MiB", &series));
-    let late = |class, name: &str, of: fn(&super::Latency) -> f64| Series {
+    let late = |class, name: &str, of: fn(&Latency) -> f64| Series {
         name: name.into(),
         class,
         points: soak

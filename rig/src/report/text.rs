@@ -1,8 +1,9 @@
 //! The report for people.
 
 use super::super::account::NodeAccount;
+use super::super::latency::Latency;
 use super::super::plan::IDLE;
-use super::{IdleClients, Latency, NewClients, OpenLoop, Report};
+use super::{IdleClients, NewClients, OpenLoop, Report};
 use std::fmt;
 
 fn latency(latency: &Option<Latency>) -> String {

@@ -3,8 +3,8 @@
 use super::super::account::NodeAccount;
 use super::super::check::{Checker, lateness_histogram};
 use super::super::drive::Phase;
+use super::super::latency::Latency;
 use super::super::process::Memory;
-use super::super::report::Latency;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use std::fmt;

@@ -1,6 +1,5 @@
 use super::super::process::Memory;
-use super::found::Growth;
-use super::{MemorySample, Minute, Soak};
+use super::found::{Growth, MemorySample, Minute, Soak};
 
 const MIB: u64 = 1 << 20;
 

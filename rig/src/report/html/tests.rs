@@ -1,8 +1,10 @@
 use super::super::super::check::lateness_histogram;
+use super::super::super::latency::Latency;
+use super::super::super::peer::found::Peer;
 use super::super::super::process::Memory;
-use super::super::super::soak::{MemorySample, Minute, Soak};
+use super::super::super::soak::found::{MemorySample, Minute, Soak};
 use super::super::super::stages::Stage;
-use super::super::{Latency, OpenLoop, Report, TurnRates};
+use super::super::{OpenLoop, Report, TurnRates};
 use super::shares;
 use super::svg::{escape, number};
 use std::collections::BTreeMap;
@@ -30,6 +32,13 @@ fn report() -> Report {
         at_80_percent: Some(open_loop.clone()),
         open_loop,
         stages: vec![Stage { name: "unwrap".into(), seconds: 1.0, samples: 10 }],
+        peer: Some(Peer {
+            program: "/somewhere/server".into(),
+            packets_per_second: 2000.0,
+            own_packets_per_second: vec![40_000.0; 3],
+            ratio: 20.0,
+            ..Peer::default()
+        }),
         soaks: vec![Soak {
             traffic: "through",
             minutes: (1..=3).map(minute).collect(),
@@ -70,8 +79,16 @@ fn a_page_stands_for_itself_and_shows_all_that_there_is() {
     for nothing_from_elsewhere in ["http:", "https:", "<script", "@import", "url("] {
         assert!(!page.contains(nothing_from_elsewhere), "{nothing_from_elsewhere}");
     }
-    for part in ["at 1,234 packets/s", "turn 3", "90 %", "unwrap", "dropped none", "MiB", "prefers-color-scheme: dark"]
-    {
+    for part in [
+        "at 1,234 packets/s",
+        "turn 3",
+        "90 %",
+        "unwrap",
+        "dropped none",
+        "20 times as many",
+        "MiB",
+        "prefers-color-scheme: dark",
+    ] {
         assert!(page.contains(part), "{part}");
     }
     assert!(!page.contains("NaN") && !page.contains("inf\""), "{page}");
