@@ -45,7 +45,7 @@ fn the_libraries_unwrap_gives_our_bytes() {
 fn other_implementations_send_their_packets_on() {
     for implementation in Implementation::ALL {
         for payload_bytes in [2_000, 30_000] {
-            let mut mix = implementation.mix(payload_bytes).expect(implementation.name());
+            let mut mix = implementation.mix(payload_bytes).expect("a packet of its own");
             mix.restore(2);
             let sent = [(); 3].map(|()| mix.unwrap());
             assert_eq!(sent, [true, true, false], "{}: two copies", implementation.name());

@@ -93,7 +93,7 @@ pub struct FrameOpening {
     kernel: Option<(&'static Kernel, Box<FrameStart>)>,
     /// Without a kernel: who makes the blocks, and the one with the next key, which is zero unless a frame is started.
     blocks: FrameBlocks,
-    next_key: Zeroizing<Block>,
+    next_key: Box<Zeroizing<Block>>,
     counter: u64,
     is_started: bool,
 }
@@ -106,7 +106,7 @@ impl FrameOpening {
 
     fn by(way: Way) -> Self {
         let kernel = way.kernel.map(|kernel| (kernel, Box::new(FrameStart::EMPTY)));
-        let next_key = Zeroizing::new([0; _]);
+        let next_key = Box::new(Zeroizing::new([0; _]));
         Self { kernel, blocks: way.blocks, next_key, counter: 0, is_started: false }
     }
 
@@ -129,7 +129,7 @@ impl FrameOpening {
             None => {
                 let mut blocks = (self.blocks)(key, &Nonces::new(counter).places());
                 let [header_key, header_stream, next_key, body_key] = &mut blocks;
-                *self.next_key = *next_key;
+                **self.next_key = *next_key;
                 wipe(next_key);
                 wipe(body_key);
                 open_header(header_key, header_stream, header, tag).inspect_err(|_| wipe(&mut self.next_key))?;
