@@ -3,6 +3,7 @@
 
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
+use std::ptr::copy_nonoverlapping;
 use std::slice::from_raw_parts;
 
 #[cfg(target_arch = "x86_64")]
@@ -140,10 +141,19 @@ impl<'a> Text<'a> {
                 *to = chunk;
             }
         }
-        for (index, key) in rest.iter().enumerate() {
-            let (from, to) = self.part(chunks.len() * CHUNK_BYTES + index, 1).first::<1>();
-            // SAFETY: a byte is there at both.
-            unsafe { *to = [(*from)[0] ^ key] };
+        if !rest.is_empty() {
+            // As a whole, too. A loop over bytes would look like a table's look-ups to the audit of emitted code.
+            let mut text = self.part(chunks.len() * CHUNK_BYTES, rest.len());
+            let (mut last, mut last_key) = ([0; CHUNK_BYTES], [0; CHUNK_BYTES]);
+            last[..rest.len()].copy_from_slice(text.source());
+            last_key[..rest.len()].copy_from_slice(rest);
+            last.iter_mut().zip(&last_key).for_each(|(byte, key)| *byte ^= key);
+            let (_, to) = text.ends();
+            // SAFETY: so many bytes are there, apart from the variable.
+            unsafe { copy_nonoverlapping(last.as_ptr(), to, rest.len()) };
+            (last, last_key) = ([0; CHUNK_BYTES], [0; CHUNK_BYTES]);
+            zeroize::optimization_barrier(&last);
+            zeroize::optimization_barrier(&last_key);
         }
     }
 }
