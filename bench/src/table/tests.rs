@@ -226,7 +226,10 @@ fn markdown_shows_what_is_missed_and_disturbed() {
     let text = missed.to_markdown();
     assert!(text.contains("NOT RUN ON AVX-512"), "{text}");
     assert!(text.contains("Forced on a processor that has `avx512`"), "{text}");
-    assert!(text.contains("| 5.0 ±10 % | 20.0 |  | 2.5 | aws-lc | 20.0 | 4.00 | >= 2.45, 2.7 | aim | 4.50 |"), "{text}");
+    assert!(
+        text.contains("| 5.0 ±10 % | 20.0 |  | 2.5 | aws-lc | 20.0 | 4.00 | >= 2.45, 2.7 | aim | 4.50 |"),
+        "{text}"
+    );
     assert!(text.contains("| 2.00 | >= 2.45, 2.7 | MISSED | 4.50 ! |"), "{text}");
     let met = report(vec![line(5.0, 4.5)], Vec::new());
     assert!(!met.is_missed());
