@@ -159,6 +159,15 @@ impl Proof {
 }
 
 impl Level {
+    /// Public-key operations that take as long together as one of them alone.
+    pub const fn lanes(self) -> usize {
+        match self {
+            Self::Portable => 1,
+            Self::Avx2 | Self::Avx2Vaes => 4,
+            Self::Avx512 => 8,
+        }
+    }
+
     /// Whether this CPU has it.
     pub fn is_here(self) -> bool {
         Proof::of(self).is_some()

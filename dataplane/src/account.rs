@@ -5,7 +5,9 @@
 //! delivery; [`Shard::held`](crate::shard::Shard::held) counts the rest where they are.
 
 use crate::time::Instant;
-use interplane::counter::{AcceptFailure, Destination, Direction, HandshakeState, LinkEnd, Outcome, PeerRefusal};
+use interplane::counter::{
+    AcceptFailure, Destination, Direction, HandshakeState, LinkEnd, Outcome, PacketStage, PeerRefusal,
+};
 use interplane::event::{Detail, Event, Peer};
 use interplane::ring::EventWriter;
 use interplane::{Counter, DropReason, Histogram, ShardCounters};
@@ -24,12 +26,20 @@ pub struct Account {
     events: EventWriter,
     packet_event_at: Instant,
     accept_event_at: Instant,
+    /// Time of each stage in which no packet got through it, until one does.
+    unshared: [Duration; PacketStage::ALL.len()],
 }
 
 impl Account {
     /// Books that go on where the row stands.
     pub fn new(counters: ShardCounters, events: EventWriter) -> Self {
-        Self { counters, events, packet_event_at: Instant::default(), accept_event_at: Instant::default() }
+        Self {
+            counters,
+            events,
+            packet_event_at: Instant::default(),
+            accept_event_at: Instant::default(),
+            unshared: [Duration::ZERO; PacketStage::ALL.len()],
+        }
     }
 
     /// The shard's row.
@@ -86,6 +96,11 @@ impl Account {
         self.counters.add(counter, amount);
     }
 
+    /// Reads a counter back.
+    pub fn get(&self, counter: Counter) -> u64 {
+        self.counters.get(counter)
+    }
+
     /// Sets a gauge.
     pub fn set(&self, gauge: Counter, value: u64) {
         self.counters.set(gauge, value);
@@ -94,6 +109,16 @@ impl Account {
     /// Enters a time into a histogram.
     pub fn observe_us(&self, histogram: Histogram, time: Duration) {
         self.counters.observe(histogram, u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+    }
+
+    /// A stage took so long for so many packets, perhaps for none.
+    pub fn spent(&mut self, stage: PacketStage, time: Duration, packets: u64) {
+        let unshared = &mut self.unshared[stage as usize];
+        *unshared += time;
+        if packets > 0 {
+            let nanoseconds = u64::try_from(std::mem::take(unshared).as_nanos()).unwrap_or(u64::MAX);
+            self.counters.observe_shares(Histogram::stage_ns(stage), nanoseconds, packets);
+        }
     }
 
     /// Enters a number into a histogram.

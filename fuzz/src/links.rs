@@ -161,7 +161,7 @@ impl Side {
                     Input::Event => self.heed(),
                     Input::Frame(frame) => {
                         let most = self.set.sizes().client_to_server_bytes() + FRAME_BODY_TAG_BYTES;
-                        assert!(frame.body_bytes() <= most, "beyond the limit");
+                        assert!(frame.command_bytes() + FRAME_BODY_TAG_BYTES <= most, "beyond the limit");
                         let Ok(plaintext) = frame.open() else { continue };
                         match self.set.parse(plaintext) {
                             Ok(_) => assert_eq!(command(&self.set, plaintext), Verdict::Accepted),

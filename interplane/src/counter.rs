@@ -15,7 +15,7 @@ pub use account::Account;
 pub use handle::{Counter, Histogram};
 pub use label::{
     AcceptFailure, AdmissionRefusal, Destination, DialFailure, Dimension, Direction, DocumentRefusal, HandshakeState,
-    KeyEpoch, Letter, LinkEnd, Origin, Outcome, PeerClass, PeerRefusal, Queue, Request,
+    KeyEpoch, Letter, LinkEnd, Origin, Outcome, PacketStage, PeerClass, PeerRefusal, Queue, Request,
 };
 pub use registry::{CELLS, Family, Kind};
 
@@ -171,9 +171,17 @@ impl ShardCounters {
     /// Enters a value into a histogram, in its unit of observation (microseconds for all durations).
     #[inline]
     pub fn observe(&self, histogram: Histogram, value: u64) {
-        let (bucket, sum) = histogram.cells(value);
-        self.increment(bucket);
-        self.add(sum, value);
+        self.observe_shares(histogram, value, 1);
+    }
+
+    /// Enters the value that `count` have together, each with its share of it; nothing if there are none.
+    #[inline]
+    pub fn observe_shares(&self, histogram: Histogram, value: u64, count: u64) {
+        if let Some(share) = value.checked_div(count) {
+            let (bucket, sum) = histogram.cells(share);
+            self.add(bucket, count);
+            self.add(sum, value);
+        }
     }
 
     /// Counts a dropped packet. What the reason increments besides is summed by readers.

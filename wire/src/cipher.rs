@@ -2,7 +2,7 @@
 
 use crate::sizes::TAG_BYTES;
 use crypto_simd::symmetric::frame::nonce_of;
-use crypto_simd::symmetric::{ChaChaPoly, FrameHeader, FrameOpening, seal_frame};
+use crypto_simd::symmetric::{ChaChaPoly, FrameHeader, FrameOpening, seal_frame, seal_frame_to};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// Why nothing was sealed or opened.
@@ -59,6 +59,21 @@ impl CipherState {
         Ok(tags)
     }
 
+    /// The same with a body that is read in one place and written in another, which has its length.
+    pub(crate) fn seal_frame_to(
+        &mut self,
+        header: &mut FrameHeader,
+        body: &[u8],
+        sealed: &mut [u8],
+    ) -> Result<[[u8; TAG_BYTES]; 2], CipherError> {
+        if self.counter >= u64::MAX - 1 {
+            return Err(CipherError::NonceExhausted);
+        }
+        let tags = seal_frame_to(&mut self.key, self.counter, header, body, sealed);
+        self.counter += 2;
+        Ok(tags)
+    }
+
     /// Decrypts a frame's header in place; a wrong tag leaves the counter where it was.
     pub(crate) fn open_header(
         &mut self,
@@ -82,6 +97,19 @@ impl CipherState {
         tag: &[u8; TAG_BYTES],
     ) -> Result<(), CipherError> {
         opening.open_body(&mut self.key, body, tag).map_err(|_| CipherError::Tag)?;
+        self.counter += 1;
+        Ok(())
+    }
+
+    /// The same with a body that is read in one place and written in another, which has its length.
+    pub(crate) fn open_body_to(
+        &mut self,
+        opening: &mut FrameOpening,
+        sealed: &[u8],
+        body: &mut [u8],
+        tag: &[u8; TAG_BYTES],
+    ) -> Result<(), CipherError> {
+        opening.open_body_to(&mut self.key, sealed, body, tag).map_err(|_| CipherError::Tag)?;
         self.counter += 1;
         Ok(())
     }

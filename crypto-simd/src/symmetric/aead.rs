@@ -5,6 +5,7 @@ pub(crate) mod library;
 
 use crate::authentic::OpenError;
 use crate::dispatch::kernels;
+use crate::kernels::chacha20poly1305::Text;
 
 /// ChaCha20-Poly1305 with a 12-byte nonce and a 16-byte tag.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +23,7 @@ impl ChaChaPoly {
     pub fn seal_in_place(key: &[u8; 32], nonce: &[u8; 12], ad: &[u8], buffer: &mut [u8], tag: &mut [u8; 16]) {
         match &kernels().chacha20poly1305 {
             Some(kernel) => *tag = kernel.seal(key, nonce, ad, buffer),
-            None => library::seal(key, nonce, ad, buffer, tag),
+            None => library::seal(key, nonce, ad, Text::in_place(buffer), tag),
         }
     }
 
@@ -36,7 +37,7 @@ impl ChaChaPoly {
     ) -> Result<(), OpenError> {
         match &kernels().chacha20poly1305 {
             Some(kernel) => kernel.open(key, nonce, ad, buffer, tag),
-            None => library::open(key, nonce, ad, buffer, tag),
+            None => library::open(key, nonce, ad, Text::in_place(buffer), tag),
         }
     }
 }

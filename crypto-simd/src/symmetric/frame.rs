@@ -5,7 +5,7 @@ use super::aead::library;
 use crate::authentic::OpenError;
 use crate::dispatch::kernels;
 pub use crate::kernels::chacha20poly1305::{FrameHeader, nonce_of};
-use crate::kernels::chacha20poly1305::{FrameStart, Kernel, open_header, seal_header};
+use crate::kernels::chacha20poly1305::{FrameStart, Kernel, Text, open_header, seal_header};
 use zeroize::Zeroize;
 
 /// The key after `key` (wire.md 2.4): the first half of block 1 under the last nonce.
@@ -18,7 +18,21 @@ fn rekey(key: &mut [u8; 32]) {
 /// Seals the header under `counter` and the body under the counter after it, both in place, and replaces the key by the
 /// next frame's. Gives the tags.
 pub fn seal_frame(key: &mut [u8; 32], counter: u64, header: &mut FrameHeader, body: &mut [u8]) -> [[u8; 16]; 2] {
-    seal_by(kernels().chacha20poly1305.as_ref(), key, counter, header, body)
+    seal_by(kernels().chacha20poly1305.as_ref(), key, counter, header, Text::in_place(body))
+}
+
+/// The same with a body that is read in one place and written, sealed, in another: nothing is copied before.
+///
+/// # Panics
+/// When the places differ in length.
+pub fn seal_frame_to(
+    key: &mut [u8; 32],
+    counter: u64,
+    header: &mut FrameHeader,
+    body: &[u8],
+    sealed: &mut [u8],
+) -> [[u8; 16]; 2] {
+    seal_by(kernels().chacha20poly1305.as_ref(), key, counter, header, Text::between(body, sealed))
 }
 
 fn seal_by(
@@ -26,7 +40,7 @@ fn seal_by(
     key: &mut [u8; 32],
     counter: u64,
     header: &mut FrameHeader,
-    body: &mut [u8],
+    body: Text<'_>,
 ) -> [[u8; 16]; 2] {
     if let Some(kernel) = kernel {
         return kernel.seal_frame(key, counter, header, body);
@@ -87,6 +101,24 @@ impl FrameOpening {
     /// Opens the body of the header that was opened last, in place, and replaces the key by the next frame's. When the
     /// tag is wrong, or no header was opened before, `body` holds nothing of the plaintext and the key stays.
     pub fn open_body(&mut self, key: &mut [u8; 32], body: &mut [u8], tag: &[u8; 16]) -> Result<(), OpenError> {
+        self.open_text(key, Text::in_place(body), tag)
+    }
+
+    /// The same with a body that is read in one place, where it stays sealed, and written, opened, in another.
+    ///
+    /// # Panics
+    /// When the places differ in length.
+    pub fn open_body_to(
+        &mut self,
+        key: &mut [u8; 32],
+        sealed: &[u8],
+        body: &mut [u8],
+        tag: &[u8; 16],
+    ) -> Result<(), OpenError> {
+        self.open_text(key, Text::between(sealed, body), tag)
+    }
+
+    fn open_text(&mut self, key: &mut [u8; 32], body: Text<'_>, tag: &[u8; 16]) -> Result<(), OpenError> {
         if !std::mem::take(&mut self.is_started) {
             return Err(OpenError);
         }

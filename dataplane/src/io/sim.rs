@@ -71,6 +71,8 @@ pub struct SimIo {
 struct State {
     now: Instant,
     unix_start: Duration,
+    /// What each look at the clock takes.
+    tick: Duration,
     path: Path,
     random: ShardRandom,
     hosts: Vec<HostState>,
@@ -134,6 +136,7 @@ impl Network {
         Self(Rc::new(RefCell::new(State {
             now: Instant::default(),
             unix_start,
+            tick: Duration::ZERO,
             path: Path::default(),
             random: ShardRandom::new(seed),
             hosts: Vec::new(),
@@ -179,6 +182,11 @@ impl Network {
         self.0.borrow_mut().listeners.remove(&address);
     }
 
+    /// Lets so much time pass with every look of a host at its clock, so that its work takes time.
+    pub fn set_tick(&self, tick: Duration) {
+        self.0.borrow_mut().tick = tick;
+    }
+
     /// The clock.
     pub fn now(&self) -> Instant {
         self.0.borrow().now
@@ -196,15 +204,7 @@ impl Network {
 
     /// Lets time pass, and what is due happen. The clock does not go back.
     pub fn advance_to(&self, to: Instant) {
-        let mut state = self.0.borrow_mut();
-        while let Some(Reverse(appointment)) = state.agenda.peek()
-            && appointment.at <= to
-        {
-            let Some(Reverse(appointment)) = state.agenda.pop() else { break };
-            state.now = state.now.max(appointment.at);
-            state.happen(appointment.what);
-        }
-        state.now = state.now.max(to);
+        self.0.borrow_mut().advance_to(to);
     }
 
     /// Whether something happened to a host since the last question, or it still has events.
@@ -215,6 +215,17 @@ impl Network {
 }
 
 impl State {
+    fn advance_to(&mut self, to: Instant) {
+        while let Some(Reverse(appointment)) = self.agenda.peek()
+            && appointment.at <= to
+        {
+            let Some(Reverse(appointment)) = self.agenda.pop() else { break };
+            self.now = self.now.max(appointment.at);
+            self.happen(appointment.what);
+        }
+        self.now = self.now.max(to);
+    }
+
     fn unix_now(&self) -> Duration {
         self.unix_start + Duration::from_nanos(self.now.0)
     }
@@ -445,7 +456,12 @@ fn id((index, generation): (u32, u32)) -> ConnId {
 
 impl Io for SimIo {
     fn now(&self) -> Instant {
-        self.state.borrow().now
+        let mut state = self.state.borrow_mut();
+        if !state.tick.is_zero() {
+            let to = state.now + state.tick;
+            state.advance_to(to);
+        }
+        state.now
     }
 
     fn unix_now(&self) -> Duration {

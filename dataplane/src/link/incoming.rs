@@ -22,7 +22,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use wire::command::{COMMAND_HEADER_BYTES, Verdict};
 use wire::link::{Due, Frame, Input};
-use wire::{Acceptor, Command, CommandId, CommandSet, FRAME_BODY_TAG_BYTES, Link, PeerCredentials, Role};
+use wire::{Acceptor, Command, CommandId, CommandSet, Link, PeerCredentials, Role};
 
 /// A connection from a peer.
 pub struct Incoming {
@@ -271,8 +271,8 @@ impl Up {
 }
 
 fn open_frame(frame: Frame<'_>, class: &mut Class, intake: &mut Intake<'_>) -> Result<(), LinkEnd> {
-    let packet_body_bytes = COMMAND_HEADER_BYTES + intake.packet_bytes + FRAME_BODY_TAG_BYTES;
-    let slot = if frame.body_bytes() == packet_body_bytes { intake.slots.take() } else { None };
+    let packet_command_bytes = COMMAND_HEADER_BYTES + intake.packet_bytes;
+    let slot = if frame.command_bytes() == packet_command_bytes { intake.slots.take() } else { None };
     match slot {
         Some(slot) => open_in_slot(frame, slot, class, intake),
         None => open_in_place(frame, class, intake),
@@ -286,8 +286,8 @@ fn open_in_slot(
     class: &mut Class,
     intake: &mut Intake<'_>,
 ) -> Result<(), LinkEnd> {
-    let wish = match frame.open_in(slot.body_mut()) {
-        Ok(command) => wish(command, class, intake),
+    let wish = match frame.open_in(slot.command_mut()) {
+        Ok(()) => wish(slot.command_mut(), class, intake),
         Err(_) => Wish::Close(LinkEnd::Protocol),
     };
     match wish {

@@ -18,7 +18,7 @@ use crate::packet::slots::Slots;
 use crate::random::ShardRandom;
 use crate::shared::{DestinationId, Facts};
 use crate::time::Instant;
-use interplane::counter::{Direction, LinkEnd};
+use interplane::counter::{Direction, LinkEnd, PacketStage};
 use interplane::event::Peer as EventPeer;
 use interplane::{Counter, DropReason};
 use patience::Patience;
@@ -26,9 +26,9 @@ use pki::NodeId;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
+use wire::Link;
 use wire::command::COMMAND_HEADER_BYTES;
 use wire::link::End;
-use wire::{Command, Link};
 
 /// What a peer's methods work with.
 pub struct Surroundings<'a, I> {
@@ -190,8 +190,10 @@ impl Peer {
     /// Seals what waits, as far as there is room, and hands it over if the connection has nothing under way.
     pub fn flush<I: Io>(&mut self, with: &mut Surroundings<'_, I>) {
         let sealed = self.seal_queue(with);
+        let start = with.io.now();
         let Stage::Linked { conn, link } = &mut self.stage else { return };
         carry::hand_over(link, with.io, *conn, with.now);
+        with.account.spent(PacketStage::Send, with.io.now().since(start), 0);
         // What did not fit before may now.
         if !sealed || !self.seal_queue(with) {
             self.lose(LinkEnd::Failed, with);
@@ -199,17 +201,27 @@ impl Peer {
     }
 
     /// Moves packets from the queue into the link; false if one could not be sealed, which ends the link.
-    fn seal_queue<I>(&mut self, with: &mut Surroundings<'_, I>) -> bool {
+    fn seal_queue<I: Io>(&mut self, with: &mut Surroundings<'_, I>) -> bool {
+        if self.queue.is_empty() {
+            return true;
+        }
+        let (start, before) = (with.io.now(), self.queue.len());
+        let is_good = self.seal_each(with);
+        with.account.spent(PacketStage::Seal, with.io.now().since(start), (before - self.queue.len()) as u64);
+        is_good
+    }
+
+    fn seal_each<I>(&mut self, with: &mut Surroundings<'_, I>) -> bool {
         let Stage::Linked { link, .. } = &mut self.stage else { return true };
         let command_bytes = COMMAND_HEADER_BYTES + with.facts.geometry.packet_length;
         while !self.queue.is_empty() && link.has_room(command_bytes) {
-            let Some(slot) = self.queue.pop_front() else { break };
+            let Some(mut slot) = self.queue.pop_front() else { break };
             let late = with.now.since(slot.dispatch_at) > with.facts.send_slack;
             let sealed = match (late, self.may_send) {
                 (true, _) => Err(DropReason::OutgoingSendDeadlineBlown),
                 (false, false) => Err(DropReason::OutgoingPeerNotConnected),
                 (false, true) => {
-                    let sealed = link.send(&Command::SendPacket { packet: slot.packet() });
+                    let sealed = link.send_packet(slot.command_mut());
                     sealed.map_err(|_| DropReason::OutgoingSendCommandFailed)
                 }
             };

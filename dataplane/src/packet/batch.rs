@@ -11,8 +11,8 @@ use std::time::Duration;
 
 /// Full batches of opened packets that may wait, those offered to other shards included; then reading stops.
 const BACKLOG_BATCHES_MAX: usize = 3;
-/// Packets that the widest kernels unwrap together, in the time of one.
-const LANES: usize = 8;
+/// Packets over which the time between two is averaged.
+const GAP_PACKETS: u64 = 32;
 
 /// Up to 32 packets. Moved as a whole (264 bytes), nothing behind it but the packets.
 #[derive(Default)]
@@ -64,13 +64,26 @@ impl Batch {
 pub struct Backlog {
     opened: VecDeque<Box<Slot>>,
     batch_max: usize,
-    batch_wait: Duration,
+    /// Packets that the kernels unwrap together, in the time of one.
+    lanes: usize,
+    linger: Duration,
+    /// When the newest packet came, and the average time between two.
+    newest: Instant,
+    gap: Duration,
 }
 
 impl Backlog {
-    /// For full batches of `batch_max`, for which a packet waits `batch_wait` at most.
-    pub fn new(batch_max: usize, batch_wait: Duration) -> Self {
-        Self { opened: VecDeque::with_capacity(BACKLOG_BATCHES_MAX * batch_max), batch_max, batch_wait }
+    /// For full batches of `batch_max`, for which a packet waits for `linger` at most. Delays are whole milliseconds
+    /// from one on (client.md 13.2): as long as wait and unwrap together take less, they are hidden by all of them.
+    pub fn new(batch_max: usize, lanes: usize, linger: Duration) -> Self {
+        Self {
+            opened: VecDeque::with_capacity(BACKLOG_BATCHES_MAX * batch_max),
+            batch_max,
+            lanes: lanes.clamp(1, batch_max.max(1)),
+            linger,
+            newest: Instant::default(),
+            gap: linger,
+        }
     }
 
     /// How many packets wait.
@@ -90,6 +103,10 @@ impl Backlog {
 
     /// Adds the newest packet.
     pub fn push(&mut self, slot: Box<Slot>) {
+        // A pause says no more than that nothing came for longer than anything waits.
+        let gap = slot.recv_at.since(self.newest).min(2 * self.linger);
+        self.newest = slot.recv_at;
+        self.gap = (self.gap * (GAP_PACKETS as u32 - 1) + gap) / GAP_PACKETS as u32;
         self.opened.push_back(slot);
     }
 
@@ -104,23 +121,36 @@ impl Backlog {
     }
 
     /// How many packets are to be unwrapped now: a full batch; else, if no more packets can come soon (`may_grow` is
-    /// false), as many as fill the kernels' lanes, which take as long for one packet; else all that are there once the
-    /// oldest has waited long enough. None: they wait for company, until [`Backlog::next_due`] at most.
+    /// false), as many as fill the kernels' lanes, which take as long for one packet, once there are as many lanes as can
+    /// be expected to fill; else all that are there once the oldest has waited long enough. None: they wait for company,
+    /// until [`Backlog::next_due`] at most.
     pub fn due(&self, now: Instant, may_grow: bool) -> usize {
         let waiting = self.opened.len().min(self.batch_max);
-        let is_over = self.opened.front().is_some_and(|oldest| now.since(oldest.recv_at) >= self.batch_wait);
-        if waiting == self.batch_max || is_over {
+        if waiting == self.batch_max || (waiting > 0 && now >= self.next_due()) {
             waiting
-        } else if may_grow {
+        } else if may_grow || waiting < self.expected() {
             0
         } else {
-            waiting - waiting % LANES
+            waiting - waiting % self.lanes
         }
     }
 
-    /// When the oldest packet has waited long enough.
+    /// The packets of full lanes that come while one waits, as the last ones came; of one lane at least.
+    fn expected(&self) -> usize {
+        let packets = self.linger.as_nanos() / self.gap.as_nanos().max(1);
+        let packets = usize::try_from(packets).unwrap_or(usize::MAX).min(self.batch_max);
+        (packets - packets % self.lanes).max(self.lanes)
+    }
+
+    /// Where packets come so seldom that waiting brings no company.
+    fn is_alone(&self) -> bool {
+        self.gap >= self.linger
+    }
+
+    /// When the oldest packet has waited long enough: at once if nobody else is expected.
     pub fn next_due(&self) -> Instant {
-        self.opened.front().map_or(Instant::NEVER, |oldest| oldest.recv_at + self.batch_wait)
+        let linger = if self.is_alone() { Duration::ZERO } else { self.linger };
+        self.opened.front().map_or(Instant::NEVER, |oldest| oldest.recv_at + linger)
     }
 
     /// Whether there is enough for a batch of this shard's and one more.

@@ -1,9 +1,10 @@
 //! Slots: one packet each, for its whole life in this node, moved by ownership and never copied or reallocated.
 //!
-//! Layout, so that a frame is opened, unwrapped and sealed in place:
+//! Layout, so that a frame is opened from the bytes that were received into the slot, and sealed from the slot into the
+//! bytes that are sent:
 //!
 //! ```text
-//! | frame header 20 | command header 6 | packet (PacketLength) | tag 16 |
+//! | command header 6 | packet (PacketLength) |
 //! ```
 //!
 //! Workload assumed: thousands of slots per shard, 3 kB each, most of them waiting in the wheel for a fraction of a
@@ -19,11 +20,6 @@ use super::route::{Arrival, Delivery, Sender};
 use crate::delay::Link;
 use crate::time::Instant;
 use wire::command::COMMAND_HEADER_BYTES;
-use wire::{FRAME_BODY_TAG_BYTES, FRAME_HEADER_BYTES};
-
-/// Bytes around a packet in its slot and on the wire.
-pub const FRAME_OVERHEAD_BYTES: usize = FRAME_HEADER_BYTES + COMMAND_HEADER_BYTES + FRAME_BODY_TAG_BYTES;
-const PACKET_START: usize = FRAME_HEADER_BYTES + COMMAND_HEADER_BYTES;
 
 /// A packet and what the node knows about it.
 pub struct Slot {
@@ -85,7 +81,7 @@ impl KeyHint {
 impl Slot {
     fn new(packet_bytes: usize, home: u32) -> Box<Self> {
         Box::new(Self {
-            bytes: vec![0; packet_bytes + FRAME_OVERHEAD_BYTES].into_boxed_slice(),
+            bytes: vec![0; COMMAND_HEADER_BYTES + packet_bytes].into_boxed_slice(),
             next: None,
             home,
             link: Link::default(),
@@ -105,22 +101,16 @@ impl Slot {
 
     /// The packet.
     pub fn packet(&self) -> &[u8] {
-        &self.bytes[PACKET_START..self.bytes.len() - FRAME_BODY_TAG_BYTES]
+        &self.bytes[COMMAND_HEADER_BYTES..]
     }
 
     /// The packet.
     pub fn packet_mut(&mut self) -> &mut [u8] {
-        let end = self.bytes.len() - FRAME_BODY_TAG_BYTES;
-        &mut self.bytes[PACKET_START..end]
+        &mut self.bytes[COMMAND_HEADER_BYTES..]
     }
 
-    /// Room for a frame's body: command header, packet and tag.
-    pub fn body_mut(&mut self) -> &mut [u8] {
-        &mut self.bytes[FRAME_HEADER_BYTES..]
-    }
-
-    /// Room for a whole frame.
-    pub fn frame_mut(&mut self) -> &mut [u8] {
+    /// The command that carries the packet.
+    pub fn command_mut(&mut self) -> &mut [u8] {
         &mut self.bytes
     }
 }
@@ -182,7 +172,7 @@ impl Pool {
     /// The pool of `shard`, which has at most so many slots.
     pub fn new(shard: usize, slots: usize, packet_bytes: usize) -> Self {
         let shard = u32::try_from(shard).expect("shards are few");
-        let made = slots.min(MADE_AT_START_BYTES / (packet_bytes + FRAME_OVERHEAD_BYTES));
+        let made = slots.min(MADE_AT_START_BYTES / (COMMAND_HEADER_BYTES + packet_bytes));
         let mut free = SlotList::default();
         (0..made).for_each(|_| free.push(Slot::new(packet_bytes, shard)));
         Self { free, made, total: slots, shard, packet_bytes }

@@ -67,6 +67,13 @@ pub struct BatchContext<'a> {
     pub in_flight: &'a mut ShardInFlight,
 }
 
+impl BatchContext<'_> {
+    /// Without a key for this epoch nothing is unwrapped.
+    fn has_keys(&self) -> bool {
+        self.keys.0[KeyHint::Current.index()].is_some()
+    }
+}
+
 const NOTHING: UnwrapResult = Err(UnwrapError { reason: UnwrapErrorReason::Truncated, tag: None });
 
 impl UnwrapStage {
@@ -84,21 +91,30 @@ impl UnwrapStage {
         })
     }
 
-    /// Unwraps a batch in place. What became of each packet is then told by [`UnwrapStage::outcome`].
-    pub fn run(&mut self, batch: &mut Batch, context: BatchContext<'_>, now: Instant) {
+    /// Sorts out what need not be unwrapped.
+    pub fn look_up(&mut self, batch: &Batch, context: &BatchContext<'_>, now: Instant) {
         let count = batch.len();
         self.outcomes[..count].fill(Outcome::Drop(DropReason::UnwrapFailed));
         self.progress[..count].fill(Progress::Tried(0));
         self.check_dwell(batch, now);
-        if context.keys.0[KeyHint::Current.index()].is_some() {
+        if context.has_keys() {
             self.compute_tags(batch);
-            self.look_up(count, &context);
-            context.in_flight.begin(live(&self.progress[..count]).map(|at| &self.tags[at]));
-            #[cfg(debug_assertions)]
-            provoked::provoke(live(&self.progress[..count]).map(|at| &self.tags[at]));
-            self.try_keys(batch, context.keys);
-            context.in_flight.end();
+            self.find(count, context);
         }
+    }
+
+    /// Unwraps in place what is left of a batch that was looked up. What became of each packet is then told by
+    /// [`UnwrapStage::outcome`]. `between` is called after each piece of work that takes long.
+    pub fn unwrap(&mut self, batch: &mut Batch, context: BatchContext<'_>, between: &mut dyn FnMut()) {
+        if !context.has_keys() {
+            return;
+        }
+        let count = batch.len();
+        context.in_flight.begin(live(&self.progress[..count]).map(|at| &self.tags[at]));
+        #[cfg(debug_assertions)]
+        provoked::provoke(live(&self.progress[..count]).map(|at| &self.tags[at]));
+        self.try_keys(batch, context.keys, between);
+        context.in_flight.end();
     }
 
     /// What became of the packet at a position of the last batch.
@@ -128,8 +144,8 @@ impl UnwrapStage {
         sphinx::replay_tags(&self.geometry, &packets[..count], &mut self.tags[..count]);
     }
 
-    /// Sorts out what is refused or was seen before, without public-key work.
-    fn look_up(&mut self, count: usize, context: &BatchContext<'_>) {
+    /// Finds what is refused or was seen before, without public-key work.
+    fn find(&mut self, count: usize, context: &BatchContext<'_>) {
         // All places of the batch first, so that their cache lines arrive together.
         for (places, key) in self.places.iter_mut().zip(&context.keys.0) {
             for (place, tag) in places[..count].iter_mut().zip(&self.tags) {
@@ -152,18 +168,25 @@ impl UnwrapStage {
     }
 
     /// At most three passes: each packet's most likely key, then the others in their order.
-    fn try_keys(&mut self, batch: &mut Batch, keys: &Candidates) {
+    fn try_keys(&mut self, batch: &mut Batch, keys: &Candidates, between: &mut dyn FnMut()) {
         while live(&self.progress[..batch.len()]).next().is_some() {
             for hint in KeyHint::ALL {
                 if let Some(key) = &keys.0[hint.index()] {
-                    self.try_key(batch, keys, hint, key);
+                    self.try_key(batch, keys, hint, key, between);
                 }
             }
         }
     }
 
     /// One key, for the packets whose turn it is.
-    fn try_key(&mut self, batch: &mut Batch, keys: &Candidates, hint: KeyHint, key: &EpochKey) {
+    fn try_key(
+        &mut self,
+        batch: &mut Batch,
+        keys: &Candidates,
+        hint: KeyHint,
+        key: &EpochKey,
+        between: &mut dyn FnMut(),
+    ) {
         let mut packets: [&mut [u8]; BATCH_PACKETS_MAX] = std::array::from_fn(|_| <&mut [u8]>::default());
         let mut positions = [0; BATCH_PACKETS_MAX];
         let mut count = 0;
@@ -179,7 +202,8 @@ impl UnwrapStage {
         if count == 0 {
             return;
         }
-        self.unwrapper.unwrap_batch(&key.key, &mut packets[..count], &mut self.results[..count]);
+        let results = &mut self.results[..count];
+        self.unwrapper.unwrap_batch_with(&key.key, &mut packets[..count], results, between);
         for (number, &at) in positions[..count].iter().enumerate() {
             self.judge(at, self.results[number], keys, hint, key);
         }

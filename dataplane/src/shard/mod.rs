@@ -38,6 +38,7 @@ use crate::shared::Shared;
 use crate::time::Instant;
 use context::{Context, Round};
 use incoming::IncomingLinks;
+use interplane::counter::PacketStage;
 use interplane::loops::LoopCounts;
 use interplane::poison::ShardInFlight;
 use interplane::requests::ShardEnd;
@@ -101,6 +102,8 @@ pub struct Shard {
     rounds_to_gauges: u32,
     /// It has parked and was not polled since.
     is_parked: bool,
+    /// The end of the last round, if it did not park behind it.
+    busy_since: Option<Instant>,
 }
 
 impl Shard {
@@ -126,6 +129,7 @@ impl Shard {
             reauthenticate_at: now + facts.reauth_interval,
             rounds_to_gauges: 0,
             is_parked: false,
+            busy_since: None,
             context,
         })
     }
@@ -141,26 +145,29 @@ impl Shard {
             }
         }
         self.context.now = io.now();
+        let looked_from = self.busy_since.take().unwrap_or(self.context.now);
         self.context.account.count(Counter::HEARTBEAT);
         self.take_over(io);
         self.packets.collect(&mut self.context);
         self.incoming.obey_orders(&mut self.context, io);
         self.run_errands(io);
-        let more_events = self.handle_events(io);
+        let (mut round, incoming, outgoing) = self.split(io);
+        let more_events = handle_events(&mut round, incoming, outgoing);
+        let looked = round.io.now().since(looked_from);
         self.keep_house(io);
         self.take_step(io);
         let (mut round, incoming, _) = self.split(io);
-        incoming.read(&mut round);
-        self.packets.work(&mut self.context, &self.sight, io, self.incoming.is_readable());
+        let packets = incoming.read(&mut round);
+        round.context.account.spent(PacketStage::Poll, looked, packets);
+        self.unwrap(io);
         self.packets.take_answers(&mut self.context, &self.sight, io);
         self.packets.send_loop(&mut self.context, &self.sight, io);
         self.deliver(io);
-        self.expire(io);
-        let (mut round, _, outgoing) = self.split(io);
-        outgoing.flush(&mut round);
-        // Most of what was handed over has been sent by now; its buffers need no round of their own.
-        let more_events = self.handle_events(io) || more_events;
-        self.rest(io, more_events)
+        let (mut round, incoming, outgoing) = self.split(io);
+        let more_events = let_due_leave(&mut round, incoming, outgoing) || more_events;
+        let next = self.rest(io, more_events);
+        self.busy_since = (next == Next::Busy).then(|| io.now());
+        next
     }
 
     /// Packets that this shard holds, wherever they are: what the account calls held. Between two rounds only.
@@ -218,40 +225,6 @@ impl Shard {
         port.applied_keys.store(self.sight.keys_seen(), Ordering::Release);
     }
 
-    /// Handles what happened to connections; true if there may be more.
-    fn handle_events(&mut self, io: &mut impl Io) -> bool {
-        let (mut round, incoming, outgoing) = self.split(io);
-        for _ in 0..EVENTS_MAX {
-            let Some(event) = round.io.next_event() else { return false };
-            match event {
-                Event::Accepted { conn, peer } => incoming.accept(&mut round, conn, peer),
-                Event::Adopted { conn, peer } => incoming.adopt(&mut round, conn, peer),
-                Event::Connected { conn } => {
-                    if let Some(id) = outgoing.find(conn) {
-                        outgoing.handle_connected(&mut round, id);
-                    }
-                }
-                Event::ConnectFailed { conn, failure } => {
-                    if let Some(id) = outgoing.find(conn) {
-                        outgoing.handle_connect_failed(&mut round, id, failure);
-                    }
-                }
-                Event::Readable { conn } => match outgoing.find(conn) {
-                    Some(id) => outgoing.handle_readable(&mut round, id),
-                    None => incoming.handle_ready(&mut round, conn),
-                },
-                Event::Sent { conn, buffer, taken } => match outgoing.find(conn) {
-                    Some(id) => outgoing.handle_sent(&mut round, id, buffer, taken),
-                    None => incoming.handle_sent(&mut round, conn, buffer, taken),
-                },
-                Event::AcceptFailed { failure, code } => {
-                    round.context.account.accept_failed(failure, code, round.context.now);
-                }
-            }
-        }
-        true
-    }
-
     /// Everything that happens rarely: deadlines, and authentication of live links.
     fn keep_house(&mut self, io: &mut impl Io) {
         let is_due = self.context.now >= self.reauthenticate_at;
@@ -282,17 +255,29 @@ impl Shard {
         }
     }
 
-    /// Takes what is due out of the wheel.
-    fn expire(&mut self, io: &mut impl Io) {
-        self.packets.advance(&mut self.context, EXPIRIES_MAX);
-        let (mut round, _, outgoing) = self.split(io);
-        for _ in 0..EXPIRIES_MAX {
-            match round.packets.pop_due(round.context) {
-                Some(Ok(slot)) => outgoing.dispatch(&mut round, slot),
-                Some(Err(())) => {}
-                None => return,
+    /// Unwraps one batch, if it is time for one. What becomes due meanwhile leaves between the pieces of it.
+    fn unwrap(&mut self, io: &mut impl Io) {
+        let (mut round, incoming, outgoing) = self.split(io);
+        let Some(mut work) = round.packets.begin(round.context, round.io, incoming.is_readable()) else { return };
+        let (sight, shared, packets) = (round.sight, Arc::clone(&round.context.shared), work.packets() as u64);
+        work.look_up(sight, &shared);
+        let found = round.io.now();
+        round.context.account.spent(PacketStage::LookUp, found.since(work.start()), packets);
+        let mut away = Duration::ZERO;
+        work.unwrap(sight, &shared, &mut || {
+            let now = round.io.now();
+            round.context.now = now;
+            if round.packets.is_due(now) {
+                // What happened and is left is handled after the batch.
+                let _more = let_due_leave(&mut round, incoming, outgoing);
+                away += round.io.now().since(now);
             }
-        }
+        });
+        let unwrapped = round.io.now();
+        round.context.now = unwrapped;
+        round.context.account.spent(PacketStage::Unwrap, unwrapped.since(found).saturating_sub(away), packets);
+        round.packets.finish(round.context, round.sight, round.io, work);
+        round.context.account.spent(PacketStage::Route, round.io.now().since(unwrapped), packets);
     }
 
     /// Decides whether there is more to do, else parks.
@@ -345,4 +330,59 @@ impl Shard {
         }
         context.account.set(Counter::PARKED, 0);
     }
+}
+
+/// Takes what is due out of the wheel and sends it; true if more has happened than was handled.
+fn let_due_leave<I: Io>(round: &mut Round<'_, I>, incoming: &mut IncomingLinks, outgoing: &mut OutgoingLinks) -> bool {
+    let start = round.io.now();
+    round.packets.advance(round.context, EXPIRIES_MAX);
+    let mut packets = 0;
+    for _ in 0..EXPIRIES_MAX {
+        match round.packets.pop_due(round.context) {
+            Some(Ok(slot)) => outgoing.dispatch(round, slot),
+            Some(Err(())) => {}
+            None => break,
+        }
+        packets += 1;
+    }
+    round.context.account.spent(PacketStage::Delay, round.io.now().since(start), packets);
+    outgoing.flush(round);
+    let flushed = round.io.now();
+    // Most of what was handed over has been sent by now; its buffers need no round of their own.
+    let more_events = handle_events(round, incoming, outgoing);
+    round.context.account.spent(PacketStage::Send, round.io.now().since(flushed), packets);
+    more_events
+}
+
+/// Handles what happened to connections; true if there may be more.
+fn handle_events<I: Io>(round: &mut Round<'_, I>, incoming: &mut IncomingLinks, outgoing: &mut OutgoingLinks) -> bool {
+    for _ in 0..EVENTS_MAX {
+        let Some(event) = round.io.next_event() else { return false };
+        match event {
+            Event::Accepted { conn, peer } => incoming.accept(round, conn, peer),
+            Event::Adopted { conn, peer } => incoming.adopt(round, conn, peer),
+            Event::Connected { conn } => {
+                if let Some(id) = outgoing.find(conn) {
+                    outgoing.handle_connected(round, id);
+                }
+            }
+            Event::ConnectFailed { conn, failure } => {
+                if let Some(id) = outgoing.find(conn) {
+                    outgoing.handle_connect_failed(round, id, failure);
+                }
+            }
+            Event::Readable { conn } => match outgoing.find(conn) {
+                Some(id) => outgoing.handle_readable(round, id),
+                None => incoming.handle_ready(round, conn),
+            },
+            Event::Sent { conn, buffer, taken } => match outgoing.find(conn) {
+                Some(id) => outgoing.handle_sent(round, id, buffer, taken),
+                None => incoming.handle_sent(round, conn, buffer, taken),
+            },
+            Event::AcceptFailed { failure, code } => {
+                round.context.account.accept_failed(failure, code, round.context.now);
+            }
+        }
+    }
+    true
 }

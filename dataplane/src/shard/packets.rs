@@ -1,18 +1,19 @@
 //! The packets that are here: opened, unwrapped batch by batch, routed, and delayed in the wheel of the shard that owns
 //! the next link.
 
+mod unwrapping;
+
 use super::context::Context;
 use super::sight::Sight;
 use crate::delay::Wheel;
 use crate::ends;
 use crate::ends::decoys::{DECOY_SHARD, Decoys, Made};
-use crate::ends::service::{Bench, Reply, Served, Services};
+use crate::ends::service::{Reply, Services};
 use crate::io::Io;
-use crate::packet::batch::{Backlog, Batch};
+use crate::packet::batch::Backlog;
 use crate::packet::pool::Slot;
-use crate::packet::route::{Arrival, Delivery, Routes};
+use crate::packet::route::{Arrival, Delivery};
 use crate::packet::slots::Slots;
-use crate::packet::unwrap::{BatchContext, Outcome, UnwrapStage};
 use crate::shared::Port;
 use crate::time::Instant;
 use interplane::counter::{Destination, Origin, Queue};
@@ -27,6 +28,7 @@ use sphinx::SetupError;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
+use unwrapping::Tools;
 
 /// Packets from other shards that enter the wheel in one round.
 const INBOX_MAX: usize = 256;
@@ -38,10 +40,10 @@ const ANSWERS_MAX: usize = 64;
 pub struct Packets {
     slots: Slots,
     backlog: Backlog,
-    stage: UnwrapStage,
+    /// What unwraps; none while it does.
+    tools: Option<Box<Tools>>,
     /// Batches that this shard left in its surplus queue in the last round.
     surplus_seen: usize,
-    in_flight: ShardInFlight,
     wheel: Wheel,
     /// Packets that end here, until [`Packets::pop_ended`].
     ended: VecDeque<Box<Slot>>,
@@ -74,10 +76,9 @@ impl Packets {
         Ok(Self {
             decoys,
             slots: Slots::new(context.index, Arc::clone(&context.shared)),
-            backlog: Backlog::new(facts.batch_max, facts.batch_wait),
-            stage: UnwrapStage::new(facts)?,
+            backlog: Backlog::new(facts.batch_max, facts.lanes, facts.batch_wait),
+            tools: Some(Box::new(Tools::new(facts, in_flight)?)),
             surplus_seen: 0,
-            in_flight,
             wheel: Wheel::new(context.now, facts.slots),
             ended: VecDeque::new(),
             services: (facts.role == Role::Service).then(|| Services::new(facts, context.index, plugins)),
@@ -117,6 +118,11 @@ impl Packets {
         self.services.as_ref().is_none_or(Services::fall_asleep)
     }
 
+    /// Whether packets of the wheel are due.
+    pub fn is_due(&self, now: Instant) -> bool {
+        self.wheel.next_expiry() <= now
+    }
+
     /// When the next packet becomes due, or the next batch.
     pub fn next_expiry(&self) -> Instant {
         let next_loop = self.decoys.as_ref().map_or(Instant::NEVER, Decoys::next_at);
@@ -148,84 +154,6 @@ impl Packets {
     pub fn drop_packet(&mut self, context: &mut Context, slot: Box<Slot>, reason: DropReason) {
         context.account.dropped(reason, context.now);
         self.slots.give(slot);
-    }
-
-    /// Unwraps one batch, if it is time for one. `may_grow` says that more packets can be read before long.
-    pub fn work(&mut self, context: &mut Context, sight: &Sight, io: &mut impl Io, may_grow: bool) {
-        // Only this shard adds to its surplus: if it has not shrunk since the last round, nobody has time for it.
-        let is_left_alone = self.surplus_seen > 0 && context.port().surplus.len() >= self.surplus_seen;
-        self.offer_surplus(context, io);
-        let batch = self.next_batch(context, is_left_alone, may_grow);
-        self.surplus_seen = context.port().surplus.len();
-        let Some(mut batch) = batch else { return };
-        let start = io.now();
-        let shared = Arc::clone(&context.shared);
-        let keys = &sight.view().candidates;
-        let by = BatchContext { keys, refused: shared.refused(), in_flight: &mut self.in_flight };
-        let packets = batch.len();
-        self.stage.run(&mut batch, by, start);
-        context.now = io.now();
-        context.account.observe(Histogram::UNWRAP_BATCH_PACKETS, packets as u64);
-        context.account.observe_us(Histogram::UNWRAP_US, context.now.since(start));
-        let routes = sight.routes(&shared);
-        // Only plugins are told the civil time of a packet's arrival.
-        let unix = self.services.as_ref().map_or(Duration::ZERO, |_| io.unix_now());
-        let mut accepted = 0;
-        for at in 0..packets {
-            let outcome = self.stage.outcome(at);
-            let Some(mut slot) = batch.take(at) else { continue };
-            let dwell = start.since(slot.recv_at);
-            context.account.observe_us(Histogram::DWELL_US, dwell);
-            let judged = match outcome {
-                Outcome::New { unwrapped, key } => {
-                    context.account.count(Counter::UNWRAPS);
-                    if key != slot.source.hint
-                        && let Some(port) = shared.ports().get(slot.home())
-                    {
-                        port.set_hint(slot.source.link, key);
-                    }
-                    routes.judge(&unwrapped, slot.sender, dwell)
-                }
-                Outcome::Drop(reason) => Err(reason),
-            };
-            match judged {
-                Ok((arrival, delay)) => {
-                    accepted += 1;
-                    context.account.observe(Histogram::MIX_QUEUE, accepted);
-                    slot.arrival = arrival;
-                    slot.due = context.now + delay;
-                    if let Some(slot) = self.serve(context, &routes, unix, slot) {
-                        self.pass_on(context, sight, io, slot);
-                    }
-                }
-                Err(reason) => self.drop_packet(context, slot, reason),
-            }
-        }
-    }
-
-    /// Lets a service of this node have a packet that ends here; gives what is to go on: the reply, or a packet that
-    /// does not end here.
-    fn serve(
-        &mut self,
-        context: &mut Context,
-        routes: &Routes<'_>,
-        unix: Duration,
-        mut slot: Box<Slot>,
-    ) -> Option<Box<Slot>> {
-        let (Arrival::Deliver(delivery), Some(services)) = (slot.arrival, &mut self.services) else {
-            return Some(slot);
-        };
-        let Context { account, random, now, .. } = context;
-        match services.serve(&mut slot, &delivery, &mut Bench { routes, account, random, now: *now, unix }) {
-            Served::Reply(arrival, delay) => {
-                slot.arrival = arrival;
-                slot.due = context.now + delay;
-                return Some(slot);
-            }
-            Served::Done => self.slots.give(slot),
-            Served::Refused(reason) => self.drop_packet(context, slot, reason),
-        }
-        None
     }
 
     /// Sends the answers that plugins have given since the last round.
@@ -283,38 +211,6 @@ impl Packets {
             }
             Ok(_) => self.drop_packet(context, slot, DropReason::InvalidPacket),
             Err(reason) => self.drop_packet(context, slot, reason),
-        }
-    }
-
-    /// Puts full batches where idle shards can take them, as long as enough is left for this one.
-    fn offer_surplus(&mut self, context: &Context, io: &mut impl Io) {
-        let ports = context.shared.ports();
-        if ports.len() == 1 {
-            return;
-        }
-        while self.backlog.has_surplus() && !context.port().surplus.is_full() {
-            match context.port().surplus.push(self.backlog.take_batch(self.backlog.batch_max())) {
-                Ok(()) => context.account.count(Counter::SURPLUS_BATCHES),
-                // Only this shard fills the queue, so there was room.
-                Err(batch) => return self.backlog.put_back(batch),
-            }
-            if let Some(sleeper) = ports.iter().position(|port| port.parking.unpark()) {
-                io.wake(sleeper);
-            }
-        }
-    }
-
-    /// The oldest packets of this shard; if none is due, a batch of another shard. What is offered to the others stays
-    /// with them as long as they come for it: a helper that found nothing would sleep while this shard reads.
-    fn next_batch(&mut self, context: &Context, is_left_alone: bool, may_grow: bool) -> Option<Batch> {
-        if (is_left_alone || self.backlog.len() < self.backlog.batch_max())
-            && let Some(batch) = context.port().surplus.pop()
-        {
-            return Some(batch);
-        }
-        match self.backlog.due(context.now, may_grow && self.slots.free() > 0) {
-            0 => pull(context),
-            packets => Some(self.backlog.take_batch(packets)),
         }
     }
 
@@ -477,13 +373,4 @@ impl Packets {
         account.set(Counter::queued(Queue::Inbox), context.port().inbox.len() as u64);
         account.set(Counter::queued(Queue::Wheel), self.wheel.len() as u64);
     }
-}
-
-/// A batch that another shard offers.
-fn pull(context: &Context) -> Option<Batch> {
-    let ports = context.shared.ports();
-    let others = (1..ports.len()).map(|step| &ports[(context.index + step) % ports.len()]);
-    let batch = others.filter(|port| !port.surplus.is_empty()).find_map(|port| port.surplus.pop())?;
-    context.account.count(Counter::PULLED_BATCHES);
-    Some(batch)
 }

@@ -1,5 +1,6 @@
 //! What is fixed for the life of a data plane: [`Setup`] in the units and with the lookups that shards need.
 
+use crypto_simd::cpu::Level;
 use crypto_simd::schemes::{Kem, LookupError, kem};
 use gateway::{MailLimits, MemorySpool};
 use interplane::Setup;
@@ -41,7 +42,9 @@ pub struct Facts {
     pub shards: usize,
     /// Packets of a full batch.
     pub batch_max: usize,
-    /// How long a batch waits while there is more to read.
+    /// Packets that the kernels of this CPU unwrap together.
+    pub lanes: usize,
+    /// How long a packet waits for company at most.
     pub batch_wait: Duration,
     /// Packet slots of each shard.
     pub slots: usize,
@@ -103,6 +106,7 @@ impl Facts {
             clock: setup.epoch_clock()?,
             shards,
             batch_max: usize::from(machine.batch_packets_max),
+            lanes: crypto_simd::cpu::level().map_or(1, Level::lanes),
             batch_wait: Duration::from_micros(u64::from(machine.batch_wait_us)),
             slots: machine.slots_per_shard as usize,
             delayed_max: (queue_packets > 0).then(|| queue_packets.div_ceil(shards)),

@@ -2,7 +2,7 @@
 
 use super::label::{
     AcceptFailure, AdmissionRefusal, Destination, DialFailure, Direction, DocumentRefusal, HandshakeState, KeyEpoch,
-    Letter, LinkEnd, Origin, Outcome, PeerClass, PeerRefusal, Queue, Request,
+    Letter, LinkEnd, Origin, Outcome, PacketStage, PeerClass, PeerRefusal, Queue, Request,
 };
 use super::registry::{Family, Kind};
 use crate::reason::DropReason;
@@ -26,6 +26,7 @@ plain! {
     HELD Held,
     LOST_IN_RESTART LostInRestart,
     UNWRAPS Unwraps,
+    DELAYS_OVERRUN DelaysOverrun,
     SURPLUS_BATCHES SurplusBatches,
     PULLED_BATCHES PulledBatches,
     OPENED_FULL OpenedFull,
@@ -124,6 +125,11 @@ impl Histogram {
     /// See [`Family::HandshakeDuration`].
     pub const fn handshake_us(direction: Direction, outcome: Outcome) -> Self {
         Self::at(Family::HandshakeDuration, direction.index() * Outcome::ALL.len() + outcome.index())
+    }
+
+    /// See [`Family::Stages`].
+    pub const fn stage_ns(stage: PacketStage) -> Self {
+        Self::at(Family::Stages, stage.index())
     }
 
     const fn at(family: Family, combination: usize) -> Self {

@@ -168,6 +168,19 @@ labels! {
         Displaced "displaced" "The spool was full and its mailbox the fullest: it made room for another client's.",
     }
 
+    /// What a packet's way through a shard is made of.
+    PacketStage "stage" {
+        Poll "poll" "Looking for events, and on io_uring all that the kernel does with what is received.",
+        Receive "receive" "Receiving bytes, where that is a call of its own.",
+        Open "open" "Opening frames in the slots of their packets.",
+        LookUp "look_up" "Replay tags, and looking them up.",
+        Unwrap "unwrap" "Unwrapping, and recording the tags.",
+        Route "route" "Routing, services, putting into the delay queue.",
+        Delay "delay" "Taking out of the delay queue what is due.",
+        Seal "seal" "Sealing frames.",
+        Send "send" "Handing frames to the kernel.",
+    }
+
     /// Places in which packets wait.
     Queue "queue" {
         Opened "opened" "Opened, waiting for a batch.",

@@ -2,7 +2,7 @@
 
 use super::label::{
     AcceptFailure, AdmissionRefusal, Destination, DialFailure, Dimension, Direction, DocumentRefusal, HandshakeState,
-    KeyEpoch, Letter, LinkEnd, Origin, Outcome, PeerClass, PeerRefusal, Queue, Request,
+    KeyEpoch, Letter, LinkEnd, Origin, Outcome, PacketStage, PeerClass, PeerRefusal, Queue, Request,
 };
 use crate::reason::DropReason;
 
@@ -35,6 +35,13 @@ const HANDSHAKE_BOUNDS: &[u64] = &[
     50_000, 100_000, 200_000, 400_000, 800_000, 1_600_000, 3_200_000, 6_400_000, 12_800_000, 25_600_000, 51_200_000,
     102_400_000,
 ];
+/// 64 ns to 1 ms in powers of two.
+#[rustfmt::skip]
+const NANOSECOND_BOUNDS: &[u64] = &[
+    1 << 6, 1 << 7, 1 << 8, 1 << 9, 1 << 10, 1 << 11, 1 << 12, 1 << 13, 1 << 14, 1 << 15, 1 << 16, 1 << 17, 1 << 18,
+    1 << 19, 1 << 20,
+];
+const NANOSECONDS: Kind = Kind::Histogram { bounds: NANOSECOND_BOUNDS, per_unit: 1_000_000_000 };
 const MICROSECONDS: Kind = Kind::Histogram { bounds: MICROSECOND_BOUNDS, per_unit: 1_000_000 };
 const HANDSHAKE: Kind = Kind::Histogram { bounds: HANDSHAKE_BOUNDS, per_unit: 1_000_000 };
 const BATCH: Kind = Kind::Histogram { bounds: &[1, 2, 4, 8, 12, 16, 20, 24, 28, 31, 32], per_unit: 1 };
@@ -103,8 +110,12 @@ families! {
         "Time that a batch takes to unwrap.";
     Dwell, "katzensprung_dwell_seconds", MICROSECONDS, [],
         "Time between a packet's arrival and its unwrap.";
+    DelaysOverrun, "katzensprung_delays_overrun_total", Kind::Counter, [],
+        "Packets whose delay was over before their unwrap: they left as soon as they could, at a moment that can be seen.";
     Lateness, "katzensprung_lateness_seconds", MICROSECONDS, [],
         "Time between the moment at which a packet was due and its dispatch.";
+    Stages, "katzensprung_stage_seconds", NANOSECONDS, [PacketStage::DIMENSION],
+        "Time of a shard per packet, by stage of its way; each packet of a batch counts with its share.";
     SurplusBatches, "katzensprung_surplus_batches_total", Kind::Counter, [],
         "Batches offered to other shards.";
     PulledBatches, "katzensprung_pulled_batches_total", Kind::Counter, [],

@@ -14,6 +14,10 @@ use zeroize::{Zeroize, Zeroizing};
 
 type UnwrapResult = Result<Unwrapped, UnwrapError>;
 
+/// Packets whose public-key operations are done at one go: as many as the widest kernels need to be at their best but for
+/// a few percent.
+const PIECE: usize = 16;
+
 /// Scratch for unwrapping, one per thread. After [`Unwrapper::new`] nothing is allocated.
 pub struct Unwrapper {
     layout: Layout,
@@ -91,16 +95,32 @@ impl Unwrapper {
     ///
     /// If the slices differ in length, or the key is for another geometry.
     pub fn unwrap_batch(&mut self, key: &MixKey, packets: &mut [&mut [u8]], results: &mut [UnwrapResult]) {
+        self.unwrap_batch_with(key, packets, results, &mut || ());
+    }
+
+    /// The same for who has something else to do meanwhile: `between` is called after each piece of work that takes long,
+    /// which is the public-key operations of up to 16 packets.
+    ///
+    /// # Panics
+    ///
+    /// As [`Unwrapper::unwrap_batch`].
+    pub fn unwrap_batch_with(
+        &mut self,
+        key: &MixKey,
+        packets: &mut [&mut [u8]],
+        results: &mut [UnwrapResult],
+        between: &mut dyn FnMut(),
+    ) {
         assert_eq!(packets.len(), results.len(), "one result for each packet");
         assert_eq!(key.layout, self.layout, "key and scratch are for one geometry");
         for (packets, results) in packets.chunks_mut(self.batch_max).zip(results.chunks_mut(self.batch_max)) {
             self.check_versions(packets, results);
-            self.share_secrets(key, packets, results);
+            self.share_secrets(key, packets, results, between);
             self.tag_packets(packets);
             self.derive_keys();
             self.check_macs(packets, results);
             self.open_packets(packets, results);
-            self.blind_elements(packets, results);
+            self.blind_elements(packets, results, between);
             self.keys.iter_mut().take(packets.len()).for_each(Zeroize::zeroize);
         }
     }
@@ -120,14 +140,24 @@ impl Unwrapper {
     }
 
     /// Steps 3 and 4.
-    fn share_secrets(&mut self, key: &MixKey, packets: &[&mut [u8]], results: &mut [UnwrapResult]) {
+    fn share_secrets(
+        &mut self,
+        key: &MixKey,
+        packets: &[&mut [u8]],
+        results: &mut [UnwrapResult],
+        between: &mut dyn FnMut(),
+    ) {
         let count = self.live.len();
         let elements = elements(&self.layout, &self.live, packets);
         let (secrets, outcomes) = (&mut self.secrets[..count], &mut self.outcomes[..count]);
         outcomes.fill(Ok(()));
-        match &key.private {
-            Private::Nike(private) => private.derive_batch(&elements[..count], secrets, outcomes),
-            Private::Kem(private) => private.decapsulate_batch(&elements[..count], secrets, outcomes),
+        let pieces = secrets.chunks_mut(PIECE).zip(outcomes.chunks_mut(PIECE));
+        for (elements, (secrets, outcomes)) in elements[..count].chunks(PIECE).zip(pieces) {
+            match &key.private {
+                Private::Nike(private) => private.derive_batch(elements, secrets, outcomes),
+                Private::Kem(private) => private.decapsulate_batch(elements, secrets, outcomes),
+            }
+            between();
         }
         self.live.retain(|live| match outcomes[live.slot] {
             Ok(()) => true,
@@ -188,13 +218,13 @@ impl Unwrapper {
     }
 
     /// The forwarding part of step 10, for NIKE packets: only those that are sent on are blinded.
-    fn blind_elements(&mut self, packets: &mut [&mut [u8]], results: &mut [UnwrapResult]) {
+    fn blind_elements(&mut self, packets: &mut [&mut [u8]], results: &mut [UnwrapResult], between: &mut dyn FnMut()) {
         let Some(blinding) = &mut self.blinding else { return };
         self.live.retain(|live| matches!(results[live.packet], Ok(Unwrapped { kind: UnwrappedKind::Forward, .. })));
         let outcomes = &mut self.outcomes[..self.live.len()];
         outcomes.fill(Ok(()));
         blinding.stage(&self.layout, &self.live, &self.keys, packets);
-        blinding.blind(&self.layout, &self.live, packets, outcomes);
+        blinding.blind(&self.layout, &self.live, packets, outcomes, between);
         for (live, outcome) in self.live.iter().zip(outcomes) {
             if let Err(error) = *outcome {
                 let tag = Some(self.tags[live.slot]);
@@ -234,6 +264,7 @@ impl Blinding {
         live: &[Live],
         packets: &mut [&mut [u8]],
         outcomes: &mut [Result<(), SchemeError>],
+        between: &mut dyn FnMut(),
     ) {
         let count = live.len();
         let mut factors: [&[u8]; BATCH_MAX] = [&[]; BATCH_MAX];
@@ -245,7 +276,12 @@ impl Blinding {
         let mut wanted = live.iter().map(|live| live.packet).peekable();
         let outputs = packets.iter_mut().enumerate().filter(|(index, _)| wanted.next_if_eq(index).is_some());
         blinded.iter_mut().zip(outputs).for_each(|(to, (_, packet))| *to = &mut packet[layout.element()]);
-        self.nike.blind_batch(&factors[..count], &elements[..count], &mut blinded[..count], outcomes);
+        let inputs = factors[..count].chunks(PIECE).zip(elements[..count].chunks(PIECE));
+        let pieces = blinded[..count].chunks_mut(PIECE).zip(outcomes.chunks_mut(PIECE));
+        for ((factors, elements), (blinded, outcomes)) in inputs.zip(pieces) {
+            self.nike.blind_batch(factors, elements, blinded, outcomes);
+            between();
+        }
         self.factors[..count * factor_bytes].zeroize();
     }
 }

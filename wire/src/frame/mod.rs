@@ -47,6 +47,29 @@ impl FrameSealer {
         Ok(())
     }
 
+    /// Seals an encoded command from where it lies and appends the frame to `out`.
+    pub fn seal_onto(&mut self, command: &[u8], out: &mut Vec<u8>) -> Result<(), FrameError> {
+        let start = out.len();
+        let frame_bytes = frame_bytes(command.len());
+        let body_bytes = self.check_limit(command.len() + TAG_BYTES)?;
+        out.resize(start + frame_bytes, 0);
+        let sealed = self.seal_between(body_bytes, command, &mut out[start..]);
+        if sealed.is_err() {
+            out.truncate(start);
+        }
+        sealed
+    }
+
+    fn seal_between(&mut self, body_bytes: u32, command: &[u8], frame: &mut [u8]) -> Result<(), FrameError> {
+        let length_error = FrameError::Length { expected: frame_bytes(command.len()), actual: frame.len() };
+        let (length, rest) = frame.split_first_chunk_mut().ok_or(length_error)?;
+        let (header_tag, body) = rest.split_first_chunk_mut::<TAG_BYTES>().ok_or(length_error)?;
+        let (sealed, body_tag) = body.split_last_chunk_mut::<TAG_BYTES>().ok_or(length_error)?;
+        *length = body_bytes.to_be_bytes();
+        [*header_tag, *body_tag] = self.cipher.seal_frame_to(length, command, sealed)?;
+        Ok(())
+    }
+
     /// Encodes, seals and appends one command to `out`; for everything but the hot path.
     pub fn seal_command(&mut self, set: &CommandSet, command: &Command<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
         let start = out.len();
@@ -132,6 +155,23 @@ impl FrameOpener {
         self.cipher.open_body(&mut self.opening, command, tag)?;
         self.due = Due::Header;
         Ok(command)
+    }
+
+    /// The same, but reads the body in one place and writes the command into another, which has its length.
+    pub fn open_body_to(&mut self, body: &[u8], place: &mut [u8]) -> Result<(), FrameError> {
+        let Due::Body(expected) = self.due else {
+            self.due = Due::Nothing;
+            return Err(FrameError::InvalidState);
+        };
+        self.step(Due::Body(expected))?;
+        let actual = body.len();
+        let (command, tag) = body
+            .split_last_chunk::<TAG_BYTES>()
+            .filter(|(command, _)| actual == expected && command.len() == place.len())
+            .ok_or(FrameError::Length { expected, actual })?;
+        self.cipher.open_body_to(&mut self.opening, command, place, tag)?;
+        self.due = Due::Header;
+        Ok(())
     }
 
     /// Checks that `due` is what is due. From here on the opener is dead unless the caller finishes and says what is

@@ -4,6 +4,7 @@ use super::held::Unit;
 use super::{End, State};
 use crate::error::FrameError;
 use crate::frame::FrameOpener;
+use crate::sizes::TAG_BYTES;
 
 /// What came of `Link::handle_input`.
 #[must_use]
@@ -25,9 +26,10 @@ pub struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    /// Bytes of its body: what a place must have to open it there.
-    pub fn body_bytes(&self) -> usize {
-        self.unit.len()
+    /// Bytes of its command's encoding: what a place must have to open it there.
+    pub fn command_bytes(&self) -> usize {
+        // No header announces a body without its tag.
+        self.unit.len().saturating_sub(TAG_BYTES)
     }
 
     /// Opens it where its bytes lie; returns the command's encoding. An error has ended the link.
@@ -45,17 +47,11 @@ impl<'a> Frame<'a> {
         Ok(body)
     }
 
-    /// Opens it in `place`, which has [`body_bytes`](Self::body_bytes); returns the command's encoding. An error has
-    /// ended the link.
-    pub fn open_in(self, place: &mut [u8]) -> Result<&mut [u8], FrameError> {
-        let (expected, actual) = (self.unit.len(), place.len());
-        if expected != actual {
-            let error = FrameError::Length { expected, actual };
-            self.state.end(End::Frame(error));
-            return Err(error);
-        }
-        self.unit.copy_to(place);
-        Self::open_body(self.opener, self.state, place)
+    /// Opens it from where its bytes lie into `place`, which has [`command_bytes`](Self::command_bytes) for the command's
+    /// encoding. An error has ended the link.
+    pub fn open_in(self, place: &mut [u8]) -> Result<(), FrameError> {
+        let Self { unit, opener, state } = self;
+        opener.open_body_to(unit.join(), place).inspect_err(|error| state.end(End::Frame(*error)))
     }
 
     fn open_body<'p>(

@@ -22,7 +22,7 @@ pub use end::End;
 pub use input::{Frame, Input};
 pub use timer::{Limits, Timer};
 
-use crate::command::{Command, CommandSet};
+use crate::command::{COMMAND_HEADER_BYTES, Command, CommandId, CommandSet, write_header};
 use crate::config::SessionConfig;
 use crate::error::{Error, FrameError, HandshakeError, HandshakeReason, HandshakeState};
 use crate::frame::{FRAME_HEADER_BYTES, FrameOpener, FrameSealer, frame_bytes};
@@ -314,6 +314,27 @@ impl Link {
         self.seal(command)
     }
 
+    /// Seals a SendPacket from where it lies: `command` is room for its header and the packet behind it, which has the size
+    /// of the session's packets, so that the command is not padded.
+    pub fn send_packet(&mut self, command: &mut [u8]) -> Result<(), SendError> {
+        let bytes = command.len();
+        let foreign = SendError::Command(crate::CommandError::BodyLength { id: CommandId::SendPacket, bytes });
+        let (header, packet) = command.split_first_chunk_mut::<COMMAND_HEADER_BYTES>().ok_or(foreign)?;
+        let body_bytes = u32::try_from(packet.len()).map_err(|_| foreign)?;
+        if self.commands().encoded_len(&Command::SendPacket { packet }) != bytes {
+            return Err(foreign);
+        }
+        write_header(CommandId::SendPacket, body_bytes, header);
+        if !self.is_up() {
+            return Err(SendError::NotUp);
+        }
+        if !self.has_room(bytes) {
+            return Err(SendError::Full);
+        }
+        let Some(sealer) = &mut self.sealer else { return Err(SendError::NotUp) };
+        Ok(self.outbox.seal_packet(sealer, command, self.limits.output_bytes)?)
+    }
+
     /// Sends a NoOp whenever nothing was sent for about so long, or none any more, whatever the limits said: for who
     /// learns only from the handshake what the peer expects.
     pub fn keep_alive_every(&mut self, wait: Option<Duration>, now: Instant, random: &mut dyn Random) {
@@ -466,12 +487,10 @@ impl Link {
 
     fn seal(&mut self, command: &Command<'_>) -> Result<(), SendError> {
         let Some(sealer) = &mut self.sealer else { return Err(SendError::NotUp) };
-        self.outbox.seal(sealer, &self.config.command_set(), command, self.limits.output_bytes).map_err(|error| {
-            match error {
-                Error::Command(error) => SendError::Command(error),
-                Error::Frame(error) => SendError::Frame(error),
-                Error::Handshake(_) => SendError::NotUp,
-            }
+        self.outbox.seal(sealer, &self.config.command_set(), command).map_err(|error| match error {
+            Error::Command(error) => SendError::Command(error),
+            Error::Frame(error) => SendError::Frame(error),
+            Error::Handshake(_) => SendError::NotUp,
         })
     }
 

@@ -2,7 +2,7 @@
 //! more; it is kept small for that reason.
 
 use crate::command::{Command, CommandSet};
-use crate::error::Error;
+use crate::error::{Error, FrameError};
 use crate::frame::{FrameSealer, frame_bytes};
 use std::collections::VecDeque;
 
@@ -45,27 +45,40 @@ impl Outbox {
         self.alone = self.filling.len();
     }
 
-    /// Seals a command behind the rest. The first packet makes room for as many as there may ever be, so that packets
-    /// cost no memory afterwards; other commands are too rare for that.
+    /// Seals a command behind the rest.
     pub(super) fn seal(
         &mut self,
         sealer: &mut FrameSealer,
         set: &CommandSet,
         command: &Command<'_>,
-        output_bytes: usize,
     ) -> Result<(), Error> {
-        let is_packet = matches!(command, Command::SendPacket { .. });
         let before = self.filling.len();
-        if is_packet {
-            let frame_bytes = frame_bytes(set.encoded_len(command));
-            let frames = (output_bytes / frame_bytes).clamp(1, ROOM_FRAMES_MAX);
-            self.filling.reserve_exact((frames * frame_bytes).saturating_sub(before).max(frame_bytes));
-            self.frames.reserve((2 * frames).saturating_sub(self.frames.len()).max(1));
-        }
         sealer.seal_command(set, command, &mut self.filling)?;
+        self.note(before, matches!(command, Command::SendPacket { .. }));
+        Ok(())
+    }
+
+    /// Seals an encoded SendPacket behind the rest. The first one makes room for as many as there may ever be, so that
+    /// packets cost no memory afterwards; other commands are too rare for that.
+    pub(super) fn seal_packet(
+        &mut self,
+        sealer: &mut FrameSealer,
+        command: &[u8],
+        output_bytes: usize,
+    ) -> Result<(), FrameError> {
+        let before = self.filling.len();
+        let frame_bytes = frame_bytes(command.len());
+        let frames = (output_bytes / frame_bytes).clamp(1, ROOM_FRAMES_MAX);
+        self.filling.reserve_exact((frames * frame_bytes).saturating_sub(before).max(frame_bytes));
+        self.frames.reserve((2 * frames).saturating_sub(self.frames.len()).max(1));
+        sealer.seal_onto(command, &mut self.filling)?;
+        self.note(before, true);
+        Ok(())
+    }
+
+    fn note(&mut self, before: usize, is_packet: bool) {
         self.frames.push_back((self.filling.len() - before, is_packet));
         self.packets += usize::from(is_packet);
-        Ok(())
     }
 
     /// What the connection is to be given next, if it has nothing.

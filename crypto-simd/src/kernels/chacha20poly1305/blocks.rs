@@ -1,5 +1,6 @@
 //! What ChaCha20 needs of 32-bit words, one block per lane, besides [`crate::lanes::words`].
 
+use super::text::Text;
 use crate::lanes::Emulated;
 use crate::lanes::words::{Words, Words32};
 
@@ -17,11 +18,11 @@ pub(super) trait Blocks: Words<Word = u32> {
     /// bytes in as many vectors as before.
     fn transpose(self, words: [Self::Vector; BLOCK_WORDS]) -> [Self::Vector; BLOCK_WORDS];
 
-    /// XORs a vector into as many bytes.
+    /// XORs a vector into as many bytes, the first ones of a text.
     ///
     /// # Panics
     /// When there are fewer bytes.
-    fn xor_into(self, vector: Self::Vector, bytes: &mut [u8]);
+    fn xor_into(self, vector: Self::Vector, text: Text<'_>);
 }
 
 impl<const N: usize> Blocks for Words32<Emulated<N>> {
@@ -38,10 +39,7 @@ impl<const N: usize> Blocks for Words32<Emulated<N>> {
     }
 
     #[inline(always)]
-    fn xor_into(self, vector: [u32; N], bytes: &mut [u8]) {
-        let (words, _) = bytes[..4 * N].as_chunks_mut::<4>();
-        for (bytes, word) in words.iter_mut().zip(vector) {
-            *bytes = (u32::from_le_bytes(*bytes) ^ word).to_le_bytes();
-        }
+    fn xor_into(self, vector: [u32; N], mut text: Text<'_>) {
+        text.part(0, 4 * N).xor(vector.map(u32::to_le_bytes).as_flattened());
     }
 }

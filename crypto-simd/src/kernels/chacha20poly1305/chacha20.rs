@@ -4,6 +4,7 @@
 //! the latency of each other's chain of additions, XORs and rotations.
 
 use super::blocks::{BLOCK_BYTES, BLOCK_WORDS, Blocks};
+use super::text::Text;
 use crate::lanes::words::Words;
 
 /// "expand 32-byte k"
@@ -27,14 +28,15 @@ pub(super) fn place(counter: u32, nonce: &[u8; 12]) -> Place {
     [counter, word(0), word(1), word(2)]
 }
 
-/// XORs the keystream from block `from` on into `bytes`.
+/// XORs the keystream from block `from` on into `text`.
 #[inline(always)]
-pub(super) fn xor_keystream<W: Blocks, const GROUPS: usize>(w: W, key: &[u8; 32], from: Place, bytes: &mut [u8]) {
+pub(super) fn xor_keystream<W: Blocks, const GROUPS: usize>(w: W, key: &[u8; 32], from: Place, text: Text<'_>) {
     let pass_blocks = GROUPS * W::LANES;
     let mut from = from;
-    let mut rest = bytes;
+    let mut rest = text;
     while rest.len() > W::LANES * BLOCK_BYTES {
-        let (pass, later) = rest.split_at_mut(rest.len().min(pass_blocks * BLOCK_BYTES));
+        let pass_bytes = rest.len().min(pass_blocks * BLOCK_BYTES);
+        let (pass, later) = rest.split_at(pass_bytes);
         xor_states(w, blocks(w, following::<W, GROUPS>(w, key, from)), &mut [], pass);
         from[0] = from[0].wrapping_add(pass_blocks as u32);
         rest = later;
@@ -44,7 +46,7 @@ pub(super) fn xor_keystream<W: Blocks, const GROUPS: usize>(w: W, key: &[u8; 32]
     }
 }
 
-/// Writes the blocks at the places `first` to `special`, and XORs those from `then` on into `bytes`; no more than a pass.
+/// Writes the blocks at the places `first` to `special`, and XORs those from `then` on into `text`; no more than a pass.
 #[inline(always)]
 pub(super) fn start<W: Blocks, const GROUPS: usize, const SPECIAL: usize>(
     w: W,
@@ -52,13 +54,13 @@ pub(super) fn start<W: Blocks, const GROUPS: usize, const SPECIAL: usize>(
     first: &[Place; SPECIAL],
     then: Place,
     special: &mut [[u8; BLOCK_BYTES]; SPECIAL],
-    bytes: &mut [u8],
+    text: Text<'_>,
 ) {
     *special = [[0; BLOCK_BYTES]; SPECIAL];
-    if bytes.len() > (W::LANES - SPECIAL) * BLOCK_BYTES {
-        xor_states(w, blocks(w, starting::<W, GROUPS, SPECIAL>(w, key, first, then)), special, bytes);
+    if text.len() > (W::LANES - SPECIAL) * BLOCK_BYTES {
+        xor_states(w, blocks(w, starting::<W, GROUPS, SPECIAL>(w, key, first, then)), special, text);
     } else {
-        xor_states(w, blocks(w, starting::<W, 1, SPECIAL>(w, key, first, then)), special, bytes);
+        xor_states(w, blocks(w, starting::<W, 1, SPECIAL>(w, key, first, then)), special, text);
     }
 }
 
@@ -164,43 +166,39 @@ fn add_xor_rotate<W: Words<Word = u32>, const GROUPS: usize, const BITS: u32>(
     }
 }
 
-/// XORs the blocks, one after the other, into those of `special` and then into `bytes`, which may end before they do.
+/// XORs the blocks, one after the other, into those of `special` and then into `text`, which may end before they do.
 #[inline(always)]
-fn xor_states<W: Blocks, const GROUPS: usize, const SPECIAL: usize>(
+fn xor_states<'a, W: Blocks, const GROUPS: usize, const SPECIAL: usize>(
     w: W,
     states: [State<W>; GROUPS],
-    special: &mut [[u8; BLOCK_BYTES]; SPECIAL],
-    bytes: &mut [u8],
+    special: &'a mut [[u8; BLOCK_BYTES]; SPECIAL],
+    mut text: Text<'a>,
 ) {
     let vector_bytes = 4 * W::LANES;
-    if bytes.len() == (GROUPS * W::LANES - SPECIAL) * BLOCK_BYTES {
+    let mut special = Text::in_place(special.as_flattened_mut());
+    if text.len() == (GROUPS * W::LANES - SPECIAL) * BLOCK_BYTES {
         // A whole pass: every place is known to the compiler.
         for group in 0..GROUPS {
             let vectors = w.transpose(states[group]);
             for index in 0..BLOCK_WORDS {
                 let at = (group * BLOCK_WORDS + index) * vector_bytes;
                 match at.checked_sub(SPECIAL * BLOCK_BYTES) {
-                    None => w.xor_into(vectors[index], &mut special.as_flattened_mut()[at..]),
-                    Some(at) => w.xor_into(vectors[index], &mut bytes[at..]),
+                    None => w.xor_into(vectors[index], special.part(at, vector_bytes)),
+                    Some(at) => w.xor_into(vectors[index], text.part(at, vector_bytes)),
                 }
             }
         }
         return;
     }
-    let mut special = special.as_flattened_mut();
-    let mut rest = bytes;
     for group in 0..GROUPS {
         for vector in w.transpose(states[group]) {
-            let target = if special.is_empty() { &mut rest } else { &mut special };
-            let taken = std::mem::take(target);
-            if taken.len() >= vector_bytes {
-                let (whole, later) = taken.split_at_mut(vector_bytes);
-                w.xor_into(vector, whole);
-                *target = later;
+            let target = if special.is_empty() { &mut text } else { &mut special };
+            if target.len() >= vector_bytes {
+                w.xor_into(vector, target.take(vector_bytes));
             } else {
                 let mut last = [0; BLOCK_BYTES];
-                w.xor_into(vector, &mut last);
-                taken.iter_mut().zip(last).for_each(|(byte, key)| *byte ^= key);
+                w.xor_into(vector, Text::in_place(&mut last));
+                target.take(target.len()).xor(&last);
                 wipe(&mut last);
                 return;
             }

@@ -5,7 +5,7 @@
 use super::blocks::BLOCK_BYTES;
 use super::chacha20::{Place, place, wipe};
 use super::message::{Message, authenticator, lengths};
-use super::{Block, FRAME_SPECIAL, Kernel, PASS_BLOCKS_MAX, Tag};
+use super::{Block, FRAME_SPECIAL, Kernel, PASS_BLOCKS_MAX, Tag, Text};
 use crate::authentic::{OpenError, equal};
 
 /// The plaintext or ciphertext of a header.
@@ -63,19 +63,19 @@ impl Drop for FrameStart {
 }
 
 impl Kernel {
-    /// Seals a frame in place and replaces its key by the next one's; gives the tags of header and body.
+    /// Seals a frame, its header in place, and replaces its key by the next one's; gives the tags of header and body.
     pub(crate) fn seal_frame(
         &self,
         key: &mut [u8; 32],
         counter: u64,
         header: &mut FrameHeader,
-        body: &mut [u8],
+        mut body: Text<'_>,
     ) -> [Tag; 2] {
         let nonces = Nonces::new(counter);
         let mut special = [[0; BLOCK_BYTES]; FRAME_SPECIAL];
         let started = body.len().min((self.pass_blocks - FRAME_SPECIAL) * BLOCK_BYTES);
         let from = place(1, &nonces.body);
-        (self.start_frame)(key, &nonces.places(), from, &mut special, &mut body[..started]);
+        (self.start_frame)(key, &nonces.places(), from, &mut special, body.part(0, started));
         let [header_key, header_stream, next_key, body_key] = &mut special;
         let header_tag = seal_header(header_key, header_stream, header);
         let message = Message { key, nonce: &nonces.body, ad: &[] };
@@ -95,7 +95,7 @@ impl Kernel {
     ) -> Result<(), OpenError> {
         let nonces = Nonces::new(counter);
         let stream_bytes = (self.pass_blocks - FRAME_SPECIAL) * BLOCK_BYTES;
-        let stream = &mut start.stream[..stream_bytes];
+        let stream = Text::in_place(&mut start.stream[..stream_bytes]);
         (self.start_frame)(key, &nonces.places(), place(1, &nonces.body), &mut start.special, stream);
         let [header_key, header_stream, ..] = &mut start.special;
         let opened = open_header(header_key, header_stream, header, tag);
@@ -105,12 +105,12 @@ impl Kernel {
         opened
     }
 
-    /// Opens the body behind the header that has made `start`, in place, and replaces the key.
+    /// Opens the body behind the header that has made `start`, and replaces the key.
     pub(crate) fn open_body(
         &self,
         key: &mut [u8; 32],
         counter: u64,
-        body: &mut [u8],
+        body: Text<'_>,
         tag: &Tag,
         start: &mut FrameStart,
     ) -> Result<(), OpenError> {
@@ -156,7 +156,7 @@ fn xor_header(header: &mut FrameHeader, stream: &mut Block) {
 fn header_tag(key: &mut Block, header: &FrameHeader) -> Tag {
     let mut authenticator = authenticator(key);
     authenticator.padded(header);
-    authenticator.block(&lengths(&[], header));
+    authenticator.block(&lengths(&[], header.len()));
     authenticator.finish()
 }
 

@@ -3,7 +3,7 @@
 use super::blocks::BLOCK_BYTES;
 use super::chacha20::{Place, place, wipe};
 use super::poly1305::Poly1305;
-use super::{Block, Kernel, PASS_BLOCKS_MAX, Tag};
+use super::{Block, Kernel, PASS_BLOCKS_MAX, Tag, Text};
 use crate::authentic::{OpenError, equal};
 
 /// Bytes that are encrypted before they are authenticated, so that these are still in the cache.
@@ -31,10 +31,11 @@ impl Kernel {
     pub(crate) fn seal(&self, key: &[u8; 32], nonce: &[u8; 12], ad: &[u8], buffer: &mut [u8]) -> Tag {
         let message = Message { key, nonce, ad };
         let mut special = [[0; BLOCK_BYTES]];
-        let started = buffer.len().min((self.pass_blocks - 1) * BLOCK_BYTES);
-        (self.start_message)(key, &[message.place(0)], message.place(1), &mut special, &mut buffer[..started]);
+        let mut text = Text::in_place(buffer);
+        let started = text.len().min((self.pass_blocks - 1) * BLOCK_BYTES);
+        (self.start_message)(key, &[message.place(0)], message.place(1), &mut special, text.part(0, started));
         let authenticator = authenticator(&mut special[0]);
-        self.seal_rest(message, buffer, started, authenticator)
+        self.seal_rest(message, text, started, authenticator)
     }
 
     /// Checks the tag, then decrypts `buffer` in place.
@@ -50,9 +51,10 @@ impl Kernel {
         let (mut special, mut stream) = ([[0; BLOCK_BYTES]], [0; PASS_BLOCKS_MAX * BLOCK_BYTES]);
         let stream_bytes = buffer.len().min((self.pass_blocks - 1) * BLOCK_BYTES);
         let started = &mut stream[..stream_bytes];
-        (self.start_message)(key, &[message.place(0)], message.place(1), &mut special, started);
+        let stream_text = Text::in_place(started);
+        (self.start_message)(key, &[message.place(0)], message.place(1), &mut special, stream_text);
         let authenticator = authenticator(&mut special[0]);
-        let opened = self.open_rest(message, buffer, tag, started, authenticator);
+        let opened = self.open_rest(message, Text::in_place(buffer), tag, started, authenticator);
         wipe(&mut stream);
         opened
     }
@@ -61,25 +63,25 @@ impl Kernel {
     pub(super) fn seal_rest(
         &self,
         message: Message<'_>,
-        buffer: &mut [u8],
+        mut text: Text<'_>,
         mut encrypted: usize,
         mut authenticator: Poly1305,
     ) -> Tag {
-        check_length(buffer);
+        check_length(text.len());
         (self.absorb)(&mut authenticator, message.ad, None);
         let mut absorbed = 0;
-        while encrypted < buffer.len() {
-            let chunk = encrypted..buffer.len().min(encrypted + CHUNK_BYTES);
+        while encrypted < text.len() {
+            let chunk_bytes = CHUNK_BYTES.min(text.len() - encrypted);
             let from = message.place((1 + encrypted / BLOCK_BYTES) as u32);
-            encrypted = chunk.end;
-            (self.xor_keystream)(message.key, from, &mut buffer[chunk]);
-            if encrypted < buffer.len() {
+            (self.xor_keystream)(message.key, from, text.part(encrypted, chunk_bytes));
+            encrypted += chunk_bytes;
+            if encrypted < text.len() {
                 let whole = absorbed..encrypted / GROUPS_BYTES * GROUPS_BYTES;
                 absorbed = whole.end;
-                (self.absorb)(&mut authenticator, &buffer[whole], None);
+                (self.absorb)(&mut authenticator, &text.target()[whole], None);
             }
         }
-        (self.absorb)(&mut authenticator, &buffer[absorbed..], Some(&lengths(message.ad, buffer)));
+        (self.absorb)(&mut authenticator, &text.target()[absorbed..], Some(&lengths(message.ad, text.len())));
         authenticator.finish()
     }
 
@@ -87,19 +89,20 @@ impl Kernel {
     pub(super) fn open_rest(
         &self,
         message: Message<'_>,
-        buffer: &mut [u8],
+        text: Text<'_>,
         tag: &Tag,
         stream: &[u8],
         mut authenticator: Poly1305,
     ) -> Result<(), OpenError> {
-        check_length(buffer);
+        check_length(text.len());
         (self.absorb)(&mut authenticator, message.ad, None);
-        (self.absorb)(&mut authenticator, buffer, Some(&lengths(message.ad, buffer)));
+        (self.absorb)(&mut authenticator, text.source(), Some(&lengths(message.ad, text.len())));
         if !equal(&authenticator.finish(), tag) {
             return Err(OpenError);
         }
-        let (started, rest) = buffer.split_at_mut(stream.len().min(buffer.len()));
-        (self.xor)(&stream[..started.len()], started);
+        let started_bytes = stream.len().min(text.len());
+        let (started, rest) = text.split_at(started_bytes);
+        (self.xor)(stream, started);
         if !rest.is_empty() {
             (self.xor_keystream)(message.key, message.place((1 + stream.len() / BLOCK_BYTES) as u32), rest);
         }
@@ -115,11 +118,11 @@ pub(super) fn authenticator(block: &mut Block) -> Poly1305 {
 }
 
 /// The last block that is authenticated.
-pub(super) fn lengths(ad: &[u8], buffer: &[u8]) -> Tag {
-    (ad.len() as u128 | (buffer.len() as u128) << 64).to_le_bytes()
+pub(super) fn lengths(ad: &[u8], text_bytes: usize) -> Tag {
+    (ad.len() as u128 | (text_bytes as u128) << 64).to_le_bytes()
 }
 
 /// The counter has 32 bits.
-fn check_length(buffer: &[u8]) {
-    assert!(buffer.len() / BLOCK_BYTES < u32::MAX as usize, "a message has less than 256 GiB");
+fn check_length(text_bytes: usize) {
+    assert!(text_bytes / BLOCK_BYTES < u32::MAX as usize, "a message has less than 256 GiB");
 }

@@ -7,6 +7,7 @@
 //! | `poly1305` | the authenticator |
 //! | `radix44` | its arithmetic over lanes, by IFMA |
 //! | `message` | sealing and opening of messages by the functions of a level |
+//! | `text` | what is read and where it is written |
 //! | `frame` | the same for the frames of the link, which are two messages and a new key |
 
 mod blocks;
@@ -15,6 +16,7 @@ mod frame;
 mod message;
 mod poly1305;
 mod radix44;
+mod text;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -26,6 +28,7 @@ use chacha20::place;
 pub use frame::{FrameHeader, nonce_of};
 pub(crate) use frame::{FrameStart, open_header, seal_header};
 use poly1305::Poly1305;
+pub(crate) use text::Text;
 
 /// Blocks of a frame that are no keystream of its body.
 const FRAME_SPECIAL: usize = 4;
@@ -36,7 +39,7 @@ const PASS_BLOCKS_MAX: usize = 32;
 type Block = [u8; BLOCK_BYTES];
 type Tag = [u8; poly1305::BLOCK_BYTES];
 
-type Start<const N: usize> = fn(&[u8; 32], &[Place; N], Place, &mut [Block; N], &mut [u8]);
+type Start<const N: usize> = fn(&[u8; 32], &[Place; N], Place, &mut [Block; N], Text<'_>);
 
 /// The functions of a level of CPU; `message` puts them together.
 #[derive(Clone, Copy)]
@@ -44,13 +47,13 @@ pub(crate) struct Kernel {
     /// Blocks of a pass, which takes hardly longer than a part of one.
     pass_blocks: usize,
     /// XORs the keystream of a key from a block on.
-    xor_keystream: fn(&[u8; 32], Place, &mut [u8]),
+    xor_keystream: fn(&[u8; 32], Place, Text<'_>),
     /// Writes one block of a key and XORs those from another on; no more than a pass.
     start_message: Start<1>,
     /// The same with the blocks of a frame.
     start_frame: Start<FRAME_SPECIAL>,
     /// XORs bytes into as many.
-    xor: fn(&[u8], &mut [u8]),
+    xor: fn(&[u8], Text<'_>),
     /// Authenticates bytes and a block behind them.
     absorb: fn(&mut Poly1305, &[u8], Option<&Tag>),
 }
@@ -59,13 +62,15 @@ pub(crate) struct Kernel {
 /// made inside of its functions, which carry the attribute.
 macro_rules! kernel_of {
     ($(#[$attribute:meta])* $groups:literal groups of $words:expr, $word_lanes:literal words, $lanes:expr) => {{
-        use crate::kernels::chacha20poly1305::{Block, Kernel, Place, Poly1305, Tag, chacha20, poly1305, radix44};
+        use crate::kernels::chacha20poly1305::{
+            Block, Kernel, Place, Poly1305, Tag, Text, chacha20, poly1305, radix44,
+        };
 
         $(#[$attribute])*
-        fn xor_keystream(key: &[u8; 32], from: Place, bytes: &mut [u8]) {
+        fn xor_keystream(key: &[u8; 32], from: Place, text: Text<'_>) {
             // SAFETY: this function is reached through the kernel only, which the token's owner made.
             let words = unsafe { $words };
-            chacha20::xor_keystream::<_, $groups>(words, key, from, bytes);
+            chacha20::xor_keystream::<_, $groups>(words, key, from, text);
         }
         $(#[$attribute])*
         fn start<const N: usize>(
@@ -73,15 +78,15 @@ macro_rules! kernel_of {
             first: &[Place; N],
             then: Place,
             special: &mut [Block; N],
-            bytes: &mut [u8],
+            text: Text<'_>,
         ) {
             // SAFETY: this function is reached through the kernel only, which the token's owner made.
             let words = unsafe { $words };
-            chacha20::start::<_, $groups, N>(words, key, first, then, special, bytes);
+            chacha20::start::<_, $groups, N>(words, key, first, then, special, text);
         }
         $(#[$attribute])*
-        fn xor(from: &[u8], bytes: &mut [u8]) {
-            from.iter().zip(bytes).for_each(|(from, byte)| *byte ^= from);
+        fn xor(key: &[u8], text: Text<'_>) {
+            text.xor(key);
         }
         $(#[$attribute])*
         fn absorb(state: &mut Poly1305, bytes: &[u8], end: Option<&Tag>) {
@@ -93,10 +98,10 @@ macro_rules! kernel_of {
         unsafe {
             Kernel {
                 pass_blocks: $groups * $word_lanes,
-                xor_keystream: |key, from, bytes| xor_keystream(key, from, bytes),
-                start_message: |key, first, then, special, bytes| start(key, first, then, special, bytes),
-                start_frame: |key, first, then, special, bytes| start(key, first, then, special, bytes),
-                xor: |from, bytes| xor(from, bytes),
+                xor_keystream: |key, from, text| xor_keystream(key, from, text),
+                start_message: |key, first, then, special, text| start(key, first, then, special, text),
+                start_frame: |key, first, then, special, text| start(key, first, then, special, text),
+                xor: |key, text| xor(key, text),
                 absorb: |state, bytes, end| absorb(state, bytes, end),
             }
         }

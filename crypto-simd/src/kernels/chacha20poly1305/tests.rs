@@ -64,11 +64,17 @@ fn blocks_of_the_rfc() {
     for (name, kernel) in kernels() {
         for lane in 0..32 {
             let mut stream = [0; 33 * 64];
-            (kernel.xor_keystream)(&key, place(1u32.wrapping_sub(lane), &nonce), &mut stream);
+            (kernel.xor_keystream)(&key, place(1u32.wrapping_sub(lane), &nonce), Text::in_place(&mut stream));
             assert_eq!(hex::encode(&stream[lane as usize * 64..][..64]), expected, "{name}: lane {lane}");
         }
         let mut block = [[0; 64]];
-        (kernel.start_message)(&[0; 32], &[place(0, &[0; 12])], place(1, &[0; 12]), &mut block, &mut []);
+        (kernel.start_message)(
+            &[0; 32],
+            &[place(0, &[0; 12])],
+            place(1, &[0; 12]),
+            &mut block,
+            Text::in_place(&mut []),
+        );
         assert_eq!(hex::encode(block[0]), zeros, "{name}");
     }
 }
@@ -222,7 +228,7 @@ fn every_length() {
             let ad = bytes(&mut random, if length == 1500 { 1000 } else { length % 41 });
             let message = bytes(&mut random, length);
             let (mut expected, mut expected_tag) = (message.clone(), [0; 16]);
-            library::seal(&key, &nonce, &ad, &mut expected, &mut expected_tag);
+            library::seal(&key, &nonce, &ad, Text::in_place(&mut expected), &mut expected_tag);
             let mut buffer = message.clone();
             let tag = kernel.seal(&key, &nonce, &ad, &mut buffer);
             assert!(buffer == expected, "{name}: ciphertext of {length}");
@@ -243,7 +249,7 @@ fn keystreams() {
             let mut peer = ::chacha20::ChaCha20::new(&key.into(), &nonce.into());
             peer.seek(u64::from(from) * 64);
             peer.apply_keystream(&mut expected);
-            (kernel.xor_keystream)(&key, place(from, &nonce), &mut stream);
+            (kernel.xor_keystream)(&key, place(from, &nonce), Text::in_place(&mut stream));
             assert!(stream == expected, "{name}: {length} from {from}");
         }
     }

@@ -2,6 +2,7 @@
 
 use super::blocks::{BLOCK_WORDS, Blocks};
 use super::radix44::LoadBlocks;
+use super::text::Text;
 use super::{Kernel, kernel_of};
 use crate::cpu::Avx512;
 use crate::lanes::words::Words32;
@@ -44,11 +45,10 @@ impl Blocks for Words32<Avx512> {
     }
 
     #[inline(always)]
-    fn xor_into(self, vector: __m512i, bytes: &mut [u8]) {
-        let bytes: &mut [u8; 64] = bytes.first_chunk_mut().expect("a vector's bytes");
-        let bytes = bytes.as_mut_ptr().cast();
-        // SAFETY: 64 bytes are there; neither load nor store needs alignment; the token proves the feature.
-        unsafe { _mm512_storeu_si512(bytes, _mm512_xor_si512(vector, _mm512_loadu_si512(bytes))) }
+    fn xor_into(self, vector: __m512i, mut text: Text<'_>) {
+        let (from, to) = text.first::<64>();
+        // SAFETY: 64 bytes are at both; neither load nor store needs alignment; the token proves the feature.
+        unsafe { _mm512_storeu_si512(to.cast(), _mm512_xor_si512(vector, _mm512_loadu_si512(from.cast()))) }
     }
 }
 

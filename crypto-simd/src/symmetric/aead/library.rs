@@ -1,6 +1,7 @@
 //! ChaCha20-Poly1305 by aws-lc's raw calls, for which nothing is allocated or prepared per key.
 
 use crate::authentic::OpenError;
+use crate::kernels::chacha20poly1305::Text;
 use aws_lc_sys::{
     CRYPTO_chacha_20, EVP_AEAD_CTX, EVP_AEAD_CTX_cleanup, EVP_AEAD_CTX_init, EVP_AEAD_CTX_open_gather,
     EVP_AEAD_CTX_seal_scatter, EVP_aead_chacha20_poly1305,
@@ -8,23 +9,25 @@ use aws_lc_sys::{
 use std::mem::MaybeUninit;
 use std::ptr::{null, null_mut};
 
-/// Encrypts `buffer` in place and writes its tag.
-pub(crate) fn seal(key: &[u8; 32], nonce: &[u8; 12], ad: &[u8], buffer: &mut [u8], tag: &mut [u8; 16]) {
+/// Encrypts a text and writes its tag.
+pub(crate) fn seal(key: &[u8; 32], nonce: &[u8; 12], ad: &[u8], mut text: Text<'_>, tag: &mut [u8; 16]) {
+    let bytes = text.len();
+    let (from, to) = text.ends();
     let context = Context::new(key);
     let mut tag_bytes = 0;
-    // SAFETY: the context is initialised; input and output are the same buffer, which the call allows; every
-    // pointer comes with its own length; no extra input is given.
+    // SAFETY: the context is initialised; input and output have as many bytes and are the same or apart, which the call
+    // allows; every pointer comes with its own length; no extra input is given.
     let sealed = unsafe {
         EVP_AEAD_CTX_seal_scatter(
             &context.0,
-            buffer.as_mut_ptr(),
+            to,
             tag.as_mut_ptr(),
             &mut tag_bytes,
             tag.len(),
             nonce.as_ptr(),
             nonce.len(),
-            buffer.as_ptr(),
-            buffer.len(),
+            from,
+            bytes,
             null(),
             0,
             ad.as_ptr(),
@@ -35,24 +38,26 @@ pub(crate) fn seal(key: &[u8; 32], nonce: &[u8; 12], ad: &[u8], buffer: &mut [u8
     assert!(sealed == 1 && tag_bytes == tag.len(), "sealing cannot fail");
 }
 
-/// Checks the tag and decrypts `buffer` in place. When the tag is wrong, `buffer` holds nothing of the plaintext.
+/// Checks the tag and decrypts a text. When the tag is wrong, nothing of the plaintext is there afterwards.
 pub(crate) fn open(
     key: &[u8; 32],
     nonce: &[u8; 12],
     ad: &[u8],
-    buffer: &mut [u8],
+    mut text: Text<'_>,
     tag: &[u8; 16],
 ) -> Result<(), OpenError> {
+    let bytes = text.len();
+    let (from, to) = text.ends();
     let context = Context::new(key);
     // SAFETY: as for sealing; the tag has its own pointer and length.
     let opened = unsafe {
         EVP_AEAD_CTX_open_gather(
             &context.0,
-            buffer.as_mut_ptr(),
+            to,
             nonce.as_ptr(),
             nonce.len(),
-            buffer.as_ptr(),
-            buffer.len(),
+            from,
+            bytes,
             tag.as_ptr(),
             tag.len(),
             ad.as_ptr(),

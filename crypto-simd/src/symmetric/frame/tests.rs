@@ -7,9 +7,9 @@ use crate::random::{Random, SeededRandom};
 /// The frame as wire.md 4.1 puts it: two messages, then a rekey by sealing zeros.
 fn expected(key: &mut [u8; 32], counter: u64, header: &mut FrameHeader, body: &mut [u8]) -> [[u8; 16]; 2] {
     let (mut tags, mut zeros, mut unused) = ([[0; 16]; 2], [0; 32], [0; 16]);
-    library::seal(key, &nonce_of(counter), &[], header, &mut tags[0]);
-    library::seal(key, &nonce_of(counter + 1), &[], body, &mut tags[1]);
-    library::seal(key, &nonce_of(u64::MAX), &[], &mut zeros, &mut unused);
+    library::seal(key, &nonce_of(counter), &[], Text::in_place(header), &mut tags[0]);
+    library::seal(key, &nonce_of(counter + 1), &[], Text::in_place(body), &mut tags[1]);
+    library::seal(key, &nonce_of(u64::MAX), &[], Text::in_place(&mut zeros), &mut unused);
     *key = zeros;
     tags
 }
@@ -35,12 +35,23 @@ fn frames_of_every_length() {
             let (plain_header, plain_body, old_key) = (header, body.clone(), key);
             let (mut expected_header, mut expected_body, mut expected_key) = (header, body.clone(), key);
             let expected_tags = expected(&mut expected_key, counter, &mut expected_header, &mut expected_body);
-            let tags = seal_by(kernel, &mut key, counter, &mut header, &mut body);
+            let (mut key_to, mut header_to, mut body_to) = (key, header, vec![0xa5; length]);
+            let text = Text::between(&plain_body, &mut body_to);
+            let tags_to = seal_by(kernel, &mut key_to, counter, &mut header_to, text);
+            let tags = seal_by(kernel, &mut key, counter, &mut header, Text::in_place(&mut body));
             assert!(body == expected_body && header == expected_header, "{name}: frame of {length}");
+            assert!(body_to == body && header_to == header, "{name}: frame of {length} in another place");
+            assert_eq!((tags_to, key_to), (tags, key), "{name}: frame of {length} in another place");
             assert_eq!((tags, key), (expected_tags, expected_key), "{name}: tags, next key of {length}");
             let mut opening_key = old_key;
             assert_eq!(opening.open_header(&opening_key, counter, &mut header, &tags[0]), Ok(()));
             assert_eq!(header, plain_header, "{name}");
+            let mut key_to = old_key;
+            body_to.fill(0xa5);
+            assert_eq!(opening.open_body_to(&mut key_to, &body, &mut body_to, &tags[1]), Ok(()), "{name}: {length}");
+            assert!(body_to == plain_body && key_to == key, "{name}: opened frame of {length} in another place");
+            assert!(body == expected_body, "{name}: {length}: what is read stays");
+            assert_eq!(opening.open_header(&opening_key, counter, &mut expected_header, &tags[0]), Ok(()));
             assert_eq!(opening.open_body(&mut opening_key, &mut body, &tags[1]), Ok(()), "{name}: {length}");
             assert!(body == plain_body && opening_key == key, "{name}: opened frame of {length}");
         }
@@ -51,7 +62,7 @@ fn frames_of_every_length() {
 fn wrong_tags_leave_key_and_ciphertext() {
     each_way(|name, kernel| {
         let (old_key, mut key, mut header, mut body) = ([6; 32], [6; 32], [1, 2, 3, 4], vec![7; 500]);
-        let tags = seal_by(kernel, &mut key, 10, &mut header, &mut body);
+        let tags = seal_by(kernel, &mut key, 10, &mut header, Text::in_place(&mut body));
         let mut opening = FrameOpening::by(kernel);
         for byte in 0..16 {
             let (mut wrong, mut opening_key) = (tags, old_key);
@@ -67,6 +78,10 @@ fn wrong_tags_leave_key_and_ciphertext() {
             assert!(opened_body.windows(4).all(|bytes| bytes != [7; 4]), "{name}: nothing of the plaintext");
             assert_eq!(opening_key, old_key, "{name}");
             assert_eq!(opening.open_body(&mut opening_key, &mut body.clone(), &tags[1]), Err(OpenError), "final");
+            let mut place = vec![0xa5; body.len()];
+            assert_eq!(opening.open_header(&opening_key, 10, &mut header.clone(), &tags[0]), Ok(()));
+            assert_eq!(opening.open_body_to(&mut opening_key, &body, &mut place, &wrong[1]), Err(OpenError), "{name}");
+            assert!(place.windows(4).all(|bytes| bytes != [7; 4]), "{name}: nothing of the plaintext");
         }
     });
 }
@@ -76,7 +91,7 @@ fn wrong_tags_leave_key_and_ciphertext() {
 fn the_last_header_counts() {
     each_way(|name, kernel| {
         let (mut key, mut header, mut body) = ([6; 32], [1; 4], vec![7; 3000]);
-        let tags = seal_by(kernel, &mut key, 10, &mut header, &mut body);
+        let tags = seal_by(kernel, &mut key, 10, &mut header, Text::in_place(&mut body));
         let (mut opening, mut opening_key) = (FrameOpening::by(kernel), [6; 32]);
         for _ in 0..2 {
             assert_eq!(opening.open_header(&opening_key, 10, &mut header.clone(), &tags[0]), Ok(()), "{name}");

@@ -3,11 +3,10 @@ use super::*;
 #[test]
 fn a_slot_has_room_around_its_packet() {
     let mut slot = Slot::new(100, 3);
-    assert_eq!(slot.frame_mut().len(), 142);
-    assert_eq!(slot.body_mut().len(), 122);
+    assert_eq!(slot.command_mut().len(), 106);
     slot.packet_mut().fill(7);
     assert_eq!(slot.packet(), [7; 100]);
-    assert_eq!(slot.frame_mut()[25..=26], [0, 7]);
+    assert_eq!(slot.command_mut()[5..=6], [0, 7]);
     assert_eq!(slot.home(), 3);
 }
 

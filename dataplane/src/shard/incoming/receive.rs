@@ -6,7 +6,7 @@ use crate::link::incoming::{Intake, Stage};
 use crate::packet::pool::Source;
 use crate::shard::context::Round;
 use interplane::Counter;
-use interplane::counter::LinkEnd;
+use interplane::counter::{LinkEnd, PacketStage};
 
 /// What came of reading one link.
 enum Read {
@@ -20,8 +20,14 @@ enum Read {
 
 impl IncomingLinks {
     /// Reads each link that has something once, until enough packets wait. The first link of this round is the last of
-    /// the next one.
-    pub fn read<I: Io>(&mut self, round: &mut Round<'_, I>) {
+    /// the next one. Gives the number of packets.
+    pub fn read<I: Io>(&mut self, round: &mut Round<'_, I>) -> u64 {
+        let before = round.context.account.get(Counter::RECEIVED);
+        self.read_links(round);
+        round.context.account.get(Counter::RECEIVED).wrapping_sub(before)
+    }
+
+    fn read_links<I: Io>(&mut self, round: &mut Round<'_, I>) {
         let links = self.readable.len();
         for _ in 0..links {
             let room = round.packets.room(round.context);
@@ -55,6 +61,8 @@ impl IncomingLinks {
             return Some(Read::Drained);
         }
         let most = (packets_max * facts.frame_bytes()).saturating_sub(up.held_bytes()).max(1);
+        let start = round.io.now();
+        let before = context.account.get(Counter::RECEIVED);
         let (bytes, at) = match round.io.recv(conn, most) {
             Received::Bytes { bytes, at } => (bytes, at),
             Received::WouldBlock => return Some(Read::Drained),
@@ -74,7 +82,12 @@ impl IncomingLinks {
             // Not the beginning of the round: a packet that has arrived since would leave that much too early.
             now: at,
         };
-        if let Err(end) = up.consume(bytes, &mut intake) {
+        let consumed = up.consume(bytes, &mut intake);
+        // On io_uring the bytes were there before.
+        let (received, packets) = (at.max(start), context.account.get(Counter::RECEIVED).wrapping_sub(before));
+        context.account.spent(PacketStage::Receive, received.since(start), packets);
+        context.account.spent(PacketStage::Open, round.io.now().since(received), packets);
+        if let Err(end) = consumed {
             return Some(Read::Ended(end));
         }
         let wants_attention = up.client().is_some_and(|client| client.wants_attention());

@@ -4,6 +4,7 @@ use super::net::{Actor, Net, Plan};
 use super::nodes::{DELAY_MS_MAX, DOWNSTREAM, EPOCH, Mint, OWN, Order, UPSTREAM, geometry, id_of, mix_key};
 use super::peers::Received;
 use crate::io::sim::HostId;
+use interplane::counter::{Family, PacketStage};
 use interplane::{Counter, DropReason};
 use sphinx::Unwrapper;
 use sphinx::commands::RoutingCommand;
@@ -55,6 +56,49 @@ fn packets_reach_the_right_next_hop_unchanged_but_for_one_layer() {
         assert_eq!(net.total(Counter::UNWRAPS), 300);
         net.check_slots();
     }
+}
+
+#[test]
+fn each_stage_counts_each_packet_once_and_no_delay_is_overrun() {
+    let (mut net, upstream, downstream) = connected(1);
+    let mut mint = Mint::new(3);
+    (0..100).for_each(|_| net.peer(upstream).send(mint.packet(Order::to(DOWNSTREAM[0], 1))));
+    net.run_until_received(downstream[0], 100);
+    for (place, stage) in PacketStage::ALL.iter().enumerate() {
+        assert_eq!(net.observed_of(Family::Stages, place).0, 100, "{stage:?}");
+    }
+    assert_eq!(net.total(Counter::DELAYS_OVERRUN), 0);
+}
+
+/// A shard that is slow leaves a delay of 1 ms no time: that is to be seen.
+#[test]
+fn delays_that_are_over_before_the_unwrap_are_counted() {
+    let (mut net, upstream, downstream) = connected(1);
+    net.simulation.set_round(Duration::from_millis(2));
+    let mut mint = Mint::new(4);
+    for delay_ms in [1, 1, 1, 300] {
+        net.peer(upstream).send(mint.packet(Order::to(DOWNSTREAM[0], delay_ms)));
+    }
+    net.run_until_received(downstream[0], 4);
+    assert_eq!(net.total(Counter::DELAYS_OVERRUN), 3);
+}
+
+#[test]
+fn what_is_due_does_not_wait_for_the_end_of_a_batch() {
+    let (mut net, upstream, downstream) = connected(1);
+    let mut mint = Mint::new(5);
+    net.peer(upstream).send(mint.packet(Order::to(DOWNSTREAM[0], 20)));
+    net.run_for(Duration::from_micros(19_900));
+    let unwrapped = |net: &Net| Duration::from_micros(net.observed(Family::Unwrap).1);
+    let before = unwrapped(&net);
+    (0..32).for_each(|_| net.peer(upstream).send(mint.packet(Order::to(DOWNSTREAM[1], 300))));
+    // Each look at the clock takes so long that the first packet becomes due within the batch.
+    net.simulation.network().set_tick(Duration::from_millis(1));
+    net.run_until_received(downstream[0], 1);
+    let lateness = Duration::from_micros(net.observed(Family::Lateness).1);
+    let batch = unwrapped(&net) - before;
+    assert_eq!(net.observed(Family::UnwrapBatch).1, 33, "all in one batch");
+    assert!(lateness + Duration::from_millis(2) < batch, "{lateness:?} late for a batch of {batch:?}");
 }
 
 #[test]

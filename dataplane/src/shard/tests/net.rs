@@ -257,7 +257,12 @@ impl Net {
 
     /// How many values a histogram has, and their sum.
     pub fn observed(&self, family: Family) -> (u64, u64) {
-        let mut cells: Vec<_> = Counter::of(family, 0).map(|cell| self.total(cell)).collect();
+        self.observed_of(family, 0)
+    }
+
+    /// The same of one combination of the histogram's labels.
+    pub fn observed_of(&self, family: Family, combination: usize) -> (u64, u64) {
+        let mut cells: Vec<_> = Counter::of(family, combination).map(|cell| self.total(cell)).collect();
         let sum = cells.pop().unwrap_or_default();
         (cells.iter().sum(), sum)
     }

@@ -279,10 +279,13 @@ fn a_node_that_is_too_late_says_so() {
         plan.setup.times.kaetzchen_delay_ms = kaetzchen;
         let mut site = site(plan);
         site.net.simulation.set_round(Duration::from_millis(2));
-        let (packet, _) = site.request(Ask::echo(b"too late"));
-        site.send(packet);
+        // Two wait for company, where one would not.
+        for number in 0..2 {
+            let (packet, _) = site.request(Ask::echo(&[number]));
+            site.send(packet);
+        }
         site.net.run_for(Duration::from_secs(1));
-        assert_eq!(site.net.drops(), [(reason, 1)]);
+        assert_eq!(site.net.drops(), [(reason, 2)]);
         site.net.check_slots();
     }
 }

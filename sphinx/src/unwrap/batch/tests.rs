@@ -81,8 +81,11 @@ fn only_packets_to_be_sent_on_are_blinded() {
     unwrapper.blinding.as_mut().expect("a NIKE").nike = watched;
     let mut results = vec![Err(UnwrapErrorReason::Truncated.without_tag()); packets.len()];
     let mut borrowed: Vec<&mut [u8]> = packets.iter_mut().map(Vec::as_mut_slice).collect();
-    unwrapper.unwrap_batch(&keys[0], &mut borrowed, &mut results);
+    let mut pieces = 0;
+    unwrapper.unwrap_batch_with(&keys[0], &mut borrowed, &mut results, &mut || pieces += 1);
 
+    // Those that are long enough and of this version, then those that are sent on.
+    assert_eq!(pieces, (BATCH_MAX * 6 / 8).div_ceil(PIECE) + forwarded.len().div_ceil(PIECE));
     assert_eq!(*watched.0.lock().expect("one test"), forwarded);
     let sent_on =
         results.iter().filter(|result| matches!(result, Ok(Unwrapped { kind: UnwrappedKind::Forward, .. }))).count();
