@@ -32,8 +32,6 @@ pub enum Leak {
     OwnOnGrid(Duration),
     /// What is unwrapped together leaves together, at the time of the first.
     Together,
-    /// Not a leak but a mend: delays count from the arrival, whatever the unwrap took.
-    FromArrival,
     /// Not a leak but a mend: each delay is lengthened by a random part of this.
     Fraction(Duration),
 }
@@ -93,14 +91,12 @@ pub(super) fn inserted(mut slot: Box<Slot>) -> Box<Slot> {
         let Some(planted) = planted else { return };
         let name = name(slot.packet());
         match &planted.leak {
-            Leak::FromArrival | Leak::Late(_) => {
+            Leak::Late(by) => {
                 if let Some(delay) = planted.delays.get(&name) {
                     slot.due = slot.recv_at + *delay;
                 }
-                if let Leak::Late(by) = planted.leak
-                    && planted.marked.contains(&name)
-                {
-                    slot.due += by;
+                if planted.marked.contains(&name) {
+                    slot.due += *by;
                 }
             }
             Leak::HalfWait => slot.due = slot.recv_at + slot.due.since(slot.recv_at) / 2,
