@@ -83,10 +83,31 @@ fn a_mix_has_no_clients() {
     assert_eq!((&report["to_clients"], &report["idle_clients"]), (&Value::Null, &Value::Null), "{report}");
 }
 
+/// A minute over changes of the epoch, with packets that are made meanwhile for the keys of the moment.
+#[test]
+fn a_soak_is_accounted_for_every_minute() {
+    let Some(report) = measure(&["--soak", "1"]) else { return };
+    is_accounted_for(&report, "through");
+    let soak = &report["soaks"][0];
+    let minute = &soak["minutes"][0];
+    assert!(minute["epochs"].as_u64().unwrap() >= 2, "{report}");
+    assert!(minute["sent"].as_u64().unwrap() > 300 * 30, "{report}");
+    assert_eq!(minute["sent"], minute["received"], "{report}");
+    for nothing in ["dropped", "lost", "wrong"] {
+        assert_eq!(minute[nothing], 0, "{nothing}: {report}");
+    }
+    assert_eq!(minute["account_balanced"], true, "{report}");
+    assert!(minute["data_plane_bytes"].as_u64().unwrap() > 1 << 20, "{report}");
+    assert!(soak["memory"].as_array().unwrap().len() > 10, "{report}");
+    assert_eq!(report["good"], true, "{report}");
+}
+
 #[test]
 fn what_no_host_can_do_is_refused_with_its_remedy() {
     run(["bench", "node", "--role", "gateway", "--clients", "0"]).refused(&["--clients: 1 to 1024"]);
     run(["bench", "node", "--role", "gateway", "--idle-clients", "20000"]).refused(&["--idle-clients: 0 to 14000"]);
+    run(["bench", "node", "--soak", "0"]).refused(&["--soak: 1 to 40320 minutes"]);
+    run(["bench", "node", "--soak", "1", "--load", "0"]).refused(&["--load: 1 to 100 percent"]);
     // The hard limit, so that it cannot be raised.
     let text = "ulimit -n 1000; exec \"$0\" bench node --role gateway --idle-clients 2000";
     let outcome = finish(Command::new("sh").arg0("sh").args(["-c", text, env!("CARGO_BIN_EXE_katzensprung")]));

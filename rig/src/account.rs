@@ -42,18 +42,14 @@ pub struct NodeAccount {
 impl NodeAccount {
     /// Reads the account from the node's metrics.
     pub fn scrape(address: SocketAddr) -> Result<Self, String> {
-        let text = get(address, "/metrics").map_err(|error| format!("metrics: {error}"))?;
-        Self::parse(&text)
+        Self::parse(&metrics(address)?)
     }
 
     /// Reads the account from a text in the Prometheus format.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut account = Self::default();
         let mut seen_received = false;
-        for line in text.lines().filter(|line| !line.starts_with('#')) {
-            let Some((series, value)) = line.rsplit_once(' ') else { continue };
-            let Ok(value) = value.parse::<f64>() else { continue };
-            let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+        for (name, labels, value) in samples(text) {
             let sum = match name {
                 "katzensprung_packets_received_total" => {
                     seen_received = true;
@@ -88,16 +84,36 @@ impl NodeAccount {
         }
     }
 
+    /// Packets that the node has dropped, for whatever reason.
+    pub fn dropped_in_all(&self) -> u64 {
+        self.dropped.values().sum()
+    }
+
     /// Whether every packet is somewhere.
     pub fn adds_up(&self) -> bool {
-        let dropped: u64 = self.dropped.values().sum();
+        let dropped = self.dropped_in_all();
         self.received + self.originated == self.sent + self.delivered + dropped + self.held + self.lost_in_restart
     }
 }
 
-fn label<'a>(labels: &'a str, name: &str) -> Option<&'a str> {
+/// Name, labels and value of each sample in a text in the Prometheus format.
+pub fn samples(text: &str) -> impl Iterator<Item = (&str, &str, f64)> {
+    text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
+        let (series, value) = line.rsplit_once(' ')?;
+        let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+        Some((name, labels, value.parse().ok()?))
+    })
+}
+
+/// The value of a label.
+pub fn label<'a>(labels: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = labels.split_once(&format!("{name}=\""))?;
     rest.split_once('"').map(|(value, _)| value)
+}
+
+/// The node's metrics as they are now.
+pub fn metrics(address: SocketAddr) -> Result<String, String> {
+    get(address, "/metrics").map_err(|error| format!("metrics: {error}"))
 }
 
 fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {

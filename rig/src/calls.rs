@@ -16,8 +16,6 @@ use wire::{PeerCredentials, Role, SessionConfig};
 
 /// From the beginning of one call to that of the next: often enough for a p99, seldom enough to cost no capacity.
 const INTERVAL: Duration = Duration::from_millis(25);
-/// What they run with.
-const CALLER_NICENESS: i32 = 10;
 /// Limit of one dial.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
@@ -118,8 +116,7 @@ impl Calls<'_> {
         let started = Instant::now();
         let one = |caller: u64| {
             cpu::pin(self.processor)?;
-            // They give way to the rig's loop, which shares their processor: packets must be sent when they are due.
-            rustix::process::setpriority_process(None, CALLER_NICENESS).map_err(|error| error.to_string())?;
+            cpu::give_way()?;
             let mut answers = Answers::none();
             for number in (caller..).step_by(CALLERS as usize) {
                 if stop.load(Ordering::Relaxed) {

@@ -4,12 +4,16 @@
 #[cfg(test)]
 mod tests;
 
+use rustix::process::setpriority_process;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::collections::BTreeSet;
 use std::fs;
 use std::iter::Sum;
 use std::path::Path;
 use std::time::Duration;
+
+/// What threads run with that give way.
+const NICENESS: i32 = 10;
 
 /// Where node and rig run, if there are processors for both.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +24,8 @@ pub struct Placement {
     pub rig: Option<usize>,
     /// Who calls the node while it is under load: a third processor, else the rig's.
     pub caller: Option<usize>,
+    /// Where packets are made while others are sent: all processors that are left, and the rig's if there is no other.
+    pub mills: Vec<usize>,
     /// The rig's processor is the other half of one of the node's: each slows the other down.
     pub shares_core: bool,
 }
@@ -44,7 +50,8 @@ impl Placement {
         let others = order.split_off(shards);
         let rig = others.first().copied();
         let shares_core = rig.is_some_and(|rig| order.iter().any(|node| core_of(*node) == core_of(rig)));
-        Self { node: order, rig, caller: others.get(1).copied().or(rig), shares_core }
+        let mills = if others.len() > 1 { others[1..].to_vec() } else { others.clone() };
+        Self { node: order, rig, caller: others.get(1).copied().or(rig), mills, shares_core }
     }
 }
 
@@ -63,6 +70,12 @@ pub fn pin(processor: Option<usize>) -> Result<(), String> {
     let mut set = CpuSet::new();
     set.set(processor);
     sched_setaffinity(None, &set).map_err(|error| format!("cannot pin to processor {processor}: {error}"))
+}
+
+/// Lets the calling thread give way to the rig's loop, which may share its processor: packets must be sent when they are
+/// due.
+pub fn give_way() -> Result<(), String> {
+    setpriority_process(None, NICENESS).map_err(|error| format!("cannot give way to others: {error}"))
 }
 
 /// What somebody got of the processors, as the kernel counts it.

@@ -2,6 +2,7 @@
 
 use super::peers;
 use super::plan::Plan;
+use super::process::Program;
 use super::traffic::Traffic;
 use super::world::{World, make_clients};
 use super::{Failure, IdleClients, Options, say, until};
@@ -23,7 +24,7 @@ const SETTLE: Duration = Duration::from_secs(2);
 
 /// Measures them at a node of their own.
 pub fn measure(plan: &Plan, options: &Options) -> Result<IdleClients, Failure> {
-    let mut world = World::start(plan, options, Traffic::FromClients, plan.period())?;
+    let mut world = World::start(plan, options, &Program::own(options), Traffic::FromClients, plan.period())?;
     let outcome = connect_and_wait(&mut world, options);
     let found = outcome.map_err(|failure| world.node.with_last_lines(failure))?;
     world.node.stop()?;
@@ -41,7 +42,7 @@ fn connect_and_wait(world: &mut World, options: &Options) -> Result<IdleClients,
     let (first, others) = clients.split_at(FIRST.min(count));
     let mut sessions = connect(world, first)?;
     std::thread::sleep(SETTLE);
-    let memory_bytes_before = world.node.data_plane_memory()?;
+    let memory_bytes_before = world.node.memory()?.data_plane_bytes;
     let started = Instant::now();
     sessions.extend(connect(world, others)?);
     let handshakes_per_second = others.len() as f64 / started.elapsed().as_secs_f64();
@@ -50,7 +51,7 @@ fn connect_and_wait(world: &mut World, options: &Options) -> Result<IdleClients,
     let started = Instant::now();
     let node_cpu_share = world.node.data_plane_share(Duration::from_secs(options.idle_seconds))?;
     let seconds = started.elapsed().as_secs_f64();
-    let memory_bytes = world.node.data_plane_memory()?;
+    let memory_bytes = world.node.memory()?.data_plane_bytes;
     world.node.check()?;
     let grown = memory_bytes.saturating_sub(memory_bytes_before) as f64;
     Ok(IdleClients {

@@ -1,16 +1,17 @@
 //! Established links without blocking and with large buffers: many packets per system call.
 
+use super::frame::{PACKET_OFFSET, PacketSealer, write_packet_header};
+use super::mill::Pool;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use testnet::session::Session;
-use wire::command::{COMMAND_HEADER_BYTES, SURB_ID_BYTES, write_header};
-use wire::{
-    Command, CommandId, CommandSet, FRAME_BODY_TAG_BYTES, FRAME_HEADER_BYTES, FrameOpener, FrameSealer, Transport,
-};
+use wire::command::{COMMAND_HEADER_BYTES, SURB_ID_BYTES};
+use wire::{Command, CommandSet, FRAME_BODY_TAG_BYTES, FRAME_HEADER_BYTES, FrameOpener, FrameSealer, Transport};
 
 /// Bytes that are read at once from a node.
 const READ_BYTES: usize = 1 << 20;
@@ -20,10 +21,6 @@ const CLIENT_READ_BYTES: usize = 16 << 10;
 const MESSAGE_HEADER_BYTES: usize = COMMAND_HEADER_BYTES + 4 + SURB_ID_BYTES;
 /// How long the node may take to read an acknowledgement.
 const ACKNOWLEDGEMENT_LIMIT: Duration = Duration::from_secs(5);
-/// Bytes of a frame before its packet.
-pub const PACKET_OFFSET: usize = FRAME_HEADER_BYTES + COMMAND_HEADER_BYTES;
-/// Bytes of a frame around its packet.
-pub const FRAME_OVERHEAD_BYTES: usize = PACKET_OFFSET + FRAME_BODY_TAG_BYTES;
 /// Bytes that may wait to be written; a link with more takes no packets.
 const WRITE_BYTES_MAX: usize = 256 << 10;
 
@@ -51,11 +48,10 @@ struct Client {
 /// The end of a link that packets leave from which were sealed long before: what is measured must not wait for that.
 pub struct Presealed {
     stream: TcpStream,
-    sealer: FrameSealer,
     /// A client hears heartbeats, which are nobody's matter here; a node hears nothing.
     is_client: bool,
-    /// Parts of the pool of frames that wait to be written.
-    pending: VecDeque<Range<usize>>,
+    /// Parts of pools of frames that wait to be written.
+    pending: VecDeque<(Arc<Pool>, Range<usize>)>,
 }
 
 /// The end of a link that packets leave from.
@@ -169,15 +165,16 @@ impl Incoming {
 }
 
 impl Presealed {
-    /// A node's sending end of `session`.
-    pub fn new(session: Session) -> Result<Self, String> {
+    /// A node's sending end of `session`, and what seals its frames.
+    pub fn new(session: Session) -> Result<(Self, PacketSealer), String> {
         let (stream, transport) = split(session)?;
-        Ok(Self { stream, sealer: transport.sealer, is_client: false, pending: VecDeque::new() })
+        Ok((Self { stream, is_client: false, pending: VecDeque::new() }, PacketSealer::new(transport.sealer)))
     }
 
     /// The same of a client.
-    pub fn of_client(session: Session) -> Result<Self, String> {
-        Ok(Self { is_client: true, ..Self::new(session)? })
+    pub fn of_client(session: Session) -> Result<(Self, PacketSealer), String> {
+        let (link, sealer) = Self::new(session)?;
+        Ok((Self { is_client: true, ..link }, sealer))
     }
 
     /// The connection.
@@ -185,30 +182,23 @@ impl Presealed {
         &self.stream
     }
 
-    /// Makes a frame of a packet that has [`PACKET_OFFSET`] bytes before it and a tag's behind it. Frames must be pushed
-    /// in the order in which they are sealed.
-    pub fn seal(&mut self, frame: &mut [u8]) -> Result<(), String> {
-        write_packet_header(frame)?;
-        self.sealer.seal(frame).map_err(|error| error.to_string())
-    }
-
     /// Whether another frame may be pushed.
     pub fn has_room(&self) -> bool {
-        self.pending.iter().map(Range::len).sum::<usize>() < WRITE_BYTES_MAX
+        self.pending.iter().map(|(_, part)| part.len()).sum::<usize>() < WRITE_BYTES_MAX
     }
 
-    /// Queues a part of the pool of frames.
-    pub fn push(&mut self, part: Range<usize>) {
+    /// Queues a frame, which is that part of the pool's.
+    pub fn push(&mut self, pool: &Arc<Pool>, part: Range<usize>) {
         match self.pending.back_mut() {
-            Some(last) if last.end == part.start => last.end = part.end,
-            _ => self.pending.push_back(part),
+            Some((of, last)) if Arc::ptr_eq(of, pool) && last.end == part.start => last.end = part.end,
+            _ => self.pending.push_back((pool.clone(), part)),
         }
     }
 
     /// Writes what the connection takes.
-    pub fn flush(&mut self, frames: &[u8]) -> Result<(), String> {
-        while let Some(part) = self.pending.front_mut() {
-            match self.stream.write(&frames[part.clone()]) {
+    pub fn flush(&mut self) -> Result<(), String> {
+        while let Some((pool, part)) = self.pending.front_mut() {
+            match self.stream.write(&pool.frames()[part.clone()]) {
                 Ok(0) => return Err("the peer closed the link".into()),
                 Ok(bytes) => part.start += bytes,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
@@ -286,15 +276,6 @@ fn split(session: Session) -> Result<(TcpStream, Transport), String> {
     let (stream, transport) = session.into_parts()?;
     stream.set_nonblocking(true).map_err(|error| error.to_string())?;
     Ok((stream, transport))
-}
-
-fn write_packet_header(frame: &mut [u8]) -> Result<(), String> {
-    let body_bytes = frame.len().checked_sub(PACKET_OFFSET + FRAME_BODY_TAG_BYTES).ok_or("a frame without a packet")?;
-    let body_bytes = u32::try_from(body_bytes).map_err(|error| error.to_string())?;
-    let header =
-        frame[FRAME_HEADER_BYTES..].first_chunk_mut::<COMMAND_HEADER_BYTES>().ok_or("a frame has a command")?;
-    write_header(CommandId::SendPacket, body_bytes, header);
-    Ok(())
 }
 
 /// What a link waits for.

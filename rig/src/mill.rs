@@ -1,9 +1,9 @@
-//! Packets made in advance, each with what the node must do with it: no key operation happens while anything is
-//! measured.
+//! Packets made in advance, each with what the node must do with it: no key operation happens while capacity or lateness
+//! is measured.
 
-use super::link::{FRAME_OVERHEAD_BYTES, PACKET_OFFSET, Presealed};
+use super::frame::{FRAME_OVERHEAD_BYTES, PACKET_OFFSET, PacketSealer};
 use crypto_simd::random::{OsRandom, Random, SeededRandom};
-use rustc_hash::{FxHashMap, FxHasher};
+use rustc_hash::FxHasher;
 use sphinx::create::{LoadCommand, LoadMaker};
 use sphinx::{Geometry, NODE_ID_BYTES, RECIPIENT_ID_BYTES, SURB_ID_BYTES, Sphinx};
 use std::hash::Hasher;
@@ -27,6 +27,15 @@ pub struct Order {
     pub link: u16,
     /// The delay.
     pub delay_ms: u16,
+}
+
+/// What must come out of the node for a packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Expected {
+    /// Stands for the bytes.
+    pub hash: u64,
+    /// Where and when.
+    pub order: Order,
 }
 
 /// What packets are for.
@@ -82,19 +91,19 @@ impl Purpose<'_> {
 }
 
 /// Unique packets, by number, each in a frame that the links seal when they are up.
+#[derive(Default)]
 pub struct Pool {
     frame_bytes: usize,
     /// Packets that follow each other over one link.
     in_a_row: usize,
     frames: Vec<u8>,
-    orders: Vec<Order>,
-    expected: FxHashMap<u64, u32>,
+    expected: Vec<Expected>,
 }
 
 /// For packets of which nobody gets any.
 pub const ANYWHERE: Purpose<'_> = Purpose::Forward { next: &[[1; NODE_ID_BYTES]] };
 
-/// How delays are drawn: exponentially, in whole milliseconds from 1 up to a bound.
+/// How delays are drawn, as clients do: exponentially, in whole milliseconds from 1 up to a bound (client.md 13.2).
 #[derive(Clone, Copy, Debug)]
 pub struct Delays {
     /// The mean before rounding.
@@ -106,7 +115,7 @@ pub struct Delays {
 impl Delays {
     fn draw(&self, random: &mut dyn Random) -> u16 {
         let delay = exponential(random) * self.mean_ms;
-        (delay.round() as u16).clamp(1, self.max_ms)
+        (delay as u16).saturating_add(1).min(self.max_ms)
     }
 }
 
@@ -123,9 +132,9 @@ impl Pool {
     ) -> Result<Self, String> {
         let frame_bytes = geometry.packet_length + FRAME_OVERHEAD_BYTES;
         let mut frames = vec![0; count * frame_bytes];
-        let mut filled = vec![(Order::default(), 0); count];
+        let mut expected = vec![Expected::default(); count];
         let chunk = (CHUNK_BYTES / frame_bytes).next_multiple_of(BATCH);
-        let chunks = frames.chunks_mut(chunk * frame_bytes).zip(filled.chunks_mut(chunk));
+        let chunks = frames.chunks_mut(chunk * frame_bytes).zip(expected.chunks_mut(chunk));
         // In order, so that those made before the deadline are the first.
         let chunks = Mutex::new((0, chunks));
         let work = || -> Result<(), String> {
@@ -136,12 +145,10 @@ impl Pool {
                     if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                         return Ok(());
                     }
-                    chunks.next().inspect(|(_, filled)| *made += filled.len())
+                    chunks.next().inspect(|(_, expected)| *made += expected.len())
                 };
-                let Some((frames, filled)) = chunk else { return Ok(()) };
-                for (frames, filled) in frames.chunks_mut(BATCH * frame_bytes).zip(filled.chunks_mut(BATCH)) {
-                    maker.fill(frames, filled)?;
-                }
+                let Some((frames, expected)) = chunk else { return Ok(()) };
+                maker.fill(frames, expected)?;
             }
         };
         std::thread::scope(|scope| {
@@ -150,33 +157,35 @@ impl Pool {
         })?;
         let (made, _) = chunks.into_inner().unwrap_or_else(PoisonError::into_inner);
         frames.truncate(made * frame_bytes);
-        filled.truncate(made);
-        Self::index(frame_bytes, frames, filled)
+        expected.truncate(made);
+        Ok(Self { frame_bytes, in_a_row: BATCH, frames, expected })
     }
 
     /// Packets of random bytes that are to be passed on as they are, from the nth link to the nth.
-    pub fn random(geometry: &Geometry, links: usize, count: usize) -> Result<Self, String> {
+    pub fn random(geometry: &Geometry, links: usize, count: usize) -> Self {
         let frame_bytes = geometry.packet_length + FRAME_OVERHEAD_BYTES;
         let mut frames = vec![0; count * frame_bytes];
         let mut random = SeededRandom::new(&seed());
         let packets = frames.chunks_mut(frame_bytes).map(packet_of).enumerate();
-        let filled = packets
+        let expected = packets
             .map(|(number, packet)| {
                 random.fill(packet);
-                (Order { link: (number / BATCH % links) as u16, delay_ms: 0 }, hash(packet))
+                Expected { hash: hash(packet), order: Order { link: (number / BATCH % links) as u16, delay_ms: 0 } }
             })
             .collect();
-        Self::index(frame_bytes, frames, filled)
+        Self { frame_bytes, in_a_row: BATCH, frames, expected }
     }
 
-    fn index(frame_bytes: usize, frames: Vec<u8>, filled: Vec<(Order, u64)>) -> Result<Self, String> {
-        let orders = filled.iter().map(|(order, _)| *order).collect();
-        let expected: FxHashMap<u64, u32> = filled.iter().zip(0..).map(|((_, hash), number)| (*hash, number)).collect();
-        // One in 2^28 runs with a million packets; such a run could not tell two packets apart.
-        if expected.len() != filled.len() {
-            return Err("two packets have the same hash; run again".into());
-        }
-        Ok(Self { frame_bytes, in_a_row: BATCH, frames, orders, expected })
+    /// Room for `count` packets.
+    pub fn with_room_for(geometry: &Geometry, count: usize) -> Self {
+        let frame_bytes = geometry.packet_length + FRAME_OVERHEAD_BYTES;
+        let (frames, expected) = (vec![0; count * frame_bytes], vec![Expected::default(); count]);
+        Self { frame_bytes, in_a_row: BATCH, frames, expected }
+    }
+
+    /// Other packets in the same room.
+    pub fn refill(&mut self, maker: &mut Maker<'_>) -> Result<(), String> {
+        maker.fill(&mut self.frames, &mut self.expected)
     }
 
     /// Lets each packet take another link than the one before, as those of many clients do.
@@ -192,16 +201,16 @@ impl Pool {
 
     /// How many packets there are.
     pub fn count(&self) -> usize {
-        self.orders.len()
+        self.expected.len()
     }
 
     /// Seals the frames for the links that they will be sent over, on all processors. Packets that are not sealed at the
     /// deadline are let go.
-    pub fn seal(&mut self, links: &mut [Presealed], deadline: Option<Instant>) -> Result<(), String> {
+    pub fn seal(&mut self, links: &mut [PacketSealer], deadline: Option<Instant>) -> Result<(), String> {
         let (count, in_a_row) = (links.len(), self.in_a_row);
         let threads = processors().min(count).max(1);
         // A thread has some of the links, and seals what goes over them in the order of the numbers.
-        let mut parts: Vec<(Vec<&mut Presealed>, Vec<Unsealed<'_>>)> =
+        let mut parts: Vec<(Vec<&mut PacketSealer>, Vec<Unsealed<'_>>)> =
             (0..threads).map(|_| Default::default()).collect();
         for (number, link) in links.iter_mut().enumerate() {
             parts[number % threads].0.push(link);
@@ -210,7 +219,7 @@ impl Pool {
             let link = number / in_a_row % count;
             parts[link % threads].1.push(Unsealed { number, link: link / threads, frame });
         }
-        let seal = |links: &mut [&mut Presealed], part: Vec<Unsealed<'_>>| -> Result<Option<usize>, String> {
+        let seal = |links: &mut [&mut PacketSealer], part: Vec<Unsealed<'_>>| -> Result<Option<usize>, String> {
             for (at, Unsealed { number, link, frame }) in part.into_iter().enumerate() {
                 if at % BATCH == 0 && deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                     return Ok(Some(number));
@@ -227,10 +236,16 @@ impl Pool {
         })?;
         if let Some(first) = unsealed.into_iter().flatten().min() {
             self.frames.truncate(first * self.frame_bytes);
-            self.orders.truncate(first);
-            self.expected.retain(|_, number| (*number as usize) < first);
+            self.expected.truncate(first);
         }
         Ok(())
+    }
+
+    /// The same on this thread, in the order of the numbers.
+    pub fn seal_in_order(&mut self, links: &mut [PacketSealer]) -> Result<(), String> {
+        let (count, in_a_row) = (links.len(), self.in_a_row);
+        let mut frames = self.frames.chunks_mut(self.frame_bytes).enumerate();
+        frames.try_for_each(|(number, frame)| links[number / in_a_row % count].seal(frame))
     }
 
     /// All frames.
@@ -249,14 +264,9 @@ impl Pool {
         &frame[PACKET_OFFSET..frame.len() - FRAME_BODY_TAG_BYTES]
     }
 
-    /// What the node is told to do with it.
-    pub fn order(&self, number: usize) -> Order {
-        self.orders[number]
-    }
-
-    /// The number of the packet that comes out of the node as these bytes.
-    pub fn number_of(&self, forwarded: &[u8]) -> Option<usize> {
-        self.expected.get(&hash(forwarded)).map(|number| *number as usize)
+    /// What must come out for it.
+    pub fn expected(&self, number: usize) -> Expected {
+        self.expected[number]
     }
 }
 
@@ -267,8 +277,8 @@ struct Unsealed<'a> {
     frame: &'a mut [u8],
 }
 
-/// One thread's part.
-struct Maker<'a> {
+/// Makes packets for one mix key on one thread.
+pub struct Maker<'a> {
     maker: LoadMaker,
     purpose: Purpose<'a>,
     delays: Delays,
@@ -281,7 +291,8 @@ struct Maker<'a> {
 }
 
 impl<'a> Maker<'a> {
-    fn new(geometry: &Geometry, public: &[u8], purpose: Purpose<'a>, delays: Delays) -> Result<Self, String> {
+    /// For the mix key `public`.
+    pub fn new(geometry: &Geometry, public: &[u8], purpose: Purpose<'a>, delays: Delays) -> Result<Self, String> {
         let sphinx = Sphinx::new(geometry.clone()).map_err(|error| error.to_string())?;
         let maker = LoadMaker::new(sphinx, public, &mut OsRandom).map_err(|error| error.to_string())?;
         let packet_bytes = geometry.packet_length;
@@ -292,9 +303,14 @@ impl<'a> Maker<'a> {
         Ok(Self { maker, purpose, delays, random, frame_bytes, packet_bytes, output_offset, forwarded })
     }
 
-    fn fill(&mut self, frames: &mut [u8], filled: &mut [(Order, u64)]) -> Result<(), String> {
-        let mut commands = Vec::with_capacity(filled.len());
-        for (order, _) in filled.iter_mut() {
+    fn fill(&mut self, frames: &mut [u8], expected: &mut [Expected]) -> Result<(), String> {
+        let batches = frames.chunks_mut(BATCH * self.frame_bytes).zip(expected.chunks_mut(BATCH));
+        batches.into_iter().try_for_each(|(frames, expected)| self.fill_batch(frames, expected))
+    }
+
+    fn fill_batch(&mut self, frames: &mut [u8], expected: &mut [Expected]) -> Result<(), String> {
+        let mut commands = Vec::with_capacity(expected.len());
+        for Expected { order, .. } in expected.iter_mut() {
             *order = self.purpose.draw(self.delays, &mut self.random);
             commands.push(self.purpose.command(*order, &mut self.random));
         }
@@ -303,8 +319,8 @@ impl<'a> Maker<'a> {
         self.maker
             .make(&commands, &mut self.random, &mut packets, &mut forwarded)
             .map_err(|error| error.to_string())?;
-        for ((_, expected), forwarded) in filled.iter_mut().zip(&forwarded) {
-            *expected = hash(&forwarded[self.output_offset..]);
+        for (expected, forwarded) in expected.iter_mut().zip(&forwarded) {
+            expected.hash = hash(&forwarded[self.output_offset..]);
         }
         Ok(())
     }
@@ -331,7 +347,7 @@ pub fn processors() -> usize {
 }
 
 /// 64 bits that stand for a packet. Nobody chooses packets against it: it need not be a cryptographic hash.
-fn hash(packet: &[u8]) -> u64 {
+pub fn hash(packet: &[u8]) -> u64 {
     let mut hasher = FxHasher::default();
     hasher.write(packet);
     hasher.finish()
@@ -343,11 +359,11 @@ fn seed() -> [u8; 32] {
     seed
 }
 
-/// Uniform in [0, 1).
+/// Uniform in [0, 1), in steps that are fine enough for the longest delays.
 pub fn uniform(random: &mut dyn Random) -> f64 {
-    let mut bytes = [0; 4];
+    let mut bytes = [0; 8];
     random.fill(&mut bytes);
-    f64::from(u32::from_le_bytes(bytes)) / (f64::from(u32::MAX) + 1.0)
+    (u64::from_le_bytes(bytes) >> 11) as f64 / (1_u64 << 53) as f64
 }
 
 /// Exponential with mean 1.

@@ -1,6 +1,7 @@
 //! The fake mixes on both sides of the node: those before it dial and send, those behind it listen and receive. Clients
 //! of a gateway take the place of one side.
 
+use super::frame::PacketSealer;
 use super::link::{Incoming, Presealed};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -18,6 +19,8 @@ pub type Accepted = Receiver<(usize, Incoming)>;
 pub struct Links {
     /// By number of the node before, or of the client.
     pub upstream: Vec<Presealed>,
+    /// What seals the frames for these.
+    pub sealers: Vec<PacketSealer>,
     /// By number of the node behind, or of the client.
     pub downstream: Vec<Option<Incoming>>,
     /// Newer links.
@@ -57,7 +60,7 @@ pub fn connect(
     let deadline = Instant::now() + limit;
     let accepted = accept(network, listeners, node);
     let dial_as_client = |own: &Identity| neighbours::dial_as_client(network, own, node, address, deadline);
-    let upstream: Vec<Presealed> = match ends {
+    let upstream: Vec<(Presealed, PacketSealer)> = match ends {
         Ends::ClientsBefore(clients) => {
             clients.iter().map(|own| Presealed::of_client(dial_as_client(own)?)).collect::<Result<_, String>>()?
         }
@@ -66,6 +69,7 @@ pub fn connect(
             network.upstream.iter().map(|peer| Presealed::new(dial(peer)?)).collect::<Result<_, String>>()?
         }
     };
+    let (upstream, sealers) = upstream.into_iter().unzip();
     let mut behind: Vec<Option<Incoming>> = (0..network.downstream.len()).map(|_| None).collect();
     while behind.iter().any(Option::is_none) {
         let rest = deadline.saturating_duration_since(Instant::now());
@@ -75,14 +79,14 @@ pub fn connect(
         behind[number] = Some(link);
     }
     let Ends::ClientsBehind(clients) = ends else {
-        return Ok(Links { upstream, downstream: behind, accepted, _unused: None });
+        return Ok(Links { upstream, sealers, downstream: behind, accepted, _unused: None });
     };
     let set = network.client_session().command_set();
     let receiving = |session: Session| Incoming::of_client(session, set);
     let clients = clients.iter().map(|own| receiving(dial_as_client(own)?).map(Some));
     let downstream = clients.collect::<Result<_, String>>()?;
     let (_nobody, no_newer) = channel();
-    Ok(Links { upstream, downstream, accepted: no_newer, _unused: Some(accepted) })
+    Ok(Links { upstream, sealers, downstream, accepted: no_newer, _unused: Some(accepted) })
 }
 
 /// Takes links from the node for as long as somebody wants them.

@@ -9,8 +9,8 @@ mod tests;
 
 use super::cpu::Placement;
 use super::floor::Floor;
-use super::link::FRAME_OVERHEAD_BYTES;
-use super::{Failure, Options, mill, on_processor, say};
+use super::frame::FRAME_OVERHEAD_BYTES;
+use super::{Failure, Options, Service, SoakOptions, mill, on_processor, say};
 use pki::neighbours::Role;
 use pki::{Epoch, EpochClock};
 use rustix::process::{Resource, getrlimit};
@@ -26,16 +26,16 @@ const LINKS_MAX: usize = 64;
 const SHARDS_MAX: usize = 64;
 /// The longest that a phase is measured.
 const SECONDS_MAX: u64 = 600;
-/// Time in a phase before its figures begin.
-pub const RAMP: Duration = Duration::from_millis(300);
+/// The longest soak: four weeks.
+const SOAK_MINUTES_MAX: u64 = 40_320;
+/// The part of the capacity at which lateness is measured beside half of it.
+pub const HIGH_LOAD: f64 = 0.8;
 /// The phase before anything is measured.
 pub const WARM_UP: Duration = Duration::from_secs(1);
 /// How often capacity and floor are measured in turns: the host's speed changes within seconds.
 pub const TURNS: u32 = 5;
 /// For how long the floor is measured, each time.
 pub const FLOOR: Duration = Duration::from_millis(200);
-/// Time for the last packets of a phase.
-const DRAIN: Duration = Duration::from_secs(1);
 /// Descriptors of either process beside those of sessions.
 const DESCRIPTORS_BESIDE: u64 = 512;
 /// The most clients with packets.
@@ -43,7 +43,7 @@ const CLIENTS_MAX: usize = 1024;
 /// The most idle clients: a node takes some more connections from clients.
 const IDLE_CLIENTS_MAX: usize = 14_000;
 /// The share of free memory that packets may take, and the most: more would be paid for in page faults.
-const MEMORY_SHARE: f64 = 0.4;
+pub const MEMORY_SHARE: f64 = 0.4;
 const POOL_BYTES_MAX: f64 = (4_u64 << 30) as f64;
 /// The node must post its descriptor in the first tenth of an epoch: this is a second and a half of it.
 const PERIOD_MIN: Duration = Duration::from_secs(16);
@@ -74,10 +74,31 @@ pub struct Plan {
     pub packets: usize,
     /// How long that takes on a machine like a moment ago.
     pub mill_time: Duration,
+    /// The most that the node may do, in packets per second.
+    pub capacity_max: f64,
+    /// What goes with the packets' delays.
+    pub pace: Pace,
     shares: Shares,
     seconds: Duration,
     /// Phases in which packets are sent at a rate.
     open_phases: u32,
+}
+
+/// Times around a phase, which depend on how long packets are delayed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pace {
+    /// Time in a phase before its figures begin.
+    pub ramp: Duration,
+    /// Time for the last packets of a phase.
+    pub drain: Duration,
+}
+
+impl Pace {
+    fn new(network_delays: bool) -> Self {
+        let ms = |ramp, drain| Self { ramp: Duration::from_millis(ramp), drain: Duration::from_millis(drain) };
+        // Most packets must be inside before the figures begin: some means of a network's delays, and its longest delay.
+        if network_delays { ms(1500, 7000) } else { ms(300, 1000) }
+    }
 }
 
 /// Parts of the packets, by phase.
@@ -87,8 +108,10 @@ pub struct Shares {
     pub warm_up: f64,
     /// For the capacity.
     pub capacity: f64,
-    /// For each phase with a rate.
+    /// For each phase with half the capacity, or with the rate that was asked for.
     pub open: f64,
+    /// For the phase with most of the capacity.
+    pub high: f64,
 }
 
 impl Plan {
@@ -113,7 +136,10 @@ impl Plan {
         let rate = options.rate.map_or(capacity / 2.0, f64::from);
         // New clients are measured at a rate too.
         let open_phases = if options.role == Role::Gateway { 2 } else { 1 };
-        let (wanted, shares) = packets(capacity, rate, seconds, open_phases);
+        let high = if options.rate.is_none() { capacity * HIGH_LOAD } else { 0.0 };
+        let pace = Pace::new(options.network_delays);
+        let (wanted, shares) = packets(capacity, rate, high, seconds, open_phases, pace.ramp);
+        let open_phases = open_phases + u32::from(options.rate.is_none());
         let bytes = (memory_available()? * MEMORY_SHARE).min(POOL_BYTES_MAX);
         let packets = wanted.min(bytes / (geometry.packet_length + FRAME_OVERHEAD_BYTES + 64) as f64) as usize;
         let mill_time = Duration::from_secs_f64(packets as f64 / made_per_second);
@@ -125,6 +151,8 @@ impl Plan {
             ceiling_packets_per_second,
             packets,
             mill_time,
+            capacity_max: capacity,
+            pace,
             shares,
             seconds,
             open_phases,
@@ -139,8 +167,9 @@ impl Plan {
 
     /// From the first packet to the last.
     pub fn measured_time(&self) -> Duration {
-        let capacity = TURNS * (FLOOR + RAMP + self.turn() + DRAIN);
-        WARM_UP + DRAIN + capacity + self.open_phases * (RAMP + self.seconds + DRAIN)
+        let Pace { ramp, drain } = self.pace;
+        let capacity = TURNS * (FLOOR + ramp + self.turn() + drain);
+        WARM_UP + drain + capacity + self.open_phases * (ramp + self.seconds + drain)
     }
 
     /// For how long the capacity is measured each time.
@@ -153,11 +182,24 @@ impl Plan {
         self.seconds
     }
 
-    /// The parts of so many packets that are made for warm-up, capacity and each phase with a rate.
-    pub fn parts(&self, packets: usize) -> (usize, usize, usize) {
+    /// The parts of so many packets.
+    pub fn parts(&self, packets: usize) -> Parts {
         let part = |share: f64| (packets as f64 * share) as usize;
-        (part(self.shares.warm_up), part(self.shares.capacity), part(self.shares.open))
+        let Shares { warm_up, capacity, open, high } = self.shares;
+        Parts { warm_up: part(warm_up), capacity: part(capacity), open: part(open), high: part(high) }
     }
+}
+
+/// Numbers of packets, by phase, as in [`Shares`].
+pub struct Parts {
+    /// For the warm-up.
+    pub warm_up: usize,
+    /// For the capacity.
+    pub capacity: usize,
+    /// For each phase with a rate.
+    pub open: usize,
+    /// For the phase with most of the capacity.
+    pub high: usize,
 }
 
 /// When what must have happened, by the key in the node's descriptor for an epoch.
@@ -211,12 +253,13 @@ impl Schedule<'_> {
 }
 
 /// How many packets all phases need, and their parts.
-fn packets(capacity: f64, rate: f64, seconds: Duration, open_phases: u32) -> (f64, Shares) {
+fn packets(capacity: f64, rate: f64, high: f64, seconds: Duration, open_phases: u32, ramp: Duration) -> (f64, Shares) {
     let warm_up = capacity * WARM_UP.as_secs_f64();
-    let full = capacity * (TURNS * RAMP + seconds).as_secs_f64();
-    let open = rate * (RAMP + seconds).as_secs_f64();
-    let all = warm_up + full + open * f64::from(open_phases);
-    (all, Shares { warm_up: warm_up / all, capacity: full / all, open: open / all })
+    let full = capacity * (TURNS * ramp + seconds).as_secs_f64();
+    let of = |rate: f64| rate * (ramp + seconds).as_secs_f64();
+    let (open, high) = (of(rate), of(high));
+    let all = warm_up + full + open * f64::from(open_phases) + high;
+    (all, Shares { warm_up: warm_up / all, capacity: full / all, open: open / all, high: high / all })
 }
 
 fn check(options: &Options) -> Result<(), String> {
@@ -232,8 +275,26 @@ fn check(options: &Options) -> Result<(), String> {
     if options.role == Role::Gateway {
         check_clients(options)?;
     }
+    if options.peer_server.is_some() && options.role != Role::Mix {
+        return Err("--peer-server: with --role mix only".into());
+    }
+    if options.network_delays && options.service == Service::Plugin {
+        return Err(
+            "--network-delays: not with --service plugin: the node queues 512 requests for a plugin, and the first \
+                    load of many packets is more"
+                .into(),
+        );
+    }
     if options.rate == Some(0) {
         return Err("--rate: 1 packet per second or more".into());
+    }
+    if let Some(SoakOptions { minutes, load_percent }) = options.soak {
+        if !(1..=SOAK_MINUTES_MAX).contains(&minutes) {
+            return Err(format!("--soak: 1 to {SOAK_MINUTES_MAX} minutes"));
+        }
+        if !(1..=100).contains(&load_percent) {
+            return Err("--load: 1 to 100 percent of the capacity".into());
+        }
     }
     let name_of_a_backend = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if options.io.as_ref().is_some_and(|io| io.is_empty() || !io.chars().all(name_of_a_backend)) {
@@ -278,7 +339,7 @@ pub fn geometry(name: &str, payload_bytes: usize) -> Result<Geometry, String> {
 }
 
 /// Bytes of memory that are free for use.
-fn memory_available() -> Result<f64, String> {
+pub fn memory_available() -> Result<f64, String> {
     let text = std::fs::read_to_string("/proc/meminfo").map_err(|error| format!("/proc/meminfo: {error}"))?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
     let kibibytes = line.and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<f64>().ok());

@@ -1,11 +1,12 @@
 //! The measured node as it really runs: `server` with a configuration file in a folder of its own, and the data plane
 //! that it starts.
 
-use super::Failure;
 use super::cpu::CpuTime;
 use super::traffic::{Service, Traffic};
+use super::{Failure, Options, on_processor};
 use pki::neighbours::Role;
 use rustix::process::{Pid, Signal, kill_process};
+use serde::Serialize;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
@@ -28,6 +29,25 @@ const SLOTS: usize = 16_384;
 /// The service of a service node.
 pub const ENDPOINT: &str = "+echo";
 
+/// What is started as a node.
+pub struct Program {
+    path: PathBuf,
+    /// Another implementation: one process, without a file of its own.
+    is_peer: bool,
+}
+
+impl Program {
+    /// Ours.
+    pub fn own(options: &Options) -> Self {
+        Self { path: options.program.clone(), is_peer: false }
+    }
+
+    /// Another implementation's.
+    pub fn of_peer(path: &Path) -> Self {
+        Self { path: path.to_owned(), is_peer: true }
+    }
+}
+
 /// What the node's own file says.
 pub struct NodeOptions {
     /// Packets per second that it must carry.
@@ -38,27 +58,40 @@ pub struct NodeOptions {
     pub processors: Vec<usize>,
     /// The data plane's backend, if it is not left to the node.
     pub io: Option<String>,
+    /// It may hold as many packets as it does by itself at that rate.
+    pub default_slots: bool,
     /// What the node is there for.
     pub traffic: Traffic,
 }
 
 impl NodeOptions {
     fn file(&self) -> String {
-        let Self { line_rate, shards, processors, io, traffic } = self;
+        let Self { line_rate, shards, processors, io, default_slots, traffic } = self;
+        let slots = if *default_slots { String::new() } else { format!("slots = {SLOTS}\n") };
         let pinned = if processors.is_empty() { String::new() } else { format!("pin_cpus = {processors:?}\n") };
         // All clients are here.
         let connections = if traffic.role() == Role::Gateway { "connections_per_address = 0\n" } else { "" };
         let backend = io.as_ref().map_or(String::new(), |io| format!("backend = {io:?}\n"));
         format!(
-            "[dataplane]\nshards = {shards}\n{pinned}{backend}slots = {SLOTS}\nline_rate_packets_per_second = {line_rate}\n{connections}"
+            "[dataplane]\nshards = {shards}\n{pinned}{backend}{slots}line_rate_packets_per_second = {line_rate}\n{connections}"
         )
     }
+}
+
+/// What the node's processes have in memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Memory {
+    /// Of the process that was started.
+    pub control_plane_bytes: u64,
+    /// Of the one that it has started.
+    pub data_plane_bytes: u64,
 }
 
 /// A running node.
 pub struct NodeProcess {
     folder: TempDir,
     child: Child,
+    is_peer: bool,
     /// Where it listens for links.
     pub address: SocketAddr,
     /// Where it serves metrics.
@@ -68,11 +101,12 @@ pub struct NodeProcess {
 impl NodeProcess {
     /// Starts `program server` in a new folder.
     pub fn start(
-        program: &Path,
+        program: &Program,
         network: &Network,
         authority: SocketAddr,
         options: &NodeOptions,
     ) -> Result<Self, String> {
+        let Program { path: program, is_peer } = program;
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let (address, metrics) = (free_address()?, free_address()?);
         let config = folder.path().join("katzenpost.toml");
@@ -89,17 +123,18 @@ impl NodeProcess {
         write(&folder.path().join("katzensprung.toml"), &options.file())?;
         let output = File::create(folder.path().join("output")).map_err(|error| error.to_string())?;
         let error_output = output.try_clone().map_err(|error| error.to_string())?;
-        let child = Command::new(program)
-            .arg("server")
-            .arg("-f")
-            .arg(&config)
-            .env(pki::epoch::PERIOD_VARIABLE, format!("{}ns", network.clock.period().as_nanos()))
-            .stdin(Stdio::null())
-            .stdout(output)
-            .stderr(error_output)
-            .spawn()
-            .map_err(|error| format!("cannot start {}: {error}", program.display()))?;
-        Ok(Self { folder, child, address, metrics })
+        let mut command = Command::new(program);
+        // The other implementation's program is a server and nothing else.
+        command.args((!is_peer).then_some("server")).arg("-f").arg(&config);
+        command.env(pki::epoch::PERIOD_VARIABLE, format!("{}ns", network.clock.period().as_nanos()));
+        command.stdin(Stdio::null()).stdout(output).stderr(error_output);
+        let mut start = || command.spawn().map_err(|error| format!("cannot start {}: {error}", program.display()));
+        let child = match is_peer {
+            // Where its threads run is inherited.
+            true => on_processor(options.processors.first().copied(), start)?,
+            false => start()?,
+        };
+        Ok(Self { folder, child, is_peer: *is_peer, address, metrics })
     }
 
     /// An error if the node has ended.
@@ -124,16 +159,23 @@ impl NodeProcess {
         Ok(used.as_secs_f64() / started.elapsed().as_secs_f64())
     }
 
-    /// Bytes of memory that the data plane has now.
-    pub fn data_plane_memory(&self) -> Result<u64, String> {
-        let text = fs::read_to_string(self.data_plane()?.join("status")).map_err(|error| error.to_string())?;
-        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kibibytes = line.and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<u64>().ok());
-        kibibytes.map(|kibibytes| kibibytes << 10).ok_or_else(|| "the data plane's status has no VmRSS".into())
+    /// The memory of both processes now.
+    pub fn memory(&self) -> Result<Memory, String> {
+        Ok(Memory {
+            control_plane_bytes: resident_bytes(&self.process())?,
+            data_plane_bytes: resident_bytes(&self.data_plane()?)?,
+        })
+    }
+
+    fn process(&self) -> PathBuf {
+        Path::new("/proc").join(self.child.id().to_string())
     }
 
     /// The folder of the data plane in /proc.
     fn data_plane(&self) -> Result<PathBuf, String> {
+        if self.is_peer {
+            return Ok(self.process());
+        }
         let parent = self.child.id().to_string();
         let entries = fs::read_dir("/proc").map_err(|error| error.to_string())?;
         entries
@@ -190,6 +232,14 @@ impl Drop for NodeProcess {
         // Whatever went wrong is reported already.
         let _late = self.terminate();
     }
+}
+
+/// Bytes that the process with that folder in /proc has in memory.
+fn resident_bytes(process: &Path) -> Result<u64, String> {
+    let text = fs::read_to_string(process.join("status")).map_err(|error| format!("{}: {error}", process.display()))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kibibytes = line.and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    kibibytes.map(|kibibytes| kibibytes << 10).ok_or_else(|| format!("{} has no VmRSS", process.display()))
 }
 
 /// A plugin is a child of the node too.

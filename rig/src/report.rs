@@ -1,5 +1,6 @@
 //! What a run says at its end: one object for programs, a few lines for people.
 
+mod html;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -11,12 +12,17 @@ use super::check::Wrong;
 use super::cpu::CpuTime;
 use super::drive::Phase;
 use super::floor::{FloorRates, median};
+use super::guard::Guarded;
+use super::latency::{Latency, cpu_us_per_packet};
+use super::peer::found::Peer;
 use super::plan::Plan;
+use super::probe::WIDTH_SHARE_MIN;
+use super::soak::found::Soak;
+use super::stages::Stage;
 use super::traffic::Traffic;
 use hdrhistogram::Histogram;
 use pki::neighbours::Role;
 use serde::Serialize;
-use std::fmt;
 use std::time::Duration;
 
 /// With more waiting than this the figures say more about others than about the node.
@@ -35,6 +41,10 @@ pub struct Report {
     pub sphinx: String,
     /// Bytes of a packet.
     pub packet_bytes: usize,
+    /// The mean delay that packets asked for, before rounding.
+    pub delay_mean_ms: f64,
+    /// The longest delay that they asked for.
+    pub delay_max_ms: u16,
     /// Links on either side of the node.
     pub links: usize,
     /// The node's shards.
@@ -63,8 +73,6 @@ pub struct Report {
     pub packets_wrong_next_hop: u64,
     /// Of these: before their delay was over.
     pub packets_early: u64,
-    /// Of these: never sent in.
-    pub packets_unsent: u64,
     /// The most by which one of them was early.
     pub early_ms_max: f64,
     /// Packets that never came out.
@@ -73,6 +81,8 @@ pub struct Report {
     pub account_balanced: bool,
     /// The node's account.
     pub account: NodeAccount,
+    /// Where its time went, if it says so.
+    pub stages: Vec<Stage>,
     /// The most that the node forwards, from a bounded number of packets inside it: the median of the turns.
     pub packets_per_second: f64,
     /// For how long that was measured, in all turns.
@@ -99,7 +109,41 @@ pub struct Report {
     pub answered_without_wait_ms: Option<Latency>,
     /// From the dial to a link that is up.
     pub link_up_ms: Option<Latency>,
-    /// The rate at which lateness was measured: what was asked for, else half of the packets per second above.
+    /// Lateness at half of the packets per second above, or at the rate that was asked for.
+    #[serde(flatten)]
+    pub open_loop: OpenLoop,
+    /// The same at 80 % of the packets per second above, if no rate was asked for.
+    pub at_80_percent: Option<OpenLoop>,
+    /// The share of one processor that the data plane takes with its links up and no packet.
+    pub idle_node_cpu_share: f64,
+    /// What the rig does with a node that only opens and seals frames.
+    pub rig_ceiling_packets_per_second: f64,
+    /// What one core unwraps in batches of 32 when it does nothing else: the median of the turns.
+    pub unwrap_only_packets_per_second: f64,
+    /// The same with the frames of both links, opened and sealed: the floor, all that must be done to forward.
+    pub floor_packets_per_second: f64,
+    /// The node's packets per second to the floor of as many cores as it has shards: the median of the turns' ratios.
+    pub node_to_floor: f64,
+    /// Whether most turns had a core without a neighbour, so that only these count.
+    pub floor_at_full_width: bool,
+    /// The turns in which both were measured, one right after the other.
+    pub turns: Vec<TurnRates>,
+    /// Clients that connected to a gateway at that rate of packets.
+    pub new_clients: Option<NewClients>,
+    /// The same of the other way through a gateway: to clients.
+    pub to_clients: Option<Box<Report>>,
+    /// Clients of a gateway that did nothing.
+    pub idle_clients: Option<IdleClients>,
+    /// Another implementation's mix, in turns with ours.
+    pub peer: Option<Peer>,
+    /// A long run at a part of the capacity, for each way through the node.
+    pub soaks: Vec<Soak>,
+}
+
+/// What was found while packets were sent at a rate, whatever the node did.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct OpenLoop {
+    /// The rate.
     pub open_loop_packets_per_second: f64,
     /// Packets per second that came out meanwhile.
     pub open_loop_packets_per_second_out: f64,
@@ -112,33 +156,44 @@ pub struct Report {
     /// Lateness at that rate: departure less the moment at which the packet was due to be sent and delay, links included.
     /// None if no packet came out.
     pub lateness_ms: Option<Latency>,
+    /// The same of those packets for which the rig itself was in time.
+    pub lateness_guarded_ms: Option<Latency>,
+    /// Their share of all packets.
+    pub guarded_share: f64,
     /// Part of it: from the moment at which a packet was due until the rig sent it, for a full link or a lack of
     /// processor.
     pub held_up_ms: Option<Latency>,
-    /// The share of one processor that the data plane takes with its links up and no packet.
-    pub idle_node_cpu_share: f64,
-    /// What the rig does with a node that only opens and seals frames.
-    pub rig_ceiling_packets_per_second: f64,
-    /// What one core unwraps in batches of 32 when it does nothing else: the median of the turns.
-    pub unwrap_only_packets_per_second: f64,
-    /// The same with the frames of both links, opened and sealed: the floor, all that must be done to forward.
-    pub floor_packets_per_second: f64,
-    /// The node's packets per second to the floor of as many cores as it has shards: the median of the turns' ratios.
-    pub node_to_floor: f64,
-    /// The turns in which both were measured, one right after the other.
-    pub turns: Vec<TurnRates>,
-    /// Clients that connected to a gateway at that rate of packets.
-    pub new_clients: Option<NewClients>,
-    /// The same of the other way through a gateway: to clients.
-    pub to_clients: Option<Box<Report>>,
-    /// Clients of a gateway that did nothing.
-    pub idle_clients: Option<IdleClients>,
+    /// All that the lateness is made of, in microseconds, where it is guarded.
+    #[serde(skip)]
+    pub lateness_us: Option<Histogram<u64>>,
+}
+
+impl OpenLoop {
+    pub(super) fn of(rate: f64, phase: Phase, shards: usize) -> Self {
+        let (node_cpu_share, node_wait_share) = shares(phase.duration, phase.node_cpu, shards);
+        let Guarded { lateness_us, discarded } = phase.guarded;
+        let counted = lateness_us.len() as f64;
+        Self {
+            open_loop_packets_per_second: rate,
+            open_loop_packets_per_second_out: phase.packets_per_second,
+            open_loop_cpu_us_per_packet: cpu_us_per_packet(phase.node_cpu, phase.packets),
+            open_loop_node_cpu_share: node_cpu_share,
+            open_loop_node_wait_share: node_wait_share,
+            lateness_ms: Latency::of(&phase.lateness_us),
+            lateness_guarded_ms: Latency::of(&lateness_us),
+            guarded_share: counted / (counted + discarded as f64).max(1.0),
+            held_up_ms: Latency::of(&phase.held_up_us),
+            lateness_us: Some(lateness_us),
+        }
+    }
 }
 
 /// The floor, and the node's capacity right after it.
 pub struct Turn {
     /// What one core does with the cryptography alone.
     pub floor: FloorRates,
+    /// The width of the core around that, in independent adds per cycle.
+    pub width: f64,
     /// What the node did.
     pub phase: Phase,
 }
@@ -150,6 +205,10 @@ pub struct TurnRates {
     pub node: f64,
     /// What one core did with the cryptography alone, just before.
     pub floor: f64,
+    /// The width of the core before and behind that, to its full width: less is a neighbour on its other half.
+    pub width: f64,
+    /// Whether the turn counts: the width was full.
+    pub counts: bool,
 }
 
 /// What became of clients that connected one after the other, some at a time, while packets were sent at the open loop's
@@ -199,38 +258,12 @@ pub struct IdleClients {
     pub node_cpu_share: f64,
 }
 
-/// Some quantiles of times in milliseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Latency {
-    /// Half of them took longer.
-    pub p50: f64,
-    /// One in a hundred took longer.
-    pub p99: f64,
-    /// The longest.
-    pub max: f64,
-}
-
-impl Latency {
-    /// None of nothing.
-    fn of(us: &Histogram<u64>) -> Option<Self> {
-        let ms = |us: u64| us as f64 / 1000.0;
-        let found =
-            || Self { p50: ms(us.value_at_quantile(0.5)), p99: ms(us.value_at_quantile(0.99)), max: ms(us.max()) };
-        (!us.is_empty()).then(found)
-    }
-}
-
-impl fmt::Display for Latency {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "p50 {:.3} ms, p99 {:.3} ms, max {:.3} ms", self.p50, self.p99, self.max)
-    }
-}
-
 impl Report {
     /// Nothing measured yet.
     pub(super) fn new(options: &Options, plan: &Plan, traffic: Traffic) -> Self {
         let Plan { geometry, placement, .. } = plan;
         let (nike, kem) = (&geometry.nike_name, &geometry.kem_name);
+        let delays = traffic.delays(options.network_delays);
         Self {
             role: match traffic.role() {
                 Role::Mix => "mix",
@@ -241,6 +274,8 @@ impl Report {
             clients: if traffic.role() == Role::Gateway { options.clients } else { 0 },
             sphinx: if kem.is_empty() { format!("{nike} NIKE") } else { format!("{kem} KEM") },
             packet_bytes: geometry.packet_length,
+            delay_mean_ms: delays.mean_ms,
+            delay_max_ms: delays.max_ms,
             links: options.links,
             shards: options.shards,
             io: options.io.clone(),
@@ -265,7 +300,6 @@ impl Report {
             (self.packets_duplicate, "came out twice"),
             (self.packets_wrong_next_hop, "came out at another node than their next hop"),
             (self.packets_early, "came out before their delay was over"),
-            (self.packets_unsent, "came out without having been sent in"),
         ];
         faults
             .extend(wrong.iter().filter(|(count, _)| *count > 0).map(|(count, how)| format!("{count} packets {how}")));
@@ -303,6 +337,12 @@ impl Report {
         {
             faults.push(format!("the node ended {} of {} idle sessions", idle.sessions_lost, idle.sessions));
         }
+        if let Some(Peer { own_faults, .. }) = &self.peer
+            && *own_faults > 0
+        {
+            faults.push(format!("beside the other mix ours lost {own_faults} packets, or sent them on wrong"));
+        }
+        faults.extend(self.soaks.iter().flat_map(Soak::faults).map(|fault| format!("soak: {fault}")));
         faults.extend(
             self.to_clients.iter().flat_map(|other| other.faults()).map(|fault| format!("to clients: {fault}")),
         );
@@ -348,20 +388,29 @@ impl Report {
         self.packets_duplicate = wrong.duplicate;
         self.packets_wrong_next_hop = wrong.next_hop;
         self.packets_early = wrong.early;
-        self.packets_unsent = wrong.unsent;
         self.early_ms_max = wrong.early_us_max as f64 / 1000.0;
     }
 
-    pub(super) fn set_capacity(&mut self, turns: &[Turn]) {
+    /// `full_width` is that of a core without a neighbour: turns with one do not count, if most have none.
+    pub(super) fn set_capacity(&mut self, turns: &[Turn], full_width: f64) {
         let cores = self.shards.max(1) as f64;
-        let of_all = |value: fn(&Turn) -> f64| median(turns.iter().map(value).collect());
+        let is_full = |turn: &Turn| turn.width >= full_width * WIDTH_SHARE_MIN;
+        let full = turns.iter().filter(|turn| is_full(turn)).count();
+        let counts = |turn: &Turn| is_full(turn) || 2 * full <= turns.len();
+        let rates = |turn: &Turn| TurnRates {
+            node: turn.phase.packets_per_second,
+            floor: turn.floor.packets_per_second,
+            width: turn.width / full_width.max(f64::MIN_POSITIVE),
+            counts: counts(turn),
+        };
+        self.turns = turns.iter().map(rates).collect();
+        self.floor_at_full_width = 2 * full > turns.len();
+        let turns: Vec<&Turn> = turns.iter().filter(|turn| counts(turn)).collect();
+        let of_all = |value: fn(&Turn) -> f64| median(turns.iter().map(|turn| value(turn)).collect());
         self.packets_per_second = of_all(|turn| turn.phase.packets_per_second);
         self.unwrap_only_packets_per_second = of_all(|turn| turn.floor.unwraps_per_second);
         self.floor_packets_per_second = of_all(|turn| turn.floor.packets_per_second);
         self.node_to_floor = of_all(|turn| turn.phase.packets_per_second / turn.floor.packets_per_second) / cores;
-        let rates =
-            |turn: &Turn| TurnRates { node: turn.phase.packets_per_second, floor: turn.floor.packets_per_second };
-        self.turns = turns.iter().map(rates).collect();
         let phases = || turns.iter().map(|turn| &turn.phase);
         let duration: Duration = phases().map(|phase| phase.duration).sum();
         let node_cpu: CpuTime = phases().map(|phase| phase.node_cpu).sum();
@@ -379,16 +428,6 @@ impl Report {
         self.answered_ms = Latency::of(&answers.answered_us);
         self.answered_without_wait_ms = Latency::of(&answers.answered_without_wait_us);
         self.link_up_ms = Latency::of(&answers.up_us);
-    }
-
-    pub(super) fn set_lateness(&mut self, rate: f64, phase: &Phase) {
-        self.open_loop_packets_per_second = rate;
-        self.open_loop_packets_per_second_out = phase.packets_per_second;
-        self.open_loop_cpu_us_per_packet = cpu_us_per_packet(phase.node_cpu, phase.packets);
-        (self.open_loop_node_cpu_share, self.open_loop_node_wait_share) =
-            shares(phase.duration, phase.node_cpu, self.shards);
-        self.lateness_ms = Latency::of(&phase.lateness_us);
-        self.held_up_ms = Latency::of(&phase.held_up_us);
     }
 
     pub(super) fn set_new_clients(&mut self, phase: &Phase, answers: Answers, time: Duration) {
@@ -431,8 +470,4 @@ fn numbers(processors: &[usize]) -> String {
 fn shares(duration: Duration, cpu: CpuTime, processors: usize) -> (f64, f64) {
     let all = duration.as_secs_f64() * processors.max(1) as f64;
     (cpu.used.as_secs_f64() / all, cpu.waited.as_secs_f64() / all)
-}
-
-fn cpu_us_per_packet(cpu: CpuTime, packets: u64) -> f64 {
-    cpu.used.as_secs_f64() * 1e6 / packets.max(1) as f64
 }

@@ -1,17 +1,22 @@
 //! The rig against small nodes of its own: one that is right, and several that are wrong in one way each.
 
+use super::Failure;
 use super::check::Wrong;
 use super::cpu::CpuTime;
 use super::drive::{Drive, Load};
 use super::floor::Floor;
 use super::mill::{Delays, Pool, Purpose};
+use super::mills::Mills;
 use super::null_node::{Forward, NullNode, pass_on};
 use super::peers::{self, Ends};
 use super::plan::geometry;
-use pki::EpochClock;
+use super::supply::{Next, Stream, Supply};
+use pki::{Epoch, EpochClock};
 use sphinx::{Geometry, MixKey, Unwrapper};
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::mpsc::channel;
 use std::time::Duration;
 use testnet::network;
 use testnet::network::Network;
@@ -43,10 +48,11 @@ fn examine(
     let limit = Duration::from_secs(5);
     let links = peers::connect(&network, listeners, &node.credentials, node.address, Ends::Mixes, limit);
     let mut links = links.expect("links");
-    pool.seal(&mut links.upstream, None).expect("frames");
-    let mut drive = Drive::new(&pool, links).expect("an epoll descriptor");
+    pool.seal(&mut links.sealers, None).expect("frames");
+    let count = pool.count() as u64;
+    let mut drive = Drive::new(Supply::of(pool), links).expect("an epoll descriptor");
     let phase = drive.run(load, usize::MAX, Duration::ZERO, Duration::from_secs(5), CpuTime::default, || ());
-    assert!(phase.is_ok() && drive.checker().sent() == pool.count() as u64);
+    assert!(phase.is_ok() && drive.checker().sent() == count);
     let result = (drive.checker().wrong(), drive.checker().lost());
     drop(drive);
     node.stop().expect("the node is well");
@@ -92,7 +98,7 @@ const WINDOW: Load = Load::Window(200);
 
 #[test]
 fn a_node_without_work_passes_everything_on() {
-    let pool = Pool::random(&test_geometry(), LINKS, 5_000).expect("packets");
+    let pool = Pool::random(&test_geometry(), LINKS, 5_000);
     let (network, listeners) = test_network();
     assert_eq!(examine(network, listeners, pool, pass_on(), Load::Window(500)), (Wrong::default(), 0));
 }
@@ -164,4 +170,87 @@ fn the_floor_opens_unwraps_and_seals() {
         let rates = floor.measure(Duration::ZERO).expect("frames and packets that open");
         assert!(rates.packets_per_second > 0.0 && rates.packets_per_second < rates.unwraps_per_second, "{rates:?}");
     }
+}
+
+/// More packets than there is room for are made while others are sent; all are right, and they are for the key of the
+/// moment.
+#[test]
+fn packets_that_are_made_meanwhile_are_right_too() {
+    const SENT: usize = 20_000;
+    let (network, listeners) = test_network();
+    let key = MixKey::new(&network.geometry, &PRIVATE_KEY).expect("a key");
+    let next: Vec<_> = network.downstream.iter().map(|peer| peer.identity.id).collect();
+    let node = NullNode::start(network.clone(), mix(&network, |_, _, _, _| 1), None).expect("a node");
+    let limit = Duration::from_secs(5);
+    let links = peers::connect(&network, listeners, &node.credentials, node.address, Ends::Mixes, limit);
+    let mut links = links.expect("links");
+    let first = network.epoch();
+    let keys = |epoch: Epoch| (epoch >= first).then(|| key.public_key().to_vec());
+    let mills = Mills {
+        geometry: &network.geometry,
+        purpose: Purpose::Forward { next: &next },
+        delays: DELAYS,
+        in_turns: false,
+        clock: &network.clock,
+        first,
+        keys: &keys,
+        processors: &[],
+    };
+    let sealers = std::mem::take(&mut links.sealers);
+    let found = mills.run(sealers, 1, |stream, stock| {
+        assert!(stock.wait(Duration::from_secs(60)) > 0.0);
+        let mut drive = Drive::new(Supply::from(stream), links)?;
+        let phase = drive.run(WINDOW, SENT, Duration::ZERO, Duration::from_secs(60), CpuTime::default, || ())?;
+        let checker = drive.checker();
+        Ok((checker.sent(), checker.received(), checker.wrong(), checker.lost(), phase.guarded))
+    });
+    let (sent, received, wrong, lost, guarded) = found.expect("packets");
+    assert_eq!((sent, received, wrong, lost), (SENT as u64, SENT as u64, Wrong::default(), 0));
+    assert_eq!(guarded.lateness_us.len() + guarded.discarded, SENT as u64);
+    node.stop().expect("the node is well");
+}
+
+/// Without a key the mills stop, and say why.
+#[test]
+fn mills_without_a_key_say_so() {
+    let (network, _) = test_network();
+    let mills = Mills {
+        geometry: &network.geometry,
+        purpose: super::mill::ANYWHERE,
+        delays: DELAYS,
+        in_turns: false,
+        clock: &network.clock,
+        first: network.epoch(),
+        keys: &|_| None,
+        processors: &[],
+    };
+    let found = mills.run(Vec::new(), 1, |stream, stock| {
+        stock.wait(Duration::MAX);
+        assert!(stream.full.recv().is_err());
+        Ok(())
+    });
+    assert!(matches!(found, Err(Failure::Failed(reason)) if reason.contains("no mix key")));
+}
+
+#[test]
+fn a_pool_comes_back_to_the_mill_when_it_is_written() {
+    let pool = || Pool::random(&test_geometry(), LINKS, 1);
+    let ((full_sender, full), (empty, back)) = (channel(), channel());
+    let mut supply = Supply::from(Stream { full, empty, stocked: Arc::new(AtomicUsize::new(4)) });
+    assert_eq!(supply.look(), Next::Wait);
+    let mut waiting = Vec::new();
+    for _ in 0..3 {
+        full_sender.send(pool()).expect("a taker");
+        assert_eq!(supply.look(), Next::Packet);
+        waiting.push(supply.packet().0.clone());
+        supply.advance();
+    }
+    assert_eq!(back.try_iter().count(), 0, "links have frames of all of them");
+    waiting.drain(..2);
+    full_sender.send(pool()).expect("a taker");
+    assert_eq!(supply.look(), Next::Packet);
+    assert_eq!(back.try_iter().count(), 2);
+    drop(full_sender);
+    supply.advance();
+    assert_eq!(supply.look(), Next::Over);
 }

@@ -2,7 +2,10 @@
 
 use super::account::Exit;
 use super::mill::Delays;
+use super::peers::Ends;
+use pki::document::delay_cap_ms;
 use pki::neighbours::Role;
+use testnet::session::Identity;
 
 /// What answers at a service node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +29,8 @@ pub enum Traffic {
     ToClients,
 }
 
+/// Rate of the delays in the public networks, per millisecond.
+const NETWORK_MU: f64 = 0.005;
 /// Short, so that few packets are inside the node at once, and spread.
 const DELAYS: Delays = Delays { mean_ms: 20.0, max_ms: 200 };
 /// Packets inside the node while its capacity is measured: the delayed ones and enough others to fill batches.
@@ -64,14 +69,34 @@ impl Traffic {
         }
     }
 
-    /// What the packets ask for.
-    pub fn delays(self) -> Delays {
-        if self == Self::Requests(Service::Plugin) { PLUGIN_DELAYS } else { DELAYS }
+    /// What the packets ask for: a network's delays, or short ones.
+    pub fn delays(self, network: bool) -> Delays {
+        match self {
+            _ if network => {
+                let max_ms = u16::try_from(delay_cap_ms(NETWORK_MU)).unwrap_or(u16::MAX);
+                Delays { mean_ms: 1.0 / NETWORK_MU, max_ms }
+            }
+            Self::Requests(Service::Plugin) => PLUGIN_DELAYS,
+            _ => DELAYS,
+        }
     }
 
-    /// Packets inside the node while its capacity is measured.
-    pub fn window(self) -> u64 {
-        if self == Self::Requests(Service::Plugin) { PLUGIN_WINDOW } else { WINDOW }
+    /// Packets inside the node while its capacity is measured, if it is `capacity` packets per second at most.
+    pub fn window(self, network: bool, capacity: f64) -> u64 {
+        let window = if self == Self::Requests(Service::Plugin) { PLUGIN_WINDOW } else { WINDOW };
+        if !network || self == Self::ToClients {
+            return window;
+        }
+        window + (capacity * self.delays(network).mean_ms / 1000.0) as u64
+    }
+
+    /// Who is at the ends of the packets' way.
+    pub fn ends(self, clients: &[Identity]) -> Ends<'_> {
+        match self {
+            Self::Through | Self::Requests(_) => Ends::Mixes,
+            Self::FromClients => Ends::ClientsBefore(clients),
+            Self::ToClients => Ends::ClientsBehind(clients),
+        }
     }
 
     /// Where packets leave the node's account.

@@ -1,13 +1,15 @@
 //! A node at work and everything around it.
 
-use super::account::NodeAccount;
+use super::account::{self, NodeAccount};
 use super::calls::{Caller, Calls};
 use super::drive::Drive;
 use super::mill::{Pool, Purpose};
-use super::peers::{self, Ends};
+use super::peers;
 use super::phases::Phases;
 use super::plan::{self, IDLE, Plan, Schedule};
-use super::process::{ENDPOINT, NodeOptions, NodeProcess};
+use super::process::{ENDPOINT, NodeOptions, NodeProcess, Program};
+use super::stages;
+use super::supply::Supply;
 use super::traffic::Traffic;
 use super::{Failure, LINKS_LIMIT, Options, Report, on_processor, say, until};
 use crypto_simd::random::{OsRandom, Random};
@@ -42,7 +44,7 @@ pub struct World {
     pub descriptor: MixDescriptor,
     traffic: Traffic,
     listeners: Vec<TcpListener>,
-    _authority: Authority,
+    authority: Authority,
 }
 
 /// A node that has not posted its descriptor yet.
@@ -55,13 +57,20 @@ struct Started {
 
 impl World {
     /// Starts all, with epochs of at least `period`.
-    pub fn start(plan: &Plan, options: &Options, traffic: Traffic, mut period: Duration) -> Result<Self, Failure> {
+    pub fn start(
+        plan: &Plan,
+        options: &Options,
+        program: &Program,
+        traffic: Traffic,
+        mut period: Duration,
+    ) -> Result<Self, Failure> {
         for _ in 0..STARTS {
-            let Started { network, listeners, authority, mut node } = Started::new(plan, options, traffic, period)?;
+            let Started { network, listeners, authority, mut node } =
+                Started::new(plan, options, program, traffic, period)?;
             let limit = period.mul_f64(POSTING_EPOCHS) + plan::SETTLE;
             if let Some(post) = authority.find_post(limit, |_| true) {
                 let (epoch, descriptor) = (post.epoch, post.checked()?);
-                return Ok(Self { network, node, epoch, descriptor, traffic, listeners, _authority: authority });
+                return Ok(Self { network, node, epoch, descriptor, traffic, listeners, authority });
             }
             node.check().map_err(|reason| node.with_last_lines(Failure::Failed(reason)))?;
             node.stop()?;
@@ -96,26 +105,19 @@ impl World {
     fn try_measure(&mut self, plan: &Plan, options: &Options, report: &mut Report) -> Result<(), Failure> {
         let (network, node) = (self.network.clone(), self.credentials());
         let schedule = Schedule { clock: &network.clock, epoch: self.epoch, measured: plan.measured_time() };
-        let clients = match self.traffic.role() {
-            Role::Gateway => make_clients(&network, options.clients)?,
-            Role::Mix | Role::Service => Vec::new(),
-        };
+        let clients = self.clients(options)?;
         say(format_args!("making {} packets, about {:.0} s", plan.packets, plan.mill_time.as_secs_f64()));
         let time_left = schedule.latest_begin().saturating_sub(unix_now());
         let deadline = Instant::now() + time_left.mul_f64(MILL_SHARE);
-        let mut pool = self.make_packets(plan, &clients, deadline)?;
+        let mut pool = self.make_packets(plan, options, &clients, plan.packets, deadline)?;
         say(format_args!("waiting for the next epoch and for links"));
         let listeners = self.take_listeners();
-        let ends = match self.traffic {
-            Traffic::Through | Traffic::Requests(_) => Ends::Mixes,
-            Traffic::FromClients => Ends::ClientsBefore(&clients),
-            Traffic::ToClients => Ends::ClientsBehind(&clients),
-        };
+        let ends = self.traffic.ends(&clients);
         let mut links = peers::connect(&network, listeners, &node, self.node.address, ends, self.links_limit())?;
-        pool.seal(&mut links.upstream, Some(Instant::now() + until(schedule.latest_begin())))?;
+        pool.seal(&mut links.sealers, Some(Instant::now() + until(schedule.latest_begin())))?;
         report.packets_made = pool.count();
         std::thread::sleep(until(schedule.begin(unix_now())?));
-        let mut drive = Drive::new(&pool, links)?;
+        let mut drive = Drive::new(Supply::of(pool), links)?;
         let caller = if self.traffic.role() == Role::Gateway { Caller::Client } else { Caller::Node };
         let (address, processor) = (self.node.address, plan.placement.caller);
         let calls = Calls { network: &network, caller, node: &node, address, processor };
@@ -130,25 +132,48 @@ impl World {
         report.account =
             settled_account(&self.node, |account| account.is_balanced(checker.sent(), checker.received(), exit))?;
         report.account_balanced = report.account.is_balanced(checker.sent(), checker.received(), exit);
+        report.stages = stages::parse(&account::metrics(self.node.metrics)?);
         say(format_args!("measuring the node with nothing to do"));
         report.idle_node_cpu_share = self.node.data_plane_share(IDLE)?;
         Ok(self.node.check()?)
     }
 
-    fn make_packets(&self, plan: &Plan, clients: &[Identity], deadline: Instant) -> Result<Pool, String> {
+    /// Clients for the traffic.
+    pub fn clients(&self, options: &Options) -> Result<Vec<Identity>, String> {
+        match self.traffic.role() {
+            Role::Gateway => make_clients(&self.network, options.clients),
+            Role::Mix | Role::Service => Ok(Vec::new()),
+        }
+    }
+
+    /// The node's mix key for `epoch`, if it has posted it by now.
+    pub fn mix_key(&self, epoch: Epoch) -> Option<Vec<u8>> {
+        let posts = self.authority.posts();
+        let descriptors = posts.iter().rev().filter_map(|post| post.checked().ok());
+        descriptors.filter_map(|descriptor| descriptor.mix_key(epoch).map(<[u8]>::to_vec)).next()
+    }
+
+    /// Where packets go behind the node.
+    pub fn ways(&self, clients: &[Identity]) -> Ways {
+        Ways {
+            next: self.network.downstream.iter().map(|peer| peer.identity.id).collect(),
+            users: clients.iter().map(|client| client.id).collect(),
+        }
+    }
+
+    /// Packets for the node, `count` or as many as are made in time.
+    pub fn make_packets(
+        &self,
+        plan: &Plan,
+        options: &Options,
+        clients: &[Identity],
+        count: usize,
+        deadline: Instant,
+    ) -> Result<Pool, String> {
         let mix_key = self.descriptor.mix_key(self.epoch).ok_or("the descriptor has no mix key for its epoch")?;
-        let next: Vec<NodeId> = self.network.downstream.iter().map(|peer| peer.identity.id).collect();
-        let users: Vec<[u8; RECIPIENT_ID_BYTES]> = clients.iter().map(|client| client.id).collect();
-        let purpose = match self.traffic {
-            Traffic::Through | Traffic::FromClients => Purpose::Forward { next: &next },
-            Traffic::Requests(_) => {
-                let recipient = service::recipient(ENDPOINT).ok_or("the service's name is too long")?;
-                Purpose::Request { recipient, next: &next }
-            }
-            Traffic::ToClients => Purpose::Reply { users: &users },
-        };
-        let delays = self.traffic.delays();
-        let mut pool = Pool::make(&plan.geometry, mix_key, purpose, delays, plan.packets, Some(deadline))?;
+        let ways = self.ways(clients);
+        let (purpose, delays) = (ways.purpose(self.traffic)?, self.traffic.delays(options.network_delays));
+        let mut pool = Pool::make(&plan.geometry, mix_key, purpose, delays, count, Some(deadline))?;
         if self.traffic == Traffic::FromClients {
             pool.take_turns();
         }
@@ -156,11 +181,37 @@ impl World {
     }
 }
 
+/// Those behind the node who get packets.
+pub struct Ways {
+    next: Vec<NodeId>,
+    users: Vec<[u8; RECIPIENT_ID_BYTES]>,
+}
+
+impl Ways {
+    /// What packets are for.
+    pub fn purpose(&self, traffic: Traffic) -> Result<Purpose<'_>, String> {
+        Ok(match traffic {
+            Traffic::Through | Traffic::FromClients => Purpose::Forward { next: &self.next },
+            Traffic::Requests(_) => {
+                let recipient = service::recipient(ENDPOINT).ok_or("the service's name is too long")?;
+                Purpose::Request { recipient, next: &self.next }
+            }
+            Traffic::ToClients => Purpose::Reply { users: &self.users },
+        })
+    }
+}
+
 impl Started {
-    fn new(plan: &Plan, options: &Options, traffic: Traffic, period: Duration) -> Result<Self, String> {
+    fn new(
+        plan: &Plan,
+        options: &Options,
+        program: &Program,
+        traffic: Traffic,
+        period: Duration,
+    ) -> Result<Self, String> {
         let clock = network::clock_starting_at(unix_now(), period)?;
         let (listeners, addresses) = peers::listen(options.links)?;
-        let mu = 1.0 / traffic.delays().mean_ms;
+        let mu = 1.0 / traffic.delays(options.network_delays).mean_ms;
         let mut network = Network::new(plan.geometry.clone(), clock, mu, options.links, &addresses)?;
         network.role = traffic.role();
         let network = Arc::new(network);
@@ -172,9 +223,10 @@ impl Started {
             shards: options.shards,
             processors: plan.placement.node.clone(),
             io: options.io.clone(),
+            default_slots: options.network_delays,
             traffic,
         };
-        let node = NodeProcess::start(&options.program, &network, authority.address, &node_options)?;
+        let node = NodeProcess::start(program, &network, authority.address, &node_options)?;
         Ok(Self { network, listeners, authority, node })
     }
 }
@@ -190,7 +242,7 @@ pub fn make_clients(network: &Network, count: usize) -> Result<Vec<Identity>, St
 }
 
 /// The account once the node's counters have settled, or as it is after a while.
-fn settled_account(node: &NodeProcess, is_settled: impl Fn(&NodeAccount) -> bool) -> Result<NodeAccount, String> {
+pub fn settled_account(node: &NodeProcess, is_settled: impl Fn(&NodeAccount) -> bool) -> Result<NodeAccount, String> {
     for _ in 0..20 {
         let account = NodeAccount::scrape(node.metrics)?;
         if is_settled(&account) {

@@ -2,7 +2,7 @@
 
 use crate::sizes::TAG_BYTES;
 use crypto_simd::symmetric::frame::nonce_of;
-use crypto_simd::symmetric::{ChaChaPoly, FrameHeader, FrameOpening, seal_frame, seal_frame_to};
+use crypto_simd::symmetric::{ChaChaPoly, FrameHeader, FrameOpening, seal_frame, seal_frame_onto};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// Why nothing was sealed or opened.
@@ -59,19 +59,19 @@ impl CipherState {
         Ok(tags)
     }
 
-    /// The same with a body that is read in one place and written in another, which has its length.
-    pub(crate) fn seal_frame_to(
+    /// The same behind `out`, with a body that stays as it is.
+    pub(crate) fn seal_frame_onto(
         &mut self,
-        header: &mut FrameHeader,
+        header: &FrameHeader,
         body: &[u8],
-        sealed: &mut [u8],
-    ) -> Result<[[u8; TAG_BYTES]; 2], CipherError> {
+        out: &mut Vec<u8>,
+    ) -> Result<(), CipherError> {
         if self.counter >= u64::MAX - 1 {
             return Err(CipherError::NonceExhausted);
         }
-        let tags = seal_frame_to(&mut self.key, self.counter, header, body, sealed);
+        seal_frame_onto(&mut self.key, self.counter, header, body, out);
         self.counter += 2;
-        Ok(tags)
+        Ok(())
     }
 
     /// Decrypts a frame's header in place; a wrong tag leaves the counter where it was.

@@ -1,8 +1,8 @@
 //! One row: ours, floor and peer in turns, each between two readings of the core, until enough rounds count.
 
-use super::probe::{Probe, WIDTH_SHARE_MIN};
 use crate::statistics::Figure;
 use crate::subjects::{Contest, Peer, Subject, time};
+use rig::probe::{Probe, WIDTH_SHARE_MIN};
 use rustix::time::{ClockId, clock_gettime};
 use std::cmp::Ordering;
 use std::time::{Duration, Instant};

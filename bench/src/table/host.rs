@@ -1,7 +1,7 @@
 //! What figures have to come with: machine, date, level, clock, compiler.
 
-use super::probe::Probe;
 use crypto_simd::cpu::Level;
+use rig::probe::Probe;
 use rustix::thread::{CpuSet, sched_getaffinity};
 use serde::Serialize;
 

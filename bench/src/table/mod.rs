@@ -2,7 +2,6 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `probe` | clock and width of the core, between samples |
 //! | `contest` | one row: rounds, and which of them count |
 //! | [`limits`] | what rows must show |
 //! | [`command`] | another implementation's benchmark |
@@ -14,7 +13,6 @@ pub mod command;
 mod contest;
 pub mod host;
 pub mod limits;
-mod probe;
 pub mod report;
 pub mod section;
 
@@ -30,9 +28,9 @@ use crate::subjects::Contest;
 use crate::subjects::unwrap::Unwraps;
 use crypto_simd::cpu::{self, Level};
 use host::Host;
-use probe::Probe;
 use report::{CommandLine, Line, Report};
 use rig::pin;
+use rig::probe::Probe;
 
 /// The payload and the batch of the rows against another implementation.
 const COMMAND_PAYLOAD_BYTES: usize = 2_000;

@@ -3,9 +3,9 @@
 use super::contest::Outcome;
 use super::host::Host;
 use super::limits::{Limit, Verdict};
-use super::probe::WIDTH_SHARE_MIN;
 use crate::measures::{Measure, Row};
 use crate::statistics::Figure;
+use rig::probe::WIDTH_SHARE_MIN;
 use serde::Serialize;
 use std::fmt::Write;
 

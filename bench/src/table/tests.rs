@@ -1,7 +1,6 @@
 use super::command::GoLine;
 use super::contest::{Outcome, Round, collect};
 use super::limits::{Limit, Verdict, against_command, limit};
-use super::probe::{Probe, full_width};
 use super::report::{CommandLine, Line, Report, number};
 use super::*;
 use crate::statistics::Figure;
@@ -87,26 +86,6 @@ fn a_busy_neighbour_ends_the_attempts_and_shows() {
     assert_eq!(made, 20, "a bounded number of attempts");
     let widths: Vec<f64> = rounds.iter().map(|round| round.width).collect();
     assert_eq!(widths, [4.4, 4.5, 2.2, 2.19, 2.18], "the widest, after those that count");
-}
-
-#[test]
-fn one_wrong_reading_does_not_make_the_core_wide() {
-    let mut widths = vec![4.5; 99];
-    widths.push(9.0);
-    assert_eq!(full_width(&widths), 4.5);
-    assert_eq!(full_width(&[]), 0.0);
-    let mut quarter_busy = vec![2.4; 25];
-    quarter_busy.extend([4.5; 75]);
-    assert_eq!(full_width(&quarter_busy), 4.5);
-}
-
-#[test]
-fn the_probe_reads_a_plausible_core() {
-    let mut probe = Probe::default();
-    let readings: Vec<_> = (0..50).map(|_| probe.read()).collect();
-    assert!(readings.iter().all(|reading| reading.ghz > 0.1 && reading.ghz < 10.0), "{readings:?}");
-    // A chain that the compiler has folded would look like a core of hundreds of adds.
-    assert!((1.0..12.0).contains(&probe.full_width()), "{}", probe.full_width());
 }
 
 #[test]

@@ -8,6 +8,10 @@ pub use crate::kernels::chacha20poly1305::{FrameHeader, nonce_of};
 use crate::kernels::chacha20poly1305::{FrameStart, Kernel, Text, open_header, seal_header};
 use zeroize::Zeroize;
 
+const TAG_BYTES: usize = 16;
+/// Bytes of a sealed header with its tag.
+const HEADER_BYTES: usize = size_of::<FrameHeader>() + TAG_BYTES;
+
 /// The key after `key` (wire.md 2.4): the first half of block 1 under the last nonce.
 fn rekey(key: &mut [u8; 32]) {
     let [mut block] = library::blocks(key, 1, &nonce_of(u64::MAX));
@@ -21,18 +25,36 @@ pub fn seal_frame(key: &mut [u8; 32], counter: u64, header: &mut FrameHeader, bo
     seal_by(kernels().chacha20poly1305.as_ref(), key, counter, header, Text::in_place(body))
 }
 
-/// The same with a body that is read in one place and written, sealed, in another: nothing is copied before.
-///
-/// # Panics
-/// When the places differ in length.
-pub fn seal_frame_to(
+/// Seals a frame behind `out`: the header under `counter`, and the body, which is read where it is and stays there, under
+/// the counter after it. Nothing is copied or cleared before. Replaces the key by the next frame's.
+pub fn seal_frame_onto(key: &mut [u8; 32], counter: u64, header: &FrameHeader, body: &[u8], out: &mut Vec<u8>) {
+    let kernel = kernels().chacha20poly1305.as_ref();
+    seal_onto_by(kernel, key, counter, header, body, out);
+}
+
+fn seal_onto_by(
+    kernel: Option<&Kernel>,
     key: &mut [u8; 32],
     counter: u64,
-    header: &mut FrameHeader,
+    header: &FrameHeader,
     body: &[u8],
-    sealed: &mut [u8],
-) -> [[u8; 16]; 2] {
-    seal_by(kernels().chacha20poly1305.as_ref(), key, counter, header, Text::between(body, sealed))
+    out: &mut Vec<u8>,
+) {
+    let frame_bytes = HEADER_BYTES + body.len() + TAG_BYTES;
+    out.reserve(frame_bytes);
+    let room = &mut out.spare_capacity_mut()[..frame_bytes];
+    let (sealed_header, rest) = room.split_at_mut(HEADER_BYTES);
+    let (sealed_body, body_tag) = rest.split_at_mut(body.len());
+    let mut length = *header;
+    let tags = seal_by(kernel, key, counter, &mut length, Text::onto(body, sealed_body));
+    let (header_place, header_tag) = sealed_header.split_at_mut(length.len());
+    for (place, bytes) in [(header_place, &length[..]), (header_tag, &tags[0]), (body_tag, &tags[1])] {
+        place.write_copy_of_slice(bytes);
+    }
+    // SAFETY: so many bytes were reserved, and all of them are written: header and tags here, the body by its seal.
+    unsafe {
+        out.set_len(out.len() + frame_bytes);
+    }
 }
 
 fn seal_by(

@@ -19,7 +19,7 @@ pub use blake2::{
     Blake2Xb, HmacBlake2b512Key, blake2b_256, blake2b_256_batch, blake2b_256_keyed, blake2b_256_keyed_batch,
     blake2b_512, blake2b_512_parts, hkdf_blake2b_512, hmac_blake2b_512,
 };
-pub use frame::{FrameHeader, FrameOpening, seal_frame, seal_frame_to};
+pub use frame::{FrameHeader, FrameOpening, seal_frame, seal_frame_onto};
 pub use sha2::{
     HmacSha256Key, hkdf_expand_sha256, hkdf_expand_sha256_batch, hmac_sha256, hmac_sha256_batch, sha512_256,
     sha512_256_batch,

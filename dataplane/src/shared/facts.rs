@@ -82,7 +82,7 @@ pub struct Facts {
 
 /// What is sealed ahead for one link: so much if frames are small, but not too few of them and not too many.
 const OUTPUT_BYTES: usize = 256 << 10;
-const OUTPUT_FRAMES_MIN: usize = 16;
+const OUTPUT_FRAMES_MIN: usize = 4;
 const OUTPUT_FRAMES_MAX: usize = 64;
 /// The same for a link that a peer of a gateway opened: there are many of them, and a client that takes nothing of what
 /// it has asked for must not cost more.

@@ -83,9 +83,24 @@ struct Node {
     /// The data plane's backend, as `[dataplane] backend` names it [default: the node's choice]
     #[arg(long, value_name = "NAME")]
     io: Option<String>,
-    /// Packets per second while lateness is measured [default: half of the packets per second of the capacity]
+    /// Packets per second while lateness is measured [default: half of the capacity, then 80 % of it]
     #[arg(long, value_name = "N")]
     rate: Option<u32>,
+    /// Delays as in a network (exponential with a mean of 200 ms, 5.5 s at most) instead of short ones
+    #[arg(long)]
+    network_delays: bool,
+    /// Also measure the mix of another implementation, in turns with ours: its `server`, which takes `-f FILE`
+    #[arg(long, value_name = "PATH")]
+    peer_server: Option<PathBuf>,
+    /// Afterwards put the node under load for so many minutes, over changes of the epoch
+    ///
+    /// Every minute gives a line on standard error. Exit status 1 if a packet was lost or wrong, if an account did not
+    /// balance, or if the memory of the node's processes grew.
+    #[arg(long, value_name = "MINUTES")]
+    soak: Option<u64>,
+    /// That load, in percent of the capacity; --rate sets packets per second instead
+    #[arg(long, value_name = "PERCENT", default_value_t = 80)]
+    load: u32,
     /// NIKE or KEM of the packets; nike: or kem: before it decides where both have the name
     #[arg(long, value_name = "NAME", default_value = "x25519")]
     sphinx: String,
@@ -95,6 +110,9 @@ struct Node {
     /// Print the report as one line of JSON
     #[arg(long)]
     json: bool,
+    /// Also write the report as a page with pictures, in one file
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
 }
 
 /// Does what is asked for.
@@ -127,6 +145,9 @@ fn measure(node: &Node) -> Result<ExitCode, String> {
         shards: node.shards,
         io: node.io.clone(),
         rate: node.rate,
+        network_delays: node.network_delays,
+        peer_server: node.peer_server.clone(),
+        soak: node.soak.map(|minutes| rig::SoakOptions { minutes, load_percent: node.load }),
         sphinx: node.sphinx.clone(),
         payload_bytes: node.payload,
         program: std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?,
@@ -139,6 +160,9 @@ fn measure(node: &Node) -> Result<ExitCode, String> {
             return Ok(ExitCode::from(NO_FIGURE));
         }
     };
+    if let Some(path) = &node.report {
+        std::fs::write(path, report.to_html()).map_err(|error| format!("--report {}: {error}", path.display()))?;
+    }
     if node.json {
         super::print(format_args!("{}\n", report.to_json()?))?;
     } else {

@@ -3,7 +3,9 @@ use super::super::check::lateness_histogram;
 use super::super::cpu::CpuTime;
 use super::super::drive::Phase;
 use super::super::floor::FloorRates;
-use super::{Latency, Report, Turn, TurnRates};
+use super::super::guard::Guarded;
+use super::super::latency::Latency;
+use super::{Report, Turn, TurnRates};
 use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -59,20 +61,22 @@ fn turn(node: u64, floor: f64, busy: f64) -> Turn {
         duration: Duration::from_secs(1),
         rig_cpu: cpu(0.5),
         lateness_us: lateness_histogram(),
+        guarded: Guarded::default(),
         held_up_us: lateness_histogram(),
+        without_packets: Duration::ZERO,
     };
-    Turn { floor: FloorRates { unwraps_per_second: floor * 2.0, packets_per_second: floor }, phase }
+    Turn { floor: FloorRates { unwraps_per_second: floor * 2.0, packets_per_second: floor }, width: 4.5, phase }
 }
 
 #[test]
 fn the_ratio_to_the_floor_is_the_median_of_the_turns_and_not_that_of_medians() {
     let turns = [turn(1000, 2000.0, 1.0), turn(3000, 4000.0, 1.0), turn(2000, 2500.0, 0.4)];
     let mut report = Report { shards: 1, ..good() };
-    report.set_capacity(&turns);
+    report.set_capacity(&turns, 4.5);
     let found = (report.packets_per_second, report.floor_packets_per_second, report.unwrap_only_packets_per_second);
     assert_eq!(found, (2000.0, 2500.0, 5000.0));
     assert_eq!(report.node_to_floor, 0.75, "of 0.5, 0.75 and 0.8");
-    assert_eq!(report.turns[1], TurnRates { node: 3000.0, floor: 4000.0 });
+    assert_eq!(report.turns[1], TurnRates { node: 3000.0, floor: 4000.0, width: 1.0, counts: true });
     let close = |found: f64, expected: f64| assert!((found - expected).abs() < 1e-9, "{found} for {expected}");
     close(report.measured_seconds, 3.0);
     close(report.cpu_us_per_packet, 400.0);
@@ -80,9 +84,26 @@ fn the_ratio_to_the_floor_is_the_median_of_the_turns_and_not_that_of_medians() {
     close(report.node_wait_share, 0.01);
     close(report.rig_cpu_share, 0.5);
     let text = report.to_string();
-    assert!(text.contains("in 3 turns with the node; the node does 75 % of it"), "{text}");
+    assert!(
+        text.contains("in 3 turns with the node at the full width of the core; the node does 75 % of it"),
+        "{text}"
+    );
     let mut twice = Report { shards: 2, ..good() };
-    twice.set_capacity(&turns);
+    twice.set_capacity(&turns, 4.5);
     close(twice.node_to_floor, 0.375);
     close(twice.node_cpu_share, 0.4);
+}
+
+#[test]
+fn turns_with_a_neighbour_on_the_core_do_not_count_if_most_have_none() {
+    let with_neighbour = |turn: Turn| Turn { width: 2.4, ..turn };
+    let mut turns = vec![turn(1000, 2000.0, 1.0), turn(3000, 4000.0, 1.0), with_neighbour(turn(9000, 9000.0, 1.0))];
+    let mut report = Report { shards: 1, ..good() };
+    report.set_capacity(&turns, 4.5);
+    assert_eq!(report.turns.iter().map(|turn| turn.counts).collect::<Vec<_>>(), [true, true, false]);
+    assert_eq!((report.node_to_floor, report.floor_at_full_width), (0.75, true), "the upper of 0.5 and 0.75");
+    turns.remove(0);
+    report.set_capacity(&turns, 4.5);
+    assert!(report.turns.iter().all(|turn| turn.counts) && !report.floor_at_full_width);
+    assert!(report.to_string().contains("A NEIGHBOUR ON THE CORE IN MOST"), "{report}");
 }

@@ -1,8 +1,9 @@
 //! The report for people.
 
 use super::super::account::NodeAccount;
+use super::super::latency::Latency;
 use super::super::plan::IDLE;
-use super::{IdleClients, Latency, NewClients, Report};
+use super::{IdleClients, NewClients, OpenLoop, Report};
 use std::fmt;
 
 fn latency(latency: &Option<Latency>) -> String {
@@ -22,6 +23,8 @@ impl fmt::Display for Report {
         if let Some(idle) = &self.idle_clients {
             fmt_idle_clients(idle, formatter)?;
         }
+        self.peer.iter().try_for_each(|peer| peer.fmt(formatter))?;
+        self.soaks.iter().try_for_each(|soak| soak.fmt(formatter))?;
         let faults = self.faults();
         if faults.is_empty() {
             return write!(formatter, "  every packet right, every new link up, account balanced");
@@ -40,7 +43,7 @@ impl Report {
     }
 
     /// What the node is, and which way packets take.
-    fn subject(&self) -> String {
+    pub(super) fn subject(&self) -> String {
         let clients = self.clients;
         match self.traffic {
             "echo" => "One service node, requests to its echo".into(),
@@ -54,12 +57,14 @@ impl Report {
     fn fmt_figures(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             formatter,
-            "{}, {} shard(s), io {}, {}, packets of {} bytes, {} links on either side",
+            "{}, {} shard(s), io {}, {}, packets of {} bytes, delays of {} ms ({} at most), {} links on either side",
             self.subject(),
             self.shards,
             self.io.as_deref().unwrap_or("as the node chooses"),
             self.sphinx,
             self.packet_bytes,
+            self.delay_mean_ms,
+            self.delay_max_ms,
             self.links
         )?;
         writeln!(
@@ -84,16 +89,8 @@ impl Report {
             latency(&self.answered_without_wait_ms),
             latency(&self.link_up_ms)
         )?;
-        writeln!(
-            formatter,
-            "  at {:>9.0}/s  lateness {}; {:.2} us of CPU each, node busy {:.0} %, waiting {:.0} %",
-            self.open_loop_packets_per_second,
-            latency(&self.lateness_ms),
-            self.open_loop_cpu_us_per_packet,
-            percent(self.open_loop_node_cpu_share),
-            percent(self.open_loop_node_wait_share)
-        )?;
-        writeln!(formatter, "                of that, before the rig sent the packet, {}", latency(&self.held_up_ms))?;
+        fmt_open_loop(&self.open_loop, formatter)?;
+        self.at_80_percent.iter().try_for_each(|open_loop| fmt_open_loop(open_loop, formatter))?;
         writeln!(
             formatter,
             "  idle          node busy {:.2} % of one processor, over {} s",
@@ -103,9 +100,14 @@ impl Report {
         writeln!(
             formatter,
             "  floor         {:>9.0} packets/s: one core that opens frames, unwraps and seals frames, in {} turns with the \
-             node; the node does {:.0} % of it",
+             node{}; the node does {:.0} % of it",
             self.floor_packets_per_second,
-            self.turns.len(),
+            self.turns.iter().filter(|turn| turn.counts).count(),
+            if self.floor_at_full_width {
+                " at the full width of the core"
+            } else {
+                ", A NEIGHBOUR ON THE CORE IN MOST OF THEM"
+            },
             percent(self.node_to_floor)
         )?;
         writeln!(formatter, "  unwrap only   {:>9.0} packets/s on one core", self.unwrap_only_packets_per_second)?;
@@ -135,6 +137,25 @@ impl Report {
              {held}, lost in restart {lost_in_restart}, dropped {dropped:?}"
         )
     }
+}
+
+fn fmt_open_loop(open_loop: &OpenLoop, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+    writeln!(
+        formatter,
+        "  at {:>9.0}/s  lateness {}; {:.2} us of CPU each, node busy {:.0} %, waiting {:.0} %",
+        open_loop.open_loop_packets_per_second,
+        latency(&open_loop.lateness_ms),
+        open_loop.open_loop_cpu_us_per_packet,
+        percent(open_loop.open_loop_node_cpu_share),
+        percent(open_loop.open_loop_node_wait_share)
+    )?;
+    writeln!(
+        formatter,
+        "                where the rig itself was in time ({:.0} % of the packets) {}",
+        percent(open_loop.guarded_share),
+        latency(&open_loop.lateness_guarded_ms)
+    )?;
+    writeln!(formatter, "                of that, before the rig sent the packet, {}", latency(&open_loop.held_up_ms))
 }
 
 fn fmt_new_clients(new: &NewClients, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

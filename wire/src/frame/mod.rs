@@ -49,25 +49,8 @@ impl FrameSealer {
 
     /// Seals an encoded command from where it lies and appends the frame to `out`.
     pub fn seal_onto(&mut self, command: &[u8], out: &mut Vec<u8>) -> Result<(), FrameError> {
-        let start = out.len();
-        let frame_bytes = frame_bytes(command.len());
         let body_bytes = self.check_limit(command.len() + TAG_BYTES)?;
-        out.resize(start + frame_bytes, 0);
-        let sealed = self.seal_between(body_bytes, command, &mut out[start..]);
-        if sealed.is_err() {
-            out.truncate(start);
-        }
-        sealed
-    }
-
-    fn seal_between(&mut self, body_bytes: u32, command: &[u8], frame: &mut [u8]) -> Result<(), FrameError> {
-        let length_error = FrameError::Length { expected: frame_bytes(command.len()), actual: frame.len() };
-        let (length, rest) = frame.split_first_chunk_mut().ok_or(length_error)?;
-        let (header_tag, body) = rest.split_first_chunk_mut::<TAG_BYTES>().ok_or(length_error)?;
-        let (sealed, body_tag) = body.split_last_chunk_mut::<TAG_BYTES>().ok_or(length_error)?;
-        *length = body_bytes.to_be_bytes();
-        [*header_tag, *body_tag] = self.cipher.seal_frame_to(length, command, sealed)?;
-        Ok(())
+        Ok(self.cipher.seal_frame_onto(&body_bytes.to_be_bytes(), command, out)?)
     }
 
     /// Encodes, seals and appends one command to `out`; for everything but the hot path.

@@ -37,11 +37,13 @@ pub(super) fn xor_keystream<W: Blocks, const GROUPS: usize>(w: W, key: &[u8; 32]
     while rest.len() > W::LANES * BLOCK_BYTES {
         let pass_bytes = rest.len().min(pass_blocks * BLOCK_BYTES);
         let (pass, later) = rest.split_at(pass_bytes);
+        pass.fetch();
         xor_states(w, blocks(w, following::<W, GROUPS>(w, key, from)), &mut [], pass);
         from[0] = from[0].wrapping_add(pass_blocks as u32);
         rest = later;
     }
     if !rest.is_empty() {
+        rest.fetch();
         xor_states(w, blocks(w, following::<W, 1>(w, key, from)), &mut [], rest);
     }
 }
@@ -57,6 +59,7 @@ pub(super) fn start<W: Blocks, const GROUPS: usize, const SPECIAL: usize>(
     text: Text<'_>,
 ) {
     *special = [[0; BLOCK_BYTES]; SPECIAL];
+    text.fetch();
     if text.len() > (W::LANES - SPECIAL) * BLOCK_BYTES {
         xor_states(w, blocks(w, starting::<W, GROUPS, SPECIAL>(w, key, first, then)), special, text);
     } else {

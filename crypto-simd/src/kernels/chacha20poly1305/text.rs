@@ -2,7 +2,11 @@
 //! Both ways run the same code.
 
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 use std::slice::from_raw_parts;
+
+#[cfg(target_arch = "x86_64")]
+const CACHE_LINE_BYTES: usize = 64;
 
 /// Bytes to read and as many to write.
 pub(crate) struct Text<'a> {
@@ -26,6 +30,15 @@ impl<'a> Text<'a> {
     pub(crate) fn between(from: &'a [u8], to: &'a mut [u8]) -> Self {
         assert_eq!(from.len(), to.len(), "room for what is read");
         Self { from: from.as_ptr(), to: to.as_mut_ptr(), len: to.len(), bytes: PhantomData }
+    }
+
+    /// Bytes that are read, and room for what becomes of them, which holds nothing yet: it is written before it is read.
+    ///
+    /// # Panics
+    /// When there are more of one than of the other.
+    pub(crate) fn onto(from: &'a [u8], to: &'a mut [MaybeUninit<u8>]) -> Self {
+        assert_eq!(from.len(), to.len(), "room for what is read");
+        Self { from: from.as_ptr(), to: to.as_mut_ptr().cast(), len: to.len(), bytes: PhantomData }
     }
 
     /// Bytes of each.
@@ -77,6 +90,20 @@ impl<'a> Text<'a> {
         (self.from, self.to) = unsafe { (self.from.add(bytes), self.to.add(bytes)) };
         self.len -= bytes;
         taken
+    }
+
+    /// Has all of it fetched into the cache while something else is computed.
+    #[inline(always)]
+    pub(super) fn fetch(&self) {
+        #[cfg(target_arch = "x86_64")]
+        for at in (0..self.len).step_by(CACHE_LINE_BYTES) {
+            use std::arch::x86_64::{_MM_HINT_ET0, _MM_HINT_T0, _mm_prefetch};
+            // SAFETY: both are within their bytes; a prefetch reads and writes nothing that a program sees.
+            unsafe {
+                _mm_prefetch::<_MM_HINT_T0>(self.from.add(at).cast());
+                _mm_prefetch::<_MM_HINT_ET0>(self.to.add(at).cast());
+            }
+        }
     }
 
     /// Where it is read and written, for calls that know its length.

@@ -35,13 +35,13 @@ fn frames_of_every_length() {
             let (plain_header, plain_body, old_key) = (header, body.clone(), key);
             let (mut expected_header, mut expected_body, mut expected_key) = (header, body.clone(), key);
             let expected_tags = expected(&mut expected_key, counter, &mut expected_header, &mut expected_body);
-            let (mut key_to, mut header_to, mut body_to) = (key, header, vec![0xa5; length]);
-            let text = Text::between(&plain_body, &mut body_to);
-            let tags_to = seal_by(kernel, &mut key_to, counter, &mut header_to, text);
+            let (mut key_to, mut body_to) = (key, vec![0xa5; length]);
+            let mut frame_to = vec![1, 2, 3];
+            seal_onto_by(kernel, &mut key_to, counter, &plain_header, &plain_body, &mut frame_to);
             let tags = seal_by(kernel, &mut key, counter, &mut header, Text::in_place(&mut body));
             assert!(body == expected_body && header == expected_header, "{name}: frame of {length}");
-            assert!(body_to == body && header_to == header, "{name}: frame of {length} in another place");
-            assert_eq!((tags_to, key_to), (tags, key), "{name}: frame of {length} in another place");
+            let frame = [&[1, 2, 3], &header[..], &tags[0], &body, &tags[1]].concat();
+            assert!(frame_to == frame && key_to == key, "{name}: frame of {length} in another place");
             assert_eq!((tags, key), (expected_tags, expected_key), "{name}: tags, next key of {length}");
             let mut opening_key = old_key;
             assert_eq!(opening.open_header(&opening_key, counter, &mut header, &tags[0]), Ok(()));

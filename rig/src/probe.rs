@@ -5,6 +5,9 @@
 //! ports and nothing of the chain's latency, and slows real work by up to two. Adds that do not need each other fill
 //! all ports, and see him: their number per cycle is the *width*.
 
+#[cfg(test)]
+mod tests;
+
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -66,7 +69,7 @@ impl Probe {
     }
 }
 
-pub(super) fn full_width(widths: &[f64]) -> f64 {
+fn full_width(widths: &[f64]) -> f64 {
     let mut widths = widths.to_vec();
     widths.sort_unstable_by(f64::total_cmp);
     let rank = (widths.len().saturating_sub(1)) as f64 * FULL_WIDTH_RANK;
