@@ -154,7 +154,7 @@ pub const MU_USUAL: f64 = 0.005;
 pub const DELAY_SLOT_NS: u64 = 250_000;
 
 /// The largest part of a mean delay that a slot may be: beyond, departures show the grid of the slots.
-pub const SLOT_PART_MAX: f64 = 0.05;
+const SLOT_PART_MAX: f64 = 0.05;
 
 /// Whether delays of this rate are too short for the slots, and the largest rate that is not.
 pub fn exceeds_delay_slots(rate_per_ms: f64) -> Option<f64> {
