@@ -2,6 +2,7 @@
 //! read it.
 
 use crate::cases::{CASES, Case};
+use crate::peers::implementations::Implementation;
 
 /// The batch sizes of the criterion groups.
 pub const BATCHES: &[usize] = &[1, 2, 4, 8, 16, 32, 64];
@@ -33,6 +34,8 @@ pub enum Measure {
     LinkFrame,
     /// Unwrapping a packet.
     Unwrap(&'static Case),
+    /// The same over X25519, beside another implementation's unwrap in its own format.
+    UnwrapBeside(Implementation),
 }
 
 impl Measure {
@@ -52,7 +55,7 @@ impl Measure {
             Self::Seal => "chacha20poly1305_seal",
             Self::Open => "chacha20poly1305_open",
             Self::LinkFrame => "link_frame_seal_open",
-            Self::Unwrap(_) => "unwrap",
+            Self::Unwrap(_) | Self::UnwrapBeside(_) => "unwrap",
         }
     }
 
@@ -61,6 +64,7 @@ impl Measure {
         match self {
             Self::Decapsulate(kem) => kem,
             Self::Unwrap(case) => case.label,
+            Self::UnwrapBeside(implementation) => implementation.scheme(),
             _ => "",
         }
     }
@@ -74,7 +78,7 @@ impl Measure {
             Self::Sha512_256 => &[32, 1_120],
             Self::Seal | Self::Open => &[64, 3_072, 16_384, 32_768],
             Self::LinkFrame => &[3_072, 32_768],
-            Self::Unwrap(_) => &[2_000, 30_000],
+            Self::Unwrap(_) | Self::UnwrapBeside(_) => &[2_000, 30_000],
             _ => &[0],
         }
     }
@@ -89,6 +93,7 @@ impl Measure {
         match self {
             Self::X25519 => &[1, 4, 8, 16, 32, 64],
             Self::X448 | Self::Decapsulate(_) | Self::Unwrap(_) => &[1, 8, 32],
+            Self::UnwrapBeside(_) => &[32],
             Self::Aes256Ctr | Self::HmacSha256 | Self::HkdfExpand | Self::Sha512_256 => &[1, 32],
             Self::Aez | Self::Seal | Self::Open | Self::LinkFrame => &[1],
         }
@@ -96,7 +101,12 @@ impl Measure {
 
     /// Whether this is public-key work or contains it: what is called a scheme.
     pub fn is_scheme(self) -> bool {
-        matches!(self, Self::X25519 | Self::X448 | Self::Decapsulate(_) | Self::Unwrap(_))
+        matches!(self, Self::X25519 | Self::X448 | Self::Decapsulate(_)) || self.is_unwrap()
+    }
+
+    /// Whether this is a packet's whole way through its cryptography.
+    pub fn is_unwrap(self) -> bool {
+        matches!(self, Self::Unwrap(_) | Self::UnwrapBeside(_))
     }
 }
 
@@ -135,7 +145,8 @@ pub struct Row {
 
 /// All rows of the table.
 pub fn table_rows() -> Vec<Row> {
-    rows(PRIMITIVES.iter().copied().chain(unwraps()), Measure::table_batches)
+    let beside = Implementation::ALL.map(Measure::UnwrapBeside);
+    rows(PRIMITIVES.iter().copied().chain(unwraps()).chain(beside), Measure::table_batches)
 }
 
 /// The rows of some measures.

@@ -26,6 +26,8 @@ pub struct Kernels {
     pub(crate) chacha20: Option<chacha::ChaCha20>,
     /// Of the link, where it is faster than the library.
     pub(crate) chacha20poly1305: Option<chacha20poly1305::Kernel>,
+    /// Where that is none: the blocks of a frame of the link, where these are faster than the library's.
+    pub(crate) frame_blocks: Option<chacha20poly1305::FrameBlocks>,
 }
 
 impl Kernels {
@@ -45,6 +47,7 @@ impl Kernels {
             blake2b: blake2b::kernel(proof),
             chacha20: chacha::kernel(proof),
             chacha20poly1305: chacha20poly1305::kernel(proof),
+            frame_blocks: chacha20poly1305::frame_blocks(proof),
         })
     }
 }

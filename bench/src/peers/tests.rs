@@ -1,3 +1,4 @@
+use super::implementations::Implementation;
 use super::kem::{CurveKey, KemKey};
 use super::unwrap::OnePacket;
 use super::{aws_lc, rust};
@@ -36,6 +37,18 @@ fn the_libraries_unwrap_gives_our_bytes() {
                 assert_eq!(path.unwrap(&mut changed), None, "{} at {at}", case.label);
             }
             assert_eq!(path.unwrap(&mut prepared.packet.clone()[..geometry.header_length - 1]), None);
+        }
+    }
+}
+
+#[test]
+fn other_implementations_send_their_packets_on() {
+    for implementation in Implementation::ALL {
+        for payload_bytes in [2_000, 30_000] {
+            let mut mix = implementation.mix(payload_bytes).expect("a packet of its own");
+            mix.restore(2);
+            let sent = [(); 3].map(|()| mix.unwrap());
+            assert_eq!(sent, [true, true, false], "{}: two copies", implementation.name());
         }
     }
 }

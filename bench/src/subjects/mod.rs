@@ -117,6 +117,7 @@ impl Contest {
     pub fn new(row: &Row) -> Result<Self, String> {
         match row.measure {
             Measure::Unwrap(case) => unwrap::contest(case, row.size, row.batch),
+            Measure::UnwrapBeside(implementation) => unwrap::beside(implementation, row.size, row.batch),
             Measure::X25519 => primitives::multiply("x25519", row.batch),
             Measure::X448 => primitives::multiply("x448", row.batch),
             Measure::Decapsulate(kem) => primitives::decapsulate(kem, row.batch),

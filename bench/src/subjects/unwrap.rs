@@ -1,7 +1,8 @@
 //! Whole packets: our batch unwrap, the one-packet path of the best libraries, and the public-key operations alone.
 
 use super::{Contest, Peer, Subject};
-use crate::cases::{Case, Prepared};
+use crate::cases::{Case, Prepared, X25519_NIKE};
+use crate::peers::implementations::{Implementation, Mix};
 use crate::peers::unwrap::OnePacket;
 use crypto_simd::random::OsRandom;
 use crypto_simd::schemes::{KemDecapsulationKey, Nike, NikePrivateKey, SharedSecret, kem, nike};
@@ -23,6 +24,38 @@ pub fn contest(case: &Case, payload_bytes: usize, batch: usize) -> Result<Contes
     let ours = Unwraps::new(prepared, batch)?;
     let peers = vec![Peer { name: "one packet, best libraries", subject: Box::new(peer) }];
     Ok(Contest { ours: Box::new(ours), peers, floor: Some(Box::new(floor)) })
+}
+
+/// Ours over X25519, and another implementation over its own packets with as much payload.
+pub fn beside(implementation: Implementation, payload_bytes: usize, batch: usize) -> Result<Contest, String> {
+    let mix = implementation.mix(payload_bytes)?;
+    let peer = MixUnwraps { mix, items: batch.min(PEER_PACKETS_MAX) };
+    let ours = Unwraps::new(X25519_NIKE.prepare(payload_bytes)?, batch)?;
+    let peers = vec![Peer { name: implementation.name(), subject: Box::new(peer) }];
+    Ok(Contest { ours: Box::new(ours), peers, floor: None })
+}
+
+/// Another implementation's unwraps, one packet after the other.
+struct MixUnwraps {
+    mix: Box<dyn Mix>,
+    items: usize,
+}
+
+impl Subject for MixUnwraps {
+    fn items(&self) -> usize {
+        self.items
+    }
+
+    fn reset(&mut self) -> bool {
+        self.mix.restore(self.items);
+        true
+    }
+
+    fn run(&mut self) {
+        for _ in 0..self.items {
+            assert!(self.mix.unwrap(), "a packet for this mix is sent on");
+        }
+    }
 }
 
 /// Copies of one packet.

@@ -88,7 +88,7 @@ pub fn limit(row: &Row, level: Level) -> Option<Limit> {
 fn both(row: &Row) -> Option<[Option<Limit>; 2]> {
     let limits = match (row.measure, row.size, row.batch) {
         (measure, _, 1) if measure.is_scheme() => [Limit::must(0.95), Limit::must(0.95)],
-        (Measure::X25519, _, 32) => [Limit::at_least(5.0, 5.8), Limit::at_least(2.4, 2.9)],
+        (Measure::X25519, _, 32) => [Limit::at_least(5.0, 5.8), Limit::at_least(2.6, 2.9)],
         (Measure::X25519, _, 8) => return Some([Some(Limit::must(4.3)), None]),
         (Measure::X25519, _, 4) => return Some([None, Some(Limit::must(2.2))]),
         (Measure::X448, _, 32) => [Limit::at_least(3.0, 5.0), Limit::at_least(1.5, 2.5)],
@@ -96,6 +96,7 @@ fn both(row: &Row) -> Option<[Option<Limit>; 2]> {
         (Measure::Aez, 32_768, _) => [Limit::CyclesPerByte { must: 0.22 }, Limit::CyclesPerByte { must: 0.30 }],
         (Measure::Aez, 2_000, _) => [Limit::CyclesPerByte { must: 0.36 }, Limit::CyclesPerByte { must: 0.42 }],
         (Measure::Seal | Measure::Open, 32_768, _) => [Limit::at_least(1.3, 2.0), Limit::at_least(1.0, 1.2)],
+        (Measure::LinkFrame, _, _) => return Some([None, Some(Limit::at_least(1.0, 1.1))]),
         (Measure::Unwrap(case), size, 32) => return unwrap(case.label, size).map(|limits| limits.map(Some)),
         _ => return None,
     };
@@ -104,7 +105,7 @@ fn both(row: &Row) -> Option<[Option<Limit>; 2]> {
 
 fn unwrap(label: &str, payload_bytes: usize) -> Option<[Limit; 2]> {
     match (label, payload_bytes) {
-        ("X25519 NIKE", 2_000) => Some([Limit::at_least(4.5, 5.0), Limit::at_least(2.4, 3.0)]),
+        ("X25519 NIKE", 2_000) => Some([Limit::at_least(4.5, 5.0), Limit::at_least(2.45, 2.7)]),
         ("X25519 NIKE", 30_000) => Some([Limit::must(4.2), Limit::must(2.3)]),
         ("X25519 KEM", 2_000) => Some([Limit::must(3.6), Limit::must(2.2)]),
         ("Xwing KEM", 2_000) => Some([Limit::at_least(1.8, 2.8), Limit::at_least(1.5, 2.0)]),

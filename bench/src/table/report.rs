@@ -3,7 +3,7 @@
 use super::contest::Outcome;
 use super::host::Host;
 use super::limits::{Limit, Verdict};
-use crate::measures::{Measure, Row};
+use crate::measures::Row;
 use crate::statistics::Figure;
 use rig::probe::WIDTH_SHARE_MIN;
 use serde::Serialize;
@@ -84,7 +84,7 @@ impl Line {
     }
 
     fn cycles_per_byte(&self) -> Option<f64> {
-        let bytes = bytes(&self.row).filter(|_| !matches!(self.row.measure, Measure::Unwrap(_)))?;
+        let bytes = bytes(&self.row).filter(|_| !self.row.measure.is_unwrap())?;
         Some(self.cycles() / bytes as f64)
     }
 
@@ -132,7 +132,7 @@ impl Report {
 
     fn json_line<'a>(&'a self, line: &'a Line) -> JsonLine<'a> {
         let Line { row, outcome, limit } = line;
-        let is_unwrap = matches!(row.measure, Measure::Unwrap(_));
+        let is_unwrap = row.measure.is_unwrap();
         let (must, aim) = limits(*limit);
         JsonLine {
             name: row.measure.name(),

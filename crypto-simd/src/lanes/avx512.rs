@@ -156,6 +156,8 @@ impl Lanes for Avx512 {
             black_box(&mut MaybeUninit::<Aligned>::uninit());
             work()
         }
+        // Called where the compiler does not see what it calls: built in several units it would inline this all the same.
+        let inner: unsafe fn(_) -> T = black_box(inner);
         // SAFETY: the token proves the features.
         unsafe { inner(work) }
     }

@@ -3,50 +3,64 @@
 
 use super::aead::library;
 use crate::authentic::OpenError;
-use crate::dispatch::kernels;
+use crate::dispatch::{Kernels, kernels};
+use crate::kernels::chacha20poly1305::{
+    Block, FRAME_SPECIAL, FrameBlocks, FrameStart, Kernel, Nonces, Place, Text, open_header, seal_header, take_key,
+    wipe,
+};
 pub use crate::kernels::chacha20poly1305::{FrameHeader, nonce_of};
-use crate::kernels::chacha20poly1305::{FrameStart, Kernel, Text, open_header, seal_header};
-use zeroize::Zeroize;
+use zeroize::Zeroizing;
 
 const TAG_BYTES: usize = 16;
 /// Bytes of a sealed header with its tag.
 const HEADER_BYTES: usize = size_of::<FrameHeader>() + TAG_BYTES;
 
-/// The key after `key` (wire.md 2.4): the first half of block 1 under the last nonce.
-fn rekey(key: &mut [u8; 32]) {
-    let [mut block] = library::blocks(key, 1, &nonce_of(u64::MAX));
-    key.copy_from_slice(&block[..32]);
-    block.zeroize();
+/// Who does what of a frame: a kernel all of it, or the library its body and somebody the blocks besides.
+#[derive(Clone, Copy)]
+struct Way {
+    kernel: Option<&'static Kernel>,
+    blocks: FrameBlocks,
+}
+
+impl Way {
+    fn of(kernels: &'static Kernels) -> Self {
+        Self { kernel: kernels.chacha20poly1305.as_ref(), blocks: kernels.frame_blocks.unwrap_or(library_blocks) }
+    }
+}
+
+/// The blocks of a frame by the library, which makes the body's authenticator by itself.
+fn library_blocks(key: &[u8; 32], places: &[Place; FRAME_SPECIAL]) -> [Block; FRAME_SPECIAL] {
+    let nonce = |place: Place| {
+        let mut nonce = [0; 12];
+        nonce.as_chunks_mut().0.iter_mut().zip(&place[1..]).for_each(|(bytes, word)| *bytes = word.to_le_bytes());
+        nonce
+    };
+    let [header, _, next, _] = *places;
+    let [header_key, header_stream] = library::blocks(key, header[0], &nonce(header));
+    let [next_key] = library::blocks(key, next[0], &nonce(next));
+    [header_key, header_stream, next_key, [0; _]]
 }
 
 /// Seals the header under `counter` and the body under the counter after it, both in place, and replaces the key by the
 /// next frame's. Gives the tags.
 pub fn seal_frame(key: &mut [u8; 32], counter: u64, header: &mut FrameHeader, body: &mut [u8]) -> [[u8; 16]; 2] {
-    seal_by(kernels().chacha20poly1305.as_ref(), key, counter, header, Text::in_place(body))
+    seal_by(Way::of(kernels()), key, counter, header, Text::in_place(body))
 }
 
 /// Seals a frame behind `out`: the header under `counter`, and the body, which is read where it is and stays there, under
 /// the counter after it. Nothing is copied or cleared before. Replaces the key by the next frame's.
 pub fn seal_frame_onto(key: &mut [u8; 32], counter: u64, header: &FrameHeader, body: &[u8], out: &mut Vec<u8>) {
-    let kernel = kernels().chacha20poly1305.as_ref();
-    seal_onto_by(kernel, key, counter, header, body, out);
+    seal_onto_by(Way::of(kernels()), key, counter, header, body, out);
 }
 
-fn seal_onto_by(
-    kernel: Option<&Kernel>,
-    key: &mut [u8; 32],
-    counter: u64,
-    header: &FrameHeader,
-    body: &[u8],
-    out: &mut Vec<u8>,
-) {
+fn seal_onto_by(way: Way, key: &mut [u8; 32], counter: u64, header: &FrameHeader, body: &[u8], out: &mut Vec<u8>) {
     let frame_bytes = HEADER_BYTES + body.len() + TAG_BYTES;
     out.reserve(frame_bytes);
     let room = &mut out.spare_capacity_mut()[..frame_bytes];
     let (sealed_header, rest) = room.split_at_mut(HEADER_BYTES);
     let (sealed_body, body_tag) = rest.split_at_mut(body.len());
     let mut length = *header;
-    let tags = seal_by(kernel, key, counter, &mut length, Text::onto(body, sealed_body));
+    let tags = seal_by(way, key, counter, &mut length, Text::onto(body, sealed_body));
     let (header_place, header_tag) = sealed_header.split_at_mut(length.len());
     for (place, bytes) in [(header_place, &length[..]), (header_tag, &tags[0]), (body_tag, &tags[1])] {
         place.write_copy_of_slice(bytes);
@@ -57,21 +71,18 @@ fn seal_onto_by(
     }
 }
 
-fn seal_by(
-    kernel: Option<&Kernel>,
-    key: &mut [u8; 32],
-    counter: u64,
-    header: &mut FrameHeader,
-    body: Text<'_>,
-) -> [[u8; 16]; 2] {
-    if let Some(kernel) = kernel {
+fn seal_by(way: Way, key: &mut [u8; 32], counter: u64, header: &mut FrameHeader, body: Text<'_>) -> [[u8; 16]; 2] {
+    if let Some(kernel) = way.kernel {
         return kernel.seal_frame(key, counter, header, body);
     }
-    let [mut header_key, mut header_stream] = library::blocks(key, 0, &nonce_of(counter));
-    let header_tag = seal_header(&mut header_key, &mut header_stream, header);
+    let nonces = Nonces::new(counter);
+    let mut blocks = (way.blocks)(key, &nonces.places());
+    let [header_key, header_stream, next_key, body_key] = &mut blocks;
+    wipe(body_key);
+    let header_tag = seal_header(header_key, header_stream, header);
     let mut body_tag = [0; 16];
-    library::seal(key, &nonce_of(counter.wrapping_add(1)), &[], body, &mut body_tag);
-    rekey(key);
+    library::seal(key, &nonces.body, &[], body, &mut body_tag);
+    take_key(key, next_key);
     [header_tag, body_tag]
 }
 
@@ -80,6 +91,9 @@ fn seal_by(
 pub struct FrameOpening {
     /// The kernel, and what it knows of the body: empty unless a frame is started.
     kernel: Option<(&'static Kernel, Box<FrameStart>)>,
+    /// Without a kernel: who makes the blocks, and the one with the next key, which is zero unless a frame is started.
+    blocks: FrameBlocks,
+    next_key: Box<Zeroizing<Block>>,
     counter: u64,
     is_started: bool,
 }
@@ -87,12 +101,13 @@ pub struct FrameOpening {
 impl FrameOpening {
     /// No frame is begun.
     pub fn new() -> Self {
-        Self::by(kernels().chacha20poly1305.as_ref())
+        Self::by(Way::of(kernels()))
     }
 
-    fn by(kernel: Option<&'static Kernel>) -> Self {
-        let kernel = kernel.map(|kernel| (kernel, Box::new(FrameStart::EMPTY)));
-        Self { kernel, counter: 0, is_started: false }
+    fn by(way: Way) -> Self {
+        let kernel = way.kernel.map(|kernel| (kernel, Box::new(FrameStart::EMPTY)));
+        let next_key = Box::new(Zeroizing::new([0; _]));
+        Self { kernel, blocks: way.blocks, next_key, counter: 0, is_started: false }
     }
 
     /// Opens a header in place, under `counter`.
@@ -112,8 +127,12 @@ impl FrameOpening {
                 kernel.open_header(key, counter, header, tag, start)?;
             }
             None => {
-                let [mut header_key, mut header_stream] = library::blocks(key, 0, &nonce_of(counter));
-                open_header(&mut header_key, &mut header_stream, header, tag)?;
+                let mut blocks = (self.blocks)(key, &Nonces::new(counter).places());
+                let [header_key, header_stream, next_key, body_key] = &mut blocks;
+                **self.next_key = *next_key;
+                wipe(next_key);
+                wipe(body_key);
+                open_header(header_key, header_stream, header, tag).inspect_err(|_| wipe(&mut self.next_key))?;
             }
         }
         (self.counter, self.is_started) = (counter, true);
@@ -147,9 +166,12 @@ impl FrameOpening {
         if let Some((kernel, start)) = &mut self.kernel {
             return kernel.open_body(key, self.counter, body, tag, start);
         }
-        library::open(key, &nonce_of(self.counter.wrapping_add(1)), &[], body, tag)?;
-        rekey(key);
-        Ok(())
+        let opened = library::open(key, &Nonces::new(self.counter).body, &[], body, tag);
+        if opened.is_ok() {
+            take_key(key, &mut self.next_key);
+        }
+        wipe(&mut self.next_key);
+        opened
     }
 }
 

@@ -11,7 +11,7 @@ use crate::lanes::words::Words;
 pub(crate) const CONSTANTS: [u32; 4] = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
 
 /// Double rounds of a block.
-const DOUBLE_ROUNDS: usize = 10;
+pub(super) const DOUBLE_ROUNDS: usize = 10;
 
 const COLUMNS: [[usize; 4]; 4] = [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11], [12, 13, 14, 15]];
 const DIAGONALS: [[usize; 4]; 4] = [[0, 1, 2, 3], [5, 6, 7, 4], [10, 11, 8, 9], [15, 12, 13, 14]];
@@ -19,7 +19,7 @@ const DIAGONALS: [[usize; 4]; 4] = [[0, 1, 2, 3], [5, 6, 7, 4], [10, 11, 8, 9], 
 pub(crate) type State<W> = [<W as Words>::Vector; BLOCK_WORDS];
 
 /// Counter and nonce of one block: the last four words of its input.
-pub(super) type Place = [u32; 4];
+pub(crate) type Place = [u32; 4];
 
 /// The place of block `counter` of the message with this nonce.
 pub(super) fn place(counter: u32, nonce: &[u8; 12]) -> Place {
@@ -211,7 +211,7 @@ fn xor_states<'a, W: Blocks, const GROUPS: usize, const SPECIAL: usize>(
 
 /// Overwrites with zeros, in whole vectors, and makes the compiler believe that they are read.
 #[inline(always)]
-pub(super) fn wipe<const N: usize>(bytes: &mut [u8; N]) {
+pub(crate) fn wipe<const N: usize>(bytes: &mut [u8; N]) {
     *bytes = [0; N];
     zeroize::optimization_barrier(bytes);
 }

@@ -19,19 +19,19 @@ pub fn nonce_of(counter: u64) -> [u8; 12] {
 }
 
 /// The nonces of a frame.
-struct Nonces {
-    header: [u8; 12],
-    body: [u8; 12],
+pub(crate) struct Nonces {
+    pub(crate) header: [u8; 12],
+    pub(crate) body: [u8; 12],
 }
 
 impl Nonces {
     /// Of the frame whose header has this counter.
-    fn new(counter: u64) -> Self {
+    pub(crate) fn new(counter: u64) -> Self {
         Self { header: nonce_of(counter), body: nonce_of(counter.wrapping_add(1)) }
     }
 
     /// The places of the header's authenticator and keystream, of the next key, of the body's authenticator.
-    fn places(&self) -> [Place; FRAME_SPECIAL] {
+    pub(crate) fn places(&self) -> [Place; FRAME_SPECIAL] {
         [place(0, &self.header), place(1, &self.header), place(1, &nonce_of(u64::MAX)), place(0, &self.body)]
     }
 }
@@ -160,7 +160,8 @@ fn header_tag(key: &mut Block, header: &FrameHeader) -> Tag {
     authenticator.finish()
 }
 
-fn take_key(key: &mut [u8; 32], block: &mut Block) {
+/// Replaces the key by the one that begins `block`, which is wiped.
+pub(crate) fn take_key(key: &mut [u8; 32], block: &mut Block) {
     key.copy_from_slice(&block[..32]);
     wipe(block);
 }

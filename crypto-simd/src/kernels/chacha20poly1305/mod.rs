@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `blocks` | vectors of words that become blocks |
 //! | `chacha20` | the keystream |
+//! | `rows` | four blocks by themselves, where the library does the rest |
 //! | `poly1305` | the authenticator |
 //! | `radix44` | its arithmetic over lanes, by IFMA |
 //! | `message` | sealing and opening of messages by the functions of a level |
@@ -16,27 +17,29 @@ mod frame;
 mod message;
 mod poly1305;
 mod radix44;
+mod rows;
 mod text;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
 use crate::cpu::Proof;
 use blocks::BLOCK_BYTES;
-use chacha20::Place;
 #[cfg(test)]
 use chacha20::place;
+pub(crate) use chacha20::{Place, wipe};
 pub use frame::{FrameHeader, nonce_of};
-pub(crate) use frame::{FrameStart, open_header, seal_header};
+pub(crate) use frame::{FrameStart, Nonces, open_header, seal_header, take_key};
 use poly1305::Poly1305;
+pub(crate) use rows::FrameBlocks;
 pub(crate) use text::Text;
 
 /// Blocks of a frame that are no keystream of its body.
-const FRAME_SPECIAL: usize = 4;
+pub(crate) const FRAME_SPECIAL: usize = 4;
 
 /// Most blocks of a pass.
 const PASS_BLOCKS_MAX: usize = 32;
 
-type Block = [u8; BLOCK_BYTES];
+pub(crate) type Block = [u8; BLOCK_BYTES];
 type Tag = [u8; poly1305::BLOCK_BYTES];
 
 type Start<const N: usize> = fn(&[u8; 32], &[Place; N], Place, &mut [Block; N], Text<'_>);
@@ -120,6 +123,17 @@ pub(crate) fn kernel(proof: Proof) -> Option<Kernel> {
     }
 }
 
+/// The blocks of a frame for a level that leaves its body to the library, where that is slower for them.
+pub(crate) fn frame_blocks(proof: Proof) -> Option<FrameBlocks> {
+    match proof {
+        #[cfg(target_arch = "x86_64")]
+        Proof::Avx2(token) => Some(x86::frame_blocks(token)),
+        #[cfg(target_arch = "x86_64")]
+        Proof::Avx2Vaes(token) => Some(x86::frame_blocks(token.into())),
+        _ => None,
+    }
+}
+
 /// The kernel that runs everywhere: the twin of AVX-512's, with which that is compared.
 #[cfg(test)]
 #[allow(unused_unsafe, reason = "the twin needs no features")]
@@ -127,6 +141,13 @@ fn emulated() -> Kernel {
     use crate::lanes::{Emulated, words::Words32};
     kernel_of!(2 groups of Words32(Emulated::<16>), 16 words, Emulated::<8>)
 }
+
+/// The twin of AVX2's blocks.
+#[cfg(test)]
+pub(crate) const EMULATED_FRAME_BLOCKS: FrameBlocks = |key, places| {
+    use crate::lanes::{Emulated, words::Words32};
+    rows::four(Words32(Emulated::<8>), key, places)
+};
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -1,10 +1,11 @@
-//! Blocks of ChaCha20 and of Poly1305 in the registers of AVX-512.
+//! Blocks of ChaCha20 and of Poly1305 in the registers of AVX-512, and a frame's blocks in those of AVX2.
 
 use super::blocks::{BLOCK_WORDS, Blocks};
 use super::radix44::LoadBlocks;
+use super::rows::{FrameBlocks, Rows, four};
 use super::text::Text;
-use super::{Kernel, kernel_of};
-use crate::cpu::Avx512;
+use super::{Block, FRAME_SPECIAL, Kernel, Place, kernel_of};
+use crate::cpu::{Avx2, Avx512};
 use crate::lanes::words::Words32;
 use std::arch::x86_64::*;
 
@@ -77,4 +78,30 @@ pub(super) fn avx512(_: Avx512) -> Kernel {
         #[target_feature(enable = "avx2,bmi2,avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
         2 groups of Words32(Avx512::assume()), 16 words, Avx512::assume()
     )
+}
+
+impl Rows for Words32<Avx2> {
+    #[inline(always)]
+    fn turn<const BY: usize>(self, a: __m256i) -> __m256i {
+        // SAFETY: the token proves the feature.
+        unsafe {
+            match BY {
+                1 => _mm256_shuffle_epi32::<0b00_11_10_01>(a),
+                2 => _mm256_shuffle_epi32::<0b01_00_11_10>(a),
+                3 => _mm256_shuffle_epi32::<0b10_01_00_11>(a),
+                _ => a,
+            }
+        }
+    }
+}
+
+/// A frame's blocks for AVX2; the token is the proof that it may be called.
+pub(super) fn frame_blocks(_: Avx2) -> FrameBlocks {
+    #[target_feature(enable = "avx2")]
+    fn inner(key: &[u8; 32], places: &[Place; FRAME_SPECIAL]) -> [Block; FRAME_SPECIAL] {
+        // SAFETY: this function is reached through its pointer only, which the token's owner made.
+        four(Words32(unsafe { Avx2::assume() }), key, places)
+    }
+    // SAFETY: whoever has the pointer had the token, so the CPU has the features.
+    |key, places| unsafe { inner(key, places) }
 }

@@ -127,6 +127,15 @@ impl Words for Words32<Avx2> {
     fn rotate_right<const BITS: u32>(self, a: __m256i) -> __m256i {
         // SAFETY: the token proves the feature.
         unsafe {
+            if BITS.is_multiple_of(8) {
+                // Whole bytes: one shuffle instead of two shifts.
+                let order =
+                    |word: u32| i32::from_le_bytes([0, 1, 2, 3].map(|byte| (4 * word + (byte + BITS / 8) % 4) as u8));
+                let order = [order(0), order(1), order(2), order(3)];
+                let order =
+                    _mm256_setr_epi32(order[0], order[1], order[2], order[3], order[0], order[1], order[2], order[3]);
+                return _mm256_shuffle_epi8(a, order);
+            }
             let left = _mm256_sll_epi32(a, _mm_cvtsi32_si128(32 - BITS as i32));
             _mm256_or_si256(self.shift_right::<BITS>(a), left)
         }

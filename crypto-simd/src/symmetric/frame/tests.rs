@@ -1,6 +1,8 @@
 //! Each kernel's frames, and the library's, against messages and rekeys one after the other.
 
 use super::*;
+use crate::cpu::Level;
+use crate::kernels::chacha20poly1305::EMULATED_FRAME_BLOCKS;
 use crate::kernels::chacha20poly1305::tests::kernels;
 use crate::random::{Random, SeededRandom};
 
@@ -14,18 +16,40 @@ fn expected(key: &mut [u8; 32], counter: u64, header: &mut FrameHeader, body: &m
     tags
 }
 
-fn each_way(mut check: impl FnMut(&str, Option<&'static Kernel>)) {
-    check("library", None);
-    for (name, kernel) in kernels() {
-        check(&name, Some(Box::leak(Box::new(kernel))));
+fn each_way(mut check: impl FnMut(&str, Way)) {
+    check("library", Way { kernel: None, blocks: library_blocks });
+    check("twin of blocks", Way { kernel: None, blocks: EMULATED_FRAME_BLOCKS });
+    for kernels in Level::ALL.into_iter().filter_map(Kernels::of) {
+        if let Some(blocks) = kernels.frame_blocks {
+            check(kernels.level.name(), Way { kernel: None, blocks });
+        }
     }
+    for (name, kernel) in kernels() {
+        check(&name, Way { kernel: Some(Box::leak(Box::new(kernel))), blocks: library_blocks });
+    }
+}
+
+/// Each block is what the library makes at its place.
+#[test]
+fn blocks_of_a_frame() {
+    each_way(|name, way| {
+        let mut random = SeededRandom::new(&[5; 32]);
+        for _ in 0..100 {
+            let (mut key, mut bytes) = ([0; 32], [[0; 16]; 4]);
+            random.fill(&mut key);
+            random.fill(bytes.as_flattened_mut());
+            let places = Nonces::new(u64::from_le_bytes(*bytes[0].first_chunk().unwrap())).places();
+            let (blocks, expected) = ((way.blocks)(&key, &places), library_blocks(&key, &places));
+            assert_eq!(blocks[..3], expected[..3], "{name}");
+        }
+    });
 }
 
 #[test]
 fn frames_of_every_length() {
-    each_way(|name, kernel| {
+    each_way(|name, way| {
         let mut random = SeededRandom::new(&[4; 32]);
-        let mut opening = FrameOpening::by(kernel);
+        let mut opening = FrameOpening::by(way);
         let mut key = [5; 32];
         for length in (0..=2100).chain([3106, 4096, 8200, 16_500, 32_768]) {
             let counter = if length % 7 == 0 { u64::MAX - 2 } else { 2 * length as u64 };
@@ -37,8 +61,8 @@ fn frames_of_every_length() {
             let expected_tags = expected(&mut expected_key, counter, &mut expected_header, &mut expected_body);
             let (mut key_to, mut body_to) = (key, vec![0xa5; length]);
             let mut frame_to = vec![1, 2, 3];
-            seal_onto_by(kernel, &mut key_to, counter, &plain_header, &plain_body, &mut frame_to);
-            let tags = seal_by(kernel, &mut key, counter, &mut header, Text::in_place(&mut body));
+            seal_onto_by(way, &mut key_to, counter, &plain_header, &plain_body, &mut frame_to);
+            let tags = seal_by(way, &mut key, counter, &mut header, Text::in_place(&mut body));
             assert!(body == expected_body && header == expected_header, "{name}: frame of {length}");
             let frame = [&[1, 2, 3], &header[..], &tags[0], &body, &tags[1]].concat();
             assert!(frame_to == frame && key_to == key, "{name}: frame of {length} in another place");
@@ -60,10 +84,10 @@ fn frames_of_every_length() {
 
 #[test]
 fn wrong_tags_leave_key_and_ciphertext() {
-    each_way(|name, kernel| {
+    each_way(|name, way| {
         let (old_key, mut key, mut header, mut body) = ([6; 32], [6; 32], [1, 2, 3, 4], vec![7; 500]);
-        let tags = seal_by(kernel, &mut key, 10, &mut header, Text::in_place(&mut body));
-        let mut opening = FrameOpening::by(kernel);
+        let tags = seal_by(way, &mut key, 10, &mut header, Text::in_place(&mut body));
+        let mut opening = FrameOpening::by(way);
         for byte in 0..16 {
             let (mut wrong, mut opening_key) = (tags, old_key);
             wrong[0][byte] ^= 0x80;
@@ -89,10 +113,10 @@ fn wrong_tags_leave_key_and_ciphertext() {
 /// A header that is opened twice, as only a confused caller does, is forgotten the first time.
 #[test]
 fn the_last_header_counts() {
-    each_way(|name, kernel| {
+    each_way(|name, way| {
         let (mut key, mut header, mut body) = ([6; 32], [1; 4], vec![7; 3000]);
-        let tags = seal_by(kernel, &mut key, 10, &mut header, Text::in_place(&mut body));
-        let (mut opening, mut opening_key) = (FrameOpening::by(kernel), [6; 32]);
+        let tags = seal_by(way, &mut key, 10, &mut header, Text::in_place(&mut body));
+        let (mut opening, mut opening_key) = (FrameOpening::by(way), [6; 32]);
         for _ in 0..2 {
             assert_eq!(opening.open_header(&opening_key, 10, &mut header.clone(), &tags[0]), Ok(()), "{name}");
         }
