@@ -159,7 +159,7 @@ impl Proof {
 }
 
 impl Level {
-    /// Public-key operations that take as long together as one of them alone.
+    /// Public-key operations that the kernels do together.
     pub const fn lanes(self) -> usize {
         match self {
             Self::Portable => 1,

@@ -121,6 +121,11 @@ impl Account {
         }
     }
 
+    /// The shard sleeps: time in which no packet came is nobody's.
+    pub fn forget_unshared(&mut self) {
+        self.unshared = Default::default();
+    }
+
     /// Enters a number into a histogram.
     pub fn observe(&self, histogram: Histogram, value: u64) {
         self.counters.observe(histogram, value);

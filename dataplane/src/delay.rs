@@ -12,6 +12,8 @@
 //! before it in its list, one list head (4 bytes of 64 kB) and one word of the bitmap; expiry the same.
 
 #[cfg(test)]
+pub(crate) mod planted;
+#[cfg(test)]
 mod tests;
 
 use crate::packet::pool::Slot;
@@ -21,7 +23,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 /// Nanoseconds of one slot: packets that become due in the same slot are mixed with each other.
-pub const TICK_NS: u64 = 250_000;
+pub const TICK_NS: u64 = pki::document::DELAY_SLOT_NS;
 /// Slots of the wheel: 4.1 s.
 const TICKS: u64 = 1 << 14;
 /// Ticks of one slot of the overflow level: 1 s.
@@ -81,6 +83,8 @@ impl Wheel {
 
     /// Keeps a packet until `slot.due`.
     pub fn insert(&mut self, slot: Box<Slot>) {
+        #[cfg(test)]
+        let slot = planted::inserted(slot);
         let number = self.store.put(slot);
         self.newest = number;
         self.place(number);
@@ -230,6 +234,8 @@ impl Wheel {
             self.shuffled.extend(self.store.take(number));
         }
         random.shuffle(&mut self.shuffled);
+        #[cfg(test)]
+        planted::expired(&mut self.shuffled);
         self.ready.extend(self.shuffled.drain(..));
     }
 }

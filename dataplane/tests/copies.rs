@@ -1,6 +1,6 @@
-//! What a shard's thread copies per packet from socket to socket, by the calls of `memcpy` and `memmove`: of whole packets
-//! only those whose frames have arrived in two pieces, and of more than 256 bytes twice the routing information, which is
-//! shifted by one hop, and what eight lanes of a kernel hold.
+//! What a shard's round copies per packet by calls of `memcpy` and `memmove`, those of the backend left out: no whole packet,
+//! and of more than 256 bytes twice the routing information, which is shifted by one hop, what eight lanes of a kernel hold,
+//! and the two parts of a frame that has arrived in two pieces.
 #![cfg(target_arch = "x86_64")]
 #![allow(
     missing_docs,
@@ -117,6 +117,6 @@ fn count_on(choice: Choice, clock: Clock, packets: Vec<Vec<u8>>) {
     let [copies, whole] = [0, 1].map(|place| (after[place] - before[place]) as f64 / PACKETS as f64);
     println!("{name}: {copies:.3} copies for each packet, {whole:.3} of them of a whole packet");
     assert!(copies > 1.0, "{name}: the routing information is shifted, so copies are seen");
-    assert!(whole < 0.5, "{name}: {whole} copies of each packet");
+    assert!(whole < 0.1, "{name}: {whole} copies of each packet");
     assert!(copies < 6.0, "{name}: {copies} copies for each packet");
 }

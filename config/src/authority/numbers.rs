@@ -94,13 +94,28 @@ pub fn parameters(raw: Option<raw::Parameters>, findings: &mut Findings) -> Para
         Some(at) if at.value > 0.0 => at.value,
         _ => RATE_DEFAULT,
     };
-    Parameters {
+    let parameters = Parameters {
         mu: rate(&raw.mu),
         lambda_p: rate(&raw.lambda_p),
         lambda_l: rate(&raw.lambda_l),
         lambda_m: rate(&raw.lambda_m),
         lambda_r: rate(&raw.lambda_r),
+    };
+    let mu = parameters.mu;
+    if let (Some(at), Some(mu_max)) = (&raw.mu, pki::document::exceeds_delay_slots(mu)) {
+        let slot_us = pki::document::DELAY_SLOT_NS / 1000;
+        let problem = format!(
+            "delays of {:.1} ms on average are short for the slots of {slot_us} us that nodes delay by",
+            1.0 / mu
+        );
+        findings.warning(
+            "mu-slots",
+            &at.place,
+            problem,
+            format!("write {mu_max} or less, so that departures do not show the slots"),
+        );
     }
+    parameters
 }
 
 pub fn layout(raw: &raw::Debug, findings: &mut Findings) -> Layout {

@@ -42,7 +42,7 @@ use fetch::Fetched;
 use interplane::loops::LoopCounts;
 use pki::authority::{Authorities, DescriptorCode, DocumentVerifier};
 use pki::descriptor::OwnProfile;
-use pki::document::LeftOut;
+use pki::document::{DELAY_SLOT_NS, LeftOut, exceeds_delay_slots};
 use pki::neighbours::{NeighbourMap, OwnNode};
 use pki::publish::{Action, StoredUpload, Worker};
 use pki::{Epoch, EpochClock, EpochTime};
@@ -114,6 +114,8 @@ pub struct Directory<P, O> {
     skews: Skews,
     /// The last epoch without a document that was told.
     missing_told: Option<Epoch>,
+    /// The rate of delays in the last document that was gone by.
+    mu_seen: Option<f64>,
     status: Arc<Mutex<DirectoryStatus>>,
     plane: P,
     reports: mpsc::UnboundedSender<Report>,
@@ -152,6 +154,7 @@ impl<P: Plane, O: Outside> Directory<P, O> {
             upload_said: BTreeMap::new(),
             skews: Skews::default(),
             missing_told: None,
+            mu_seen: None,
             status,
             plane,
             reports,
@@ -200,6 +203,7 @@ impl<P: Plane, O: Outside> Directory<P, O> {
             Action::PruneDocuments { before } => self.prune_documents(before),
             Action::Announce { epoch } => {
                 self.log.notice(MODULE, format_args!("Going by the document of epoch {}.", epoch.0));
+                self.compare_slots(epoch);
             }
         }
     }
@@ -220,6 +224,23 @@ impl<P: Plane, O: Outside> Directory<P, O> {
     fn compare_clocks(&mut self) {
         for news in self.skews.compare(&self.outside.seconds_ahead()) {
             self.log.warning(MODULE, news);
+        }
+    }
+
+    /// Tells once when the document's delays are short for the slots by which this node delays.
+    fn compare_slots(&mut self, epoch: Epoch) {
+        let Some(mu) = self.documents.get(&epoch).map(|held| held.map.mu) else { return };
+        let is_news = self.mu_seen.replace(mu) != Some(mu);
+        if let Some(mu_max) = exceeds_delay_slots(mu).filter(|_| is_news) {
+            let (mean_ms, slot_us) = (1.0 / mu, DELAY_SLOT_NS / 1000);
+            self.log.warning(
+                MODULE,
+                format_args!(
+                    "the document's Mu of {mu} means delays of {mean_ms:.1} ms on average, and this node delays by slots of \
+                     {slot_us} us: departures show the slots, and packets hide among fewer; tell the authorities' \
+                     operators that Mu should be {mu_max} or less"
+                ),
+            );
         }
     }
 

@@ -167,12 +167,10 @@ impl Decoys {
         Ok(())
     }
 
-    /// Draws the moment of the next loop: exponential, whole milliseconds, bounded; never where the rate is none.
+    /// Draws the moment of the next loop: exponential, bounded; never where the rate is none. Not in whole milliseconds:
+    /// each loop would leave in the same part of a millisecond as the one before it.
     fn draw(&mut self, map: &NeighbourMap, now: Instant, random: &mut ShardRandom) {
         let rate = if self.role == Role::Gateway { map.lambda_g } else { map.lambda_m };
-        self.next_at = match path::exponential_ms(rate, random) {
-            Some(wait_ms) => now + Duration::from_millis(wait_ms),
-            None => Instant::NEVER,
-        };
+        self.next_at = path::wait(rate, random).map_or(Instant::NEVER, |wait| now + wait);
     }
 }

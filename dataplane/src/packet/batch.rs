@@ -74,7 +74,8 @@ pub struct Backlog {
 
 impl Backlog {
     /// For full batches of `batch_max`, for which a packet waits for `linger` at most. Delays are whole milliseconds
-    /// from one on (client.md 13.2): as long as wait and unwrap together take less, they are hidden by all of them.
+    /// from one on (client.md 13.2): where no batch waits behind another, and wait and unwrap take less than one together,
+    /// all delays hide them.
     pub fn new(batch_max: usize, lanes: usize, linger: Duration) -> Self {
         Self {
             opened: VecDeque::with_capacity(BACKLOG_BATCHES_MAX * batch_max),
@@ -105,7 +106,8 @@ impl Backlog {
     pub fn push(&mut self, slot: Box<Slot>) {
         // A pause says no more than that nothing came for longer than anything waits.
         let gap = slot.recv_at.since(self.newest).min(2 * self.linger);
-        self.newest = slot.recv_at;
+        // Links are not read in the order in which their bytes came.
+        self.newest = self.newest.max(slot.recv_at);
         self.gap = (self.gap * (GAP_PACKETS as u32 - 1) + gap) / GAP_PACKETS as u32;
         self.opened.push_back(slot);
     }
@@ -142,9 +144,9 @@ impl Backlog {
         (packets - packets % self.lanes).max(self.lanes)
     }
 
-    /// Where packets come so seldom that waiting brings no company.
+    /// Where waiting gains nothing: packets come too seldom for company, or the kernels take them one by one.
     fn is_alone(&self) -> bool {
-        self.gap >= self.linger
+        self.lanes == 1 || self.gap >= self.linger
     }
 
     /// When the oldest packet has waited long enough: at once if nobody else is expected.

@@ -13,8 +13,9 @@
 //! | `packets` | slots, opened packets, the unwrapper, the wheel |
 //! | `table`, `deadlines` | connections by their names; when to look at which link |
 //!
-//! The order matters: packets that are due leave after at most one batch, and a round is bounded by one large read per
-//! link, one batch, one handshake step, and what `EXPIRIES_MAX` packets and twice `EVENTS_MAX` events have to send.
+//! The order matters: packets that are due leave after at most one piece of a batch, and a round is bounded by one large
+//! read per link, one batch, one handshake step, what `EXPIRIES_MAX` packets and twice `EVENTS_MAX` events have to send,
+//! and for each piece of the batch what `EXPIRIES_MAX` packets and `EVENTS_WITHIN_MAX` events have.
 
 mod context;
 mod deadlines;
@@ -54,10 +55,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use steps::Steps;
 
-/// Packets that leave the wheel in one round: what one link takes at once, in its buffers and its queue.
+/// Packets that leave the wheel at once: about what one link takes, in its buffers and its queue.
 const EXPIRIES_MAX: usize = 128;
-/// Events handled in one round.
+/// Events handled in one round, twice.
 const EVENTS_MAX: usize = 256;
+/// Events handled between two pieces of a batch: what hands over the next bytes of some links.
+const EVENTS_WITHIN_MAX: usize = 32;
 /// How long a shard without free slots sleeps although there is something to read.
 const STARVED_SLEEP: Duration = Duration::from_millis(1);
 /// Rounds between two updates of the gauges while the shard is busy.
@@ -152,7 +155,7 @@ impl Shard {
         self.incoming.obey_orders(&mut self.context, io);
         self.run_errands(io);
         let (mut round, incoming, outgoing) = self.split(io);
-        let more_events = handle_events(&mut round, incoming, outgoing);
+        let more_events = handle_events(&mut round, incoming, outgoing, EVENTS_MAX);
         let looked = round.io.now().since(looked_from);
         self.keep_house(io);
         self.take_step(io);
@@ -164,7 +167,7 @@ impl Shard {
         self.packets.send_loop(&mut self.context, &self.sight, io);
         self.deliver(io);
         let (mut round, incoming, outgoing) = self.split(io);
-        let more_events = let_due_leave(&mut round, incoming, outgoing) || more_events;
+        let more_events = let_due_leave(&mut round, incoming, outgoing, EVENTS_MAX) || more_events;
         let next = self.rest(io, more_events);
         self.busy_since = (next == Next::Busy).then(|| io.now());
         next
@@ -267,9 +270,11 @@ impl Shard {
         work.unwrap(sight, &shared, &mut || {
             let now = round.io.now();
             round.context.now = now;
+            // What others have unwrapped for this shard's links leaves as what it has unwrapped itself.
+            round.packets.collect(round.context);
             if round.packets.is_due(now) {
                 // What happened and is left is handled after the batch.
-                let _more = let_due_leave(&mut round, incoming, outgoing);
+                let _more = let_due_leave(&mut round, incoming, outgoing, EVENTS_WITHIN_MAX);
                 away += round.io.now().since(now);
             }
         });
@@ -314,6 +319,7 @@ impl Shard {
         }
         self.update_gauges();
         self.is_parked = true;
+        self.context.account.forget_unshared();
         self.context.account.set(Counter::PARKED, 1);
         Next::ParkUntil(until)
     }
@@ -333,7 +339,12 @@ impl Shard {
 }
 
 /// Takes what is due out of the wheel and sends it; true if more has happened than was handled.
-fn let_due_leave<I: Io>(round: &mut Round<'_, I>, incoming: &mut IncomingLinks, outgoing: &mut OutgoingLinks) -> bool {
+fn let_due_leave<I: Io>(
+    round: &mut Round<'_, I>,
+    incoming: &mut IncomingLinks,
+    outgoing: &mut OutgoingLinks,
+    events_max: usize,
+) -> bool {
     let start = round.io.now();
     round.packets.advance(round.context, EXPIRIES_MAX);
     let mut packets = 0;
@@ -349,14 +360,19 @@ fn let_due_leave<I: Io>(round: &mut Round<'_, I>, incoming: &mut IncomingLinks, 
     outgoing.flush(round);
     let flushed = round.io.now();
     // Most of what was handed over has been sent by now; its buffers need no round of their own.
-    let more_events = handle_events(round, incoming, outgoing);
+    let more_events = handle_events(round, incoming, outgoing, events_max);
     round.context.account.spent(PacketStage::Send, round.io.now().since(flushed), packets);
     more_events
 }
 
-/// Handles what happened to connections; true if there may be more.
-fn handle_events<I: Io>(round: &mut Round<'_, I>, incoming: &mut IncomingLinks, outgoing: &mut OutgoingLinks) -> bool {
-    for _ in 0..EVENTS_MAX {
+/// Handles what happened to connections, so many events at most; true if there may be more.
+fn handle_events<I: Io>(
+    round: &mut Round<'_, I>,
+    incoming: &mut IncomingLinks,
+    outgoing: &mut OutgoingLinks,
+    events_max: usize,
+) -> bool {
+    for _ in 0..events_max {
         let Some(event) = round.io.next_event() else { return false };
         match event {
             Event::Accepted { conn, peer } => incoming.accept(round, conn, peer),

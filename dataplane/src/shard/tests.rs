@@ -2,6 +2,7 @@
 //! test follows from one seed.
 
 mod allocations;
+mod anonymity;
 mod clients;
 mod dials;
 mod epochs;

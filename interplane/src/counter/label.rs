@@ -170,7 +170,7 @@ labels! {
 
     /// What a packet's way through a shard is made of.
     PacketStage "stage" {
-        Poll "poll" "Looking for events, and on io_uring all that the kernel does with what is received.",
+        Poll "poll" "Looking for events and handling them, and on io_uring all that the kernel does with what is received.",
         Receive "receive" "Receiving bytes, where that is a call of its own.",
         Open "open" "Opening frames in the slots of their packets.",
         LookUp "look_up" "Replay tags, and looking them up.",
@@ -178,7 +178,7 @@ labels! {
         Route "route" "Routing, services, putting into the delay queue.",
         Delay "delay" "Taking out of the delay queue what is due.",
         Seal "seal" "Sealing frames.",
-        Send "send" "Handing frames to the kernel.",
+        Send "send" "Handing frames to the kernel, and the events that come of it or meanwhile.",
     }
 
     /// Places in which packets wait.

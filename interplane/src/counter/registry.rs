@@ -111,7 +111,7 @@ families! {
     Dwell, "katzensprung_dwell_seconds", MICROSECONDS, [],
         "Time between a packet's arrival and its unwrap.";
     DelaysOverrun, "katzensprung_delays_overrun_total", Kind::Counter, [],
-        "Packets whose delay was over before their unwrap: they left as soon as they could, at a moment that can be seen.";
+        "Packets whose delay was over before they were unwrapped: they leave soon after it, at a moment that can be seen.";
     Lateness, "katzensprung_lateness_seconds", MICROSECONDS, [],
         "Time between the moment at which a packet was due and its dispatch.";
     Stages, "katzensprung_stage_seconds", NANOSECONDS, [PacketStage::DIMENSION],

@@ -3,6 +3,7 @@
 use super::LONG;
 use crate::support::authority::Documents;
 use crate::support::site::{SOON, Site};
+use std::sync::Arc;
 use std::time::Duration;
 
 #[test]
@@ -33,6 +34,23 @@ fn believes_no_document_that_is_not_the_authoritys_or_of_another_epoch() {
         site.wait_for_document();
         site.link();
         node.stop();
+        site.is_quiet();
+    }
+}
+
+/// Once for each Mu, not for each document.
+#[test]
+fn tells_of_delays_that_are_short_for_its_slots() {
+    const WARNING: &str = " WARN pki: the document's Mu of 0.25 means delays of 4.0 ms on average";
+    for (mu, warnings) in [(0.2, 0), (0.25, 1)] {
+        let mut site = Site::new(LONG);
+        Arc::get_mut(&mut site.network).expect("nobody has it yet").mu = mu;
+        let _authority = site.start_authority();
+        let mut node = site.start_node();
+        site.wait_for_log("Going by the document of epoch ", 1);
+        site.wait_for_document();
+        node.stop();
+        assert_eq!(site.log().matches(WARNING).count(), warnings, "{}", site.log());
         site.is_quiet();
     }
 }

@@ -149,6 +149,19 @@ impl Document {
 /// The rate of delays, per millisecond, that public networks use: what is gone by before a document says another.
 pub const MU_USUAL: f64 = 0.005;
 
+/// How finely the nodes of this implementation delay, in nanoseconds: what becomes due within one slot of it leaves
+/// together.
+pub const DELAY_SLOT_NS: u64 = 250_000;
+
+/// The largest part of a mean delay that a slot may be: beyond, departures show the grid of the slots.
+const SLOT_PART_MAX: f64 = 0.05;
+
+/// Whether delays of this rate are too short for the slots, and the largest rate that is not.
+pub fn exceeds_delay_slots(rate_per_ms: f64) -> Option<f64> {
+    let rate_max = SLOT_PART_MAX / (DELAY_SLOT_NS as f64 / 1e6);
+    (rate_per_ms > rate_max).then_some(rate_max)
+}
+
 /// The cap that users of an exponential delay put on it: the `1 - 10^-12` quantile, in whole milliseconds; 0 for a
 /// rate that is not positive and finite (pki.md 5.1).
 pub fn delay_cap_ms(rate_per_ms: f64) -> u64 {

@@ -14,7 +14,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 type UnwrapResult = Result<Unwrapped, UnwrapError>;
 
-/// Packets whose public-key operations are done at one go: as many as the widest kernels need to be at their best but for
+/// Packets that are worked on at one go: as many as the widest kernels need to be at their best but for
 /// a few percent.
 const PIECE: usize = 16;
 
@@ -98,8 +98,8 @@ impl Unwrapper {
         self.unwrap_batch_with(key, packets, results, &mut || ());
     }
 
-    /// The same for who has something else to do meanwhile: `between` is called after each piece of work that takes long,
-    /// which is the public-key operations of up to 16 packets.
+    /// The same for who has something else to do meanwhile: `between` is called between pieces of work, none of which is
+    /// more than the public-key operations of 16 packets, or the payloads of 16.
     ///
     /// # Panics
     ///
@@ -119,7 +119,7 @@ impl Unwrapper {
             self.tag_packets(packets);
             self.derive_keys();
             self.check_macs(packets, results);
-            self.open_packets(packets, results);
+            self.open_packets(packets, results, between);
             self.blind_elements(packets, results, between);
             self.keys.iter_mut().take(packets.len()).for_each(Zeroize::zeroize);
         }
@@ -208,8 +208,11 @@ impl Unwrapper {
     }
 
     /// Steps 8 to 13, but for the blinding.
-    fn open_packets(&mut self, packets: &mut [&mut [u8]], results: &mut [UnwrapResult]) {
-        for live in &self.live {
+    fn open_packets(&mut self, packets: &mut [&mut [u8]], results: &mut [UnwrapResult], between: &mut dyn FnMut()) {
+        for (number, live) in self.live.iter().enumerate() {
+            if number % PIECE == 0 {
+                between();
+            }
             let tag = self.tags[live.slot];
             let packet = &mut *packets[live.packet];
             results[live.packet] = open(&self.layout, &self.keys[live.slot], tag, packet, &mut self.header)

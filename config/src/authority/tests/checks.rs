@@ -117,6 +117,14 @@ fn numbers() {
             ("NrHops = 5", "NrHops = 6", "geometry-mismatch", "SphinxGeometry.NrHops", "NrHops"),
         ],
     );
+    check_all(
+        Severity::Warning,
+        &[("Mu = 0.005", "Mu = 0.25", "mu-slots", "Parameters.Mu", "delays of 4.0 ms on average")],
+    );
+    // Mu x slot is 0.05 there: as much as may be.
+    let site = Site::new();
+    let at_the_limit = site.load(&site.text.replacen("Mu = 0.005", "Mu = 0.2", 1)).expect("a good file");
+    assert!(at_the_limit.findings.is_empty(), "{:?}", at_the_limit.findings);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
+use std::ops::Range;
 use std::ptr::copy_nonoverlapping;
 use std::slice::from_raw_parts;
 
@@ -60,11 +61,16 @@ impl<'a> Text<'a> {
         unsafe { from_raw_parts(self.from, self.len) }
     }
 
-    /// What is there where it writes.
+    /// What was written to a range of it.
+    ///
+    /// # Safety
+    /// All of the range has been written, or was there before.
     #[inline(always)]
-    pub(super) fn target(&self) -> &[u8] {
-        // SAFETY: as in `source`.
-        unsafe { from_raw_parts(self.to, self.len) }
+    pub(super) unsafe fn written(&self, range: Range<usize>) -> &[u8] {
+        assert!(range.start <= range.end && range.end <= self.len, "a range of the text");
+        // SAFETY: within bytes that live as long as the text, which nothing writes while it is borrowed; that they hold
+        // something is the caller's promise.
+        unsafe { from_raw_parts(self.to.add(range.start), range.len()) }
     }
 
     /// The same for a while.

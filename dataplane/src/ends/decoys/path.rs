@@ -115,7 +115,17 @@ fn delay_ms(mu: f64, random: &mut ShardRandom) -> u32 {
 }
 
 /// An exponential number of whole milliseconds, bounded; none where the rate is none.
-pub fn exponential_ms(rate_per_ms: f64, random: &mut ShardRandom) -> Option<u64> {
+fn exponential_ms(rate_per_ms: f64, random: &mut ShardRandom) -> Option<u64> {
+    Some(exponential(rate_per_ms, random)? as u64)
+}
+
+/// An exponential time, bounded; none where the rate is none.
+pub fn wait(rate_per_ms: f64, random: &mut ShardRandom) -> Option<Duration> {
+    Some(Duration::from_nanos((exponential(rate_per_ms, random)? * 1e6) as u64))
+}
+
+/// An exponential number of milliseconds.
+fn exponential(rate_per_ms: f64, random: &mut ShardRandom) -> Option<f64> {
     if !(rate_per_ms.is_finite() && rate_per_ms > 0.0) {
         return None;
     }
@@ -123,5 +133,5 @@ pub fn exponential_ms(rate_per_ms: f64, random: &mut ShardRandom) -> Option<u64>
     random.fill(&mut bytes);
     // In (0, 1]: its logarithm is finite.
     let uniform = ((u64::from_le_bytes(bytes) >> 11) + 1) as f64 / (1u64 << 53) as f64;
-    Some(((-uniform.ln() / rate_per_ms) as u64).min(delay_cap_ms(rate_per_ms)))
+    Some((-uniform.ln() / rate_per_ms).min(delay_cap_ms(rate_per_ms) as f64))
 }

@@ -182,7 +182,8 @@ fn judge(
     }
     let (arrival, delay) = routes.judge(&unwrapped, slot.sender, start.since(slot.recv_at))?;
     (slot.arrival, slot.due) = (arrival, start + delay);
-    let asked = Duration::from_millis(unwrapped.commands.delay_ms.unwrap_or(u32::MAX).into());
+    // A delay of 0 stands for one of 1 ms (server.md 3.7).
+    let asked = Duration::from_millis(unwrapped.commands.delay_ms.unwrap_or(u32::MAX).max(1).into());
     if matches!(arrival, Arrival::Delay { .. }) && slot.recv_at + asked <= context.now {
         context.account.count(Counter::DELAYS_OVERRUN);
     }

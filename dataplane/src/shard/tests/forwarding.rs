@@ -2,7 +2,7 @@
 
 use super::net::{Actor, Net, Plan};
 use super::nodes::{DELAY_MS_MAX, DOWNSTREAM, EPOCH, Mint, OWN, Order, UPSTREAM, geometry, id_of, mix_key};
-use super::peers::Received;
+use super::peers::{Received, Send};
 use crate::io::sim::HostId;
 use interplane::counter::{Family, PacketStage};
 use interplane::{Counter, DropReason};
@@ -99,6 +99,48 @@ fn what_is_due_does_not_wait_for_the_end_of_a_batch() {
     let batch = unwrapped(&net) - before;
     assert_eq!(net.observed(Family::UnwrapBatch).1, 33, "all in one batch");
     assert!(lateness + Duration::from_millis(2) < batch, "{lateness:?} late for a batch of {batch:?}");
+}
+
+/// The time of the unwrap is not added to the delay: that runs from the arrival.
+#[test]
+fn a_delay_runs_while_its_packet_is_unwrapped() {
+    const TICK: Duration = Duration::from_millis(2);
+    let (mut net, upstream, downstream) = connected(1);
+    let mut mint = Mint::new(6);
+    net.peer(upstream).send(mint.packet(Order::to(DOWNSTREAM[0], 300)));
+    // The bytes are under way, and only the shard has work.
+    net.run_for(Duration::from_micros(50));
+    let start = net.now();
+    net.simulation.network().set_tick(TICK);
+    while net.total(Counter::UNWRAPS) == 0 {
+        net.run_for(Duration::from_micros(50));
+    }
+    net.simulation.network().set_tick(Duration::ZERO);
+    let unwrap = Duration::from_micros(net.observed(Family::Unwrap).1);
+    assert!(unwrap >= 4 * TICK, "{unwrap:?}");
+    net.run_until_received(downstream[0], 1);
+    let took = net.peer(downstream[0]).received[0].at.since(start);
+    // Three looks at the clock come before the arrival; two paths and a slot of the wheel take a quarter of one.
+    assert!(took >= Duration::from_millis(300) && took < Duration::from_millis(300) + 5 * TICK, "{took:?}");
+}
+
+/// Between the pieces of a batch the shard handles events: its packets' own link may end there.
+#[test]
+fn a_link_that_ends_within_a_batch_costs_none_of_its_packets() {
+    let (mut net, upstream, downstream) = connected(1);
+    let mut mint = Mint::new(7);
+    net.peer(upstream).send(mint.packet(Order::to(DOWNSTREAM[0], 20)));
+    net.run_for(Duration::from_micros(19_900));
+    (0..32).for_each(|_| net.peer(upstream).send(mint.packet(Order::to(DOWNSTREAM[1], 300))));
+    net.run_for(Duration::from_micros(20));
+    net.peer(upstream).to_send.push_back(Send::Close);
+    net.simulation.network().set_tick(Duration::from_millis(1));
+    net.run_until_received(downstream[0], 1);
+    net.simulation.network().set_tick(Duration::ZERO);
+    net.run_until_received(downstream[1], 32);
+    assert_eq!(net.drops(), []);
+    assert_eq!((net.account().received, net.account().sent, net.account().held), (33, 33, 0));
+    net.check_slots();
 }
 
 #[test]

@@ -43,6 +43,16 @@ pub struct Net {
     pub shards: Vec<HostId>,
 }
 
+/// A node that is not yet on its hosts, and its network.
+pub struct Parts {
+    pub network: Network,
+    pub shared: Arc<Shared>,
+    pub counters: Counters,
+    pub events: EventRings,
+    pub in_flight: InFlight,
+    pub shards: Vec<(HostId, Shard, SimIo)>,
+}
+
 /// How a network is made.
 pub struct Plan {
     pub setup: Setup,
@@ -90,6 +100,18 @@ impl Plan {
     }
 
     pub fn build(self) -> Net {
+        let Parts { network, shared, counters, events, in_flight, shards } = self.parts();
+        let mut simulation = Simulation::new(network);
+        let mut ids = Vec::new();
+        for (id, shard, io) in shards {
+            simulation.add(id, Actor::Shard(Box::new(shard)), io);
+            ids.push(id);
+        }
+        Net { simulation, shared, counters, events, in_flight, shards: ids }
+    }
+
+    /// The same without the hosts.
+    pub fn parts(self) -> Parts {
         let facts = Facts::new(&self.setup).expect("a sound setup");
         let shards = facts.shards;
         let mut shared = Shared::new(facts, self.refused);
@@ -105,8 +127,7 @@ impl Plan {
         let (counters, events) = (Counters::heap(shards), EventRings::heap(shards));
         let in_flight = InFlight::heap(shards);
         let (plugins, loops) = (self.plugins, self.loops);
-        let mut simulation = Simulation::new(network.clone());
-        let mut ids = Vec::new();
+        let mut made = Vec::new();
         for (index, (id, io)) in network.add_process(shards, address_of(OWN)).into_iter().enumerate() {
             let instruments = Instruments {
                 counters: counters.shard(index).expect("a row for each shard"),
@@ -117,11 +138,10 @@ impl Plan {
             };
             let seed = [self.seed.wrapping_add(index as u8); 32];
             let shard = Shard::new(index, Arc::clone(&shared), instruments, seed, network.now());
-            simulation.add(id, Actor::Shard(Box::new(shard.expect("a sound setup"))), io);
-            ids.push(id);
+            made.push((id, shard.expect("a sound setup"), io));
         }
-        network.listen(ids[0], address_of(OWN));
-        Net { simulation, shared, counters, events, in_flight, shards: ids }
+        network.listen(made[0].0, address_of(OWN));
+        Parts { network, shared, counters, events, in_flight, shards: made }
     }
 
     /// With all downstream nodes listening.

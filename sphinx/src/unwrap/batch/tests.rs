@@ -84,8 +84,9 @@ fn only_packets_to_be_sent_on_are_blinded() {
     let mut pieces = 0;
     unwrapper.unwrap_batch_with(&keys[0], &mut borrowed, &mut results, &mut || pieces += 1);
 
-    // Those that are long enough and of this version, then those that are sent on.
-    assert_eq!(pieces, (BATCH_MAX * 6 / 8).div_ceil(PIECE) + forwarded.len().div_ceil(PIECE));
+    // Those that are long enough and of this version, then those whose MAC holds, then those that are sent on.
+    let (shared, opened) = (BATCH_MAX * 6 / 8, 2 * forwarded.len());
+    assert_eq!(pieces, shared.div_ceil(PIECE) + opened.div_ceil(PIECE) + forwarded.len().div_ceil(PIECE));
     assert_eq!(*watched.0.lock().expect("one test"), forwarded);
     let sent_on =
         results.iter().filter(|result| matches!(result, Ok(Unwrapped { kind: UnwrappedKind::Forward, .. }))).count();
