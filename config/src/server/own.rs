@@ -33,7 +33,7 @@ section! {
         line_rate_packets_per_second: i64 = ("line_rate_packets_per_second", "20000 for each shard, less where half of the memory is not enough for the replay sets", "");
         /// Packets that are unwrapped together, 1 to 32.
         batch_max: i64 = ("batch_max", "32", "");
-        /// How long a packet waits for a batch, or for company to fill the kernels' eight lanes, in microseconds, 0 to 10000. Its delay counts from its arrival all the same, so that only delays shorter than this become longer.
+        /// How long a packet waits at most for company to fill the kernels' lanes, in microseconds, 0 to 10000; not at all where none is to be expected. Its delay counts from its arrival all the same, and clients ask for whole milliseconds, so that none is overrun where this and the unwrap of a batch take less than one together and no batch waits behind another; `katzensprung_delays_overrun_total` counts what is.
         batch_wait_us: i64 = ("batch_wait_us", "500 us", "");
         /// Packets that a shard can hold, 256 to 4194304; when they run out, random delayed packets are dropped. Memory is taken when so many packets are held for the first time.
         slots: i64 = ("slots", "enough for the line rate with delays of 5.5 s, at most a quarter of the memory (see Memory)", "");
