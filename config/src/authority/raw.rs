@@ -74,7 +74,7 @@ section! {
 
     /// The rates of the network's traffic, in events per millisecond. 0 means the default.
     AnyCase Parameters {
-        /// Inverse of the mean delay at each hop.
+        /// Inverse of the mean delay at each hop. More than 0.2 is a warning: nodes delay by slots of 250 us, which show in departures where they are more than a twentieth of the mean.
         mu: f64 = ("Mu", "0.00025", "");
         /// Rate at which clients send, messages and decoys together.
         lambda_p: f64 = ("LambdaP", "0.00025", "");
