@@ -20,7 +20,12 @@ fn soak(memory: Vec<MemorySample>) -> Soak {
 
 #[test]
 fn memory_that_comes_and_goes_with_the_epochs_is_flat() {
-    let soak = soak(memory(|second| if second < 200 { second } else { 200 + second % 60 }));
+    // For a moment there is more, as when an epoch begins; here only the last quarter has such a moment.
+    let soak = soak(memory(|second| match second {
+        0..200 => second,
+        500 => 900,
+        _ => 200 + second % 60,
+    }));
     assert_eq!(soak.faults(), Vec::<String>::new());
     assert!(soak.to_string().contains(": flat"), "{soak}");
 }
@@ -30,7 +35,7 @@ fn a_leak_is_found() {
     let soak = soak(memory(|second| 200 + second / 30));
     let [control, data] = soak.growth().expect("long enough");
     assert_eq!(control, Growth { third_quarter_bytes: 20 * MIB, last_quarter_bytes: 20 * MIB, is_flat: true });
-    assert_eq!(data, Growth { third_quarter_bytes: 215 * MIB, last_quarter_bytes: 220 * MIB, is_flat: false });
+    assert_eq!(data, Growth { third_quarter_bytes: 214 * MIB, last_quarter_bytes: 219 * MIB, is_flat: false });
     assert!(matches!(&soak.faults()[..], [fault] if fault.contains("memory of the data plane grew")));
 }
 
