@@ -12,7 +12,7 @@ use std::time::Duration;
 /// Full batches of opened packets that may wait, those offered to other shards included; then reading stops.
 const BACKLOG_BATCHES_MAX: usize = 3;
 /// Packets over which the time between two is averaged.
-const GAP_PACKETS: u64 = 32;
+const GAP_PACKETS: u32 = 32;
 
 /// Up to 32 packets. Moved as a whole (264 bytes), nothing behind it but the packets.
 #[derive(Default)]
@@ -108,7 +108,7 @@ impl Backlog {
         let gap = slot.recv_at.since(self.newest).min(2 * self.linger);
         // Links are not read in the order in which their bytes came.
         self.newest = self.newest.max(slot.recv_at);
-        self.gap = (self.gap * (GAP_PACKETS as u32 - 1) + gap) / GAP_PACKETS as u32;
+        self.gap = (self.gap * (GAP_PACKETS - 1) + gap) / GAP_PACKETS;
         self.opened.push_back(slot);
     }
 
@@ -123,7 +123,7 @@ impl Backlog {
     }
 
     /// How many packets are to be unwrapped now: a full batch; else, if no more packets can come soon (`may_grow` is
-    /// false), as many as fill the kernels' lanes, which take as long for one packet, once there are as many lanes as can
+    /// false), as many as fill the kernels' lanes, which take about as long for one packet, once there are as many lanes as can
     /// be expected to fill; else all that are there once the oldest has waited long enough. None: they wait for company,
     /// until [`Backlog::next_due`] at most.
     pub fn due(&self, now: Instant, may_grow: bool) -> usize {

@@ -102,7 +102,7 @@ impl FrameOpener {
     /// Opens a header of [`FRAME_HEADER_BYTES`]; gives the bytes of body that follow. A driver whose limit is high
     /// should let its buffer grow with what arrives.
     pub fn open_header(&mut self, header: &mut [u8]) -> Result<usize, FrameError> {
-        self.step(Due::Header)?;
+        let Due::Header = self.begin() else { return Err(FrameError::InvalidState) };
         let actual = header.len();
         let header: &mut [u8; FRAME_HEADER_BYTES] =
             header.try_into().map_err(|_| FrameError::Length { expected: FRAME_HEADER_BYTES, actual })?;
@@ -125,11 +125,7 @@ impl FrameOpener {
 
     /// Opens the body that the header announced, in place, and rekeys; gives the command.
     pub fn open_body<'a>(&mut self, body: &'a mut [u8]) -> Result<&'a mut [u8], FrameError> {
-        let Due::Body(expected) = self.due else {
-            self.due = Due::Nothing;
-            return Err(FrameError::InvalidState);
-        };
-        self.step(Due::Body(expected))?;
+        let Due::Body(expected) = self.begin() else { return Err(FrameError::InvalidState) };
         let actual = body.len();
         let (command, tag) = body
             .split_last_chunk_mut::<TAG_BYTES>()
@@ -142,11 +138,7 @@ impl FrameOpener {
 
     /// The same, but reads the body in one place and writes the command into another, which has its length.
     pub fn open_body_to(&mut self, body: &[u8], place: &mut [u8]) -> Result<(), FrameError> {
-        let Due::Body(expected) = self.due else {
-            self.due = Due::Nothing;
-            return Err(FrameError::InvalidState);
-        };
-        self.step(Due::Body(expected))?;
+        let Due::Body(expected) = self.begin() else { return Err(FrameError::InvalidState) };
         let actual = body.len();
         let (command, tag) = body
             .split_last_chunk::<TAG_BYTES>()
@@ -157,11 +149,9 @@ impl FrameOpener {
         Ok(())
     }
 
-    /// Checks that `due` is what is due. From here on the opener is dead unless the caller finishes and says what is
-    /// due next.
-    fn step(&mut self, due: Due) -> Result<(), FrameError> {
-        let was = std::mem::replace(&mut self.due, Due::Nothing);
-        if was == due { Ok(()) } else { Err(FrameError::InvalidState) }
+    /// What is due. From here on the opener is dead unless the caller finishes and says what is due next.
+    fn begin(&mut self) -> Due {
+        std::mem::replace(&mut self.due, Due::Nothing)
     }
 }
 
