@@ -5,6 +5,7 @@
 //! Besides the rate by the clock there is one by processor time (packets by the busiest shard's seconds), which other
 //! work on the machine hardly touches. `cargo bench -p bench --bench shards`.
 
+use crypto_simd::cpu::{Level, level};
 use crypto_simd::random::{OsRandom, Random};
 use dataplane::io::{ConnId, Event, Io, Received, Sending, Target};
 use dataplane::shared::EpochKey;
@@ -143,7 +144,8 @@ impl World {
 
     /// One data plane from its start to the last packet.
     fn round(&self, shards: u16) -> Result<Rate, String> {
-        let facts = Facts::new(&self.setup(shards)).map_err(|error| error.to_string())?;
+        let lanes = level().map_or(1, Level::lanes);
+        let facts = Facts::new(&self.setup(shards)).map_err(|error| error.to_string())?.with_lanes(lanes);
         let shards = usize::from(shards);
         let shared = Arc::new(Shared::new(facts, []));
         let replays = Arc::new(ReplaySet::heap(self.epoch.0, REPLAY_BUCKETS, [1; 16]));

@@ -21,6 +21,7 @@ use crate::shard::{Instruments, Next, Shard};
 use crate::shared::{EpochKey, Facts, FactsError, KeyRing, Shared};
 use announce::{Announcements, KeysToAnnounce};
 use attach::Process;
+use crypto_simd::cpu::{Level, level};
 use crypto_simd::random::{OsRandom, Random};
 use fills::Fills;
 use guard::Guard;
@@ -125,7 +126,7 @@ impl Work {
         attachments: Vec<(Descriptor, OwnedFd)>,
     ) -> Result<Self, ProcessError> {
         let held = Held::new(attachments);
-        let facts = Facts::new(&setup)?;
+        let facts = Facts::new(&setup)?.with_lanes(level().map_or(1, Level::lanes));
         let counters = Counters::attach(held.get(&Descriptor::Counters)?)?;
         let events = EventRings::attach(held.get(&Descriptor::Events)?)?;
         let in_flight = InFlight::attach(held.get(&Descriptor::InFlight)?)?;

@@ -1,6 +1,5 @@
 //! What is fixed for the life of a data plane: [`Setup`] in the units and with the lookups that shards need.
 
-use crypto_simd::cpu::Level;
 use crypto_simd::schemes::{Kem, LookupError, kem};
 use gateway::{MailLimits, MemorySpool};
 use interplane::Setup;
@@ -42,7 +41,7 @@ pub struct Facts {
     pub shards: usize,
     /// Packets of a full batch.
     pub batch_max: usize,
-    /// Packets that the kernels of this CPU unwrap together.
+    /// Packets that the kernels unwrap together: the widest ones', unless [`Facts::with_lanes`] says otherwise.
     pub lanes: usize,
     /// How long a packet waits for company at most.
     pub batch_wait: Duration,
@@ -80,6 +79,9 @@ pub struct Facts {
     sizes: CommandSizes,
 }
 
+/// Packets that the widest kernels unwrap together.
+const LANES: usize = 8;
+
 /// What is sealed ahead for one link: so much if frames are small, but not too few of them and not too many.
 const OUTPUT_BYTES: usize = 256 << 10;
 const OUTPUT_FRAMES_MIN: usize = 4;
@@ -106,7 +108,7 @@ impl Facts {
             clock: setup.epoch_clock()?,
             shards,
             batch_max: usize::from(machine.batch_packets_max),
-            lanes: crypto_simd::cpu::level().map_or(1, Level::lanes),
+            lanes: LANES,
             batch_wait: Duration::from_micros(u64::from(machine.batch_wait_us)),
             slots: machine.slots_per_shard as usize,
             delayed_max: (queue_packets > 0).then(|| queue_packets.div_ceil(shards)),
@@ -126,6 +128,12 @@ impl Facts {
             kem: kem::by_name(&setup.wire_kem)?,
             sizes: CommandSizes::mixnet(geometry.packet_length, surb_reply_bytes),
         })
+    }
+
+    /// The same for kernels that unwrap so many packets together. Only a process asks its CPU: what is simulated is the same
+    /// everywhere.
+    pub fn with_lanes(self, lanes: usize) -> Self {
+        Self { lanes, ..self }
     }
 
     /// The configuration of a link's session. No body is larger than a padded SendPacket.
