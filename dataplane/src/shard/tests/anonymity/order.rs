@@ -54,7 +54,9 @@ fn slots(run: &Run) -> Vec<Vec<Place>> {
     let place_of: HashMap<_, _> =
         run.departures.iter().zip(0..).map(|(departure, place)| (departure.name, place)).collect();
     let slot = |names: &Vec<_>| {
-        let mut places: Vec<usize> = names.iter().filter_map(|name| place_of.get(name).copied()).collect();
+        // What was in the wheel before it was watched is left out.
+        let watched = names.iter().filter(|name| run.planted.due.contains_key(*name));
+        let mut places: Vec<usize> = watched.filter_map(|name| place_of.get(name).copied()).collect();
         places.sort_unstable();
         let place = |place: usize| {
             let Departure { packet, name, .. } = run.departures[place];
