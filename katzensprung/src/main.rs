@@ -45,6 +45,8 @@ enum Command {
     Genconfig(Box<commands::genconfig::Arguments>),
     /// Asks a running node how it is, and where its loops are lost
     Status(commands::status::Arguments),
+    /// Tells a running node what to do: DRAIN, SHUTDOWN, STATUS and others
+    Ctl(commands::ctl::Arguments),
     /// Checks configuration files
     Config(commands::configuration::Arguments),
     /// Measures a node on this host
@@ -104,6 +106,7 @@ fn main() -> ExitCode {
         Command::Ping(arguments) => commands::ping::run(&arguments),
         Command::Genconfig(arguments) => commands::genconfig::run(&arguments).map(done),
         Command::Status(arguments) => commands::status::run(&arguments).map(done),
+        Command::Ctl(arguments) => commands::ctl::run(&arguments).map(done),
         Command::Config(arguments) => commands::configuration::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Testnet(arguments) => commands::testnet::run(&arguments),

@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod configuration;
+pub mod ctl;
 pub mod dataplane;
 pub mod dirauth;
 pub mod fetch;
