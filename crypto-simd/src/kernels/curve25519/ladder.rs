@@ -8,29 +8,32 @@ pub(super) const LANES_MAX: usize = 8;
 
 /// Integers modulo 2^255 - 19, one per lane.
 ///
-/// Products are [`Arithmetic::Unreduced`] and can be added and subtracted once, which gives [`Arithmetic::Reduced`]
-/// ones; only these can be multiplied. A missing reduction does not compile.
+/// Products are [`Arithmetic::Unreduced`]; one to which, or from which, another is added or taken is reduced in the same
+/// call. Only [`Arithmetic::Reduced`] ones can be multiplied, by one that may be an [`Arithmetic::Difference`] of such. A
+/// missing reduction does not compile.
 pub(super) trait Arithmetic: Copy {
     /// Elements that may be multiplied.
     type Reduced: Copy;
-    /// Elements that may be added.
+    /// Elements that may be one of the factors.
+    type Difference: Copy;
+    /// Elements that may be reduced.
     type Unreduced: Copy;
+    /// Elements that may be added to one that is to be reduced.
+    type Addend: Copy;
     /// The choice of one of two in each lane.
     type Mask: Copy;
 
-    /// The number itself, not reduced.
-    fn widen(self, a: Self::Reduced) -> Self::Unreduced;
     fn reduce(self, a: Self::Unreduced) -> Self::Reduced;
-    fn add(self, a: Self::Unreduced, b: Self::Unreduced) -> Self::Reduced;
-    fn sub(self, a: Self::Unreduced, b: Self::Unreduced) -> Self::Reduced;
+    fn add(self, a: Self::Unreduced, b: Self::Addend) -> Self::Reduced;
+    fn sub(self, a: Self::Unreduced, b: Self::Addend) -> Self::Reduced;
+    fn difference(self, a: Self::Reduced, b: Self::Reduced) -> Self::Difference;
     fn mul(self, a: Self::Reduced, b: Self::Reduced) -> Self::Unreduced;
+    /// The same, to be added or taken.
+    fn mul_to_add(self, a: Self::Reduced, b: Self::Reduced) -> Self::Addend;
+    fn mul_difference(self, a: Self::Difference, b: Self::Reduced) -> Self::Addend;
     fn square(self, a: Self::Reduced) -> Self::Unreduced;
-    #[inline(always)]
-    fn square_reduced(self, a: Self::Reduced) -> Self::Reduced {
-        self.reduce(self.square(a))
-    }
     /// sum + 121665 · a
-    fn mul_a24(self, sum: Self::Unreduced, a: Self::Reduced) -> Self::Reduced;
+    fn mul_a24(self, sum: Self::Unreduced, a: Self::Difference) -> Self::Reduced;
     /// `a` where the mask is set, else `b`.
     fn select(self, mask: Self::Mask, a: Self::Reduced, b: Self::Reduced) -> Self::Reduced;
 }
@@ -47,7 +50,9 @@ pub(super) trait Field: Arithmetic {
     /// Five limbs of 51 bits in each lane, each limb below 2^52.
     fn limbs(self, a: Self::Reduced) -> [[u64; 5]; LANES_MAX];
     /// The same small number in every lane.
-    fn small(self, value: u32) -> Self::Unreduced;
+    fn small(self, value: u32) -> Self::Reduced;
+    /// a + b and a - b
+    fn add_sub(self, a: Self::Reduced, b: Self::Reduced) -> [Self::Reduced; 2];
     fn words(self, words: &[u64; LANES_MAX]) -> Self::Words;
     /// The mask of the top bits, which are shifted out.
     fn next_bit(self, words: &mut Self::Words) -> Self::Mask;
@@ -59,10 +64,14 @@ pub(super) trait Field: Arithmetic {
 #[repr(C)]
 pub(super) struct Points<F: Arithmetic> {
     pub(super) x_1: F::Reduced,
-    pub(super) x_2: F::Unreduced,
-    pub(super) z_2: F::Unreduced,
-    pub(super) x_3: F::Unreduced,
-    pub(super) z_3: F::Unreduced,
+    /// x_2 + z_2
+    pub(super) a: F::Reduced,
+    /// x_2 - z_2
+    pub(super) b: F::Reduced,
+    /// x_3 + z_3
+    pub(super) c: F::Reduced,
+    /// x_3 - z_3
+    pub(super) d: F::Reduced,
     /// Whether the point that the last step did not double is doubled now.
     pub(super) swap: F::Mask,
 }
@@ -71,18 +80,20 @@ pub(super) struct Points<F: Arithmetic> {
 /// be doubled is selected.
 #[inline(always)]
 pub(super) fn step<F: Arithmetic>(f: F, points: &mut Points<F>) {
-    let (x_2, z_2, x_3, z_3) = (points.x_2, points.z_2, points.x_3, points.z_3);
-    let (a, b) = (f.add(x_2, z_2), f.sub(x_2, z_2));
-    let (c, d) = (f.add(x_3, z_3), f.sub(x_3, z_3));
-    let (da, cb) = (f.mul(d, a), f.mul(c, b));
-    let (aa, bb) = (f.square_reduced(f.select(points.swap, c, a)), f.square_reduced(f.select(points.swap, d, b)));
+    let Points { x_1, a, b, c, d, swap } = *points;
+    let (da, cb) = (f.mul(d, a), f.mul_to_add(c, b));
+    let (aa, bb) = (f.square(f.select(swap, c, a)), f.reduce(f.square(f.select(swap, d, b))));
     // In an order in which neighbours do not wait for each other.
-    let difference = f.square_reduced(f.sub(da, cb));
-    points.x_2 = f.mul(aa, bb);
-    points.z_3 = f.mul(points.x_1, difference);
-    let e = f.sub(f.widen(aa), f.widen(bb));
-    points.x_3 = f.square(f.add(da, cb));
-    points.z_2 = f.mul(e, f.mul_a24(f.widen(aa), e));
+    let difference = f.reduce(f.square(f.sub(da, cb)));
+    let sum = f.add(da, cb);
+    let (aa, wide_aa) = (f.reduce(aa), aa);
+    let x_2 = f.mul(aa, bb);
+    let z_3 = f.mul_to_add(x_1, difference);
+    let e = f.difference(aa, bb);
+    let x_3 = f.square(sum);
+    let z_2 = f.mul_difference(e, f.mul_a24(wide_aa, e));
+    (points.a, points.b) = (f.add(x_2, z_2), f.sub(x_2, z_2));
+    (points.c, points.d) = (f.add(x_3, z_3), f.sub(x_3, z_3));
 }
 
 /// The products of up to `LANES` points as quotients x/z, with a fixed number of steps; (numerator, denominator).
@@ -94,9 +105,11 @@ pub(super) fn ladder<F: Field>(
     points: &[&[u8; BYTES]],
 ) -> (F::Reduced, F::Reduced) {
     let x_1 = f.parse(points);
-    let (one, zero) = (f.small(1), f.small(0));
+    let one = f.small(1);
+    let [c, d] = f.add_sub(x_1, one);
     let mut last = f.next_bit(&mut f.words(&[0; LANES_MAX]));
-    let mut points = Points { x_1, x_2: one, z_2: zero, x_3: f.widen(x_1), z_3: one, swap: last };
+    // (1 : 0) and (x_1 : 1)
+    let mut points = Points { x_1, a: one, b: one, c, d, swap: last };
     let words = scalar_words(scalars);
     for (index, words) in words.iter().rev().enumerate() {
         let mut words = f.words(words);
@@ -113,10 +126,11 @@ pub(super) fn ladder<F: Field>(
         }
     }
     // The last bit of a clamped scalar is zero: the doubled point is the result.
-    let quotient = (f.reduce(points.x_2), f.reduce(points.z_2));
-    points = Points { x_1, x_2: one, z_2: zero, x_3: one, z_3: zero, swap: last };
+    // The sum of x_2 + z_2 and x_2 - z_2 is twice x_2, their difference twice z_2: the quotient is the same.
+    let [x, z] = f.add_sub(points.a, points.b);
+    points = Points { x_1, a: one, b: one, c: one, d: one, swap: last };
     zeroize::optimization_barrier(&points);
-    quotient
+    (x, z)
 }
 
 /// The clamped scalars as four words of each, lane by lane.

@@ -75,13 +75,10 @@ impl<L: MultiplyAdd52> Radix51<L> {
 
 impl<L: MultiplyAdd52> Arithmetic for Radix51<L> {
     type Reduced = Reduced<L::Vector>;
+    type Difference = Reduced<L::Vector>;
     type Unreduced = Unreduced<L::Vector>;
+    type Addend = Unreduced<L::Vector>;
     type Mask = L::Vector;
-
-    #[inline(always)]
-    fn widen(self, a: Self::Reduced) -> Self::Unreduced {
-        Unreduced(a.0)
-    }
 
     #[inline(always)]
     fn reduce(self, a: Self::Unreduced) -> Self::Reduced {
@@ -104,6 +101,21 @@ impl<L: MultiplyAdd52> Arithmetic for Radix51<L> {
             *limb = self.0.sub(self.0.add(*limb, self.0.splat(BIAS[index])), b.0[index]);
         }
         self.carry(difference)
+    }
+
+    #[inline(always)]
+    fn difference(self, a: Self::Reduced, b: Self::Reduced) -> Self::Reduced {
+        self.sub(Unreduced(a.0), Unreduced(b.0))
+    }
+
+    #[inline(always)]
+    fn mul_to_add(self, a: Self::Reduced, b: Self::Reduced) -> Self::Unreduced {
+        self.mul(a, b)
+    }
+
+    #[inline(always)]
+    fn mul_difference(self, a: Self::Reduced, b: Self::Reduced) -> Self::Unreduced {
+        self.mul(a, b)
     }
 
     #[inline(always)]
@@ -194,9 +206,15 @@ impl<L: MultiplyAdd52> Field for Radix51<L> {
     }
 
     #[inline(always)]
-    fn small(self, value: u32) -> Self::Unreduced {
+    fn small(self, value: u32) -> Self::Reduced {
         let zero = self.0.splat(0);
-        Unreduced([self.0.splat(u64::from(value)), zero, zero, zero, zero])
+        Reduced([self.0.splat(u64::from(value)), zero, zero, zero, zero])
+    }
+
+    #[inline(always)]
+    fn add_sub(self, a: Self::Reduced, b: Self::Reduced) -> [Self::Reduced; 2] {
+        let (a, b) = (Unreduced(a.0), Unreduced(b.0));
+        [self.add(a, b), self.sub(a, b)]
     }
 
     #[inline(always)]
