@@ -81,17 +81,22 @@ pub(super) struct Points<F: Arithmetic> {
 #[inline(always)]
 pub(super) fn step<F: Arithmetic>(f: F, points: &mut Points<F>) {
     let Points { x_1, a, b, c, d, swap } = *points;
-    let (da, cb) = (f.mul(d, a), f.mul_to_add(c, b));
-    let (aa, bb) = (f.square(f.select(swap, c, a)), f.reduce(f.square(f.select(swap, d, b))));
     // In an order in which neighbours do not wait for each other.
-    let difference = f.reduce(f.square(f.sub(da, cb)));
-    let sum = f.add(da, cb);
-    let (aa, wide_aa) = (f.reduce(aa), aa);
-    let x_2 = f.mul(aa, bb);
-    let z_3 = f.mul_to_add(x_1, difference);
+    let aa_unreduced = f.square(f.select(swap, c, a));
+    let bb_unreduced = f.square(f.select(swap, d, b));
+    let aa = f.reduce(aa_unreduced);
+    let da = f.mul(d, a);
+    let bb = f.reduce(bb_unreduced);
+    let cb = f.mul_to_add(c, b);
     let e = f.difference(aa, bb);
+    let x_2 = f.mul(aa, bb);
+    let (sum, difference) = (f.add(da, cb), f.sub(da, cb));
+    let aa_and_a24_e = f.mul_a24(aa_unreduced, e);
+    let squared_difference = f.square(difference);
+    let z_2 = f.mul_difference(e, aa_and_a24_e);
+    let squared_difference = f.reduce(squared_difference);
     let x_3 = f.square(sum);
-    let z_2 = f.mul_difference(e, f.mul_a24(wide_aa, e));
+    let z_3 = f.mul_to_add(x_1, squared_difference);
     (points.a, points.b) = (f.add(x_2, z_2), f.sub(x_2, z_2));
     (points.c, points.d) = (f.add(x_3, z_3), f.sub(x_3, z_3));
 }
