@@ -191,6 +191,7 @@ impl<D: Doubles> Arithmetic for FieldDoubles<D> {
     type Unreduced = Unreduced<D::Vector>;
     type Addend = Addend<D::Vector>;
     type Mask = D::Vector;
+    type Words = D::Vector;
 
     #[inline(always)]
     fn reduce(self, a: Self::Unreduced) -> Self::Reduced {
@@ -292,6 +293,17 @@ impl<D: Doubles> Arithmetic for FieldDoubles<D> {
         }
         Reduced(selected)
     }
+
+    /// Of a mask only the sign bit counts.
+    #[inline(always)]
+    fn top_bit(self, words: Self::Words) -> Self::Mask {
+        words
+    }
+
+    #[inline(always)]
+    fn next_bit(self, words: Self::Words) -> Self::Words {
+        self.0.add_bits(words, words)
+    }
 }
 
 impl<D: Doubles> FieldDoubles<D> {
@@ -319,7 +331,6 @@ impl<D: Doubles> FieldDoubles<D> {
 
 impl Field for FieldDoubles<Emulated<4>> {
     const LANES: usize = 4;
-    type Words = [u64; 4];
 
     #[inline(always)]
     fn parse(self, bytes: &[&[u8; BYTES]]) -> Self::Reduced {
@@ -359,19 +370,6 @@ impl Field for FieldDoubles<Emulated<4>> {
 
     #[inline(always)]
     fn words(self, words: &[u64; LANES_MAX]) -> Self::Words {
-        std::array::from_fn(|lane| words[lane])
-    }
-
-    /// Of a mask only the sign bit counts.
-    #[inline(always)]
-    fn next_bit(self, words: &mut Self::Words) -> Self::Mask {
-        let bits = words.map(f64::from_bits);
-        *words = words.map(|word| word << 1);
-        Array(bits)
-    }
-
-    #[inline(always)]
-    fn differ(self, a: Self::Mask, b: Self::Mask) -> Self::Mask {
-        Array(std::array::from_fn(|lane| f64::from_bits(a.0[lane].to_bits() ^ b.0[lane].to_bits())))
+        Array(std::array::from_fn(|lane| f64::from_bits(words[lane])))
     }
 }

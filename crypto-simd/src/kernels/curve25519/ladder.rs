@@ -22,6 +22,8 @@ pub(super) trait Arithmetic: Copy {
     type Addend: Copy;
     /// The choice of one of two in each lane.
     type Mask: Copy;
+    /// A word per lane.
+    type Words: Copy;
 
     fn reduce(self, a: Self::Unreduced) -> Self::Reduced;
     fn add(self, a: Self::Unreduced, b: Self::Addend) -> Self::Reduced;
@@ -36,14 +38,16 @@ pub(super) trait Arithmetic: Copy {
     fn mul_a24(self, sum: Self::Unreduced, a: Self::Difference) -> Self::Reduced;
     /// `a` where the mask is set, else `b`.
     fn select(self, mask: Self::Mask, a: Self::Reduced, b: Self::Reduced) -> Self::Reduced;
+    /// The mask of the top bits.
+    fn top_bit(self, words: Self::Words) -> Self::Mask;
+    /// The words with the next bits at the top.
+    fn next_bit(self, words: Self::Words) -> Self::Words;
 }
 
 /// The same with what goes in and comes out.
 pub(super) trait Field: Arithmetic {
     /// Elements in a vector, at most [`LANES_MAX`].
     const LANES: usize;
-    /// A word per lane.
-    type Words: Copy;
 
     /// The elements of 32 little-endian bytes each, of which the last bit is ignored; zeros in the lanes left over.
     fn parse(self, bytes: &[&[u8; BYTES]]) -> Self::Reduced;
@@ -54,10 +58,6 @@ pub(super) trait Field: Arithmetic {
     /// a + b and a - b
     fn add_sub(self, a: Self::Reduced, b: Self::Reduced) -> [Self::Reduced; 2];
     fn words(self, words: &[u64; LANES_MAX]) -> Self::Words;
-    /// The mask of the top bits, which are shifted out.
-    fn next_bit(self, words: &mut Self::Words) -> Self::Mask;
-    /// Which masks differ.
-    fn differ(self, a: Self::Mask, b: Self::Mask) -> Self::Mask;
 }
 
 /// What a step of the ladder reads and changes.
@@ -72,15 +72,18 @@ pub(super) struct Points<F: Arithmetic> {
     pub(super) c: F::Reduced,
     /// x_3 - z_3
     pub(super) d: F::Reduced,
-    /// Whether the point that the last step did not double is doubled now.
-    pub(super) swap: F::Mask,
+    /// Whether the point that the last step did not double is doubled now: in the top bit, and for the steps that follow
+    /// in those below. It is the step that shifts them, as a vector: whoever stores single words before every step makes it
+    /// wait until they are in the cache.
+    pub(super) swaps: F::Words,
 }
 
 /// One step. The sum of the two points does not depend on their order, so instead of exchanging them only the one to
 /// be doubled is selected.
 #[inline(always)]
 pub(super) fn step<F: Arithmetic>(f: F, points: &mut Points<F>) {
-    let Points { x_1, a, b, c, d, swap } = *points;
+    let Points { x_1, a, b, c, d, swaps } = *points;
+    let swap = f.top_bit(swaps);
     // In an order in which neighbours do not wait for each other.
     let aa_unreduced = f.square(f.select(swap, c, a));
     let bb_unreduced = f.square(f.select(swap, d, b));
@@ -97,6 +100,7 @@ pub(super) fn step<F: Arithmetic>(f: F, points: &mut Points<F>) {
     let squared_difference = f.reduce(squared_difference);
     let x_3 = f.square(sum);
     let z_3 = f.mul_to_add(x_1, squared_difference);
+    points.swaps = f.next_bit(swaps);
     (points.a, points.b) = (f.add(x_2, z_2), f.sub(x_2, z_2));
     (points.c, points.d) = (f.add(x_3, z_3), f.sub(x_3, z_3));
 }
@@ -112,35 +116,31 @@ pub(super) fn ladder<F: Field>(
     let x_1 = f.parse(points);
     let one = f.small(1);
     let [c, d] = f.add_sub(x_1, one);
-    let mut last = f.next_bit(&mut f.words(&[0; LANES_MAX]));
     // (1 : 0) and (x_1 : 1)
-    let mut points = Points { x_1, a: one, b: one, c, d, swap: last };
-    let words = scalar_words(scalars);
+    let mut points = Points { x_1, a: one, b: one, c, d, swaps: f.words(&[0; LANES_MAX]) };
+    let words = scalar_changes(scalars);
     for (index, words) in words.iter().rev().enumerate() {
-        let mut words = f.words(words);
+        points.swaps = f.words(words);
         // The clamped scalar has bit 254 set and bit 255 clear: the ladder starts below that one.
         let first = usize::from(index == 0);
         if first == 1 {
-            f.next_bit(&mut words);
+            points.swaps = f.next_bit(points.swaps);
         }
         for _ in first..64 {
-            let bit = f.next_bit(&mut words);
-            points.swap = f.differ(bit, last);
             step(&mut points);
-            last = bit;
         }
     }
     // The last bit of a clamped scalar is zero: the doubled point is the result.
     // The sum of x_2 + z_2 and x_2 - z_2 is twice x_2, their difference twice z_2: the quotient is the same.
     let [x, z] = f.add_sub(points.a, points.b);
-    points = Points { x_1, a: one, b: one, c: one, d: one, swap: last };
+    points = Points { x_1, a: one, b: one, c: one, d: one, swaps: f.words(&[0; LANES_MAX]) };
     zeroize::optimization_barrier(&points);
     (x, z)
 }
 
-/// The clamped scalars as four words of each, lane by lane.
+/// Which bits of the clamped scalars differ from the one above, as four words of each, lane by lane.
 #[inline(always)]
-fn scalar_words(scalars: &[&[u8; BYTES]]) -> Zeroizing<[[u64; LANES_MAX]; 4]> {
+fn scalar_changes(scalars: &[&[u8; BYTES]]) -> Zeroizing<[[u64; LANES_MAX]; 4]> {
     let mut words = Zeroizing::new([[0; LANES_MAX]; 4]);
     for (lane, scalar) in scalars.iter().enumerate() {
         for (word, bytes) in words.iter_mut().zip(scalar.as_chunks::<8>().0) {
@@ -148,6 +148,10 @@ fn scalar_words(scalars: &[&[u8; BYTES]]) -> Zeroizing<[[u64; LANES_MAX]; 4]> {
         }
         words[0][lane] &= !7;
         words[3][lane] = words[3][lane] & (u64::MAX >> 1) | 1 << 62;
+        for index in 0..4 {
+            let above = words.get(index + 1).map_or(0, |word| word[lane] << 63);
+            words[index][lane] ^= words[index][lane] >> 1 | above;
+        }
     }
     words
 }

@@ -79,6 +79,7 @@ impl<L: MultiplyAdd52> Arithmetic for Radix51<L> {
     type Unreduced = Unreduced<L::Vector>;
     type Addend = Unreduced<L::Vector>;
     type Mask = L::Vector;
+    type Words = L::Vector;
 
     #[inline(always)]
     fn reduce(self, a: Self::Unreduced) -> Self::Reduced {
@@ -175,11 +176,20 @@ impl<L: MultiplyAdd52> Arithmetic for Radix51<L> {
         }
         Reduced(selected)
     }
+
+    #[inline(always)]
+    fn top_bit(self, words: Self::Words) -> Self::Mask {
+        self.0.sub(self.0.splat(0), self.0.shift_right::<63>(words))
+    }
+
+    #[inline(always)]
+    fn next_bit(self, words: Self::Words) -> Self::Words {
+        self.0.shift_left::<1>(words)
+    }
 }
 
 impl<L: MultiplyAdd52> Field for Radix51<L> {
     const LANES: usize = L::LANES;
-    type Words = L::Vector;
 
     #[inline(always)]
     fn parse(self, bytes: &[&[u8; BYTES]]) -> Self::Reduced {
@@ -220,17 +230,5 @@ impl<L: MultiplyAdd52> Field for Radix51<L> {
     #[inline(always)]
     fn words(self, words: &[u64; LANES_MAX]) -> Self::Words {
         self.0.load(words)
-    }
-
-    #[inline(always)]
-    fn next_bit(self, words: &mut Self::Words) -> Self::Mask {
-        let bit = self.0.shift_right::<63>(*words);
-        *words = self.0.shift_left::<1>(*words);
-        self.0.sub(self.0.splat(0), bit)
-    }
-
-    #[inline(always)]
-    fn differ(self, a: Self::Mask, b: Self::Mask) -> Self::Mask {
-        self.0.xor(a, b)
     }
 }

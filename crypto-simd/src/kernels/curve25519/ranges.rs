@@ -220,7 +220,7 @@ fn reduced() -> Reduced<Interval> {
 #[test]
 fn a_step_of_the_ladder_is_exact() {
     let [a, b, c, d] = [reduced(); 4];
-    let mut points = Points { x_1: reduced(), a, b, c, d, swap: Interval::symmetric(0) };
+    let mut points = Points { x_1: reduced(), a, b, c, d, swaps: Interval::bits(0, 0) };
     step(FieldDoubles(Intervals), &mut points);
     for (name, element) in [("a", points.a), ("b", points.b), ("c", points.c), ("d", points.d)] {
         assert_reduced(name, element);

@@ -186,14 +186,14 @@ katzensprung_curve25519_step_avx2:
     vmovapd ymm15, ymmword ptr [rdi + 416]
     vblendvpd ymm13, ymm15, ymmword ptr [rdi + 736], ymm6
     vmovapd ymm15, ymmword ptr [rdi + 448]
-    vblendvpd ymm6, ymm15, ymmword ptr [rdi + 768], ymm6
-    vaddpd ymm15, ymm10, ymm10
-    vaddpd ymm11, ymm12, ymm12
+    vblendvpd ymm11, ymm15, ymmword ptr [rdi + 768], ymm6
+    vaddpd ymm6, ymm10, ymm10
+    vaddpd ymm15, ymm12, ymm12
     vaddpd ymm8, ymm14, ymm14
     vmovapd ymmword ptr [rsi + 32], ymm5
     vaddpd ymm5, ymm13, ymm13
     vmovapd ymmword ptr [rsi + 64], ymm4
-    vaddpd ymm4, ymm6, ymm6
+    vaddpd ymm4, ymm11, ymm11
     vmovapd ymmword ptr [rsi + 96], ymm4
     vmovapd ymm4, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
     vfmadd231pd ymm4, ymm10, ymm10
@@ -201,16 +201,16 @@ katzensprung_curve25519_step_avx2:
     vsubpd ymm0, ymm9, ymm4
     vfmadd213pd ymm10, ymm10, ymm0
     vmovapd ymm0, ymm7
-    vfmadd231pd ymm0, ymm15, ymm12
+    vfmadd231pd ymm0, ymm6, ymm12
     vmovapd ymmword ptr [rsi + 160], ymm1
     vsubpd ymm1, ymm3, ymm0
-    vfmadd231pd ymm1, ymm15, ymm12
+    vfmadd231pd ymm1, ymm6, ymm12
     vpaddq ymm1, ymm4, ymm1
     vmovapd ymm4, ymm7
-    vfmadd231pd ymm4, ymm15, ymm14
+    vfmadd231pd ymm4, ymm6, ymm14
     vmovapd ymmword ptr [rsi + 192], ymm2
     vsubpd ymm2, ymm3, ymm4
-    vfmadd231pd ymm2, ymm15, ymm14
+    vfmadd231pd ymm2, ymm6, ymm14
     vpaddq ymm0, ymm0, ymm2
     vmovapd ymm2, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
     vfmadd231pd ymm2, ymm12, ymm12
@@ -220,91 +220,91 @@ katzensprung_curve25519_step_avx2:
     vpaddq ymm0, ymm0, ymm12
     vpaddq ymm2, ymm4, ymm2
     vmovapd ymm4, ymm7
-    vfmadd231pd ymm4, ymm15, ymm13
+    vfmadd231pd ymm4, ymm6, ymm13
     vsubpd ymm5, ymm3, ymm4
-    vfmadd231pd ymm5, ymm15, ymm13
+    vfmadd231pd ymm5, ymm6, ymm13
     vpaddq ymm2, ymm2, ymm5
     vmovapd ymm5, ymm7
-    vfmadd231pd ymm5, ymm11, ymm14
+    vfmadd231pd ymm5, ymm15, ymm14
     vsubpd ymm12, ymm3, ymm5
-    vfmadd231pd ymm12, ymm11, ymm14
+    vfmadd231pd ymm12, ymm15, ymm14
     vpaddq ymm2, ymm2, ymm12
     vpaddq ymm4, ymm4, ymm5
     vmovapd ymm5, ymm7
-    vfmadd231pd ymm5, ymm15, ymm6
+    vfmadd231pd ymm5, ymm6, ymm11
     vsubpd ymm12, ymm3, ymm5
-    vfmadd213pd ymm15, ymm6, ymm12
-    vpaddq ymm4, ymm4, ymm15
-    vmovapd ymm12, ymm7
-    vfmadd231pd ymm12, ymm11, ymm13
-    vsubpd ymm15, ymm3, ymm12
-    vfmadd231pd ymm15, ymm11, ymm13
-    vpaddq ymm4, ymm4, ymm15
-    vpaddq ymm5, ymm5, ymm12
-    vmovapd ymm12, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
-    vfmadd231pd ymm12, ymm14, ymm14
-    vsubpd ymm15, ymm9, ymm12
-    vfmadd213pd ymm14, ymm14, ymm15
+    vfmadd213pd ymm6, ymm11, ymm12
+    vpaddq ymm4, ymm4, ymm6
+    vmovapd ymm6, ymm7
+    vfmadd231pd ymm6, ymm15, ymm13
+    vsubpd ymm12, ymm3, ymm6
+    vfmadd231pd ymm12, ymm15, ymm13
+    vpaddq ymm4, ymm4, ymm12
+    vpaddq ymm5, ymm5, ymm6
+    vmovapd ymm6, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
+    vfmadd231pd ymm6, ymm14, ymm14
+    vsubpd ymm12, ymm9, ymm6
+    vfmadd213pd ymm14, ymm14, ymm12
     vpaddq ymm4, ymm4, ymm14
-    vpaddq ymm5, ymm5, ymm12
+    vpaddq ymm5, ymm5, ymm6
+    vmovapd ymm6, ymm7
+    vfmadd231pd ymm6, ymm15, ymm11
+    vsubpd ymm12, ymm3, ymm6
+    vfmadd213pd ymm15, ymm11, ymm12
+    vpaddq ymm5, ymm5, ymm15
     vmovapd ymm12, ymm7
-    vfmadd231pd ymm12, ymm11, ymm6
+    vfmadd231pd ymm12, ymm8, ymm13
     vsubpd ymm14, ymm3, ymm12
-    vfmadd213pd ymm11, ymm6, ymm14
-    vpaddq ymm5, ymm5, ymm11
-    vmovapd ymm11, ymm7
-    vfmadd231pd ymm11, ymm8, ymm13
-    vsubpd ymm14, ymm3, ymm11
     vfmadd231pd ymm14, ymm8, ymm13
     vpaddq ymm5, ymm5, ymm14
-    vpaddq ymm11, ymm12, ymm11
+    vpaddq ymm6, ymm6, ymm12
     vpaddq ymm12, ymm5, ymm5
     vpsllq ymm14, ymm5, 4
     vpaddq ymm12, ymm12, ymm14
     vpaddq ymm5, ymm10, ymm5
     vpaddq ymm5, ymm5, ymm12
     vmovapd ymm10, ymm7
-    vfmadd231pd ymm10, ymm8, ymm6
+    vfmadd231pd ymm10, ymm8, ymm11
     vsubpd ymm12, ymm3, ymm10
-    vfmadd213pd ymm8, ymm6, ymm12
-    vpaddq ymm8, ymm11, ymm8
-    vmovapd ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
-    vfmadd231pd ymm11, ymm13, ymm13
-    vsubpd ymm12, ymm9, ymm11
-    vfmadd213pd ymm13, ymm13, ymm12
-    vpaddq ymm8, ymm8, ymm13
-    vpaddq ymm10, ymm10, ymm11
-    vpaddq ymm11, ymm8, ymm8
-    vpsllq ymm12, ymm8, 4
-    vpaddq ymm11, ymm11, ymm12
-    vpaddq ymm1, ymm1, ymm8
-    vpaddq ymm1, ymm1, ymm11
-    vmovapd ymm8, ymmword ptr [rsi + 224]
-    vmovapd ymm11, ymm7
-    vfmadd231pd ymm11, ymm8, ymm6
-    vsubpd ymm12, ymm3, ymm11
-    vfmadd213pd ymm8, ymm6, ymm12
-    vpaddq ymm8, ymm10, ymm8
-    vpaddq ymm10, ymm8, ymm8
-    vpsllq ymm12, ymm8, 4
-    vpaddq ymm10, ymm10, ymm12
-    vpaddq ymm0, ymm0, ymm8
-    vpaddq ymm0, ymm0, ymm10
+    vfmadd213pd ymm8, ymm11, ymm12
+    vpaddq ymm6, ymm6, ymm8
     vmovapd ymm8, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
-    vfmadd231pd ymm8, ymm6, ymm6
-    vsubpd ymm10, ymm9, ymm8
-    vfmadd213pd ymm6, ymm6, ymm10
-    vpaddq ymm6, ymm11, ymm6
+    vfmadd231pd ymm8, ymm13, ymm13
+    vsubpd ymm12, ymm9, ymm8
+    vfmadd213pd ymm13, ymm13, ymm12
+    vpaddq ymm6, ymm6, ymm13
+    vpaddq ymm8, ymm10, ymm8
     vpaddq ymm10, ymm6, ymm6
-    vpsllq ymm11, ymm6, 4
+    vpsllq ymm12, ymm6, 4
+    vpaddq ymm10, ymm10, ymm12
+    vpaddq ymm1, ymm1, ymm6
+    vpaddq ymm1, ymm1, ymm10
+    vmovapd ymm6, ymmword ptr [rsi + 224]
+    vmovapd ymm10, ymm7
+    vfmadd231pd ymm10, ymm6, ymm11
+    vsubpd ymm12, ymm3, ymm10
+    vfmadd213pd ymm6, ymm11, ymm12
+    vpaddq ymm6, ymm8, ymm6
+    vpaddq ymm8, ymm6, ymm6
+    vpsllq ymm12, ymm6, 4
+    vpaddq ymm8, ymm8, ymm12
+    vpaddq ymm0, ymm0, ymm6
+    vpaddq ymm0, ymm0, ymm8
+    vmovapd ymm6, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
+    vfmadd231pd ymm6, ymm11, ymm11
+    vsubpd ymm8, ymm9, ymm6
+    vfmadd213pd ymm11, ymm11, ymm8
+    vpaddq ymm8, ymm10, ymm11
+    vpaddq ymm10, ymm8, ymm8
+    vpsllq ymm11, ymm8, 4
     vpaddq ymm10, ymm10, ymm11
-    vpaddq ymm2, ymm2, ymm6
+    vpaddq ymm2, ymm2, ymm8
     vpaddq ymm2, ymm2, ymm10
-    vpaddq ymm6, ymm8, ymm8
-    vpsllq ymm10, ymm8, 4
-    vpaddq ymm6, ymm6, ymm10
-    vpaddq ymm4, ymm4, ymm8
+    vpaddq ymm8, ymm6, ymm6
+    vpsllq ymm10, ymm6, 4
+    vpaddq ymm8, ymm8, ymm10
     vpaddq ymm4, ymm4, ymm6
+    vpaddq ymm4, ymm4, ymm8
     vmovapd ymm6, ymmword ptr [rsi + 192]
     vpsrlq ymm8, ymm6, 51
     vmovapd ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_4]
@@ -1725,6 +1725,9 @@ katzensprung_curve25519_step_avx2:
     vpaddq ymm4, ymm4, ymm6
     vpaddq ymm3, ymm3, ymm5
     vpaddq ymm3, ymm3, ymm4
+    vmovapd ymm4, ymmword ptr [rdi + 800]
+    vpaddq ymm4, ymm4, ymm4
+    vmovapd ymmword ptr [rdi + 800], ymm4
     vmovapd ymm4, ymmword ptr [rsi + 416]
     vpaddq ymm5, ymm4, ymmword ptr [rsi + 544]
     vmovapd ymm6, ymmword ptr [rsi + 32]

@@ -12,7 +12,7 @@ mod trace;
 
 use std::fmt::Write;
 
-/// The 26 vectors of `Points`: x_1, a, b, c, d of five limbs each, and the mask.
+/// The 26 vectors of `Points`: x_1, a, b, c, d of five limbs each, and the swaps.
 const POINTS: usize = 26;
 const NAME: &str = "katzensprung_curve25519_step_avx2";
 

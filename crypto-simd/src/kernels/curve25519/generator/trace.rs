@@ -145,10 +145,10 @@ pub(super) fn step_graph() -> Graph {
         b: Reduced(element(10)),
         c: Reduced(element(15)),
         d: Reduced(element(20)),
-        swap: vector(POINTS - 1),
+        swaps: vector(POINTS - 1),
     };
     step(FieldDoubles(tracer), &mut points);
     let outputs = [points.a.0, points.b.0, points.c.0, points.d.0];
-    graph.borrow_mut().outputs = outputs.into_iter().flatten().zip(5..).collect();
+    graph.borrow_mut().outputs = outputs.into_iter().flatten().chain([points.swaps]).zip(5..).collect();
     graph.into_inner()
 }
