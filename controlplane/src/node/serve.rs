@@ -155,6 +155,8 @@ impl Node {
             Part::Metrics => {
                 let Some(listener) = sockets.metrics.take() else { return };
                 let sources = metrics::Sources {
+                    identifier: self.config.identifier.clone(),
+                    history: metrics::History::default(),
                     counters: shared.counters.clone(),
                     directory: shared.status.clone(),
                     reached: shared.reached.clone(),
