@@ -117,7 +117,8 @@ fn what_no_host_can_do_is_refused_with_its_remedy() {
 #[test]
 fn what_is_simulated_comes_from_costs_and_a_seed() {
     let simulate = || {
-        let what = ["bench", "scale", "--host-shards-max", "0", "--shards-max", "2", "--links", "1", "--payload", "200"];
+        let what =
+            ["bench", "scale", "--host-shards-max", "0", "--shards-max", "2", "--links", "1", "--payload", "200"];
         let mut command = program();
         finish_within(command.args(what).arg("--json"), LONG).succeeded()
     };

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | [`costs`] | what each stage costs |
 //! | `processor` | a shard on a processor whose time goes on with the shard's work |
+//! | `parties` | who is there |
 //! | `packets` | packets made from a seed |
 //! | `peers` | the nodes before and behind |
 //! | `site` | the node and its network, and one run |
@@ -17,6 +18,7 @@
 pub mod costs;
 pub mod limit;
 mod packets;
+mod parties;
 mod peers;
 mod processor;
 mod site;

@@ -67,12 +67,6 @@ impl Costs {
     pub fn handing_over(&self, packets: f64) -> Duration {
         ns(self.hand_over_ns as f64 * packets)
     }
-
-    /// What one processor carries that does all of it.
-    pub fn packets_per_second_of_one(&self) -> f64 {
-        let all = self.reading(1.0) + self.sending(1.0) + self.unwrapping(self.lanes as u64) / self.lanes.max(1) as u32;
-        1.0 / all.as_secs_f64()
-    }
 }
 
 impl Work {

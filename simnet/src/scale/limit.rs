@@ -35,7 +35,8 @@ pub enum Limit {
 impl Usage {
     /// Of what shards did in a time.
     pub fn of(work: &[Work], seconds: f64) -> Self {
-        let shares = || work.iter().map(|work| work.total().as_secs_f64() / seconds);
+        // A round that goes on belongs to the time in which it began.
+        let shares = || work.iter().map(|work| (work.total().as_secs_f64() / seconds).min(1.0));
         Self { mean: shares().sum::<f64>() / work.len().max(1) as f64, most: shares().fold(0.0, f64::max) }
     }
 }

@@ -1,6 +1,6 @@
 //! Packets for the node, made from a seed before time begins.
 
-use super::site::{downstream, mix_key};
+use super::parties::{downstream, mix_key, seed_of};
 use crypto_simd::random::{Random, SeededRandom};
 use sphinx::create::{LoadCommand, LoadMaker};
 use sphinx::{Geometry, Sphinx};
@@ -20,7 +20,7 @@ pub struct Packets {
 impl Packets {
     /// So many, for the nodes behind in turn.
     pub fn new(geometry: &Geometry, links: usize, count: usize, seed: u64) -> Result<Self, String> {
-        let mut random = SeededRandom::new(&super::site::seed_of(seed, "packets"));
+        let mut random = SeededRandom::new(&seed_of(seed, "packets"));
         let sphinx = Sphinx::new(geometry.clone()).map_err(|error| error.to_string())?;
         let key = mix_key(geometry, seed)?;
         let maker = LoadMaker::new(sphinx, key.public_key(), &mut random).map_err(|error| error.to_string())?;

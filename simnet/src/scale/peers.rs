@@ -2,17 +2,15 @@
 //! cost no time.
 
 use super::packets::Packets;
-use super::site::Books;
+use super::parties::Identity;
+use super::processor::Books;
 use crypto_simd::random::SeededRandom;
-use crypto_simd::schemes::KemDecapsulationKey;
 use dataplane::io::sim::SimIo;
 use dataplane::io::{ConnId, Event, Io, Received, Target};
 use dataplane::link::carry::{self, Progress};
 use dataplane::{Facts, Instant, Next};
-use pki::NodeId;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 use wire::link::Due;
 use wire::{Command, CommandSet, FrameSealer, Link, Role};
@@ -24,18 +22,10 @@ const PAUSE: Duration = Duration::from_micros(20);
 /// What is received at once.
 const RECEIVED_MAX: usize = 1 << 20;
 
-/// Who somebody is on links.
-#[derive(Clone)]
-pub struct Identity {
-    pub id: NodeId,
-    pub link_key: Arc<dyn KemDecapsulationKey>,
-}
-
-impl Identity {
-    fn link(&self, facts: &Facts, role: Role, now: Instant) -> Box<Link> {
-        let (config, limits) = (facts.session(role), facts.link_limits(role));
-        Box::new(Link::new(config, self.link_key.clone(), &self.id, limits, now))
-    }
+/// One end of a link.
+fn link(identity: &Identity, facts: &Facts, role: Role, now: Instant) -> Box<Link> {
+    let (config, limits) = (facts.session(role), facts.link_limits(role));
+    Box::new(Link::new(config, identity.link_key.clone(), &identity.id, limits, now))
 }
 
 /// A link that comes up; true when it is.
@@ -77,10 +67,15 @@ enum Stage {
 
 /// What they send: packets by number, as many as keep so many in the node.
 pub struct Supply {
+    /// All packets.
     pub packets: Rc<Packets>,
+    /// The number of the next one.
     pub next: usize,
+    /// The number behind the last one.
     pub end: usize,
+    /// How many are in the node or on the way to it.
     pub window: usize,
+    /// What says how many have left it.
     pub books: Books,
 }
 
@@ -143,7 +138,7 @@ impl Sources {
         let Some((link, identity)) = found else { return };
         match event {
             Event::Connected { .. } => {
-                link.stage = Stage::Shaking(identity.link(facts, Role::Initiator, io.now()));
+                link.stage = Stage::Shaking(self::link(identity, facts, Role::Initiator, io.now()));
             }
             Event::Sent { buffer, taken, .. } => match &mut link.stage {
                 Stage::Shaking(shaking) => drop(shaking.handle_sent(buffer, taken)),
@@ -195,7 +190,7 @@ impl Sink {
         while let Some(event) = io.next_event() {
             match event {
                 Event::Accepted { conn, .. } => {
-                    let link = self.identity.link(&self.facts, Role::Responder, io.now());
+                    let link = self::link(&self.identity, &self.facts, Role::Responder, io.now());
                     self.links.push((conn, link, false));
                 }
                 Event::Sent { conn, buffer, taken } => {

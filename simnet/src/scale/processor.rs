@@ -10,8 +10,8 @@ use super::costs::{Costs, Work};
 use dataplane::io::sim::SimIo;
 use dataplane::io::{ConnId, Event, Io, Received, Sending, Target};
 use dataplane::{Instant, Next, Shard};
-use interplane::{Counter, ReplaySet};
 use interplane::counter::Counters;
+use interplane::{Counter, DropReason, ReplaySet};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -19,6 +19,24 @@ use std::time::Duration;
 
 /// A round that finds nothing to do.
 const ROUND: Duration = Duration::from_micros(1);
+
+/// The node's counters.
+#[derive(Clone)]
+pub struct Books(pub Counters);
+
+impl Books {
+    /// Packets that have left.
+    pub fn sent(&self) -> usize {
+        self.0.total(Counter::SENT) as usize
+    }
+
+    /// What it has dropped, by reason.
+    pub fn drops(&self) -> Vec<String> {
+        let count = |reason: &DropReason| (reason.label(), self.0.total(Counter::dropped(*reason)));
+        let drops = DropReason::ALL.iter().map(count).filter(|(_, count)| *count > 0);
+        drops.map(|(reason, count)| format!("{count} {reason}")).collect()
+    }
+}
 
 /// What all shards of the node are charged by.
 pub struct Ledger {

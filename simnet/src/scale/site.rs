@@ -2,43 +2,32 @@
 
 use super::costs::{Costs, Work};
 use super::packets::Packets;
-use super::peers::{Identity, Sink, Sources, Supply};
-use super::processor::{Ledger, Processor};
-use crypto_simd::random::SeededRandom;
-use crypto_simd::schemes::{Kem, KemDecapsulationKey, kem};
+use super::parties::{
+    EPOCH, OWN, UPSTREAM, address, downstream, identity, link_kem, mix_key, random, seed_of, snapshot, upstream,
+};
+use super::peers::{Sink, Sources, Supply};
+use super::processor::{Books, Ledger, Processor};
 use dataplane::io::sim::{Host, HostId, Network, Path, SimIo, Simulation};
 use dataplane::shared::{EpochKey, KeyRing};
-use dataplane::{Facts, Instruments, Next, Shard, Shared};
+use dataplane::{Facts, Instant, Instruments, Next, Shard, Shared};
+use interplane::ReplaySet;
 use interplane::counter::Counters;
 use interplane::poison::InFlight;
 use interplane::ring::EventRings;
 use interplane::setup::{BATCH_PACKETS_MAX, Clients, Limits, Machine, Setup, Times};
-use interplane::snapshot::Snapshot;
-use interplane::{Counter, DropReason, ReplaySet};
-use pki::neighbours::{NeighbourMap, Role};
-use pki::policy::View;
-use pki::{Epoch, EpochClock};
-use sphinx::{Geometry, MixKey, Scheme};
+use pki::EpochClock;
+use pki::neighbours::Role;
+use sphinx::Geometry;
 use std::cell::RefCell;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use testnet::members::{self, Member, listing};
+use testnet::members;
 
 /// The most links on either side.
 pub const LINKS_MAX: usize = 32;
 /// The most shards.
 pub const SHARDS_MAX: usize = 64;
-
-const EPOCH: Epoch = Epoch(1000);
-const DELAY_MS_MAX: u64 = 10_000;
-/// The node, the first of those before it and the first of those behind.
-const OWN: u8 = 4;
-const UPSTREAM: u8 = 10;
-const DOWNSTREAM: u8 = 60;
-const GATEWAY: u8 = 100;
-const SERVICE: u8 = 200;
 
 /// Faster than any link of one shard.
 const PATH: Path = Path {
@@ -59,59 +48,6 @@ const LONG: Duration = Duration::from_secs(20);
 /// Between two looks at what has happened.
 const STEP: Duration = Duration::from_micros(50);
 
-/// The numbers of the nodes behind.
-pub fn downstream(links: usize) -> impl Iterator<Item = u8> {
-    (DOWNSTREAM..).take(links)
-}
-
-fn upstream(links: usize) -> impl Iterator<Item = u8> {
-    (UPSTREAM..).take(links)
-}
-
-/// A seed for one purpose.
-pub fn seed_of(seed: u64, purpose: &str) -> [u8; 32] {
-    pki::hash(format!("{seed} {purpose}").as_bytes())
-}
-
-/// The node's mix key.
-pub fn mix_key(geometry: &Geometry, seed: u64) -> Result<MixKey, String> {
-    let mut random = SeededRandom::new(&seed_of(seed, "mix key"));
-    let private = Scheme::of(geometry).map_err(|error| error.to_string())?.generate(&mut random);
-    MixKey::new(geometry, &private).map_err(|error| error.to_string())
-}
-
-fn address(number: u8) -> SocketAddr {
-    SocketAddr::from(([192, 0, 2, number], 30_000))
-}
-
-fn link_kem() -> Result<&'static dyn Kem, String> {
-    kem::by_name("x25519").map_err(|error| error.to_string())
-}
-
-fn identity(number: u8, seed: u64) -> Result<Identity, String> {
-    let private = link_kem()?.generate(&mut SeededRandom::new(&seed_of(seed, &format!("link key {number}"))));
-    let link_key: Arc<dyn KemDecapsulationKey> =
-        Arc::from(link_kem()?.load(&private).map_err(|error| error.to_string())?);
-    Ok(Identity { id: members::id(number), link_key })
-}
-
-/// The node's counters.
-#[derive(Clone)]
-pub struct Books(Counters);
-
-impl Books {
-    /// Packets that have left.
-    pub fn sent(&self) -> usize {
-        self.0.total(Counter::SENT) as usize
-    }
-
-    fn drops(&self) -> Vec<String> {
-        let count = |reason: &DropReason| (reason.label(), self.0.total(Counter::dropped(*reason)));
-        let drops = DropReason::ALL.iter().map(count).filter(|(_, count)| *count > 0);
-        drops.map(|(reason, count)| format!("{count} {reason}")).collect()
-    }
-}
-
 /// Whoever is polled.
 enum Actor {
     Processor(Box<Processor>),
@@ -131,6 +67,7 @@ impl Host for Actor {
 
 /// What a run shows.
 pub struct Found {
+    /// What the node carries.
     pub packets_per_second: f64,
     /// The simulated time in which that was found.
     pub seconds: f64,
@@ -218,7 +155,7 @@ impl Site {
     }
 
     /// The time, the packets that have left, and what each shard has done.
-    fn look(&self) -> (dataplane::Instant, usize, Vec<Work>) {
+    fn look(&self) -> (Instant, usize, Vec<Work>) {
         (self.simulation.network().now(), self.books.sent(), self.processors().map(|one| one.work).collect())
     }
 
@@ -240,17 +177,8 @@ impl Site {
     }
 }
 
-fn random(seed: u64, number: u8) -> SeededRandom {
-    SeededRandom::new(&seed_of(seed, &format!("peer {number}")))
-}
-
 /// The shards, each on its processor, the first of which listens.
-fn add_node(
-    simulation: &mut Simulation<Actor>,
-    shared: &Arc<Shared>,
-    ledger: Ledger,
-    seed: u64,
-) -> Result<(), String> {
+fn add_node(simulation: &mut Simulation<Actor>, shared: &Arc<Shared>, ledger: Ledger, seed: u64) -> Result<(), String> {
     let network = simulation.network().clone();
     let shards = shared.facts().shards;
     let (events, in_flight) = (EventRings::heap(shards), InFlight::heap(shards));
@@ -291,33 +219,5 @@ fn setup(geometry: &Geometry, shards: usize, window: usize) -> Result<Setup, Str
         sends_decoys: false,
         populates_replay_sets: false,
         replay_buckets: REPLAY_BUCKETS,
-    })
-}
-
-/// The document of the only epoch, as the node sees it.
-fn snapshot(geometry: &Geometry, links: usize, seed: u64) -> Result<Snapshot, String> {
-    let member = |number: u8| -> Result<Member, String> {
-        let link_key = identity(number, seed)?.link_key.public_key().to_vec();
-        Ok(Member { link_key, ..members::member(number) })
-    };
-    let own_key = mix_key(geometry, seed)?.public_key().to_vec();
-    let layer = |numbers: &mut dyn Iterator<Item = u8>| {
-        numbers.map(|number| Ok(member(number)?.descriptor(EPOCH, |_| own_key.clone()))).collect::<Result<Vec<_>, String>>()
-    };
-    let mut own = std::iter::once(OWN);
-    let topology = vec![layer(&mut upstream(links))?, layer(&mut own)?, layer(&mut downstream(links))?];
-    let document = listing(
-        EPOCH,
-        topology,
-        vec![members::descriptor(GATEWAY, EPOCH)],
-        vec![members::descriptor(SERVICE, EPOCH)],
-    );
-    let map = NeighbourMap::new(&members::consensus(&document), &member(OWN)?.own());
-    Ok(Snapshot {
-        serial: 1,
-        view: View::new(Role::Mix, vec![map.map_err(|error| error.to_string())?]),
-        delay_ms_max: [(EPOCH, DELAY_MS_MAX)].into_iter().collect(),
-        client_documents: Vec::new(),
-        services: Vec::new(),
     })
 }

@@ -8,7 +8,7 @@ use crypto_simd::cpu::{Level, level};
 use pki::neighbours::Role;
 use report::{HostRow, Report};
 use rig::{Failure, Service};
-use simnet::scale::{self, Costs, LINKS_MAX, SHARDS_MAX};
+use simnet::scale::{self, LINKS_MAX, SHARDS_MAX};
 use std::process::ExitCode;
 use std::thread;
 
@@ -71,7 +71,8 @@ pub fn run(options: &Scale) -> Result<ExitCode, String> {
             };
             is_good &= row.faults.is_empty();
             if shards == 1 {
-                costs = Some(row.costs(level().map_or(1, Level::lanes), rig::hand_over::measure(geometry.packet_length)?));
+                costs =
+                    Some(row.costs(level().map_or(1, Level::lanes), rig::hand_over::measure(geometry.packet_length)?));
             }
             report.measured(row);
         }

@@ -200,7 +200,10 @@ impl Report {
         )?;
         for Simulated { costs, rows } in &self.simulated {
             writeln!(formatter, "\n  ns per packet: {}", words(costs))?;
-            writeln!(formatter, "  links  shards  packets/s  to one  efficiency  busy, most  on the host  what limits")?;
+            writeln!(
+                formatter,
+                "  links  shards  packets/s  to one  efficiency  busy, most  on the host  what limits"
+            )?;
             for row in rows {
                 let host = self.on_host(row).map_or("-".into(), |host| format!("{:.0}", host.packets_per_second));
                 writeln!(
