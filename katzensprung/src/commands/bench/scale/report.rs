@@ -88,6 +88,8 @@ impl HostRow {
     pub fn of(report: rig::Report) -> Self {
         let limit = if report.rig_processor.is_none() {
             "the rig runs on the shards' processors"
+        } else if !report.is_quiet() {
+            "somebody else had the processors: measure again"
         } else if report.node_cpu_share >= FULL {
             "all shards are full"
         } else if report.rig_cpu_share >= FULL {
@@ -111,11 +113,14 @@ impl HostRow {
         }
     }
 
-    /// What its stages cost, for kernels of so many lanes.
+    /// What its stages cost, for kernels of so many lanes: shares of the processor time, because stages are timed by the
+    /// clock, also while somebody else has the processor.
     pub fn costs(&self, lanes: usize, hand_over: Option<Duration>) -> Costs {
+        let each = |stage: &rig::Stage| stage.seconds * 1e9 / stage.samples.max(1) as f64;
+        let scale = self.cpu_us_per_packet * 1e3 / self.stages.iter().map(each).sum::<f64>();
         let of = |name: &str| {
-            let stage = self.stages.iter().find(|stage| stage.name == name && stage.samples > 0);
-            stage.map_or(0, |stage| (stage.seconds * 1e9 / stage.samples as f64).round() as u64)
+            let stage = self.stages.iter().find(|stage| stage.name == name);
+            stage.map_or(0, |stage| (each(stage) * scale).round() as u64)
         };
         Costs {
             poll_ns: of("poll"),

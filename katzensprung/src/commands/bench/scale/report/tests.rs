@@ -7,10 +7,13 @@ fn host_row(shards: usize, packets_per_second: f64) -> HostRow {
         shards,
         links: 3,
         packets_per_second,
+        cpu_us_per_packet: 25.0,
         node_cpu_share: 0.99,
         rig_processor: Some(1),
         account_balanced: true,
-        stages: vec![rig::Stage { name: "unwrap".into(), seconds: 0.2, samples: 10_000 }],
+        stages: [("unwrap", 0.3), ("open", 0.1)]
+            .map(|(name, seconds)| rig::Stage { name: name.into(), seconds, samples: 10_000 })
+            .to_vec(),
         ..rig::Report::default()
     })
 }
@@ -22,7 +25,8 @@ fn ratios_are_to_one_shard_with_as_many_links() {
     report.measured(host_row(1, 40_000.0));
     report.measured(host_row(2, 60_000.0));
     let costs = report.host[0].costs(8, None);
-    assert_eq!((costs.unwrap_ns, costs.open_ns, costs.lanes), (20_000, 0, 8));
+    // 40 us by the clock, of which somebody else had 15.
+    assert_eq!((costs.unwrap_ns, costs.open_ns, costs.seal_ns, costs.lanes), (18_750, 6_250, 0, 8));
     report.simulated(costs, Vec::new());
     let json: serde_json::Value = serde_json::from_str(&report.to_json().unwrap()).unwrap();
     assert_eq!((&json["host"][1]["to_one_shard"], &json["host"][1]["efficiency"]), (&1.5.into(), &0.75.into()));
