@@ -6,7 +6,7 @@ mod members;
 mod network;
 mod numbers;
 pub mod raw;
-mod removed;
+pub(crate) mod removed;
 #[cfg(test)]
 mod tests;
 

@@ -3,7 +3,7 @@
 
 mod gateways;
 pub mod raw;
-mod removed;
+pub(crate) mod removed;
 #[cfg(test)]
 mod tests;
 

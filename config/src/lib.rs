@@ -17,6 +17,7 @@
 //! | [`names`] | node identifiers and service endpoints |
 //! | [`keys`] | DataDir, its lock, identity and link key files |
 //! | [`manual`] | `docs/reference/config.md` from the declarations |
+//! | [`explain`] | the same, one key at a time |
 //!
 //! A file with two mistakes gives findings for both:
 //!
@@ -35,6 +36,7 @@
 pub mod address;
 pub mod authority;
 pub mod client;
+pub mod explain;
 pub mod finding;
 pub mod keys;
 pub mod manual;

@@ -8,7 +8,7 @@ mod duplicate;
 mod field;
 mod line;
 mod schema;
-mod suggest;
+pub(crate) mod suggest;
 mod syntax;
 #[cfg(test)]
 mod tests;

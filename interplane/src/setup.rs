@@ -176,6 +176,8 @@ pub struct Machine {
     pub batch_packets_max: u16,
     /// Microseconds that a batch waits for more packets.
     pub batch_wait_us: u32,
+    /// Whether delays are lengthened by a random part of a millisecond.
+    pub spreads_delays: bool,
     /// Packet slots of each shard.
     pub slots_per_shard: u32,
 }
@@ -189,6 +191,7 @@ impl Default for Machine {
             backend: Backend::default(),
             batch_packets_max: BATCH_PACKETS_MAX as u16,
             batch_wait_us: 500,
+            spreads_delays: false,
             slots_per_shard: PoolSize::new(u64::from(SMALL_LINE_RATE), 1, delay_max).slots() as u32,
         }
     }

@@ -253,3 +253,23 @@ fn two_units_without_the_other_one() {
     let socket = folder.data("dataplane.sock").display().to_string();
     folder.refuses(&["nothing listens at", &socket, "dataplane.run_as_two_units", "start that unit"]);
 }
+
+/// What `config explain` says of a name, and whether it knows it.
+fn explained(name: &str) -> (bool, String) {
+    let outcome = finish(program().args(["config", "explain", name]));
+    (outcome.status.success(), outcome.stdout + &outcome.stderr)
+}
+
+#[test]
+fn keys_are_explained_and_misspelt_ones_guessed() {
+    let (is_known, text) = explained("batch_wait_us");
+    assert!(is_known && text.contains("dataplane.batch_wait_us") && text.contains("default  500 us"), "{text}");
+    for (name, said) in [
+        ("Server.Identifer", "did you mean 'Server.Identifier'?"),
+        ("Server.IsProvider", "use Server.IsGatewayNode or Server.IsServiceNode"),
+        ("xyzzy.plugh", "`config explain` lists all"),
+    ] {
+        let (is_known, text) = explained(name);
+        assert!(!is_known && text.contains(said), "{name}: {text}");
+    }
+}

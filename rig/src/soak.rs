@@ -59,7 +59,8 @@ pub struct Soaking<'a> {
 impl Soaking<'_> {
     /// Soaks a node of its own.
     pub fn run(&self) -> Result<Soak, Failure> {
-        let period = (self.duration() / EPOCHS).clamp(PERIOD_MIN, PERIOD_MAX);
+        // Packets of a minute may take as long to make as to send.
+        let period = (2 * self.duration() / EPOCHS).clamp(PERIOD_MIN, PERIOD_MAX);
         let mut world = World::start(self.plan, self.options, &Program::own(self.options), self.traffic, period)?;
         let outcome = self.run_in(&mut world);
         let found = outcome.map_err(|failure| world.node.with_last_lines(failure))?;

@@ -35,6 +35,8 @@ section! {
         batch_max: i64 = ("batch_max", "32", "");
         /// How long a packet waits at most for company to fill the kernels' lanes, in microseconds, 0 to 10000; not at all where none is to be expected. Its delay counts from its arrival all the same, and clients ask for whole milliseconds, so that none is overrun where this and the unwrap of a batch take less than one together and no batch waits behind another; `katzensprung_delays_overrun_total` counts what is.
         batch_wait_us: i64 = ("batch_wait_us", "500 us", "");
+        /// Lengthen each packet's delay by a random part of a millisecond. Clients ask for whole ones, so that a packet otherwise leaves when the part of a millisecond at which it came is round again, which an observer with an exact clock sees. Costs half a millisecond for each packet on average; the reference's nodes do not do it.
+        spread_delays: bool = ("spread_delays", "false", "");
         /// Packets that a shard can hold, 256 to 4194304; when they run out, random delayed packets are dropped. Memory is taken when so many packets are held for the first time.
         slots: i64 = ("slots", "enough for the line rate with delays of 5.5 s, at most a quarter of the memory (see Memory)", "");
         /// Open connections from one address (or one IPv6 network of 64 bits) from which no neighbour may come, and of clients wherever they come from, 0 to 1000000; 0 is no limit. Whatever this says, an eighth of all connections is for neighbours.
@@ -78,6 +80,8 @@ pub struct Dataplane {
     pub batch_max: usize,
     /// How long a packet waits for its batch to fill.
     pub batch_wait: Duration,
+    /// Whether delays are lengthened by a random part of a millisecond.
+    pub spread_delays: bool,
     /// Packets that a shard can hold; none is worked out from the line rate.
     pub slots: Option<usize>,
     /// Connections from one address; none is the default, zero no limit.
@@ -113,6 +117,7 @@ impl Default for Dataplane {
             line_rate_packets_per_second: None,
             batch_max: BATCH_PACKETS_MAX,
             batch_wait: Duration::from_micros(500),
+            spread_delays: false,
             slots: None,
             connections_per_address: None,
             mailbox_messages: None,
@@ -176,6 +181,7 @@ fn dataplane(raw: RawDataplane, findings: &mut Findings) -> Dataplane {
         batch_max,
         batch_wait: in_range(&raw.batch_wait_us, 0..=10_000, findings)
             .map_or(defaults.batch_wait, |us| Duration::from_micros(us as u64)),
+        spread_delays: raw.spread_delays.is_some_and(|at| at.value),
         // From eight full batches: being unwrapped, waiting to be pulled, being collected.
         slots: in_range(&raw.slots, 256..=4_194_304, findings),
         connections_per_address,

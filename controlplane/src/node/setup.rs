@@ -72,6 +72,7 @@ impl Node {
                 },
                 batch_packets_max: small(own.batch_max),
                 batch_wait_us: u32::try_from(own.batch_wait.as_micros()).unwrap_or(u32::MAX),
+                spreads_delays: own.spread_delays,
                 slots_per_shard: sizes.slots_per_shard,
             },
             replay_buckets: sizes.replay_buckets,

@@ -32,8 +32,6 @@ pub enum Leak {
     OwnOnGrid(Duration),
     /// What is unwrapped together leaves together, at the time of the first.
     Together,
-    /// Not a leak but a mend: each delay is lengthened by a random part of this.
-    Fraction(Duration),
 }
 
 /// What is planted, and what was seen.
@@ -50,7 +48,6 @@ pub struct Planted {
     delays: HashMap<Name, Duration>,
     /// For the leak that keeps batches together: the last batch.
     batch: (crate::time::Instant, crate::time::Instant),
-    state: u64,
 }
 
 thread_local! {
@@ -59,7 +56,7 @@ thread_local! {
 
 /// Plants a leak in the wheels of this thread, and begins to note.
 pub fn plant(leak: Leak) {
-    PLANTED.set(Some(Planted { leak, state: 0x9E37_79B9_7F4A_7C15, ..Planted::default() }));
+    PLANTED.set(Some(Planted { leak, ..Planted::default() }));
 }
 
 /// Marks a packet.
@@ -109,11 +106,6 @@ pub(super) fn inserted(mut slot: Box<Slot>) -> Box<Slot> {
                     planted.batch = (slot.recv_at, slot.due);
                 }
                 slot.due = planted.batch.1;
-            }
-            Leak::Fraction(most) => {
-                planted.state = planted.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                let part = (u128::from(planted.state >> 32) * most.as_nanos()) >> 32;
-                slot.due += Duration::from_nanos(part as u64);
             }
             _ => {}
         }

@@ -124,17 +124,25 @@ impl Backlog {
 
     /// How many packets are to be unwrapped now: a full batch; else, if no more packets can come soon (`may_grow` is
     /// false), as many as fill the kernels' lanes, which take about as long for one packet, once there are as many lanes as can
-    /// be expected to fill; else all that are there once the oldest has waited long enough. None: they wait for company,
-    /// until [`Backlog::next_due`] at most.
+    /// be expected to fill; else those that have waited long enough, and what finds room in the last one's lanes. None:
+    /// they wait for company, until [`Backlog::next_due`] at most.
     pub fn due(&self, now: Instant, may_grow: bool) -> usize {
         let waiting = self.opened.len().min(self.batch_max);
-        if waiting == self.batch_max || (waiting > 0 && now >= self.next_due()) {
+        if waiting == self.batch_max {
             waiting
+        } else if waiting > 0 && now >= self.next_due() {
+            self.overdue(now).next_multiple_of(self.lanes).min(waiting)
         } else if may_grow || waiting < self.expected() {
             0
         } else {
             waiting - waiting % self.lanes
         }
+    }
+
+    /// The oldest packets, as far as they have waited long enough.
+    fn overdue(&self, now: Instant) -> usize {
+        let linger = self.linger();
+        self.opened.iter().take_while(|slot| slot.recv_at + linger <= now).count()
     }
 
     /// The packets of full lanes that come while one waits, as the last ones came; of one lane at least.
@@ -149,10 +157,14 @@ impl Backlog {
         self.lanes == 1 || self.gap >= self.linger
     }
 
-    /// When the oldest packet has waited long enough: at once if nobody else is expected.
+    /// How long packets wait at most: not at all if nobody else is expected.
+    fn linger(&self) -> Duration {
+        if self.is_alone() { Duration::ZERO } else { self.linger }
+    }
+
+    /// When the oldest packet has waited long enough.
     pub fn next_due(&self) -> Instant {
-        let linger = if self.is_alone() { Duration::ZERO } else { self.linger };
-        self.opened.front().map_or(Instant::NEVER, |oldest| oldest.recv_at + linger)
+        self.opened.front().map_or(Instant::NEVER, |oldest| oldest.recv_at + self.linger())
     }
 
     /// Whether there is enough for a batch of this shard's and one more.

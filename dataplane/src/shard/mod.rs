@@ -15,7 +15,7 @@
 //!
 //! The order matters: packets that are due leave after at most one piece of a batch, and a round is bounded by one large
 //! read per link, one batch, one handshake step, what `EXPIRIES_MAX` packets and twice `EVENTS_MAX` events have to send,
-//! and for each piece of the batch what `EXPIRIES_MAX` packets and `EVENTS_WITHIN_MAX` events have.
+//! and before each piece of the batch what `EXPIRIES_MAX` packets and `EVENTS_WITHIN_MAX` events have.
 
 mod context;
 mod deadlines;
@@ -162,6 +162,7 @@ impl Shard {
         let (mut round, incoming, _) = self.split(io);
         let packets = incoming.read(&mut round);
         round.context.account.spent(PacketStage::Poll, looked, packets);
+        self.let_overdue_leave(io);
         self.unwrap(io);
         self.packets.take_answers(&mut self.context, &self.sight, io);
         self.packets.send_loop(&mut self.context, &self.sight, io);
@@ -255,6 +256,16 @@ impl Shard {
             Some(Waiter::Incoming(conn)) => incoming.step(&mut round, conn),
             Some(Waiter::Outgoing(id)) => outgoing.step(&mut round, id),
             None => {}
+        }
+    }
+
+    /// Lets leave what became due while the shard slept: it does not wait for a batch that begins now.
+    fn let_overdue_leave(&mut self, io: &mut impl Io) {
+        self.context.now = io.now();
+        if self.packets.is_due(self.context.now) {
+            let (mut round, incoming, outgoing) = self.split(io);
+            // What happened and is left is handled at the end of the round.
+            let _more = let_due_leave(&mut round, incoming, outgoing, EVENTS_WITHIN_MAX);
         }
     }
 

@@ -33,6 +33,9 @@ use unwrapping::Tools;
 /// Packets from other shards that enter the wheel in one round.
 const INBOX_MAX: usize = 256;
 
+/// What delays are whole numbers of (client.md 13.2).
+const WHOLE_DELAY_NS: u32 = 1_000_000;
+
 /// Answers of plugins that become packets in one round.
 const ANSWERS_MAX: usize = 64;
 
@@ -281,8 +284,11 @@ impl Packets {
     /// Puts a packet into this shard's wheel. Where the wheel is at its limit, or the pool of the packet's slot near its
     /// end, a random packet is dropped for it (server.md 3.8): reading must not stop, or all links would stand still
     /// because of those whose packets wait long.
-    fn delay(&mut self, context: &mut Context, slot: Box<Slot>) {
+    fn delay(&mut self, context: &mut Context, mut slot: Box<Slot>) {
         let home = slot.home();
+        if context.shared.facts().spreads_delays {
+            slot.due += Duration::from_nanos(context.random.below(WHOLE_DELAY_NS).into());
+        }
         self.wheel.insert(slot);
         let is_full = context.shared.facts().delayed_max.is_some_and(|most| self.wheel.len() > most);
         let overflow = if is_full {

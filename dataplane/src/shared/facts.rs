@@ -45,6 +45,8 @@ pub struct Facts {
     pub lanes: usize,
     /// How long a packet waits for company at most.
     pub batch_wait: Duration,
+    /// Whether delays are lengthened by a random part of a millisecond.
+    pub spreads_delays: bool,
     /// Packet slots of each shard.
     pub slots: usize,
     /// Packets in one shard's delay queue; none is no limit.
@@ -110,6 +112,7 @@ impl Facts {
             batch_max: usize::from(machine.batch_packets_max),
             lanes: LANES,
             batch_wait: Duration::from_micros(u64::from(machine.batch_wait_us)),
+            spreads_delays: machine.spreads_delays,
             slots: machine.slots_per_shard as usize,
             delayed_max: (queue_packets > 0).then(|| queue_packets.div_ceil(shards)),
             link_queue_packets: LINK_QUEUE_PACKETS_MIN.max(setup.limits.link_queue_packets as usize),

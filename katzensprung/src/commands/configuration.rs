@@ -1,7 +1,9 @@
 //! `config check`: the strict check of configuration files, whatever program they are for (server.md 2.2, 12.3).
+//! `config explain`: what a key means.
 
 use super::{findings_text, strict};
 use config::authority::Purpose;
+use config::explain::{self, Answer, Entry};
 use config::program::Program;
 use config::{ClientConfig, Finding, Strictness};
 use std::fmt::Write as _;
@@ -21,6 +23,10 @@ enum What {
     ///
     /// Exit status: 0 when all are valid, 1 when not. Nothing is changed.
     Check(Check),
+    /// Says what a key means, its type and its default
+    ///
+    /// Exit status: 0 when there is such a key, 1 when not.
+    Explain(Explain),
 }
 
 #[derive(clap::Args)]
@@ -33,6 +39,12 @@ struct Check {
     files: Vec<PathBuf>,
 }
 
+#[derive(clap::Args)]
+struct Explain {
+    /// Its path, or the end of it: `Server.Identifier`, `batch_max`, `Management` [default: lists all keys]
+    key: Option<String>,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Kind {
     Server,
@@ -40,9 +52,41 @@ enum Kind {
     Client,
 }
 
-/// Checks, and says for each file whether it is valid.
+/// Does what is asked.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
-    let What::Check(Check { kind, files }) = &arguments.what;
+    match &arguments.what {
+        What::Check(arguments) => check_all(arguments),
+        What::Explain(Explain { key }) => tell(key.as_deref()),
+    }
+}
+
+/// Explains a key, or lists all.
+fn tell(key: Option<&str>) -> Result<ExitCode, String> {
+    let Some(key) = key else {
+        let lines = explain::all().into_iter().map(|entry| format!("{:<18} {}\n", entry.file.name(), entry.path));
+        super::print(format_args!("{}", lines.collect::<String>()))?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    match explain::explain(key) {
+        Answer::Keys(entries) => {
+            let texts: Vec<_> = entries.iter().map(entry_text).collect();
+            super::print(format_args!("{}", texts.join("\n")))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Answer::Retired(file, hint) => Err(format!("{key}: a key of an older release in {}: {hint}", file.name())),
+        Answer::Unknown(Some(nearest)) => Err(format!("no key is called '{key}'; did you mean '{nearest}'?")),
+        Answer::Unknown(None) => Err(format!("no key is called '{key}'; `config explain` lists all")),
+    }
+}
+
+fn entry_text(entry: &Entry) -> String {
+    let Entry { file, path, kind, default, meaning, keys } = entry;
+    let keys = if keys.is_empty() { String::new() } else { format!("  keys     {}\n", keys.join(", ")) };
+    format!("{path}\n  file     {}\n  type     {kind}\n  default  {default}\n{keys}  {meaning}\n", file.name())
+}
+
+/// Checks, and says for each file whether it is valid.
+fn check_all(Check { kind, files }: &Check) -> Result<ExitCode, String> {
     let mut text = String::new();
     let mut failed = 0;
     for file in files {

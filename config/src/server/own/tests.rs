@@ -18,7 +18,7 @@ fn everything_is_optional() {
 fn every_key() {
     let (own, findings) = parsed(
         "[dataplane]\nshards = 2\npin_cpus = [4, 5, 6]\nbackend = \"epoll\"\nline_rate_packets_per_second = 20000\nbatch_max = 16\n\
-         batch_wait_us = 0\nslots = 1024\nconnections_per_address = 0\nmailbox_messages = 7\nspool_mib = 8\nrun_as_two_units = true\n\
+         batch_wait_us = 0\nspread_delays = true\nslots = 1024\nconnections_per_address = 0\nmailbox_messages = 7\nspool_mib = 8\nrun_as_two_units = true\n\
          [controlplane]\nshutdown_withdraw = true\n",
     );
     assert_eq!(findings, []);
@@ -32,6 +32,7 @@ fn every_key() {
                 line_rate_packets_per_second: Some(20_000),
                 batch_max: 16,
                 batch_wait: Duration::ZERO,
+                spread_delays: true,
                 slots: Some(1_024),
                 connections_per_address: Some(0),
                 mailbox_messages: Some(7),

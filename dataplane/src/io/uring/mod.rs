@@ -11,6 +11,7 @@
 
 mod buffers;
 mod connection;
+mod nap;
 mod probe;
 mod ring;
 mod starving;
@@ -26,7 +27,8 @@ use crate::time::Instant;
 use buffers::Buffers;
 use connection::{Entry, Open, Piece, State};
 use io_uring::{opcode, squeue, types};
-use ring::{Completion, Ring};
+use nap::{AT_ONCE, Nap};
+use ring::{Completion, Ring, Sleep};
 use rustix::event::{EventfdFlags, eventfd};
 use starving::Starving;
 use std::collections::VecDeque;
@@ -96,11 +98,10 @@ impl Backend for Fabric {
     ) -> Result<(), DriverError> {
         let mut io = UringIo::new(shard, self, listeners)?;
         while let Some(next) = round(&mut io) {
-            let sleep = match next {
-                Next::Busy => Duration::ZERO,
-                Next::ParkUntil(at) => at.since(io.now()).min(SLEEP_MAX),
-            };
-            io.turn(if io.is_woken { Duration::ZERO } else { sleep });
+            match next {
+                Next::ParkUntil(until) if !io.is_woken => io.turn(until.min(io.now() + SLEEP_MAX)),
+                _ => io.turn(AT_ONCE),
+            }
             io.is_woken = false;
             if let Some(error) = io.error.take() {
                 return Err(DriverError::ring("io_uring_enter", &error));
@@ -196,37 +197,38 @@ impl UringIo {
         };
         io.listen_to_bell();
         (0..io.listeners.len() as u32).for_each(|place| io.accept(place));
-        io.turn(Duration::ZERO);
+        io.turn(AT_ONCE);
         match io.error.take() {
             Some(error) => Err(DriverError::ring("io_uring_enter", &error)),
             None => Ok(io),
         }
     }
 
-    /// Submits, sleeps for so long at most if nothing has happened, and notes what has.
-    fn turn(&mut self, sleep: Duration) {
+    /// Submits, sleeps until then at most if nothing has happened, and notes what has.
+    fn turn(&mut self, until: Instant) {
         self.take_back();
         self.feed();
         let now = self.now();
         let may_sleep = self.events.is_empty() && (self.starving.is_empty() || self.buffers.provided() == 0);
-        let mut sleep = if may_sleep { sleep } else { Duration::ZERO };
+        let mut until = if may_sleep { until } else { AT_ONCE };
         for (place, at) in std::mem::take(&mut self.accepts_again) {
             if at <= now {
                 self.accept(place);
             } else {
                 self.accepts_again.push((place, at));
-                sleep = sleep.min(at.since(now));
+                until = until.min(at);
             }
         }
         self.has_sends = false;
-        if let Err(error) = self.ring.enter(sleep) {
+        let nap = Nap::new(now, until);
+        if let Err(error) = self.ring.enter(nap.sleep) {
             self.error.get_or_insert(error);
         }
         let mut completions = std::mem::take(&mut self.completions);
         self.ring.fetch(&mut completions);
-        let now = self.now();
+        let at = nap.came_at(self.now());
         for completion in completions.drain(..) {
-            self.complete(completion, now);
+            self.complete(completion, at);
         }
         self.completions = completions;
     }

@@ -1,7 +1,7 @@
 //! Whether a ring does here what shards ask of it: a sandbox may let one be made and refuse its use.
 
 use super::buffers::{Buffers, GROUP};
-use super::ring::{Completion, Ring};
+use super::ring::{Completion, Ring, Sleep};
 use crate::io::DriverError;
 use io_uring::{opcode, squeue, types};
 use rustix::event::{EventfdFlags, eventfd};
@@ -98,7 +98,7 @@ fn exercise(ring: &mut Ring, bench: &mut Bench) -> Result<(), DriverError> {
         if rest.is_zero() {
             return Err(failed(io::Error::from_raw_os_error(libc::ETIME)));
         }
-        ring.enter(rest).map_err(failed)?;
+        ring.enter(Sleep { most: rest, ..Default::default() }).map_err(failed)?;
         let mut completions = Vec::new();
         ring.fetch(&mut completions);
         for Completion { name, result, .. } in completions {

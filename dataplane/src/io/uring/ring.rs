@@ -11,13 +11,17 @@ const REQUESTS: u32 = 512;
 /// Completions that may wait to be fetched; more stay with the kernel.
 const COMPLETIONS: u32 = 4096;
 
-/// Who sleeps for less is under load: packets become due, or wait for their batch.
-const UNDER_LOAD: Duration = Duration::from_millis(1);
-/// Under load completions gather for so long before they end the sleep, on kernels that can (6.12): a turn for each
-/// packet costs more. Less than a tick of the wheel.
-const GATHER_US: u32 = 100;
-/// Completions that end it at once.
-const GATHERED: usize = 16;
+/// Completions that end a sleep before they have gathered.
+const GATHERED: usize = 32;
+
+/// A sleep.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sleep {
+    /// It lasts so long at most; no time is no sleep.
+    pub most: Duration,
+    /// Before, completions gather and do not end it unless there are many, on kernels that can (6.12).
+    pub gather: Duration,
+}
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug)]
@@ -70,8 +74,8 @@ impl Ring {
         }
     }
 
-    /// Submits what was added and lets the kernel complete what it can; sleeps for so long at most if there is nothing.
-    pub fn enter(&mut self, sleep: Duration) -> std::io::Result<()> {
+    /// Submits what was added and lets the kernel complete what it can; sleeps if there is nothing.
+    pub fn enter(&mut self, sleep: Sleep) -> std::io::Result<()> {
         while !self.waiting.is_empty() {
             bear(self.ring.submit())?;
             if !self.refill() {
@@ -79,16 +83,18 @@ impl Ring {
                 return Ok(());
             }
         }
-        if sleep.is_zero() || !self.ring.completion().is_empty() {
+        if sleep.most.is_zero() || !self.ring.completion().is_empty() {
             let submission = self.ring.submission();
             let has_nothing = submission.is_empty() && !submission.taskrun() && !submission.cq_overflow();
             drop(submission);
             if has_nothing { Ok(()) } else { bear(self.ring.submit()) }
         } else {
-            let time = Timespec::new().sec(sleep.as_secs()).nsec(sleep.subsec_nanos());
+            let time = Timespec::new().sec(sleep.most.as_secs()).nsec(sleep.most.subsec_nanos());
             let arguments = SubmitArgs::new().timespec(&time);
-            if sleep < UNDER_LOAD && self.ring.params().is_feature_min_timeout() {
-                return bear(self.ring.submitter().submit_with_args(GATHERED, &arguments.min_wait_usec(GATHER_US)));
+            if !sleep.gather.is_zero() && self.ring.params().is_feature_min_timeout() {
+                // Rounded up: who wakes before the time has nothing to do.
+                let gather_us = u32::try_from(sleep.gather.as_micros() + 1).unwrap_or(u32::MAX);
+                return bear(self.ring.submitter().submit_with_args(GATHERED, &arguments.min_wait_usec(gather_us)));
             }
             bear(self.ring.submitter().submit_with_args(1, &arguments))
         }

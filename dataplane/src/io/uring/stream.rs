@@ -15,7 +15,7 @@ impl Io for UringIo {
         loop {
             if self.events.is_empty() && self.has_sends {
                 // Most sends are over as soon as they are submitted.
-                self.turn(Duration::ZERO);
+                self.turn(AT_ONCE);
             }
             let event = self.events.pop_front()?;
             let Event::Sent { conn, .. } = event else { return Some(event) };
@@ -117,7 +117,7 @@ impl Io for UringIo {
         self.take_back();
         if self.open(conn).is_some_and(|open| open.sends.as_ref().is_some_and(|sends| !sends.is_done())) {
             // What was handed over in this round gets its chance.
-            self.turn(Duration::ZERO);
+            self.turn(AT_ONCE);
         }
         let Some(entry) = self.entry(conn) else { return 0 };
         entry.generation = entry.generation.wrapping_add(1);
@@ -155,7 +155,7 @@ impl Io for UringIo {
         // SAFETY: the request points to nothing.
         unsafe { self.push(message.flags(squeue::Flags::SKIP_SUCCESS), What::Wake, shard as u32) };
         // At once: whoever wakes another goes on with a batch of its own, and has taken back by its end what it offered.
-        if let Err(error) = self.ring.enter(Duration::ZERO) {
+        if let Err(error) = self.ring.enter(Sleep::default()) {
             self.error.get_or_insert(error);
         }
     }

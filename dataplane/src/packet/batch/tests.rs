@@ -24,7 +24,8 @@ fn packets_wait_for_full_lanes_and_no_longer_than_said() {
     assert_eq!(backlog.due(almost, false), 8);
     push(&mut backlog, 3, almost);
     assert_eq!(backlog.due(almost, false), 8, "the rest would take lanes of its own");
-    assert_eq!(backlog.due(start + WAIT, false), 11, "the oldest has waited long enough");
+    assert_eq!(backlog.due(start + WAIT, false), 8, "seven have waited long enough, and one finds room beside them");
+    assert_eq!(backlog.due(almost + WAIT, false), 11, "all have waited long enough");
     let taken = backlog.take_batch(8);
     assert_eq!((taken.len(), backlog.len(), backlog.next_due()), (8, 3, almost + WAIT));
 }
@@ -35,6 +36,7 @@ fn while_more_can_be_read_only_full_batches_leave_before_the_wait_is_over() {
     push(&mut backlog, 31, start);
     assert_eq!(backlog.due(start, true), 0);
     assert_eq!(backlog.due(start + WAIT, true), 31);
+    assert_eq!(backlog.due(Instant(start.0 + 499_999), true), 0);
     push(&mut backlog, 9, start);
     assert_eq!(backlog.due(start, true), 32);
     assert_eq!(backlog.take_batch(32).len(), 32);

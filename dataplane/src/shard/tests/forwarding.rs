@@ -83,22 +83,34 @@ fn delays_that_are_over_before_the_unwrap_are_counted() {
     assert_eq!(net.total(Counter::DELAYS_OVERRUN), 3);
 }
 
-#[test]
-fn what_is_due_does_not_wait_for_the_end_of_a_batch() {
+/// How late a packet with a delay of 20 ms leaves that came so long before a batch that begins then or soon, and how long
+/// the batch takes.
+fn late_beside_a_batch(lead: Duration) -> (Duration, Duration) {
     let (mut net, upstream, downstream) = connected(1);
     let mut mint = Mint::new(5);
     net.peer(upstream).send(mint.packet(Order::to(DOWNSTREAM[0], 20)));
-    net.run_for(Duration::from_micros(19_900));
+    net.run_for(lead);
     let unwrapped = |net: &Net| Duration::from_micros(net.observed(Family::Unwrap).1);
     let before = unwrapped(&net);
     (0..32).for_each(|_| net.peer(upstream).send(mint.packet(Order::to(DOWNSTREAM[1], 300))));
-    // Each look at the clock takes so long that the first packet becomes due within the batch.
+    // Each look at the clock takes so long that the first packet becomes due while the others are read or unwrapped.
     net.simulation.network().set_tick(Duration::from_millis(1));
     net.run_until_received(downstream[0], 1);
-    let lateness = Duration::from_micros(net.observed(Family::Lateness).1);
-    let batch = unwrapped(&net) - before;
     assert_eq!(net.observed(Family::UnwrapBatch).1, 33, "all in one batch");
+    (Duration::from_micros(net.observed(Family::Lateness).1), unwrapped(&net) - before)
+}
+
+#[test]
+fn what_becomes_due_within_a_batch_does_not_wait_for_the_end_of_it() {
+    let (lateness, batch) = late_beside_a_batch(Duration::from_millis(12));
     assert!(lateness + Duration::from_millis(2) < batch, "{lateness:?} late for a batch of {batch:?}");
+}
+
+#[test]
+fn what_is_due_before_a_batch_does_not_wait_for_any_of_it() {
+    let (lateness, _) = late_beside_a_batch(Duration::from_millis(16));
+    // Between the pieces of the batch it would leave two ticks later.
+    assert!(lateness < Duration::from_millis(4), "{lateness:?}");
 }
 
 /// The time of the unwrap is not added to the delay: that runs from the arrival.

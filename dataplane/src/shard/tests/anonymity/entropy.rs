@@ -12,7 +12,6 @@ use super::packets;
 use super::site::{Departure, Run, Traffic, run};
 use crate::delay::TICK_NS;
 use crate::delay::planted::Leak;
-use std::time::Duration;
 
 const MS: u64 = 1_000_000;
 /// Older arrivals are not considered: one of a million packets waits for longer.
@@ -183,7 +182,7 @@ fn delays_of_whole_milliseconds_tell_exact_clocks_more() {
     for (name, traffic) in kinds() {
         println!("{name}:");
         let whole = part(&run(traffic, Leak::None), Clock::Fine);
-        let random = part(&run(traffic, Leak::Fraction(Duration::from_millis(1))), Clock::Fine);
+        let random = part(&run(Traffic { spreads_delays: true, ..traffic }, Leak::None), Clock::Fine);
         // Where batches wait for another shard, that hides it.
         assert!(whole < 0.99 || traffic.links == 1, "{name}: {whole}");
         assert!(random >= 0.99, "{name}: {random}");

@@ -50,6 +50,8 @@ pub struct Traffic {
     pub replies_of_256: u32,
     /// The node's own loops, per millisecond.
     pub loops_per_ms: f64,
+    /// Delays are lengthened by a random part of a millisecond.
+    pub spreads_delays: bool,
     pub seed: u8,
 }
 
@@ -64,6 +66,7 @@ impl Default for Traffic {
             other_keys_of_256: 0,
             replies_of_256: 0,
             loops_per_ms: 0.0,
+            spreads_delays: false,
             seed: 1,
         }
     }
@@ -190,6 +193,7 @@ fn plan(traffic: &Traffic) -> Plan {
 impl Site {
     fn new(traffic: Traffic) -> Self {
         let mut plan = plan(&traffic);
+        plan.setup.machine.spreads_delays = traffic.spreads_delays;
         plan.keys = key_ring(EPOCH.0 - 1..=EPOCH.0 + 1);
         for key in &mut plan.keys.mix_keys {
             key.replays = Arc::new(ReplaySet::heap(key.epoch.0, REPLAY_BUCKETS, [1; 16]));
