@@ -57,6 +57,9 @@ enum Command {
     /// Becomes the program of a plugin; started by `server`
     #[command(hide = true)]
     Plugin(commands::plugin::Arguments),
+    /// Writes manual pages and completions, for packages
+    #[command(hide = true)]
+    Generate(commands::generate::Arguments),
 }
 
 /// Secrets get pages of their own; all else comes from the system's allocator.
@@ -108,6 +111,7 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Testnet(arguments) => commands::testnet::run(&arguments),
         Command::Plugin(arguments) => commands::plugin::run(&arguments).map(done),
+        Command::Generate(arguments) => commands::generate::run(&arguments, Arguments::command()).map(done),
         Command::Dataplane(arguments) => {
             end_at_panic();
             commands::dataplane::run(&arguments).map(done)

@@ -10,11 +10,13 @@
 //! | `hosts` | what hosts are like, and what an operator reads of it |
 //! | `lifecycle` | start, stop, crashes of either process, and what the authority sees of them |
 //! | `limits` | what a host may refuse |
+//! | `package` | what packages hold; the Debian package installed, upgraded, removed |
 //! | `ping` | what a user of `ping` can get wrong, and what is said where there is no network |
 //! | `secrets` | where private keys lie in the memory of both processes |
 //! | `testnet` | whole networks from one command |
 //! | `support` | the program, a node's folder, the authority and the neighbours |
 //! | `typos` | what an operator types a little wrong: the advice fits, and nothing of anybody's is lost |
+//! | `watching` | alert rules and dashboards ask for what a running network exports |
 #![allow(missing_docs, reason = "a test binary has no public interface")]
 
 mod bad_input;
@@ -25,8 +27,10 @@ mod genconfig;
 mod hosts;
 mod lifecycle;
 mod limits;
+mod package;
 mod ping;
 mod secrets;
 mod support;
 mod testnet;
 mod typos;
+mod watching;

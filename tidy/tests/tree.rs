@@ -29,6 +29,7 @@ const UNREAD: &[(&str, &str)] = &[
     ("config/src/manual.rs: markdown", "a test writes docs/reference/config.md with it"),
     ("allocations/", "the allocator that counts is there for tests"),
     ("testnet/", "the small network is there for tests"),
+    ("testhost/", "what tests may leave out is asked by tests"),
     ("interplane/src/channel.rs: peer_uid", "tests see with it whom a channel took for its peer"),
     ("interplane/src/reason.rs: markdown", "a test writes docs/reference/drop-reasons.md with it"),
     ("pki/src/certificate/mod.rs: verify_all", "one third of the certificate's operations (pki.md 3.4)"),

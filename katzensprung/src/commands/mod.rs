@@ -6,6 +6,7 @@ pub mod dataplane;
 pub mod dirauth;
 pub mod fetch;
 pub mod genconfig;
+pub mod generate;
 pub mod geometry;
 pub mod keygen;
 pub mod ping;
