@@ -41,7 +41,6 @@ const UNREAD: &[(&str, &str)] = &[
     ),
     ("wire/src/command/codes.rs", "the codes of authorities and replicas, whole, as wire.md 6.9 has them"),
     ("dataplane/src/io/sim", "the simulated network is there for tests, those of other crates too"),
-    ("dataplane/src/shard/mod.rs: is_linked_to", "tests wait for a link with it"),
     ("crypto-simd/src/aez.rs: extract_key", "a step of AEZ that its vectors give on its own"),
     ("crypto-simd/src/aez.rs: encrypt_in_place", "one message; nodes take batches, clients one"),
     ("crypto-simd/src/aez.rs: decrypt_in_place", "the other direction"),
