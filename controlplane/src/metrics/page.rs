@@ -46,10 +46,10 @@ pub fn html(sources: &Sources) -> String {
     facts.throughput(&mut page);
     facts.drops(&mut page);
     facts.keys(&mut page);
-    let _written = write!(
+    let _written = writeln!(
         page,
         "<h2>More</h2><p>Katzensprung {}. <a href=\"/metrics\">/metrics</a> for Prometheus, <a href=\"/ready\">/ready</a> \
-         and <a href=\"/health\">/health</a> for probes.</p></body></html>\n",
+         and <a href=\"/health\">/health</a> for probes.</p></body></html>",
         env!("CARGO_PKG_VERSION")
     );
     page
