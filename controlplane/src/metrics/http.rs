@@ -105,7 +105,7 @@ type Answer = Response<Full<Bytes>>;
 
 fn answer(method: &Method, path: &str, page: &impl Page) -> Answer {
     if !matches!(path, "/" | "/metrics" | "/ready" | "/health") {
-        return not_found();
+        return not_found(page);
     }
     if !matches!(*method, Method::GET | Method::HEAD) {
         let mut refusal = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n".into());
@@ -113,15 +113,16 @@ fn answer(method: &Method, path: &str, page: &impl Page) -> Answer {
         return refusal;
     }
     match path {
-        "/" => page.status().map_or_else(not_found, html),
+        "/" => page.status().map_or_else(|| not_found(page), html),
         "/metrics" => text(StatusCode::OK, page.metrics()),
         "/ready" => probe(page.readiness(), "ready\n"),
         _ => probe(page.health(), "healthy\n"),
     }
 }
 
-fn not_found() -> Answer {
-    text(StatusCode::NOT_FOUND, "not found: there are /metrics, /ready and /health\n".into())
+fn not_found(page: &impl Page) -> Answer {
+    let root = if page.status().is_some() { "/, " } else { "" };
+    text(StatusCode::NOT_FOUND, format!("not found: there are {root}/metrics, /ready and /health\n"))
 }
 
 fn probe(outcome: Result<(), &'static str>, good: &str) -> Answer {

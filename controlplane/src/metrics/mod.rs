@@ -16,6 +16,7 @@ pub use http::{Page, serve};
 
 use crate::directory::{DirectoryStatus, Reached, epoch_time};
 use crate::health::Health;
+use crate::node::StopOrder;
 use crate::plugins::Tally;
 use crate::selfcheck::SelfCheck;
 use history::Sample;
@@ -35,6 +36,8 @@ pub struct Sources {
     pub identifier: String,
     /// The packets of the last minutes.
     pub history: History,
+    /// Whether the node is stopping.
+    pub order: Arc<StopOrder>,
     /// The data plane's counters.
     pub counters: Counters,
     /// The directory worker's status.

@@ -115,6 +115,11 @@ impl Facts {
         } else if let Err(missing) = sources.readiness() {
             lines.push(missing.to_owned());
         }
+        match (sources.order.drains(), sources.order.is_given()) {
+            (true, _) => lines.push("the node leaves the consensus and stops then".into()),
+            (false, true) => lines.push("the node is stopping".into()),
+            (false, false) => {}
+        }
         let reached = sources.reached.by_name();
         let silent = reached.iter().filter(|(_, answered)| !**answered);
         lines.extend(silent.map(|(name, _)| format!("authority {name} does not answer")));

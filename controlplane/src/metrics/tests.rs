@@ -10,6 +10,7 @@ fn sources() -> Sources {
     Sources {
         identifier: "mix<1>".into(),
         history: History::default(),
+        order: Arc::default(),
         plugins: vec![Arc::new(Tally::new("courier"))],
         loops: LoopCounts::create().expect("memfds work").0,
         counters: Counters::heap(2),
@@ -207,6 +208,9 @@ fn the_page_says_what_needs_attention_and_nothing_else_comes_from_elsewhere() {
     ] {
         assert!(page.contains(part), "{part} in {page}");
     }
+    assert!(!page.contains("leaves the consensus"), "{page}");
+    sources.order.drain();
+    assert!(sources.status().expect("a page").contains("the node leaves the consensus and stops then"));
     for outside in ["http://", "https://", "<script", "src=", "@import", "url("] {
         assert!(!page.contains(outside), "{outside}");
     }

@@ -157,6 +157,7 @@ impl Node {
                 let sources = metrics::Sources {
                     identifier: self.config.identifier.clone(),
                     history: metrics::History::default(),
+                    order: shared.order.clone(),
                     counters: shared.counters.clone(),
                     directory: shared.status.clone(),
                     reached: shared.reached.clone(),

@@ -110,7 +110,11 @@ impl management::Node for Managed {
         serde_json::json!({
             "identifier": self.identifier,
             "version": env!("CARGO_PKG_VERSION"),
-            "state": if self.order.drains() { "draining" } else { "running" },
+            "state": match (self.order.drains(), self.order.is_given()) {
+                (true, _) => "draining",
+                (false, true) => "stopping",
+                (false, false) => "running",
+            },
             "uptime_seconds": self.started.elapsed().as_secs(),
             "epoch": now.epoch.0,
             "epoch_seconds_left": now.till.as_secs(),

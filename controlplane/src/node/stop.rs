@@ -10,38 +10,36 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
-/// An order to stop that comes over the management socket.
+/// The order to stop, whoever gives it.
 #[derive(Debug, Default)]
 pub struct StopOrder {
-    given: Notify,
+    is_given: AtomicBool,
     drains: AtomicBool,
-    is_at_once: AtomicBool,
+    given: Notify,
+    at_once: Notify,
 }
 
 impl StopOrder {
-    /// To stop as at a signal.
+    /// To stop as at a signal; where the node is stopping already, at once.
     pub fn stop(&self) {
-        self.is_at_once.store(true, Ordering::Relaxed);
-        self.given.notify_one();
+        let was_given = self.is_given.swap(true, Ordering::Relaxed);
+        if was_given { self.at_once.notify_one() } else { self.given.notify_one() }
     }
 
-    /// To leave the consensus first, whatever is configured.
+    /// To leave the consensus first, whatever is configured. Shortens nothing where the node is stopping already.
     pub fn drain(&self) {
-        self.drains.store(true, Ordering::Relaxed);
-        self.given.notify_one();
-    }
-
-    /// Waits for an order to stop at once that comes after the one to leave the consensus.
-    async fn second_stop(&self) {
-        loop {
-            self.given.notified().await;
-            if self.is_at_once.load(Ordering::Relaxed) {
-                return;
-            }
+        if !self.is_given.swap(true, Ordering::Relaxed) {
+            self.drains.store(true, Ordering::Relaxed);
+            self.given.notify_one();
         }
     }
 
-    /// Whether the node is to leave the consensus first.
+    /// Whether the node is stopping.
+    pub fn is_given(&self) -> bool {
+        self.is_given.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is to leave the consensus first, whatever is configured.
     pub fn drains(&self) -> bool {
         self.drains.load(Ordering::Relaxed)
     }
@@ -51,7 +49,7 @@ impl Node {
     /// Waits for a signal or command.
     pub(super) async fn until_told_to_stop(&self, signals: &mut Signals, order: &StopOrder) {
         tokio::select! {
-            () = self.until_signal(signals) => {}
+            () = self.until_signal(signals) => order.is_given.store(true, Ordering::Relaxed),
             () = order.given.notified() => {}
         }
         self.log.notice(MODULE, "Starting graceful shutdown.");
@@ -77,7 +75,7 @@ impl Node {
             let _no_worker = advertise.send(false);
             tokio::select! {
                 () = self.withdraw(status) => {}
-                () = order.second_stop() => {
+                () = order.at_once.notified() => {
                     self.log.notice(MODULE, "told over the management socket to stop at once");
                 }
                 () = self.until_signal(signals) => {

@@ -105,7 +105,7 @@ struct Node {
     #[arg(long, value_name = "MINUTES")]
     soak: Option<u64>,
     /// That load, in percent of the capacity; --rate sets packets per second instead
-    #[arg(long, value_name = "PERCENT", default_value_t = 80)]
+    #[arg(long, value_name = "PERCENT", default_value_t = 80, requires = "soak")]
     load: u32,
     /// NIKE or KEM of the packets; nike: or kem: before it decides where both have the name
     #[arg(long, value_name = "NAME", default_value = "x25519")]
@@ -160,6 +160,7 @@ fn measure(node: &Node) -> Result<ExitCode, String> {
         payload_bytes: node.payload,
         program: std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?,
     };
+    look_first(node)?;
     let report = match rig::run(&options) {
         Ok(report) => report,
         Err(Failure::Failed(reason)) => return Err(reason),
@@ -168,13 +169,26 @@ fn measure(node: &Node) -> Result<ExitCode, String> {
             return Ok(ExitCode::from(NO_FIGURE));
         }
     };
-    if let Some(path) = &node.report {
-        std::fs::write(path, report.to_html()).map_err(|error| format!("--report {}: {error}", path.display()))?;
-    }
     if node.json {
         super::print(format_args!("{}\n", report.to_json()?))?;
     } else {
         super::print(format_args!("{report}\n"))?;
     }
+    if let Some(path) = &node.report {
+        std::fs::write(path, report.to_html()).map_err(|error| format!("--report {}: {error}", path.display()))?;
+    }
     Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Refuses what would fail only after everything was measured.
+fn look_first(node: &Node) -> Result<(), String> {
+    if let Some(path) = &node.report {
+        let opened = std::fs::OpenOptions::new().append(true).create(true).open(path);
+        opened.map_err(|error| format!("--report {}: {error}", path.display()))?;
+    }
+    if let Some(path) = &node.peer_server {
+        rustix::fs::access(path, rustix::fs::Access::EXEC_OK)
+            .map_err(|errno| format!("--peer-server {}: {}", path.display(), std::io::Error::from(errno)))?;
+    }
+    Ok(())
 }

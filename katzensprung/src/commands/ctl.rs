@@ -4,7 +4,7 @@ use super::findings_text;
 use config::{ServerConfig, Strictness};
 use serde_json::Value;
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -40,9 +40,11 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
         Some(socket) => socket.clone(),
         None => socket_of(&configuration(arguments.config.as_deref())?)?,
     };
-    if let [word] = &arguments.command[..]
-        && word.eq_ignore_ascii_case("STATUS")
-    {
+    let line = arguments.command.join(" ").trim().to_owned();
+    if line.is_empty() || line.contains(char::is_control) {
+        return Err("a command is one line of words, such as STATUS".into());
+    }
+    if line.eq_ignore_ascii_case("STATUS") {
         let json = ask_status(&socket)?;
         let unreadable = |error| format!("{}: the answer to STATUS is no JSON: {error}", socket.display());
         return match arguments.json {
@@ -50,11 +52,7 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
             false => super::print(format_args!("{}", text(&serde_json::from_str(&json).map_err(unreadable)?))),
         };
     }
-    let line = arguments.command.join(" ");
-    if line.contains(['\r', '\n']) {
-        return Err("a command is one line".into());
-    }
-    let answer = ask(&socket, &line)?;
+    let answer = printable(&ask(&socket, &line)?);
     match answer.starts_with('2') {
         true => super::print(format_args!("{answer}\n")),
         false => Err(format!("the node answers '{answer}' to {line}; HELP lists its commands")),
@@ -84,19 +82,33 @@ pub fn ask_status(socket: &Path) -> Result<String, String> {
     json.ok_or_else(|| format!("{}: no answer to STATUS; check that the node is ours", socket.display()))
 }
 
-/// The line that answers a line.
+/// The line that answers a line, within [`LIMIT`] whatever is at the other end.
 fn ask(socket: &Path, line: &str) -> Result<String, String> {
-    let describe = |error: std::io::Error| format!("{}: {error}; check that the node runs", socket.display());
+    let (path, command) = (socket.to_owned(), format!("{line}\r\nQUIT\r\n"));
+    let (sender, answers) = std::sync::mpsc::channel();
+    // Connecting to a socket whose owner accepts nothing has no limit of its own.
+    std::thread::spawn(move || sender.send(converse(&path, &command)));
+    let silent = || format!("{}: no answer within {} s", socket.display(), LIMIT.as_secs());
+    let answer = answers.recv_timeout(LIMIT).map_err(|_| silent())?;
+    answer.map_err(|problem| format!("{}: {problem}", socket.display()))
+}
+
+/// The greeting has to be a node's; then the answer.
+fn converse(socket: &Path, command: &str) -> Result<String, String> {
+    let describe = |error: std::io::Error| match error.kind() {
+        ErrorKind::PermissionDenied => format!("{error}; only the user of the node may ask it"),
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => format!("{error}; check that the node runs"),
+        _ => error.to_string(),
+    };
     let mut stream = UnixStream::connect(socket).map_err(describe)?;
-    stream.set_read_timeout(Some(LIMIT)).map_err(describe)?;
-    stream.write_all(format!("{line}\r\nQUIT\r\n").as_bytes()).map_err(describe)?;
-    let mut lines = BufReader::new(stream.take(ANSWER_BYTES_MAX)).lines();
-    let greeting = lines.next().transpose().map_err(describe)?.unwrap_or_default();
+    let mut lines = BufReader::new(stream.try_clone().map_err(describe)?.take(ANSWER_BYTES_MAX)).lines();
+    let greeting = lines.next().transpose().ok().flatten().unwrap_or_default();
     if !greeting.starts_with("220 ") {
-        return Err(format!("{}: this is no management socket of a node", socket.display()));
+        return Err("this is no management socket of a node".into());
     }
+    stream.write_all(command.as_bytes()).map_err(describe)?;
     let answer = lines.next().transpose().map_err(describe)?;
-    answer.ok_or_else(|| format!("{}: no answer; the node may be stopping", socket.display()))
+    answer.ok_or_else(|| "no answer; the node may be stopping".into())
 }
 
 /// STATUS for people.
@@ -104,7 +116,7 @@ fn text(status: &Value) -> String {
     let mut text = String::new();
     let mut row = |name: &str, value: String| {
         // Writing to a string cannot fail.
-        let _written = writeln!(text, "{name:<16} {value}");
+        let _written = writeln!(text, "{name:<16} {}", printable(&value));
     };
     let number = |path: &str| status.pointer(path).and_then(Value::as_u64).unwrap_or_default();
     let word = |path: &str| status.pointer(path).and_then(Value::as_str).unwrap_or("unknown").to_owned();
@@ -155,6 +167,11 @@ fn text(status: &Value) -> String {
     }
     row("unaccounted", number("/packets_unaccounted").to_string());
     text
+}
+
+/// Without what a terminal would obey.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 fn list(value: Option<&Value>) -> &[Value] {

@@ -161,6 +161,39 @@ fn shutdown_ends_a_drain() {
 }
 
 #[test]
+fn a_drain_never_shortens_a_withdrawal() {
+    let site = Site::new(LONG);
+    site.folder.edit("  DataDir", "  WaitForConsensusExitOnShutdown = true\n  DataDir");
+    let authority = site.start_authority();
+    let mut node = site.start_node();
+    authority.wait_for_post(site.next_epoch(), SOON);
+    let ctl = |word: &str| finish(program().args(["ctl", word, "--socket"]).arg(site.management_socket()));
+    ctl("shutdown").succeeded();
+    site.wait_for_log("Advertised until epoch", 1);
+    ctl("drain").succeeded();
+    assert!(ctl("status").succeeded().contains("stopping for"), "the withdrawal goes on");
+    assert!(node.runs() && !site.log().contains("to stop at once"), "{}", site.log());
+    ctl("shutdown").succeeded();
+    assert_eq!(node.wait().code(), Some(0));
+    assert!(site.log().contains("told over the management socket to stop at once"), "{}", site.log());
+}
+
+#[test]
+fn a_socket_of_another_program_is_told_from_a_node() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let ctl = || finish(program().args(["ctl", "status", "--socket"]).arg(&path));
+    let other = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        std::io::Write::write_all(&mut stream, b"hello\n").unwrap();
+    });
+    ctl().refused(&["this is no management socket of a node"]);
+    other.join().unwrap();
+    ctl().refused(&["check that the node runs"]);
+}
+
+#[test]
 fn stops_a_data_plane_that_hangs() {
     let site = Site::new(LONG);
     let mut node = site.start_node();

@@ -12,8 +12,9 @@ const UNDER_LOAD: Duration = Duration::from_millis(1);
 /// A thread has its processor so long after the end of its sleep, mostly.
 const AWAKE: Duration = Duration::from_micros(100);
 
-/// A sleep. Under load, what happens gathers until the next slot of the delay queue begins: nothing can leave before, and
-/// a turn for each packet costs more.
+/// A sleep. Under load, what happens gathers until the next slot of the delay queue begins: no delayed packet can leave
+/// before, and a turn for each costs more. Whatever else comes, handshakes, messages of other shards, answers for clients,
+/// waits for the slot too, a quarter of a millisecond at most.
 pub struct Nap {
     /// For the ring.
     pub sleep: Sleep,
@@ -32,7 +33,8 @@ impl Nap {
     }
 
     /// When what had happened by `now` came: what gathered counts from the slot that begins then, and not from when the
-    /// processor was had again. Delays are whole slots, so that they too end where a slot begins.
+    /// processor was had again. Delays are whole slots, so that they too end where a slot begins. What came between the
+    /// slot's beginning and `now` leaves so much too early, 100 us at most: nothing tells it from the rest.
     pub fn came_at(&self, now: Instant) -> Instant {
         self.gathered.filter(|gathered| now.since(*gathered) < AWAKE).map_or(now, |gathered| gathered.min(now))
     }

@@ -25,6 +25,12 @@ fn people_see_what_needs_attention() {
 }
 
 #[test]
+fn nothing_that_a_terminal_obeys_is_printed() {
+    let text = text(&serde_json::json!({ "identifier": "\u{1b}[31mred\nnode ok" }));
+    assert!(!text.contains('\u{1b}') && !text.contains("\nnode ok"), "{text}");
+}
+
+#[test]
 fn an_answer_of_another_shape_is_no_panic() {
     for status in [serde_json::json!({}), serde_json::json!([1]), serde_json::json!({ "documents": 3, "mix_keys": [] })]
     {
