@@ -14,6 +14,7 @@
 //! | `secrets` | where private keys lie in the memory of both processes |
 //! | `testnet` | whole networks from one command |
 //! | `support` | the program, a node's folder, the authority and the neighbours |
+//! | `tuning` | how a host is set: looked at, changed on a made-up one, and taken back |
 //! | `typos` | what an operator types a little wrong: the advice fits, and nothing of anybody's is lost |
 #![allow(missing_docs, reason = "a test binary has no public interface")]
 
@@ -29,4 +30,5 @@ mod ping;
 mod secrets;
 mod support;
 mod testnet;
+mod tuning;
 mod typos;
