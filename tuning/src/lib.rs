@@ -17,10 +17,10 @@
 
 pub mod change;
 pub mod finding;
+#[cfg(test)]
+mod fixture;
 pub mod host;
 pub mod profile;
 pub mod stages;
 pub mod topology;
-#[cfg(test)]
-mod tree;
 pub mod values;

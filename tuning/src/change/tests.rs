@@ -1,5 +1,5 @@
 use super::*;
-use crate::tree::Tree;
+use crate::fixture::Tree;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use std::fs;
 use std::os::fd::AsRawFd;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::tree::Tree;
+use crate::fixture::Tree;
 
 #[test]
 fn stars_stand_for_parts_of_names() {

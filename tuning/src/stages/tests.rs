@@ -1,6 +1,6 @@
 use super::*;
 use crate::change::{apply, undo};
-use crate::tree::Tree;
+use crate::fixture::Tree;
 use std::collections::BTreeMap;
 use std::path::Path;
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::tree::Tree;
+use crate::fixture::Tree;
 
 fn profile() -> Profile {
     Profile::named("zen3").expect("a shipped one")
