@@ -45,6 +45,8 @@ enum Command {
     Genconfig(Box<commands::genconfig::Arguments>),
     /// Asks a running node how it is, and where its loops are lost
     Status(commands::status::Arguments),
+    /// Tells a running node what to do: DRAIN, SHUTDOWN, STATUS and others
+    Ctl(commands::ctl::Arguments),
     /// Checks configuration files
     Config(commands::configuration::Arguments),
     /// Looks how this host is set for a node, mends what can be mended, and takes it back
@@ -59,6 +61,9 @@ enum Command {
     /// Becomes the program of a plugin; started by `server`
     #[command(hide = true)]
     Plugin(commands::plugin::Arguments),
+    /// Writes manual pages and completions, for packages
+    #[command(hide = true)]
+    Generate(commands::generate::Arguments),
 }
 
 /// Secrets get pages of their own; all else comes from the system's allocator.
@@ -106,11 +111,13 @@ fn main() -> ExitCode {
         Command::Ping(arguments) => commands::ping::run(&arguments),
         Command::Genconfig(arguments) => commands::genconfig::run(&arguments).map(done),
         Command::Status(arguments) => commands::status::run(&arguments).map(done),
+        Command::Ctl(arguments) => commands::ctl::run(&arguments).map(done),
         Command::Config(arguments) => commands::configuration::run(&arguments),
         Command::Tuning(arguments) => commands::tuning::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Testnet(arguments) => commands::testnet::run(&arguments),
         Command::Plugin(arguments) => commands::plugin::run(&arguments).map(done),
+        Command::Generate(arguments) => commands::generate::run(&arguments, Arguments::command()).map(done),
         Command::Dataplane(arguments) => {
             end_at_panic();
             commands::dataplane::run(&arguments).map(done)

@@ -1,5 +1,5 @@
 //! `bench node` in every role, with a load that any host can bear: every packet is accounted for. How fast is nobody's
-//! matter here.
+//! matter here. `bench scale` without the host: nothing in it is real time.
 
 use crate::support::program::{finish, finish_within, program, run};
 use serde_json::Value;
@@ -112,4 +112,36 @@ fn what_no_host_can_do_is_refused_with_its_remedy() {
     let text = "ulimit -n 1000; exec \"$0\" bench node --role gateway --idle-clients 2000";
     let outcome = finish(Command::new("sh").arg0("sh").args(["-c", text, env!("CARGO_BIN_EXE_katzensprung")]));
     outcome.refused(&["--idle-clients 2000", "2512 open files", "may have 1000", "ulimit -Hn", "488 at most"]);
+}
+
+#[test]
+fn what_is_simulated_comes_from_costs_and_a_seed() {
+    let simulate = || {
+        let what =
+            ["bench", "scale", "--host-shards-max", "0", "--shards-max", "2", "--links", "1", "--payload", "200"];
+        let mut command = program();
+        finish_within(command.args(what).arg("--json"), LONG).succeeded()
+    };
+    let found = simulate();
+    let report: Value = serde_json::from_str(&found).unwrap();
+    let rows = report["simulated"][0]["rows"].as_array().unwrap();
+    assert_eq!((&report["host"], rows.len()), (&Value::Array(Vec::new()), 2), "{report}");
+    let ratio = rows[1]["to_one_shard"].as_f64().unwrap();
+    assert!((1.5..=2.0).contains(&ratio), "{report}");
+    assert_eq!(simulate(), found);
+}
+
+#[test]
+fn numbers_of_shards_and_links_are_bounded() {
+    for (option, value, reason) in [
+        ("--shards-max", "0", "--shards-max: 1 to 64"),
+        ("--shards-max", "65", "--shards-max: 1 to 64"),
+        ("--host-shards-max", "65", "--host-shards-max: 0 to 64"),
+        ("--links", "3,0", "--links: numbers from 1 to 32"),
+        ("--links", "33", "--links: numbers from 1 to 32"),
+        ("--seconds", "0", "--seconds: 1 to 600"),
+        ("--payload", "0", "--payload 0: 1 to 100000 bytes"),
+    ] {
+        run(["bench", "scale", option, value]).refused(&[reason]);
+    }
 }

@@ -3,19 +3,21 @@
 //! | module | what it tries |
 //! |---|---|
 //! | `bad_input` | what an operator can get wrong: exit status 1, one clear line, nothing overwritten |
-//! | `bench` | `bench node` in every role: every packet is accounted for |
+//! | `bench` | `bench node` in every role: every packet is accounted for; `bench scale` without the host |
 //! | `commands` | what the subcommands do when all is well |
 //! | `dirauth` | directory authorities: three that agree, and what their operators can get wrong |
 //! | `genconfig` | where it cannot go on: all of a network's files, or none |
 //! | `hosts` | what hosts are like, and what an operator reads of it |
 //! | `lifecycle` | start, stop, crashes of either process, and what the authority sees of them |
 //! | `limits` | what a host may refuse |
+//! | `package` | what packages hold; the Debian package installed, upgraded, removed |
 //! | `ping` | what a user of `ping` can get wrong, and what is said where there is no network |
 //! | `secrets` | where private keys lie in the memory of both processes |
 //! | `testnet` | whole networks from one command |
 //! | `support` | the program, a node's folder, the authority and the neighbours |
 //! | `tuning` | how a host is set: looked at, changed on a made-up one, and taken back |
 //! | `typos` | what an operator types a little wrong: the advice fits, and nothing of anybody's is lost |
+//! | `watching` | alert rules and dashboards ask for what a running network exports |
 #![allow(missing_docs, reason = "a test binary has no public interface")]
 
 mod bad_input;
@@ -26,9 +28,11 @@ mod genconfig;
 mod hosts;
 mod lifecycle;
 mod limits;
+mod package;
 mod ping;
 mod secrets;
 mod support;
 mod testnet;
 mod tuning;
 mod typos;
+mod watching;

@@ -26,6 +26,7 @@
 //! | `calls` | new links while the node is under load |
 //! | `cpu` | who runs where |
 //! | `stages` | where the node says that its time went |
+//! | [`hand_over`] | what it costs that another processor had a packet last |
 //! | `latency` | times and costs as reports give them |
 //! | `report` | the outcome, as text, as JSON and as a page with pictures |
 //!
@@ -42,6 +43,7 @@ mod drive;
 pub mod floor;
 mod frame;
 mod guard;
+pub mod hand_over;
 mod idle;
 mod latency;
 mod link;
@@ -69,8 +71,10 @@ pub use account::NodeAccount;
 pub use cpu::pin;
 pub use latency::Latency;
 pub use peer::found::{Peer, Trial};
+pub use plan::geometry;
 pub use report::{IdleClients, NewClients, OpenLoop, Report};
 pub use soak::found::{Minute, Soak};
+pub use stages::Stage;
 pub use traffic::Service;
 
 use cpu::{CpuTime, Placement};
@@ -132,6 +136,8 @@ pub struct Options {
     pub shards: usize,
     /// The data plane's backend; none leaves it to the node.
     pub io: Option<String>,
+    /// Capacity and stages, and nothing else.
+    pub only_capacity: bool,
     /// Packets per second while lateness is measured; none is half of the measured capacity.
     pub rate: Option<u32>,
     /// Delays as in a network instead of short ones, and as many packets inside as the node holds by itself.

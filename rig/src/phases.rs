@@ -3,7 +3,7 @@
 use super::calls::{Answers, Calls};
 use super::cpu::CpuTime;
 use super::drive::{Drive, Load, Phase};
-use super::plan::{FLOOR, HIGH_LOAD, Parts, Plan, Schedule, TURNS, WARM_UP};
+use super::plan::{FLOOR, HIGH_LOAD, Parts, Plan, Schedule, WARM_UP};
 use super::probe::Probe;
 use super::process::NodeProcess;
 use super::report::{OpenLoop, Turn};
@@ -42,6 +42,9 @@ impl Phases<'_> {
         drive.run(self.window(), warm_up, Duration::ZERO, WARM_UP, || self.node_cpu(), || ())?;
         self.schedule.check_key(unix_now(), "the warm-up")?;
         self.measure_capacity(drive, capacity, report)?;
+        if self.options.only_capacity {
+            return Ok(());
+        }
         let rate = self.options.rate.map_or(report.packets_per_second / 2.0, f64::from);
         report.open_loop = self.measure_lateness(drive, rate, open)?;
         if self.options.rate.is_none() {
@@ -79,7 +82,7 @@ impl Phases<'_> {
         let processor = self.plan.placement.node.first().copied();
         let (mut turns, mut answers) = (Vec::new(), Answers::none());
         let mut probe = on_processor(processor, || Ok::<_, String>(Probe::new()))?;
-        for _ in 0..TURNS {
+        for _ in 0..self.plan.turns {
             let floor = on_processor(processor, || {
                 let before = probe.read().width;
                 let floor = self.plan.floor.measure(FLOOR)?;
@@ -93,7 +96,7 @@ impl Phases<'_> {
             self.schedule.check_key(unix_now(), "the capacity")?;
             packets = packets.saturating_sub((drive.checker().sent() - sent_before) as usize);
             answers.add(more)?;
-            let needed = (ramp + MEASURED_MIN / TURNS).as_secs_f64() * phase.packets_per_second;
+            let needed = (ramp + MEASURED_MIN / self.plan.turns).as_secs_f64() * phase.packets_per_second;
             turns.push(Turn { floor, width, phase });
             if needed > packets as f64 {
                 break;

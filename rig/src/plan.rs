@@ -33,7 +33,9 @@ pub const HIGH_LOAD: f64 = 0.8;
 /// The phase before anything is measured.
 pub const WARM_UP: Duration = Duration::from_secs(1);
 /// How often capacity and floor are measured in turns: the host's speed changes within seconds.
-pub const TURNS: u32 = 5;
+const TURNS: u32 = 5;
+/// The same where nothing else is measured.
+const TURNS_OF_CAPACITY: u32 = 2;
 /// For how long the floor is measured, each time.
 pub const FLOOR: Duration = Duration::from_millis(200);
 /// Descriptors of either process beside those of sessions.
@@ -78,6 +80,8 @@ pub struct Plan {
     pub capacity_max: f64,
     /// What goes with the packets' delays.
     pub pace: Pace,
+    /// How often capacity and floor are measured in turns.
+    pub turns: u32,
     shares: Shares,
     seconds: Duration,
     /// Phases in which packets are sent at a rate.
@@ -134,12 +138,18 @@ impl Plan {
         let seconds = Duration::from_secs(options.seconds);
         let capacity = (unwraps_per_second * options.shards as f64).min(ceiling_packets_per_second);
         let rate = options.rate.map_or(capacity / 2.0, f64::from);
-        // New clients are measured at a rate too.
-        let open_phases = if options.role == Role::Gateway { 2 } else { 1 };
-        let high = if options.rate.is_none() { capacity * HIGH_LOAD } else { 0.0 };
+        let has_high = options.rate.is_none() && !options.only_capacity;
+        let open_phases = match options.role {
+            _ if options.only_capacity => 0,
+            // New clients are measured at a rate too.
+            Role::Gateway => 2,
+            Role::Mix | Role::Service => 1,
+        };
+        let high = if has_high { capacity * HIGH_LOAD } else { 0.0 };
         let pace = Pace::new(options.network_delays);
-        let (wanted, shares) = packets(capacity, rate, high, seconds, open_phases, pace.ramp);
-        let open_phases = open_phases + u32::from(options.rate.is_none());
+        let turns = if options.only_capacity { TURNS_OF_CAPACITY } else { TURNS };
+        let (wanted, shares) = packets(capacity, rate, high, seconds, open_phases, turns * pace.ramp, pace.ramp);
+        let open_phases = open_phases + u32::from(has_high);
         let bytes = (memory_available()? * MEMORY_SHARE).min(POOL_BYTES_MAX);
         let packets = wanted.min(bytes / (geometry.packet_length + FRAME_OVERHEAD_BYTES + 64) as f64) as usize;
         let mill_time = Duration::from_secs_f64(packets as f64 / made_per_second);
@@ -153,6 +163,7 @@ impl Plan {
             mill_time,
             capacity_max: capacity,
             pace,
+            turns,
             shares,
             seconds,
             open_phases,
@@ -168,13 +179,13 @@ impl Plan {
     /// From the first packet to the last.
     pub fn measured_time(&self) -> Duration {
         let Pace { ramp, drain } = self.pace;
-        let capacity = TURNS * (FLOOR + ramp + self.turn() + drain);
+        let capacity = self.turns * (FLOOR + ramp + self.turn() + drain);
         WARM_UP + drain + capacity + self.open_phases * (ramp + self.seconds + drain)
     }
 
     /// For how long the capacity is measured each time.
     pub fn turn(&self) -> Duration {
-        self.seconds / TURNS
+        self.seconds / self.turns
     }
 
     /// For how long each of the phases with a rate is measured.
@@ -252,10 +263,18 @@ impl Schedule<'_> {
     }
 }
 
-/// How many packets all phases need, and their parts.
-fn packets(capacity: f64, rate: f64, high: f64, seconds: Duration, open_phases: u32, ramp: Duration) -> (f64, Shares) {
+/// How many packets all phases need, and their parts; `ramps` are those of all turns together.
+fn packets(
+    capacity: f64,
+    rate: f64,
+    high: f64,
+    seconds: Duration,
+    open_phases: u32,
+    ramps: Duration,
+    ramp: Duration,
+) -> (f64, Shares) {
     let warm_up = capacity * WARM_UP.as_secs_f64();
-    let full = capacity * (TURNS * ramp + seconds).as_secs_f64();
+    let full = capacity * (ramps + seconds).as_secs_f64();
     let of = |rate: f64| rate * (ramp + seconds).as_secs_f64();
     let (open, high) = (of(rate), of(high));
     let all = warm_up + full + open * f64::from(open_phases) + high;

@@ -1,6 +1,5 @@
 //! The rig against small nodes of its own: one that is right, and several that are wrong in one way each.
 
-use super::Failure;
 use super::check::Wrong;
 use super::cpu::CpuTime;
 use super::drive::{Drive, Load};
@@ -11,6 +10,8 @@ use super::null_node::{Forward, NullNode, pass_on};
 use super::peers::{self, Ends};
 use super::plan::geometry;
 use super::supply::{Next, Stream, Supply};
+use super::traffic::Traffic;
+use super::{Failure, Service};
 use pki::{Epoch, EpochClock};
 use sphinx::{Geometry, MixKey, Unwrapper};
 use std::net::TcpListener;
@@ -253,4 +254,13 @@ fn a_pool_comes_back_to_the_mill_when_it_is_written() {
     drop(full_sender);
     supply.advance();
     assert_eq!(supply.look(), Next::Over);
+}
+
+#[test]
+fn a_node_with_many_shards_does_not_wait_for_its_own_delays() {
+    let window = |traffic: Traffic, capacity| traffic.window(false, capacity);
+    assert_eq!(window(Traffic::Through, 50_000.0), 4096);
+    // Twenty milliseconds of it are delayed, and as many are on their way there.
+    assert_eq!(window(Traffic::Through, 1e6), 40_000);
+    assert_eq!(window(Traffic::Requests(Service::Plugin), 1e6), 400);
 }

@@ -83,11 +83,16 @@ impl Traffic {
 
     /// Packets inside the node while its capacity is measured, if it is `capacity` packets per second at most.
     pub fn window(self, network: bool, capacity: f64) -> u64 {
-        let window = if self == Self::Requests(Service::Plugin) { PLUGIN_WINDOW } else { WINDOW };
-        if !network || self == Self::ToClients {
-            return window;
+        if self == Self::Requests(Service::Plugin) {
+            return PLUGIN_WINDOW;
         }
-        window + (capacity * self.delays(network).mean_ms / 1000.0) as u64
+        let delayed = (capacity * self.delays(network).mean_ms / 1000.0) as u64;
+        match self {
+            Self::ToClients => WINDOW,
+            _ if network => WINDOW + delayed,
+            // A node with many shards must not wait for its own delays.
+            _ => WINDOW.max(2 * delayed),
+        }
     }
 
     /// Who is at the ends of the packets' way.

@@ -133,8 +133,10 @@ impl World {
             settled_account(&self.node, |account| account.is_balanced(checker.sent(), checker.received(), exit))?;
         report.account_balanced = report.account.is_balanced(checker.sent(), checker.received(), exit);
         report.stages = stages::parse(&account::metrics(self.node.metrics)?);
-        say(format_args!("measuring the node with nothing to do"));
-        report.idle_node_cpu_share = self.node.data_plane_share(IDLE)?;
+        if !options.only_capacity {
+            say(format_args!("measuring the node with nothing to do"));
+            report.idle_node_cpu_share = self.node.data_plane_share(IDLE)?;
+        }
         Ok(self.node.check()?)
     }
 

@@ -17,6 +17,7 @@
 //! | [`directory`] | votes, uploads and fetches: carried as messages |
 //! | [`faults`] | what goes wrong, and when |
 //! | `run` | a run from a seed to its report, and what has to hold after every step |
+//! | [`scale`] | one node with many shards: how far it grows, where each stage costs what it was measured to cost |
 //!
 //! Real are the bytes between clients, gateways, mixes and service nodes, links and handshakes included. Links to
 //! authorities are not: what they carry is handed over whole, late, twice, with a wrong bit or not at all.
@@ -30,6 +31,7 @@ pub mod happening;
 pub mod members;
 pub mod node;
 pub mod run;
+pub mod scale;
 #[cfg(test)]
 mod tests;
 pub mod twin;

@@ -27,6 +27,18 @@ pub fn lacks(what: &str, reason: impl Display) {
     }
 }
 
+/// Names, with commas between them, of the tools without which a check is to fail.
+const TOOLS_VARIABLE: &str = "KATZENSPRUNG_NEEDS";
+
+/// The same for a tool that the check does without on purpose (`.ci/run` asks for Rust, git and a C compiler only): fails
+/// only where `KATZENSPRUNG_NEEDS=promtool,dpkg-deb` names it.
+#[track_caller]
+pub fn lacks_tool(what: &str) {
+    let needed = std::env::var(TOOLS_VARIABLE).unwrap_or_default();
+    assert!(!is_among(what, &needed), "NOT TESTED for want of {what}, which {TOOLS_VARIABLE} names: install it");
+    report(format_args!("NOT TESTED for want of {what}: it is not installed"));
+}
+
 /// Whether nothing may be left out: services write `true` or `1`.
 pub fn is_strict() -> bool {
     std::env::var_os("CI").is_some_and(|value| !["", "0", "false"].iter().any(|no| value == *no))
@@ -39,8 +51,12 @@ pub fn report(line: std::fmt::Arguments<'_>) {
 }
 
 fn verdict(what: &str, is_strict: bool, allowed: &str) -> Result<(), String> {
-    if !is_strict || allowed.split(',').any(|name| name.trim() == what) {
+    if !is_strict || is_among(what, allowed) {
         return Ok(());
     }
     Err(format!("CI leaves nothing out: mend the host, or set {VARIABLE}={what}"))
+}
+
+fn is_among(what: &str, names: &str) -> bool {
+    names.split(',').any(|name| name.trim() == what)
 }

@@ -128,7 +128,7 @@ impl Topology {
             false => format!("; isolated: {}", to_list(&self.isolated)),
         };
         let (processors, cores, nodes) = (self.online.len(), self.cores.len(), self.nodes.len().max(1));
-        format!("{processors} processors on {cores} cores ({siblings}), {nodes} NUMA nodes{isolated}")
+        format!("processors: {processors}, cores: {cores} ({siblings}), NUMA nodes: {nodes}{isolated}")
     }
 }
 

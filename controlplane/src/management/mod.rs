@@ -26,7 +26,7 @@ const CONNECTIONS_MAX: usize = 64;
 
 /// The answer to HELP, one line as every answer.
 const HELP: &str = "214 HELP: this line. STATUS: the node's state as one line of JSON. SHUTDOWN: stops the node as \
-                    SIGTERM does. START_KAETZCHEN and STOP_KAETZCHEN, with a capability: start and stop a service of a \
+                    SIGTERM does. DRAIN: the same, after no consensus lists the node any more. START_KAETZCHEN and STOP_KAETZCHEN, with a capability: start and stop a service of a \
                     service node. QUIT: ends this connection.";
 
 /// Commands of service nodes (server.md 9.3).
@@ -37,6 +37,8 @@ const STOP_SERVICE: &str = "STOP_KAETZCHEN";
 pub trait Node: Send + Sync + 'static {
     /// Begins a graceful shutdown in the background.
     fn shut_down(&self);
+    /// Leaves the consensus, and shuts down when no document lists the node any more.
+    fn drain(&self);
     /// The state of the node as one line of JSON.
     fn status(&self) -> String;
     /// Whether there are services to start and to stop.
@@ -80,6 +82,10 @@ pub async fn answer(node: &dyn Node, line: &str) -> Reply {
             node.shut_down();
             Reply::keeps("250 Requested action ok, completed")
         }
+        ("DRAIN", "") => {
+            node.drain();
+            Reply::keeps("250 Requested action ok, completed")
+        }
         ("STATUS", "") => Reply::keeps(format!("250 {}", node.status())),
         ("HELP", "") => Reply::keeps(HELP),
         (START_SERVICE | STOP_SERVICE, capability)
@@ -95,7 +101,7 @@ pub async fn answer(node: &dyn Node, line: &str) -> Reply {
         (START_SERVICE | STOP_SERVICE, _) if !node.has_services() => {
             Reply::keeps("500 Syntax error, command unrecognised")
         }
-        ("SHUTDOWN" | "STATUS" | "HELP" | START_SERVICE | STOP_SERVICE, _) => {
+        ("SHUTDOWN" | "DRAIN" | "STATUS" | "HELP" | START_SERVICE | STOP_SERVICE, _) => {
             Reply::keeps("501 Syntax error in parameters or arguments")
         }
         _ => Reply::keeps("500 Syntax error, command unrecognised"),

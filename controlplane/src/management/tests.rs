@@ -4,12 +4,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 #[derive(Default)]
 struct Counting {
     shutdowns: AtomicUsize,
+    drains: AtomicUsize,
     has_services: bool,
 }
 
 impl Node for Counting {
     fn shut_down(&self) {
         self.shutdowns.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn drain(&self) {
+        self.drains.fetch_add(1, Ordering::Relaxed);
     }
 
     fn status(&self) -> String {
@@ -60,12 +65,13 @@ async fn commands_are_matched_without_regard_to_case_and_retired_ones_are_unknow
     assert!(
         answer(&node, "help").await.line.starts_with("214 ") && answer(&node, "HELP").await.line.contains("STATUS")
     );
-    for arguments in ["SHUTDOWN now", "shutdown extra words", "HELP me"] {
+    for arguments in ["SHUTDOWN now", "drain it", "shutdown extra words", "HELP me"] {
         assert_eq!(answer(&node, arguments).await.line, "501 Syntax error in parameters or arguments");
     }
     assert_eq!(node.shutdowns.load(Ordering::Relaxed), 0);
     answer(&node, "Shutdown").await;
-    assert_eq!(node.shutdowns.load(Ordering::Relaxed), 1);
+    answer(&node, "Drain").await;
+    assert_eq!([&node.shutdowns, &node.drains].map(|calls| calls.load(Ordering::Relaxed)), [1, 1]);
 }
 
 #[tokio::test]

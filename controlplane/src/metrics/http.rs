@@ -1,10 +1,11 @@
 //! Plain HTTP for scrapes and probes. Whoever reaches the port may hold a few connections for a few seconds, and never
 //! the descriptors with which the node talks to its authorities.
 
+use super::history::INTERVAL;
 use crate::logging::Log;
 use http_body_util::Full;
 use hyper::body::Bytes;
-use hyper::header::{ALLOW, CONTENT_TYPE};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -35,6 +36,12 @@ const MODULE: &str = "instrument";
 
 /// What is served.
 pub trait Page: Clone + Send + Sync + 'static {
+    /// Called every [`INTERVAL`].
+    fn look(&self) {}
+    /// `/`, as HTML, where there is one.
+    fn status(&self) -> Option<String> {
+        None
+    }
     /// `/metrics`, in the exposition format.
     fn metrics(&self) -> String;
     /// `/health`: that all is at work; else what is missing.
@@ -49,8 +56,17 @@ pub async fn serve(listener: TcpListener, page: impl Page, log: Log) -> std::io:
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let mut open: VecDeque<AbortHandle> = VecDeque::new();
     let mut failed = 0_u64;
+    let mut looks = tokio::time::interval(INTERVAL);
+    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        match listener.accept().await {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = looks.tick() => {
+                page.look();
+                continue;
+            }
+        };
+        match accepted {
             Ok((stream, _)) => {
                 failed = 0;
                 open.retain(|connection| !connection.is_finished());
@@ -88,8 +104,8 @@ async fn converse(stream: TcpStream, page: impl Page) {
 type Answer = Response<Full<Bytes>>;
 
 fn answer(method: &Method, path: &str, page: &impl Page) -> Answer {
-    if !matches!(path, "/metrics" | "/ready" | "/health") {
-        return text(StatusCode::NOT_FOUND, "not found: there are /metrics, /ready and /health\n".into());
+    if !matches!(path, "/" | "/metrics" | "/ready" | "/health") {
+        return not_found();
     }
     if !matches!(*method, Method::GET | Method::HEAD) {
         let mut refusal = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n".into());
@@ -97,10 +113,15 @@ fn answer(method: &Method, path: &str, page: &impl Page) -> Answer {
         return refusal;
     }
     match path {
+        "/" => page.status().map_or_else(not_found, html),
         "/metrics" => text(StatusCode::OK, page.metrics()),
         "/ready" => probe(page.readiness(), "ready\n"),
         _ => probe(page.health(), "healthy\n"),
     }
+}
+
+fn not_found() -> Answer {
+    text(StatusCode::NOT_FOUND, "not found: there are /metrics, /ready and /health\n".into())
 }
 
 fn probe(outcome: Result<(), &'static str>, good: &str) -> Answer {
@@ -108,6 +129,22 @@ fn probe(outcome: Result<(), &'static str>, good: &str) -> Answer {
         Ok(()) => text(StatusCode::OK, good.into()),
         Err(missing) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{missing}\n")),
     }
+}
+
+/// A page that may load nothing, run nothing, and be framed by nobody.
+fn html(body: String) -> Answer {
+    let mut answer = Response::new(Full::from(body));
+    let headers = answer.headers_mut();
+    let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; form-action 'none'";
+    for (name, value) in [
+        (CONTENT_TYPE, "text/html; charset=utf-8"),
+        (CONTENT_SECURITY_POLICY, policy),
+        (CACHE_CONTROL, "no-store"),
+        (REFERRER_POLICY, "no-referrer"),
+    ] {
+        headers.insert(name, hyper::header::HeaderValue::from_static(value));
+    }
+    answer
 }
 
 fn text(status: StatusCode, body: String) -> Answer {

@@ -1,20 +1,24 @@
-//! The Prometheus endpoint (server.md 10): `/metrics` under the reference's names, and two probes: `/ready` (the node
-//! takes part in the current epoch) and `/health` (both processes are at work).
+//! The Prometheus endpoint (server.md 10): `/metrics` under the reference's names, two probes: `/ready` (the node takes
+//! part in the current epoch) and `/health` (both processes are at work), and `/`, a page for people.
 //!
 //! Nothing is counted here. Each scrape reads the data plane's counters from shared memory, the directory worker's
 //! status and what the supervisor knows, and writes them in the exposition format.
 
+mod history;
 mod http;
 mod node;
+mod page;
 #[cfg(test)]
 mod tests;
 
+pub use history::History;
 pub use http::{Page, serve};
 
 use crate::directory::{DirectoryStatus, Reached, epoch_time};
 use crate::health::Health;
 use crate::plugins::Tally;
 use crate::selfcheck::SelfCheck;
+use history::Sample;
 use interplane::counter::{Counter, Counters, Family, Kind};
 use interplane::loops::LoopCounts;
 use interplane::reason::Also;
@@ -22,10 +26,15 @@ use pki::EpochClock;
 use prometheus::proto::{Bucket, Histogram, LabelPair, Metric, MetricFamily, MetricType, Summary};
 use prometheus::{Encoder, TextEncoder};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 /// What a scrape reads.
 #[derive(Clone)]
 pub struct Sources {
+    /// The node's name.
+    pub identifier: String,
+    /// The packets of the last minutes.
+    pub history: History,
     /// The data plane's counters.
     pub counters: Counters,
     /// The directory worker's status.
@@ -52,6 +61,14 @@ impl Sources {
 }
 
 impl Page for Sources {
+    fn look(&self) {
+        self.history.add(Sample { at: Instant::now(), account: self.counters.account_total() });
+    }
+
+    fn status(&self) -> Option<String> {
+        Some(page::html(self))
+    }
+
     fn metrics(&self) -> String {
         render(self)
     }

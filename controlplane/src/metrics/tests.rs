@@ -8,6 +8,8 @@ use tokio::net::TcpStream;
 
 fn sources() -> Sources {
     Sources {
+        identifier: "mix<1>".into(),
+        history: History::default(),
         plugins: vec![Arc::new(Tally::new("courier"))],
         loops: LoopCounts::create().expect("memfds work").0,
         counters: Counters::heap(2),
@@ -138,7 +140,8 @@ async fn the_endpoint_serves_metrics_and_probes_and_nothing_else() {
     let sources = sources();
     let server = tokio::spawn(serve(listener, sources.clone(), Log::silent()));
     let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-    for (path, status) in [("/metrics", "200"), ("/", "404"), ("/health", "503"), ("/ready", "503")] {
+    for (path, status) in [("/metrics", "200"), ("/", "200"), ("/status", "404"), ("/health", "503"), ("/ready", "503")]
+    {
         let answer = ask(address, &get(path)).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
     }
@@ -168,4 +171,61 @@ async fn silent_connections_make_room_and_end() {
         let _closed_or_reset = stream.read_to_end(&mut Vec::new()).await;
     }
     server.abort();
+}
+
+/// The page of a node that has carried packets, with the samples that its interval would have taken.
+fn page_of(sources: &Sources, packets: &[u64]) -> String {
+    let start = std::time::Instant::now();
+    for (number, received) in packets.iter().enumerate() {
+        let at = start + history::INTERVAL * number as u32;
+        let account = interplane::counter::Account { received: *received, ..Default::default() };
+        sources.history.add(Sample { at, account });
+    }
+    sources.status().expect("a node has a page")
+}
+
+#[test]
+fn the_page_says_what_needs_attention_and_nothing_else_comes_from_elsewhere() {
+    let sources = sources();
+    let writer = sources.counters.shard(0).unwrap();
+    let reason = DropReason::ALL[0];
+    writer.dropped(reason);
+    writer.set(Counter::replay_tags(interplane::counter::KeyEpoch::Current), 71);
+    writer.set(Counter::replay_slots(interplane::counter::KeyEpoch::Current), 100);
+    writer.observe(interplane::Histogram::LATENESS_US, 100);
+    let page = page_of(&sources, &[0, 500, 1500, 1500]);
+    for part in [
+        "mix&lt;1&gt;",
+        "no data plane is attached: see the log",
+        "the replay set of the current key is 71 % full",
+        &format!("<td>{}<br>", reason.label()),
+        &page::escaped(reason.remedy()),
+        "at most 200)",
+        "<b>100</b>",
+        "\u{2264} 0.128 ms",
+        "points=\"0.0,40.0 300.0,2.0 600.0,78.0\"",
+    ] {
+        assert!(page.contains(part), "{part} in {page}");
+    }
+    for outside in ["http://", "https://", "<script", "src=", "@import", "url("] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+}
+
+#[test]
+fn the_page_of_a_node_that_has_just_started_has_no_numbers_that_nobody_knows() {
+    let page = page_of(&sources(), &[]);
+    assert!(page.contains("none yet") && !page.contains("<svg") && page.contains("<p>None.</p>"), "{page}");
+    let page = page_of(&sources(), &[5]);
+    assert!(page.contains("none yet") && !page.contains("NaN"), "{page}");
+}
+
+/// A data plane that begins again counts from zero.
+#[test]
+fn rates_never_fall_below_zero_and_old_samples_go() {
+    let sources = sources();
+    let packets: Vec<u64> = (0..200).map(|number| number * 50).chain([0]).collect();
+    let page = page_of(&sources, &packets);
+    assert!(page.contains("<b>0.0</b>") && !page.contains(",-") && !page.contains("<b>-"), "{page}");
+    assert_eq!(sources.history.samples().len(), 61);
 }

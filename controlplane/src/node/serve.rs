@@ -4,6 +4,7 @@ use super::plane::{DataPlane, PlaneError};
 use super::role::Part;
 use super::setup::descriptors;
 use super::status::Managed;
+use super::stop::StopOrder;
 use super::supervise::{self, PlaneHandle, Supervised, Supervision};
 use super::{MODULE, Node, StartError, events};
 use crate::directory::{Directory, DirectoryStatus, Reached};
@@ -27,7 +28,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 /// How long the supervisor may take to end a data plane, one that has to be killed included.
 const END_LIMIT: Duration = Duration::from_secs(10);
@@ -78,7 +79,7 @@ impl Node {
             reached,
             health: health.clone(),
             selfcheck,
-            shut_down: Arc::default(),
+            order: Arc::default(),
             services: plugins.as_ref().map(|(_, plugins)| plugins.services()),
             loops,
             tallies: plugins.as_ref().map(|(_, plugins)| plugins.tallies()).unwrap_or_default(),
@@ -90,13 +91,13 @@ impl Node {
         self.log.notice(MODULE, "Started.");
 
         let fault = tokio::select! {
-            () = self.until_told_to_stop(&mut signals, &shared.shut_down) => None,
+            () = self.until_told_to_stop(&mut signals, &shared.order) => None,
             end = tasks.first_end() => Some(end),
             reason = first_end_of(&mut plugins) => Some(TaskEnd { task: "keeper of plugins", reason }),
             _ = &mut ended => Some(supervisor_ended()),
         };
         match &fault {
-            None => self.withdraw_first(&mut signals, &advertise, &shared.status).await,
+            None => self.withdraw_first(&mut signals, &advertise, &shared.status, &shared.order).await,
             Some(end) => self.log.error(MODULE, format_args!("{end}; the node stops")),
         }
         self.end_plane(&handle, &health, ended).await;
@@ -154,6 +155,8 @@ impl Node {
             Part::Metrics => {
                 let Some(listener) = sockets.metrics.take() else { return };
                 let sources = metrics::Sources {
+                    identifier: self.config.identifier.clone(),
+                    history: metrics::History::default(),
                     counters: shared.counters.clone(),
                     directory: shared.status.clone(),
                     reached: shared.reached.clone(),
@@ -186,7 +189,8 @@ impl Node {
             counters: shared.counters.clone(),
             status: shared.status.clone(),
             health: shared.health.clone(),
-            shut_down: shared.shut_down.clone(),
+            order: shared.order.clone(),
+            reached: shared.reached.clone(),
             services: shared.services.clone(),
             loops: shared.loops.clone(),
             started: Instant::now(),
@@ -292,7 +296,7 @@ struct Shared {
     reached: Reached,
     health: Arc<Health>,
     selfcheck: SelfCheck,
-    shut_down: Arc<Notify>,
+    order: Arc<StopOrder>,
     services: Option<Services>,
     tallies: Vec<Arc<Tally>>,
     loops: LoopCounts,

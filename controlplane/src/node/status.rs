@@ -1,15 +1,17 @@
 //! The node as the management socket sees it.
 
-use crate::directory::{DirectoryStatus, epoch_time};
+use super::stop::StopOrder;
+use crate::directory::{DirectoryStatus, Reached, epoch_time};
 use crate::health::Health;
 use crate::logging::Log;
 use crate::management::{self, Done};
 use crate::plugins::Services;
+use interplane::Counter;
+use interplane::counter::KeyEpoch;
 use interplane::loops::LoopCounts;
 use pki::{Epoch, EpochClock};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
-use tokio::sync::Notify;
 
 /// What STATUS reads, and whom SHUTDOWN tells.
 pub struct Managed {
@@ -23,8 +25,10 @@ pub struct Managed {
     pub status: Arc<Mutex<DirectoryStatus>>,
     /// How the data plane fares.
     pub health: Arc<Health>,
-    /// Told to stop the node.
-    pub shut_down: Arc<Notify>,
+    /// Which authorities answered when they were asked last.
+    pub reached: Reached,
+    /// Orders to stop.
+    pub order: Arc<StopOrder>,
     /// The services of a service node.
     pub services: Option<Services>,
     /// How its own loops fare.
@@ -50,10 +54,29 @@ impl Managed {
     }
 }
 
+impl Managed {
+    /// How full the replay set of each mix key is.
+    fn mix_keys(&self) -> serde_json::Value {
+        let keys = KeyEpoch::ALL.iter().map(|key| {
+            let (tags, slots) = (Counter::replay_tags(*key), Counter::replay_slots(*key));
+            let fill = serde_json::json!({
+                "replay_tags": self.counters.total(tags), "replay_slots": self.counters.total(slots),
+            });
+            (key.label().to_owned(), fill)
+        });
+        keys.collect::<serde_json::Map<_, _>>().into()
+    }
+}
+
 impl management::Node for Managed {
     fn shut_down(&self) {
         self.log.warning("mgmt", "shutdown requested over the management socket");
-        self.shut_down.notify_one();
+        self.order.stop();
+    }
+
+    fn drain(&self) {
+        self.log.warning("mgmt", "told over the management socket to leave the consensus and then to stop");
+        self.order.drain();
     }
 
     fn start_service(&self, capability: String) -> Done {
@@ -87,11 +110,15 @@ impl management::Node for Managed {
         serde_json::json!({
             "identifier": self.identifier,
             "version": env!("CARGO_PKG_VERSION"),
+            "state": if self.order.drains() { "draining" } else { "running" },
             "uptime_seconds": self.started.elapsed().as_secs(),
             "epoch": now.epoch.0,
             "epoch_seconds_left": now.till.as_secs(),
             "documents": status.documents,
             "published_epoch": status.published,
+            "advertised_until_epoch": status.last_advertised(),
+            "authorities": self.reached.by_name(),
+            "mix_keys": self.mix_keys(),
             "data_plane": {
                 "process": health.process(),
                 "restarts": health.restarts(),

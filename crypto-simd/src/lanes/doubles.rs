@@ -1,4 +1,5 @@
-//! Vectors of doubles that hold integers: what exact integer arithmetic by fused multiply-and-add needs.
+//! Vectors of doubles that hold integers: what exact integer arithmetic by fused multiply-and-add
+//! needs, and by integers on their bits.
 //!
 //! Rounding must be to nearest. Sums and products are exact unless a method says that it rounds.
 
@@ -22,27 +23,45 @@ pub(crate) trait Doubles: Copy {
     /// `a` where the sign bit of the mask is set, else `b`.
     fn select(self, mask: Self::Vector, a: Self::Vector, b: Self::Vector) -> Self::Vector;
 
-    /// high + a · b, rounded to the precision that `high` has by its size, and what was rounded off, exactly.
+    /// The same bits in every lane.
     #[inline(always)]
-    fn split_product(self, high: Self::Vector, a: Self::Vector, b: Self::Vector) -> (Self::Vector, Self::Vector) {
+    fn splat_bits(self, bits: u64) -> Self::Vector {
+        self.splat(f64::from_bits(bits))
+    }
+
+    /// a + b of the bits as integers modulo 2^64.
+    fn add_bits(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+
+    /// a - b of the bits as integers modulo 2^64.
+    fn sub_bits(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+
+    /// The bits that both have.
+    fn and_bits(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+
+    /// The bits that one of them has.
+    fn or_bits(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+
+    /// The bits `COUNT` places up.
+    fn shift_left_bits<const COUNT: u32>(self, a: Self::Vector) -> Self::Vector;
+
+    /// The bits `COUNT` places down.
+    fn shift_right_bits<const COUNT: u32>(self, a: Self::Vector) -> Self::Vector;
+
+    /// The product of the lower 32 bits of each, as an integer.
+    fn multiply_words(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+
+    /// high + a · b, rounded to the precision that `high` has by its size, and what was rounded off, exactly, plus what
+    /// `high_and_rest` is more than `high`.
+    #[inline(always)]
+    fn split_product(
+        self,
+        high: Self::Vector,
+        high_and_rest: Self::Vector,
+        a: Self::Vector,
+        b: Self::Vector,
+    ) -> (Self::Vector, Self::Vector) {
         let next = self.multiply_add(a, b, high);
-        (next, self.multiply_add(a, b, self.sub(high, next)))
-    }
-
-    /// high + a, rounded to the precision that `high` has by its size, and what was rounded off, exactly.
-    #[inline(always)]
-    fn split(self, high: Self::Vector, a: Self::Vector) -> (Self::Vector, Self::Vector) {
-        let next = self.add(high, a);
-        (next, self.add(a, self.sub(high, next)))
-    }
-
-    /// a / 2^BITS rounded to an integer, and what was rounded off of a, exactly.
-    #[inline(always)]
-    fn round<const BITS: u32>(self, a: Self::Vector) -> (Self::Vector, Self::Vector) {
-        // Between 2^52 and 2^53 doubles are integers.
-        let (integers, unit) = (self.splat(3.0 * (1u64 << 51) as f64), (1u64 << BITS) as f64);
-        let quotient = self.sub(self.multiply_add(a, self.splat(1.0 / unit), integers), integers);
-        (quotient, self.multiply_add(quotient, self.splat(-unit), a))
+        (next, self.multiply_add(a, b, self.sub(high_and_rest, next)))
     }
 
     /// a · 2^-EXPONENT · factor + sum, of which the product is an integer.
@@ -56,6 +75,13 @@ pub(crate) trait Doubles: Copy {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(C, align(32))]
 pub(crate) struct Array<const N: usize>(pub(crate) [f64; N]);
+
+impl<const N: usize> super::Emulated<N> {
+    #[inline(always)]
+    fn bits(self, a: Array<N>, b: Array<N>, combine: impl Fn(u64, u64) -> u64) -> Array<N> {
+        Array(std::array::from_fn(|lane| f64::from_bits(combine(a.0[lane].to_bits(), b.0[lane].to_bits()))))
+    }
+}
 
 impl<const N: usize> Doubles for super::Emulated<N> {
     type Vector = Array<N>;
@@ -78,6 +104,41 @@ impl<const N: usize> Doubles for super::Emulated<N> {
     #[inline(always)]
     fn multiply_add(self, a: Array<N>, b: Array<N>, c: Array<N>) -> Array<N> {
         Array(std::array::from_fn(|lane| a.0[lane].mul_add(b.0[lane], c.0[lane])))
+    }
+
+    #[inline(always)]
+    fn add_bits(self, a: Array<N>, b: Array<N>) -> Array<N> {
+        self.bits(a, b, u64::wrapping_add)
+    }
+
+    #[inline(always)]
+    fn sub_bits(self, a: Array<N>, b: Array<N>) -> Array<N> {
+        self.bits(a, b, u64::wrapping_sub)
+    }
+
+    #[inline(always)]
+    fn and_bits(self, a: Array<N>, b: Array<N>) -> Array<N> {
+        self.bits(a, b, |a, b| a & b)
+    }
+
+    #[inline(always)]
+    fn or_bits(self, a: Array<N>, b: Array<N>) -> Array<N> {
+        self.bits(a, b, |a, b| a | b)
+    }
+
+    #[inline(always)]
+    fn shift_left_bits<const COUNT: u32>(self, a: Array<N>) -> Array<N> {
+        self.bits(a, a, |a, _| a << COUNT)
+    }
+
+    #[inline(always)]
+    fn shift_right_bits<const COUNT: u32>(self, a: Array<N>) -> Array<N> {
+        self.bits(a, a, |a, _| a >> COUNT)
+    }
+
+    #[inline(always)]
+    fn multiply_words(self, a: Array<N>, b: Array<N>) -> Array<N> {
+        self.bits(a, b, |a, b| (a & u64::from(u32::MAX)) * (b & u64::from(u32::MAX)))
     }
 
     #[inline(always)]

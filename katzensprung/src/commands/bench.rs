@@ -1,5 +1,7 @@
 //! `bench`: measures a node on this host.
 
+mod scale;
+
 use crate::host;
 use pki::neighbours::Role;
 use rig::{Failure, Service};
@@ -24,6 +26,10 @@ enum What {
     /// for errors; 3 when no figure can be given because the host was too busy for a measurement: that says nothing about
     /// the node.
     Node(Node),
+    /// How far a mix grows with its shards: on this host, and on a simulated one with what its stages cost here
+    ///
+    /// Exit status: as of `bench node`. On two processors it takes about three minutes, of which the simulation is one.
+    Scale(scale::Scale),
     /// Plays the plugin of `bench node --service plugin`
     #[command(hide = true)]
     Plugin {
@@ -119,6 +125,7 @@ struct Node {
 pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     match &arguments.what {
         What::Node(node) => measure(node),
+        What::Scale(options) => scale::run(options),
         What::Plugin { socket } => rig::plugin::serve(socket).map(|()| ExitCode::SUCCESS),
     }
 }
@@ -145,6 +152,7 @@ fn measure(node: &Node) -> Result<ExitCode, String> {
         shards: node.shards,
         io: node.io.clone(),
         rate: node.rate,
+        only_capacity: false,
         network_delays: node.network_delays,
         peer_server: node.peer_server.clone(),
         soak: node.soak.map(|minutes| rig::SoakOptions { minutes, load_percent: node.load }),

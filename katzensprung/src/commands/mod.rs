@@ -2,10 +2,12 @@
 
 pub mod bench;
 pub mod configuration;
+pub mod ctl;
 pub mod dataplane;
 pub mod dirauth;
 pub mod fetch;
 pub mod genconfig;
+pub mod generate;
 pub mod geometry;
 pub mod keygen;
 pub mod ping;

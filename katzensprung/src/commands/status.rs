@@ -1,21 +1,13 @@
 //! `status`: what a running node says of itself over its management socket (server.md 9), and where its loops are lost.
 
-use super::{fetch, findings_text};
-use config::{ServerConfig, Strictness};
+use super::{ctl, fetch};
+use config::ServerConfig;
 use controlplane::directory::epoch_time;
 use pki::EpochClock;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-/// How long the node may take to answer.
-const LIMIT: Duration = Duration::from_secs(10);
-/// Bytes of the longest answer.
-const ANSWER_BYTES_MAX: u64 = 16 << 20;
+use std::path::PathBuf;
 
 /// Arguments of `status`.
 #[derive(clap::Args)]
@@ -46,41 +38,18 @@ struct Status {
 
 /// Asks and prints.
 pub fn run(arguments: &Arguments) -> Result<(), String> {
-    let file = super::config_file(arguments.config.as_deref())?;
-    let loaded = ServerConfig::load(&file, Strictness::Lenient)
-        .map_err(|findings| format!("failed to load config file:\n  {}", findings_text(&findings)))?;
-    let management = &loaded.config.management;
-    if !management.enabled {
-        return Err(format!(
-            "{}: Management.Enable is false, so that nobody can ask the node; write true",
-            file.display()
-        ));
-    }
-    let json = ask(&management.path)?;
+    let config = ctl::configuration(arguments.config.as_deref())?;
+    let socket = ctl::socket_of(&config)?;
+    let json = ctl::ask_status(&socket)?;
     if !arguments.loops {
         return super::print(format_args!("{json}\n"));
     }
     let status: Status = serde_json::from_str(&json)
-        .map_err(|error| format!("{}: the node's answer has no loops: {error}", management.path.display()))?;
-    if !loaded.config.debug.send_decoy_traffic {
-        return Err(format!("{}: Debug.SendDecoyTraffic is false, so that the node sends no loops", file.display()));
+        .map_err(|error| format!("{}: the node's answer has no loops: {error}", socket.display()))?;
+    if !config.debug.send_decoy_traffic {
+        return Err("Debug.SendDecoyTraffic is false, so that the node sends no loops".into());
     }
-    super::print(format_args!("{}", table(&status.loops, &names(&loaded.config))))
-}
-
-/// What the node answers to STATUS.
-fn ask(socket: &Path) -> Result<String, String> {
-    let describe = |error: std::io::Error| format!("{}: {error}; check that the node runs", socket.display());
-    let mut stream = UnixStream::connect(socket).map_err(describe)?;
-    stream.set_read_timeout(Some(LIMIT)).map_err(describe)?;
-    stream.write_all(b"STATUS\r\nQUIT\r\n").map_err(describe)?;
-    for line in BufReader::new(stream.take(ANSWER_BYTES_MAX)).lines() {
-        let line = line.map_err(describe)?;
-        if let Some(json) = line.strip_prefix("250 ").filter(|rest| rest.starts_with('{')) {
-            return Ok(json.to_owned());
-        }
-    }
-    Err(format!("{}: no answer to STATUS; check that the node is ours", socket.display()))
+    super::print(format_args!("{}", table(&status.loops, &names(&config))))
 }
 
 /// Names by the beginnings of ids, if an authority can be asked. Without, ids have to do.

@@ -1,6 +1,7 @@
 //! Stops, and what an operator may want of a running node.
 
 use super::LONG;
+use crate::support::program::{finish, program};
 use crate::support::site::{SOON, Site};
 use crate::support::wait_for;
 use rustix::process::{Signal, kill_process, kill_process_group};
@@ -120,6 +121,43 @@ fn a_second_signal_ends_the_withdrawal() {
     node.stop();
     assert!(site.output().starts_with("Received a second interrupt signal"), "{}", site.output());
     wait_for("the end of the data plane", SOON, || site.data_plane().is_none().then_some(()));
+}
+
+#[test]
+fn drain_leaves_the_consensus_before_the_node_stops() {
+    let site = Site::new(Duration::from_secs(5));
+    let authority = site.start_authority();
+    let mut node = site.start_node();
+    let (mut traffic, descriptor, epoch) = site.traffic(&authority);
+    let ctl = |words: &[&str]| finish(program().args(["ctl", "-f"]).arg(site.folder.config()).args(words));
+    assert!(ctl(&["status"]).succeeded().contains("running for"));
+    ctl(&["drain"]).succeeded();
+    site.wait_for_log(&format!("Advertised until epoch {epoch}"), 1);
+    assert!(ctl(&["STATUS"]).succeeded().contains("draining for"));
+    wait_for("the epoch that the node is advertised in", SOON, || (site.network.epoch() == epoch).then_some(()));
+    let packets = traffic.packets(&descriptor, epoch, 20);
+    traffic.pass(&packets);
+    assert_eq!(node.wait().code(), Some(0));
+    site.is_quiet();
+    assert_eq!(authority.posts().len(), 1, "it is advertised no longer");
+    ctl(&["status"]).refused(&["management_sock", "check that the node runs"]);
+}
+
+#[test]
+fn shutdown_ends_a_drain() {
+    let site = Site::new(LONG);
+    let authority = site.start_authority();
+    let mut node = site.start_node();
+    authority.wait_for_post(site.next_epoch(), SOON);
+    let ctl = |word: &str| finish(program().args(["ctl", word, "--socket"]).arg(site.management_socket()));
+    ctl("drain").succeeded();
+    ctl("drain").succeeded();
+    site.wait_for_log("Advertised until epoch", 1);
+    assert!(node.runs());
+    ctl("bogus").refused(&["the node answers '500 ", "HELP lists its commands"]);
+    ctl("SHUTDOWN").succeeded();
+    assert_eq!(node.wait().code(), Some(0));
+    assert!(site.log().contains("told over the management socket to stop at once"), "{}", site.log());
 }
 
 #[test]

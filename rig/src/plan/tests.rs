@@ -63,11 +63,11 @@ fn a_key_that_ended_meanwhile_gives_no_figure() {
 #[test]
 fn packets_are_shared_out_by_what_each_phase_needs() {
     let ramp = seconds(0.3);
-    let (all, shares) = packets(1000.0, 500.0, 0.0, seconds(9.7), 1, ramp);
+    let (all, shares) = packets(1000.0, 500.0, 0.0, seconds(9.7), 1, 5 * ramp, ramp);
     // A second, five ramps and all turns, a ramp and half as fast.
     assert!((all - 17_200.0).abs() < 1e-6, "{all}");
     assert!((shares.warm_up - 1.0 / 17.2).abs() < 1e-9 && (shares.capacity - 11.2 / 17.2).abs() < 1e-9, "{shares:?}");
-    let (all, shares) = packets(1000.0, 500.0, 800.0, seconds(9.7), 2, ramp);
+    let (all, shares) = packets(1000.0, 500.0, 800.0, seconds(9.7), 2, 5 * ramp, ramp);
     assert!((all - 30_200.0).abs() < 1e-6 && (shares.open - 5.0 / 30.2).abs() < 1e-9, "{all}, {shares:?}");
     assert!((shares.high - 8.0 / 30.2).abs() < 1e-9, "{shares:?}");
 }

@@ -132,7 +132,9 @@ pub fn governor(context: &Context<'_>) -> Report {
     let governors: Vec<_> =
         context.host.matching(cpus).filter(|(stars, _)| stars[0].parse::<usize>().is_ok()).collect();
     let Some((_, first)) = governors.first() else {
-        return Report::fine("the clocks are not the kernel's to choose (a virtual machine, or the firmware does)");
+        return Report::fine(
+            "the clocks are not the kernel's to choose: a virtual machine's host or the firmware does",
+        );
     };
     let mut report = Report::fine(format!("{first} on the first of {} processors", governors.len()));
     // The preference first: where the governor is `performance`, some drivers refuse to have it changed.

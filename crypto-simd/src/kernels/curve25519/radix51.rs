@@ -75,13 +75,11 @@ impl<L: MultiplyAdd52> Radix51<L> {
 
 impl<L: MultiplyAdd52> Arithmetic for Radix51<L> {
     type Reduced = Reduced<L::Vector>;
+    type Difference = Reduced<L::Vector>;
     type Unreduced = Unreduced<L::Vector>;
+    type Addend = Unreduced<L::Vector>;
     type Mask = L::Vector;
-
-    #[inline(always)]
-    fn widen(self, a: Self::Reduced) -> Self::Unreduced {
-        Unreduced(a.0)
-    }
+    type Words = L::Vector;
 
     #[inline(always)]
     fn reduce(self, a: Self::Unreduced) -> Self::Reduced {
@@ -104,6 +102,21 @@ impl<L: MultiplyAdd52> Arithmetic for Radix51<L> {
             *limb = self.0.sub(self.0.add(*limb, self.0.splat(BIAS[index])), b.0[index]);
         }
         self.carry(difference)
+    }
+
+    #[inline(always)]
+    fn difference(self, a: Self::Reduced, b: Self::Reduced) -> Self::Reduced {
+        self.sub(Unreduced(a.0), Unreduced(b.0))
+    }
+
+    #[inline(always)]
+    fn mul_to_add(self, a: Self::Reduced, b: Self::Reduced) -> Self::Unreduced {
+        self.mul(a, b)
+    }
+
+    #[inline(always)]
+    fn mul_difference(self, a: Self::Reduced, b: Self::Reduced) -> Self::Unreduced {
+        self.mul(a, b)
     }
 
     #[inline(always)]
@@ -163,11 +176,20 @@ impl<L: MultiplyAdd52> Arithmetic for Radix51<L> {
         }
         Reduced(selected)
     }
+
+    #[inline(always)]
+    fn top_bit(self, words: Self::Words) -> Self::Mask {
+        self.0.sub(self.0.splat(0), self.0.shift_right::<63>(words))
+    }
+
+    #[inline(always)]
+    fn next_bit(self, words: Self::Words) -> Self::Words {
+        self.0.shift_left::<1>(words)
+    }
 }
 
 impl<L: MultiplyAdd52> Field for Radix51<L> {
     const LANES: usize = L::LANES;
-    type Words = L::Vector;
 
     #[inline(always)]
     fn parse(self, bytes: &[&[u8; BYTES]]) -> Self::Reduced {
@@ -194,25 +216,19 @@ impl<L: MultiplyAdd52> Field for Radix51<L> {
     }
 
     #[inline(always)]
-    fn small(self, value: u32) -> Self::Unreduced {
+    fn small(self, value: u32) -> Self::Reduced {
         let zero = self.0.splat(0);
-        Unreduced([self.0.splat(u64::from(value)), zero, zero, zero, zero])
+        Reduced([self.0.splat(u64::from(value)), zero, zero, zero, zero])
+    }
+
+    #[inline(always)]
+    fn add_sub(self, a: Self::Reduced, b: Self::Reduced) -> [Self::Reduced; 2] {
+        let (a, b) = (Unreduced(a.0), Unreduced(b.0));
+        [self.add(a, b), self.sub(a, b)]
     }
 
     #[inline(always)]
     fn words(self, words: &[u64; LANES_MAX]) -> Self::Words {
         self.0.load(words)
-    }
-
-    #[inline(always)]
-    fn next_bit(self, words: &mut Self::Words) -> Self::Mask {
-        let bit = self.0.shift_right::<63>(*words);
-        *words = self.0.shift_left::<1>(*words);
-        self.0.sub(self.0.splat(0), bit)
-    }
-
-    #[inline(always)]
-    fn differ(self, a: Self::Mask, b: Self::Mask) -> Self::Mask {
-        self.0.xor(a, b)
     }
 }

@@ -3,15 +3,45 @@
 # rdi: the points, 26 vectors, changed in place; rsi: room for spilled values.
 .pushsection .rodata.katzensprung_curve25519, "a", @progbits
 .balign 32
-.Lkatzensprung_curve25519_0: .quad 0x4338000000000000, 0x4338000000000000, 0x4338000000000000, 0x4338000000000000
-.Lkatzensprung_curve25519_1: .quad 0x3cc0000000000000, 0x3cc0000000000000, 0x3cc0000000000000, 0x3cc0000000000000
-.Lkatzensprung_curve25519_2: .quad 0xc320000000000000, 0xc320000000000000, 0xc320000000000000, 0xc320000000000000
-.Lkatzensprung_curve25519_3: .quad 0x4033000000000000, 0x4033000000000000, 0x4033000000000000, 0x4033000000000000
-.Lkatzensprung_curve25519_4: .quad 0x4668800000000000, 0x4668800000000000, 0x4668800000000000, 0x4668800000000000
-.Lkatzensprung_curve25519_5: .quad 0xc338800000000000, 0xc338800000000000, 0xc338800000000000, 0xc338800000000000
-.Lkatzensprung_curve25519_6: .quad 0xc348800000000000, 0xc348800000000000, 0xc348800000000000, 0xc348800000000000
-.Lkatzensprung_curve25519_7: .quad 0x40fdb41000000000, 0x40fdb41000000000, 0x40fdb41000000000, 0x40fdb41000000000
-.Lkatzensprung_curve25519_8: .quad 0x3d03000000000000, 0x3d03000000000000, 0x3d03000000000000, 0x3d03000000000000
+.Lkatzensprung_curve25519_0: .quad 0x466c000000000000, 0x466c000000000000, 0x466c000000000000, 0x466c000000000000
+.Lkatzensprung_curve25519_1: .quad 0x466c000000000003, 0x466c000000000003, 0x466c000000000003, 0x466c000000000003
+.Lkatzensprung_curve25519_2: .quad 0x4668000000000000, 0x4668000000000000, 0x4668000000000000, 0x4668000000000000
+.Lkatzensprung_curve25519_3: .quad 0x4668000000000003, 0x4668000000000003, 0x4668000000000003, 0x4668000000000003
+.Lkatzensprung_curve25519_4: .quad 0x7ffffffffffff, 0x7ffffffffffff, 0x7ffffffffffff, 0x7ffffffffffff
+.Lkatzensprung_curve25519_5: .quad 0x4330000000000000, 0x4330000000000000, 0x4330000000000000, 0x4330000000000000
+.Lkatzensprung_curve25519_6: .quad 0x13, 0x13, 0x13, 0x13
+.Lkatzensprung_curve25519_7: .quad 0x433400000001571d, 0x433400000001571d, 0x433400000001571d, 0x433400000001571d
+.Lkatzensprung_curve25519_8: .quad 0x4334000000001d5f, 0x4334000000001d5f, 0x4334000000001d5f, 0x4334000000001d5f
+.Lkatzensprung_curve25519_9: .quad 0x4334000000001eec, 0x4334000000001eec, 0x4334000000001eec, 0x4334000000001eec
+.Lkatzensprung_curve25519_10: .quad 0x43340000000007b7, 0x43340000000007b7, 0x43340000000007b7, 0x43340000000007b7
+.Lkatzensprung_curve25519_11: .quad 0x4334000000000944, 0x4334000000000944, 0x4334000000000944, 0x4334000000000944
+.Lkatzensprung_curve25519_12: .quad 0x4334000000004d8f, 0x4334000000004d8f, 0x4334000000004d8f, 0x4334000000004d8f
+.Lkatzensprung_curve25519_13: .quad 0x4334000000001ab5, 0x4334000000001ab5, 0x4334000000001ab5, 0x4334000000001ab5
+.Lkatzensprung_curve25519_14: .quad 0x4334000000001dd8, 0x4334000000001dd8, 0x4334000000001dd8, 0x4334000000001dd8
+.Lkatzensprung_curve25519_15: .quad 0x4334000000000f65, 0x4334000000000f65, 0x4334000000000f65, 0x4334000000000f65
+.Lkatzensprung_curve25519_16: .quad 0x4334000000001288, 0x4334000000001288, 0x4334000000001288, 0x4334000000001288
+.Lkatzensprung_curve25519_17: .quad 0x8000000000000000, 0x8000000000000000, 0x8000000000000000, 0x8000000000000000
+.Lkatzensprung_curve25519_18: .quad 0x43340000000130ab, 0x43340000000130ab, 0x43340000000130ab, 0x43340000000130ab
+.Lkatzensprung_curve25519_19: .quad 0x4334000000001009, 0x4334000000001009, 0x4334000000001009, 0x4334000000001009
+.Lkatzensprung_curve25519_20: .quad 0x4334000000001000, 0x4334000000001000, 0x4334000000001000, 0x4334000000001000
+.Lkatzensprung_curve25519_21: .quad 0x40fdb41000000000, 0x40fdb41000000000, 0x40fdb41000000000, 0x40fdb41000000000
+.Lkatzensprung_curve25519_22: .quad 0xc37b000000000000, 0xc37b000000000000, 0xc37b000000000000, 0xc37b000000000000
+.Lkatzensprung_curve25519_23: .quad 0x3d03000000000000, 0x3d03000000000000, 0x3d03000000000000, 0x3d03000000000000
+.Lkatzensprung_curve25519_24: .quad 0x4334000000003df9, 0x4334000000003df9, 0x4334000000003df9, 0x4334000000003df9
+.Lkatzensprung_curve25519_25: .quad 0x4334000000000e2d, 0x4334000000000e2d, 0x4334000000000e2d, 0x4334000000000e2d
+.Lkatzensprung_curve25519_26: .quad 0x4334000000001020, 0x4334000000001020, 0x4334000000001020, 0x4334000000001020
+.Lkatzensprung_curve25519_27: .quad 0x43340000000018eb, 0x43340000000018eb, 0x43340000000018eb, 0x43340000000018eb
+.Lkatzensprung_curve25519_28: .quad 0x4334000000001a78, 0x4334000000001a78, 0x4334000000001a78, 0x4334000000001a78
+.Lkatzensprung_curve25519_29: .quad 0x4334000000007b47, 0x4334000000007b47, 0x4334000000007b47, 0x4334000000007b47
+.Lkatzensprung_curve25519_30: .quad 0x433400000000086d, 0x433400000000086d, 0x433400000000086d, 0x433400000000086d
+.Lkatzensprung_curve25519_31: .quad 0x4334000000001452, 0x4334000000001452, 0x4334000000001452, 0x4334000000001452
+.Lkatzensprung_curve25519_32: .quad 0x4334000000000775, 0x4334000000000775, 0x4334000000000775, 0x4334000000000775
+.Lkatzensprung_curve25519_33: .quad 0x433400000000135a, 0x433400000000135a, 0x433400000000135a, 0x433400000000135a
+.Lkatzensprung_curve25519_34: .quad 0x43340000000232f3, 0x43340000000232f3, 0x43340000000232f3, 0x43340000000232f3
+.Lkatzensprung_curve25519_35: .quad 0x4334000000001251, 0x4334000000001251, 0x4334000000001251, 0x4334000000001251
+.Lkatzensprung_curve25519_36: .quad 0x4334000000000986, 0x4334000000000986, 0x4334000000000986, 0x4334000000000986
+.Lkatzensprung_curve25519_37: .quad 0x43340000000007f9, 0x43340000000007f9, 0x43340000000007f9, 0x43340000000007f9
+.Lkatzensprung_curve25519_38: .quad 0x4334000000000f2e, 0x4334000000000f2e, 0x4334000000000f2e, 0x4334000000000f2e
 .popsection
 .pushsection .text.katzensprung_curve25519_step_avx2, "ax", @progbits
 .globl katzensprung_curve25519_step_avx2
@@ -19,2023 +49,1857 @@
 .type katzensprung_curve25519_step_avx2, @function
 .balign 64
 katzensprung_curve25519_step_avx2:
-    vmovapd ymm0, ymmword ptr [rdi + 320]
-    vaddpd ymm1, ymm0, ymmword ptr [rdi + 160]
-    vmovapd ymm2, ymmword ptr [rdi + 352]
-    vaddpd ymm3, ymm2, ymmword ptr [rdi + 192]
-    vmovapd ymm4, ymmword ptr [rdi + 384]
-    vaddpd ymm5, ymm4, ymmword ptr [rdi + 224]
-    vmovapd ymm6, ymmword ptr [rdi + 416]
-    vaddpd ymm7, ymm6, ymmword ptr [rdi + 256]
-    vmovapd ymm8, ymmword ptr [rdi + 448]
-    vaddpd ymm9, ymm8, ymmword ptr [rdi + 288]
-    vmovapd ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vmovapd ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
-    vmovapd ymm12, ymm11
-    vfmadd231pd ymm12, ymm1, ymm10
-    vsubpd ymm12, ymm12, ymm11
-    vmovapd ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_2]
-    vfmadd231pd ymm1, ymm12, ymm13
-    vmovapd ymm14, ymm11
-    vfmadd231pd ymm14, ymm3, ymm10
-    vsubpd ymm14, ymm14, ymm11
-    vfmadd231pd ymm3, ymm14, ymm13
-    vmovapd ymm15, ymm11
-    vfmadd231pd ymm15, ymm5, ymm10
-    vsubpd ymm15, ymm15, ymm11
-    vfmadd231pd ymm5, ymm15, ymm13
-    vmovapd ymm8, ymm11
-    vfmadd231pd ymm8, ymm7, ymm10
-    vsubpd ymm8, ymm8, ymm11
-    vfmadd231pd ymm7, ymm8, ymm13
-    vmovapd ymm6, ymm11
-    vfmadd231pd ymm6, ymm9, ymm10
-    vsubpd ymm6, ymm6, ymm11
-    vfmadd231pd ymm9, ymm6, ymm13
-    vfmadd132pd ymm6, ymm1, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vaddpd ymm1, ymm3, ymm12
-    vaddpd ymm3, ymm5, ymm14
-    vaddpd ymm5, ymm7, ymm15
-    vaddpd ymm7, ymm9, ymm8
-    vmovapd ymm8, ymmword ptr [rdi + 160]
-    vsubpd ymm0, ymm8, ymm0
-    vmovapd ymm8, ymmword ptr [rdi + 192]
-    vsubpd ymm2, ymm8, ymm2
-    vmovapd ymm8, ymmword ptr [rdi + 224]
-    vsubpd ymm4, ymm8, ymm4
-    vmovapd ymm8, ymmword ptr [rdi + 256]
-    vsubpd ymm8, ymm8, ymmword ptr [rdi + 416]
+    vmovapd ymm0, ymmword ptr [rdi + 800]
+    vmovapd ymm1, ymmword ptr [rdi + 160]
+    vblendvpd ymm2, ymm1, ymmword ptr [rdi + 480], ymm0
+    vmovapd ymm3, ymmword ptr [rdi + 192]
+    vblendvpd ymm4, ymm3, ymmword ptr [rdi + 512], ymm0
+    vmovapd ymm5, ymmword ptr [rdi + 224]
+    vblendvpd ymm6, ymm5, ymmword ptr [rdi + 544], ymm0
+    vmovapd ymm7, ymmword ptr [rdi + 256]
+    vblendvpd ymm8, ymm7, ymmword ptr [rdi + 576], ymm0
     vmovapd ymm9, ymmword ptr [rdi + 288]
-    vsubpd ymm9, ymm9, ymmword ptr [rdi + 448]
-    vmovapd ymm12, ymm11
-    vfmadd231pd ymm12, ymm0, ymm10
-    vsubpd ymm12, ymm12, ymm11
-    vfmadd231pd ymm0, ymm12, ymm13
-    vmovapd ymm14, ymm11
-    vfmadd231pd ymm14, ymm2, ymm10
-    vsubpd ymm14, ymm14, ymm11
-    vfmadd231pd ymm2, ymm14, ymm13
-    vmovapd ymm15, ymm11
-    vfmadd231pd ymm15, ymm4, ymm10
-    vsubpd ymm15, ymm15, ymm11
-    vfmadd231pd ymm4, ymm15, ymm13
-    vmovapd ymmword ptr [rsi + 0], ymm6
-    vmovapd ymm6, ymm11
-    vfmadd231pd ymm6, ymm8, ymm10
-    vsubpd ymm6, ymm6, ymm11
-    vfmadd231pd ymm8, ymm6, ymm13
-    vmovapd ymmword ptr [rsi + 32], ymm1
-    vmovapd ymm1, ymm11
-    vfmadd231pd ymm1, ymm9, ymm10
-    vsubpd ymm1, ymm1, ymm11
-    vfmadd231pd ymm9, ymm1, ymm13
-    vfmadd132pd ymm1, ymm0, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vaddpd ymm0, ymm2, ymm12
-    vaddpd ymm2, ymm4, ymm14
-    vaddpd ymm4, ymm8, ymm15
-    vaddpd ymm6, ymm9, ymm6
-    vmovapd ymm8, ymmword ptr [rdi + 640]
-    vaddpd ymm9, ymm8, ymmword ptr [rdi + 480]
-    vmovapd ymm12, ymmword ptr [rdi + 672]
-    vaddpd ymm14, ymm12, ymmword ptr [rdi + 512]
-    vmovapd ymm15, ymmword ptr [rdi + 704]
-    vmovapd ymmword ptr [rsi + 64], ymm1
-    vaddpd ymm1, ymm15, ymmword ptr [rdi + 544]
-    vmovapd ymmword ptr [rsi + 96], ymm0
-    vmovapd ymm0, ymmword ptr [rdi + 736]
-    vmovapd ymmword ptr [rsi + 128], ymm2
-    vaddpd ymm2, ymm0, ymmword ptr [rdi + 576]
-    vmovapd ymmword ptr [rsi + 160], ymm4
-    vmovapd ymm4, ymmword ptr [rdi + 768]
-    vmovapd ymmword ptr [rsi + 192], ymm6
-    vaddpd ymm6, ymm4, ymmword ptr [rdi + 608]
-    vmovapd ymm4, ymm11
-    vfmadd231pd ymm4, ymm9, ymm10
-    vsubpd ymm4, ymm4, ymm11
-    vfmadd231pd ymm9, ymm4, ymm13
-    vmovapd ymm0, ymm11
-    vfmadd231pd ymm0, ymm14, ymm10
-    vsubpd ymm0, ymm0, ymm11
-    vfmadd231pd ymm14, ymm0, ymm13
-    vmovapd ymm15, ymm11
-    vfmadd231pd ymm15, ymm1, ymm10
-    vsubpd ymm15, ymm15, ymm11
-    vfmadd231pd ymm1, ymm15, ymm13
-    vmovapd ymm12, ymm11
-    vfmadd231pd ymm12, ymm2, ymm10
-    vsubpd ymm12, ymm12, ymm11
-    vfmadd231pd ymm2, ymm12, ymm13
-    vmovapd ymmword ptr [rsi + 224], ymm3
-    vmovapd ymm3, ymm11
-    vfmadd231pd ymm3, ymm6, ymm10
-    vsubpd ymm3, ymm3, ymm11
-    vfmadd231pd ymm6, ymm3, ymm13
-    vfmadd132pd ymm3, ymm9, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vaddpd ymm4, ymm14, ymm4
-    vaddpd ymm0, ymm1, ymm0
-    vaddpd ymm1, ymm2, ymm15
-    vaddpd ymm2, ymm6, ymm12
-    vmovapd ymm6, ymmword ptr [rdi + 480]
-    vsubpd ymm6, ymm6, ymm8
-    vmovapd ymm8, ymmword ptr [rdi + 512]
-    vsubpd ymm8, ymm8, ymmword ptr [rdi + 672]
-    vmovapd ymm9, ymmword ptr [rdi + 544]
-    vsubpd ymm9, ymm9, ymmword ptr [rdi + 704]
-    vmovapd ymm12, ymmword ptr [rdi + 576]
-    vsubpd ymm12, ymm12, ymmword ptr [rdi + 736]
-    vmovapd ymm14, ymmword ptr [rdi + 608]
-    vsubpd ymm14, ymm14, ymmword ptr [rdi + 768]
-    vmovapd ymm15, ymm11
-    vfmadd231pd ymm15, ymm6, ymm10
-    vsubpd ymm15, ymm15, ymm11
-    vfmadd231pd ymm6, ymm15, ymm13
-    vmovapd ymmword ptr [rsi + 256], ymm2
-    vmovapd ymm2, ymm11
-    vfmadd231pd ymm2, ymm8, ymm10
-    vsubpd ymm2, ymm2, ymm11
-    vfmadd231pd ymm8, ymm2, ymm13
-    vmovapd ymmword ptr [rsi + 288], ymm1
-    vmovapd ymm1, ymm11
-    vfmadd231pd ymm1, ymm9, ymm10
-    vsubpd ymm1, ymm1, ymm11
-    vfmadd231pd ymm9, ymm1, ymm13
-    vmovapd ymmword ptr [rsi + 320], ymm0
-    vmovapd ymm0, ymm11
-    vfmadd231pd ymm0, ymm12, ymm10
-    vsubpd ymm0, ymm0, ymm11
-    vfmadd231pd ymm12, ymm0, ymm13
-    vmovapd ymmword ptr [rsi + 352], ymm4
-    vmovapd ymm4, ymm11
-    vfmadd231pd ymm4, ymm14, ymm10
-    vsubpd ymm4, ymm4, ymm11
-    vfmadd231pd ymm14, ymm4, ymm13
-    vfmadd132pd ymm4, ymm6, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vaddpd ymm6, ymm8, ymm15
-    vaddpd ymm2, ymm9, ymm2
-    vaddpd ymm1, ymm12, ymm1
-    vaddpd ymm0, ymm14, ymm0
-    vmovapd ymm8, ymmword ptr [rip + .Lkatzensprung_curve25519_4]
-    vmovapd ymm9, ymm8
-    vfmadd231pd ymm9, ymm4, ymm7
-    vsubpd ymm12, ymm8, ymm9
-    vfmadd231pd ymm12, ymm4, ymm7
-    vmovapd ymm14, ymm8
-    vfmadd231pd ymm14, ymm6, ymm5
-    vsubpd ymm15, ymm8, ymm14
-    vfmadd231pd ymm15, ymm6, ymm5
-    vaddpd ymm12, ymm12, ymm15
-    vmovapd ymm15, ymmword ptr [rsi + 224]
-    vmovapd ymm13, ymm9
-    vfmadd231pd ymm13, ymm2, ymm15
-    vsubpd ymm9, ymm9, ymm13
-    vfmadd231pd ymm9, ymm2, ymm15
-    vaddpd ymm9, ymm12, ymm9
-    vmovapd ymm12, ymmword ptr [rsi + 32]
-    vmovapd ymm11, ymm14
-    vfmadd231pd ymm11, ymm1, ymm12
-    vsubpd ymm14, ymm14, ymm11
-    vfmadd231pd ymm14, ymm1, ymm12
-    vaddpd ymm9, ymm9, ymm14
-    vmovapd ymm14, ymm8
-    vfmadd231pd ymm14, ymm0, ymm7
-    vmovapd ymmword ptr [rsi + 384], ymm3
-    vsubpd ymm3, ymm8, ymm14
-    vfmadd231pd ymm3, ymm0, ymm7
-    vmovapd ymmword ptr [rsi + 416], ymm3
-    vmovapd ymm3, ymmword ptr [rsi + 0]
-    vmovapd ymm10, ymm13
-    vfmadd231pd ymm10, ymm0, ymm3
-    vsubpd ymm13, ymm13, ymm10
-    vfmadd231pd ymm13, ymm0, ymm3
-    vaddpd ymm9, ymm9, ymm13
-    vmovapd ymm13, ymm8
-    vfmadd231pd ymm13, ymm4, ymm3
-    vsubpd ymm12, ymm8, ymm13
-    vfmadd231pd ymm12, ymm4, ymm3
-    vmovapd ymm3, ymm8
-    vfmadd231pd ymm3, ymm6, ymm7
-    vmovapd ymmword ptr [rsi + 448], ymm12
-    vsubpd ymm12, ymm8, ymm3
-    vfmadd231pd ymm12, ymm6, ymm7
-    vmovapd ymm8, ymm3
-    vfmadd231pd ymm8, ymm2, ymm5
-    vsubpd ymm3, ymm3, ymm8
-    vfmadd231pd ymm3, ymm2, ymm5
-    vaddpd ymm3, ymm12, ymm3
-    vmovapd ymm12, ymm8
-    vfmadd231pd ymm12, ymm1, ymm15
-    vsubpd ymm8, ymm8, ymm12
-    vfmadd231pd ymm8, ymm1, ymm15
-    vaddpd ymm3, ymm3, ymm8
-    vmovapd ymm8, ymmword ptr [rsi + 32]
-    vmovapd ymm15, ymm12
-    vfmadd231pd ymm15, ymm0, ymm8
-    vsubpd ymm12, ymm12, ymm15
-    vfmadd231pd ymm12, ymm0, ymm8
-    vaddpd ymm3, ymm3, ymm12
-    vmovapd ymm12, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vfmadd132pd ymm14, ymm12, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vmovapd ymm12, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vmovapd ymmword ptr [rsi + 480], ymm15
-    vmovapd ymm15, ymm11
-    vfmadd231pd ymm15, ymm14, ymm12
-    vsubpd ymm11, ymm11, ymm15
-    vfmadd213pd ymm14, ymm12, ymm11
-    vaddpd ymm9, ymm9, ymm14
-    vaddpd ymm11, ymm15, ymm9
-    vsubpd ymm14, ymm15, ymm11
-    vaddpd ymm9, ymm9, ymm14
-    vmovapd ymm14, ymmword ptr [rip + .Lkatzensprung_curve25519_4]
-    vmovapd ymm15, ymm14
-    vfmadd231pd ymm15, ymm4, ymm8
-    vmovapd ymmword ptr [rsi + 512], ymm9
-    vsubpd ymm9, ymm14, ymm15
-    vfmadd231pd ymm9, ymm4, ymm8
-    vmovapd ymm8, ymmword ptr [rsi + 0]
-    vmovapd ymm12, ymm15
-    vfmadd231pd ymm12, ymm6, ymm8
-    vsubpd ymm15, ymm15, ymm12
-    vfmadd231pd ymm15, ymm6, ymm8
-    vaddpd ymm9, ymm9, ymm15
-    vmovapd ymm15, ymm14
-    vfmadd231pd ymm15, ymm2, ymm7
-    vsubpd ymm8, ymm14, ymm15
-    vfmadd231pd ymm8, ymm2, ymm7
-    vmovapd ymm14, ymm15
-    vfmadd231pd ymm14, ymm1, ymm5
-    vsubpd ymm15, ymm15, ymm14
-    vfmadd231pd ymm15, ymm1, ymm5
-    vaddpd ymm8, ymm8, ymm15
-    vmovapd ymm15, ymmword ptr [rsi + 224]
-    vmovapd ymmword ptr [rsi + 544], ymm9
-    vmovapd ymm9, ymm14
-    vfmadd231pd ymm9, ymm0, ymm15
-    vsubpd ymm14, ymm14, ymm9
-    vfmadd231pd ymm14, ymm0, ymm15
-    vaddpd ymm8, ymm8, ymm14
-    vmovapd ymm14, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vfmadd213pd ymm11, ymm14, ymmword ptr [rip + .Lkatzensprung_curve25519_6]
-    vfmadd213pd ymm10, ymm14, ymm11
-    vaddpd ymm3, ymm3, ymm10
-    vmovapd ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vmovapd ymm11, ymm13
-    vfmadd231pd ymm11, ymm3, ymm10
-    vsubpd ymm13, ymm13, ymm11
-    vfmadd213pd ymm3, ymm10, ymm13
-    vaddpd ymm3, ymm3, ymmword ptr [rsi + 448]
-    vmovapd ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_4]
-    vmovapd ymmword ptr [rsi + 448], ymm3
-    vmovapd ymm3, ymm13
-    vfmadd231pd ymm3, ymm4, ymm15
-    vsubpd ymm10, ymm13, ymm3
-    vfmadd231pd ymm10, ymm4, ymm15
-    vmovapd ymm15, ymmword ptr [rsi + 32]
-    vmovapd ymm14, ymm3
-    vfmadd231pd ymm14, ymm6, ymm15
-    vsubpd ymm3, ymm3, ymm14
-    vfmadd231pd ymm3, ymm6, ymm15
-    vaddpd ymm3, ymm10, ymm3
-    vmovapd ymm10, ymmword ptr [rsi + 0]
-    vmovapd ymm15, ymm14
-    vfmadd231pd ymm15, ymm2, ymm10
-    vsubpd ymm14, ymm14, ymm15
-    vfmadd231pd ymm14, ymm2, ymm10
-    vaddpd ymm3, ymm3, ymm14
-    vmovapd ymm14, ymm13
-    vfmadd231pd ymm14, ymm1, ymm7
-    vsubpd ymm10, ymm13, ymm14
-    vfmadd231pd ymm10, ymm1, ymm7
-    vmovapd ymmword ptr [rsi + 576], ymm7
-    vmovapd ymm7, ymm14
-    vfmadd231pd ymm7, ymm0, ymm5
-    vsubpd ymm14, ymm14, ymm7
-    vfmadd231pd ymm14, ymm0, ymm5
-    vaddpd ymm10, ymm10, ymm14
-    vmovapd ymm14, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vmovapd ymmword ptr [rsi + 608], ymm0
-    vmovapd ymm0, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vfmadd231pd ymm0, ymm14, ymmword ptr [rsi + 480]
-    vaddpd ymm0, ymm8, ymm0
-    vmovapd ymm8, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vmovapd ymm14, ymm12
-    vfmadd231pd ymm14, ymm0, ymm8
-    vsubpd ymm12, ymm12, ymm14
-    vfmadd213pd ymm0, ymm8, ymm12
-    vaddpd ymm0, ymm0, ymmword ptr [rsi + 544]
-    vmovapd ymm12, ymm13
-    vfmadd231pd ymm12, ymm4, ymm5
-    vsubpd ymm8, ymm13, ymm12
-    vfmadd231pd ymm8, ymm4, ymm5
-    vmovapd ymmword ptr [rsi + 544], ymm4
-    vmovapd ymm4, ymmword ptr [rsi + 224]
-    vmovapd ymmword ptr [rsi + 480], ymm5
-    vmovapd ymm5, ymm12
-    vfmadd231pd ymm5, ymm6, ymm4
-    vsubpd ymm12, ymm12, ymm5
-    vfmadd231pd ymm12, ymm6, ymm4
-    vaddpd ymm8, ymm8, ymm12
-    vmovapd ymm12, ymmword ptr [rsi + 32]
-    vmovapd ymm4, ymm5
-    vfmadd231pd ymm4, ymm2, ymm12
-    vsubpd ymm5, ymm5, ymm4
-    vfmadd231pd ymm5, ymm2, ymm12
-    vaddpd ymm5, ymm8, ymm5
-    vmovapd ymm8, ymmword ptr [rsi + 0]
-    vmovapd ymm12, ymm4
-    vfmadd231pd ymm12, ymm1, ymm8
-    vsubpd ymm4, ymm4, ymm12
-    vfmadd231pd ymm4, ymm1, ymm8
-    vaddpd ymm4, ymm5, ymm4
-    vmovapd ymm5, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vfmadd132pd ymm9, ymm5, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vaddpd ymm9, ymm10, ymm9
-    vmovapd ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vmovapd ymm8, ymm15
-    vfmadd231pd ymm8, ymm9, ymm10
-    vsubpd ymm15, ymm15, ymm8
-    vfmadd213pd ymm9, ymm10, ymm15
-    vaddpd ymm3, ymm3, ymm9
-    vaddpd ymm9, ymm8, ymm3
-    vsubpd ymm8, ymm8, ymm9
-    vaddpd ymm3, ymm3, ymm8
-    vfmadd132pd ymm7, ymm5, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vaddpd ymm7, ymm7, ymmword ptr [rsi + 416]
-    vmovapd ymm8, ymm12
-    vfmadd231pd ymm8, ymm7, ymm10
-    vsubpd ymm12, ymm12, ymm8
-    vfmadd213pd ymm7, ymm10, ymm12
-    vaddpd ymm4, ymm4, ymm7
-    vaddpd ymm7, ymm8, ymm4
-    vsubpd ymm8, ymm8, ymm7
-    vaddpd ymm4, ymm4, ymm8
-    vmovapd ymm8, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vfmadd213pd ymm11, ymm8, ymm5
-    vaddpd ymm0, ymm0, ymm11
-    vfmadd213pd ymm14, ymm8, ymm5
-    vaddpd ymm3, ymm3, ymm14
-    vfmadd213pd ymm9, ymm8, ymm5
-    vaddpd ymm4, ymm4, ymm9
-    vfmadd213pd ymm7, ymm8, ymm5
-    vaddpd ymm7, ymm7, ymmword ptr [rsi + 512]
-    vmovapd ymm9, ymmword ptr [rsi + 384]
-    vmovapd ymm11, ymmword ptr [rsi + 192]
-    vmovapd ymm12, ymm13
-    vfmadd231pd ymm12, ymm9, ymm11
-    vsubpd ymm14, ymm13, ymm12
-    vfmadd231pd ymm14, ymm9, ymm11
-    vmovapd ymm15, ymmword ptr [rsi + 352]
-    vmovapd ymmword ptr [rsi + 512], ymm7
-    vmovapd ymm7, ymmword ptr [rsi + 160]
-    vmovapd ymmword ptr [rsi + 416], ymm4
-    vmovapd ymm4, ymm13
-    vfmadd231pd ymm4, ymm15, ymm7
-    vmovapd ymmword ptr [rsi + 640], ymm3
-    vsubpd ymm3, ymm13, ymm4
-    vfmadd231pd ymm3, ymm15, ymm7
-    vaddpd ymm3, ymm14, ymm3
-    vmovapd ymm14, ymmword ptr [rsi + 320]
-    vmovapd ymmword ptr [rsi + 672], ymm0
-    vmovapd ymm0, ymmword ptr [rsi + 128]
-    vmovapd ymmword ptr [rsi + 704], ymm1
-    vmovapd ymm1, ymm12
-    vfmadd231pd ymm1, ymm14, ymm0
-    vsubpd ymm12, ymm12, ymm1
-    vfmadd231pd ymm12, ymm14, ymm0
-    vaddpd ymm3, ymm3, ymm12
-    vmovapd ymm12, ymmword ptr [rsi + 288]
-    vmovapd ymmword ptr [rsi + 736], ymm2
-    vmovapd ymm2, ymmword ptr [rsi + 96]
-    vmovapd ymmword ptr [rsi + 768], ymm6
-    vmovapd ymm6, ymm4
-    vfmadd231pd ymm6, ymm12, ymm2
-    vsubpd ymm4, ymm4, ymm6
-    vfmadd231pd ymm4, ymm12, ymm2
-    vaddpd ymm3, ymm3, ymm4
-    vmovapd ymm4, ymmword ptr [rsi + 256]
-    vmovapd ymm10, ymm13
-    vfmadd231pd ymm10, ymm4, ymm11
-    vsubpd ymm8, ymm13, ymm10
-    vfmadd231pd ymm8, ymm4, ymm11
-    vmovapd ymmword ptr [rsi + 800], ymm8
-    vmovapd ymm8, ymmword ptr [rsi + 64]
-    vmovapd ymm5, ymm1
-    vfmadd231pd ymm5, ymm4, ymm8
-    vsubpd ymm1, ymm1, ymm5
-    vfmadd231pd ymm1, ymm4, ymm8
-    vaddpd ymm1, ymm3, ymm1
-    vmovapd ymm3, ymm13
-    vfmadd231pd ymm3, ymm9, ymm8
-    vsubpd ymm4, ymm13, ymm3
-    vfmadd231pd ymm4, ymm9, ymm8
-    vmovapd ymm8, ymm13
-    vfmadd231pd ymm8, ymm15, ymm11
-    vsubpd ymm9, ymm13, ymm8
-    vfmadd231pd ymm9, ymm15, ymm11
-    vmovapd ymm11, ymm8
-    vfmadd231pd ymm11, ymm14, ymm7
-    vsubpd ymm8, ymm8, ymm11
-    vfmadd231pd ymm8, ymm14, ymm7
-    vaddpd ymm8, ymm9, ymm8
-    vmovapd ymm9, ymm11
-    vfmadd231pd ymm9, ymm12, ymm0
-    vsubpd ymm11, ymm11, ymm9
-    vfmadd231pd ymm11, ymm12, ymm0
-    vaddpd ymm8, ymm8, ymm11
-    vmovapd ymm11, ymmword ptr [rsi + 256]
-    vmovapd ymm0, ymm9
-    vfmadd231pd ymm0, ymm11, ymm2
-    vsubpd ymm9, ymm9, ymm0
-    vfmadd231pd ymm9, ymm11, ymm2
-    vaddpd ymm8, ymm8, ymm9
-    vmovapd ymm9, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vfmadd132pd ymm10, ymm9, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vmovapd ymm9, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vmovapd ymm11, ymm6
-    vfmadd231pd ymm11, ymm10, ymm9
-    vsubpd ymm6, ymm6, ymm11
-    vfmadd213pd ymm10, ymm9, ymm6
-    vaddpd ymm1, ymm1, ymm10
-    vaddpd ymm6, ymm11, ymm1
-    vsubpd ymm10, ymm11, ymm6
-    vaddpd ymm1, ymm1, ymm10
-    vmovapd ymm10, ymmword ptr [rsi + 384]
-    vmovapd ymm11, ymm13
-    vfmadd231pd ymm11, ymm10, ymm2
-    vmovapd ymmword ptr [rsi + 832], ymm1
-    vsubpd ymm1, ymm13, ymm11
-    vfmadd231pd ymm1, ymm10, ymm2
-    vmovapd ymm2, ymmword ptr [rsi + 64]
-    vmovapd ymm10, ymm11
-    vfmadd231pd ymm10, ymm15, ymm2
-    vsubpd ymm11, ymm11, ymm10
-    vfmadd231pd ymm11, ymm15, ymm2
-    vaddpd ymm1, ymm1, ymm11
-    vmovapd ymm11, ymmword ptr [rsi + 192]
-    vmovapd ymm2, ymm13
-    vfmadd231pd ymm2, ymm14, ymm11
-    vsubpd ymm15, ymm13, ymm2
-    vfmadd231pd ymm15, ymm14, ymm11
-    vmovapd ymm11, ymm2
-    vfmadd231pd ymm11, ymm12, ymm7
-    vsubpd ymm2, ymm2, ymm11
-    vfmadd231pd ymm2, ymm12, ymm7
-    vaddpd ymm2, ymm15, ymm2
-    vmovapd ymm15, ymmword ptr [rsi + 256]
-    vmovapd ymm7, ymmword ptr [rsi + 128]
-    vmovapd ymm12, ymm11
-    vfmadd231pd ymm12, ymm15, ymm7
-    vsubpd ymm11, ymm11, ymm12
-    vfmadd231pd ymm11, ymm15, ymm7
-    vaddpd ymm2, ymm2, ymm11
-    vmovapd ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vfmadd213pd ymm6, ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_6]
-    vfmadd213pd ymm5, ymm11, ymm6
-    vaddpd ymm5, ymm8, ymm5
-    vmovapd ymm6, ymm3
-    vfmadd231pd ymm6, ymm5, ymm9
-    vsubpd ymm3, ymm3, ymm6
-    vfmadd213pd ymm5, ymm9, ymm3
-    vaddpd ymm3, ymm4, ymm5
-    vmovapd ymm4, ymmword ptr [rsi + 384]
-    vmovapd ymm5, ymm13
-    vfmadd231pd ymm5, ymm4, ymm7
-    vsubpd ymm8, ymm13, ymm5
-    vfmadd231pd ymm8, ymm4, ymm7
-    vmovapd ymmword ptr [rsi + 864], ymm3
-    vmovapd ymm3, ymmword ptr [rsi + 352]
-    vmovapd ymm7, ymmword ptr [rsi + 96]
-    vmovapd ymm4, ymm5
-    vfmadd231pd ymm4, ymm3, ymm7
-    vsubpd ymm5, ymm5, ymm4
-    vfmadd231pd ymm5, ymm3, ymm7
-    vaddpd ymm5, ymm8, ymm5
-    vmovapd ymm8, ymmword ptr [rsi + 64]
-    vmovapd ymm7, ymm4
-    vfmadd231pd ymm7, ymm14, ymm8
-    vsubpd ymm4, ymm4, ymm7
-    vfmadd231pd ymm4, ymm14, ymm8
-    vaddpd ymm4, ymm5, ymm4
-    vmovapd ymm5, ymmword ptr [rsi + 288]
-    vmovapd ymm8, ymmword ptr [rsi + 192]
-    vmovapd ymm14, ymm13
-    vfmadd231pd ymm14, ymm5, ymm8
-    vsubpd ymm3, ymm13, ymm14
-    vfmadd231pd ymm3, ymm5, ymm8
-    vmovapd ymm8, ymmword ptr [rsi + 160]
-    vmovapd ymm5, ymm14
-    vfmadd231pd ymm5, ymm15, ymm8
-    vsubpd ymm14, ymm14, ymm5
-    vfmadd231pd ymm14, ymm15, ymm8
-    vaddpd ymm3, ymm3, ymm14
-    vfmadd213pd ymm0, ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vaddpd ymm0, ymm2, ymm0
-    vmovapd ymm2, ymm10
-    vfmadd231pd ymm2, ymm0, ymm9
-    vsubpd ymm10, ymm10, ymm2
-    vfmadd213pd ymm0, ymm9, ymm10
-    vaddpd ymm0, ymm1, ymm0
-    vmovapd ymm1, ymmword ptr [rsi + 384]
-    vmovapd ymm10, ymm13
-    vfmadd231pd ymm10, ymm1, ymm8
-    vsubpd ymm14, ymm13, ymm10
-    vfmadd231pd ymm14, ymm1, ymm8
-    vmovapd ymm8, ymmword ptr [rsi + 352]
-    vmovapd ymm13, ymmword ptr [rsi + 128]
-    vmovapd ymm15, ymm10
-    vfmadd231pd ymm15, ymm8, ymm13
-    vsubpd ymm10, ymm10, ymm15
-    vfmadd231pd ymm10, ymm8, ymm13
-    vaddpd ymm10, ymm14, ymm10
-    vmovapd ymm14, ymmword ptr [rsi + 320]
-    vmovapd ymm13, ymmword ptr [rsi + 96]
-    vmovapd ymm8, ymm15
-    vfmadd231pd ymm8, ymm14, ymm13
-    vsubpd ymm15, ymm15, ymm8
-    vfmadd231pd ymm15, ymm14, ymm13
-    vaddpd ymm10, ymm10, ymm15
-    vmovapd ymm15, ymmword ptr [rsi + 288]
-    vmovapd ymm13, ymmword ptr [rsi + 64]
-    vmovapd ymm14, ymm8
-    vfmadd231pd ymm14, ymm15, ymm13
-    vsubpd ymm8, ymm8, ymm14
-    vfmadd231pd ymm8, ymm15, ymm13
-    vaddpd ymm8, ymm10, ymm8
-    vfmadd213pd ymm12, ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vaddpd ymm3, ymm3, ymm12
-    vmovapd ymm10, ymm7
-    vfmadd231pd ymm10, ymm3, ymm9
-    vsubpd ymm7, ymm7, ymm10
-    vfmadd213pd ymm3, ymm9, ymm7
-    vaddpd ymm3, ymm4, ymm3
-    vaddpd ymm4, ymm10, ymm3
-    vsubpd ymm7, ymm10, ymm4
-    vaddpd ymm3, ymm3, ymm7
-    vfmadd213pd ymm5, ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vaddpd ymm5, ymm5, ymmword ptr [rsi + 800]
-    vmovapd ymm7, ymm14
-    vfmadd231pd ymm7, ymm5, ymm9
-    vsubpd ymm10, ymm14, ymm7
-    vfmadd213pd ymm5, ymm9, ymm10
-    vaddpd ymm5, ymm8, ymm5
-    vaddpd ymm8, ymm7, ymm5
-    vsubpd ymm7, ymm7, ymm8
-    vaddpd ymm5, ymm5, ymm7
-    vmovapd ymm7, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vfmadd213pd ymm6, ymm11, ymm7
-    vaddpd ymm0, ymm0, ymm6
-    vfmadd213pd ymm2, ymm11, ymm7
-    vaddpd ymm2, ymm3, ymm2
-    vfmadd213pd ymm4, ymm11, ymm7
-    vaddpd ymm3, ymm5, ymm4
-    vfmadd213pd ymm8, ymm11, ymm7
-    vaddpd ymm4, ymm8, ymmword ptr [rsi + 832]
-    vmovapd ymm5, ymmword ptr [rdi + 800]
-    vmovapd ymm6, ymmword ptr [rsi + 0]
-    vblendvpd ymm1, ymm6, ymm1, ymm5
-    vmovapd ymm6, ymmword ptr [rsi + 32]
-    vblendvpd ymm6, ymm6, ymmword ptr [rsi + 352], ymm5
-    vmovapd ymm8, ymmword ptr [rsi + 224]
-    vblendvpd ymm8, ymm8, ymmword ptr [rsi + 320], ymm5
-    vmovapd ymm10, ymmword ptr [rsi + 480]
-    vblendvpd ymm10, ymm10, ymm15, ymm5
-    vmovapd ymm12, ymmword ptr [rsi + 576]
-    vblendvpd ymm12, ymm12, ymmword ptr [rsi + 256], ymm5
-    vaddpd ymm14, ymm1, ymm1
-    vaddpd ymm15, ymm6, ymm6
-    vaddpd ymm13, ymm8, ymm8
-    vaddpd ymm5, ymm10, ymm10
-    vmovapd ymmword ptr [rsi + 576], ymm4
-    vaddpd ymm4, ymm12, ymm12
-    vmovapd ymmword ptr [rsi + 256], ymm4
-    vmovapd ymm4, ymmword ptr [rip + .Lkatzensprung_curve25519_4]
-    vmovapd ymmword ptr [rsi + 480], ymm3
-    vmovapd ymm3, ymm4
-    vfmadd231pd ymm3, ymm14, ymm12
-    vmovapd ymmword ptr [rsi + 288], ymm2
-    vsubpd ymm2, ymm4, ymm3
-    vfmadd231pd ymm2, ymm14, ymm12
-    vmovapd ymmword ptr [rsi + 224], ymm0
-    vmovapd ymm0, ymm4
-    vfmadd231pd ymm0, ymm15, ymm10
-    vsubpd ymm9, ymm4, ymm0
-    vfmadd231pd ymm9, ymm15, ymm10
-    vaddpd ymm2, ymm2, ymm9
-    vmovapd ymm9, ymm3
-    vfmadd231pd ymm9, ymm8, ymm8
-    vsubpd ymm3, ymm3, ymm9
-    vfmadd231pd ymm3, ymm8, ymm8
-    vaddpd ymm2, ymm2, ymm3
-    vmovapd ymm3, ymm4
-    vfmadd231pd ymm3, ymm12, ymm12
-    vsubpd ymm11, ymm4, ymm3
-    vfmadd231pd ymm11, ymm12, ymm12
-    vmovapd ymmword ptr [rsi + 320], ymm11
-    vmovapd ymm11, ymm4
-    vfmadd231pd ymm11, ymm1, ymm1
-    vmovapd ymmword ptr [rsi + 32], ymm5
-    vsubpd ymm5, ymm4, ymm11
-    vfmadd213pd ymm1, ymm1, ymm5
-    vmovapd ymm5, ymm4
-    vfmadd231pd ymm5, ymm15, ymm12
-    vmovapd ymmword ptr [rsi + 352], ymm8
-    vsubpd ymm8, ymm4, ymm5
-    vfmadd231pd ymm8, ymm15, ymm12
+    vblendvpd ymm10, ymm9, ymmword ptr [rdi + 608], ymm0
+    vaddpd ymm11, ymm2, ymm2
+    vaddpd ymm12, ymm4, ymm4
+    vaddpd ymm13, ymm6, ymm6
+    vaddpd ymm14, ymm8, ymm8
+    vaddpd ymm15, ymm10, ymm10
     vmovapd ymmword ptr [rsi + 0], ymm15
-    vmovapd ymm15, ymm5
-    vfmadd231pd ymm15, ymm13, ymm10
-    vsubpd ymm5, ymm5, ymm15
-    vfmadd231pd ymm5, ymm13, ymm10
-    vaddpd ymm5, ymm8, ymm5
-    vfmadd132pd ymm3, ymm7, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vmovapd ymm8, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vmovapd ymm7, ymm0
-    vfmadd231pd ymm7, ymm3, ymm8
-    vsubpd ymm0, ymm0, ymm7
-    vfmadd213pd ymm3, ymm8, ymm0
-    vaddpd ymm0, ymm2, ymm3
-    vmovapd ymm2, ymm4
-    vfmadd231pd ymm2, ymm14, ymm6
-    vsubpd ymm3, ymm4, ymm2
-    vfmadd231pd ymm3, ymm14, ymm6
-    vmovapd ymmword ptr [rsi + 384], ymm0
-    vmovapd ymm0, ymm4
-    vfmadd231pd ymm0, ymm13, ymm12
-    vsubpd ymm8, ymm4, ymm0
-    vfmadd213pd ymm13, ymm12, ymm8
-    vmovapd ymm8, ymm0
-    vfmadd231pd ymm8, ymm10, ymm10
-    vsubpd ymm0, ymm0, ymm8
-    vfmadd231pd ymm0, ymm10, ymm10
-    vaddpd ymm0, ymm13, ymm0
-    vmovapd ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vfmadd213pd ymm7, ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_6]
-    vfmadd213pd ymm9, ymm13, ymm7
-    vaddpd ymm5, ymm5, ymm9
-    vmovapd ymm7, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vmovapd ymm9, ymm11
-    vfmadd231pd ymm9, ymm5, ymm7
-    vsubpd ymm11, ymm11, ymm9
-    vfmadd213pd ymm5, ymm7, ymm11
-    vaddpd ymm1, ymm1, ymm5
-    vmovapd ymm5, ymmword ptr [rsi + 352]
-    vmovapd ymm11, ymm4
-    vfmadd231pd ymm11, ymm14, ymm5
-    vsubpd ymm7, ymm4, ymm11
-    vfmadd231pd ymm7, ymm14, ymm5
-    vmovapd ymm5, ymm11
-    vfmadd231pd ymm5, ymm6, ymm6
-    vsubpd ymm11, ymm11, ymm5
-    vfmadd213pd ymm6, ymm6, ymm11
-    vaddpd ymm6, ymm7, ymm6
-    vmovapd ymm7, ymmword ptr [rsi + 32]
-    vmovapd ymm11, ymm4
-    vfmadd231pd ymm11, ymm7, ymm12
-    vmovapd ymmword ptr [rsi + 832], ymm1
-    vsubpd ymm1, ymm4, ymm11
-    vfmadd213pd ymm7, ymm12, ymm1
-    vfmadd213pd ymm15, ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vaddpd ymm0, ymm0, ymm15
-    vmovapd ymm1, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vmovapd ymm12, ymm2
-    vfmadd231pd ymm12, ymm0, ymm1
-    vsubpd ymm2, ymm2, ymm12
-    vfmadd213pd ymm0, ymm1, ymm2
-    vaddpd ymm0, ymm3, ymm0
-    vmovapd ymm2, ymm4
-    vfmadd231pd ymm2, ymm14, ymm10
-    vsubpd ymm3, ymm4, ymm2
-    vfmadd213pd ymm14, ymm10, ymm3
-    vmovapd ymm3, ymmword ptr [rsi + 0]
-    vmovapd ymm10, ymmword ptr [rsi + 352]
-    vmovapd ymm15, ymm2
-    vfmadd231pd ymm15, ymm3, ymm10
-    vsubpd ymm2, ymm2, ymm15
-    vfmadd213pd ymm3, ymm10, ymm2
-    vaddpd ymm2, ymm14, ymm3
-    vmovapd ymm3, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vfmadd213pd ymm8, ymm13, ymm3
-    vaddpd ymm7, ymm7, ymm8
-    vmovapd ymm8, ymm5
-    vfmadd231pd ymm8, ymm7, ymm1
-    vsubpd ymm5, ymm5, ymm8
-    vfmadd213pd ymm7, ymm1, ymm5
-    vaddpd ymm5, ymm6, ymm7
-    vfmadd213pd ymm11, ymm13, ymm3
-    vaddpd ymm6, ymm11, ymmword ptr [rsi + 320]
-    vmovapd ymm7, ymm15
-    vfmadd231pd ymm7, ymm6, ymm1
-    vsubpd ymm10, ymm15, ymm7
-    vfmadd213pd ymm6, ymm1, ymm10
-    vaddpd ymm2, ymm2, ymm6
-    vfmadd213pd ymm9, ymm13, ymm3
-    vaddpd ymm0, ymm0, ymm9
-    vfmadd213pd ymm12, ymm13, ymm3
-    vaddpd ymm5, ymm5, ymm12
-    vfmadd213pd ymm8, ymm13, ymm3
-    vaddpd ymm2, ymm2, ymm8
-    vfmadd213pd ymm7, ymm13, ymm3
-    vaddpd ymm6, ymm7, ymmword ptr [rsi + 384]
-    vmovapd ymm7, ymmword ptr [rsi + 832]
-    vmovapd ymm8, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
-    vmovapd ymm9, ymm8
-    vfmadd231pd ymm9, ymm7, ymm13
-    vsubpd ymm9, ymm9, ymm8
-    vmovapd ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_2]
-    vfmadd231pd ymm7, ymm9, ymm10
-    vmovapd ymm11, ymm8
-    vfmadd231pd ymm11, ymm0, ymm13
-    vsubpd ymm11, ymm11, ymm8
-    vfmadd231pd ymm0, ymm11, ymm10
-    vmovapd ymm12, ymm8
-    vfmadd231pd ymm12, ymm5, ymm13
-    vsubpd ymm12, ymm12, ymm8
-    vfmadd231pd ymm5, ymm12, ymm10
-    vmovapd ymm14, ymm8
-    vfmadd231pd ymm14, ymm2, ymm13
-    vsubpd ymm14, ymm14, ymm8
-    vfmadd231pd ymm2, ymm14, ymm10
-    vmovapd ymm15, ymm8
-    vfmadd231pd ymm15, ymm6, ymm13
-    vsubpd ymm15, ymm15, ymm8
-    vfmadd231pd ymm6, ymm15, ymm10
-    vfmadd213pd ymm15, ymm1, ymm7
-    vaddpd ymm0, ymm0, ymm9
-    vaddpd ymm5, ymm5, ymm11
-    vaddpd ymm2, ymm2, ymm12
-    vaddpd ymm6, ymm6, ymm14
-    vmovapd ymm7, ymmword ptr [rdi + 800]
-    vmovapd ymm9, ymmword ptr [rsi + 64]
-    vblendvpd ymm9, ymm9, ymmword ptr [rsi + 544], ymm7
-    vmovapd ymm11, ymmword ptr [rsi + 96]
-    vblendvpd ymm11, ymm11, ymmword ptr [rsi + 768], ymm7
-    vmovapd ymm12, ymmword ptr [rsi + 128]
-    vblendvpd ymm12, ymm12, ymmword ptr [rsi + 736], ymm7
-    vmovapd ymm14, ymmword ptr [rsi + 160]
-    vblendvpd ymm14, ymm14, ymmword ptr [rsi + 704], ymm7
-    vmovapd ymm10, ymmword ptr [rsi + 192]
-    vblendvpd ymm7, ymm10, ymmword ptr [rsi + 608], ymm7
-    vaddpd ymm10, ymm9, ymm9
-    vaddpd ymm8, ymm11, ymm11
-    vmovapd ymmword ptr [rsi + 192], ymm6
-    vaddpd ymm6, ymm12, ymm12
-    vmovapd ymmword ptr [rsi + 608], ymm2
-    vaddpd ymm2, ymm14, ymm14
-    vmovapd ymmword ptr [rsi + 160], ymm5
-    vaddpd ymm5, ymm7, ymm7
-    vmovapd ymmword ptr [rsi + 704], ymm5
-    vmovapd ymm5, ymm4
-    vfmadd231pd ymm5, ymm10, ymm7
-    vmovapd ymmword ptr [rsi + 128], ymm0
-    vsubpd ymm0, ymm4, ymm5
-    vfmadd231pd ymm0, ymm10, ymm7
-    vmovapd ymmword ptr [rsi + 736], ymm15
-    vmovapd ymm15, ymm4
-    vfmadd231pd ymm15, ymm8, ymm14
-    vsubpd ymm1, ymm4, ymm15
-    vfmadd231pd ymm1, ymm8, ymm14
-    vaddpd ymm0, ymm0, ymm1
-    vmovapd ymm1, ymm5
-    vfmadd231pd ymm1, ymm12, ymm12
-    vsubpd ymm5, ymm5, ymm1
-    vfmadd231pd ymm5, ymm12, ymm12
-    vaddpd ymm0, ymm0, ymm5
-    vmovapd ymm5, ymm4
-    vfmadd231pd ymm5, ymm7, ymm7
-    vsubpd ymm13, ymm4, ymm5
-    vfmadd231pd ymm13, ymm7, ymm7
-    vmovapd ymmword ptr [rsi + 96], ymm13
-    vmovapd ymm13, ymm4
-    vfmadd231pd ymm13, ymm9, ymm9
-    vmovapd ymmword ptr [rsi + 768], ymm2
-    vsubpd ymm2, ymm4, ymm13
-    vfmadd213pd ymm9, ymm9, ymm2
-    vmovapd ymm2, ymm4
-    vfmadd231pd ymm2, ymm8, ymm7
-    vmovapd ymmword ptr [rsi + 64], ymm12
-    vsubpd ymm12, ymm4, ymm2
-    vfmadd231pd ymm12, ymm8, ymm7
-    vmovapd ymmword ptr [rsi + 544], ymm8
-    vmovapd ymm8, ymm2
-    vfmadd231pd ymm8, ymm6, ymm14
-    vsubpd ymm2, ymm2, ymm8
-    vfmadd231pd ymm2, ymm6, ymm14
-    vaddpd ymm2, ymm12, ymm2
-    vfmadd132pd ymm5, ymm3, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vmovapd ymm12, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vmovapd ymm3, ymm15
-    vfmadd231pd ymm3, ymm5, ymm12
-    vsubpd ymm15, ymm15, ymm3
-    vfmadd213pd ymm5, ymm12, ymm15
-    vaddpd ymm0, ymm0, ymm5
-    vmovapd ymm5, ymm4
-    vfmadd231pd ymm5, ymm10, ymm11
-    vsubpd ymm15, ymm4, ymm5
-    vfmadd231pd ymm15, ymm10, ymm11
-    vmovapd ymmword ptr [rsi + 832], ymm0
-    vmovapd ymm0, ymm4
-    vfmadd231pd ymm0, ymm6, ymm7
-    vsubpd ymm12, ymm4, ymm0
-    vfmadd213pd ymm6, ymm7, ymm12
-    vmovapd ymm12, ymm0
-    vfmadd231pd ymm12, ymm14, ymm14
-    vsubpd ymm0, ymm0, ymm12
-    vfmadd231pd ymm0, ymm14, ymm14
-    vaddpd ymm0, ymm6, ymm0
-    vmovapd ymm6, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vfmadd213pd ymm3, ymm6, ymmword ptr [rip + .Lkatzensprung_curve25519_6]
-    vfmadd213pd ymm1, ymm6, ymm3
-    vaddpd ymm1, ymm2, ymm1
-    vmovapd ymm2, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vmovapd ymm3, ymm13
-    vfmadd231pd ymm3, ymm1, ymm2
-    vsubpd ymm13, ymm13, ymm3
-    vfmadd213pd ymm1, ymm2, ymm13
-    vaddpd ymm1, ymm9, ymm1
-    vmovapd ymm9, ymmword ptr [rsi + 64]
-    vmovapd ymm13, ymm4
-    vfmadd231pd ymm13, ymm10, ymm9
-    vsubpd ymm2, ymm4, ymm13
-    vfmadd231pd ymm2, ymm10, ymm9
-    vmovapd ymm9, ymm13
-    vfmadd231pd ymm9, ymm11, ymm11
-    vsubpd ymm13, ymm13, ymm9
-    vfmadd213pd ymm11, ymm11, ymm13
-    vaddpd ymm2, ymm2, ymm11
-    vmovapd ymm11, ymmword ptr [rsi + 768]
-    vmovapd ymm13, ymm4
-    vfmadd231pd ymm13, ymm11, ymm7
-    vmovapd ymmword ptr [rsi + 384], ymm1
-    vsubpd ymm1, ymm4, ymm13
-    vfmadd213pd ymm11, ymm7, ymm1
-    vfmadd213pd ymm8, ymm6, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vaddpd ymm0, ymm0, ymm8
-    vmovapd ymm1, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vmovapd ymm7, ymm5
-    vfmadd231pd ymm7, ymm0, ymm1
-    vsubpd ymm5, ymm5, ymm7
-    vfmadd213pd ymm0, ymm1, ymm5
-    vaddpd ymm0, ymm15, ymm0
-    vmovapd ymm5, ymm4
-    vfmadd231pd ymm5, ymm10, ymm14
-    vsubpd ymm8, ymm4, ymm5
-    vfmadd213pd ymm10, ymm14, ymm8
-    vmovapd ymm8, ymmword ptr [rsi + 544]
-    vmovapd ymm14, ymmword ptr [rsi + 64]
-    vmovapd ymm15, ymm5
-    vfmadd231pd ymm15, ymm8, ymm14
-    vsubpd ymm5, ymm5, ymm15
-    vfmadd213pd ymm8, ymm14, ymm5
-    vaddpd ymm5, ymm10, ymm8
-    vmovapd ymm8, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vfmadd213pd ymm12, ymm6, ymm8
-    vaddpd ymm10, ymm11, ymm12
-    vmovapd ymm11, ymm9
-    vfmadd231pd ymm11, ymm10, ymm1
-    vsubpd ymm9, ymm9, ymm11
-    vfmadd213pd ymm10, ymm1, ymm9
-    vaddpd ymm2, ymm2, ymm10
-    vfmadd213pd ymm13, ymm6, ymm8
-    vaddpd ymm9, ymm13, ymmword ptr [rsi + 96]
-    vmovapd ymm10, ymm15
-    vfmadd231pd ymm10, ymm9, ymm1
-    vsubpd ymm12, ymm15, ymm10
-    vfmadd213pd ymm9, ymm1, ymm12
-    vaddpd ymm5, ymm5, ymm9
-    vfmadd213pd ymm3, ymm6, ymm8
-    vaddpd ymm0, ymm0, ymm3
-    vfmadd213pd ymm7, ymm6, ymm8
-    vaddpd ymm2, ymm2, ymm7
-    vfmadd213pd ymm11, ymm6, ymm8
-    vaddpd ymm3, ymm5, ymm11
-    vfmadd213pd ymm10, ymm6, ymm8
-    vaddpd ymm5, ymm10, ymmword ptr [rsi + 832]
-    vmovapd ymm7, ymmword ptr [rsi + 384]
-    vmovapd ymm9, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
-    vmovapd ymm10, ymm9
-    vfmadd231pd ymm10, ymm7, ymm6
-    vsubpd ymm10, ymm10, ymm9
-    vmovapd ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_2]
-    vfmadd231pd ymm7, ymm10, ymm11
-    vmovapd ymm12, ymm9
-    vfmadd231pd ymm12, ymm0, ymm6
-    vsubpd ymm12, ymm12, ymm9
-    vfmadd231pd ymm0, ymm12, ymm11
-    vmovapd ymm13, ymm9
-    vfmadd231pd ymm13, ymm2, ymm6
-    vsubpd ymm13, ymm13, ymm9
-    vfmadd231pd ymm2, ymm13, ymm11
-    vmovapd ymm14, ymm9
-    vfmadd231pd ymm14, ymm3, ymm6
-    vsubpd ymm14, ymm14, ymm9
-    vfmadd231pd ymm3, ymm14, ymm11
-    vmovapd ymm15, ymm9
-    vfmadd231pd ymm15, ymm5, ymm6
-    vsubpd ymm15, ymm15, ymm9
-    vfmadd231pd ymm5, ymm15, ymm11
-    vfmadd213pd ymm15, ymm1, ymm7
-    vaddpd ymm0, ymm0, ymm10
-    vaddpd ymm2, ymm2, ymm12
-    vaddpd ymm3, ymm3, ymm13
-    vaddpd ymm5, ymm5, ymm14
-    vmovapd ymm7, ymmword ptr [rsi + 448]
-    vsubpd ymm10, ymm7, ymmword ptr [rsi + 864]
-    vmovapd ymm12, ymmword ptr [rsi + 672]
-    vsubpd ymm13, ymm12, ymmword ptr [rsi + 224]
-    vmovapd ymm14, ymmword ptr [rsi + 640]
-    vsubpd ymm12, ymm14, ymmword ptr [rsi + 288]
-    vmovapd ymm14, ymmword ptr [rsi + 416]
-    vsubpd ymm7, ymm14, ymmword ptr [rsi + 480]
-    vmovapd ymm14, ymmword ptr [rsi + 512]
-    vsubpd ymm8, ymm14, ymmword ptr [rsi + 576]
-    vmovapd ymm14, ymm9
-    vfmadd231pd ymm14, ymm10, ymm6
-    vsubpd ymm14, ymm14, ymm9
-    vfmadd231pd ymm10, ymm14, ymm11
-    vmovapd ymmword ptr [rsi + 384], ymm15
-    vmovapd ymm15, ymm9
-    vfmadd231pd ymm15, ymm13, ymm6
-    vsubpd ymm15, ymm15, ymm9
-    vfmadd231pd ymm13, ymm15, ymm11
-    vmovapd ymmword ptr [rsi + 832], ymm0
-    vmovapd ymm0, ymm9
-    vfmadd231pd ymm0, ymm12, ymm6
-    vsubpd ymm0, ymm0, ymm9
-    vfmadd231pd ymm12, ymm0, ymm11
-    vmovapd ymmword ptr [rsi + 96], ymm2
-    vmovapd ymm2, ymm9
-    vfmadd231pd ymm2, ymm7, ymm6
-    vsubpd ymm2, ymm2, ymm9
-    vfmadd231pd ymm7, ymm2, ymm11
-    vmovapd ymmword ptr [rsi + 64], ymm3
-    vmovapd ymm3, ymm9
-    vfmadd231pd ymm3, ymm8, ymm6
-    vsubpd ymm3, ymm3, ymm9
-    vfmadd231pd ymm8, ymm3, ymm11
-    vfmadd213pd ymm3, ymm1, ymm10
-    vaddpd ymm10, ymm13, ymm14
-    vaddpd ymm12, ymm12, ymm15
-    vaddpd ymm0, ymm7, ymm0
-    vaddpd ymm2, ymm8, ymm2
-    vaddpd ymm7, ymm3, ymm3
-    vaddpd ymm8, ymm10, ymm10
-    vaddpd ymm13, ymm12, ymm12
-    vaddpd ymm14, ymm0, ymm0
-    vaddpd ymm15, ymm2, ymm2
-    vmovapd ymmword ptr [rsi + 544], ymm15
-    vmovapd ymm15, ymm4
-    vfmadd231pd ymm15, ymm7, ymm2
-    vsubpd ymm11, ymm4, ymm15
-    vfmadd231pd ymm11, ymm7, ymm2
-    vmovapd ymm9, ymm4
-    vfmadd231pd ymm9, ymm8, ymm0
-    vmovapd ymmword ptr [rsi + 768], ymm5
-    vsubpd ymm5, ymm4, ymm9
-    vfmadd231pd ymm5, ymm8, ymm0
-    vaddpd ymm5, ymm11, ymm5
-    vmovapd ymm11, ymm15
-    vfmadd231pd ymm11, ymm12, ymm12
-    vsubpd ymm15, ymm15, ymm11
-    vfmadd231pd ymm15, ymm12, ymm12
-    vaddpd ymm5, ymm5, ymm15
-    vmovapd ymm15, ymm4
+    vmovapd ymm15, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
     vfmadd231pd ymm15, ymm2, ymm2
-    vsubpd ymm1, ymm4, ymm15
-    vfmadd231pd ymm1, ymm2, ymm2
-    vmovapd ymmword ptr [rsi + 320], ymm1
-    vmovapd ymm1, ymm4
-    vfmadd231pd ymm1, ymm3, ymm3
-    vmovapd ymmword ptr [rsi + 352], ymm14
-    vsubpd ymm14, ymm4, ymm1
-    vfmadd213pd ymm3, ymm3, ymm14
-    vmovapd ymm14, ymm4
-    vfmadd231pd ymm14, ymm8, ymm2
-    vmovapd ymmword ptr [rsi + 0], ymm12
-    vsubpd ymm12, ymm4, ymm14
-    vfmadd231pd ymm12, ymm8, ymm2
-    vmovapd ymmword ptr [rsi + 32], ymm8
-    vmovapd ymm8, ymm14
-    vfmadd231pd ymm8, ymm13, ymm0
-    vsubpd ymm14, ymm14, ymm8
-    vfmadd231pd ymm14, ymm13, ymm0
-    vaddpd ymm12, ymm12, ymm14
-    vfmadd213pd ymm15, ymm6, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vmovapd ymm14, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vmovapd ymm6, ymm9
-    vfmadd231pd ymm6, ymm15, ymm14
-    vsubpd ymm9, ymm9, ymm6
-    vfmadd213pd ymm15, ymm14, ymm9
-    vaddpd ymm5, ymm5, ymm15
-    vmovapd ymm9, ymm4
-    vfmadd231pd ymm9, ymm7, ymm10
-    vsubpd ymm15, ymm4, ymm9
-    vfmadd231pd ymm15, ymm7, ymm10
-    vmovapd ymmword ptr [rsi + 800], ymm5
-    vmovapd ymm5, ymm4
-    vfmadd231pd ymm5, ymm13, ymm2
-    vsubpd ymm14, ymm4, ymm5
-    vfmadd213pd ymm13, ymm2, ymm14
-    vmovapd ymm14, ymm5
-    vfmadd231pd ymm14, ymm0, ymm0
-    vsubpd ymm5, ymm5, ymm14
-    vfmadd231pd ymm5, ymm0, ymm0
-    vaddpd ymm5, ymm13, ymm5
-    vmovapd ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vfmadd213pd ymm6, ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_6]
-    vfmadd213pd ymm11, ymm13, ymm6
-    vaddpd ymm6, ymm12, ymm11
-    vmovapd ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vmovapd ymm12, ymm1
-    vfmadd231pd ymm12, ymm6, ymm11
-    vsubpd ymm1, ymm1, ymm12
-    vfmadd213pd ymm6, ymm11, ymm1
-    vaddpd ymm1, ymm3, ymm6
-    vmovapd ymm3, ymmword ptr [rsi + 0]
-    vmovapd ymm6, ymm4
-    vfmadd231pd ymm6, ymm7, ymm3
-    vsubpd ymm11, ymm4, ymm6
-    vfmadd231pd ymm11, ymm7, ymm3
-    vmovapd ymm3, ymm6
-    vfmadd231pd ymm3, ymm10, ymm10
-    vsubpd ymm6, ymm6, ymm3
-    vfmadd213pd ymm10, ymm10, ymm6
-    vaddpd ymm6, ymm11, ymm10
-    vmovapd ymm10, ymmword ptr [rsi + 352]
-    vmovapd ymm11, ymm4
-    vfmadd231pd ymm11, ymm10, ymm2
-    vmovapd ymmword ptr [rsi + 896], ymm1
-    vsubpd ymm1, ymm4, ymm11
-    vfmadd213pd ymm10, ymm2, ymm1
-    vfmadd213pd ymm8, ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vaddpd ymm1, ymm5, ymm8
-    vmovapd ymm2, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vmovapd ymm5, ymm9
-    vfmadd231pd ymm5, ymm1, ymm2
-    vsubpd ymm8, ymm9, ymm5
-    vfmadd213pd ymm1, ymm2, ymm8
-    vaddpd ymm1, ymm15, ymm1
-    vmovapd ymm8, ymm4
-    vfmadd231pd ymm8, ymm7, ymm0
-    vsubpd ymm9, ymm4, ymm8
-    vfmadd213pd ymm7, ymm0, ymm9
-    vmovapd ymm0, ymmword ptr [rsi + 32]
-    vmovapd ymm9, ymmword ptr [rsi + 0]
-    vmovapd ymm15, ymm8
-    vfmadd231pd ymm15, ymm0, ymm9
-    vsubpd ymm8, ymm8, ymm15
-    vfmadd213pd ymm0, ymm9, ymm8
-    vaddpd ymm0, ymm7, ymm0
-    vmovapd ymm7, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vfmadd213pd ymm14, ymm13, ymm7
-    vaddpd ymm8, ymm10, ymm14
-    vmovapd ymm9, ymm3
-    vfmadd231pd ymm9, ymm8, ymm2
-    vsubpd ymm3, ymm3, ymm9
-    vfmadd213pd ymm8, ymm2, ymm3
-    vaddpd ymm3, ymm6, ymm8
-    vfmadd213pd ymm11, ymm13, ymm7
-    vaddpd ymm6, ymm11, ymmword ptr [rsi + 320]
-    vmovapd ymm8, ymm15
-    vfmadd231pd ymm8, ymm6, ymm2
-    vsubpd ymm10, ymm15, ymm8
-    vfmadd213pd ymm6, ymm2, ymm10
-    vaddpd ymm0, ymm0, ymm6
-    vfmadd213pd ymm12, ymm13, ymm7
-    vaddpd ymm1, ymm1, ymm12
-    vfmadd213pd ymm5, ymm13, ymm7
-    vaddpd ymm3, ymm3, ymm5
-    vfmadd213pd ymm9, ymm13, ymm7
-    vaddpd ymm0, ymm0, ymm9
-    vfmadd213pd ymm8, ymm13, ymm7
-    vaddpd ymm5, ymm8, ymmword ptr [rsi + 800]
-    vmovapd ymm6, ymmword ptr [rsi + 896]
-    vmovapd ymm8, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
-    vmovapd ymm9, ymm8
-    vfmadd231pd ymm9, ymm6, ymm13
-    vsubpd ymm9, ymm9, ymm8
-    vmovapd ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_2]
-    vfmadd231pd ymm6, ymm9, ymm10
-    vmovapd ymm11, ymm8
-    vfmadd231pd ymm11, ymm1, ymm13
-    vsubpd ymm11, ymm11, ymm8
-    vfmadd231pd ymm1, ymm11, ymm10
-    vmovapd ymm12, ymm8
-    vfmadd231pd ymm12, ymm3, ymm13
-    vsubpd ymm12, ymm12, ymm8
-    vfmadd231pd ymm3, ymm12, ymm10
-    vmovapd ymm14, ymm8
-    vfmadd231pd ymm14, ymm0, ymm13
-    vsubpd ymm14, ymm14, ymm8
-    vfmadd231pd ymm0, ymm14, ymm10
-    vmovapd ymm15, ymm8
-    vfmadd231pd ymm15, ymm5, ymm13
-    vsubpd ymm15, ymm15, ymm8
-    vfmadd231pd ymm5, ymm15, ymm10
-    vfmadd213pd ymm15, ymm2, ymm6
-    vaddpd ymm1, ymm1, ymm9
-    vaddpd ymm3, ymm3, ymm11
-    vaddpd ymm0, ymm0, ymm12
-    vaddpd ymm5, ymm5, ymm14
-    vmovapd ymm6, ymmword ptr [rsi + 736]
-    vmovapd ymm9, ymmword ptr [rsi + 768]
-    vmovapd ymm11, ymm4
-    vfmadd231pd ymm11, ymm6, ymm9
-    vsubpd ymm12, ymm4, ymm11
-    vfmadd231pd ymm12, ymm6, ymm9
-    vmovapd ymm14, ymmword ptr [rsi + 128]
-    vmovapd ymm10, ymmword ptr [rsi + 64]
-    vmovapd ymm8, ymm4
-    vfmadd231pd ymm8, ymm14, ymm10
-    vmovapd ymmword ptr [rsi + 896], ymm15
-    vsubpd ymm15, ymm4, ymm8
-    vfmadd231pd ymm15, ymm14, ymm10
-    vaddpd ymm12, ymm12, ymm15
-    vmovapd ymm15, ymmword ptr [rsi + 160]
-    vmovapd ymmword ptr [rsi + 800], ymm1
-    vmovapd ymm1, ymmword ptr [rsi + 96]
-    vmovapd ymmword ptr [rsi + 320], ymm3
-    vmovapd ymm3, ymm11
-    vfmadd231pd ymm3, ymm15, ymm1
-    vsubpd ymm11, ymm11, ymm3
-    vfmadd231pd ymm11, ymm15, ymm1
-    vaddpd ymm11, ymm12, ymm11
-    vmovapd ymm12, ymmword ptr [rsi + 608]
-    vmovapd ymmword ptr [rsi + 0], ymm0
-    vmovapd ymm0, ymmword ptr [rsi + 832]
-    vmovapd ymmword ptr [rsi + 32], ymm5
-    vmovapd ymm5, ymm8
-    vfmadd231pd ymm5, ymm12, ymm0
-    vsubpd ymm8, ymm8, ymm5
-    vfmadd231pd ymm8, ymm12, ymm0
-    vaddpd ymm8, ymm11, ymm8
-    vmovapd ymm11, ymmword ptr [rsi + 192]
-    vmovapd ymm2, ymm4
-    vfmadd231pd ymm2, ymm11, ymm9
-    vsubpd ymm13, ymm4, ymm2
-    vfmadd231pd ymm13, ymm11, ymm9
-    vmovapd ymmword ptr [rsi + 352], ymm13
-    vmovapd ymm13, ymmword ptr [rsi + 384]
-    vmovapd ymm7, ymm3
-    vfmadd231pd ymm7, ymm11, ymm13
-    vsubpd ymm3, ymm3, ymm7
-    vfmadd231pd ymm3, ymm11, ymm13
-    vaddpd ymm3, ymm8, ymm3
-    vmovapd ymm8, ymm4
-    vfmadd231pd ymm8, ymm6, ymm13
-    vsubpd ymm11, ymm4, ymm8
-    vfmadd231pd ymm11, ymm6, ymm13
-    vmovapd ymm13, ymm4
-    vfmadd231pd ymm13, ymm14, ymm9
-    vsubpd ymm6, ymm4, ymm13
-    vfmadd231pd ymm6, ymm14, ymm9
-    vmovapd ymm9, ymm13
-    vfmadd231pd ymm9, ymm15, ymm10
-    vsubpd ymm13, ymm13, ymm9
-    vfmadd231pd ymm13, ymm15, ymm10
-    vaddpd ymm6, ymm6, ymm13
-    vmovapd ymm13, ymm9
-    vfmadd231pd ymm13, ymm12, ymm1
-    vsubpd ymm9, ymm9, ymm13
-    vfmadd231pd ymm9, ymm12, ymm1
-    vaddpd ymm6, ymm6, ymm9
-    vmovapd ymm9, ymmword ptr [rsi + 192]
-    vmovapd ymm1, ymm13
-    vfmadd231pd ymm1, ymm9, ymm0
-    vsubpd ymm13, ymm13, ymm1
-    vfmadd231pd ymm13, ymm9, ymm0
-    vaddpd ymm6, ymm6, ymm13
-    vmovapd ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vfmadd132pd ymm2, ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vmovapd ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vmovapd ymm9, ymm5
-    vfmadd231pd ymm9, ymm2, ymm13
-    vsubpd ymm5, ymm5, ymm9
-    vfmadd213pd ymm2, ymm13, ymm5
-    vaddpd ymm2, ymm3, ymm2
-    vaddpd ymm3, ymm9, ymm2
-    vsubpd ymm5, ymm9, ymm3
-    vaddpd ymm2, ymm2, ymm5
-    vmovapd ymm5, ymmword ptr [rsi + 736]
-    vmovapd ymm9, ymm4
-    vfmadd231pd ymm9, ymm5, ymm0
-    vmovapd ymmword ptr [rsi + 928], ymm2
-    vsubpd ymm2, ymm4, ymm9
-    vfmadd231pd ymm2, ymm5, ymm0
-    vmovapd ymm0, ymmword ptr [rsi + 384]
-    vmovapd ymm5, ymm9
-    vfmadd231pd ymm5, ymm14, ymm0
-    vsubpd ymm9, ymm9, ymm5
-    vfmadd231pd ymm9, ymm14, ymm0
-    vaddpd ymm2, ymm2, ymm9
-    vmovapd ymm9, ymmword ptr [rsi + 768]
-    vmovapd ymm0, ymm4
-    vfmadd231pd ymm0, ymm15, ymm9
-    vsubpd ymm14, ymm4, ymm0
-    vfmadd231pd ymm14, ymm15, ymm9
-    vmovapd ymm9, ymm0
-    vfmadd231pd ymm9, ymm12, ymm10
-    vsubpd ymm0, ymm0, ymm9
-    vfmadd231pd ymm0, ymm12, ymm10
-    vaddpd ymm0, ymm14, ymm0
-    vmovapd ymm14, ymmword ptr [rsi + 192]
-    vmovapd ymm10, ymmword ptr [rsi + 96]
-    vmovapd ymm12, ymm9
-    vfmadd231pd ymm12, ymm14, ymm10
-    vsubpd ymm9, ymm9, ymm12
-    vfmadd231pd ymm9, ymm14, ymm10
-    vaddpd ymm0, ymm0, ymm9
     vmovapd ymm9, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vfmadd213pd ymm3, ymm9, ymmword ptr [rip + .Lkatzensprung_curve25519_6]
-    vfmadd213pd ymm7, ymm9, ymm3
-    vaddpd ymm3, ymm6, ymm7
-    vmovapd ymm6, ymm8
-    vfmadd231pd ymm6, ymm3, ymm13
-    vsubpd ymm7, ymm8, ymm6
-    vfmadd213pd ymm3, ymm13, ymm7
-    vaddpd ymm3, ymm11, ymm3
-    vmovapd ymmword ptr [rdi + 160], ymm3
-    vmovapd ymm3, ymmword ptr [rsi + 736]
-    vmovapd ymm7, ymm4
-    vfmadd231pd ymm7, ymm3, ymm10
-    vsubpd ymm8, ymm4, ymm7
-    vfmadd231pd ymm8, ymm3, ymm10
-    vmovapd ymm11, ymmword ptr [rsi + 128]
-    vmovapd ymm10, ymmword ptr [rsi + 832]
-    vmovapd ymm3, ymm7
-    vfmadd231pd ymm3, ymm11, ymm10
-    vsubpd ymm7, ymm7, ymm3
-    vfmadd231pd ymm7, ymm11, ymm10
-    vaddpd ymm7, ymm8, ymm7
-    vmovapd ymm8, ymmword ptr [rsi + 384]
-    vmovapd ymm10, ymm3
-    vfmadd231pd ymm10, ymm15, ymm8
-    vsubpd ymm3, ymm3, ymm10
-    vfmadd231pd ymm3, ymm15, ymm8
-    vaddpd ymm3, ymm7, ymm3
-    vmovapd ymm7, ymmword ptr [rsi + 608]
-    vmovapd ymm8, ymmword ptr [rsi + 768]
-    vmovapd ymm15, ymm4
-    vfmadd231pd ymm15, ymm7, ymm8
-    vsubpd ymm11, ymm4, ymm15
-    vfmadd231pd ymm11, ymm7, ymm8
-    vmovapd ymm8, ymmword ptr [rsi + 64]
-    vmovapd ymm7, ymm15
-    vfmadd231pd ymm7, ymm14, ymm8
-    vsubpd ymm15, ymm15, ymm7
-    vfmadd231pd ymm15, ymm14, ymm8
-    vaddpd ymm11, ymm11, ymm15
-    vfmadd213pd ymm1, ymm9, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vaddpd ymm0, ymm0, ymm1
-    vmovapd ymm1, ymm5
-    vfmadd231pd ymm1, ymm0, ymm13
-    vsubpd ymm5, ymm5, ymm1
-    vfmadd213pd ymm0, ymm13, ymm5
-    vaddpd ymm0, ymm2, ymm0
-    vmovapd ymm2, ymmword ptr [rsi + 736]
-    vmovapd ymm5, ymm4
-    vfmadd231pd ymm5, ymm2, ymm8
-    vsubpd ymm15, ymm4, ymm5
-    vfmadd231pd ymm15, ymm2, ymm8
-    vmovapd ymm14, ymmword ptr [rsi + 128]
-    vmovapd ymm8, ymmword ptr [rsi + 96]
-    vmovapd ymm2, ymm5
-    vfmadd231pd ymm2, ymm14, ymm8
-    vsubpd ymm5, ymm5, ymm2
-    vfmadd231pd ymm5, ymm14, ymm8
-    vaddpd ymm5, ymm15, ymm5
-    vmovapd ymm15, ymmword ptr [rsi + 160]
-    vmovapd ymm8, ymmword ptr [rsi + 832]
-    vmovapd ymm14, ymm2
-    vfmadd231pd ymm14, ymm15, ymm8
-    vsubpd ymm2, ymm2, ymm14
-    vfmadd231pd ymm2, ymm15, ymm8
-    vaddpd ymm2, ymm5, ymm2
-    vmovapd ymm5, ymmword ptr [rsi + 608]
-    vmovapd ymm15, ymmword ptr [rsi + 384]
-    vmovapd ymm8, ymm14
-    vfmadd231pd ymm8, ymm5, ymm15
-    vsubpd ymm14, ymm14, ymm8
-    vfmadd231pd ymm14, ymm5, ymm15
-    vaddpd ymm2, ymm2, ymm14
-    vfmadd213pd ymm12, ymm9, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vaddpd ymm11, ymm11, ymm12
-    vmovapd ymm12, ymm10
-    vfmadd231pd ymm12, ymm11, ymm13
-    vsubpd ymm10, ymm10, ymm12
-    vfmadd213pd ymm11, ymm13, ymm10
-    vaddpd ymm3, ymm3, ymm11
-    vaddpd ymm10, ymm12, ymm3
-    vsubpd ymm11, ymm12, ymm10
-    vaddpd ymm3, ymm3, ymm11
-    vfmadd213pd ymm7, ymm9, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vaddpd ymm7, ymm7, ymmword ptr [rsi + 352]
-    vmovapd ymm11, ymm8
-    vfmadd231pd ymm11, ymm7, ymm13
-    vsubpd ymm8, ymm8, ymm11
-    vfmadd213pd ymm7, ymm13, ymm8
-    vaddpd ymm2, ymm2, ymm7
-    vaddpd ymm7, ymm11, ymm2
-    vsubpd ymm8, ymm11, ymm7
-    vaddpd ymm2, ymm2, ymm8
-    vmovapd ymm8, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vfmadd213pd ymm6, ymm9, ymm8
-    vaddpd ymm0, ymm0, ymm6
-    vmovapd ymmword ptr [rdi + 192], ymm0
-    vfmadd213pd ymm1, ymm9, ymm8
-    vaddpd ymm0, ymm3, ymm1
-    vmovapd ymmword ptr [rdi + 224], ymm0
-    vfmadd213pd ymm10, ymm9, ymm8
-    vaddpd ymm0, ymm2, ymm10
-    vmovapd ymmword ptr [rdi + 256], ymm0
-    vfmadd213pd ymm7, ymm9, ymm8
-    vaddpd ymm0, ymm7, ymmword ptr [rsi + 928]
-    vmovapd ymmword ptr [rdi + 288], ymm0
-    vmovapd ymm0, ymmword ptr [rdi + 0]
-    vmovapd ymm1, ymmword ptr [rsi + 32]
-    vmovapd ymm2, ymm4
-    vfmadd231pd ymm2, ymm0, ymm1
-    vsubpd ymm3, ymm4, ymm2
-    vfmadd231pd ymm3, ymm0, ymm1
-    vmovapd ymm6, ymmword ptr [rdi + 32]
-    vmovapd ymm7, ymmword ptr [rsi + 0]
-    vmovapd ymm10, ymm4
-    vfmadd231pd ymm10, ymm6, ymm7
-    vsubpd ymm11, ymm4, ymm10
-    vfmadd231pd ymm11, ymm6, ymm7
-    vaddpd ymm3, ymm3, ymm11
-    vmovapd ymm11, ymmword ptr [rdi + 64]
-    vmovapd ymm12, ymmword ptr [rsi + 320]
-    vmovapd ymm14, ymm2
-    vfmadd231pd ymm14, ymm11, ymm12
-    vsubpd ymm2, ymm2, ymm14
-    vfmadd231pd ymm2, ymm11, ymm12
-    vaddpd ymm2, ymm3, ymm2
-    vmovapd ymm3, ymmword ptr [rdi + 96]
-    vmovapd ymm5, ymmword ptr [rsi + 800]
-    vmovapd ymm15, ymm10
-    vfmadd231pd ymm15, ymm3, ymm5
-    vsubpd ymm10, ymm10, ymm15
-    vfmadd231pd ymm10, ymm3, ymm5
-    vaddpd ymm2, ymm2, ymm10
-    vmovapd ymm10, ymmword ptr [rdi + 128]
-    vmovapd ymm13, ymm4
-    vfmadd231pd ymm13, ymm10, ymm1
-    vsubpd ymm9, ymm4, ymm13
-    vfmadd231pd ymm9, ymm10, ymm1
-    vmovapd ymmword ptr [rsi + 928], ymm9
-    vmovapd ymm9, ymmword ptr [rsi + 896]
-    vmovapd ymm8, ymm14
-    vfmadd231pd ymm8, ymm10, ymm9
-    vsubpd ymm14, ymm14, ymm8
-    vfmadd231pd ymm14, ymm10, ymm9
-    vaddpd ymm2, ymm2, ymm14
-    vmovapd ymm14, ymm4
-    vfmadd231pd ymm14, ymm0, ymm9
-    vsubpd ymm10, ymm4, ymm14
-    vfmadd231pd ymm10, ymm0, ymm9
-    vmovapd ymm9, ymm4
-    vfmadd231pd ymm9, ymm6, ymm1
-    vsubpd ymm0, ymm4, ymm9
-    vfmadd231pd ymm0, ymm6, ymm1
-    vmovapd ymm1, ymm9
-    vfmadd231pd ymm1, ymm11, ymm7
-    vsubpd ymm9, ymm9, ymm1
-    vfmadd231pd ymm9, ymm11, ymm7
-    vaddpd ymm0, ymm0, ymm9
-    vmovapd ymm9, ymm1
-    vfmadd231pd ymm9, ymm3, ymm12
-    vsubpd ymm1, ymm1, ymm9
-    vfmadd231pd ymm1, ymm3, ymm12
-    vaddpd ymm0, ymm0, ymm1
-    vmovapd ymm1, ymmword ptr [rdi + 128]
-    vmovapd ymm12, ymm9
-    vfmadd231pd ymm12, ymm1, ymm5
-    vsubpd ymm9, ymm9, ymm12
-    vfmadd231pd ymm9, ymm1, ymm5
-    vaddpd ymm0, ymm0, ymm9
-    vmovapd ymm9, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vfmadd132pd ymm13, ymm9, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vmovapd ymm9, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vmovapd ymm1, ymm15
-    vfmadd231pd ymm1, ymm13, ymm9
-    vsubpd ymm15, ymm15, ymm1
-    vfmadd213pd ymm13, ymm9, ymm15
-    vaddpd ymm2, ymm2, ymm13
-    vaddpd ymm13, ymm1, ymm2
-    vsubpd ymm1, ymm1, ymm13
-    vaddpd ymm1, ymm2, ymm1
-    vmovapd ymm2, ymmword ptr [rdi + 0]
-    vmovapd ymm15, ymm4
-    vfmadd231pd ymm15, ymm2, ymm5
-    vmovapd ymmword ptr [rsi + 352], ymm1
-    vsubpd ymm1, ymm4, ymm15
-    vfmadd231pd ymm1, ymm2, ymm5
-    vmovapd ymm5, ymmword ptr [rsi + 896]
-    vmovapd ymm2, ymm15
-    vfmadd231pd ymm2, ymm6, ymm5
-    vsubpd ymm15, ymm15, ymm2
-    vfmadd231pd ymm15, ymm6, ymm5
-    vaddpd ymm1, ymm1, ymm15
-    vmovapd ymm15, ymmword ptr [rsi + 32]
-    vmovapd ymm5, ymm4
-    vfmadd231pd ymm5, ymm11, ymm15
-    vsubpd ymm6, ymm4, ymm5
-    vfmadd231pd ymm6, ymm11, ymm15
-    vmovapd ymm15, ymm5
-    vfmadd231pd ymm15, ymm3, ymm7
-    vsubpd ymm5, ymm5, ymm15
-    vfmadd231pd ymm5, ymm3, ymm7
-    vaddpd ymm5, ymm6, ymm5
-    vmovapd ymm6, ymmword ptr [rdi + 128]
-    vmovapd ymm7, ymmword ptr [rsi + 320]
-    vmovapd ymm3, ymm15
-    vfmadd231pd ymm3, ymm6, ymm7
-    vsubpd ymm15, ymm15, ymm3
-    vfmadd231pd ymm15, ymm6, ymm7
-    vaddpd ymm5, ymm5, ymm15
-    vmovapd ymm15, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vfmadd213pd ymm13, ymm15, ymmword ptr [rip + .Lkatzensprung_curve25519_6]
-    vfmadd213pd ymm8, ymm15, ymm13
-    vaddpd ymm0, ymm0, ymm8
-    vmovapd ymm8, ymm14
-    vfmadd231pd ymm8, ymm0, ymm9
-    vsubpd ymm13, ymm14, ymm8
-    vfmadd213pd ymm0, ymm9, ymm13
-    vaddpd ymm0, ymm10, ymm0
-    vmovapd ymmword ptr [rdi + 640], ymm0
-    vmovapd ymm0, ymmword ptr [rdi + 0]
-    vmovapd ymm10, ymm4
-    vfmadd231pd ymm10, ymm0, ymm7
-    vsubpd ymm13, ymm4, ymm10
-    vfmadd231pd ymm13, ymm0, ymm7
-    vmovapd ymm14, ymmword ptr [rdi + 32]
-    vmovapd ymm7, ymmword ptr [rsi + 800]
-    vmovapd ymm0, ymm10
-    vfmadd231pd ymm0, ymm14, ymm7
-    vsubpd ymm10, ymm10, ymm0
-    vfmadd231pd ymm10, ymm14, ymm7
-    vaddpd ymm10, ymm13, ymm10
-    vmovapd ymm13, ymmword ptr [rsi + 896]
-    vmovapd ymm7, ymm0
-    vfmadd231pd ymm7, ymm11, ymm13
-    vsubpd ymm0, ymm0, ymm7
-    vfmadd231pd ymm0, ymm11, ymm13
-    vaddpd ymm0, ymm10, ymm0
-    vmovapd ymm10, ymmword ptr [rdi + 96]
-    vmovapd ymm13, ymmword ptr [rsi + 32]
-    vmovapd ymm11, ymm4
-    vfmadd231pd ymm11, ymm10, ymm13
-    vsubpd ymm14, ymm4, ymm11
-    vfmadd213pd ymm13, ymm10, ymm14
-    vmovapd ymm14, ymmword ptr [rsi + 0]
-    vmovapd ymm10, ymm11
-    vfmadd231pd ymm10, ymm6, ymm14
-    vsubpd ymm11, ymm11, ymm10
-    vfmadd213pd ymm6, ymm14, ymm11
-    vaddpd ymm6, ymm13, ymm6
-    vfmadd213pd ymm12, ymm15, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vaddpd ymm5, ymm5, ymm12
-    vmovapd ymm11, ymm2
-    vfmadd231pd ymm11, ymm5, ymm9
-    vsubpd ymm2, ymm2, ymm11
-    vfmadd213pd ymm5, ymm9, ymm2
-    vaddpd ymm1, ymm1, ymm5
-    vmovapd ymm2, ymmword ptr [rdi + 0]
-    vmovapd ymm5, ymm4
-    vfmadd231pd ymm5, ymm2, ymm14
-    vsubpd ymm12, ymm4, ymm5
-    vfmadd213pd ymm2, ymm14, ymm12
-    vmovapd ymm12, ymmword ptr [rdi + 32]
-    vmovapd ymm13, ymmword ptr [rsi + 320]
-    vmovapd ymm14, ymm5
-    vfmadd231pd ymm14, ymm12, ymm13
-    vsubpd ymm5, ymm5, ymm14
-    vfmadd213pd ymm12, ymm13, ymm5
-    vaddpd ymm2, ymm2, ymm12
-    vmovapd ymm5, ymmword ptr [rdi + 64]
-    vmovapd ymm12, ymmword ptr [rsi + 800]
-    vmovapd ymm13, ymm14
-    vfmadd231pd ymm13, ymm5, ymm12
-    vsubpd ymm14, ymm14, ymm13
-    vfmadd213pd ymm5, ymm12, ymm14
-    vaddpd ymm2, ymm2, ymm5
-    vmovapd ymm5, ymmword ptr [rdi + 96]
-    vmovapd ymm12, ymmword ptr [rsi + 896]
-    vmovapd ymm14, ymm13
-    vfmadd231pd ymm14, ymm5, ymm12
-    vsubpd ymm13, ymm13, ymm14
-    vfmadd213pd ymm5, ymm12, ymm13
-    vaddpd ymm2, ymm2, ymm5
-    vfmadd213pd ymm3, ymm15, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vaddpd ymm3, ymm6, ymm3
+    vsubpd ymm7, ymm9, ymm15
+    vfmadd213pd ymm2, ymm2, ymm7
+    vmovapd ymm7, ymmword ptr [rip + .Lkatzensprung_curve25519_2]
     vmovapd ymm5, ymm7
-    vfmadd231pd ymm5, ymm3, ymm9
-    vsubpd ymm6, ymm7, ymm5
-    vfmadd213pd ymm3, ymm9, ymm6
-    vaddpd ymm0, ymm0, ymm3
-    vaddpd ymm3, ymm5, ymm0
-    vsubpd ymm5, ymm5, ymm3
-    vaddpd ymm0, ymm0, ymm5
-    vfmadd213pd ymm10, ymm15, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vaddpd ymm5, ymm10, ymmword ptr [rsi + 928]
-    vmovapd ymm6, ymm14
-    vfmadd231pd ymm6, ymm5, ymm9
-    vsubpd ymm7, ymm14, ymm6
-    vfmadd213pd ymm5, ymm9, ymm7
-    vaddpd ymm2, ymm2, ymm5
-    vaddpd ymm5, ymm6, ymm2
-    vsubpd ymm6, ymm6, ymm5
-    vaddpd ymm2, ymm2, ymm6
-    vmovapd ymm6, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vfmadd213pd ymm8, ymm15, ymm6
-    vaddpd ymm1, ymm1, ymm8
-    vmovapd ymmword ptr [rdi + 672], ymm1
-    vfmadd213pd ymm11, ymm15, ymm6
-    vaddpd ymm0, ymm0, ymm11
-    vmovapd ymmword ptr [rdi + 704], ymm0
-    vfmadd213pd ymm3, ymm15, ymm6
-    vaddpd ymm0, ymm2, ymm3
-    vmovapd ymmword ptr [rdi + 736], ymm0
-    vfmadd213pd ymm5, ymm15, ymm6
-    vaddpd ymm0, ymm5, ymmword ptr [rsi + 352]
-    vmovapd ymmword ptr [rdi + 768], ymm0
-    vmovapd ymm0, ymmword ptr [rsi + 736]
-    vsubpd ymm1, ymm0, ymmword ptr [rsi + 384]
-    vmovapd ymm2, ymmword ptr [rsi + 128]
-    vsubpd ymm3, ymm2, ymmword ptr [rsi + 832]
-    vmovapd ymm5, ymmword ptr [rsi + 160]
-    vsubpd ymm7, ymm5, ymmword ptr [rsi + 96]
-    vmovapd ymm8, ymmword ptr [rsi + 608]
-    vsubpd ymm10, ymm8, ymmword ptr [rsi + 64]
-    vmovapd ymm11, ymmword ptr [rsi + 192]
-    vsubpd ymm12, ymm11, ymmword ptr [rsi + 768]
+    vfmadd231pd ymm5, ymm11, ymm4
+    vmovapd ymm3, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
+    vsubpd ymm1, ymm3, ymm5
+    vfmadd231pd ymm1, ymm11, ymm4
+    vpaddq ymm1, ymm15, ymm1
+    vmovapd ymm15, ymm7
+    vfmadd231pd ymm15, ymm11, ymm6
+    vsubpd ymm0, ymm3, ymm15
+    vfmadd231pd ymm0, ymm11, ymm6
+    vpaddq ymm0, ymm5, ymm0
+    vmovapd ymm5, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
+    vfmadd231pd ymm5, ymm4, ymm4
+    vmovapd ymmword ptr [rsi + 32], ymm14
+    vsubpd ymm14, ymm9, ymm5
+    vfmadd213pd ymm4, ymm4, ymm14
+    vpaddq ymm0, ymm0, ymm4
+    vpaddq ymm4, ymm15, ymm5
+    vmovapd ymm5, ymm7
+    vfmadd231pd ymm5, ymm11, ymm8
+    vsubpd ymm14, ymm3, ymm5
+    vfmadd231pd ymm14, ymm11, ymm8
+    vpaddq ymm4, ymm4, ymm14
+    vmovapd ymm14, ymm7
+    vfmadd231pd ymm14, ymm12, ymm6
+    vsubpd ymm15, ymm3, ymm14
+    vfmadd231pd ymm15, ymm12, ymm6
+    vpaddq ymm4, ymm4, ymm15
+    vpaddq ymm5, ymm5, ymm14
+    vmovapd ymm14, ymm7
+    vfmadd231pd ymm14, ymm11, ymm10
+    vsubpd ymm15, ymm3, ymm14
+    vfmadd213pd ymm11, ymm10, ymm15
+    vpaddq ymm5, ymm5, ymm11
+    vmovapd ymm11, ymm7
+    vfmadd231pd ymm11, ymm12, ymm8
+    vsubpd ymm15, ymm3, ymm11
+    vfmadd231pd ymm15, ymm12, ymm8
+    vpaddq ymm5, ymm5, ymm15
+    vpaddq ymm11, ymm14, ymm11
+    vmovapd ymm14, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
+    vfmadd231pd ymm14, ymm6, ymm6
+    vsubpd ymm15, ymm9, ymm14
+    vfmadd213pd ymm6, ymm6, ymm15
+    vpaddq ymm5, ymm5, ymm6
+    vpaddq ymm6, ymm11, ymm14
+    vmovapd ymm11, ymm7
+    vfmadd231pd ymm11, ymm12, ymm10
+    vsubpd ymm14, ymm3, ymm11
+    vfmadd213pd ymm12, ymm10, ymm14
+    vpaddq ymm6, ymm6, ymm12
+    vmovapd ymm12, ymm7
+    vfmadd231pd ymm12, ymm13, ymm8
+    vsubpd ymm14, ymm3, ymm12
+    vfmadd231pd ymm14, ymm13, ymm8
+    vpaddq ymm6, ymm6, ymm14
+    vpaddq ymm11, ymm11, ymm12
+    vpaddq ymm12, ymm6, ymm6
+    vpsllq ymm14, ymm6, 4
+    vpaddq ymm12, ymm12, ymm14
+    vpaddq ymm2, ymm2, ymm6
+    vpaddq ymm2, ymm2, ymm12
+    vmovapd ymm6, ymm7
+    vfmadd231pd ymm6, ymm13, ymm10
+    vsubpd ymm12, ymm3, ymm6
+    vfmadd213pd ymm13, ymm10, ymm12
+    vpaddq ymm11, ymm11, ymm13
+    vmovapd ymm12, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
+    vfmadd231pd ymm12, ymm8, ymm8
+    vsubpd ymm13, ymm9, ymm12
+    vfmadd213pd ymm8, ymm8, ymm13
+    vpaddq ymm8, ymm11, ymm8
+    vpaddq ymm6, ymm6, ymm12
+    vpaddq ymm11, ymm8, ymm8
+    vpsllq ymm12, ymm8, 4
+    vpaddq ymm11, ymm11, ymm12
+    vpaddq ymm1, ymm1, ymm8
+    vpaddq ymm1, ymm1, ymm11
+    vmovapd ymm8, ymmword ptr [rsi + 32]
+    vmovapd ymm11, ymm7
+    vfmadd231pd ymm11, ymm8, ymm10
+    vsubpd ymm12, ymm3, ymm11
+    vfmadd213pd ymm8, ymm10, ymm12
+    vpaddq ymm6, ymm6, ymm8
+    vpaddq ymm8, ymm6, ymm6
+    vpsllq ymm12, ymm6, 4
+    vpaddq ymm8, ymm8, ymm12
+    vpaddq ymm0, ymm0, ymm6
+    vpaddq ymm0, ymm0, ymm8
+    vmovapd ymm6, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
+    vfmadd231pd ymm6, ymm10, ymm10
+    vsubpd ymm8, ymm9, ymm6
+    vfmadd213pd ymm10, ymm10, ymm8
+    vpaddq ymm8, ymm11, ymm10
+    vpaddq ymm10, ymm8, ymm8
+    vpsllq ymm11, ymm8, 4
+    vpaddq ymm10, ymm10, ymm11
+    vpaddq ymm4, ymm4, ymm8
+    vpaddq ymm4, ymm4, ymm10
+    vpaddq ymm8, ymm6, ymm6
+    vpsllq ymm10, ymm6, 4
+    vpaddq ymm8, ymm8, ymm10
+    vpaddq ymm5, ymm5, ymm6
+    vpaddq ymm5, ymm5, ymm8
+    vmovapd ymm6, ymmword ptr [rdi + 800]
+    vmovapd ymm8, ymmword ptr [rdi + 320]
+    vblendvpd ymm10, ymm8, ymmword ptr [rdi + 640], ymm6
+    vmovapd ymm11, ymmword ptr [rdi + 352]
+    vblendvpd ymm12, ymm11, ymmword ptr [rdi + 672], ymm6
+    vmovapd ymm13, ymmword ptr [rdi + 384]
+    vblendvpd ymm14, ymm13, ymmword ptr [rdi + 704], ymm6
+    vmovapd ymm15, ymmword ptr [rdi + 416]
+    vblendvpd ymm13, ymm15, ymmword ptr [rdi + 736], ymm6
+    vmovapd ymm15, ymmword ptr [rdi + 448]
+    vblendvpd ymm11, ymm15, ymmword ptr [rdi + 768], ymm6
+    vaddpd ymm6, ymm10, ymm10
+    vaddpd ymm15, ymm12, ymm12
+    vaddpd ymm8, ymm14, ymm14
+    vmovapd ymmword ptr [rsi + 32], ymm5
+    vaddpd ymm5, ymm13, ymm13
+    vmovapd ymmword ptr [rsi + 64], ymm4
+    vaddpd ymm4, ymm11, ymm11
+    vmovapd ymmword ptr [rsi + 96], ymm4
+    vmovapd ymm4, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
+    vfmadd231pd ymm4, ymm10, ymm10
+    vmovapd ymmword ptr [rsi + 128], ymm0
+    vsubpd ymm0, ymm9, ymm4
+    vfmadd213pd ymm10, ymm10, ymm0
+    vmovapd ymm0, ymm7
+    vfmadd231pd ymm0, ymm6, ymm12
+    vmovapd ymmword ptr [rsi + 160], ymm1
+    vsubpd ymm1, ymm3, ymm0
+    vfmadd231pd ymm1, ymm6, ymm12
+    vpaddq ymm1, ymm4, ymm1
+    vmovapd ymm4, ymm7
+    vfmadd231pd ymm4, ymm6, ymm14
+    vmovapd ymmword ptr [rsi + 192], ymm2
+    vsubpd ymm2, ymm3, ymm4
+    vfmadd231pd ymm2, ymm6, ymm14
+    vpaddq ymm0, ymm0, ymm2
+    vmovapd ymm2, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
+    vfmadd231pd ymm2, ymm12, ymm12
+    vmovapd ymmword ptr [rsi + 224], ymm5
+    vsubpd ymm5, ymm9, ymm2
+    vfmadd213pd ymm12, ymm12, ymm5
+    vpaddq ymm0, ymm0, ymm12
+    vpaddq ymm2, ymm4, ymm2
+    vmovapd ymm4, ymm7
+    vfmadd231pd ymm4, ymm6, ymm13
+    vsubpd ymm5, ymm3, ymm4
+    vfmadd231pd ymm5, ymm6, ymm13
+    vpaddq ymm2, ymm2, ymm5
+    vmovapd ymm5, ymm7
+    vfmadd231pd ymm5, ymm15, ymm14
+    vsubpd ymm12, ymm3, ymm5
+    vfmadd231pd ymm12, ymm15, ymm14
+    vpaddq ymm2, ymm2, ymm12
+    vpaddq ymm4, ymm4, ymm5
+    vmovapd ymm5, ymm7
+    vfmadd231pd ymm5, ymm6, ymm11
+    vsubpd ymm12, ymm3, ymm5
+    vfmadd213pd ymm6, ymm11, ymm12
+    vpaddq ymm4, ymm4, ymm6
+    vmovapd ymm6, ymm7
+    vfmadd231pd ymm6, ymm15, ymm13
+    vsubpd ymm12, ymm3, ymm6
+    vfmadd231pd ymm12, ymm15, ymm13
+    vpaddq ymm4, ymm4, ymm12
+    vpaddq ymm5, ymm5, ymm6
+    vmovapd ymm6, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
+    vfmadd231pd ymm6, ymm14, ymm14
+    vsubpd ymm12, ymm9, ymm6
+    vfmadd213pd ymm14, ymm14, ymm12
+    vpaddq ymm4, ymm4, ymm14
+    vpaddq ymm5, ymm5, ymm6
+    vmovapd ymm6, ymm7
+    vfmadd231pd ymm6, ymm15, ymm11
+    vsubpd ymm12, ymm3, ymm6
+    vfmadd213pd ymm15, ymm11, ymm12
+    vpaddq ymm5, ymm5, ymm15
+    vmovapd ymm12, ymm7
+    vfmadd231pd ymm12, ymm8, ymm13
+    vsubpd ymm14, ymm3, ymm12
+    vfmadd231pd ymm14, ymm8, ymm13
+    vpaddq ymm5, ymm5, ymm14
+    vpaddq ymm6, ymm6, ymm12
+    vpaddq ymm12, ymm5, ymm5
+    vpsllq ymm14, ymm5, 4
+    vpaddq ymm12, ymm12, ymm14
+    vpaddq ymm5, ymm10, ymm5
+    vpaddq ymm5, ymm5, ymm12
+    vmovapd ymm10, ymm7
+    vfmadd231pd ymm10, ymm8, ymm11
+    vsubpd ymm12, ymm3, ymm10
+    vfmadd213pd ymm8, ymm11, ymm12
+    vpaddq ymm6, ymm6, ymm8
+    vmovapd ymm8, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
+    vfmadd231pd ymm8, ymm13, ymm13
+    vsubpd ymm12, ymm9, ymm8
+    vfmadd213pd ymm13, ymm13, ymm12
+    vpaddq ymm6, ymm6, ymm13
+    vpaddq ymm8, ymm10, ymm8
+    vpaddq ymm10, ymm6, ymm6
+    vpsllq ymm12, ymm6, 4
+    vpaddq ymm10, ymm10, ymm12
+    vpaddq ymm1, ymm1, ymm6
+    vpaddq ymm1, ymm1, ymm10
+    vmovapd ymm6, ymmword ptr [rsi + 224]
+    vmovapd ymm10, ymm7
+    vfmadd231pd ymm10, ymm6, ymm11
+    vsubpd ymm12, ymm3, ymm10
+    vfmadd213pd ymm6, ymm11, ymm12
+    vpaddq ymm6, ymm8, ymm6
+    vpaddq ymm8, ymm6, ymm6
+    vpsllq ymm12, ymm6, 4
+    vpaddq ymm8, ymm8, ymm12
+    vpaddq ymm0, ymm0, ymm6
+    vpaddq ymm0, ymm0, ymm8
+    vmovapd ymm6, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
+    vfmadd231pd ymm6, ymm11, ymm11
+    vsubpd ymm8, ymm9, ymm6
+    vfmadd213pd ymm11, ymm11, ymm8
+    vpaddq ymm8, ymm10, ymm11
+    vpaddq ymm10, ymm8, ymm8
+    vpsllq ymm11, ymm8, 4
+    vpaddq ymm10, ymm10, ymm11
+    vpaddq ymm2, ymm2, ymm8
+    vpaddq ymm2, ymm2, ymm10
+    vpaddq ymm8, ymm6, ymm6
+    vpsllq ymm10, ymm6, 4
+    vpaddq ymm8, ymm8, ymm10
+    vpaddq ymm4, ymm4, ymm6
+    vpaddq ymm4, ymm4, ymm8
+    vmovapd ymm6, ymmword ptr [rsi + 192]
+    vpsrlq ymm8, ymm6, 51
+    vmovapd ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_4]
+    vpand ymm11, ymm6, ymm10
+    vmovapd ymm12, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
+    vpor ymm11, ymm11, ymm12
+    vmovapd ymm13, ymmword ptr [rsi + 160]
+    vpsrlq ymm14, ymm13, 51
+    vpand ymm15, ymm13, ymm10
+    vpor ymm15, ymm15, ymm12
+    vmovapd ymm13, ymmword ptr [rsi + 128]
+    vpsrlq ymm6, ymm13, 51
+    vmovapd ymmword ptr [rsi + 224], ymm4
+    vpand ymm4, ymm13, ymm10
+    vpor ymm4, ymm4, ymm12
+    vmovapd ymm13, ymmword ptr [rsi + 64]
+    vmovapd ymmword ptr [rsi + 256], ymm2
+    vpsrlq ymm2, ymm13, 51
+    vmovapd ymmword ptr [rsi + 288], ymm0
+    vpand ymm0, ymm13, ymm10
+    vpor ymm0, ymm0, ymm12
+    vmovapd ymm13, ymmword ptr [rsi + 32]
+    vmovapd ymmword ptr [rsi + 320], ymm1
+    vpsrlq ymm1, ymm13, 51
+    vmovapd ymmword ptr [rsi + 352], ymm5
+    vpand ymm5, ymm13, ymm10
+    vpor ymm5, ymm5, ymm12
+    vpmuludq ymm1, ymm1, ymmword ptr [rip + .Lkatzensprung_curve25519_6]
+    vpaddq ymm1, ymm11, ymm1
+    vsubpd ymm1, ymm1, ymmword ptr [rip + .Lkatzensprung_curve25519_7]
+    vpaddq ymm8, ymm15, ymm8
+    vsubpd ymm8, ymm8, ymmword ptr [rip + .Lkatzensprung_curve25519_8]
+    vpaddq ymm4, ymm4, ymm14
+    vsubpd ymm4, ymm4, ymmword ptr [rip + .Lkatzensprung_curve25519_9]
+    vpaddq ymm0, ymm0, ymm6
+    vsubpd ymm0, ymm0, ymmword ptr [rip + .Lkatzensprung_curve25519_10]
+    vpaddq ymm2, ymm5, ymm2
+    vsubpd ymm2, ymm2, ymmword ptr [rip + .Lkatzensprung_curve25519_11]
+    vmovapd ymm5, ymmword ptr [rdi + 640]
+    vmovapd ymm6, ymmword ptr [rdi + 160]
+    vmovapd ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
+    vfmadd231pd ymm11, ymm5, ymm6
+    vsubpd ymm14, ymm9, ymm11
+    vfmadd231pd ymm14, ymm5, ymm6
+    vmovapd ymm15, ymmword ptr [rdi + 192]
+    vmovapd ymm13, ymm7
+    vfmadd231pd ymm13, ymm5, ymm15
+    vsubpd ymm12, ymm3, ymm13
+    vfmadd231pd ymm12, ymm5, ymm15
+    vmovapd ymm10, ymmword ptr [rdi + 672]
+    vmovapd ymmword ptr [rsi + 384], ymm2
+    vmovapd ymm2, ymm13
+    vfmadd231pd ymm2, ymm10, ymm6
+    vsubpd ymm13, ymm13, ymm2
+    vfmadd231pd ymm13, ymm10, ymm6
+    vaddpd ymm12, ymm12, ymm13
+    vpaddq ymm11, ymm11, ymm12
+    vmovapd ymm12, ymmword ptr [rdi + 224]
+    vmovapd ymm13, ymm7
+    vfmadd231pd ymm13, ymm5, ymm12
+    vmovapd ymmword ptr [rsi + 416], ymm0
+    vsubpd ymm0, ymm3, ymm13
+    vfmadd231pd ymm0, ymm5, ymm12
+    vmovapd ymmword ptr [rsi + 448], ymm4
+    vmovapd ymm4, ymm13
+    vfmadd231pd ymm4, ymm10, ymm15
+    vsubpd ymm13, ymm13, ymm4
+    vfmadd231pd ymm13, ymm10, ymm15
+    vaddpd ymm0, ymm0, ymm13
+    vpaddq ymm0, ymm2, ymm0
+    vmovapd ymm2, ymmword ptr [rdi + 704]
     vmovapd ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
-    vmovapd ymm14, ymm13
-    vfmadd231pd ymm14, ymm1, ymm15
-    vsubpd ymm14, ymm14, ymm13
-    vmovapd ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_2]
-    vfmadd231pd ymm1, ymm14, ymm11
-    vmovapd ymm8, ymm13
-    vfmadd231pd ymm8, ymm3, ymm15
-    vsubpd ymm8, ymm8, ymm13
-    vfmadd231pd ymm3, ymm8, ymm11
-    vmovapd ymm5, ymm13
-    vfmadd231pd ymm5, ymm7, ymm15
-    vsubpd ymm5, ymm5, ymm13
-    vfmadd231pd ymm7, ymm5, ymm11
-    vmovapd ymm2, ymm13
-    vfmadd231pd ymm2, ymm10, ymm15
-    vsubpd ymm2, ymm2, ymm13
-    vfmadd231pd ymm10, ymm2, ymm11
-    vmovapd ymm0, ymm13
-    vfmadd231pd ymm0, ymm12, ymm15
-    vsubpd ymm0, ymm0, ymm13
-    vfmadd231pd ymm12, ymm0, ymm11
-    vfmadd213pd ymm0, ymm9, ymm1
-    vaddpd ymm1, ymm3, ymm14
-    vaddpd ymm3, ymm7, ymm8
-    vaddpd ymm5, ymm10, ymm5
-    vaddpd ymm2, ymm12, ymm2
-    vmovapd ymm7, ymmword ptr [rsi + 864]
-    vaddpd ymm7, ymm7, ymmword ptr [rsi + 448]
-    vmovapd ymm8, ymmword ptr [rsi + 224]
-    vaddpd ymm8, ymm8, ymmword ptr [rsi + 672]
-    vmovapd ymm10, ymmword ptr [rsi + 288]
-    vaddpd ymm10, ymm10, ymmword ptr [rsi + 640]
-    vmovapd ymm12, ymmword ptr [rsi + 480]
-    vaddpd ymm12, ymm12, ymmword ptr [rsi + 416]
-    vmovapd ymm14, ymmword ptr [rsi + 576]
-    vaddpd ymm14, ymm14, ymmword ptr [rsi + 512]
-    vmovapd ymm6, ymm13
-    vfmadd231pd ymm6, ymm7, ymm15
-    vsubpd ymm6, ymm6, ymm13
-    vfmadd231pd ymm7, ymm6, ymm11
-    vmovapd ymmword ptr [rsi + 576], ymm2
-    vmovapd ymm2, ymm13
-    vfmadd231pd ymm2, ymm8, ymm15
-    vsubpd ymm2, ymm2, ymm13
-    vfmadd231pd ymm8, ymm2, ymm11
-    vmovapd ymmword ptr [rsi + 512], ymm5
-    vmovapd ymm5, ymm13
-    vfmadd231pd ymm5, ymm10, ymm15
-    vsubpd ymm5, ymm5, ymm13
-    vfmadd231pd ymm10, ymm5, ymm11
-    vmovapd ymmword ptr [rsi + 480], ymm3
-    vmovapd ymm3, ymm13
-    vfmadd231pd ymm3, ymm12, ymm15
-    vsubpd ymm3, ymm3, ymm13
-    vfmadd231pd ymm12, ymm3, ymm11
-    vmovapd ymmword ptr [rsi + 416], ymm1
-    vmovapd ymm1, ymm13
-    vfmadd231pd ymm1, ymm14, ymm15
-    vsubpd ymm1, ymm1, ymm13
-    vfmadd213pd ymm11, ymm1, ymm14
-    vfmadd213pd ymm1, ymm9, ymm7
-    vaddpd ymm6, ymm8, ymm6
-    vaddpd ymm2, ymm10, ymm2
-    vaddpd ymm5, ymm12, ymm5
-    vaddpd ymm3, ymm11, ymm3
-    vaddpd ymm7, ymm1, ymm1
-    vaddpd ymm8, ymm6, ymm6
-    vaddpd ymm10, ymm2, ymm2
-    vaddpd ymm11, ymm5, ymm5
-    vaddpd ymm12, ymm3, ymm3
-    vmovapd ymm13, ymm4
-    vfmadd231pd ymm13, ymm7, ymm3
-    vsubpd ymm14, ymm4, ymm13
-    vfmadd231pd ymm14, ymm7, ymm3
-    vmovapd ymmword ptr [rsi + 288], ymm12
-    vmovapd ymm12, ymm4
-    vfmadd231pd ymm12, ymm8, ymm5
-    vmovapd ymmword ptr [rsi + 640], ymm0
-    vsubpd ymm0, ymm4, ymm12
-    vfmadd231pd ymm0, ymm8, ymm5
-    vaddpd ymm0, ymm14, ymm0
-    vmovapd ymm14, ymm13
-    vfmadd231pd ymm14, ymm2, ymm2
-    vsubpd ymm13, ymm13, ymm14
-    vfmadd231pd ymm13, ymm2, ymm2
-    vaddpd ymm0, ymm0, ymm13
-    vmovapd ymm13, ymm4
-    vfmadd231pd ymm13, ymm3, ymm3
-    vsubpd ymm9, ymm4, ymm13
-    vfmadd231pd ymm9, ymm3, ymm3
-    vmovapd ymmword ptr [rsi + 224], ymm9
-    vmovapd ymm9, ymm4
-    vfmadd231pd ymm9, ymm1, ymm1
-    vmovapd ymmword ptr [rsi + 672], ymm11
-    vsubpd ymm11, ymm4, ymm9
-    vfmadd213pd ymm1, ymm1, ymm11
-    vmovapd ymm11, ymm4
-    vfmadd231pd ymm11, ymm8, ymm3
-    vmovapd ymmword ptr [rsi + 864], ymm2
-    vsubpd ymm2, ymm4, ymm11
-    vfmadd231pd ymm2, ymm8, ymm3
-    vmovapd ymmword ptr [rsi + 448], ymm8
-    vmovapd ymm8, ymm11
-    vfmadd231pd ymm8, ymm10, ymm5
-    vsubpd ymm11, ymm11, ymm8
-    vfmadd231pd ymm11, ymm10, ymm5
-    vaddpd ymm2, ymm2, ymm11
-    vfmadd213pd ymm13, ymm15, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vmovapd ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vmovapd ymm15, ymm12
-    vfmadd231pd ymm15, ymm13, ymm11
-    vsubpd ymm12, ymm12, ymm15
-    vfmadd213pd ymm13, ymm11, ymm12
-    vaddpd ymm0, ymm0, ymm13
-    vaddpd ymm12, ymm15, ymm0
-    vsubpd ymm13, ymm15, ymm12
-    vaddpd ymm0, ymm0, ymm13
-    vmovapd ymm13, ymm4
-    vfmadd231pd ymm13, ymm7, ymm6
-    vsubpd ymm15, ymm4, ymm13
-    vfmadd231pd ymm15, ymm7, ymm6
-    vmovapd ymmword ptr [rsi + 768], ymm0
-    vmovapd ymm0, ymm4
-    vfmadd231pd ymm0, ymm10, ymm3
-    vsubpd ymm11, ymm4, ymm0
-    vfmadd213pd ymm10, ymm3, ymm11
-    vmovapd ymm11, ymm0
-    vfmadd231pd ymm11, ymm5, ymm5
-    vsubpd ymm0, ymm0, ymm11
-    vfmadd231pd ymm0, ymm5, ymm5
-    vaddpd ymm0, ymm10, ymm0
-    vmovapd ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vfmadd213pd ymm12, ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_6]
-    vfmadd213pd ymm14, ymm10, ymm12
-    vaddpd ymm2, ymm2, ymm14
-    vmovapd ymm12, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vmovapd ymm14, ymm9
-    vfmadd231pd ymm14, ymm2, ymm12
-    vsubpd ymm9, ymm9, ymm14
-    vfmadd213pd ymm2, ymm12, ymm9
-    vaddpd ymm1, ymm1, ymm2
-    vmovapd ymmword ptr [rdi + 480], ymm1
-    vmovapd ymm1, ymmword ptr [rsi + 864]
-    vmovapd ymm2, ymm4
-    vfmadd231pd ymm2, ymm7, ymm1
-    vsubpd ymm9, ymm4, ymm2
-    vfmadd231pd ymm9, ymm7, ymm1
-    vmovapd ymm1, ymm2
-    vfmadd231pd ymm1, ymm6, ymm6
-    vsubpd ymm2, ymm2, ymm1
-    vfmadd213pd ymm6, ymm6, ymm2
-    vaddpd ymm2, ymm9, ymm6
-    vmovapd ymm6, ymmword ptr [rsi + 672]
-    vmovapd ymm9, ymm4
-    vfmadd231pd ymm9, ymm6, ymm3
-    vmovapd ymmword ptr [rsi + 64], ymm14
-    vsubpd ymm14, ymm4, ymm9
-    vfmadd213pd ymm6, ymm3, ymm14
-    vfmadd213pd ymm8, ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vaddpd ymm0, ymm0, ymm8
-    vmovapd ymm3, ymm13
-    vfmadd231pd ymm3, ymm0, ymm12
-    vsubpd ymm8, ymm13, ymm3
-    vfmadd213pd ymm0, ymm12, ymm8
-    vaddpd ymm0, ymm15, ymm0
-    vmovapd ymm8, ymm4
-    vfmadd231pd ymm8, ymm7, ymm5
-    vsubpd ymm13, ymm4, ymm8
-    vfmadd213pd ymm7, ymm5, ymm13
-    vmovapd ymm5, ymmword ptr [rsi + 448]
-    vmovapd ymm13, ymmword ptr [rsi + 864]
-    vmovapd ymm14, ymm8
-    vfmadd231pd ymm14, ymm5, ymm13
-    vsubpd ymm8, ymm8, ymm14
-    vfmadd213pd ymm5, ymm13, ymm8
-    vaddpd ymm5, ymm7, ymm5
-    vfmadd213pd ymm11, ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vaddpd ymm6, ymm6, ymm11
-    vmovapd ymm7, ymm1
-    vfmadd231pd ymm7, ymm6, ymm12
-    vsubpd ymm1, ymm1, ymm7
-    vfmadd213pd ymm6, ymm12, ymm1
-    vaddpd ymm1, ymm2, ymm6
-    vaddpd ymm2, ymm7, ymm1
-    vsubpd ymm6, ymm7, ymm2
-    vaddpd ymm1, ymm1, ymm6
-    vfmadd213pd ymm9, ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vaddpd ymm6, ymm9, ymmword ptr [rsi + 224]
-    vmovapd ymm7, ymm14
-    vfmadd231pd ymm7, ymm6, ymm12
-    vsubpd ymm8, ymm14, ymm7
-    vfmadd213pd ymm6, ymm12, ymm8
-    vaddpd ymm5, ymm5, ymm6
-    vaddpd ymm6, ymm7, ymm5
-    vsubpd ymm7, ymm7, ymm6
-    vaddpd ymm5, ymm5, ymm7
-    vmovapd ymm7, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vmovapd ymm8, ymm7
-    vfmadd231pd ymm8, ymm10, ymmword ptr [rsi + 64]
-    vaddpd ymm0, ymm0, ymm8
-    vmovapd ymmword ptr [rdi + 512], ymm0
-    vfmadd213pd ymm3, ymm10, ymm7
-    vaddpd ymm0, ymm1, ymm3
-    vmovapd ymmword ptr [rdi + 544], ymm0
-    vfmadd213pd ymm2, ymm10, ymm7
-    vaddpd ymm0, ymm5, ymm2
-    vmovapd ymmword ptr [rdi + 576], ymm0
-    vfmadd213pd ymm6, ymm10, ymm7
-    vaddpd ymm0, ymm6, ymmword ptr [rsi + 768]
-    vmovapd ymmword ptr [rdi + 608], ymm0
-    vmovapd ymm0, ymmword ptr [rsi + 640]
-    vmovapd ymm1, ymmword ptr [rip + .Lkatzensprung_curve25519_7]
-    vmovapd ymm2, ymm4
-    vfmadd231pd ymm2, ymm0, ymm1
-    vsubpd ymm3, ymm4, ymm2
-    vfmadd231pd ymm3, ymm0, ymm1
-    vaddpd ymm3, ymm3, ymmword ptr [rsi + 736]
-    vaddpd ymm5, ymm2, ymm3
-    vsubpd ymm2, ymm2, ymm5
-    vaddpd ymm2, ymm3, ymm2
-    vmovapd ymm3, ymmword ptr [rsi + 416]
-    vmovapd ymm6, ymm4
-    vfmadd231pd ymm6, ymm3, ymm1
-    vsubpd ymm8, ymm4, ymm6
-    vfmadd231pd ymm8, ymm3, ymm1
-    vaddpd ymm8, ymm8, ymmword ptr [rsi + 128]
-    vaddpd ymm9, ymm6, ymm8
-    vsubpd ymm6, ymm6, ymm9
-    vaddpd ymm6, ymm8, ymm6
-    vmovapd ymm8, ymmword ptr [rsi + 480]
-    vmovapd ymm11, ymm4
-    vfmadd231pd ymm11, ymm8, ymm1
-    vsubpd ymm13, ymm4, ymm11
-    vfmadd231pd ymm13, ymm8, ymm1
-    vaddpd ymm13, ymm13, ymmword ptr [rsi + 160]
-    vaddpd ymm14, ymm11, ymm13
-    vsubpd ymm11, ymm11, ymm14
-    vaddpd ymm11, ymm13, ymm11
-    vmovapd ymm13, ymmword ptr [rsi + 512]
-    vmovapd ymm15, ymm4
-    vfmadd231pd ymm15, ymm13, ymm1
-    vsubpd ymm12, ymm4, ymm15
-    vfmadd231pd ymm12, ymm13, ymm1
-    vaddpd ymm12, ymm12, ymmword ptr [rsi + 608]
-    vaddpd ymm7, ymm15, ymm12
-    vsubpd ymm15, ymm15, ymm7
-    vaddpd ymm12, ymm12, ymm15
-    vmovapd ymm15, ymmword ptr [rsi + 576]
-    vmovapd ymm13, ymm4
-    vfmadd231pd ymm13, ymm15, ymm1
-    vsubpd ymm8, ymm4, ymm13
-    vfmadd213pd ymm1, ymm15, ymm8
-    vaddpd ymm1, ymm1, ymmword ptr [rsi + 192]
-    vaddpd ymm8, ymm13, ymm1
-    vsubpd ymm13, ymm13, ymm8
-    vaddpd ymm1, ymm1, ymm13
-    vsubpd ymm5, ymm5, ymm4
-    vfmadd213pd ymm5, ymm10, ymm6
-    vsubpd ymm6, ymm9, ymm4
-    vfmadd213pd ymm6, ymm10, ymm11
-    vsubpd ymm9, ymm14, ymm4
-    vfmadd213pd ymm9, ymm10, ymm12
-    vsubpd ymm7, ymm7, ymm4
-    vfmadd213pd ymm7, ymm10, ymm1
-    vsubpd ymm1, ymm8, ymm4
-    vfmadd132pd ymm1, ymm2, ymmword ptr [rip + .Lkatzensprung_curve25519_8]
-    vmovapd ymm2, ymm4
-    vfmadd231pd ymm2, ymm0, ymm7
-    vsubpd ymm8, ymm4, ymm2
-    vfmadd231pd ymm8, ymm0, ymm7
-    vmovapd ymm11, ymm4
-    vfmadd231pd ymm11, ymm3, ymm9
-    vsubpd ymm12, ymm4, ymm11
-    vfmadd231pd ymm12, ymm3, ymm9
-    vaddpd ymm8, ymm8, ymm12
-    vmovapd ymm12, ymmword ptr [rsi + 480]
-    vmovapd ymm13, ymm2
-    vfmadd231pd ymm13, ymm12, ymm6
-    vsubpd ymm2, ymm2, ymm13
-    vfmadd231pd ymm2, ymm12, ymm6
-    vaddpd ymm2, ymm8, ymm2
-    vmovapd ymm8, ymmword ptr [rsi + 512]
-    vmovapd ymm14, ymm11
-    vfmadd231pd ymm14, ymm8, ymm5
-    vsubpd ymm11, ymm11, ymm14
-    vfmadd231pd ymm11, ymm8, ymm5
-    vaddpd ymm2, ymm2, ymm11
-    vmovapd ymm11, ymm4
-    vfmadd231pd ymm11, ymm15, ymm7
-    vsubpd ymm10, ymm4, ymm11
-    vfmadd231pd ymm10, ymm15, ymm7
-    vmovapd ymmword ptr [rsi + 192], ymm10
-    vmovapd ymm10, ymm13
-    vfmadd231pd ymm10, ymm15, ymm1
-    vsubpd ymm13, ymm13, ymm10
-    vfmadd231pd ymm13, ymm15, ymm1
-    vaddpd ymm2, ymm2, ymm13
-    vmovapd ymm13, ymm4
-    vfmadd231pd ymm13, ymm0, ymm1
-    vsubpd ymm15, ymm4, ymm13
-    vfmadd231pd ymm15, ymm0, ymm1
-    vmovapd ymm0, ymm4
-    vfmadd231pd ymm0, ymm3, ymm7
-    vmovapd ymmword ptr [rsi + 608], ymm15
-    vsubpd ymm15, ymm4, ymm0
-    vfmadd231pd ymm15, ymm3, ymm7
-    vmovapd ymm3, ymm0
-    vfmadd231pd ymm3, ymm12, ymm9
-    vsubpd ymm0, ymm0, ymm3
-    vfmadd231pd ymm0, ymm12, ymm9
-    vaddpd ymm0, ymm15, ymm0
-    vmovapd ymm15, ymm3
-    vfmadd231pd ymm15, ymm8, ymm6
-    vsubpd ymm3, ymm3, ymm15
-    vfmadd231pd ymm3, ymm8, ymm6
-    vaddpd ymm0, ymm0, ymm3
-    vmovapd ymm3, ymmword ptr [rsi + 576]
-    vmovapd ymm8, ymm15
-    vfmadd231pd ymm8, ymm3, ymm5
-    vsubpd ymm15, ymm15, ymm8
-    vfmadd231pd ymm15, ymm3, ymm5
-    vaddpd ymm0, ymm0, ymm15
-    vmovapd ymm15, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vfmadd132pd ymm11, ymm15, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vmovapd ymm15, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vmovapd ymm3, ymm14
-    vfmadd231pd ymm3, ymm11, ymm15
-    vsubpd ymm14, ymm14, ymm3
-    vfmadd213pd ymm11, ymm15, ymm14
-    vaddpd ymm2, ymm2, ymm11
-    vaddpd ymm11, ymm3, ymm2
-    vsubpd ymm3, ymm3, ymm11
-    vaddpd ymm2, ymm2, ymm3
-    vmovapd ymm3, ymmword ptr [rsi + 640]
-    vmovapd ymm14, ymm4
-    vfmadd231pd ymm14, ymm3, ymm5
-    vmovapd ymmword ptr [rsi + 160], ymm2
-    vsubpd ymm2, ymm4, ymm14
-    vfmadd231pd ymm2, ymm3, ymm5
-    vmovapd ymm3, ymmword ptr [rsi + 416]
-    vmovapd ymm15, ymm14
-    vfmadd231pd ymm15, ymm3, ymm1
-    vsubpd ymm14, ymm14, ymm15
-    vfmadd231pd ymm14, ymm3, ymm1
-    vaddpd ymm2, ymm2, ymm14
-    vmovapd ymm14, ymm4
-    vfmadd231pd ymm14, ymm12, ymm7
-    vsubpd ymm3, ymm4, ymm14
-    vfmadd231pd ymm3, ymm12, ymm7
-    vmovapd ymm12, ymmword ptr [rsi + 512]
-    vmovapd ymm4, ymm14
-    vfmadd231pd ymm4, ymm12, ymm9
-    vsubpd ymm14, ymm14, ymm4
-    vfmadd231pd ymm14, ymm12, ymm9
-    vaddpd ymm3, ymm3, ymm14
-    vmovapd ymm14, ymmword ptr [rsi + 576]
-    vmovapd ymm12, ymm4
-    vfmadd231pd ymm12, ymm14, ymm6
-    vsubpd ymm4, ymm4, ymm12
-    vfmadd231pd ymm4, ymm14, ymm6
-    vaddpd ymm3, ymm3, ymm4
-    vmovapd ymm4, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vfmadd213pd ymm11, ymm4, ymmword ptr [rip + .Lkatzensprung_curve25519_6]
-    vfmadd213pd ymm10, ymm4, ymm11
-    vaddpd ymm0, ymm0, ymm10
-    vmovapd ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vmovapd ymm11, ymm13
-    vfmadd231pd ymm11, ymm0, ymm10
-    vsubpd ymm13, ymm13, ymm11
-    vfmadd213pd ymm0, ymm10, ymm13
-    vaddpd ymm0, ymm0, ymmword ptr [rsi + 608]
-    vmovapd ymmword ptr [rdi + 320], ymm0
-    vmovapd ymm0, ymmword ptr [rsi + 640]
-    vmovapd ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_4]
-    vmovapd ymm10, ymm13
-    vfmadd231pd ymm10, ymm0, ymm6
-    vsubpd ymm4, ymm13, ymm10
-    vfmadd231pd ymm4, ymm0, ymm6
-    vmovapd ymm0, ymmword ptr [rsi + 416]
-    vmovapd ymmword ptr [rsi + 608], ymm11
-    vmovapd ymm11, ymm10
-    vfmadd231pd ymm11, ymm0, ymm5
-    vsubpd ymm10, ymm10, ymm11
-    vfmadd231pd ymm10, ymm0, ymm5
-    vaddpd ymm4, ymm4, ymm10
-    vmovapd ymm10, ymmword ptr [rsi + 480]
-    vmovapd ymm0, ymm11
-    vfmadd231pd ymm0, ymm10, ymm1
-    vsubpd ymm11, ymm11, ymm0
-    vfmadd231pd ymm11, ymm10, ymm1
-    vaddpd ymm4, ymm4, ymm11
-    vmovapd ymm11, ymmword ptr [rsi + 512]
-    vmovapd ymm10, ymm13
-    vfmadd231pd ymm10, ymm11, ymm7
-    vmovapd ymmword ptr [rsi + 128], ymm4
-    vsubpd ymm4, ymm13, ymm10
-    vfmadd213pd ymm7, ymm11, ymm4
-    vmovapd ymm4, ymm10
-    vfmadd231pd ymm4, ymm14, ymm9
-    vsubpd ymm10, ymm10, ymm4
-    vfmadd213pd ymm14, ymm9, ymm10
-    vaddpd ymm7, ymm7, ymm14
-    vmovapd ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
-    vfmadd132pd ymm8, ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vaddpd ymm3, ymm3, ymm8
-    vmovapd ymm8, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
-    vmovapd ymm14, ymm15
-    vfmadd231pd ymm14, ymm3, ymm8
-    vsubpd ymm15, ymm15, ymm14
-    vfmadd213pd ymm3, ymm8, ymm15
-    vaddpd ymm2, ymm2, ymm3
-    vmovapd ymm3, ymmword ptr [rsi + 640]
-    vmovapd ymm15, ymm13
-    vfmadd231pd ymm15, ymm3, ymm9
-    vsubpd ymm13, ymm13, ymm15
-    vfmadd213pd ymm3, ymm9, ymm13
-    vmovapd ymm9, ymmword ptr [rsi + 416]
-    vmovapd ymm13, ymm15
-    vfmadd231pd ymm13, ymm9, ymm6
-    vsubpd ymm15, ymm15, ymm13
-    vfmadd213pd ymm9, ymm6, ymm15
-    vaddpd ymm3, ymm3, ymm9
-    vmovapd ymm6, ymmword ptr [rsi + 480]
+    vfmadd231pd ymm13, ymm2, ymm6
+    vmovapd ymmword ptr [rsi + 480], ymm8
+    vsubpd ymm8, ymm9, ymm13
+    vfmadd231pd ymm8, ymm2, ymm6
+    vpaddq ymm0, ymm0, ymm8
+    vpaddq ymm4, ymm4, ymm13
+    vmovapd ymm8, ymmword ptr [rdi + 256]
+    vmovapd ymm13, ymm7
+    vfmadd231pd ymm13, ymm5, ymm8
+    vmovapd ymmword ptr [rsi + 512], ymm1
+    vsubpd ymm1, ymm3, ymm13
+    vfmadd231pd ymm1, ymm5, ymm8
     vmovapd ymm9, ymm13
-    vfmadd231pd ymm9, ymm6, ymm5
+    vfmadd231pd ymm9, ymm10, ymm12
     vsubpd ymm13, ymm13, ymm9
-    vfmadd213pd ymm6, ymm5, ymm13
-    vaddpd ymm3, ymm3, ymm6
-    vmovapd ymm5, ymm9
-    vfmadd231pd ymm5, ymm11, ymm1
-    vsubpd ymm6, ymm9, ymm5
-    vfmadd213pd ymm11, ymm1, ymm6
-    vaddpd ymm1, ymm3, ymm11
-    vfmadd132pd ymm12, ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vaddpd ymm3, ymm7, ymm12
-    vmovapd ymm6, ymm0
-    vfmadd231pd ymm6, ymm3, ymm8
-    vsubpd ymm0, ymm0, ymm6
-    vfmadd213pd ymm3, ymm8, ymm0
-    vaddpd ymm0, ymm3, ymmword ptr [rsi + 128]
-    vaddpd ymm3, ymm6, ymm0
-    vsubpd ymm6, ymm6, ymm3
-    vaddpd ymm0, ymm0, ymm6
-    vfmadd132pd ymm4, ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
-    vaddpd ymm4, ymm4, ymmword ptr [rsi + 192]
-    vmovapd ymm6, ymm5
-    vfmadd231pd ymm6, ymm4, ymm8
-    vsubpd ymm5, ymm5, ymm6
-    vfmadd213pd ymm4, ymm8, ymm5
-    vaddpd ymm1, ymm1, ymm4
-    vaddpd ymm4, ymm6, ymm1
-    vsubpd ymm5, ymm6, ymm4
-    vaddpd ymm1, ymm1, ymm5
-    vmovapd ymm5, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
+    vfmadd231pd ymm13, ymm10, ymm12
+    vaddpd ymm1, ymm1, ymm13
+    vpaddq ymm1, ymm4, ymm1
+    vmovapd ymm4, ymm7
+    vfmadd231pd ymm4, ymm2, ymm15
+    vsubpd ymm13, ymm3, ymm4
+    vfmadd231pd ymm13, ymm2, ymm15
+    vmovapd ymmword ptr [rsi + 544], ymm0
+    vmovapd ymm0, ymmword ptr [rdi + 736]
+    vmovapd ymm15, ymm4
+    vfmadd231pd ymm15, ymm0, ymm6
+    vsubpd ymm4, ymm4, ymm15
+    vfmadd231pd ymm4, ymm0, ymm6
+    vaddpd ymm4, ymm13, ymm4
+    vpaddq ymm1, ymm1, ymm4
+    vpaddq ymm4, ymm9, ymm15
+    vmovapd ymm9, ymmword ptr [rdi + 288]
+    vmovapd ymm13, ymm7
+    vfmadd231pd ymm13, ymm5, ymm9
+    vsubpd ymm15, ymm3, ymm13
+    vfmadd213pd ymm5, ymm9, ymm15
+    vmovapd ymm15, ymm13
+    vfmadd231pd ymm15, ymm10, ymm8
+    vsubpd ymm13, ymm13, ymm15
+    vfmadd231pd ymm13, ymm10, ymm8
+    vaddpd ymm5, ymm5, ymm13
+    vpaddq ymm4, ymm4, ymm5
+    vmovapd ymm5, ymm7
+    vfmadd231pd ymm5, ymm2, ymm12
+    vsubpd ymm13, ymm3, ymm5
+    vfmadd231pd ymm13, ymm2, ymm12
+    vmovapd ymm12, ymmword ptr [rdi + 192]
+    vmovapd ymmword ptr [rsi + 576], ymm1
+    vmovapd ymm1, ymm5
+    vfmadd231pd ymm1, ymm0, ymm12
+    vsubpd ymm5, ymm5, ymm1
+    vfmadd231pd ymm5, ymm0, ymm12
+    vaddpd ymm5, ymm13, ymm5
+    vpaddq ymm4, ymm4, ymm5
+    vpaddq ymm1, ymm15, ymm1
+    vmovapd ymm5, ymmword ptr [rdi + 768]
+    vmovapd ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
+    vfmadd231pd ymm13, ymm5, ymm6
+    vmovapd ymm15, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
+    vsubpd ymm12, ymm15, ymm13
+    vfmadd213pd ymm6, ymm5, ymm12
+    vpaddq ymm4, ymm4, ymm6
+    vpaddq ymm1, ymm1, ymm13
+    vmovapd ymm6, ymm7
+    vfmadd231pd ymm6, ymm10, ymm9
+    vsubpd ymm12, ymm3, ymm6
+    vfmadd213pd ymm10, ymm9, ymm12
+    vmovapd ymm12, ymm6
+    vfmadd231pd ymm12, ymm2, ymm8
+    vsubpd ymm6, ymm6, ymm12
+    vfmadd231pd ymm6, ymm2, ymm8
+    vaddpd ymm6, ymm10, ymm6
+    vpaddq ymm1, ymm1, ymm6
+    vmovapd ymm6, ymmword ptr [rdi + 224]
+    vmovapd ymm10, ymm7
+    vfmadd231pd ymm10, ymm0, ymm6
+    vsubpd ymm13, ymm3, ymm10
+    vfmadd231pd ymm13, ymm0, ymm6
+    vmovapd ymm15, ymmword ptr [rdi + 192]
     vmovapd ymm6, ymm10
-    vfmadd231pd ymm6, ymm5, ymmword ptr [rsi + 608]
-    vaddpd ymm2, ymm2, ymm6
-    vmovapd ymmword ptr [rdi + 352], ymm2
-    vfmadd213pd ymm14, ymm5, ymm10
-    vaddpd ymm0, ymm0, ymm14
-    vmovapd ymmword ptr [rdi + 384], ymm0
-    vfmadd213pd ymm3, ymm5, ymm10
-    vaddpd ymm0, ymm1, ymm3
-    vmovapd ymmword ptr [rdi + 416], ymm0
-    vfmadd213pd ymm4, ymm5, ymm10
-    vaddpd ymm0, ymm4, ymmword ptr [rsi + 160]
-    vmovapd ymmword ptr [rdi + 448], ymm0
+    vfmadd231pd ymm6, ymm5, ymm15
+    vsubpd ymm10, ymm10, ymm6
+    vfmadd213pd ymm15, ymm5, ymm10
+    vaddpd ymm10, ymm13, ymm15
+    vpaddq ymm1, ymm1, ymm10
+    vpaddq ymm6, ymm12, ymm6
+    vpaddq ymm10, ymm1, ymm1
+    vpsllq ymm12, ymm1, 4
+    vpaddq ymm10, ymm10, ymm12
+    vpaddq ymm1, ymm14, ymm1
+    vpaddq ymm1, ymm1, ymm10
+    vmovapd ymm10, ymm7
+    vfmadd231pd ymm10, ymm2, ymm9
+    vsubpd ymm12, ymm3, ymm10
+    vfmadd213pd ymm2, ymm9, ymm12
+    vmovapd ymm12, ymm10
+    vfmadd231pd ymm12, ymm0, ymm8
+    vsubpd ymm10, ymm10, ymm12
+    vfmadd231pd ymm10, ymm0, ymm8
+    vaddpd ymm2, ymm2, ymm10
+    vpaddq ymm2, ymm6, ymm2
+    vmovapd ymm6, ymmword ptr [rdi + 224]
+    vmovapd ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
+    vfmadd231pd ymm10, ymm5, ymm6
+    vmovapd ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
+    vsubpd ymm14, ymm13, ymm10
+    vfmadd213pd ymm6, ymm5, ymm14
+    vpaddq ymm2, ymm2, ymm6
+    vpaddq ymm6, ymm12, ymm10
+    vpaddq ymm10, ymm2, ymm2
+    vpsllq ymm12, ymm2, 4
+    vpaddq ymm10, ymm10, ymm12
+    vpaddq ymm2, ymm11, ymm2
+    vpaddq ymm2, ymm2, ymm10
+    vmovapd ymm10, ymm7
+    vfmadd231pd ymm10, ymm0, ymm9
+    vsubpd ymm11, ymm3, ymm10
+    vfmadd213pd ymm0, ymm9, ymm11
+    vmovapd ymm11, ymm10
+    vfmadd231pd ymm11, ymm5, ymm8
+    vsubpd ymm10, ymm10, ymm11
+    vfmadd213pd ymm8, ymm5, ymm10
+    vaddpd ymm0, ymm0, ymm8
+    vpaddq ymm0, ymm6, ymm0
+    vpaddq ymm6, ymm0, ymm0
+    vpsllq ymm8, ymm0, 4
+    vpaddq ymm6, ymm6, ymm8
+    vpaddq ymm0, ymm0, ymmword ptr [rsi + 544]
+    vpaddq ymm0, ymm0, ymm6
+    vmovapd ymm6, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
+    vfmadd231pd ymm6, ymm5, ymm9
+    vsubpd ymm8, ymm13, ymm6
+    vfmadd213pd ymm5, ymm9, ymm8
+    vpaddq ymm5, ymm11, ymm5
+    vpaddq ymm8, ymm5, ymm5
+    vpsllq ymm9, ymm5, 4
+    vpaddq ymm8, ymm8, ymm9
+    vpaddq ymm5, ymm5, ymmword ptr [rsi + 576]
+    vpaddq ymm5, ymm5, ymm8
+    vpaddq ymm8, ymm6, ymm6
+    vpsllq ymm9, ymm6, 4
+    vpaddq ymm8, ymm8, ymm9
+    vpaddq ymm4, ymm4, ymm6
+    vpaddq ymm4, ymm4, ymm8
+    vmovapd ymm6, ymmword ptr [rsi + 352]
+    vpsrlq ymm8, ymm6, 51
+    vmovapd ymm9, ymmword ptr [rip + .Lkatzensprung_curve25519_4]
+    vpand ymm6, ymm6, ymm9
+    vmovapd ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
+    vpor ymm6, ymm6, ymm10
+    vmovapd ymm11, ymmword ptr [rsi + 320]
+    vpsrlq ymm12, ymm11, 51
+    vpand ymm11, ymm11, ymm9
+    vpor ymm11, ymm11, ymm10
+    vmovapd ymm14, ymmword ptr [rsi + 288]
+    vpsrlq ymm15, ymm14, 51
+    vpand ymm14, ymm14, ymm9
+    vpor ymm14, ymm14, ymm10
+    vmovapd ymm13, ymmword ptr [rsi + 256]
+    vmovapd ymmword ptr [rsi + 288], ymm4
+    vpsrlq ymm4, ymm13, 51
+    vpand ymm13, ymm13, ymm9
+    vpor ymm13, ymm13, ymm10
+    vmovapd ymmword ptr [rsi + 256], ymm5
+    vmovapd ymm5, ymmword ptr [rsi + 224]
+    vmovapd ymmword ptr [rsi + 320], ymm0
+    vpsrlq ymm0, ymm5, 51
+    vpand ymm5, ymm5, ymm9
+    vpor ymm5, ymm5, ymm10
+    vpmuludq ymm0, ymm0, ymmword ptr [rip + .Lkatzensprung_curve25519_6]
+    vpaddq ymm0, ymm6, ymm0
+    vsubpd ymm0, ymm0, ymmword ptr [rip + .Lkatzensprung_curve25519_7]
+    vpaddq ymm6, ymm11, ymm8
+    vsubpd ymm6, ymm6, ymmword ptr [rip + .Lkatzensprung_curve25519_8]
+    vpaddq ymm8, ymm14, ymm12
+    vsubpd ymm8, ymm8, ymmword ptr [rip + .Lkatzensprung_curve25519_9]
+    vpaddq ymm11, ymm13, ymm15
+    vsubpd ymm11, ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_10]
+    vpaddq ymm4, ymm5, ymm4
+    vsubpd ymm4, ymm4, ymmword ptr [rip + .Lkatzensprung_curve25519_11]
+    vmovapd ymm5, ymmword ptr [rdi + 480]
+    vmovapd ymm12, ymmword ptr [rdi + 320]
+    vmovapd ymm13, ymm7
+    vfmadd231pd ymm13, ymm5, ymm12
+    vsubpd ymm14, ymm3, ymm13
+    vfmadd231pd ymm14, ymm5, ymm12
+    vmovapd ymm15, ymmword ptr [rdi + 352]
+    vmovapd ymm10, ymm7
+    vfmadd231pd ymm10, ymm5, ymm15
+    vsubpd ymm9, ymm3, ymm10
+    vfmadd231pd ymm9, ymm5, ymm15
+    vmovapd ymmword ptr [rsi + 224], ymm2
+    vmovapd ymm2, ymmword ptr [rdi + 512]
+    vmovapd ymmword ptr [rsi + 352], ymm1
+    vmovapd ymm1, ymm10
+    vfmadd231pd ymm1, ymm2, ymm12
+    vsubpd ymm10, ymm10, ymm1
+    vfmadd231pd ymm10, ymm2, ymm12
+    vaddpd ymm9, ymm9, ymm10
+    vpaddq ymm9, ymm13, ymm9
+    vmovapd ymm10, ymmword ptr [rdi + 384]
+    vmovapd ymm13, ymm7
+    vfmadd231pd ymm13, ymm5, ymm10
+    vmovapd ymmword ptr [rsi + 576], ymm4
+    vsubpd ymm4, ymm3, ymm13
+    vfmadd231pd ymm4, ymm5, ymm10
+    vmovapd ymmword ptr [rsi + 544], ymm11
+    vmovapd ymm11, ymm13
+    vfmadd231pd ymm11, ymm2, ymm15
+    vsubpd ymm13, ymm13, ymm11
+    vfmadd231pd ymm13, ymm2, ymm15
+    vaddpd ymm4, ymm4, ymm13
+    vpaddq ymm1, ymm1, ymm4
+    vmovapd ymm4, ymmword ptr [rdi + 544]
+    vmovapd ymm13, ymm7
+    vfmadd231pd ymm13, ymm4, ymm12
+    vmovapd ymmword ptr [rsi + 608], ymm8
+    vsubpd ymm8, ymm3, ymm13
+    vfmadd231pd ymm8, ymm4, ymm12
+    vpaddq ymm1, ymm1, ymm8
+    vpaddq ymm8, ymm11, ymm13
+    vmovapd ymm11, ymmword ptr [rdi + 416]
+    vmovapd ymm13, ymm7
+    vfmadd231pd ymm13, ymm5, ymm11
+    vmovapd ymmword ptr [rsi + 640], ymm6
+    vsubpd ymm6, ymm3, ymm13
+    vfmadd231pd ymm6, ymm5, ymm11
+    vmovapd ymmword ptr [rsi + 672], ymm0
+    vmovapd ymm0, ymm13
+    vfmadd231pd ymm0, ymm2, ymm10
+    vsubpd ymm13, ymm13, ymm0
+    vfmadd231pd ymm13, ymm2, ymm10
+    vaddpd ymm6, ymm6, ymm13
+    vpaddq ymm6, ymm8, ymm6
+    vmovapd ymm8, ymm7
+    vfmadd231pd ymm8, ymm4, ymm15
+    vsubpd ymm13, ymm3, ymm8
+    vfmadd231pd ymm13, ymm4, ymm15
+    vmovapd ymmword ptr [rsi + 704], ymm1
+    vmovapd ymm1, ymmword ptr [rdi + 576]
+    vmovapd ymm15, ymm8
+    vfmadd231pd ymm15, ymm1, ymm12
+    vsubpd ymm8, ymm8, ymm15
+    vfmadd231pd ymm8, ymm1, ymm12
+    vaddpd ymm8, ymm13, ymm8
+    vpaddq ymm6, ymm6, ymm8
+    vpaddq ymm0, ymm0, ymm15
+    vmovapd ymm8, ymmword ptr [rdi + 448]
+    vmovapd ymm13, ymm7
+    vfmadd231pd ymm13, ymm5, ymm8
+    vsubpd ymm15, ymm3, ymm13
+    vfmadd213pd ymm5, ymm8, ymm15
+    vmovapd ymm15, ymm13
+    vfmadd231pd ymm15, ymm2, ymm11
+    vsubpd ymm13, ymm13, ymm15
+    vfmadd231pd ymm13, ymm2, ymm11
+    vaddpd ymm5, ymm5, ymm13
+    vpaddq ymm0, ymm0, ymm5
+    vmovapd ymm5, ymm7
+    vfmadd231pd ymm5, ymm4, ymm10
+    vsubpd ymm13, ymm3, ymm5
+    vfmadd231pd ymm13, ymm4, ymm10
+    vmovapd ymm10, ymmword ptr [rdi + 352]
+    vmovapd ymmword ptr [rsi + 736], ymm6
+    vmovapd ymm6, ymm5
+    vfmadd231pd ymm6, ymm1, ymm10
+    vsubpd ymm5, ymm5, ymm6
+    vfmadd231pd ymm5, ymm1, ymm10
+    vaddpd ymm5, ymm13, ymm5
+    vpaddq ymm0, ymm0, ymm5
+    vpaddq ymm5, ymm15, ymm6
+    vmovapd ymm6, ymmword ptr [rdi + 608]
+    vmovapd ymm13, ymm7
+    vfmadd231pd ymm13, ymm6, ymm12
+    vsubpd ymm15, ymm3, ymm13
+    vfmadd213pd ymm12, ymm6, ymm15
+    vpaddq ymm0, ymm0, ymm12
+    vpaddq ymm5, ymm5, ymm13
+    vmovapd ymm12, ymm7
+    vfmadd231pd ymm12, ymm2, ymm8
+    vsubpd ymm13, ymm3, ymm12
+    vfmadd213pd ymm2, ymm8, ymm13
+    vmovapd ymm13, ymm12
+    vfmadd231pd ymm13, ymm4, ymm11
+    vsubpd ymm12, ymm12, ymm13
+    vfmadd231pd ymm12, ymm4, ymm11
+    vaddpd ymm2, ymm2, ymm12
+    vpaddq ymm2, ymm5, ymm2
+    vmovapd ymm5, ymmword ptr [rdi + 384]
+    vmovapd ymm12, ymm7
+    vfmadd231pd ymm12, ymm1, ymm5
+    vsubpd ymm15, ymm3, ymm12
+    vfmadd231pd ymm15, ymm1, ymm5
+    vmovapd ymm5, ymm12
+    vfmadd231pd ymm5, ymm6, ymm10
+    vsubpd ymm12, ymm12, ymm5
+    vfmadd213pd ymm10, ymm6, ymm12
+    vaddpd ymm10, ymm15, ymm10
+    vpaddq ymm2, ymm2, ymm10
+    vpaddq ymm5, ymm13, ymm5
+    vpaddq ymm10, ymm2, ymm2
+    vpsllq ymm12, ymm2, 4
+    vpaddq ymm10, ymm10, ymm12
+    vpaddq ymm2, ymm14, ymm2
+    vpaddq ymm2, ymm2, ymm10
+    vmovapd ymm10, ymm7
+    vfmadd231pd ymm10, ymm4, ymm8
+    vsubpd ymm12, ymm3, ymm10
+    vfmadd213pd ymm4, ymm8, ymm12
+    vmovapd ymm12, ymm10
+    vfmadd231pd ymm12, ymm1, ymm11
+    vsubpd ymm10, ymm10, ymm12
+    vfmadd231pd ymm10, ymm1, ymm11
+    vaddpd ymm4, ymm4, ymm10
+    vpaddq ymm4, ymm5, ymm4
+    vmovapd ymm5, ymmword ptr [rdi + 384]
+    vmovapd ymm10, ymm7
+    vfmadd231pd ymm10, ymm6, ymm5
+    vsubpd ymm13, ymm3, ymm10
+    vfmadd213pd ymm5, ymm6, ymm13
+    vpaddq ymm4, ymm4, ymm5
+    vpaddq ymm5, ymm12, ymm10
+    vpaddq ymm10, ymm4, ymm4
+    vpsllq ymm12, ymm4, 4
+    vpaddq ymm10, ymm10, ymm12
+    vpaddq ymm4, ymm9, ymm4
+    vpaddq ymm4, ymm4, ymm10
+    vmovapd ymm9, ymm7
+    vfmadd231pd ymm9, ymm1, ymm8
+    vsubpd ymm10, ymm3, ymm9
+    vfmadd213pd ymm1, ymm8, ymm10
+    vmovapd ymm10, ymm9
+    vfmadd231pd ymm10, ymm6, ymm11
+    vsubpd ymm9, ymm9, ymm10
+    vfmadd213pd ymm11, ymm6, ymm9
+    vaddpd ymm1, ymm1, ymm11
+    vpaddq ymm1, ymm5, ymm1
+    vpaddq ymm5, ymm1, ymm1
+    vpsllq ymm9, ymm1, 4
+    vpaddq ymm5, ymm5, ymm9
+    vpaddq ymm1, ymm1, ymmword ptr [rsi + 704]
+    vpaddq ymm1, ymm1, ymm5
+    vmovapd ymm5, ymm7
+    vfmadd231pd ymm5, ymm6, ymm8
+    vsubpd ymm9, ymm3, ymm5
+    vfmadd213pd ymm6, ymm8, ymm9
+    vpaddq ymm6, ymm10, ymm6
+    vpaddq ymm8, ymm6, ymm6
+    vpsllq ymm9, ymm6, 4
+    vpaddq ymm8, ymm8, ymm9
+    vpaddq ymm6, ymm6, ymmword ptr [rsi + 736]
+    vpaddq ymm6, ymm6, ymm8
+    vpaddq ymm8, ymm5, ymm5
+    vpsllq ymm9, ymm5, 4
+    vpaddq ymm8, ymm8, ymm9
+    vpaddq ymm0, ymm0, ymm5
+    vpaddq ymm0, ymm0, ymm8
+    vmovapd ymm5, ymmword ptr [rsi + 512]
+    vmovapd ymm8, ymmword ptr [rsi + 672]
+    vsubpd ymm9, ymm5, ymm8
+    vmovapd ymm10, ymmword ptr [rsi + 480]
+    vsubpd ymm11, ymm10, ymmword ptr [rsi + 640]
+    vmovapd ymm12, ymmword ptr [rsi + 448]
+    vsubpd ymm13, ymm12, ymmword ptr [rsi + 608]
+    vmovapd ymm14, ymmword ptr [rsi + 416]
+    vsubpd ymm15, ymm14, ymmword ptr [rsi + 544]
+    vmovapd ymmword ptr [rsi + 736], ymm15
+    vmovapd ymm15, ymmword ptr [rsi + 384]
+    vmovapd ymmword ptr [rsi + 704], ymm13
+    vsubpd ymm13, ymm15, ymmword ptr [rsi + 576]
+    vmovapd ymm15, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
+    vfmadd231pd ymm15, ymm5, ymm8
+    vmovapd ymmword ptr [rsi + 768], ymm13
+    vmovapd ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
+    vmovapd ymmword ptr [rsi + 800], ymm11
+    vsubpd ymm11, ymm13, ymm15
+    vfmadd231pd ymm11, ymm5, ymm8
+    vmovapd ymmword ptr [rsi + 832], ymm9
+    vmovapd ymm9, ymmword ptr [rsi + 640]
+    vmovapd ymmword ptr [rsi + 864], ymm0
+    vmovapd ymm0, ymm7
+    vfmadd231pd ymm0, ymm5, ymm9
+    vmovapd ymmword ptr [rsi + 896], ymm6
+    vsubpd ymm6, ymm3, ymm0
+    vfmadd231pd ymm6, ymm5, ymm9
+    vmovapd ymmword ptr [rsi + 928], ymm1
+    vmovapd ymm1, ymm0
+    vfmadd231pd ymm1, ymm10, ymm8
+    vsubpd ymm0, ymm0, ymm1
+    vfmadd231pd ymm0, ymm10, ymm8
+    vaddpd ymm0, ymm6, ymm0
+    vpaddq ymm0, ymm15, ymm0
+    vmovapd ymm6, ymmword ptr [rsi + 608]
+    vmovapd ymm15, ymm7
+    vfmadd231pd ymm15, ymm5, ymm6
+    vmovapd ymmword ptr [rsi + 960], ymm4
+    vsubpd ymm4, ymm3, ymm15
+    vfmadd231pd ymm4, ymm5, ymm6
+    vmovapd ymmword ptr [rsi + 992], ymm2
+    vmovapd ymm2, ymm15
+    vfmadd231pd ymm2, ymm10, ymm9
+    vsubpd ymm15, ymm15, ymm2
+    vfmadd231pd ymm15, ymm10, ymm9
+    vaddpd ymm4, ymm4, ymm15
+    vpaddq ymm1, ymm1, ymm4
+    vmovapd ymm4, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
+    vfmadd231pd ymm4, ymm12, ymm8
+    vsubpd ymm15, ymm13, ymm4
+    vfmadd231pd ymm15, ymm12, ymm8
+    vpaddq ymm1, ymm1, ymm15
+    vpaddq ymm2, ymm2, ymm4
+    vmovapd ymm4, ymmword ptr [rsi + 544]
+    vmovapd ymm15, ymm7
+    vfmadd231pd ymm15, ymm5, ymm4
+    vsubpd ymm13, ymm3, ymm15
+    vfmadd231pd ymm13, ymm5, ymm4
+    vmovapd ymmword ptr [rsi + 1024], ymm1
+    vmovapd ymm1, ymm15
+    vfmadd231pd ymm1, ymm10, ymm6
+    vsubpd ymm15, ymm15, ymm1
+    vfmadd231pd ymm15, ymm10, ymm6
+    vaddpd ymm13, ymm13, ymm15
+    vpaddq ymm2, ymm2, ymm13
+    vmovapd ymm13, ymm7
+    vfmadd231pd ymm13, ymm12, ymm9
+    vsubpd ymm15, ymm3, ymm13
+    vfmadd231pd ymm15, ymm12, ymm9
+    vmovapd ymm9, ymm13
+    vfmadd231pd ymm9, ymm14, ymm8
+    vsubpd ymm13, ymm13, ymm9
+    vfmadd231pd ymm13, ymm14, ymm8
+    vaddpd ymm13, ymm15, ymm13
+    vpaddq ymm2, ymm2, ymm13
+    vpaddq ymm1, ymm1, ymm9
+    vmovapd ymm9, ymmword ptr [rsi + 576]
+    vmovapd ymm13, ymm7
+    vfmadd231pd ymm13, ymm5, ymm9
+    vsubpd ymm15, ymm3, ymm13
+    vfmadd213pd ymm5, ymm9, ymm15
+    vmovapd ymm15, ymm13
+    vfmadd231pd ymm15, ymm10, ymm4
+    vsubpd ymm13, ymm13, ymm15
+    vfmadd231pd ymm13, ymm10, ymm4
+    vaddpd ymm5, ymm5, ymm13
+    vpaddq ymm1, ymm1, ymm5
+    vmovapd ymm5, ymm7
+    vfmadd231pd ymm5, ymm12, ymm6
+    vsubpd ymm13, ymm3, ymm5
+    vfmadd231pd ymm13, ymm12, ymm6
+    vmovapd ymm6, ymmword ptr [rsi + 640]
+    vmovapd ymmword ptr [rsi + 512], ymm2
+    vmovapd ymm2, ymm5
+    vfmadd231pd ymm2, ymm14, ymm6
+    vsubpd ymm5, ymm5, ymm2
+    vfmadd231pd ymm5, ymm14, ymm6
+    vaddpd ymm5, ymm13, ymm5
+    vpaddq ymm1, ymm1, ymm5
+    vpaddq ymm2, ymm15, ymm2
+    vmovapd ymm5, ymmword ptr [rsi + 384]
+    vmovapd ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
+    vfmadd231pd ymm13, ymm5, ymm8
+    vmovapd ymm15, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
+    vsubpd ymm6, ymm15, ymm13
+    vfmadd213pd ymm8, ymm5, ymm6
+    vpaddq ymm1, ymm1, ymm8
+    vpaddq ymm2, ymm2, ymm13
+    vmovapd ymm6, ymm7
+    vfmadd231pd ymm6, ymm10, ymm9
+    vsubpd ymm8, ymm3, ymm6
+    vfmadd213pd ymm10, ymm9, ymm8
+    vmovapd ymm8, ymm6
+    vfmadd231pd ymm8, ymm12, ymm4
+    vsubpd ymm6, ymm6, ymm8
+    vfmadd231pd ymm6, ymm12, ymm4
+    vaddpd ymm6, ymm10, ymm6
+    vpaddq ymm2, ymm2, ymm6
+    vmovapd ymm6, ymmword ptr [rsi + 608]
+    vmovapd ymm10, ymm7
+    vfmadd231pd ymm10, ymm14, ymm6
+    vsubpd ymm13, ymm3, ymm10
+    vfmadd231pd ymm13, ymm14, ymm6
+    vmovapd ymm15, ymmword ptr [rsi + 640]
+    vmovapd ymm6, ymm10
+    vfmadd231pd ymm6, ymm5, ymm15
+    vsubpd ymm10, ymm10, ymm6
+    vfmadd213pd ymm15, ymm5, ymm10
+    vaddpd ymm10, ymm13, ymm15
+    vpaddq ymm2, ymm2, ymm10
+    vpaddq ymm6, ymm8, ymm6
+    vpaddq ymm8, ymm2, ymm2
+    vpsllq ymm10, ymm2, 4
+    vpaddq ymm8, ymm8, ymm10
+    vpaddq ymm2, ymm11, ymm2
+    vpaddq ymm2, ymm2, ymm8
+    vmovapd ymm8, ymm7
+    vfmadd231pd ymm8, ymm12, ymm9
+    vsubpd ymm10, ymm3, ymm8
+    vfmadd213pd ymm12, ymm9, ymm10
+    vmovapd ymm10, ymm8
+    vfmadd231pd ymm10, ymm14, ymm4
+    vsubpd ymm8, ymm8, ymm10
+    vfmadd231pd ymm8, ymm14, ymm4
+    vaddpd ymm8, ymm12, ymm8
+    vpaddq ymm6, ymm6, ymm8
+    vmovapd ymm8, ymmword ptr [rsi + 608]
+    vmovapd ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
+    vfmadd231pd ymm11, ymm5, ymm8
+    vmovapd ymm12, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
+    vsubpd ymm13, ymm12, ymm11
+    vfmadd213pd ymm8, ymm5, ymm13
+    vpaddq ymm6, ymm6, ymm8
+    vpaddq ymm8, ymm10, ymm11
+    vpaddq ymm10, ymm6, ymm6
+    vpsllq ymm11, ymm6, 4
+    vpaddq ymm10, ymm10, ymm11
+    vpaddq ymm0, ymm0, ymm6
+    vpaddq ymm0, ymm0, ymm10
+    vmovapd ymm6, ymm7
+    vfmadd231pd ymm6, ymm14, ymm9
+    vsubpd ymm10, ymm3, ymm6
+    vfmadd213pd ymm14, ymm9, ymm10
+    vmovapd ymm10, ymm6
+    vfmadd231pd ymm10, ymm5, ymm4
+    vsubpd ymm6, ymm6, ymm10
+    vfmadd213pd ymm4, ymm5, ymm6
+    vaddpd ymm4, ymm14, ymm4
+    vpaddq ymm4, ymm8, ymm4
+    vpaddq ymm6, ymm4, ymm4
+    vpsllq ymm8, ymm4, 4
+    vpaddq ymm6, ymm6, ymm8
+    vpaddq ymm4, ymm4, ymmword ptr [rsi + 1024]
+    vpaddq ymm4, ymm4, ymm6
+    vmovapd ymm6, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
+    vfmadd231pd ymm6, ymm5, ymm9
+    vsubpd ymm8, ymm12, ymm6
+    vfmadd213pd ymm5, ymm9, ymm8
+    vpaddq ymm5, ymm10, ymm5
+    vpaddq ymm8, ymm5, ymm5
+    vpsllq ymm9, ymm5, 4
+    vpaddq ymm8, ymm8, ymm9
+    vpaddq ymm5, ymm5, ymmword ptr [rsi + 512]
+    vpaddq ymm5, ymm5, ymm8
+    vpaddq ymm8, ymm6, ymm6
+    vpsllq ymm9, ymm6, 4
+    vpaddq ymm8, ymm8, ymm9
+    vpaddq ymm1, ymm1, ymm6
+    vpaddq ymm1, ymm1, ymm8
+    vmovapd ymm6, ymmword ptr [rsi + 992]
+    vpaddq ymm8, ymm6, ymmword ptr [rsi + 352]
+    vmovapd ymm9, ymmword ptr [rsi + 960]
+    vpaddq ymm10, ymm9, ymmword ptr [rsi + 224]
+    vmovapd ymm11, ymmword ptr [rsi + 928]
+    vpaddq ymm13, ymm11, ymmword ptr [rsi + 320]
+    vmovapd ymm14, ymmword ptr [rsi + 896]
+    vpaddq ymm15, ymm14, ymmword ptr [rsi + 256]
+    vmovapd ymmword ptr [rsi + 512], ymm1
+    vmovapd ymm1, ymmword ptr [rsi + 864]
+    vmovapd ymmword ptr [rsi + 576], ymm5
+    vpaddq ymm5, ymm1, ymmword ptr [rsi + 288]
+    vmovapd ymmword ptr [rsi + 384], ymm4
+    vpsrlq ymm4, ymm8, 51
+    vmovapd ymmword ptr [rsi + 1024], ymm0
+    vmovapd ymm0, ymmword ptr [rip + .Lkatzensprung_curve25519_4]
+    vpand ymm8, ymm8, ymm0
+    vmovapd ymmword ptr [rsi + 544], ymm2
+    vmovapd ymm2, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
+    vpor ymm8, ymm8, ymm2
+    vpsrlq ymm12, ymm10, 51
+    vpand ymm10, ymm10, ymm0
+    vpor ymm10, ymm10, ymm2
+    vpsrlq ymm3, ymm13, 51
+    vpand ymm13, ymm13, ymm0
+    vpor ymm13, ymm13, ymm2
+    vpsrlq ymm7, ymm15, 51
+    vpand ymm15, ymm15, ymm0
+    vpor ymm15, ymm15, ymm2
+    vpsrlq ymm1, ymm5, 51
+    vpand ymm5, ymm5, ymm0
+    vpor ymm5, ymm5, ymm2
+    vpmuludq ymm1, ymm1, ymmword ptr [rip + .Lkatzensprung_curve25519_6]
+    vpaddq ymm1, ymm8, ymm1
+    vsubpd ymm1, ymm1, ymmword ptr [rip + .Lkatzensprung_curve25519_12]
+    vpaddq ymm4, ymm10, ymm4
+    vsubpd ymm4, ymm4, ymmword ptr [rip + .Lkatzensprung_curve25519_13]
+    vpaddq ymm8, ymm13, ymm12
+    vsubpd ymm8, ymm8, ymmword ptr [rip + .Lkatzensprung_curve25519_14]
+    vpaddq ymm3, ymm15, ymm3
+    vsubpd ymm3, ymm3, ymmword ptr [rip + .Lkatzensprung_curve25519_15]
+    vpaddq ymm5, ymm5, ymm7
+    vsubpd ymm5, ymm5, ymmword ptr [rip + .Lkatzensprung_curve25519_16]
+    vmovapd ymm7, ymmword ptr [rsi + 352]
+    vpsubq ymm6, ymm7, ymm6
+    vmovapd ymm7, ymmword ptr [rsi + 224]
+    vpsubq ymm7, ymm7, ymm9
+    vmovapd ymm9, ymmword ptr [rsi + 320]
+    vpsubq ymm9, ymm9, ymm11
+    vmovapd ymm10, ymmword ptr [rsi + 256]
+    vpsubq ymm10, ymm10, ymm14
+    vmovapd ymm11, ymmword ptr [rsi + 288]
+    vpsubq ymm11, ymm11, ymmword ptr [rsi + 864]
+    vmovapd ymm12, ymmword ptr [rip + .Lkatzensprung_curve25519_17]
+    vpaddq ymm6, ymm6, ymm12
+    vpsrlq ymm13, ymm6, 51
+    vpand ymm6, ymm6, ymm0
+    vpor ymm6, ymm6, ymm2
+    vpaddq ymm7, ymm7, ymm12
+    vpsrlq ymm14, ymm7, 51
+    vpand ymm7, ymm7, ymm0
+    vpor ymm7, ymm7, ymm2
+    vpaddq ymm9, ymm9, ymm12
+    vpsrlq ymm15, ymm9, 51
+    vpand ymm9, ymm9, ymm0
+    vpor ymm9, ymm9, ymm2
+    vpaddq ymm10, ymm10, ymm12
+    vmovapd ymmword ptr [rsi + 864], ymm5
+    vpsrlq ymm5, ymm10, 51
+    vpand ymm10, ymm10, ymm0
+    vpor ymm10, ymm10, ymm2
+    vpaddq ymm11, ymm11, ymm12
+    vpsrlq ymm12, ymm11, 51
+    vpand ymm11, ymm11, ymm0
+    vpor ymm11, ymm11, ymm2
+    vpmuludq ymm12, ymm12, ymmword ptr [rip + .Lkatzensprung_curve25519_6]
+    vpaddq ymm6, ymm6, ymm12
+    vsubpd ymm6, ymm6, ymmword ptr [rip + .Lkatzensprung_curve25519_18]
+    vpaddq ymm7, ymm7, ymm13
+    vmovapd ymm12, ymmword ptr [rip + .Lkatzensprung_curve25519_19]
+    vsubpd ymm7, ymm7, ymm12
+    vpaddq ymm9, ymm9, ymm14
+    vmovapd ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_20]
+    vsubpd ymm9, ymm9, ymm13
+    vpaddq ymm10, ymm10, ymm15
+    vsubpd ymm10, ymm10, ymm12
+    vpaddq ymm5, ymm11, ymm5
+    vsubpd ymm5, ymm5, ymm13
+    vmovapd ymm11, ymmword ptr [rsi + 832]
+    vmovapd ymm14, ymmword ptr [rip + .Lkatzensprung_curve25519_21]
+    vmovapd ymm15, ymmword ptr [rip + .Lkatzensprung_curve25519_2]
+    vmovapd ymm13, ymm15
+    vfmadd231pd ymm13, ymm11, ymm14
+    vmovapd ymm12, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
+    vmovapd ymmword ptr [rsi + 288], ymm3
+    vsubpd ymm3, ymm12, ymm13
+    vfmadd231pd ymm3, ymm11, ymm14
+    vpaddq ymm3, ymm3, ymmword ptr [rsi + 192]
+    vpaddq ymm13, ymm13, ymmword ptr [rsi + 160]
+    vmovapd ymm11, ymmword ptr [rsi + 800]
+    vmovapd ymmword ptr [rsi + 160], ymm8
+    vmovapd ymm8, ymm15
+    vfmadd231pd ymm8, ymm11, ymm14
+    vmovapd ymmword ptr [rsi + 192], ymm4
+    vsubpd ymm4, ymm12, ymm8
+    vfmadd231pd ymm4, ymm11, ymm14
+    vpaddq ymm4, ymm13, ymm4
+    vpaddq ymm8, ymm8, ymmword ptr [rsi + 128]
+    vmovapd ymm13, ymmword ptr [rsi + 704]
+    vmovapd ymm11, ymm15
+    vfmadd231pd ymm11, ymm13, ymm14
+    vmovapd ymmword ptr [rsi + 128], ymm1
+    vsubpd ymm1, ymm12, ymm11
+    vfmadd231pd ymm1, ymm13, ymm14
+    vpaddq ymm1, ymm8, ymm1
+    vpaddq ymm8, ymm11, ymmword ptr [rsi + 64]
+    vmovapd ymm11, ymmword ptr [rsi + 736]
+    vmovapd ymm13, ymm15
+    vfmadd231pd ymm13, ymm11, ymm14
+    vsubpd ymm2, ymm12, ymm13
+    vfmadd231pd ymm2, ymm11, ymm14
+    vpaddq ymm2, ymm8, ymm2
+    vpaddq ymm8, ymm13, ymmword ptr [rsi + 32]
+    vmovapd ymm13, ymmword ptr [rsi + 768]
+    vmovapd ymm11, ymm15
+    vfmadd231pd ymm11, ymm13, ymm14
+    vsubpd ymm15, ymm12, ymm11
+    vfmadd213pd ymm14, ymm13, ymm15
+    vpaddq ymm8, ymm8, ymm14
+    vmovapd ymm14, ymmword ptr [rip + .Lkatzensprung_curve25519_22]
+    vfmadd132pd ymm11, ymm14, ymmword ptr [rip + .Lkatzensprung_curve25519_23]
+    vpaddq ymm3, ymm3, ymm11
+    vpsrlq ymm11, ymm3, 51
+    vpand ymm3, ymm3, ymm0
+    vmovapd ymm14, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
+    vpor ymm3, ymm3, ymm14
+    vpsrlq ymm15, ymm4, 51
+    vpand ymm4, ymm4, ymm0
+    vpor ymm4, ymm4, ymm14
+    vpsrlq ymm13, ymm1, 51
+    vpand ymm1, ymm1, ymm0
+    vpor ymm1, ymm1, ymm14
+    vpsrlq ymm12, ymm2, 51
+    vpand ymm2, ymm2, ymm0
+    vpor ymm2, ymm2, ymm14
+    vmovapd ymmword ptr [rsi + 32], ymm5
+    vpsrlq ymm5, ymm8, 51
+    vpand ymm8, ymm8, ymm0
+    vpor ymm8, ymm8, ymm14
+    vpmuludq ymm5, ymm5, ymmword ptr [rip + .Lkatzensprung_curve25519_6]
+    vpaddq ymm3, ymm3, ymm5
+    vsubpd ymm3, ymm3, ymmword ptr [rip + .Lkatzensprung_curve25519_24]
+    vpaddq ymm4, ymm4, ymm11
+    vsubpd ymm4, ymm4, ymmword ptr [rip + .Lkatzensprung_curve25519_25]
+    vpaddq ymm1, ymm1, ymm15
+    vsubpd ymm1, ymm1, ymmword ptr [rip + .Lkatzensprung_curve25519_26]
+    vpaddq ymm2, ymm2, ymm13
+    vsubpd ymm2, ymm2, ymmword ptr [rip + .Lkatzensprung_curve25519_27]
+    vpaddq ymm5, ymm8, ymm12
+    vsubpd ymm5, ymm5, ymmword ptr [rip + .Lkatzensprung_curve25519_28]
+    vaddpd ymm8, ymm6, ymm6
+    vaddpd ymm11, ymm7, ymm7
+    vaddpd ymm12, ymm9, ymm9
+    vaddpd ymm13, ymm10, ymm10
+    vmovapd ymm15, ymmword ptr [rsi + 32]
+    vaddpd ymm14, ymm15, ymm15
+    vmovapd ymmword ptr [rsi + 64], ymm14
+    vmovapd ymm14, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
+    vfmadd231pd ymm14, ymm6, ymm6
+    vmovapd ymm0, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
+    vmovapd ymmword ptr [rsi + 896], ymm5
+    vsubpd ymm5, ymm0, ymm14
+    vfmadd213pd ymm6, ymm6, ymm5
+    vmovapd ymm5, ymmword ptr [rip + .Lkatzensprung_curve25519_2]
+    vmovapd ymmword ptr [rsi + 256], ymm2
+    vmovapd ymm2, ymm5
+    vfmadd231pd ymm2, ymm8, ymm7
+    vmovapd ymmword ptr [rsi + 928], ymm1
+    vmovapd ymm1, ymmword ptr [rip + .Lkatzensprung_curve25519_3]
+    vmovapd ymmword ptr [rsi + 320], ymm4
+    vsubpd ymm4, ymm1, ymm2
+    vfmadd231pd ymm4, ymm8, ymm7
+    vpaddq ymm4, ymm14, ymm4
+    vmovapd ymm14, ymm5
+    vfmadd231pd ymm14, ymm8, ymm9
+    vmovapd ymmword ptr [rsi + 960], ymm3
+    vsubpd ymm3, ymm1, ymm14
+    vfmadd231pd ymm3, ymm8, ymm9
+    vpaddq ymm2, ymm2, ymm3
+    vmovapd ymm3, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
+    vfmadd231pd ymm3, ymm7, ymm7
+    vmovapd ymmword ptr [rsi + 224], ymm13
+    vsubpd ymm13, ymm0, ymm3
+    vfmadd213pd ymm7, ymm7, ymm13
+    vpaddq ymm2, ymm2, ymm7
+    vpaddq ymm3, ymm14, ymm3
+    vmovapd ymm7, ymm5
+    vfmadd231pd ymm7, ymm8, ymm10
+    vsubpd ymm13, ymm1, ymm7
+    vfmadd231pd ymm13, ymm8, ymm10
+    vpaddq ymm3, ymm3, ymm13
+    vmovapd ymm13, ymm5
+    vfmadd231pd ymm13, ymm11, ymm9
+    vsubpd ymm14, ymm1, ymm13
+    vfmadd231pd ymm14, ymm11, ymm9
+    vpaddq ymm3, ymm3, ymm14
+    vpaddq ymm7, ymm7, ymm13
+    vmovapd ymm13, ymm5
+    vfmadd231pd ymm13, ymm8, ymm15
+    vsubpd ymm14, ymm1, ymm13
+    vfmadd213pd ymm8, ymm15, ymm14
+    vpaddq ymm7, ymm7, ymm8
+    vmovapd ymm8, ymm5
+    vfmadd231pd ymm8, ymm11, ymm10
+    vsubpd ymm14, ymm1, ymm8
+    vfmadd231pd ymm14, ymm11, ymm10
+    vpaddq ymm7, ymm7, ymm14
+    vpaddq ymm8, ymm13, ymm8
+    vmovapd ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
+    vfmadd231pd ymm13, ymm9, ymm9
+    vsubpd ymm14, ymm0, ymm13
+    vfmadd213pd ymm9, ymm9, ymm14
+    vpaddq ymm7, ymm7, ymm9
+    vpaddq ymm8, ymm8, ymm13
+    vmovapd ymm9, ymm5
+    vfmadd231pd ymm9, ymm11, ymm15
+    vsubpd ymm13, ymm1, ymm9
+    vfmadd213pd ymm11, ymm15, ymm13
+    vpaddq ymm8, ymm8, ymm11
+    vmovapd ymm11, ymm5
+    vfmadd231pd ymm11, ymm12, ymm10
+    vsubpd ymm13, ymm1, ymm11
+    vfmadd231pd ymm13, ymm12, ymm10
+    vpaddq ymm8, ymm8, ymm13
+    vpaddq ymm9, ymm9, ymm11
+    vpaddq ymm11, ymm8, ymm8
+    vpsllq ymm13, ymm8, 4
+    vpaddq ymm11, ymm11, ymm13
+    vpaddq ymm6, ymm6, ymm8
+    vpaddq ymm6, ymm6, ymm11
+    vmovapd ymm8, ymm5
+    vfmadd231pd ymm8, ymm12, ymm15
+    vsubpd ymm11, ymm1, ymm8
+    vfmadd213pd ymm12, ymm15, ymm11
+    vpaddq ymm9, ymm9, ymm12
+    vmovapd ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
+    vfmadd231pd ymm11, ymm10, ymm10
+    vsubpd ymm12, ymm0, ymm11
+    vfmadd213pd ymm10, ymm10, ymm12
+    vpaddq ymm9, ymm9, ymm10
+    vpaddq ymm8, ymm8, ymm11
+    vpaddq ymm10, ymm9, ymm9
+    vpsllq ymm11, ymm9, 4
+    vpaddq ymm10, ymm10, ymm11
+    vpaddq ymm4, ymm4, ymm9
+    vpaddq ymm4, ymm4, ymm10
+    vmovapd ymm9, ymmword ptr [rsi + 224]
+    vmovapd ymm10, ymm5
+    vfmadd231pd ymm10, ymm9, ymm15
+    vsubpd ymm11, ymm1, ymm10
+    vfmadd213pd ymm9, ymm15, ymm11
+    vpaddq ymm8, ymm8, ymm9
+    vpaddq ymm9, ymm8, ymm8
+    vpsllq ymm11, ymm8, 4
+    vpaddq ymm9, ymm9, ymm11
+    vpaddq ymm2, ymm2, ymm8
+    vpaddq ymm2, ymm2, ymm9
+    vmovapd ymm8, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
+    vfmadd231pd ymm8, ymm15, ymm15
+    vsubpd ymm9, ymm0, ymm8
+    vfmadd213pd ymm15, ymm15, ymm9
+    vpaddq ymm9, ymm10, ymm15
+    vpaddq ymm10, ymm9, ymm9
+    vpsllq ymm11, ymm9, 4
+    vpaddq ymm10, ymm10, ymm11
+    vpaddq ymm3, ymm3, ymm9
+    vpaddq ymm3, ymm3, ymm10
+    vpaddq ymm9, ymm8, ymm8
+    vpsllq ymm10, ymm8, 4
+    vpaddq ymm9, ymm9, ymm10
+    vpaddq ymm7, ymm7, ymm8
+    vpaddq ymm7, ymm7, ymm9
+    vmovapd ymm8, ymmword ptr [rsi + 832]
+    vmovapd ymm9, ymmword ptr [rsi + 960]
+    vmovapd ymm10, ymm5
+    vfmadd231pd ymm10, ymm8, ymm9
+    vsubpd ymm11, ymm1, ymm10
+    vfmadd231pd ymm11, ymm8, ymm9
+    vmovapd ymm12, ymmword ptr [rsi + 320]
+    vmovapd ymm13, ymm5
+    vfmadd231pd ymm13, ymm8, ymm12
+    vsubpd ymm14, ymm1, ymm13
+    vfmadd231pd ymm14, ymm8, ymm12
+    vpaddq ymm10, ymm10, ymm14
+    vmovapd ymm14, ymmword ptr [rsi + 800]
+    vmovapd ymm15, ymm5
+    vfmadd231pd ymm15, ymm14, ymm9
+    vsubpd ymm0, ymm1, ymm15
+    vfmadd231pd ymm0, ymm14, ymm9
+    vpaddq ymm0, ymm10, ymm0
+    vpaddq ymm10, ymm13, ymm15
+    vmovapd ymm13, ymmword ptr [rsi + 928]
+    vmovapd ymm15, ymm5
+    vfmadd231pd ymm15, ymm8, ymm13
+    vmovapd ymmword ptr [rsi + 32], ymm7
+    vsubpd ymm7, ymm1, ymm15
+    vfmadd231pd ymm7, ymm8, ymm13
+    vpaddq ymm7, ymm10, ymm7
+    vmovapd ymm10, ymm5
+    vfmadd231pd ymm10, ymm14, ymm12
+    vmovapd ymmword ptr [rsi + 224], ymm3
+    vsubpd ymm3, ymm1, ymm10
+    vfmadd231pd ymm3, ymm14, ymm12
+    vpaddq ymm3, ymm7, ymm3
+    vpaddq ymm7, ymm15, ymm10
+    vmovapd ymm10, ymmword ptr [rsi + 704]
+    vmovapd ymm15, ymm5
+    vfmadd231pd ymm15, ymm10, ymm9
+    vmovapd ymmword ptr [rsi + 992], ymm2
+    vsubpd ymm2, ymm1, ymm15
+    vfmadd231pd ymm2, ymm10, ymm9
+    vpaddq ymm2, ymm3, ymm2
+    vpaddq ymm3, ymm7, ymm15
+    vmovapd ymm7, ymmword ptr [rsi + 256]
+    vmovapd ymm15, ymm5
+    vfmadd231pd ymm15, ymm8, ymm7
+    vmovapd ymmword ptr [rsi + 352], ymm4
+    vsubpd ymm4, ymm1, ymm15
+    vfmadd231pd ymm4, ymm8, ymm7
+    vpaddq ymm3, ymm3, ymm4
+    vmovapd ymm4, ymm5
+    vfmadd231pd ymm4, ymm14, ymm13
+    vmovapd ymmword ptr [rsi + 416], ymm6
+    vsubpd ymm6, ymm1, ymm4
+    vfmadd231pd ymm6, ymm14, ymm13
+    vpaddq ymm3, ymm3, ymm6
+    vpaddq ymm4, ymm15, ymm4
+    vmovapd ymm6, ymm5
+    vfmadd231pd ymm6, ymm10, ymm12
+    vsubpd ymm15, ymm1, ymm6
+    vfmadd231pd ymm15, ymm10, ymm12
+    vpaddq ymm3, ymm3, ymm15
+    vpaddq ymm4, ymm4, ymm6
+    vmovapd ymm6, ymmword ptr [rsi + 736]
+    vmovapd ymm15, ymm5
+    vfmadd231pd ymm15, ymm6, ymm9
+    vmovapd ymmword ptr [rsi + 608], ymm2
+    vsubpd ymm2, ymm1, ymm15
+    vfmadd231pd ymm2, ymm6, ymm9
+    vpaddq ymm2, ymm3, ymm2
+    vpaddq ymm3, ymm4, ymm15
+    vmovapd ymm4, ymmword ptr [rsi + 896]
+    vmovapd ymm15, ymm5
+    vfmadd231pd ymm15, ymm8, ymm4
+    vmovapd ymmword ptr [rsi + 448], ymm2
+    vsubpd ymm2, ymm1, ymm15
+    vfmadd213pd ymm8, ymm4, ymm2
+    vpaddq ymm2, ymm3, ymm8
+    vmovapd ymm3, ymm5
+    vfmadd231pd ymm3, ymm14, ymm7
+    vsubpd ymm8, ymm1, ymm3
+    vfmadd231pd ymm8, ymm14, ymm7
+    vpaddq ymm2, ymm2, ymm8
+    vpaddq ymm3, ymm15, ymm3
+    vmovapd ymm8, ymm5
+    vfmadd231pd ymm8, ymm10, ymm13
+    vsubpd ymm15, ymm1, ymm8
+    vfmadd231pd ymm15, ymm10, ymm13
+    vpaddq ymm2, ymm2, ymm15
+    vpaddq ymm3, ymm3, ymm8
+    vmovapd ymm8, ymm5
+    vfmadd231pd ymm8, ymm6, ymm12
+    vsubpd ymm15, ymm1, ymm8
+    vfmadd231pd ymm15, ymm6, ymm12
+    vpaddq ymm2, ymm2, ymm15
+    vpaddq ymm3, ymm3, ymm8
+    vmovapd ymm8, ymmword ptr [rsi + 768]
+    vmovapd ymm15, ymm5
+    vfmadd231pd ymm15, ymm8, ymm9
+    vsubpd ymm12, ymm1, ymm15
+    vfmadd213pd ymm9, ymm8, ymm12
+    vpaddq ymm2, ymm2, ymm9
+    vpaddq ymm3, ymm3, ymm15
+    vmovapd ymm9, ymm5
+    vfmadd231pd ymm9, ymm14, ymm4
+    vsubpd ymm12, ymm1, ymm9
+    vfmadd213pd ymm14, ymm4, ymm12
+    vpaddq ymm3, ymm3, ymm14
+    vmovapd ymm12, ymm5
+    vfmadd231pd ymm12, ymm10, ymm7
+    vsubpd ymm14, ymm1, ymm12
+    vfmadd231pd ymm14, ymm10, ymm7
+    vpaddq ymm3, ymm3, ymm14
+    vpaddq ymm9, ymm9, ymm12
+    vmovapd ymm12, ymm5
+    vfmadd231pd ymm12, ymm6, ymm13
+    vsubpd ymm14, ymm1, ymm12
+    vfmadd231pd ymm14, ymm6, ymm13
+    vpaddq ymm3, ymm3, ymm14
+    vpaddq ymm9, ymm9, ymm12
+    vmovapd ymm12, ymmword ptr [rsi + 320]
+    vmovapd ymm14, ymm5
+    vfmadd231pd ymm14, ymm8, ymm12
+    vsubpd ymm15, ymm1, ymm14
+    vfmadd213pd ymm12, ymm8, ymm15
+    vpaddq ymm3, ymm3, ymm12
+    vpaddq ymm9, ymm9, ymm14
+    vpaddq ymm12, ymm3, ymm3
+    vpsllq ymm14, ymm3, 4
+    vpaddq ymm12, ymm12, ymm14
+    vpaddq ymm3, ymm11, ymm3
+    vpaddq ymm3, ymm3, ymm12
+    vmovapd ymm11, ymm5
+    vfmadd231pd ymm11, ymm10, ymm4
+    vsubpd ymm12, ymm1, ymm11
+    vfmadd213pd ymm10, ymm4, ymm12
+    vpaddq ymm9, ymm9, ymm10
+    vmovapd ymm10, ymm5
+    vfmadd231pd ymm10, ymm6, ymm7
+    vsubpd ymm12, ymm1, ymm10
+    vfmadd231pd ymm12, ymm6, ymm7
+    vpaddq ymm9, ymm9, ymm12
+    vpaddq ymm10, ymm11, ymm10
+    vmovapd ymm11, ymm5
+    vfmadd231pd ymm11, ymm8, ymm13
+    vsubpd ymm12, ymm1, ymm11
+    vfmadd213pd ymm13, ymm8, ymm12
+    vpaddq ymm9, ymm9, ymm13
+    vpaddq ymm10, ymm10, ymm11
+    vpaddq ymm11, ymm9, ymm9
+    vpsllq ymm12, ymm9, 4
+    vpaddq ymm11, ymm11, ymm12
+    vpaddq ymm0, ymm0, ymm9
+    vpaddq ymm0, ymm0, ymm11
+    vmovapd ymm9, ymm5
+    vfmadd231pd ymm9, ymm6, ymm4
+    vsubpd ymm11, ymm1, ymm9
+    vfmadd213pd ymm6, ymm4, ymm11
+    vpaddq ymm6, ymm10, ymm6
+    vmovapd ymm10, ymm5
+    vfmadd231pd ymm10, ymm8, ymm7
+    vsubpd ymm11, ymm1, ymm10
+    vfmadd213pd ymm7, ymm8, ymm11
+    vpaddq ymm6, ymm6, ymm7
+    vpaddq ymm7, ymm9, ymm10
+    vpaddq ymm9, ymm6, ymm6
+    vpsllq ymm10, ymm6, 4
+    vpaddq ymm9, ymm9, ymm10
+    vpaddq ymm6, ymm6, ymmword ptr [rsi + 608]
+    vpaddq ymm6, ymm6, ymm9
+    vmovapd ymm9, ymm5
+    vfmadd231pd ymm9, ymm8, ymm4
+    vsubpd ymm10, ymm1, ymm9
+    vfmadd213pd ymm8, ymm4, ymm10
+    vpaddq ymm4, ymm7, ymm8
+    vpaddq ymm7, ymm4, ymm4
+    vpsllq ymm8, ymm4, 4
+    vpaddq ymm7, ymm7, ymm8
+    vpaddq ymm4, ymm4, ymmword ptr [rsi + 448]
+    vpaddq ymm4, ymm4, ymm7
+    vpaddq ymm7, ymm9, ymm9
+    vpsllq ymm8, ymm9, 4
+    vpaddq ymm7, ymm7, ymm8
+    vpaddq ymm2, ymm2, ymm9
+    vpaddq ymm2, ymm2, ymm7
+    vmovapd ymm7, ymmword ptr [rsi + 416]
+    vpsrlq ymm8, ymm7, 51
+    vmovapd ymm9, ymmword ptr [rip + .Lkatzensprung_curve25519_4]
+    vpand ymm7, ymm7, ymm9
+    vmovapd ymm10, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
+    vpor ymm7, ymm7, ymm10
+    vmovapd ymm11, ymmword ptr [rsi + 352]
+    vpsrlq ymm12, ymm11, 51
+    vpand ymm11, ymm11, ymm9
+    vpor ymm11, ymm11, ymm10
+    vmovapd ymm13, ymmword ptr [rsi + 992]
+    vpsrlq ymm14, ymm13, 51
+    vpand ymm13, ymm13, ymm9
+    vpor ymm13, ymm13, ymm10
+    vmovapd ymm15, ymmword ptr [rsi + 224]
+    vmovapd ymmword ptr [rsi + 992], ymm2
+    vpsrlq ymm2, ymm15, 51
+    vpand ymm15, ymm15, ymm9
+    vpor ymm15, ymm15, ymm10
+    vmovapd ymmword ptr [rsi + 224], ymm4
+    vmovapd ymm4, ymmword ptr [rsi + 32]
+    vmovapd ymmword ptr [rsi + 352], ymm6
+    vpsrlq ymm6, ymm4, 51
+    vpand ymm4, ymm4, ymm9
+    vpor ymm4, ymm4, ymm10
+    vpmuludq ymm6, ymm6, ymmword ptr [rip + .Lkatzensprung_curve25519_6]
+    vpaddq ymm6, ymm7, ymm6
+    vsubpd ymm6, ymm6, ymmword ptr [rip + .Lkatzensprung_curve25519_7]
+    vpaddq ymm7, ymm11, ymm8
+    vsubpd ymm7, ymm7, ymmword ptr [rip + .Lkatzensprung_curve25519_8]
+    vpaddq ymm8, ymm13, ymm12
+    vsubpd ymm8, ymm8, ymmword ptr [rip + .Lkatzensprung_curve25519_9]
+    vpaddq ymm11, ymm15, ymm14
+    vsubpd ymm11, ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_10]
+    vpaddq ymm2, ymm4, ymm2
+    vsubpd ymm2, ymm2, ymmword ptr [rip + .Lkatzensprung_curve25519_11]
+    vmovapd ymm4, ymmword ptr [rsi + 128]
+    vaddpd ymm12, ymm4, ymm4
+    vmovapd ymm13, ymmword ptr [rsi + 192]
+    vaddpd ymm14, ymm13, ymm13
+    vmovapd ymm15, ymmword ptr [rsi + 160]
+    vaddpd ymm10, ymm15, ymm15
+    vmovapd ymm9, ymmword ptr [rsi + 288]
+    vmovapd ymmword ptr [rsi + 32], ymm0
+    vaddpd ymm0, ymm9, ymm9
+    vmovapd ymmword ptr [rsi + 416], ymm3
+    vmovapd ymm3, ymmword ptr [rsi + 864]
+    vmovapd ymmword ptr [rsi + 448], ymm2
+    vaddpd ymm2, ymm3, ymm3
+    vmovapd ymmword ptr [rsi + 896], ymm2
+    vmovapd ymm2, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
+    vfmadd231pd ymm2, ymm4, ymm4
+    vmovapd ymmword ptr [rsi + 768], ymm11
+    vmovapd ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_1]
+    vmovapd ymmword ptr [rsi + 608], ymm8
+    vsubpd ymm8, ymm11, ymm2
+    vfmadd213pd ymm4, ymm4, ymm8
+    vmovapd ymm8, ymm5
+    vfmadd231pd ymm8, ymm12, ymm13
+    vmovapd ymmword ptr [rsi + 128], ymm7
+    vsubpd ymm7, ymm1, ymm8
+    vfmadd231pd ymm7, ymm12, ymm13
+    vpaddq ymm2, ymm2, ymm7
+    vmovapd ymm7, ymm5
+    vfmadd231pd ymm7, ymm12, ymm15
+    vmovapd ymmword ptr [rsi + 256], ymm6
+    vsubpd ymm6, ymm1, ymm7
+    vfmadd231pd ymm6, ymm12, ymm15
+    vpaddq ymm6, ymm8, ymm6
+    vmovapd ymm8, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
+    vfmadd231pd ymm8, ymm13, ymm13
+    vmovapd ymmword ptr [rsi + 736], ymm0
+    vsubpd ymm0, ymm11, ymm8
+    vfmadd213pd ymm13, ymm13, ymm0
+    vpaddq ymm0, ymm6, ymm13
+    vpaddq ymm6, ymm7, ymm8
+    vmovapd ymm7, ymm5
+    vfmadd231pd ymm7, ymm12, ymm9
+    vsubpd ymm8, ymm1, ymm7
+    vfmadd231pd ymm8, ymm12, ymm9
+    vpaddq ymm6, ymm6, ymm8
+    vmovapd ymm8, ymm5
+    vfmadd231pd ymm8, ymm14, ymm15
+    vsubpd ymm13, ymm1, ymm8
+    vfmadd231pd ymm13, ymm14, ymm15
+    vpaddq ymm6, ymm6, ymm13
+    vpaddq ymm7, ymm7, ymm8
+    vmovapd ymm8, ymm5
+    vfmadd231pd ymm8, ymm12, ymm3
+    vsubpd ymm13, ymm1, ymm8
+    vfmadd213pd ymm12, ymm3, ymm13
+    vpaddq ymm7, ymm7, ymm12
+    vmovapd ymm12, ymm5
+    vfmadd231pd ymm12, ymm14, ymm9
+    vsubpd ymm13, ymm1, ymm12
+    vfmadd231pd ymm13, ymm14, ymm9
+    vpaddq ymm7, ymm7, ymm13
+    vpaddq ymm8, ymm8, ymm12
+    vmovapd ymm12, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
+    vfmadd231pd ymm12, ymm15, ymm15
+    vsubpd ymm13, ymm11, ymm12
+    vfmadd213pd ymm15, ymm15, ymm13
+    vpaddq ymm7, ymm7, ymm15
+    vpaddq ymm8, ymm8, ymm12
+    vmovapd ymm12, ymm5
+    vfmadd231pd ymm12, ymm14, ymm3
+    vsubpd ymm13, ymm1, ymm12
+    vfmadd213pd ymm14, ymm3, ymm13
+    vpaddq ymm8, ymm8, ymm14
+    vmovapd ymm13, ymm5
+    vfmadd231pd ymm13, ymm10, ymm9
+    vsubpd ymm14, ymm1, ymm13
+    vfmadd231pd ymm14, ymm10, ymm9
+    vpaddq ymm8, ymm8, ymm14
+    vpaddq ymm12, ymm12, ymm13
+    vpaddq ymm13, ymm8, ymm8
+    vpsllq ymm14, ymm8, 4
+    vpaddq ymm13, ymm13, ymm14
+    vpaddq ymm4, ymm4, ymm8
+    vpaddq ymm4, ymm4, ymm13
+    vmovapd ymm8, ymm5
+    vfmadd231pd ymm8, ymm10, ymm3
+    vsubpd ymm13, ymm1, ymm8
+    vfmadd213pd ymm10, ymm3, ymm13
+    vpaddq ymm10, ymm12, ymm10
+    vmovapd ymm12, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
+    vfmadd231pd ymm12, ymm9, ymm9
+    vsubpd ymm13, ymm11, ymm12
+    vfmadd213pd ymm9, ymm9, ymm13
+    vpaddq ymm9, ymm10, ymm9
+    vpaddq ymm8, ymm8, ymm12
+    vpaddq ymm10, ymm9, ymm9
+    vpsllq ymm12, ymm9, 4
+    vpaddq ymm10, ymm10, ymm12
+    vpaddq ymm2, ymm2, ymm9
+    vpaddq ymm2, ymm2, ymm10
+    vmovapd ymm9, ymmword ptr [rsi + 736]
+    vmovapd ymm10, ymm5
+    vfmadd231pd ymm10, ymm9, ymm3
+    vsubpd ymm12, ymm1, ymm10
+    vfmadd213pd ymm9, ymm3, ymm12
+    vpaddq ymm8, ymm8, ymm9
+    vpaddq ymm9, ymm8, ymm8
+    vpsllq ymm12, ymm8, 4
+    vpaddq ymm9, ymm9, ymm12
+    vpaddq ymm0, ymm0, ymm8
+    vpaddq ymm0, ymm0, ymm9
+    vmovapd ymm8, ymmword ptr [rip + .Lkatzensprung_curve25519_0]
+    vfmadd231pd ymm8, ymm3, ymm3
+    vsubpd ymm9, ymm11, ymm8
+    vfmadd213pd ymm3, ymm3, ymm9
+    vpaddq ymm3, ymm10, ymm3
+    vpaddq ymm9, ymm3, ymm3
+    vpsllq ymm10, ymm3, 4
+    vpaddq ymm9, ymm9, ymm10
+    vpaddq ymm3, ymm6, ymm3
+    vpaddq ymm3, ymm3, ymm9
+    vpaddq ymm6, ymm8, ymm8
+    vpsllq ymm9, ymm8, 4
+    vpaddq ymm6, ymm6, ymm9
+    vpaddq ymm7, ymm7, ymm8
+    vpaddq ymm6, ymm7, ymm6
+    vmovapd ymm7, ymmword ptr [rdi + 0]
+    vmovapd ymm8, ymmword ptr [rsi + 256]
+    vmovapd ymm9, ymm5
+    vfmadd231pd ymm9, ymm7, ymm8
+    vsubpd ymm10, ymm1, ymm9
+    vfmadd231pd ymm10, ymm7, ymm8
+    vmovapd ymm11, ymmword ptr [rsi + 128]
+    vmovapd ymm12, ymm5
+    vfmadd231pd ymm12, ymm7, ymm11
+    vsubpd ymm13, ymm1, ymm12
+    vfmadd231pd ymm13, ymm7, ymm11
+    vmovapd ymm14, ymmword ptr [rdi + 32]
+    vmovapd ymm15, ymm12
+    vfmadd231pd ymm15, ymm14, ymm8
+    vsubpd ymm12, ymm12, ymm15
+    vfmadd231pd ymm12, ymm14, ymm8
+    vaddpd ymm12, ymm13, ymm12
+    vpaddq ymm9, ymm9, ymm12
+    vmovapd ymm12, ymmword ptr [rsi + 608]
+    vmovapd ymm13, ymm5
+    vfmadd231pd ymm13, ymm7, ymm12
+    vmovapd ymmword ptr [rsi + 864], ymm6
+    vsubpd ymm6, ymm1, ymm13
+    vfmadd231pd ymm6, ymm7, ymm12
+    vmovapd ymmword ptr [rsi + 736], ymm3
+    vmovapd ymm3, ymm13
+    vfmadd231pd ymm3, ymm14, ymm11
+    vsubpd ymm13, ymm13, ymm3
+    vfmadd231pd ymm13, ymm14, ymm11
+    vaddpd ymm6, ymm6, ymm13
+    vpaddq ymm6, ymm15, ymm6
+    vmovapd ymm13, ymmword ptr [rdi + 64]
+    vmovapd ymm15, ymm5
+    vfmadd231pd ymm15, ymm13, ymm8
+    vmovapd ymmword ptr [rsi + 288], ymm0
+    vsubpd ymm0, ymm1, ymm15
+    vfmadd231pd ymm0, ymm13, ymm8
+    vpaddq ymm0, ymm6, ymm0
+    vpaddq ymm3, ymm3, ymm15
+    vmovapd ymm6, ymmword ptr [rsi + 768]
+    vmovapd ymm15, ymm5
+    vfmadd231pd ymm15, ymm7, ymm6
+    vmovapd ymmword ptr [rsi + 160], ymm2
+    vsubpd ymm2, ymm1, ymm15
+    vfmadd231pd ymm2, ymm7, ymm6
+    vmovapd ymmword ptr [rsi + 192], ymm4
+    vmovapd ymm4, ymm15
+    vfmadd231pd ymm4, ymm14, ymm12
+    vsubpd ymm15, ymm15, ymm4
+    vfmadd231pd ymm15, ymm14, ymm12
+    vaddpd ymm2, ymm2, ymm15
+    vpaddq ymm2, ymm3, ymm2
+    vmovapd ymm3, ymm5
+    vfmadd231pd ymm3, ymm13, ymm11
+    vsubpd ymm15, ymm1, ymm3
+    vfmadd231pd ymm15, ymm13, ymm11
+    vmovapd ymmword ptr [rsi + 928], ymm0
+    vmovapd ymm0, ymmword ptr [rdi + 96]
+    vmovapd ymm11, ymm3
+    vfmadd231pd ymm11, ymm0, ymm8
+    vsubpd ymm3, ymm3, ymm11
+    vfmadd231pd ymm3, ymm0, ymm8
+    vaddpd ymm3, ymm15, ymm3
+    vpaddq ymm2, ymm2, ymm3
+    vpaddq ymm3, ymm4, ymm11
+    vmovapd ymm4, ymmword ptr [rsi + 448]
+    vmovapd ymm11, ymm5
+    vfmadd231pd ymm11, ymm7, ymm4
+    vsubpd ymm15, ymm1, ymm11
+    vfmadd213pd ymm7, ymm4, ymm15
+    vmovapd ymm15, ymm11
+    vfmadd231pd ymm15, ymm14, ymm6
+    vsubpd ymm11, ymm11, ymm15
+    vfmadd231pd ymm11, ymm14, ymm6
+    vaddpd ymm7, ymm7, ymm11
+    vpaddq ymm3, ymm3, ymm7
+    vmovapd ymm7, ymm5
+    vfmadd231pd ymm7, ymm13, ymm12
+    vsubpd ymm11, ymm1, ymm7
+    vfmadd231pd ymm11, ymm13, ymm12
+    vmovapd ymm12, ymmword ptr [rsi + 128]
+    vmovapd ymmword ptr [rsi + 704], ymm2
+    vmovapd ymm2, ymm7
+    vfmadd231pd ymm2, ymm0, ymm12
+    vsubpd ymm7, ymm7, ymm2
+    vfmadd231pd ymm7, ymm0, ymm12
+    vaddpd ymm7, ymm11, ymm7
+    vpaddq ymm3, ymm3, ymm7
+    vpaddq ymm2, ymm15, ymm2
+    vmovapd ymm7, ymmword ptr [rdi + 128]
+    vmovapd ymm11, ymm5
+    vfmadd231pd ymm11, ymm7, ymm8
+    vsubpd ymm15, ymm1, ymm11
+    vfmadd213pd ymm8, ymm7, ymm15
+    vpaddq ymm3, ymm3, ymm8
+    vpaddq ymm2, ymm2, ymm11
+    vmovapd ymm8, ymm5
+    vfmadd231pd ymm8, ymm14, ymm4
+    vsubpd ymm11, ymm1, ymm8
+    vfmadd213pd ymm14, ymm4, ymm11
+    vmovapd ymm11, ymm8
+    vfmadd231pd ymm11, ymm13, ymm6
+    vsubpd ymm8, ymm8, ymm11
+    vfmadd231pd ymm8, ymm13, ymm6
+    vaddpd ymm8, ymm14, ymm8
+    vpaddq ymm2, ymm2, ymm8
+    vmovapd ymm8, ymmword ptr [rsi + 608]
+    vmovapd ymm14, ymm5
+    vfmadd231pd ymm14, ymm0, ymm8
+    vsubpd ymm15, ymm1, ymm14
+    vfmadd231pd ymm15, ymm0, ymm8
+    vmovapd ymm8, ymm14
+    vfmadd231pd ymm8, ymm7, ymm12
+    vsubpd ymm14, ymm14, ymm8
+    vfmadd213pd ymm12, ymm7, ymm14
+    vaddpd ymm12, ymm15, ymm12
+    vpaddq ymm2, ymm2, ymm12
+    vpaddq ymm8, ymm11, ymm8
+    vpaddq ymm11, ymm2, ymm2
+    vpsllq ymm12, ymm2, 4
+    vpaddq ymm11, ymm11, ymm12
+    vpaddq ymm2, ymm10, ymm2
+    vpaddq ymm2, ymm2, ymm11
+    vmovapd ymm10, ymm5
+    vfmadd231pd ymm10, ymm13, ymm4
+    vsubpd ymm11, ymm1, ymm10
+    vfmadd213pd ymm13, ymm4, ymm11
+    vmovapd ymm11, ymm10
+    vfmadd231pd ymm11, ymm0, ymm6
+    vsubpd ymm10, ymm10, ymm11
+    vfmadd231pd ymm10, ymm0, ymm6
+    vaddpd ymm10, ymm13, ymm10
+    vpaddq ymm8, ymm8, ymm10
+    vmovapd ymm10, ymmword ptr [rsi + 608]
+    vmovapd ymm12, ymm5
+    vfmadd231pd ymm12, ymm7, ymm10
+    vsubpd ymm13, ymm1, ymm12
+    vfmadd213pd ymm10, ymm7, ymm13
+    vpaddq ymm8, ymm8, ymm10
+    vpaddq ymm10, ymm11, ymm12
+    vpaddq ymm11, ymm8, ymm8
+    vpsllq ymm12, ymm8, 4
+    vpaddq ymm11, ymm11, ymm12
+    vpaddq ymm8, ymm9, ymm8
+    vpaddq ymm8, ymm8, ymm11
+    vmovapd ymm9, ymm5
+    vfmadd231pd ymm9, ymm0, ymm4
+    vsubpd ymm11, ymm1, ymm9
+    vfmadd213pd ymm0, ymm4, ymm11
+    vmovapd ymm11, ymm9
+    vfmadd231pd ymm11, ymm7, ymm6
+    vsubpd ymm9, ymm9, ymm11
+    vfmadd213pd ymm6, ymm7, ymm9
+    vaddpd ymm0, ymm0, ymm6
+    vpaddq ymm0, ymm10, ymm0
+    vpaddq ymm6, ymm0, ymm0
+    vpsllq ymm9, ymm0, 4
+    vpaddq ymm6, ymm6, ymm9
+    vpaddq ymm0, ymm0, ymmword ptr [rsi + 928]
+    vpaddq ymm0, ymm0, ymm6
+    vfmadd231pd ymm5, ymm7, ymm4
+    vsubpd ymm1, ymm1, ymm5
+    vfmadd213pd ymm7, ymm4, ymm1
+    vpaddq ymm1, ymm11, ymm7
+    vpaddq ymm4, ymm1, ymm1
+    vpsllq ymm6, ymm1, 4
+    vpaddq ymm4, ymm4, ymm6
+    vpaddq ymm1, ymm1, ymmword ptr [rsi + 704]
+    vpaddq ymm1, ymm1, ymm4
+    vpaddq ymm4, ymm5, ymm5
+    vpsllq ymm6, ymm5, 4
+    vpaddq ymm4, ymm4, ymm6
+    vpaddq ymm3, ymm3, ymm5
+    vpaddq ymm3, ymm3, ymm4
+    vmovapd ymm4, ymmword ptr [rdi + 800]
+    vpaddq ymm4, ymm4, ymm4
+    vmovapd ymmword ptr [rdi + 800], ymm4
+    vmovapd ymm4, ymmword ptr [rsi + 416]
+    vpaddq ymm5, ymm4, ymmword ptr [rsi + 544]
+    vmovapd ymm6, ymmword ptr [rsi + 32]
+    vpaddq ymm7, ymm6, ymmword ptr [rsi + 1024]
+    vmovapd ymm9, ymmword ptr [rsi + 352]
+    vpaddq ymm10, ymm9, ymmword ptr [rsi + 384]
+    vmovapd ymm11, ymmword ptr [rsi + 224]
+    vpaddq ymm12, ymm11, ymmword ptr [rsi + 576]
+    vmovapd ymm13, ymmword ptr [rsi + 992]
+    vpaddq ymm14, ymm13, ymmword ptr [rsi + 512]
+    vpsrlq ymm15, ymm5, 51
+    vmovapd ymm13, ymmword ptr [rip + .Lkatzensprung_curve25519_4]
+    vpand ymm5, ymm5, ymm13
+    vmovapd ymm11, ymmword ptr [rip + .Lkatzensprung_curve25519_5]
+    vpor ymm5, ymm5, ymm11
+    vpsrlq ymm9, ymm7, 51
+    vpand ymm7, ymm7, ymm13
+    vpor ymm7, ymm7, ymm11
+    vpsrlq ymm6, ymm10, 51
+    vpand ymm10, ymm10, ymm13
+    vpor ymm10, ymm10, ymm11
+    vpsrlq ymm4, ymm12, 51
+    vpand ymm12, ymm12, ymm13
+    vpor ymm12, ymm12, ymm11
+    vmovapd ymmword ptr [rsi + 704], ymm3
+    vpsrlq ymm3, ymm14, 51
+    vpand ymm14, ymm14, ymm13
+    vpor ymm14, ymm14, ymm11
+    vpmuludq ymm3, ymm3, ymmword ptr [rip + .Lkatzensprung_curve25519_6]
+    vpaddq ymm3, ymm5, ymm3
+    vsubpd ymm3, ymm3, ymmword ptr [rip + .Lkatzensprung_curve25519_29]
+    vmovapd ymmword ptr [rdi + 160], ymm3
+    vpaddq ymm3, ymm7, ymm15
+    vsubpd ymm3, ymm3, ymmword ptr [rip + .Lkatzensprung_curve25519_30]
+    vmovapd ymmword ptr [rdi + 192], ymm3
+    vpaddq ymm3, ymm10, ymm9
+    vsubpd ymm3, ymm3, ymmword ptr [rip + .Lkatzensprung_curve25519_31]
+    vmovapd ymmword ptr [rdi + 224], ymm3
+    vpaddq ymm3, ymm12, ymm6
+    vsubpd ymm3, ymm3, ymmword ptr [rip + .Lkatzensprung_curve25519_32]
+    vmovapd ymmword ptr [rdi + 256], ymm3
+    vpaddq ymm3, ymm14, ymm4
+    vsubpd ymm3, ymm3, ymmword ptr [rip + .Lkatzensprung_curve25519_33]
+    vmovapd ymmword ptr [rdi + 288], ymm3
+    vmovapd ymm3, ymmword ptr [rsi + 544]
+    vpsubq ymm3, ymm3, ymmword ptr [rsi + 416]
+    vmovapd ymm4, ymmword ptr [rsi + 1024]
+    vpsubq ymm4, ymm4, ymmword ptr [rsi + 32]
+    vmovapd ymm5, ymmword ptr [rsi + 384]
+    vpsubq ymm5, ymm5, ymmword ptr [rsi + 352]
+    vmovapd ymm6, ymmword ptr [rsi + 576]
+    vpsubq ymm6, ymm6, ymmword ptr [rsi + 224]
+    vmovapd ymm7, ymmword ptr [rsi + 512]
+    vpsubq ymm7, ymm7, ymmword ptr [rsi + 992]
+    vpsrlq ymm9, ymm3, 51
+    vpand ymm3, ymm3, ymm13
+    vpor ymm3, ymm3, ymm11
+    vpsrlq ymm10, ymm4, 51
+    vpand ymm4, ymm4, ymm13
+    vpor ymm4, ymm4, ymm11
+    vpsrlq ymm12, ymm5, 51
+    vpand ymm5, ymm5, ymm13
+    vpor ymm5, ymm5, ymm11
+    vpaddq ymm6, ymm6, ymmword ptr [rip + .Lkatzensprung_curve25519_17]
+    vpsrlq ymm14, ymm6, 51
+    vpand ymm6, ymm6, ymm13
+    vpor ymm6, ymm6, ymm11
+    vpsrlq ymm15, ymm7, 51
+    vpand ymm7, ymm7, ymm13
+    vpor ymm7, ymm7, ymm11
+    vpmuludq ymm15, ymm15, ymmword ptr [rip + .Lkatzensprung_curve25519_6]
+    vpaddq ymm3, ymm3, ymm15
+    vsubpd ymm3, ymm3, ymmword ptr [rip + .Lkatzensprung_curve25519_34]
+    vmovapd ymmword ptr [rdi + 320], ymm3
+    vpaddq ymm3, ymm4, ymm9
+    vsubpd ymm3, ymm3, ymmword ptr [rip + .Lkatzensprung_curve25519_35]
+    vmovapd ymmword ptr [rdi + 352], ymm3
+    vpaddq ymm3, ymm5, ymm10
+    vsubpd ymm3, ymm3, ymmword ptr [rip + .Lkatzensprung_curve25519_36]
+    vmovapd ymmword ptr [rdi + 384], ymm3
+    vpaddq ymm3, ymm6, ymm12
+    vsubpd ymm3, ymm3, ymmword ptr [rip + .Lkatzensprung_curve25519_37]
+    vmovapd ymmword ptr [rdi + 416], ymm3
+    vpaddq ymm3, ymm7, ymm14
+    vsubpd ymm3, ymm3, ymmword ptr [rip + .Lkatzensprung_curve25519_38]
+    vmovapd ymmword ptr [rdi + 448], ymm3
+    vpaddq ymm3, ymm2, ymmword ptr [rsi + 192]
+    vpaddq ymm4, ymm8, ymmword ptr [rsi + 160]
+    vpaddq ymm5, ymm0, ymmword ptr [rsi + 288]
+    vpaddq ymm6, ymm1, ymmword ptr [rsi + 736]
+    vmovapd ymm7, ymmword ptr [rsi + 704]
+    vpaddq ymm9, ymm7, ymmword ptr [rsi + 864]
+    vpsrlq ymm10, ymm3, 51
+    vpand ymm3, ymm3, ymm13
+    vpor ymm3, ymm3, ymm11
+    vpsrlq ymm12, ymm4, 51
+    vpand ymm4, ymm4, ymm13
+    vpor ymm4, ymm4, ymm11
+    vpsrlq ymm14, ymm5, 51
+    vpand ymm5, ymm5, ymm13
+    vpor ymm5, ymm5, ymm11
+    vpsrlq ymm15, ymm6, 51
+    vpand ymm6, ymm6, ymm13
+    vpor ymm6, ymm6, ymm11
+    vpsrlq ymm7, ymm9, 51
+    vpand ymm9, ymm9, ymm13
+    vpor ymm9, ymm9, ymm11
+    vpmuludq ymm7, ymm7, ymmword ptr [rip + .Lkatzensprung_curve25519_6]
+    vpaddq ymm3, ymm3, ymm7
+    vsubpd ymm3, ymm3, ymmword ptr [rip + .Lkatzensprung_curve25519_12]
+    vmovapd ymmword ptr [rdi + 480], ymm3
+    vpaddq ymm3, ymm4, ymm10
+    vsubpd ymm3, ymm3, ymmword ptr [rip + .Lkatzensprung_curve25519_13]
+    vmovapd ymmword ptr [rdi + 512], ymm3
+    vpaddq ymm3, ymm5, ymm12
+    vsubpd ymm3, ymm3, ymmword ptr [rip + .Lkatzensprung_curve25519_14]
+    vmovapd ymmword ptr [rdi + 544], ymm3
+    vpaddq ymm3, ymm6, ymm14
+    vsubpd ymm3, ymm3, ymmword ptr [rip + .Lkatzensprung_curve25519_15]
+    vmovapd ymmword ptr [rdi + 576], ymm3
+    vpaddq ymm3, ymm9, ymm15
+    vsubpd ymm3, ymm3, ymmword ptr [rip + .Lkatzensprung_curve25519_16]
+    vmovapd ymmword ptr [rdi + 608], ymm3
+    vmovapd ymm3, ymmword ptr [rsi + 192]
+    vpsubq ymm2, ymm3, ymm2
+    vmovapd ymm3, ymmword ptr [rsi + 160]
+    vpsubq ymm3, ymm3, ymm8
+    vmovapd ymm4, ymmword ptr [rsi + 288]
+    vpsubq ymm0, ymm4, ymm0
+    vmovapd ymm4, ymmword ptr [rsi + 736]
+    vpsubq ymm1, ymm4, ymm1
+    vmovapd ymm4, ymmword ptr [rsi + 864]
+    vpsubq ymm4, ymm4, ymmword ptr [rsi + 704]
+    vmovapd ymm5, ymmword ptr [rip + .Lkatzensprung_curve25519_17]
+    vpaddq ymm2, ymm2, ymm5
+    vpsrlq ymm6, ymm2, 51
+    vpand ymm2, ymm2, ymm13
+    vpor ymm2, ymm2, ymm11
+    vpaddq ymm3, ymm3, ymm5
+    vpsrlq ymm7, ymm3, 51
+    vpand ymm3, ymm3, ymm13
+    vpor ymm3, ymm3, ymm11
+    vpaddq ymm0, ymm0, ymm5
+    vpsrlq ymm8, ymm0, 51
+    vpand ymm0, ymm0, ymm13
+    vpor ymm0, ymm0, ymm11
+    vpaddq ymm1, ymm1, ymm5
+    vpsrlq ymm9, ymm1, 51
+    vpand ymm1, ymm1, ymm13
+    vpor ymm1, ymm1, ymm11
+    vpaddq ymm4, ymm4, ymm5
+    vpsrlq ymm5, ymm4, 51
+    vpand ymm4, ymm4, ymm13
+    vpor ymm4, ymm4, ymm11
+    vpmuludq ymm5, ymm5, ymmword ptr [rip + .Lkatzensprung_curve25519_6]
+    vpaddq ymm2, ymm2, ymm5
+    vsubpd ymm2, ymm2, ymmword ptr [rip + .Lkatzensprung_curve25519_18]
+    vmovapd ymmword ptr [rdi + 640], ymm2
+    vpaddq ymm2, ymm3, ymm6
+    vmovapd ymm3, ymmword ptr [rip + .Lkatzensprung_curve25519_19]
+    vsubpd ymm2, ymm2, ymm3
+    vmovapd ymmword ptr [rdi + 672], ymm2
+    vpaddq ymm0, ymm0, ymm7
+    vmovapd ymm2, ymmword ptr [rip + .Lkatzensprung_curve25519_20]
+    vsubpd ymm0, ymm0, ymm2
+    vmovapd ymmword ptr [rdi + 704], ymm0
+    vpaddq ymm0, ymm1, ymm8
+    vsubpd ymm0, ymm0, ymm3
+    vmovapd ymmword ptr [rdi + 736], ymm0
+    vpaddq ymm0, ymm4, ymm9
+    vsubpd ymm0, ymm0, ymm2
+    vmovapd ymmword ptr [rdi + 768], ymm0
     vzeroupper
     ret
 .size katzensprung_curve25519_step_avx2, . - katzensprung_curve25519_step_avx2

@@ -169,11 +169,15 @@ impl Allocator<'_> {
         let operands = operation.operands();
         self.load_reused(&operands);
         let register = match operation {
-            Operation::Add(a, b) => {
-                let (a, b) = if self.register_of(a).is_none() { (b, a) } else { (a, b) };
-                self.three_operands("vaddpd", a, b, &operands)
-            }
+            Operation::Add(a, b) => self.commutative("vaddpd", a, b, &operands),
             Operation::Sub(a, b) => self.three_operands("vsubpd", a, b, &operands),
+            Operation::AddBits(a, b) => self.commutative("vpaddq", a, b, &operands),
+            Operation::SubBits(a, b) => self.three_operands("vpsubq", a, b, &operands),
+            Operation::AndBits(a, b) => self.commutative("vpand", a, b, &operands),
+            Operation::OrBits(a, b) => self.commutative("vpor", a, b, &operands),
+            Operation::MultiplyWords(a, b) => self.commutative("vpmuludq", a, b, &operands),
+            Operation::ShiftLeftBits(a, count) => self.shift("vpsllq", a, count, &operands),
+            Operation::ShiftRightBits(a, count) => self.shift("vpsrlq", a, count, &operands),
             Operation::MultiplyAdd(a, b, c) => self.multiply_add(a, b, c),
             Operation::Select(mask, a, b) => {
                 let (mask, b) = (self.load(mask, &operands), self.load(b, &operands));
@@ -189,6 +193,19 @@ impl Allocator<'_> {
         if let Some(index) = self.graph.outputs.get(&id) {
             self.store_output(id, register, *index);
         }
+    }
+
+    fn commutative(&mut self, mnemonic: &str, a: Id, b: Id, operands: &[Id]) -> usize {
+        let (a, b) = if self.register_of(a).is_none() { (b, a) } else { (a, b) };
+        self.three_operands(mnemonic, a, b, operands)
+    }
+
+    fn shift(&mut self, mnemonic: &str, a: Id, count: u32, operands: &[Id]) -> usize {
+        let a = self.load(a, operands);
+        self.release(operands);
+        let register = self.free_register(operands);
+        self.emit(format!("{mnemonic} ymm{register}, ymm{a}, {count}"));
+        register
     }
 
     fn three_operands(&mut self, mnemonic: &str, a: Id, b: Id, operands: &[Id]) -> usize {

@@ -2,8 +2,9 @@
 //!
 //! A compiler brings too many of the step's operations forward for sixteen registers, and stores and loads what does
 //! not fit. Here the step's own formulas run once over a backend that records them ([`trace`]); the operations keep that
-//! order, which is chosen for it in `doubles`, get registers ([`allocate`]) and are written down. Other orders, such as
-//! that of a list scheduler, need more registers, and what they then store and load costs more than they gain.
+//! order, which is chosen for it in `ladder` and `doubles`, get registers ([`allocate`]) and are written down. Other
+//! orders, such as that of a list scheduler, need more registers, and what they then store and load costs more than they
+//! gain.
 //!
 //! The test compares the result with the file; `KATZENSPRUNG_BLESS=1 cargo test -p crypto-simd generated` writes it.
 
@@ -12,7 +13,7 @@ mod trace;
 
 use std::fmt::Write;
 
-/// The 26 vectors of `Points`: x_1, x_2, z_2, x_3, z_3 of five limbs each, and the mask.
+/// The 26 vectors of `Points`: x_1, a, b, c, d of five limbs each, and the swaps.
 const POINTS: usize = 26;
 const NAME: &str = "katzensprung_curve25519_step_avx2";
 

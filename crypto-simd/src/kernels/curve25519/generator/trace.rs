@@ -1,7 +1,7 @@
 //! A backend that records the operations.
 
 use super::POINTS;
-use crate::kernels::curve25519::doubles::{FieldDoubles, Reduced, Unreduced};
+use crate::kernels::curve25519::doubles::{FieldDoubles, Reduced};
 use crate::kernels::curve25519::ladder::{Points, step};
 use crate::lanes::Doubles;
 use std::cell::RefCell;
@@ -20,6 +20,13 @@ pub(super) enum Operation {
     Sub(Id, Id),
     /// a · b + c
     MultiplyAdd(Id, Id, Id),
+    AddBits(Id, Id),
+    SubBits(Id, Id),
+    AndBits(Id, Id),
+    OrBits(Id, Id),
+    ShiftLeftBits(Id, u32),
+    ShiftRightBits(Id, u32),
+    MultiplyWords(Id, Id),
     /// The second where the first has its sign bit set, else the third.
     Select(Id, Id, Id),
 }
@@ -28,7 +35,14 @@ impl Operation {
     pub(super) fn operands(self) -> Vec<Id> {
         match self {
             Self::Input(_) | Self::Constant(_) => vec![],
-            Self::Add(a, b) | Self::Sub(a, b) => vec![a, b],
+            Self::ShiftLeftBits(a, _) | Self::ShiftRightBits(a, _) => vec![a],
+            Self::Add(a, b)
+            | Self::Sub(a, b)
+            | Self::AddBits(a, b)
+            | Self::SubBits(a, b)
+            | Self::AndBits(a, b)
+            | Self::OrBits(a, b)
+            | Self::MultiplyWords(a, b) => vec![a, b],
             Self::MultiplyAdd(a, b, c) | Self::Select(a, b, c) => vec![a, b, c],
         }
     }
@@ -86,6 +100,34 @@ impl Doubles for Tracer<'_> {
         self.value(Operation::MultiplyAdd(a, b, c))
     }
 
+    fn add_bits(self, a: Id, b: Id) -> Id {
+        self.value(Operation::AddBits(a, b))
+    }
+
+    fn sub_bits(self, a: Id, b: Id) -> Id {
+        self.value(Operation::SubBits(a, b))
+    }
+
+    fn and_bits(self, a: Id, b: Id) -> Id {
+        self.value(Operation::AndBits(a, b))
+    }
+
+    fn or_bits(self, a: Id, b: Id) -> Id {
+        self.value(Operation::OrBits(a, b))
+    }
+
+    fn multiply_words(self, a: Id, b: Id) -> Id {
+        self.value(Operation::MultiplyWords(a, b))
+    }
+
+    fn shift_left_bits<const COUNT: u32>(self, a: Id) -> Id {
+        self.value(Operation::ShiftLeftBits(a, COUNT))
+    }
+
+    fn shift_right_bits<const COUNT: u32>(self, a: Id) -> Id {
+        self.value(Operation::ShiftRightBits(a, COUNT))
+    }
+
     fn select(self, mask: Id, a: Id, b: Id) -> Id {
         self.value(Operation::Select(mask, a, b))
     }
@@ -99,14 +141,14 @@ pub(super) fn step_graph() -> Graph {
     let element = |first| std::array::from_fn(|limb| vector(first + limb));
     let mut points = Points {
         x_1: Reduced(element(0)),
-        x_2: Unreduced(element(5)),
-        z_2: Unreduced(element(10)),
-        x_3: Unreduced(element(15)),
-        z_3: Unreduced(element(20)),
-        swap: vector(POINTS - 1),
+        a: Reduced(element(5)),
+        b: Reduced(element(10)),
+        c: Reduced(element(15)),
+        d: Reduced(element(20)),
+        swaps: vector(POINTS - 1),
     };
     step(FieldDoubles(tracer), &mut points);
-    let outputs = [points.x_2.0, points.z_2.0, points.x_3.0, points.z_3.0];
-    graph.borrow_mut().outputs = outputs.into_iter().flatten().zip(5..).collect();
+    let outputs = [points.a.0, points.b.0, points.c.0, points.d.0];
+    graph.borrow_mut().outputs = outputs.into_iter().flatten().chain([points.swaps]).zip(5..).collect();
     graph.into_inner()
 }

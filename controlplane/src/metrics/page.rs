@@ -1,0 +1,244 @@
+//! The status page: what an operator asks first, out of the same sources as the metrics. One file, no script, nothing
+//! from anywhere else; a browser asks again every few seconds.
+
+use super::history::{Rates, Sample};
+use super::{Page, Sources};
+use crate::directory::epoch_time;
+use interplane::counter::{Counter, Family, KeyEpoch, Kind, PeerClass};
+use interplane::reason::DropReason;
+use std::fmt::Write as _;
+
+/// From this part on, a replay set is told of (the data plane warns at the same).
+const FILL_WARNED_PERCENT: u64 = 70;
+/// The picture of the throughput.
+const WIDTH: f64 = 600.0;
+const HEIGHT: f64 = 80.0;
+
+const STYLE: &str = "\
+:root{color-scheme:light dark;--line:#8884;--good:#2a8a4a;--bad:#c0392b;--tint:#3b82f6}\
+body{font:15px/1.45 system-ui,sans-serif;margin:0 auto;max-width:60rem;padding:1rem}\
+h1{font-size:1.3rem;margin:0}h2{font-size:1rem;margin:1.5rem 0 .4rem}\
+.cards{display:grid;gap:.6rem;grid-template-columns:repeat(auto-fit,minmax(9rem,1fr));margin-top:1rem}\
+.card{border:1px solid var(--line);border-radius:.5rem;padding:.5rem .7rem}.card b{display:block;font-size:1.25rem}\
+.card small,td small{opacity:.7}.good{color:var(--good)}.bad{color:var(--bad)}\
+ul.attention{border-left:4px solid var(--bad);margin:.8rem 0 0;padding:.3rem 0 .3rem 1.6rem}\
+table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid var(--line);padding:.3rem .4rem;text-align:left;\
+vertical-align:top}td.n,th.n{text-align:right;white-space:nowrap}svg{width:100%;height:5rem;display:block}\
+td.m{width:45%}meter{width:100%}";
+
+/// The page.
+pub fn html(sources: &Sources) -> String {
+    let facts = Facts::of(sources);
+    let name = escaped(&sources.identifier);
+    let mut page = format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" \
+         content=\"width=device-width,initial-scale=1\"><meta http-equiv=\"refresh\" content=\"5\">\
+         <title>{name}</title><style>{STYLE}</style></head><body>"
+    );
+    let (class, state) = match sources.readiness() {
+        Ok(()) => ("good", "takes part in this epoch"),
+        Err(missing) => ("bad", missing),
+    };
+    // Writing to a string cannot fail, here and below.
+    let _written = write!(page, "<h1>{name} <span class=\"{class}\">{state}</span></h1>");
+    attention(&mut page, &facts.attention(sources));
+    facts.cards(&mut page);
+    facts.throughput(&mut page);
+    facts.drops(&mut page);
+    facts.keys(&mut page);
+    let _written = writeln!(
+        page,
+        "<h2>More</h2><p>Katzensprung {}. <a href=\"/metrics\">/metrics</a> for Prometheus, <a href=\"/ready\">/ready</a> \
+         and <a href=\"/health\">/health</a> for probes.</p></body></html>",
+        env!("CARGO_PKG_VERSION")
+    );
+    page
+}
+
+fn attention(page: &mut String, lines: &[String]) {
+    if lines.is_empty() {
+        return;
+    }
+    page.push_str("<ul class=\"attention\">");
+    for line in lines {
+        let _written = write!(page, "<li>{}</li>", escaped(line));
+    }
+    page.push_str("</ul>");
+}
+
+/// One look at everything.
+struct Facts {
+    epoch: u64,
+    seconds_left: u64,
+    documents: Vec<u64>,
+    published: Option<u64>,
+    samples: Vec<Sample>,
+    rates: Option<Rates>,
+    held: u64,
+    links: Vec<(&'static str, u64)>,
+    lateness_ms: [Option<f64>; 2],
+    drops: Vec<(DropReason, u64)>,
+    /// Packets seen, and room.
+    keys: Vec<(&'static str, u64, u64)>,
+}
+
+impl Facts {
+    fn of(sources: &Sources) -> Self {
+        let now = epoch_time(&sources.clock);
+        let status = sources.directory_status();
+        let total = |counter| sources.counters.total(counter);
+        let samples = sources.history.samples();
+        let drops = DropReason::ALL.iter().map(|reason| (*reason, total(Counter::dropped(*reason))));
+        let mut drops: Vec<_> = drops.filter(|(_, count)| *count > 0).collect();
+        drops.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        let key = |key: &KeyEpoch| (key.label(), total(Counter::replay_tags(*key)), total(Counter::replay_slots(*key)));
+        Self {
+            epoch: now.epoch.0,
+            seconds_left: now.till.as_secs(),
+            documents: status.documents,
+            published: status.published,
+            rates: Rates::over(&samples),
+            samples,
+            held: total(Counter::HELD),
+            links: PeerClass::ALL.iter().map(|class| (class.label(), total(Counter::connections(*class)))).collect(),
+            lateness_ms: [0.5, 0.99].map(|part| lateness_ms(sources, part)),
+            drops,
+            keys: KeyEpoch::ALL.iter().map(key).filter(|(_, _, room)| *room > 0).collect(),
+        }
+    }
+
+    /// What needs somebody, the worst first.
+    fn attention(&self, sources: &Sources) -> Vec<String> {
+        let mut lines = Vec::new();
+        if let Err(missing) = sources.health() {
+            lines.push(format!("{missing}: see the log"));
+        } else if let Err(missing) = sources.readiness() {
+            lines.push(missing.to_owned());
+        }
+        let reached = sources.reached.by_name();
+        let silent = reached.iter().filter(|(_, answered)| !**answered);
+        lines.extend(silent.map(|(name, _)| format!("authority {name} does not answer")));
+        for (key, tags, room) in &self.keys {
+            let percent = tags.saturating_mul(100) / room;
+            if percent >= FILL_WARNED_PERCENT {
+                let more = "raise dataplane.line_rate_packets_per_second, packets are dropped when it is full";
+                lines.push(format!("the replay set of the {key} key is {percent} % full: {more}"));
+            }
+        }
+        if let Some(rates) = &self.rates
+            && rates.dropped > 0.0
+        {
+            lines.push(format!("{} packets were dropped in a second, see below", rate(rates.dropped)));
+        }
+        if sources.health.restarts() > 0 {
+            lines.push(format!("the data plane was started {} times again: see the log", sources.health.restarts()));
+        }
+        if sources.health.are_keys_locked() == Some(false) {
+            lines.push("private keys may be swapped out: raise the limit of locked memory".into());
+        }
+        lines
+    }
+
+    fn cards(&self, page: &mut String) {
+        let documents: Vec<_> = self.documents.iter().map(u64::to_string).collect();
+        let documents = if documents.is_empty() { "none".into() } else { documents.join(", ") };
+        let published = self.published.map_or("nothing yet".into(), |epoch| format!("epoch {epoch}"));
+        let [median, high] = self.lateness_ms.map(|ms| ms.map_or("none yet".into(), |ms| format!("\u{2264} {ms} ms")));
+        let rates = |of: fn(&Rates) -> f64| self.rates.as_ref().map_or("none yet".into(), |rates| rate(of(rates)));
+        page.push_str("<div class=\"cards\">");
+        card(page, "epoch", &self.epoch.to_string(), &format!("{} s to go", self.seconds_left));
+        card(page, "documents of epochs", &documents, &format!("keys published for {published}"));
+        card(page, "packets in, a second", &rates(|rates| rates.received), "over the last half minute");
+        card(page, "packets out, a second", &rates(|rates| rates.sent), &format!("{} are held", self.held));
+        card(page, "late, 99 of 100 packets", &high, &format!("half of them {median}"));
+        for (class, count) in &self.links {
+            card(page, "connections", &count.to_string(), class);
+        }
+        page.push_str("</div>");
+    }
+
+    /// What came in over the last minutes, as a line.
+    fn throughput(&self, page: &mut String) {
+        let rates: Vec<f64> = self.samples.windows(2).filter_map(|pair| Some(Rates::over(pair)?.received)).collect();
+        if rates.len() < 2 {
+            return;
+        }
+        let most = rates.iter().copied().fold(1.0, f64::max);
+        let step = WIDTH / (rates.len() - 1) as f64;
+        let points = rates.iter().enumerate().map(|(place, rate)| {
+            format!("{:.1},{:.1}", place as f64 * step, HEIGHT - rate / most * (HEIGHT - 4.0) - 2.0)
+        });
+        let points: Vec<_> = points.collect();
+        let _written = write!(
+            page,
+            "<h2>Packets in, a second, over the last minutes (at most {})</h2><svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" \
+             preserveAspectRatio=\"none\" role=\"img\" aria-label=\"throughput\"><polyline fill=\"none\" \
+             stroke=\"var(--tint)\" stroke-width=\"2\" vector-effect=\"non-scaling-stroke\" points=\"{}\"/></svg>",
+            rate(most),
+            points.join(" ")
+        );
+    }
+
+    fn drops(&self, page: &mut String) {
+        page.push_str("<h2>Dropped packets since the start</h2>");
+        if self.drops.is_empty() {
+            page.push_str("<p>None.</p>");
+            return;
+        }
+        page.push_str("<table><tr><th>reason</th><th class=\"n\">packets</th><th>what to do</th></tr>");
+        for (reason, count) in &self.drops {
+            let (label, meaning, remedy) = (reason.label(), escaped(reason.meaning()), escaped(reason.remedy()));
+            let _written = write!(
+                page,
+                "<tr><td>{label}<br><small>{meaning}</small></td><td class=\"n\">{count}</td><td>{remedy}</td></tr>"
+            );
+        }
+        page.push_str("</table>");
+    }
+
+    fn keys(&self, page: &mut String) {
+        if self.keys.is_empty() {
+            return;
+        }
+        page.push_str("<h2>Replay sets of the mix keys</h2><table>");
+        for (key, tags, room) in &self.keys {
+            let percent = 100.0 * *tags as f64 / *room as f64;
+            let _written = write!(
+                page,
+                "<tr><td>{key}</td><td class=\"m\"><meter max=\"100\" high=\"{FILL_WARNED_PERCENT}\" value=\"{percent:.1}\"></meter></td>\
+                 <td class=\"n\">{tags} packets, {percent:.1} %</td></tr>"
+            );
+        }
+        page.push_str("</table>");
+    }
+}
+
+fn card(page: &mut String, title: &str, value: &str, below: &str) {
+    let _written = write!(page, "<div class=\"card\"><small>{title}</small><b>{value}</b><small>{below}</small></div>");
+}
+
+/// The bound below which this part of all packets was late; none before the first packet.
+fn lateness_ms(sources: &Sources, part: f64) -> Option<f64> {
+    let Kind::Histogram { bounds, per_unit } = Family::Lateness.kind() else { return None };
+    let counts = Counter::of(Family::Lateness, 0).map(|cell| sources.counters.total(cell));
+    let counts: Vec<u64> = counts.take(bounds.len() + 1).collect();
+    let wanted = (part * counts.iter().sum::<u64>() as f64).ceil() as u64;
+    let mut seen = 0;
+    let place = counts.iter().position(|count| {
+        seen += count;
+        seen >= wanted.max(1)
+    })?;
+    // What is beyond the last bound is told as the last bound.
+    let bound = bounds.get(place).or(bounds.last())?;
+    Some(*bound as f64 * 1000.0 / per_unit as f64)
+}
+
+/// A number per second, short.
+fn rate(per_second: f64) -> String {
+    if per_second < 10.0 { format!("{per_second:.1}") } else { format!("{per_second:.0}") }
+}
+
+/// Text that is no markup.
+pub(super) fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
