@@ -49,6 +49,8 @@ enum Command {
     Ctl(commands::ctl::Arguments),
     /// Checks configuration files
     Config(commands::configuration::Arguments),
+    /// Looks how this host is set for a node, mends what can be mended, and takes it back
+    Tuning(commands::tuning::Arguments),
     /// Measures a node on this host
     Bench(commands::bench::Arguments),
     /// Runs a whole network on this host, and pings through it
@@ -111,6 +113,7 @@ fn main() -> ExitCode {
         Command::Status(arguments) => commands::status::run(&arguments).map(done),
         Command::Ctl(arguments) => commands::ctl::run(&arguments).map(done),
         Command::Config(arguments) => commands::configuration::run(&arguments),
+        Command::Tuning(arguments) => commands::tuning::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Testnet(arguments) => commands::testnet::run(&arguments),
         Command::Plugin(arguments) => commands::plugin::run(&arguments).map(done),

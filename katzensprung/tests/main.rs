@@ -15,6 +15,7 @@
 //! | `secrets` | where private keys lie in the memory of both processes |
 //! | `testnet` | whole networks from one command |
 //! | `support` | the program, a node's folder, the authority and the neighbours |
+//! | `tuning` | how a host is set: looked at, changed on a made-up one, and taken back |
 //! | `typos` | what an operator types a little wrong: the advice fits, and nothing of anybody's is lost |
 //! | `watching` | alert rules and dashboards ask for what a running network exports |
 #![allow(missing_docs, reason = "a test binary has no public interface")]
@@ -32,5 +33,6 @@ mod ping;
 mod secrets;
 mod support;
 mod testnet;
+mod tuning;
 mod typos;
 mod watching;

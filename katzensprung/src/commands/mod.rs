@@ -16,6 +16,7 @@ pub mod server;
 pub mod status;
 pub mod strict;
 pub mod testnet;
+pub mod tuning;
 
 use config::Finding;
 use std::fmt::Arguments;
