@@ -36,7 +36,7 @@ const MODULE: &str = "instrument";
 
 /// What is served.
 pub trait Page: Clone + Send + Sync + 'static {
-    /// Called every [`INTERVAL`].
+    /// Called every few seconds.
     fn look(&self) {}
     /// `/`, as HTML, where there is one.
     fn status(&self) -> Option<String> {
