@@ -38,6 +38,8 @@ const MODULE: &str = "instrument";
 pub trait Page: Clone + Send + Sync + 'static {
     /// Called every few seconds.
     fn look(&self) {}
+    /// What there is to ask for.
+    const PATHS: &'static str = "/metrics, /ready and /health";
     /// `/`, as HTML, where there is one.
     fn status(&self) -> Option<String> {
         None
@@ -103,9 +105,9 @@ async fn converse(stream: TcpStream, page: impl Page) {
 
 type Answer = Response<Full<Bytes>>;
 
-fn answer(method: &Method, path: &str, page: &impl Page) -> Answer {
+fn answer<P: Page>(method: &Method, path: &str, page: &P) -> Answer {
     if !matches!(path, "/" | "/metrics" | "/ready" | "/health") {
-        return not_found(page);
+        return not_found::<P>();
     }
     if !matches!(*method, Method::GET | Method::HEAD) {
         let mut refusal = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n".into());
@@ -113,16 +115,15 @@ fn answer(method: &Method, path: &str, page: &impl Page) -> Answer {
         return refusal;
     }
     match path {
-        "/" => page.status().map_or_else(|| not_found(page), html),
+        "/" => page.status().map_or_else(not_found::<P>, html),
         "/metrics" => text(StatusCode::OK, page.metrics()),
         "/ready" => probe(page.readiness(), "ready\n"),
         _ => probe(page.health(), "healthy\n"),
     }
 }
 
-fn not_found(page: &impl Page) -> Answer {
-    let root = if page.status().is_some() { "/, " } else { "" };
-    text(StatusCode::NOT_FOUND, format!("not found: there are {root}/metrics, /ready and /health\n"))
+fn not_found<P: Page>() -> Answer {
+    text(StatusCode::NOT_FOUND, format!("not found: there are {}\n", P::PATHS))
 }
 
 fn probe(outcome: Result<(), &'static str>, good: &str) -> Answer {

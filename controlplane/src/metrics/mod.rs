@@ -64,6 +64,8 @@ impl Sources {
 }
 
 impl Page for Sources {
+    const PATHS: &'static str = "/, /metrics, /ready and /health";
+
     fn look(&self) {
         self.history.add(Sample { at: Instant::now(), account: self.counters.account_total() });
     }

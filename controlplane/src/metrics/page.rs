@@ -4,12 +4,12 @@
 use super::history::{Rates, Sample};
 use super::{Page, Sources};
 use crate::directory::epoch_time;
+use crate::node::State;
 use interplane::counter::{Counter, Family, KeyEpoch, Kind, PeerClass};
 use interplane::reason::DropReason;
+use interplane::replay::{Fill, WARN_FILL_PERCENT};
 use std::fmt::Write as _;
 
-/// From this part on, a replay set is told of (the data plane warns at the same).
-const FILL_WARNED_PERCENT: u64 = 70;
 /// The picture of the throughput.
 const WIDTH: f64 = 600.0;
 const HEIGHT: f64 = 80.0;
@@ -78,8 +78,8 @@ struct Facts {
     links: Vec<(&'static str, u64)>,
     lateness_ms: [Option<f64>; 2],
     drops: Vec<(DropReason, u64)>,
-    /// Packets seen, and room.
-    keys: Vec<(&'static str, u64, u64)>,
+    /// How full the replay set of each mix key is.
+    keys: Vec<(&'static str, Fill)>,
 }
 
 impl Facts {
@@ -91,7 +91,10 @@ impl Facts {
         let drops = DropReason::ALL.iter().map(|reason| (*reason, total(Counter::dropped(*reason))));
         let mut drops: Vec<_> = drops.filter(|(_, count)| *count > 0).collect();
         drops.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        let key = |key: &KeyEpoch| (key.label(), total(Counter::replay_tags(*key)), total(Counter::replay_slots(*key)));
+        let fill = |key: &KeyEpoch| {
+            let (tags, slots) = (total(Counter::replay_tags(*key)), total(Counter::replay_slots(*key)));
+            (key.label(), Fill { tags, slots })
+        };
         Self {
             epoch: now.epoch.0,
             seconds_left: now.till.as_secs(),
@@ -103,7 +106,7 @@ impl Facts {
             links: PeerClass::ALL.iter().map(|class| (class.label(), total(Counter::connections(*class)))).collect(),
             lateness_ms: [0.5, 0.99].map(|part| lateness_ms(sources, part)),
             drops,
-            keys: KeyEpoch::ALL.iter().map(key).filter(|(_, _, room)| *room > 0).collect(),
+            keys: KeyEpoch::ALL.iter().map(fill).filter(|(_, fill)| fill.slots > 0).collect(),
         }
     }
 
@@ -115,20 +118,18 @@ impl Facts {
         } else if let Err(missing) = sources.readiness() {
             lines.push(missing.to_owned());
         }
-        match (sources.order.drains(), sources.order.is_given()) {
-            (true, _) => lines.push("the node leaves the consensus and stops then".into()),
-            (false, true) => lines.push("the node is stopping".into()),
-            (false, false) => {}
+        match sources.order.state() {
+            State::Draining => lines.push("the node leaves the consensus and stops then".into()),
+            State::Stopping => lines.push("the node is stopping".into()),
+            State::Running => {}
         }
         let reached = sources.reached.by_name();
         let silent = reached.iter().filter(|(_, answered)| !**answered);
         lines.extend(silent.map(|(name, _)| format!("authority {name} does not answer")));
-        for (key, tags, room) in &self.keys {
-            let percent = tags.saturating_mul(100) / room;
-            if percent >= FILL_WARNED_PERCENT {
-                let more = "raise dataplane.line_rate_packets_per_second, packets are dropped when it is full";
-                lines.push(format!("the replay set of the {key} key is {percent} % full: {more}"));
-            }
+        for (key, fill) in self.keys.iter().filter(|(_, fill)| fill.is_warning()) {
+            let (percent, more) =
+                (fill.percent(), "raise dataplane.line_rate_packets_per_second, packets are dropped when it is full");
+            lines.push(format!("the replay set of the {key} key is {percent} % full: {more}"));
         }
         if let Some(rates) = &self.rates
             && rates.dropped > 0.0
@@ -206,11 +207,11 @@ impl Facts {
             return;
         }
         page.push_str("<h2>Replay sets of the mix keys</h2><table>");
-        for (key, tags, room) in &self.keys {
-            let percent = 100.0 * *tags as f64 / *room as f64;
+        for (key, Fill { tags, slots }) in &self.keys {
+            let percent = 100.0 * *tags as f64 / *slots as f64;
             let _written = write!(
                 page,
-                "<tr><td>{key}</td><td class=\"m\"><meter max=\"100\" high=\"{FILL_WARNED_PERCENT}\" value=\"{percent:.1}\"></meter></td>\
+                "<tr><td>{key}</td><td class=\"m\"><meter max=\"100\" high=\"{WARN_FILL_PERCENT}\" value=\"{percent:.1}\"></meter></td>\
                  <td class=\"n\">{tags} packets, {percent:.1} %</td></tr>"
             );
         }

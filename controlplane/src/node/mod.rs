@@ -29,7 +29,7 @@ mod version;
 pub use error::StartError;
 pub use handed_back::stop_orphan;
 pub use network::{authorities, dialler};
-pub(crate) use stop::StopOrder;
+pub(crate) use stop::{State, StopOrder};
 pub use version::{Limit, limits_of_this_version};
 
 use crate::logging::{Flushed, Level, Log};

@@ -110,11 +110,7 @@ impl management::Node for Managed {
         serde_json::json!({
             "identifier": self.identifier,
             "version": env!("CARGO_PKG_VERSION"),
-            "state": match (self.order.drains(), self.order.is_given()) {
-                (true, _) => "draining",
-                (false, true) => "stopping",
-                (false, false) => "running",
-            },
+            "state": self.order.state().name(),
             "uptime_seconds": self.started.elapsed().as_secs(),
             "epoch": now.epoch.0,
             "epoch_seconds_left": now.till.as_secs(),

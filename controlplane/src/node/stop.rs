@@ -34,14 +34,35 @@ impl StopOrder {
         }
     }
 
-    /// Whether the node is stopping.
-    pub fn is_given(&self) -> bool {
-        self.is_given.load(Ordering::Relaxed)
+    /// How far it is with the node.
+    pub fn state(&self) -> State {
+        match (self.drains.load(Ordering::Relaxed), self.is_given.load(Ordering::Relaxed)) {
+            (true, _) => State::Draining,
+            (false, true) => State::Stopping,
+            (false, false) => State::Running,
+        }
     }
+}
 
-    /// Whether it is to leave the consensus first, whatever is configured.
-    pub fn drains(&self) -> bool {
-        self.drains.load(Ordering::Relaxed)
+/// What a node is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Its work.
+    Running,
+    /// Leaving the consensus, whatever is configured, to stop then.
+    Draining,
+    /// Stopping as it is configured.
+    Stopping,
+}
+
+impl State {
+    /// As STATUS names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Draining => "draining",
+            Self::Stopping => "stopping",
+        }
     }
 }
 
@@ -70,7 +91,7 @@ impl Node {
         status: &Mutex<DirectoryStatus>,
         order: &StopOrder,
     ) {
-        if self.withdraws() || order.drains() {
+        if self.withdraws() || order.state() == State::Draining {
             // A send can fail only without a directory worker, which then advertises nothing either.
             let _no_worker = advertise.send(false);
             tokio::select! {

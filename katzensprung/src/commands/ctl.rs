@@ -3,7 +3,6 @@
 use super::findings_text;
 use config::{ServerConfig, Strictness};
 use serde_json::Value;
-use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -38,7 +37,10 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<(), String> {
     let socket = match &arguments.socket {
         Some(socket) => socket.clone(),
-        None => socket_of(&configuration(arguments.config.as_deref())?)?,
+        None => {
+            let (file, config) = configuration(arguments.config.as_deref())?;
+            socket_of(&file, &config)?
+        }
     };
     let line = arguments.command.join(" ").trim().to_owned();
     if line.is_empty() || line.contains(char::is_control) {
@@ -59,19 +61,22 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
     }
 }
 
-/// The node's configuration.
-pub fn configuration(file: Option<&Path>) -> Result<ServerConfig, String> {
+/// The node's configuration, and its file.
+pub fn configuration(file: Option<&Path>) -> Result<(PathBuf, ServerConfig), String> {
     let file = super::config_file(file)?;
     let loaded = ServerConfig::load(&file, Strictness::Lenient);
     let refused = |findings: Vec<_>| format!("failed to load config file:\n  {}", findings_text(&findings));
-    loaded.map(|loaded| loaded.config).map_err(refused)
+    loaded.map(|loaded| (file, loaded.config)).map_err(refused)
 }
 
 /// Where a node is asked.
-pub fn socket_of(config: &ServerConfig) -> Result<PathBuf, String> {
+pub fn socket_of(file: &Path, config: &ServerConfig) -> Result<PathBuf, String> {
     match &config.management {
         management if management.enabled => Ok(management.path.clone()),
-        _ => Err("Management.Enable is false, so that nobody can ask the node; write true, and start it again".into()),
+        _ => Err(format!(
+            "{}: Management.Enable is false, so that nobody can ask the node; write true, and start it again",
+            file.display()
+        )),
     }
 }
 
@@ -113,67 +118,70 @@ fn converse(socket: &Path, command: &str) -> Result<String, String> {
 
 /// STATUS for people.
 fn text(status: &Value) -> String {
-    let mut text = String::new();
-    let mut row = |name: &str, value: String| {
-        // Writing to a string cannot fail.
-        let _written = writeln!(text, "{name:<16} {}", printable(&value));
-    };
-    let number = |path: &str| status.pointer(path).and_then(Value::as_u64).unwrap_or_default();
-    let word = |path: &str| status.pointer(path).and_then(Value::as_str).unwrap_or("unknown").to_owned();
-    row(
-        "node",
-        format!(
-            "{}, version {}, {} for {} s",
-            word("/identifier"),
-            word("/version"),
-            word("/state"),
-            number("/uptime_seconds")
-        ),
-    );
-    row("epoch", format!("{}, {} s to go", number("/epoch"), number("/epoch_seconds_left")));
-    let documents = list(status.get("documents")).iter().map(Value::to_string).collect::<Vec<_>>().join(", ");
-    let is_listed = list(status.get("documents")).iter().any(|epoch| epoch.as_u64() == Some(number("/epoch")));
+    let rows = [
+        of_node(status),
+        each(status, "authorities", "authority", |name, answered| {
+            Some(format!("{name}: {}", if answered == &Value::Bool(true) { "answers" } else { "does not answer" }))
+        }),
+        each(status, "mix_keys", "mix key", |key, fill| {
+            let (tags, slots) = (number(fill, "/replay_tags"), number(fill, "/replay_slots"));
+            let percent = if slots == 0 { 0.0 } else { 100.0 * tags as f64 / slots as f64 };
+            Some(format!("{key}: {tags} packets seen, replay set {percent:.1} % full"))
+        }),
+        vec![("data plane", data_plane(status))],
+        each(status, "packets", "packets", |name, count| {
+            count.as_u64().filter(|count| *count > 0).map(|count| format!("{name}: {count}"))
+        }),
+        vec![("unaccounted", number(status, "/packets_unaccounted").to_string())],
+    ];
+    let lines = rows.concat().into_iter().map(|(name, value)| format!("{name:<16} {}\n", printable(&value)));
+    lines.collect()
+}
+
+type Rows = Vec<(&'static str, String)>;
+
+/// Itself, the epoch, its place in the consensus.
+fn of_node(status: &Value) -> Rows {
+    let word = |path: &str| status.pointer(path).and_then(Value::as_str).unwrap_or("unknown");
+    let (name, version, state) = (word("/identifier"), word("/version"), word("/state"));
+    let (epoch, left) = (number(status, "/epoch"), number(status, "/epoch_seconds_left"));
+    let documents = status.get("documents").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let is_listed = documents.iter().any(|of| of.as_u64() == Some(epoch));
+    let documents = documents.iter().map(Value::to_string).collect::<Vec<_>>().join(", ");
     let consensus = match (is_listed, documents.is_empty()) {
         (true, _) => format!("listed; documents of epochs {documents}"),
         (false, true) => "no document lists this node".into(),
         (false, false) => format!("not listed in this epoch; documents of epochs {documents}"),
     };
-    row("consensus", consensus);
-    row("published", format!("for epoch {}", status.pointer("/published_epoch").unwrap_or(&Value::Null)));
-    for (name, answered) in status.get("authorities").and_then(Value::as_object).into_iter().flatten() {
-        row(
-            "authority",
-            format!("{name}: {}", if answered == &Value::Bool(true) { "answers" } else { "does not answer" }),
-        );
-    }
-    for (key, fill) in status.get("mix_keys").and_then(Value::as_object).into_iter().flatten() {
-        let (tags, slots) = (fill["replay_tags"].as_u64().unwrap_or(0), fill["replay_slots"].as_u64().unwrap_or(0));
-        let percent = if slots == 0 { 0.0 } else { 100.0 * tags as f64 / slots as f64 };
-        row("mix key", format!("{key}: {tags} packets seen, replay set {percent:.1} % full"));
-    }
-    row(
-        "data plane",
-        match status.pointer("/data_plane/process").and_then(Value::as_u64) {
-            Some(process) => {
-                format!("process {process}, {} shards, {} restarts", number("/shards"), number("/data_plane/restarts"))
-            }
-            None => "none is at work".into(),
-        },
-    );
-    for (name, count) in status.get("packets").and_then(Value::as_object).into_iter().flatten() {
-        if count.as_u64().is_some_and(|count| count > 0) {
-            row("packets", format!("{name}: {count}"));
+    vec![
+        ("node", format!("{name}, version {version}, {state} for {} s", number(status, "/uptime_seconds"))),
+        ("epoch", format!("{epoch}, {left} s to go")),
+        ("consensus", consensus),
+        ("published", format!("for epoch {}", status.get("published_epoch").unwrap_or(&Value::Null))),
+    ]
+}
+
+fn data_plane(status: &Value) -> String {
+    match status.pointer("/data_plane/process").and_then(Value::as_u64) {
+        Some(process) => {
+            let (shards, restarts) = (number(status, "/shards"), number(status, "/data_plane/restarts"));
+            format!("process {process}, {shards} shards, {restarts} restarts")
         }
+        None => "none is at work".into(),
     }
-    row("unaccounted", number("/packets_unaccounted").to_string());
-    text
+}
+
+/// A row for each entry of a table that is worth one.
+fn each(status: &Value, table: &str, name: &'static str, row: impl Fn(&str, &Value) -> Option<String>) -> Rows {
+    let entries = status.get(table).and_then(Value::as_object).into_iter().flatten();
+    entries.filter_map(|(key, value)| Some((name, row(key, value)?))).collect()
+}
+
+fn number(value: &Value, path: &str) -> u64 {
+    value.pointer(path).and_then(Value::as_u64).unwrap_or_default()
 }
 
 /// Without what a terminal would obey.
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-}
-
-fn list(value: Option<&Value>) -> &[Value] {
-    value.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }

@@ -38,8 +38,8 @@ struct Status {
 
 /// Asks and prints.
 pub fn run(arguments: &Arguments) -> Result<(), String> {
-    let config = ctl::configuration(arguments.config.as_deref())?;
-    let socket = ctl::socket_of(&config)?;
+    let (file, config) = ctl::configuration(arguments.config.as_deref())?;
+    let socket = ctl::socket_of(&file, &config)?;
     let json = ctl::ask_status(&socket)?;
     if !arguments.loops {
         return super::print(format_args!("{json}\n"));
@@ -47,7 +47,7 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
     let status: Status = serde_json::from_str(&json)
         .map_err(|error| format!("{}: the node's answer has no loops: {error}", socket.display()))?;
     if !config.debug.send_decoy_traffic {
-        return Err("Debug.SendDecoyTraffic is false, so that the node sends no loops".into());
+        return Err(format!("{}: Debug.SendDecoyTraffic is false, so that the node sends no loops", file.display()));
     }
     super::print(format_args!("{}", table(&status.loops, &names(&config))))
 }
