@@ -5,10 +5,11 @@
 mod tests;
 
 use rustix::process::setpriority_process;
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity, set_current_timer_slack};
 use std::collections::BTreeSet;
 use std::fs;
 use std::iter::Sum;
+use std::num::NonZeroU64;
 use std::path::Path;
 use std::time::Duration;
 
@@ -70,6 +71,12 @@ pub fn pin(processor: Option<usize>) -> Result<(), String> {
     let mut set = CpuSet::new();
     set.set(processor);
     sched_setaffinity(None, &set).map_err(|error| format!("cannot pin to processor {processor}: {error}"))
+}
+
+/// Lets sleeps of the calling thread end when they are over, and not up to 50 us later: that would be counted as the
+/// node's lateness.
+pub fn wake_in_time() {
+    let _bearable = set_current_timer_slack(Some(NonZeroU64::MIN));
 }
 
 /// Lets the calling thread give way to the rig's loop, which may share its processor: packets must be sent when they are

@@ -1,7 +1,7 @@
 //! The rig's one loop: sends packets over the links to the node and checks what comes out behind it.
 
 use super::check::{Checker, lateness_histogram};
-use super::cpu::CpuTime;
+use super::cpu::{self, CpuTime};
 use super::guard::{Guard, Guarded, LATE_MAX, waited_by_this_thread};
 use super::link::{Incoming, Presealed};
 use super::mill::exponential;
@@ -137,6 +137,7 @@ impl Drive {
         node_cpu: impl Fn() -> CpuTime,
         all_sent: impl FnOnce(),
     ) -> Result<Phase, String> {
+        cpu::wake_in_time();
         self.checker.take_lateness_us();
         let started = Instant::now();
         self.guard = Guard::new(started, waited_by_this_thread);
