@@ -95,6 +95,7 @@ pub const TARGETS: &[Target] = &[
     planes::EVENTS,
     services::REQUEST,
     services::PLUGIN,
+    services::PLUGIN_HTTP,
     schemes::KEYS,
 ];
 

@@ -97,6 +97,7 @@ short! {
     interplane_events
     service_request
     service_plugin
+    service_plugin_http
     crypto_keys
 }
 

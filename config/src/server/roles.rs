@@ -79,7 +79,27 @@ pub struct PluginService {
     pub arguments: Vec<(String, String)>,
     /// Data for the descriptor.
     pub advertised: Option<BTreeMap<String, Value>>,
+    /// How it is spoken to.
+    pub protocol: PluginProtocol,
 }
+
+/// Forms of plugins (server.md 6.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PluginProtocol {
+    /// CBOR items over one connection to one process (server.md 6.4).
+    Stream {
+        /// Whether it is asked for parameters to be published, which the reference never does.
+        asks_parameters: bool,
+    },
+    /// A POST for each request (server.md D.3).
+    Http {
+        /// So many processes, each with one request at a time.
+        processes: u16,
+    },
+}
+
+/// Most processes of one plugin.
+const PROCESSES_MAX: i64 = 64;
 
 /// The role, or none after findings.
 pub fn check(
@@ -196,13 +216,48 @@ fn check_plugin(raw: raw::CborPluginKaetzchen, seen: &mut Seen, findings: &mut F
     }
     let advertised = raw.pki_advertized_data.and_then(|at| advertised(at.value, &capability.value, findings));
     let arguments = raw.config.map_or(Some(Vec::new()), |at| arguments(at.value, findings));
+    let protocol = protocol(raw.protocol, raw.max_concurrency, raw.ask_parameters, findings);
     Ok(Some(PluginService {
         capability: capability.value,
         endpoint,
         command: command.value.into(),
         arguments: arguments.ok_or(Unusable)?,
         advertised,
+        protocol: protocol.ok_or(Unusable)?,
     }))
+}
+
+fn protocol(
+    name: Option<At<String>>,
+    max_concurrency: Option<At<i64>>,
+    ask_parameters: Option<At<bool>>,
+    findings: &mut Findings,
+) -> Option<PluginProtocol> {
+    let (place, name) = name.map(|at| (at.place, at.value)).unwrap_or_default();
+    match name.as_str() {
+        "" | "stream" => Some(PluginProtocol::Stream { asks_parameters: ask_parameters.is_some_and(|at| at.value) }),
+        "http" => {
+            if let Some(at) = ask_parameters.filter(|at| !at.value) {
+                let problem = "has no effect: a plugin that speaks HTTP is always asked for its parameters";
+                findings.warning("plugin-parameters", &at.place, problem, "remove it");
+            }
+            let Some(at) = max_concurrency.filter(|at| at.value != 0) else {
+                return Some(PluginProtocol::Http { processes: 1 });
+            };
+            let processes = u16::try_from(at.value).ok().filter(|_| at.value <= PROCESSES_MAX);
+            if processes.is_none() {
+                let problem = format!("{} processes of one plugin", at.value);
+                let remedy = format!("use a number from 1 to {PROCESSES_MAX}");
+                findings.error("plugin-processes", &at.place, problem, remedy);
+            }
+            processes.map(|processes| PluginProtocol::Http { processes })
+        }
+        other => {
+            let problem = format!("'{other}' is no protocol of plugins");
+            findings.error("plugin-protocol", &place, problem, "use stream or http, or remove the key");
+            None
+        }
+    }
 }
 
 /// The data under the entry's own capability; the rest is never published.

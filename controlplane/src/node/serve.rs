@@ -9,7 +9,7 @@ use super::supervise::{self, PlaneHandle, Supervised, Supervision};
 use super::{MODULE, Node, StartError, events};
 use crate::directory::{Directory, DirectoryStatus, Reached};
 use crate::health::Health;
-use crate::plugins::{Board, Plugins, Services, Settings, Tally, Wires};
+use crate::plugins::{self, Board, Plugins, Services, Settings, Tally, Wires};
 use crate::process::clock;
 use crate::process::signals::Signals;
 use crate::process::tasks::{TaskEnd, Tasks};
@@ -141,6 +141,7 @@ impl Node {
             // This very program, whatever stands under its name by now.
             launcher: Some("/proc/self/exe".into()),
             kaetzchen_delay: self.config.debug.kaetzchen_delay,
+            call_limit: plugins::CALL_LIMIT,
         };
         let plugins = Plugins::start(node, &settings, wires, board.clone(), &self.log).await?;
         Ok(Some((board, plugins)))

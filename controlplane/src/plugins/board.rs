@@ -1,5 +1,6 @@
 //! Which services answer now: the data plane goes by it at once, the node's next descriptor lists them.
 
+use super::parameters::Parameters;
 use config::reader::Value as Setting;
 use config::server::{BuiltInService, PluginService, ServiceNode};
 use interplane::snapshot::{Handler, Service};
@@ -37,6 +38,8 @@ struct Entry {
     endpoint: String,
     handler: Handler,
     advertised: Option<BTreeMap<String, Value>>,
+    /// What the service itself wants to be published.
+    parameters: Parameters,
     answers: bool,
 }
 
@@ -56,6 +59,7 @@ impl Board {
             endpoint: configured.endpoint.clone(),
             handler: Handler::BuiltIn(built_in(configured.service)),
             advertised: None,
+            parameters: Parameters::new(),
             answers: true,
         });
         let plugins = node.plugins.iter().zip(0..).map(|(configured, number)| Entry {
@@ -64,6 +68,7 @@ impl Board {
             endpoint: configured.endpoint.clone(),
             handler: Handler::Plugin { number },
             advertised: advertised(configured),
+            parameters: Parameters::new(),
             answers: false,
         });
         let entries: Vec<_> = built_in.chain(plugins).collect();
@@ -93,6 +98,15 @@ impl Board {
         self.tell(&entries);
     }
 
+    /// What a service wants to be published about it from now on.
+    pub fn describe(&self, place: Place, parameters: Parameters) {
+        let mut entries = self.entries();
+        for entry in entries.iter_mut().filter(|entry| entry.place == place) {
+            entry.parameters.clone_from(&parameters);
+        }
+        self.offer.send_replace(offer(&entries));
+    }
+
     fn tell(&self, entries: &[Entry]) {
         self.offer.send_replace(offer(entries));
         let answering = entries.iter().filter(|entry| entry.answers);
@@ -112,7 +126,11 @@ impl Board {
 /// The reference publishes what operators say of a plugin whether it runs or not (server.md 6.4); here both go together.
 fn offer(entries: &[Entry]) -> Offer {
     let answering = || entries.iter().filter(|entry| entry.answers);
-    let parameters = |entry: &Entry| BTreeMap::from([("endpoint".into(), entry.endpoint.as_str().into())]);
+    let parameters = |entry: &Entry| {
+        let mut parameters = entry.parameters.clone();
+        parameters.insert("endpoint".into(), entry.endpoint.as_str().into());
+        parameters
+    };
     Offer {
         services: answering().map(|entry| (entry.capability.clone(), Some(parameters(entry)))).collect(),
         advertized_data: answering()
