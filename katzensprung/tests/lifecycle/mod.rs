@@ -5,6 +5,7 @@ mod crashes;
 mod directory;
 mod floods;
 mod gateway;
+mod plugins;
 #[cfg(debug_assertions)]
 mod provoked;
 mod service;

@@ -4,7 +4,9 @@ pub mod authority;
 pub mod folder;
 pub mod launcher;
 pub mod plane;
+pub mod plugin;
 pub mod program;
+pub mod service;
 pub mod site;
 pub mod traffic;
 
