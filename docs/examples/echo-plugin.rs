@@ -136,7 +136,9 @@ fn serve_stream(listener: &UnixListener) -> Outcome<()> {
     while let Some(mut request) = Value::read(&mut requests)? {
         let id = request.take("ID");
         let reply = match request.take("IsParametersRequest") {
-            Value::Bool(true) => map([("ID", id), ("IsParametersResponse", Value::Bool(true)), ("Params", parameters())]),
+            Value::Bool(true) => {
+                map([("ID", id), ("IsParametersResponse", Value::Bool(true)), ("Params", parameters())])
+            }
             // ID and SURB say whose answer it is; without a SURB nobody waits for one.
             _ => map([("ID", id), ("Payload", answer(request.take("Payload"))), ("SURB", request.take("SURB"))]),
         };

@@ -273,7 +273,7 @@ impl Node {
     }
 }
 
-fn metrics_address((host, port): &(Option<address::Host>, u16)) -> String {
+pub(super) fn metrics_address((host, port): &(Option<address::Host>, u16)) -> String {
     match host {
         None => SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), *port).to_string(),
         Some(address::Host::Ip(ip)) => SocketAddr::new(*ip, *port).to_string(),

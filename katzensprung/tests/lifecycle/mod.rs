@@ -3,6 +3,7 @@
 mod alive;
 mod crashes;
 mod directory;
+mod doctor;
 mod floods;
 mod gateway;
 mod plugins;
