@@ -58,9 +58,11 @@ fn open_files() -> Look {
     let advice = "raise the limit (LimitNOFILE= of the unit, ulimit -Hn) to 65536";
     let (verdict, seen) = match most {
         ..setup::DESCRIPTORS_MIN => (Verdict::Bad, format!("{most}, which is too few for a node: {advice}")),
-        ..DESCRIPTORS_GOOD => (Verdict::Unusual, format!("{most}, which is few for many connections: {advice}")),
+        setup::DESCRIPTORS_MIN..DESCRIPTORS_GOOD => {
+            (Verdict::Unusual, format!("{most}, which is few for many connections: {advice}"))
+        }
+        DESCRIPTORS_GOOD..u64::MAX => (Verdict::Well, most.to_string()),
         u64::MAX => (Verdict::Well, "without limit".into()),
-        _ => (Verdict::Well, most.to_string()),
     };
     Look::new("open files", verdict, seen)
 }

@@ -48,7 +48,7 @@ enum Conversation {
 
 /// How a start ended.
 enum Started {
-    Running(Child, Conversation),
+    Running(Box<Child>, Conversation),
     Failed,
     /// It was told to stop meanwhile.
     Stopped,
@@ -113,7 +113,7 @@ impl Keeper {
             };
             let (began, is_ordered) = (Instant::now(), told.is_some());
             next = match self.start(told, &mut orders).await {
-                Started::Running(child, conversation) => self.keep(child, conversation, &mut orders).await,
+                Started::Running(child, conversation) => self.keep(*child, conversation, &mut orders).await,
                 Started::End => Next::End,
                 // Whoever ordered it has been told.
                 Started::Failed if is_ordered => Next::Idle,
@@ -152,7 +152,7 @@ impl Keeper {
                 if self.line.join() {
                     self.board.set(Place::Plugin(self.number.into()), true);
                 }
-                (Started::Running(child, conversation), Ok(()))
+                (Started::Running(Box::new(child), conversation), Ok(()))
             }
             Err(error) => {
                 log.error(MODULE, format_args!("'{}': {error}", plugin.capability));

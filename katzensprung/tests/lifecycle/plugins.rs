@@ -94,6 +94,40 @@ fn the_examples_of_the_documentation_answer() {
     site.is_quiet();
 }
 
+/// The reference's own echo plugin, unmodified (`cmd/echo-plugin`), as it is and asked for parameters, of which it knows
+/// nothing. Its path is in a variable.
+#[test]
+fn the_echo_plugin_of_the_reference_answers_whether_it_is_asked_for_parameters_or_not() {
+    let Some(program) = std::env::var_os("KATZENSPRUNG_REFERENCE_ECHO_PLUGIN").map(PathBuf::from) else {
+        return testhost::lacks_tool("reference-echo-plugin");
+    };
+    let outside = tempfile::tempdir().expect("a folder");
+    let entry = |name: &str, ask: bool| {
+        format!(
+            "  [[ServiceNode.CBORPluginKaetzchen]]\n    Capability = \"{name}\"\n    Endpoint = \"+{name}\"\n    \
+             Command = \"{}\"\n    AskParameters = {ask}\n    [ServiceNode.CBORPluginKaetzchen.Config]\n      \
+             log_dir = \"{}\"\n",
+            program.display(),
+            outside.path().display()
+        )
+    };
+    let services = format!("[ServiceNode]\n{}{}", entry("plain", false), entry("asked", true));
+    let site = Site::of_service_node(LONG, &services);
+    let mut service = Service::start(&site);
+    for number in 0..20 {
+        for name in ["plain", "asked"] {
+            let payload = format!("{name} {number}");
+            let reply = service.ask(&format!("+{name}"), payload.as_bytes()).expect("a reply");
+            assert!(reply.starts_with(payload.as_bytes()), "{name}");
+        }
+    }
+    let log = site.log();
+    assert!(!log.contains(" ERRO "), "{log}");
+    assert_eq!(log.matches("it answers with something else").count(), 1, "{log}");
+    service.stop();
+    site.is_quiet();
+}
+
 /// What each does, what the log says of it, and whether it is started again.
 const BAD: &[(Form, &str, &str)] = &[
     (Form::Stream, "hangs", ""),

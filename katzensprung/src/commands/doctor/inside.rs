@@ -117,7 +117,9 @@ fn disk(data_dir: &Path) -> Vec<Look> {
         let seen = format!("{} MB are free for {shown}", free >> 20);
         looks.push(match free {
             ..DISK_BYTES_MIN => Look::new(WHAT, Verdict::Bad, format!("{seen}: free some space")),
-            ..DISK_BYTES_GOOD => Look::new(WHAT, Verdict::Unusual, format!("{seen}, which a log can fill")),
+            DISK_BYTES_MIN..DISK_BYTES_GOOD => {
+                Look::new(WHAT, Verdict::Unusual, format!("{seen}, which a log can fill"))
+            }
             _ => Look::new(WHAT, Verdict::Well, seen),
         });
     }
