@@ -96,6 +96,7 @@ pub const TARGETS: &[Target] = &[
     services::REQUEST,
     services::PLUGIN,
     services::PLUGIN_HTTP,
+    services::KEYSERVER,
     schemes::KEYS,
 ];
 

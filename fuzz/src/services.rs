@@ -1,6 +1,7 @@
 //! What a service node reads: requests from anybody, and what plugins write.
 
 use crate::{Target, Verdict};
+use service::keyserver::{self, KeyList};
 use service::plugin::{Message, Messages, Parameters, http};
 use service::{Answer, Responder};
 use sphinx::plaintext::BlockSphinxPlaintext;
@@ -14,6 +15,9 @@ pub const PLUGIN: Target = Target { name: "service_plugin", run: plugin, seeds: 
 
 /// The body of an answer over HTTP.
 pub const PLUGIN_HTTP: Target = Target { name: "service_plugin_http", run: plugin_http, seeds: answers };
+
+/// A request to the keyserver: JSON with zeros behind it, from anybody.
+pub const KEYSERVER: Target = Target { name: "service_keyserver", run: keyserver, seeds: questions };
 
 static GEOMETRY: LazyLock<Geometry> =
     LazyLock::new(|| Geometry::nike("x25519", 100, 5, true).expect("a sound geometry"));
@@ -94,4 +98,16 @@ fn plugin_http(data: &[u8]) -> Verdict {
     let call = http::Call { id: 1, payload: &payload, has_surb: true };
     assert_eq!(http::answer(&call.encode()), Ok(payload.clone()));
     Verdict::Accepted
+}
+
+fn questions() -> Vec<Vec<u8>> {
+    vec![br#"{"Version":0,"User":"alice"}"#.to_vec(), [br#"{"User":"\u0000"}"#.as_slice(), &[0; 40]].concat()]
+}
+
+fn keyserver(data: &[u8]) -> Verdict {
+    let keys = KeyList::parse("alice 0123\nbob 4567\n").expect("a list");
+    let reply = keyserver::answer(data, &keys);
+    let text = std::str::from_utf8(&reply).expect("JSON is text");
+    assert!(text.starts_with(r#"{"PublicKey":""#) && text.ends_with(r#","Version":0}"#), "{text}");
+    Verdict::of(!text.contains(r#""StatusCode":1,"#))
 }

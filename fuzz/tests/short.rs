@@ -98,6 +98,7 @@ short! {
     service_request
     service_plugin
     service_plugin_http
+    service_keyserver
     crypto_keys
 }
 

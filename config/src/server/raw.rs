@@ -166,12 +166,12 @@ section! {
 
     /// A built-in service.
     AnyCase Kaetzchen {
-        /// Kind of service: `echo`, `testdest` or `loop`. Each may appear once over both lists.
+        /// Kind of service: `echo`, `testdest`, `loop` or `keyserver`. Each may appear once over both lists.
         capability: String = ("Capability", "required", "");
         /// Recipient to which clients write: 1 to 32 bytes, lower case, no spaces; by custom it starts with `+`. Each may appear once in its list.
         endpoint: String = ("Endpoint", "required", "");
         /// Free-form settings.
-        config: BTreeMap<String, At<Value>> = ("Config", "none", "No built-in service has any.");
+        config: BTreeMap<String, At<Value>> = ("Config", "none", "Only `keyserver` has one: `IdentityKeys`, the absolute path of a file with a user's name and identity key in each line.");
         /// Skip this entry.
         disable: bool = ("Disable", "false", "");
     }

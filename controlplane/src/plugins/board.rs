@@ -20,6 +20,9 @@ pub struct Offer {
     pub advertized_data: Capabilities,
 }
 
+/// The capability of the keyserver, which is asked as plugins are, after all of them.
+pub const KEYSERVER: &str = "keyserver";
+
 /// Told which services answer, each time that it changes.
 pub type Announce = Box<dyn Fn(Vec<Service>) + Send + Sync>;
 
@@ -71,7 +74,16 @@ impl Board {
             parameters: Parameters::new(),
             answers: false,
         });
-        let entries: Vec<_> = built_in.chain(plugins).collect();
+        let keyserver = node.keyserver.iter().map(|keyserver| Entry {
+            place: Place::BuiltIn(node.built_in.len()),
+            capability: KEYSERVER.into(),
+            endpoint: keyserver.endpoint.clone(),
+            handler: Handler::Plugin { number: u16::try_from(node.plugins.len()).unwrap_or(u16::MAX) },
+            advertised: None,
+            parameters: Parameters::new(),
+            answers: true,
+        });
+        let entries: Vec<_> = built_in.chain(plugins).chain(keyserver).collect();
         let (offer, _) = watch::channel(offer(&entries));
         let board = Self { entries: Mutex::new(entries), offer, announce };
         board.tell(&board.entries());

@@ -8,6 +8,7 @@
 //! | `exchange` | between the rings of the data plane and the plugins' queues |
 //! | `line` | the queue of one plugin, which its processes share |
 //! | `keeper` | one process from start to start, with pauses |
+//! | `librarian` | the keyserver, which is none of them and is asked in the same way |
 //! | `child` | the process, and the way to its socket |
 //! | `output` | what it writes elsewhere |
 //! | `parameters` | what it wants to be published |
@@ -20,6 +21,7 @@ mod calls;
 mod child;
 mod exchange;
 mod keeper;
+mod librarian;
 mod line;
 mod output;
 mod parameters;
@@ -37,6 +39,7 @@ use config::server::{PluginProtocol, ServiceNode};
 use exchange::Exchange;
 use interplane::requests::{Bell, PluginRings};
 use keeper::{Keeper, Order};
+use librarian::Librarian;
 use line::Line;
 use std::sync::{Arc, Mutex};
 use tokio::sync::{mpsc, oneshot};
@@ -132,6 +135,17 @@ impl Plugins {
             }
             plugins.services.keepers.push(keepers);
             plugins.services.start_plugin(number.into()).await?;
+        }
+        if let Some(keyserver) = &node.keyserver {
+            let tally = Arc::new(Tally::new(board::KEYSERVER));
+            let (entrance, line) = Line::new(tally.clone());
+            exchange.add(entrance);
+            plugins.tallies.push(tally);
+            line.join();
+            let path = keyserver.identity_keys.clone();
+            plugins
+                .running
+                .spawn(Librarian { settings: settings.clone(), line, answers, path, log: log.clone() }.run());
         }
         plugins.running.spawn(exchange.run(log.clone()));
         Ok(plugins)

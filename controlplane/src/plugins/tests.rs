@@ -2,6 +2,7 @@
 
 mod child;
 mod http;
+mod keyserver;
 mod parameters;
 
 use super::*;
@@ -53,7 +54,10 @@ fn plugin(folder: &TempDir, capability: &str, behaviour: &str) -> PluginService 
 
 async fn start(folder: TempDir, plugins: Vec<PluginService>) -> Result<Site, ChildError> {
     let built_in = vec![BuiltIn { service: BuiltInService::Echo, endpoint: "+echo".into() }];
-    let node = ServiceNode { built_in, plugins };
+    start_node(folder, ServiceNode { built_in, plugins, keyserver: None }).await
+}
+
+async fn start_node(folder: TempDir, node: ServiceNode) -> Result<Site, ChildError> {
     let (rings, _fd) = PluginRings::create(1, PAYLOAD_BYTES).expect("memfds work");
     let [requests, answers] = [(); 2].map(|()| Bell::new().expect("eventfds work"));
     let shard = rings.shard(0, requests.clone()).expect("the only one");

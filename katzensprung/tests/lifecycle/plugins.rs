@@ -94,6 +94,35 @@ fn the_examples_of_the_documentation_answer() {
     site.is_quiet();
 }
 
+#[test]
+fn the_keyserver_tells_the_keys_of_its_file() {
+    let outside = tempfile::tempdir().expect("a folder");
+    let keys = outside.path().join("identity-keys");
+    fs::write(&keys, "# name key\nalice 0123456789abcdef\n").expect("the folder is ours");
+    let page = fs::read_to_string(documentation("operating/run-a-service-node.md")).expect("the page");
+    let (_, rest) = page.split_once("## The keyserver\n\n```toml\n").expect("a configuration");
+    let (toml, _) = rest.split_once("```").expect("its end");
+    let site = Site::of_service_node(LONG, &toml.replace("/etc/katzenpost/identity-keys", &keys.display().to_string()));
+    let mut service = Service::start(&site);
+    assert_eq!(service.descriptor.endpoints().collect::<Vec<_>>(), [("keyserver", "+keyserver")]);
+    for (request, reply) in [
+        (
+            r#"{"Version":0,"User":"alice"}"#,
+            r#"{"PublicKey":"0123456789abcdef","StatusCode":0,"User":"alice","Version":0}"#,
+        ),
+        (r#"{"Version":0,"User":"bob"}"#, r#"{"PublicKey":"","StatusCode":2,"User":"bob","Version":0}"#),
+        ("who is alice?", r#"{"PublicKey":"","StatusCode":1,"User":"","Version":0}"#),
+    ] {
+        let found = service.ask("+keyserver", request.as_bytes()).expect("a reply");
+        let (text, zeros) = found.split_at(reply.len());
+        assert!(text == reply.as_bytes() && zeros.iter().all(|byte| *byte == 0), "{}", String::from_utf8_lossy(text));
+    }
+    let log = site.log();
+    assert!(log.contains("knows 1 identity keys") && !log.contains("alice"), "{log}");
+    service.stop();
+    site.is_quiet();
+}
+
 /// The reference's own echo plugin, unmodified (`cmd/echo-plugin`), as it is and asked for parameters, of which it knows
 /// nothing. Its path is in a variable.
 #[test]

@@ -2,7 +2,7 @@
 
 use super::fixture::{load_text, main_file};
 use crate::reader::Value;
-use crate::server::{BuiltIn, BuiltInService, Gateway, PluginProtocol, PluginService, Role, ServiceNode};
+use crate::server::{BuiltIn, BuiltInService, Gateway, Keyserver, PluginProtocol, PluginService, Role, ServiceNode};
 use std::collections::BTreeMap;
 
 fn gateway_file(section: &str) -> String {
@@ -111,11 +111,38 @@ fn a_service_node() {
             advertised: Some(BTreeMap::from([("linkPublicKey".into(), Value::Text("-----BEGIN".into()))])),
             protocol: PluginProtocol::Stream { asks_parameters: false },
         }],
+        keyserver: None,
     };
     assert_eq!(loaded.config.role, Role::ServiceNode(expected));
     assert_eq!(BuiltInService::Echo.capability(), "echo");
     let bare = load_text(&service_file("")).expect("good").config;
     assert_eq!(bare.role, Role::ServiceNode(ServiceNode::default()));
+}
+
+/// It is there once, and needs a file.
+#[test]
+fn a_keyserver() {
+    let with = |config: &str| {
+        let entry = SERVICES.replace("Capability = \"testdest\"", "Capability = \"keyserver\"");
+        let entry = entry.replace("\"+testdest\"\n    Disable = true", &format!("\"+keyserver\"\n{config}"));
+        load_text(&service_file(&entry))
+    };
+    let loaded =
+        with("Config = { IdentityKeys = \"/etc/katzenpost/keys\" }").unwrap_or_else(|found| panic!("{found:#?}"));
+    assert_eq!(loaded.findings, []);
+    let Role::ServiceNode(node) = loaded.config.role else { panic!("another role") };
+    let keys = Keyserver { endpoint: "+keyserver".into(), identity_keys: "/etc/katzenpost/keys".into() };
+    assert_eq!((node.keyserver, node.built_in.len()), (Some(keys), 1));
+    for (config, code) in [
+        ("", "keyserver-keys"),
+        ("Config = { Other = \"/keys\" }", "keyserver-keys"),
+        ("Config = { IdentityKeys = 1 }", "keyserver-keys"),
+        ("Config = { IdentityKeys = \"keys\" }", "not-absolute"),
+    ] {
+        let findings = with(config).expect_err("it has no keys");
+        let found: Vec<_> = findings.iter().map(|finding| (finding.code, finding.key.as_str())).collect();
+        assert_eq!(found, [(code, "ServiceNode.Kaetzchen[1].Config.IdentityKeys")], "{config}");
+    }
 }
 
 /// What the file of a plugin says of the way in which it is spoken to.
@@ -159,10 +186,10 @@ fn service_findings() {
         ("Capability = \"echo\"", "", "required", "ServiceNode.Kaetzchen[0].Capability", "Capability is invalid"),
         (
             "Capability = \"echo\"",
-            "Capability = \"keyserver\"",
+            "Capability = \"panda\"",
             "capability-unsupported",
             "ServiceNode.Kaetzchen[0].Capability",
-            "provider: Kaetzchen: Unsupported capability: 'keyserver'",
+            "provider: Kaetzchen: Unsupported capability: 'panda'",
         ),
         (
             "Capability = \"testdest\"",
