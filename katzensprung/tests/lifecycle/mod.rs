@@ -12,6 +12,7 @@ mod provoked;
 mod service;
 mod signals;
 mod stop;
+mod upgrade;
 
 use std::time::Duration;
 
