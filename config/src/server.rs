@@ -24,7 +24,7 @@ pub use logging::{LogDestination, LogLevel, Logging};
 pub use network::Network;
 pub use node::{MANAGEMENT_SOCKET, Management, Shutdown};
 pub use own::{Backend, OwnConfig};
-pub use roles::{BuiltIn, BuiltInService, Gateway, PluginService, Role, ServiceNode};
+pub use roles::{BuiltIn, BuiltInService, Gateway, Keyserver, PluginProtocol, PluginService, Role, ServiceNode};
 
 use crate::finding::Finding;
 use crate::reader::Strictness;
