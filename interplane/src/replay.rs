@@ -168,6 +168,11 @@ impl ReplaySet {
         self.epoch
     }
 
+    /// Whether both were one set once: tags are in the same places of both.
+    pub fn is_copy_of(&self, other: &Self) -> bool {
+        (self.epoch, self.buckets, self.key) == (other.epoch, other.buckets, other.key)
+    }
+
     /// How many buckets there are.
     pub fn buckets(&self) -> u64 {
         self.buckets

@@ -125,8 +125,8 @@ impl Secrets {
 }
 
 /// A memfd with secrets. Dropping one that was made here wipes the content for every holder of the descriptor: right once
-/// other secrets have taken its place. One that was handed back belongs to a living data plane, and is wiped only after
-/// [`SecretFile::wipe_when_dropped`]. A control plane that ends while the data plane lives on calls [`SecretFile::keep`].
+/// other secrets have taken its place. One that was handed back belongs to a living data plane, and one that a service manager
+/// keeps ([`SecretFile::kept_elsewhere`]) to the next start: these are wiped only after [`SecretFile::wipe_when_dropped`].
 #[derive(Debug)]
 pub struct SecretFile {
     memory: SharedMemory,
@@ -142,6 +142,13 @@ impl SecretFile {
         Ok(Self { locked: memory.lock(), memory, fd, wipe: false })
     }
 
+    /// Somebody else needs the content when this is gone.
+    #[must_use]
+    pub fn kept_elsewhere(mut self) -> Self {
+        self.wipe = false;
+        self
+    }
+
     /// Nobody needs the content any more once this is gone.
     #[must_use]
     pub fn wipe_when_dropped(mut self) -> Self {
@@ -152,12 +159,6 @@ impl SecretFile {
     /// Whether the kernel keeps it out of swap. Worth a warning if not.
     pub fn is_locked(&self) -> bool {
         self.locked
-    }
-
-    /// The bare descriptor; the content stays.
-    pub fn keep(mut self) -> Result<OwnedFd, MemoryError> {
-        self.wipe = false;
-        self.fd.try_clone().map_err(|_| MemoryError::Content(NAME))
     }
 }
 

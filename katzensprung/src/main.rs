@@ -75,6 +75,7 @@ enum Command {
 static ALLOCATOR: secret_memory::SecretAllocator = secret_memory::SecretAllocator;
 
 fn main() -> ExitCode {
+    controlplane::node::secure_inherited();
     // First of all: a log rotation may come at any moment.
     host::hold_hangups();
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));

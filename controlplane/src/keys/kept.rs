@@ -1,5 +1,5 @@
 //! Mix keys over a clean stop, as files that the reference reads too (server.md 4.5), each beside its replay set: both or
-//! neither. What is read is gone from the folder at once, so that no crash brings a key back.
+//! neither. What a start goes on with is removed from the folder, so that no crash brings a key back.
 
 #[cfg(test)]
 mod tests;
@@ -7,6 +7,7 @@ mod tests;
 use super::{PrivateMixKeys, Scheme};
 use interplane::replay::kept as replays;
 use pki::Epoch;
+use rustix::fs::Access;
 use rustix::process::geteuid;
 use secret_memory::within;
 use std::collections::BTreeMap;
@@ -19,6 +20,8 @@ use zeroize::Zeroizing;
 
 const MAGIC: &[u8; 4] = b"KMK1";
 const HEADER_BYTES: usize = 5;
+/// The hash of a public key and which file holds the private one.
+const MARK_BYTES: usize = 32 + 3 * 8;
 /// McEliece's are the longest.
 const FILE_BYTES_MAX: u64 = 1 << 16;
 /// Epochs around the current one whose keys a node holds (server.md 4.1).
@@ -75,7 +78,7 @@ pub fn default_folder(node_id: &[u8; 32]) -> PathBuf {
     PathBuf::from("/dev/shm").join(format!("katzenpost-mixkeys-{id}"))
 }
 
-/// What a stop has left.
+/// What a stop has left. It stays in the folder until it is consumed.
 #[derive(Default)]
 pub struct Kept {
     /// The keys.
@@ -84,6 +87,23 @@ pub struct Kept {
     pub replay_sets: BTreeMap<Epoch, OwnedFd>,
     /// What an operator should know.
     pub findings: Vec<String>,
+    folder: PathBuf,
+    /// The keys' files before all others: a set without its key does no harm.
+    files: Vec<PathBuf>,
+}
+
+impl Kept {
+    /// Removes from the folder what was found there, for good.
+    pub fn consume(&self) -> Result<(), KeptError> {
+        for path in &self.files {
+            fs::remove_file(path).map_err(|error| KeptError::Consume { path: path.clone(), error })?;
+        }
+        if self.files.is_empty() { Ok(()) } else { sync(&self.folder) }
+    }
+}
+
+fn sync(folder: &Path) -> Result<(), KeptError> {
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(os("sync", folder))
 }
 
 /// Writes keys, each with its replay set. Nobody may use them any more. Gives how many; what cannot be written is left out
@@ -94,7 +114,7 @@ pub fn keep(
     keys: &PrivateMixKeys,
     sets: &BTreeMap<Epoch, OwnedFd>,
 ) -> (usize, Result<(), KeptError>) {
-    if let Err(error) = make_own(folder) {
+    if let Err(error) = make_own(folder).and_then(|()| clear(folder)) {
         return (0, Err(error));
     }
     let (mut count, mut outcome) = (0, Ok(()));
@@ -106,89 +126,120 @@ pub fn keep(
             Err(error) => outcome = outcome.and(Err(error)),
         }
     }
-    let synced = File::open(folder).and_then(|folder| folder.sync_all()).map_err(os("sync", folder));
-    (count, outcome.and(synced))
+    (count, outcome.and(sync(folder)))
 }
 
 fn keep_one(folder: &Path, scheme: Scheme, epoch: u64, private: &[u8], set: &OwnedFd) -> Result<(), KeptError> {
     let (key_file, set_file) = (key_file(folder, epoch), set_file(folder, epoch));
     let public = public_key(scheme, private).ok_or_else(|| KeptError::Key(key_file.clone()))?;
-    let replays = put(&set_file, |to| {
-        to.write_all(&pki::hash(&public))?;
-        replays::write(set, to)
-    });
-    let key = replays.and_then(|()| {
-        put(&key_file, |to| {
+    let (key_draft, set_draft) = (draft_of(&key_file), draft_of(&set_file));
+    let write = || {
+        draft(&key_draft, |to| {
             to.write_all(MAGIC)?;
             to.write_all(&[kind(scheme)])?;
             to.write_all(private)
-        })
-    });
-    key.inspect_err(|_| {
-        for file in [&key_file, &set_file] {
-            let _never_there = fs::remove_file(file);
-        }
-    })
-}
-
-/// A whole file or none.
-fn put(path: &Path, content: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>) -> Result<(), KeptError> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = path.with_file_name(format!(".{name}-{}", std::process::id()));
-    let write = || {
-        let _left_by_a_crash = fs::remove_file(&temporary);
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-        // What is buffered of a key is wiped with the rest of the arena.
-        let mut to = within(|| BufWriter::new(file));
-        content(&mut to)?;
-        to.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
-        fs::rename(&temporary, path)
+        })?;
+        draft(&set_draft, |to| {
+            to.write_all(&mark_of(&key_draft, &public)?)?;
+            replays::write(set, to)
+        })?;
+        // The set first: a key must never be there alone.
+        fs::rename(&set_draft, &set_file)?;
+        fs::rename(&key_draft, &key_file)
     };
     write().map_err(|error| {
-        let _never_there = fs::remove_file(&temporary);
-        os("write", path)(error)
+        for file in [&key_draft, &set_draft, &key_file, &set_file] {
+            let _never_there = fs::remove_file(file);
+        }
+        os("write", &key_file)(error)
     })
 }
 
-/// Takes what a stop has left for the epochs around `now`; of other epochs nothing stays.
-pub fn take(folder: &Path, scheme: Scheme, now: Epoch) -> Result<Kept, KeptError> {
-    let mut kept = Kept::default();
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(kept),
-        entries => entries.map_err(os("list", folder))?,
-    };
-    if let Err(error) = check_own(folder) {
-        kept.findings.push(format!("{error}; nothing in it is used"));
-        return Ok(kept);
+/// What a set says of its key: the file as it was written, so that one that somebody has written since is another.
+fn mark_of(key_file: &Path, public: &[u8]) -> std::io::Result<[u8; MARK_BYTES]> {
+    let metadata = fs::symlink_metadata(key_file)?;
+    let mut mark = [0; MARK_BYTES];
+    let (hash, file) = mark.split_at_mut(32);
+    hash.copy_from_slice(&pki::hash(public));
+    let numbers = [metadata.ino(), metadata.mtime().cast_unsigned(), metadata.mtime_nsec().cast_unsigned()];
+    for (to, number) in file.chunks_mut(8).zip(numbers) {
+        to.copy_from_slice(&number.to_le_bytes());
+    }
+    Ok(mark)
+}
+
+/// Under which name a file is written.
+fn draft_of(path: &Path) -> PathBuf {
+    path.with_file_name(format!("{DRAFT_PREFIX}{}", path.file_name().unwrap_or_default().to_string_lossy()))
+}
+
+fn draft(path: &Path, content: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>) -> std::io::Result<()> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    // What is buffered of a key is wiped with the rest of the arena.
+    let mut to = within(|| BufWriter::new(file));
+    content(&mut to)?;
+    to.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()
+}
+
+/// Removes what a stop left that was killed.
+fn clear(folder: &Path) -> Result<(), KeptError> {
+    for entry in fs::read_dir(folder).map_err(os("list", folder))? {
+        let entry = entry.map_err(os("list", folder))?;
+        let name = entry.file_name();
+        let drafted = name.to_str().and_then(|name| name.strip_prefix(DRAFT_PREFIX)).and_then(parse);
+        if drafted.is_some() {
+            fs::remove_file(entry.path()).map_err(os("remove", &entry.path()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Looks what a stop has left for the epochs around `now`; of other epochs nothing stays.
+pub fn look(folder: &Path, scheme: Scheme, now: Epoch) -> Result<Kept, KeptError> {
+    let mut kept = Kept { folder: folder.into(), ..Kept::default() };
+    match check_own(folder) {
+        Ok(()) => clear(folder)?,
+        Err(KeptError::Os { error, .. }) if error.kind() == ErrorKind::NotFound => return Ok(kept),
+        Err(error) => {
+            kept.findings.push(format!("{error}; nothing in it is used"));
+            return Ok(kept);
+        }
     }
     let mut epochs = Vec::new();
-    for entry in entries {
-        let name = entry.map_err(os("list", folder))?.file_name();
+    for entry in fs::read_dir(folder).map_err(os("list", folder))? {
+        let entry = entry.map_err(os("list", folder))?;
+        let (name, path) = (entry.file_name(), entry.path());
         let Some((prefix, epoch)) = name.to_str().and_then(parse) else { continue };
         let wanted = now.0.saturating_sub(EPOCHS_BEFORE)..=now.0.saturating_add(EPOCHS_AFTER);
         if wanted.contains(&epoch) {
             epochs.extend((prefix == KEY_PREFIX).then_some(epoch));
-        } else {
-            let path = folder.join(&name);
+        } else if entry.file_type().is_ok_and(|kind| !kind.is_dir()) {
             fs::remove_file(&path).map_err(os("remove", &path))?;
-            kept.findings.push(format!("removed {}, whose epoch is over", path.display()));
+            kept.findings.push(format!("removed {}, which is not of this time's epochs", path.display()));
         }
     }
     epochs.sort_unstable();
     for epoch in epochs {
-        take_one(folder, scheme, epoch, &mut kept)?;
+        look_at_one(epoch, scheme, &mut kept)?;
     }
+    // Where nothing can be removed a start has to fail while nothing is lost.
+    let may_remove = rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK);
+    if !kept.files.is_empty() {
+        may_remove.map_err(|errno| KeptError::Consume { path: folder.into(), error: errno.into() })?;
+    }
+    let is_key = |path: &PathBuf| path.to_string_lossy().contains(KEY_PREFIX);
+    kept.files.sort_by_key(|path| !is_key(path));
     Ok(kept)
 }
 
-fn take_one(folder: &Path, scheme: Scheme, epoch: u64, kept: &mut Kept) -> Result<(), KeptError> {
-    let (key_file, set_file) = (key_file(folder, epoch), set_file(folder, epoch));
+fn look_at_one(epoch: u64, scheme: Scheme, kept: &mut Kept) -> Result<(), KeptError> {
+    let (key_file, set_file) = (key_file(&kept.folder, epoch), set_file(&kept.folder, epoch));
     let private = read_key(&key_file, scheme)?;
     let public = public_key(scheme, &private).ok_or_else(|| KeptError::Key(key_file.clone()))?;
-    let set = read_set(&set_file, epoch, &pki::hash(&public));
-    // The key first: a set that is left behind does no harm.
-    fs::remove_file(&key_file).map_err(|error| KeptError::Consume { path: key_file.clone(), error })?;
-    let _next_time = fs::remove_file(&set_file);
+    let mark = mark_of(&key_file, &public).map_err(os("look at", &key_file))?;
+    let set = read_set(&set_file, epoch, &mark);
+    kept.files.push(key_file.clone());
+    kept.files.extend(set_file.symlink_metadata().is_ok().then(|| set_file.clone()));
     match set {
         Ok(Some(set)) => {
             kept.replay_sets.insert(Epoch(epoch), set);
@@ -209,9 +260,20 @@ fn take_one(folder: &Path, scheme: Scheme, epoch: u64, kept: &mut Kept) -> Resul
     Ok(())
 }
 
+/// Opens a file and nothing else: a pipe would never end.
+fn open(path: &Path) -> std::io::Result<File> {
+    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOFOLLOW;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(std::io::Error::new(ErrorKind::InvalidInput, "it is no file"))
+    }
+}
+
 fn read_key(path: &Path, scheme: Scheme) -> Result<Zeroizing<Vec<u8>>, KeptError> {
     let failed = || os("read", path);
-    let mut file = File::open(path).map_err(failed())?;
+    let mut file = open(path).map_err(failed())?;
     let bytes = file.metadata().map_err(failed())?.len().min(FILE_BYTES_MAX) as usize;
     let mut content = within(|| Zeroizing::new(vec![0; bytes]));
     file.read_exact(&mut content).map_err(failed())?;
@@ -227,15 +289,15 @@ fn read_key(path: &Path, scheme: Scheme) -> Result<Zeroizing<Vec<u8>>, KeptError
     Ok(within(|| Zeroizing::new(private.to_vec())))
 }
 
-/// The replay set of the key with that public key; none if there is none, or another key's.
-fn read_set(path: &Path, epoch: u64, public: &[u8; 32]) -> std::io::Result<Option<OwnedFd>> {
-    let mut from = match File::open(path) {
+/// The replay set of the key with that mark; none if there is none, or another key's.
+fn read_set(path: &Path, epoch: u64, mark: &[u8; MARK_BYTES]) -> std::io::Result<Option<OwnedFd>> {
+    let mut from = match open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         file => BufReader::new(file?),
     };
-    let mut of = [0; 32];
+    let mut of = [0; MARK_BYTES];
     from.read_exact(&mut of)?;
-    if of != *public {
+    if of != *mark {
         return Ok(None);
     }
     let (set, fd) = replays::read(&mut from)?;
@@ -248,6 +310,7 @@ fn read_set(path: &Path, epoch: u64, public: &[u8; 32]) -> std::io::Result<Optio
 const KEY_PREFIX: &str = "mixkey-";
 const SET_PREFIX: &str = "replays-";
 const SUFFIX: &str = ".bin";
+const DRAFT_PREFIX: &str = ".";
 
 fn key_file(folder: &Path, epoch: u64) -> PathBuf {
     folder.join(format!("{KEY_PREFIX}{epoch}{SUFFIX}"))
@@ -261,8 +324,9 @@ fn set_file(folder: &Path, epoch: u64) -> PathBuf {
 fn parse(name: &str) -> Option<(&'static str, u64)> {
     [KEY_PREFIX, SET_PREFIX].into_iter().find_map(|prefix| {
         let digits = name.strip_prefix(prefix)?.strip_suffix(SUFFIX)?;
-        let epoch = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())??;
-        Some((prefix, epoch))
+        let epoch: u64 = digits.parse().ok()?;
+        // Written in one way only, or one epoch would have two files.
+        (epoch.to_string() == digits).then_some((prefix, epoch))
     })
 }
 

@@ -8,10 +8,12 @@ use crate::keys::PrivateMixKeys;
 use interplane::channel::{Channel, ChannelError, Received, Trusted};
 use interplane::message::{Descriptor, Listener, ToControl, ToData, VERSION};
 use interplane::peer::PeerProcess;
+use interplane::replay::ReplaySet;
 use interplane::secret::{SecretFile, Secrets};
 use interplane::setup::Setup;
 use pki::Epoch;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -29,8 +31,8 @@ pub struct HandedBack {
 }
 
 impl HandedBack {
-    /// What a service manager has kept, as the data plane itself would hand it back; none if nothing was, or by another
-    /// version.
+    /// What a service manager has kept, as the data plane itself would hand it back, but for the listeners; none if nothing
+    /// was, or by another version.
     pub fn kept(kept: Vec<(String, OwnedFd)>) -> Option<Self> {
         let (mut setup, mut attachments) = (None, Vec::new());
         for (name, fd) in kept {
@@ -78,12 +80,16 @@ impl HandedBack {
                     left.secrets = Some(SecretFile::adopt(fd)?);
                 }
                 Descriptor::ReplaySet { epoch } if is_same_node => {
-                    left.replay_sets.insert(epoch, fd);
+                    if ReplaySet::attach(&fd).is_ok_and(|set| set.epoch() == epoch.0) {
+                        left.replay_sets.insert(epoch, fd);
+                    }
                 }
                 Descriptor::Remembered if is_same_node => left.stored = remembered(&fd)?,
                 _ => {}
             }
         }
+        // A key whose packets nobody remembers would accept all of them again.
+        left.mix_keys.retain(|(epoch, _)| left.replay_sets.contains_key(&Epoch(*epoch)));
         Ok(left)
     }
 }
@@ -101,6 +107,31 @@ pub struct Inheritance {
     pub replay_sets: BTreeMap<Epoch, OwnedFd>,
     /// Its own copy of the mix keys, to be wiped once it has ended.
     pub secrets: Option<SecretFile>,
+}
+
+impl Inheritance {
+    /// Adds sets that were kept elsewhere. Of two for one key, which were one when they were written, the fuller has seen
+    /// everything; `are_compared` unless these belong to a data plane that is at work.
+    pub fn add_sets(&mut self, sets: BTreeMap<Epoch, OwnedFd>, are_compared: bool) {
+        for (epoch, fd) in sets {
+            match self.replay_sets.entry(epoch) {
+                Entry::Vacant(none) => {
+                    none.insert(fd);
+                }
+                Entry::Occupied(mut own) if are_compared && is_fuller(&fd, own.get()) => {
+                    own.insert(fd);
+                }
+                Entry::Occupied(_) => {}
+            }
+        }
+    }
+}
+
+fn is_fuller(one: &OwnedFd, other: &OwnedFd) -> bool {
+    match (ReplaySet::attach(one), ReplaySet::attach(other)) {
+        (Ok(one), Ok(other)) => one.is_copy_of(&other) && one.fill().tags > other.fill().tags,
+        _ => false,
+    }
 }
 
 /// Asks the data plane at `path`, if there is one, what it holds. `waits` says every now and then whether an answer is

@@ -18,10 +18,10 @@ impl Node {
         }
     }
 
-    /// Takes the keys that an earlier node has left. To be called when nothing else can fail: they are nowhere else then.
+    /// The keys that an earlier node has left. They stay where they are until they are consumed.
     pub(super) fn kept_keys(&self, scheme: Scheme) -> Result<Kept, KeptError> {
         let Some(folder) = self.kept_folder() else { return Ok(Kept::default()) };
-        let kept = kept::take(&folder, scheme, epoch_time(&self.clock).epoch)?;
+        let kept = kept::look(&folder, scheme, epoch_time(&self.clock).epoch)?;
         for finding in &kept.findings {
             self.log.warning(MODULE, finding);
         }

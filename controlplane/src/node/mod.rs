@@ -34,6 +34,7 @@ mod version;
 
 pub use error::StartError;
 pub use handed_back::stop_orphan;
+pub use interplane::inherited::secure as secure_inherited;
 pub use look::{Look, Verdict, look};
 pub use network::{authorities, dialler};
 pub use setup::backend;

@@ -219,7 +219,8 @@ impl DataPlane {
     /// Goes by the replay sets of the data plane before, which has ended; its mix keys need them.
     pub fn inherit(&mut self, inheritance: Inheritance) {
         self.replay_sets = inheritance.replay_sets;
-        drop(inheritance.secrets.map(SecretFile::wipe_when_dropped));
+        // Not before the new ones are where the old ones are.
+        self.secrets_before = inheritance.secrets.map(SecretFile::wipe_when_dropped);
     }
 
     /// What a service node answers from now on; false if there are no documents yet, with which it is given.
@@ -352,11 +353,14 @@ impl DataPlane {
                 .collect::<Result<_, MemoryError>>()?,
         };
         let file = secrets.to_file()?;
+        let file = if self.manager.is_some() { file.kept_elsewhere() } else { file };
         // Only now that nothing can fail any more: the keys before need theirs.
         self.replay_sets.retain(|epoch, _| epochs.contains(epoch));
         let before = self.secrets.replace((epochs, file));
         self.keep();
-        self.secrets_before = before.map(|(_, file)| file.wipe_when_dropped());
+        if let Some((_, file)) = before {
+            self.secrets_before = Some(file.wipe_when_dropped());
+        }
         Ok(())
     }
 
@@ -387,6 +391,7 @@ impl DataPlane {
     /// Has a service manager keep what the next start goes on with.
     pub fn keep_with(&mut self, manager: Manager) -> Result<(), MemoryError> {
         self.manager = Some((manager, stored::setup_file(&self.setup)?));
+        self.secrets = self.secrets.take().map(|(epochs, file)| (epochs, file.kept_elsewhere()));
         self.keep();
         Ok(())
     }
@@ -404,15 +409,10 @@ impl DataPlane {
         manager.keep(&kept);
     }
 
-    /// The mix keys of a data plane that has ended, and where their packets were noted. Nothing of them is wiped where a
-    /// service manager keeps them.
-    pub fn leave(mut self) -> Result<(PrivateMixKeys, BTreeMap<Epoch, OwnedFd>), MemoryError> {
-        let Some((_, file)) = self.secrets.take() else { return Ok(Default::default()) };
-        let keys = mix_keys(&Secrets::open(&file)?);
-        if self.manager.is_some() {
-            drop(file.keep()?);
-        }
-        Ok((keys, self.replay_sets))
+    /// The mix keys of a data plane that has ended, and where their packets were noted.
+    pub fn leave(self) -> Result<(PrivateMixKeys, BTreeMap<Epoch, OwnedFd>), MemoryError> {
+        let Some((_, file)) = &self.secrets else { return Ok(Default::default()) };
+        Ok((mix_keys(&Secrets::open(file)?), self.replay_sets))
     }
 }
 

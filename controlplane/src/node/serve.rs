@@ -202,6 +202,8 @@ impl Node {
 
     /// Stops the data plane, waits for its end, and keeps its keys where that is wanted.
     async fn end_plane(&self, plane: &PlaneHandle, health: &Health, ended: oneshot::Receiver<Ended>) {
+        // Not earlier: from here on a service manager has limited patience, and a withdrawal takes two epochs.
+        Manager::of_environment(std::iter::empty()).iter().for_each(Manager::stopping);
         plane.stop();
         match tokio::time::timeout(END_LIMIT, ended).await {
             Ok(ended) => {

@@ -4,6 +4,7 @@ use interplane::memory::{self, MemoryError, SealedMemory};
 use interplane::message::{Descriptor, Listener, Transport, VERSION};
 use interplane::setup::Setup;
 use pki::Epoch;
+use socket2::{SockRef, Type};
 use std::os::fd::OwnedFd;
 
 /// How it worked.
@@ -31,15 +32,30 @@ pub fn parse(name: &str) -> Option<Descriptor> {
     if let Some(epoch) = name.strip_prefix(REPLAYS_PREFIX) {
         return epoch.parse().ok().map(|epoch| Descriptor::ReplaySet { epoch: Epoch(epoch) });
     }
-    if let Some(address) = name.strip_prefix(LISTENER_PREFIX) {
-        let address = address.replace(';', ":").parse().ok()?;
-        return Some(Descriptor::Listener(Listener { address, transport: Transport::Tcp }));
-    }
     match name {
         SECRETS => Some(Descriptor::Secrets),
         REMEMBERED => Some(Descriptor::Remembered),
         _ => None,
     }
+}
+
+/// Whether a listening socket is kept under that name.
+pub fn is_listener(name: &str) -> bool {
+    name.starts_with(LISTENER_PREFIX)
+}
+
+/// Takes the listening sockets out of what is kept: of any version and configuration, each is in somebody's way, or of use.
+/// One of them that listens nowhere, or elsewhere than its name says, is closed.
+pub fn take_listeners(kept: &mut Vec<(String, OwnedFd)>) -> Vec<(String, Listener, OwnedFd)> {
+    let listeners = kept.extract_if(.., |(name, _)| is_listener(name));
+    let listeners = listeners.filter_map(|(name, fd)| {
+        let address = name.strip_prefix(LISTENER_PREFIX)?.replace(';', ":").parse().ok()?;
+        let socket = SockRef::from(&fd);
+        let listens = socket.is_listener().ok()? && socket.r#type().ok()? == Type::STREAM;
+        let is_there = socket.local_addr().ok()?.as_socket() == Some(address);
+        (listens && is_there).then_some((name, Listener { address, transport: Transport::Tcp }, fd))
+    });
+    listeners.collect()
 }
 
 /// A descriptor that says how the data plane worked.

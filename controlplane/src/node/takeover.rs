@@ -3,13 +3,14 @@
 use super::handed_back::{ANSWER_LIMIT, HandedBack, Inheritance, end, greet};
 use super::plane::{DataPlane, PlaneError};
 use super::supervise::{STOP_LIMIT, rehearse};
-use super::{MODULE, Node, StartError};
+use super::{MODULE, Node, StartError, stored};
 use crate::directory::Stored;
 use crate::keys::{MixKeys, Scheme};
 use crate::process::listen::{self, Families, ListenError};
 use crate::process::manager::Manager;
 use interplane::channel::Channel;
 use interplane::inherited;
+use interplane::message::Listener;
 use interplane::setup::Setup;
 use secret_memory::within;
 use std::net::SocketAddr;
@@ -33,17 +34,16 @@ pub struct Found {
 }
 
 impl Node {
-    /// Goes on with a living data plane if it works as this configuration wants; else makes one that inherits from it.
+    /// Goes on with a living data plane if it works as this configuration wants; else makes one that inherits from it, or from
+    /// what was kept since the last one ended.
     pub(super) fn find_or_make_plane(&self, socket: &Path) -> Result<Found, StartError> {
         let (setup, link_key) = (self.setup(), &self.link.private);
-        let inherited = inherited::take();
-        let names: Vec<_> = inherited.iter().map(|(name, _)| name.clone()).collect();
-        let manager = Manager::of_environment(names.iter().map(String::as_str));
         let scheme = Scheme::of(&self.config.geometry).map_err(|error| StartError::Authorities(error.to_string()))?;
         let mut mix_keys = MixKeys::new(scheme);
         let bad_key = |error| StartError::Scheme { what: "mix key", error };
         let addresses = self.listen_addresses()?;
-        let (mut inheritance, mut replaced) = (Inheritance::default(), None);
+        let FromManager { manager, kept, listeners } = FromManager::take(&addresses);
+        let (mut inheritance, replaced);
         if let Some((channel, Some(handed_back))) = greet(socket, ANSWER_LIMIT, || true)? {
             if handed_back.works_as(&setup, &addresses, link_key) {
                 let (mut plane, keys, stored) = DataPlane::adopt(handed_back, within(|| link_key.clone()))?;
@@ -53,12 +53,16 @@ impl Node {
                 return Ok(Found { plane, resumed: Some(channel), mix_keys, stored });
             }
             inheritance = handed_back.inheritance(&setup, link_key)?;
-            mix_keys.adopt(std::mem::take(&mut inheritance.mix_keys)).map_err(bad_key)?;
             replaced = Some(channel);
-        } else if let Some(kept) = self.kept_by_manager(inherited, &setup) {
-            inheritance = kept;
-            mix_keys.adopt(std::mem::take(&mut inheritance.mix_keys)).map_err(bad_key)?;
+        } else {
+            replaced = None;
+            inheritance = self.kept_by_manager(kept, &setup);
+            inheritance.listeners = listeners;
         }
+        mix_keys.adopt(std::mem::take(&mut inheritance.mix_keys)).map_err(bad_key)?;
+        let mut in_files = self.kept_keys(scheme)?;
+        inheritance.add_sets(std::mem::take(&mut in_files.replay_sets), replaced.is_none());
+        mix_keys.adopt(std::mem::take(&mut in_files.mix_keys)).map_err(bad_key)?;
         let listeners = listen::bind_all(&addresses, std::mem::take(&mut inheritance.listeners))?;
         if replaced.is_some() && !self.config.own.dataplane.run_as_two_units {
             self.rehearse(socket, &setup)?;
@@ -66,15 +70,10 @@ impl Node {
         let stored = std::mem::take(&mut inheritance.stored);
         let link_key = within(|| link_key.clone());
         let mut plane = DataPlane::new(setup, link_key, listeners).map_err(PlaneError::from)?;
-        // Only now that nothing can fail any more.
+        // Only now that little can fail any more.
         if let Some(channel) = replaced {
             self.log.notice(MODULE, "the configuration has changed: replacing the data plane that is at work");
             end(&channel, STOP_LIMIT);
-        }
-        let kept = self.kept_keys(scheme)?;
-        mix_keys.adopt(kept.mix_keys).map_err(bad_key)?;
-        for (epoch, set) in kept.replay_sets {
-            inheritance.replay_sets.entry(epoch).or_insert(set);
         }
         plane.inherit(inheritance);
         let keys: Vec<_> = within(|| mix_keys.private_keys().map(|(epoch, key)| (epoch, key.clone())).collect());
@@ -83,6 +82,7 @@ impl Node {
             plane.store_keys(&keys).map_err(PlaneError::from)?;
         }
         self.keep_with(&mut plane, manager)?;
+        in_files.consume()?;
         Ok(Found { plane, resumed: None, mix_keys, stored })
     }
 
@@ -91,21 +91,31 @@ impl Node {
     }
 
     /// What a service manager has kept since both processes of the node ended, if this one can go on with it.
-    fn kept_by_manager(&self, kept: Vec<(String, OwnedFd)>, setup: &Setup) -> Option<Inheritance> {
-        let handed_back = HandedBack::kept(kept)?;
-        match handed_back.inheritance(setup, &self.link.private) {
-            Ok(inheritance) => {
-                let keys = inheritance.mix_keys.len();
+    fn kept_by_manager(&self, kept: Vec<(String, OwnedFd)>, setup: &Setup) -> Inheritance {
+        if kept.is_empty() {
+            return Inheritance::default();
+        }
+        let inheritance = match HandedBack::kept(kept).map(|kept| kept.inheritance(setup, &self.link.private)) {
+            Some(Ok(inheritance)) => inheritance,
+            Some(Err(error)) => {
+                self.log.warning(MODULE, format_args!("what the service manager has kept is of no use: {error}"));
+                return Inheritance::default();
+            }
+            None => {
+                let news = "what the service manager has kept is another version's: this node begins with new mix keys";
+                self.log.warning(MODULE, news);
+                return Inheritance::default();
+            }
+        };
+        match inheritance.mix_keys.len() {
+            0 => self.log.warning(MODULE, "the service manager has kept no mix key that this node could use"),
+            keys => {
                 let news =
                     format_args!("going on with {keys} mix keys and their replay sets, kept by the service manager");
                 self.log.notice(MODULE, news);
-                Some(inheritance)
-            }
-            Err(error) => {
-                self.log.warning(MODULE, format_args!("what the service manager has kept is of no use: {error}"));
-                None
             }
         }
+        inheritance
     }
 
     /// Whether a data plane of that setup works beside the one that is at work. One that another unit starts has that
@@ -119,5 +129,32 @@ impl Node {
     /// Where the data plane listens.
     fn listen_addresses(&self) -> Result<Vec<SocketAddr>, ListenError> {
         listen::resolve(&self.config.network.listen, Families::of_host())
+    }
+}
+
+/// What a service manager gives to this start.
+struct FromManager {
+    manager: Option<Manager>,
+    /// All but listening sockets.
+    kept: Vec<(String, OwnedFd)>,
+    /// Those that are of use.
+    listeners: Vec<(Listener, OwnedFd)>,
+}
+
+impl FromManager {
+    /// Takes all of it. The manager gives up listening sockets that are not wanted any more: they would be in the way.
+    fn take(addresses: &[SocketAddr]) -> Self {
+        let mut kept = inherited::take();
+        let names: Vec<_> = kept.iter().map(|(name, _)| name.clone()).collect();
+        let mut manager = Manager::of_environment(names.iter().map(String::as_str));
+        let listeners = stored::take_listeners(&mut kept);
+        let is_wanted = |name: &String| {
+            listeners.iter().any(|(other, listener, _)| other == name && addresses.contains(&listener.address))
+        };
+        for name in names.iter().filter(|name| stored::is_listener(name) && !is_wanted(name)) {
+            manager.iter_mut().for_each(|manager| manager.forget(name));
+        }
+        let wanted = listeners.into_iter().filter(|(_, listener, _)| addresses.contains(&listener.address));
+        Self { manager, kept, listeners: wanted.map(|(_, listener, fd)| (listener, fd)).collect() }
     }
 }

@@ -58,11 +58,13 @@ impl Manager {
         let _unheard = self.tell("STOPPING=1", None);
     }
 
-    /// Has the manager keep these and nothing else, until it stops the service for good.
+    /// Has the manager keep these and nothing else, until it stops the service for good. They are given in the order in which
+    /// one needs the other; what goes, goes in the reverse order of names. Where it is interrupted, what is kept makes no
+    /// sense to the next start, rather than a wrong one.
     pub fn keep(&mut self, descriptors: &[(String, BorrowedFd<'_>)]) {
         let is_wanted =
             |name: &str, file: File| descriptors.iter().any(|(other, fd)| *other == *name && file_of(*fd) == file);
-        let old = self.kept.iter().filter(|(name, file)| !is_wanted(name, **file)).map(|(name, _)| name.clone());
+        let old = self.kept.iter().rev().filter(|(name, file)| !is_wanted(name, **file)).map(|(name, _)| name.clone());
         for name in old.collect::<Vec<_>>() {
             if self.tell(&format!("FDSTOREREMOVE=1\nFDNAME={name}"), None).is_err() {
                 return;
@@ -76,6 +78,14 @@ impl Manager {
                 }
                 self.kept.insert(name.clone(), file_of(*fd));
             }
+        }
+    }
+
+    /// Has the manager close one of them now: as long as it has a listening socket, nobody else listens there.
+    pub fn forget(&mut self, name: &str) {
+        let told = self.tell(&format!("FDSTOREREMOVE=1\nFDNAME={name}"), None);
+        if told.is_ok() {
+            self.kept.remove(name);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Starts after both processes have ended: with the mix keys that a stop has kept, and with what a service manager keeps.
 
 use super::LONG;
+use crate::support::authority::Authority;
 use crate::support::manager::Manager;
 use crate::support::program::program;
 use crate::support::site::{SOON, Site};
@@ -42,7 +43,7 @@ fn a_stop_keeps_the_mix_keys_and_what_was_seen_with_them() {
 
     let mut node = site.start_node();
     site.wait_for_log("going on with the mix keys of epochs", 1);
-    assert_eq!(count(&folder), 0, "what was read must be gone");
+    wait_for("the files' end", SOON, || (count(&folder) == 0).then_some(()));
     site.wait_for_document();
     traffic.relink();
     traffic.send(&packets[..20]);
@@ -141,4 +142,88 @@ fn what_a_service_manager_keeps_of_another_node_is_not_used() {
     other.wait_for_document();
     assert!(!other.log().contains("going on with 3 mix keys"), "{}", other.log());
     node.stop();
+}
+
+/// A stopped node with a manager that keeps all of it.
+fn kept() -> (Site, Authority, Manager) {
+    let site = Site::new(LONG);
+    let authority = site.start_authority();
+    let manager = Manager::new(&site.folder.path().join("notify"));
+    let mut node = site.start_node_as(manager.command(program().get_program(), "server"));
+    site.wait_for_document();
+    wait_for("what is to be kept", SOON, || manager.keeps("remembered").then_some(()));
+    node.stop();
+    (site, authority, manager)
+}
+
+#[test]
+fn a_key_without_what_was_seen_with_it_is_not_used() {
+    let (site, _authority, manager) = kept();
+    manager.lose("replays-");
+    let mut node = site.start_node_as(manager.command(program().get_program(), "server"));
+    site.wait_for_document();
+    assert!(site.log().contains("has kept no mix key that this node could use"), "{}", site.log());
+    node.stop();
+}
+
+#[test]
+fn a_kept_listener_is_in_nobodys_way() {
+    // Of another version, for all that this one can tell.
+    let (site, _authority, manager) = kept();
+    manager.lose("setup");
+    let mut node = site.start_node_as(manager.command(program().get_program(), "server"));
+    site.wait_for_document();
+    assert!(site.log().contains("is another version's: this node begins with new mix keys"), "{}", site.log());
+    node.stop();
+    // All addresses instead of one.
+    let bind = format!("[Server]\n  BindAddresses = [\"tcp4://0.0.0.0:{}\"]\n", site.folder.address.port());
+    site.folder.edit("[Server]\n", &bind);
+    let mut node = site.start_node_as(manager.command(program().get_program(), "server"));
+    site.wait_for_log("listening on 0.0.0.0:", 1);
+    site.wait_for_log("kept by the service manager", 1);
+    node.stop();
+}
+
+#[test]
+fn descriptors_that_were_promised_and_are_not_there_are_nobodys() {
+    let site = Site::new(LONG);
+    let _authority = site.start_authority();
+    let script = "export LISTEN_PID=$$ LISTEN_FDS=64 LISTEN_FDNAMES=secrets:setup; exec \"$@\"";
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", script, "sh"]).arg(program().get_program()).arg("server");
+    let mut node = site.start_node_as(command);
+    site.wait_for_document();
+    node.stop();
+    site.is_quiet();
+}
+
+#[test]
+fn a_start_that_fails_costs_no_key() {
+    let (site, folder) = keeping();
+    let _authority = site.start_authority();
+    let mut node = site.start_node();
+    site.wait_for_document();
+    let data_plane = site.wait_for_data_plane(None);
+    node.kill();
+    // The next one would replace the data plane, and cannot.
+    fs::create_dir_all(&folder).unwrap();
+    fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    fs::write(folder.join(format!("mixkey-{}.bin", site.network.epoch().0)), "KM").unwrap();
+    fs::write(site.folder.own_config(), "[dataplane]\nshards = 2\nslots = 2048\n").unwrap();
+    assert_eq!(site.start_node().wait().code(), Some(1));
+    assert_eq!(site.data_plane(), Some(data_plane), "a data plane at work was ended for nothing");
+    fs::remove_dir_all(&folder).unwrap();
+    let mut node = site.start_node();
+    site.wait_for_log("replacing the data plane that is at work", 1);
+    site.wait_for_document();
+    node.stop();
+    assert_eq!(count(&folder), 8);
+    // Stopped wherever its start has got to, it keeps what it has found.
+    for milliseconds in [1, 5, 10, 15, 20, 30, 50] {
+        let mut node = site.start_node();
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        node.signal(Signal::TERM);
+        node.wait();
+        assert_eq!(count(&folder), 8, "after {milliseconds} ms: {}", site.log());
+    }
 }

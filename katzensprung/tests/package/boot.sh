@@ -10,6 +10,9 @@ cd "$given/layers"
 mkdir upper work root
 mount -t overlay overlay -o "lowerdir=/,upperdir=$PWD/upper,workdir=$PWD/work" root || exit 77
 mount -t proc proc root/proc
+# A first process sets limits of the kernel, which are this host's too.
+mount --bind root/proc/sys root/proc/sys
+mount -o remount,bind,ro root/proc/sys || exit 77
 mount --rbind /sys root/sys
 umount -R root/sys/fs/cgroup || true
 mount -t cgroup2 cgroup2 root/sys/fs/cgroup || exit 77

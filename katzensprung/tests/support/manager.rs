@@ -1,12 +1,12 @@
 //! A service manager as far as a node sees one: it is told how the node goes, keeps descriptors by name, and gives them to
 //! the next process (`sd_notify(3)`, `sd_listen_fds(3)`).
 
-use rustix::io::{FdFlags, fcntl_setfd};
+use command_fds::{CommandFdExt, FdMapping};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use std::ffi::OsStr;
 use std::io::IoSliceMut;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -57,24 +57,25 @@ impl Manager {
         self.told().kept.iter().any(|(kept, _)| kept == name)
     }
 
+    /// Closes what is kept under names that begin so.
+    pub fn lose(&self, prefix: &str) {
+        self.told().kept.retain(|(name, _)| !name.starts_with(prefix));
+    }
+
     /// Starts `program` with what is kept. Arguments may follow.
     pub fn command(&self, program: &OsStr, argument: &str) -> Command {
         let kept = &self.told().kept;
-        let mut script = String::new();
-        for (at, (_, fd)) in kept.iter().enumerate() {
-            fcntl_setfd(fd, FdFlags::empty()).expect("a descriptor");
-            script += &format!("exec {}<&{}; ", at + 100, fd.as_raw_fd());
-        }
-        for at in 0..kept.len() {
-            script += &format!("exec {}<&{} {}<&-; ", at + 3, at + 100, at + 100);
-        }
         let names: Vec<_> = kept.iter().map(|(name, _)| name.as_str()).collect();
+        let mappings = (3..).zip(kept).map(|(child_fd, (_, fd))| {
+            let parent_fd = fd.try_clone().expect("there are descriptors");
+            FdMapping { parent_fd, child_fd }
+        });
+        let mut command = Command::new("sh");
         // The number of the process is known to itself only.
-        script += "export LISTEN_PID=$$; exec \"$@\"";
-        let mut command = Command::new("bash");
-        command.arg("-c").arg(script).arg("bash").arg(program).arg(argument);
+        command.args(["-c", "export LISTEN_PID=$$; exec \"$@\"", "sh"]).arg(program).arg(argument);
         command.env("NOTIFY_SOCKET", &self.path).env("LISTEN_FDNAMES", names.join(":"));
         command.env("LISTEN_FDS", kept.len().to_string()).env_remove("KATZENPOST_CONFIG");
+        command.fd_mappings(mappings.collect()).expect("each has a number of its own");
         command
     }
 }

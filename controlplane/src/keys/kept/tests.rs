@@ -38,6 +38,13 @@ fn left(scheme: Scheme, epochs: &[u64]) -> (PrivateMixKeys, BTreeMap<Epoch, Owne
     (keys, sets.collect())
 }
 
+/// What is there, and not any more.
+fn taken(folder: &Path, scheme: Scheme) -> Kept {
+    let kept = look(folder, scheme, NOW).unwrap();
+    kept.consume().unwrap();
+    kept
+}
+
 fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<_> =
         fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -52,7 +59,7 @@ fn keys_come_back_once_with_what_was_seen() {
         let folder = root.path().join("keys");
         assert_eq!(fs::metadata(&folder).unwrap().mode() & 0o777, 0o700);
         assert!(names(&folder).iter().all(|name| fs::metadata(folder.join(name)).unwrap().mode() & 0o777 == 0o600));
-        let taken = take(&folder, scheme, NOW).unwrap();
+        let taken = taken(&folder, scheme);
         assert!(taken.findings.is_empty(), "{:?}", taken.findings);
         let expected: PrivateMixKeys = [999, 1000, 1003].map(|epoch| (epoch, key(scheme, epoch as u8))).into();
         assert_eq!(taken.mix_keys, expected);
@@ -61,7 +68,7 @@ fn keys_come_back_once_with_what_was_seen() {
         }
         assert_eq!(taken.replay_sets.len(), 3);
         assert!(names(&folder).is_empty());
-        assert!(take(&folder, scheme, NOW).unwrap().mix_keys.is_empty(), "a crash must not bring a key back");
+        assert!(look(&folder, scheme, NOW).unwrap().mix_keys.is_empty(), "a crash must not bring a key back");
     }
 }
 
@@ -79,7 +86,7 @@ fn a_key_of_the_reference_is_taken_and_said() {
     let root = kept(x25519(), &[1000]);
     let folder = root.path().join("keys");
     fs::remove_file(folder.join("replays-1000.bin")).unwrap();
-    let taken = take(&folder, x25519(), NOW).unwrap();
+    let taken = taken(&folder, x25519());
     assert_eq!((taken.mix_keys.len(), taken.replay_sets.len()), (1, 0));
     assert!(taken.findings[0].contains("once more until epoch 1001"), "{:?}", taken.findings);
 }
@@ -91,7 +98,7 @@ fn other_epochs_go_and_other_files_stay() {
     for other in ["mixkey-.bin", "mixkey-12.bin.old", "mixkey-+5.bin", "note"] {
         fs::write(folder.join(other), "x").unwrap();
     }
-    let taken = take(&folder, x25519(), NOW).unwrap();
+    let taken = taken(&folder, x25519());
     assert_eq!(taken.mix_keys.iter().map(|(epoch, _)| *epoch).collect::<Vec<_>>(), [1001]);
     assert_eq!(names(&folder), ["mixkey-+5.bin", "mixkey-.bin", "mixkey-12.bin.old", "note"]);
 }
@@ -108,7 +115,7 @@ fn what_is_no_key_stops_the_start_and_stays() {
     ] {
         let root = kept(x25519(), &[1000]);
         fs::write(path(&root), content).unwrap();
-        let error = take(&root.path().join("keys"), x25519(), NOW).err().expect(reason).to_string();
+        let error = look(&root.path().join("keys"), x25519(), NOW).err().expect(reason).to_string();
         assert!(error.contains(reason) && error.contains("mixkey-1000.bin"), "{error}");
         assert!(path(&root).exists());
     }
@@ -121,9 +128,41 @@ fn a_key_whose_seen_packets_cannot_be_read_is_not_used() {
     let file = folder.join("replays-1000.bin");
     let bytes = fs::read(&file).unwrap();
     fs::write(&file, &bytes[..bytes.len() - 1]).unwrap();
-    let taken = take(&folder, x25519(), NOW).unwrap();
+    let taken = taken(&folder, x25519());
     assert_eq!(taken.mix_keys.iter().map(|(epoch, _)| *epoch).collect::<Vec<_>>(), [1001]);
     assert!(taken.findings[0].contains("epoch 1000 gets a new key"), "{:?}", taken.findings);
+    assert!(names(&folder).is_empty());
+}
+
+#[test]
+fn a_damaged_file_costs_no_other_key() {
+    let root = kept(x25519(), &[1000, 1001, 1002]);
+    let folder = root.path().join("keys");
+    let before = names(&folder).len();
+    fs::write(folder.join("mixkey-1002.bin"), "KM").unwrap();
+    assert!(matches!(look(&folder, x25519(), NOW), Err(KeptError::Truncated(_))));
+    assert_eq!(names(&folder).len(), before);
+    // A pipe would keep the start waiting, whoever has put it there.
+    fs::remove_file(folder.join("mixkey-1002.bin")).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(folder.join("mixkey-1002.bin")).status().unwrap().success());
+    assert!(matches!(look(&folder, x25519(), NOW), Err(KeptError::Os { .. })));
+    fs::remove_file(folder.join("mixkey-1002.bin")).unwrap();
+    fs::create_dir(folder.join("mixkey-1.bin")).unwrap();
+    fs::write(folder.join("mixkey-01001.bin"), "KM").unwrap();
+    assert_eq!(taken(&folder, x25519()).mix_keys.len(), 2);
+}
+
+/// The reference leaves our sets where they are, and writes the same keys anew.
+#[test]
+fn a_key_that_was_written_since_has_no_set() {
+    let root = kept(x25519(), &[1000]);
+    let folder = root.path().join("keys");
+    let file = folder.join("mixkey-1000.bin");
+    let content = fs::read(&file).unwrap();
+    fs::remove_file(&file).unwrap();
+    fs::write(&file, content).unwrap();
+    let taken = taken(&folder, x25519());
+    assert_eq!((taken.mix_keys.len(), taken.replay_sets.len()), (1, 0));
     assert!(names(&folder).is_empty());
 }
 
@@ -134,7 +173,7 @@ fn a_set_of_another_key_is_not_its_set() {
     let mut other = b"KMK1\0".to_vec();
     other.extend_from_slice(&key(x25519(), 77));
     fs::write(folder.join("mixkey-1000.bin"), other).unwrap();
-    let taken = take(&folder, x25519(), NOW).unwrap();
+    let taken = taken(&folder, x25519());
     assert_eq!((taken.mix_keys.len(), taken.replay_sets.len()), (1, 0));
 }
 
@@ -143,7 +182,7 @@ fn a_folder_that_others_may_write_is_not_used() {
     let root = kept(x25519(), &[1000]);
     let folder = root.path().join("keys");
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o770)).unwrap();
-    let taken = take(&folder, x25519(), NOW).unwrap();
+    let taken = taken(&folder, x25519());
     assert!(taken.mix_keys.is_empty() && taken.findings[0].contains("not this user's alone"), "{:?}", taken.findings);
     let (keys, sets) = left(x25519(), &[1000]);
     assert!(matches!(keep(&folder, x25519(), &keys, &sets), (0, Err(KeptError::Shared(_)))));
@@ -152,7 +191,11 @@ fn a_folder_that_others_may_write_is_not_used() {
     let link = root.path().join("link");
     symlink(&folder, &link).unwrap();
     assert!(matches!(keep(&link, x25519(), &keys, &sets), (0, Err(KeptError::Shared(_)))));
-    assert!(take(&root.path().join("nothing"), x25519(), NOW).unwrap().mix_keys.is_empty());
+    // A file where the folder should be, or what is in a folder of somebody else, is no reason not to start.
+    let file = root.path().join("file");
+    fs::write(&file, "").unwrap();
+    assert!(look(&file, x25519(), NOW).unwrap().findings[0].contains("not this user's alone"));
+    assert!(look(&root.path().join("nothing"), x25519(), NOW).unwrap().mix_keys.is_empty());
 }
 
 #[test]
@@ -162,6 +205,8 @@ fn what_cannot_be_written_whole_is_not_there_at_all() {
     // One without a set, one whose set is none.
     sets.remove(&Epoch(1000));
     sets.insert(Epoch(1001), File::open("/dev/null").unwrap().into());
+    // And what a stop has left that was killed.
+    fs::write(folder.path().join(".mixkey-999.bin"), "KMK1\0secret").unwrap();
     let (count, outcome) = keep(folder.path(), x25519(), &keys, &sets);
     assert!(count == 1 && outcome.is_err());
     assert_eq!(names(folder.path()), ["mixkey-1002.bin", "replays-1002.bin"]);

@@ -79,6 +79,7 @@ pub fn start(supervision: Supervision, resumed: Option<Channel>) -> Result<Super
         bell,
         orders: ordered,
         link,
+        has_lost_one: false,
         waiting_for_keys: Vec::new(),
         waiting_for_documents: Vec::new(),
         started: Some(tell_start),
@@ -109,6 +110,8 @@ struct Supervisor {
     bell: Arc<Bell>,
     orders: mpsc::Receiver<Order>,
     link: Option<Link>,
+    /// A process could not be seen to end.
+    has_lost_one: bool,
     waiting_for_keys: Vec<oneshot::Sender<Answer>>,
     waiting_for_documents: Vec<oneshot::Sender<Answer>>,
     started: Option<oneshot::Sender<Result<(), PlaneError>>>,
@@ -131,7 +134,7 @@ impl Supervisor {
                 match action {
                     Do::Finish(account) => {
                         self.supervision.health.lost();
-                        return (account, self.bury(false).is_some());
+                        return (account, self.is_gone());
                     }
                     Do::Reach if self.started.is_some() => {
                         if let Err(error) = self.reach() {
@@ -255,7 +258,9 @@ impl Supervisor {
             let log = self.log();
             log.error(MODULE, format_args!("the data plane (process {number}) stands still: {fault}; killing it"));
         }
-        let status = self.bury(true).unwrap_or_else(|| "its process is still there".into());
+        let status = self.bury(true);
+        self.has_lost_one |= status.is_none();
+        let status = status.unwrap_or_else(|| "its process is still there".into());
         let refused_before = self.supervision.plane.refused();
         let lost = self.supervision.plane.lost();
         let level = if fault == Fault::Told { Level::Notice } else { Level::Error };
@@ -272,6 +277,12 @@ impl Supervisor {
             );
         }
         self.vigil.gone(Instant::now());
+    }
+
+    /// Whether no data plane uses what it was given any more.
+    fn is_gone(&mut self) -> bool {
+        // Without one at the end, all that were there have been seen to end, unless one could not be.
+        (self.link.is_none() || self.bury(false).is_some()) && !self.has_lost_one
     }
 
     /// Makes sure that the process is gone; how it ended. One that somebody else looks after is killed only where it is

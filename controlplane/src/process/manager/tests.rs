@@ -41,12 +41,12 @@ fn a_manager_keeps_what_it_is_told_to_and_only_what_changes_is_told() {
     let stored = |name: &str, file: &fs::File| (format!("FDSTORE=1\nFDNAME={name}"), Some(file_of(file)));
     let removed = |name: &str| (format!("FDSTOREREMOVE=1\nFDNAME={name}"), None);
     // What it had is another file than any of these, for all that is known.
-    let expected = [removed("gone"), removed("secrets"), stored("secrets", &one), stored("replays-7", &other)];
+    let expected = [removed("secrets"), removed("gone"), stored("secrets", &one), stored("replays-7", &other)];
     assert_eq!(all_heard(&socket), expected);
     manager.keep(&[("secrets".into(), one.as_fd()), ("replays-7".into(), other.as_fd())]);
     assert_eq!(all_heard(&socket), []);
     manager.keep(&[("secrets".into(), other.as_fd())]);
-    let expected = [removed("replays-7"), removed("secrets"), stored("secrets", &other)];
+    let expected = [removed("secrets"), removed("replays-7"), stored("secrets", &other)];
     assert_eq!(all_heard(&socket), expected);
     manager.stopping();
     assert_eq!(all_heard(&socket), [("STOPPING=1".into(), None)]);
