@@ -49,4 +49,4 @@ pub use mail_room::{Dispatch, MailLimits, MailRefusal, MailRoom, NameTaken, Tall
 pub use push::{Message, Push};
 pub use requests::{Download, Request, Requests, refusal_code};
 pub use spool::{Letter, MemorySpool, Spool, StoreError};
-pub use users::{Everybody, UserDatabase, UserId};
+pub use users::{Question, Strangers, UserId, Verdict};

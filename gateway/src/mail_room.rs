@@ -139,6 +139,13 @@ impl<S: Spool, A: Copy + Eq> MailRoom<S, A> {
         Ok(self.dispatch(&user))
     }
 
+    /// A mailbox belongs to this link key from now on, because the user database says so.
+    pub fn reassign(&mut self, user: &UserId, owner: [u8; 32]) {
+        if let Some(mailbox) = self.boxes.get_mut(user) {
+            mailbox.owner = owner;
+        }
+    }
+
     /// A session has ended. Means nothing if the client has a newer one.
     pub fn handle_gone(&mut self, user: &UserId, at: A, now: Instant) {
         let Some(mailbox) = self.boxes.get_mut(user).filter(|mailbox| mailbox.is_at(at)) else { return };

@@ -14,6 +14,7 @@ use crate::process::clock;
 use crate::process::signals::Signals;
 use crate::process::tasks::{TaskEnd, Tasks};
 use crate::selfcheck::SelfCheck;
+use crate::users::{Desk, Users};
 use crate::{management, metrics, selfcheck};
 use config::address;
 use config::keys::DataDir;
@@ -40,6 +41,7 @@ impl Node {
         let mut signals = Signals::new()?;
         let mut sockets = Sockets { metrics: self.bind_metrics()?, management: self.bind_management()? };
         let socket = data_dir.sockets().join(SOCKET_NAME);
+        let users = self.open_users()?;
         let selfcheck = selfcheck::known_or_measured(data_dir.path(), &self.config.geometry, &self.log);
         let found = self.find_or_make_plane(&socket)?;
         let (mut options, outside) = self.directory_options(found.plane.loops())?;
@@ -50,7 +52,11 @@ impl Node {
         let metrics_at = sockets.metrics.as_ref().and_then(|listener| listener.local_addr().ok());
         let supervision = self.supervision(socket, found.plane, &health);
         let Supervised { handle, started, mut ended } = supervise::start(supervision, found.resumed)?;
-        let mut plugins = match self.come_up(started, wires, &handle, &mut signals).await {
+        let (plugin_wires, user_wires) = match self.config.role {
+            Role::ServiceNode(_) => (wires, None),
+            Role::Gateway(_) | Role::Mix => (None, wires),
+        };
+        let mut plugins = match self.come_up(started, plugin_wires, &handle, &mut signals).await {
             Ok(Some(plugins)) => plugins,
             ended_early => {
                 self.end_plane(&handle, &health, ended).await;
@@ -61,6 +67,9 @@ impl Node {
 
         let (advertise, advertising) = watch::channel(true);
         let mut tasks = Tasks::default();
+        if let (Some(users), Some(wires)) = (&users, user_wires) {
+            tasks.spawn("user database", Desk::new(wires, users.clone()).run(self.log.clone()));
+        }
         let status = Arc::new(Mutex::new(DirectoryStatus::default()));
         let directory = Directory::new(
             options,
@@ -82,6 +91,7 @@ impl Node {
             order: Arc::default(),
             services: plugins.as_ref().map(|(_, plugins)| plugins.services()),
             loops,
+            users,
             tallies: plugins.as_ref().map(|(_, plugins)| plugins.tallies()).unwrap_or_default(),
         };
         for part in self.role.parts() {
@@ -104,6 +114,12 @@ impl Node {
         end_all(tasks, plugins).await;
         self.log.notice(MODULE, "Shutdown complete.");
         fault.map_or(Ok(()), |end| Err(StartError::Ended(end)))
+    }
+
+    /// The user database of a gateway that has one.
+    fn open_users(&self) -> Result<Option<Users>, StartError> {
+        let Role::Gateway(gateway) = &self.config.role else { return Ok(None) };
+        Ok(gateway.users.as_ref().map(|users| Users::open(users, &self.log)).transpose()?)
     }
 
     fn supervision(&self, socket: PathBuf, plane: DataPlane, health: &Arc<Health>) -> Supervision {
@@ -165,6 +181,7 @@ impl Node {
                     clock: self.clock,
                     selfcheck: shared.selfcheck.clone(),
                     plugins: shared.tallies.clone(),
+                    users: shared.users.as_ref().map(Users::tally),
                     loops: shared.loops.clone(),
                 };
                 tasks.spawn("metrics endpoint", async move {
@@ -193,6 +210,8 @@ impl Node {
             order: shared.order.clone(),
             reached: shared.reached.clone(),
             services: shared.services.clone(),
+            users: shared.users.clone(),
+            kem: self.config.wire_kem,
             loops: shared.loops.clone(),
             started: Instant::now(),
             log: self.log.clone(),
@@ -301,6 +320,7 @@ struct Shared {
     services: Option<Services>,
     tallies: Vec<Arc<Tally>>,
     loops: LoopCounts,
+    users: Option<Users>,
 }
 
 /// Waits for the end of what keeps plugins running, if this node has any.

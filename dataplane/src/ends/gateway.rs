@@ -26,10 +26,15 @@ impl Mail {
     /// Does what is asked of the home of a mailbox.
     pub fn handle(&mut self, errand: Errand, account: &Account, now: Instant) -> Sent {
         match errand {
-            Errand::Connected { user, owner, at } => match self.0.handle_connected(user, owner, at, now) {
-                Ok(dispatch) => sent(dispatch, account),
-                Err(NameTaken) => Some((at.shard, Errand::NameTaken { conn: at.conn })),
-            },
+            Errand::Connected { user, owner, at, is_registered } => {
+                if is_registered {
+                    self.0.reassign(&user, owner);
+                }
+                match self.0.handle_connected(user, owner, at, now) {
+                    Ok(dispatch) => sent(dispatch, account),
+                    Err(NameTaken) => Some((at.shard, Errand::NameTaken { conn: at.conn })),
+                }
+            }
             Errand::Gone { user, at } => {
                 self.0.handle_gone(&user, at, now);
                 None

@@ -18,6 +18,8 @@ pub enum Errand {
         owner: [u8; 32],
         /// Its connection.
         at: Seat,
+        /// The name is registered with this key, whoever has had it before.
+        is_registered: bool,
     },
     /// To the home: its connection has ended.
     Gone {

@@ -148,3 +148,15 @@ fn an_undeliverable_head_makes_way() {
     let expected = Tally { stored: 2, acknowledged: 1, undeliverable: 1, ..Tally::default() };
     assert_eq!(room.take_tally(), expected);
 }
+
+#[test]
+fn a_mailbox_goes_to_the_key_that_the_user_database_names() {
+    let mut room = room();
+    assert_eq!(room.handle_connected(USER, KEY, 1, at(0)), Ok(None));
+    room.handle_gone(&USER, 1, at(1));
+    assert!(room.handle_mail(&USER, [1; 16], b"letter").is_ok());
+    assert_eq!(room.handle_connected(USER, [3; 32], 2, at(2)), Err(NameTaken));
+    room.reassign(&USER, [3; 32]);
+    assert_eq!(room.handle_connected(USER, [3; 32], 2, at(2)).map(number), Ok(Some((2, 1, false))));
+    assert_eq!(room.handle_connected(USER, KEY, 3, at(2)), Err(NameTaken));
+}

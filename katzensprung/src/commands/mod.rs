@@ -13,6 +13,7 @@ pub mod keygen;
 pub mod ping;
 pub mod plugin;
 pub mod server;
+pub mod sql;
 pub mod status;
 pub mod strict;
 pub mod testnet;

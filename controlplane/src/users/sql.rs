@@ -1,0 +1,228 @@
+//! The user database in PostgreSQL (`Backend = "sql"`, server.md D.2). A task keeps the connection: nobody who asks waits
+//! for one, and several gateways may have the same database.
+
+use super::error::StoreError;
+use super::store::{Change, Done};
+use crate::logging::Log;
+use config::server::DataSource;
+use gateway::UserId;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tokio_postgres::config::SslMode;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Config, NoTls, Statement};
+
+/// How long a connection may take to be made.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// Pauses between two tries.
+const PAUSE_MIN: Duration = Duration::from_millis(200);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// How long what was sent may stay without any sign of the other host.
+const SILENCE_MAX: Duration = Duration::from_secs(5);
+/// The schema that this program knows.
+const SCHEMA_VERSION: i16 = 0;
+/// Names that one run of this program trusts on their first use: whoever connects could fill the disk with more.
+const TRUSTED_MAX: u64 = 1 << 17;
+
+/// The way to the database.
+#[derive(Clone)]
+pub struct Sql {
+    session: watch::Receiver<Option<Arc<Session>>>,
+    trusted: Arc<AtomicU64>,
+    _keeper: Arc<Keeper>,
+}
+
+/// Ends the task with the last way to the database.
+struct Keeper(AbortHandle);
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A connection that is there.
+struct Session {
+    client: Client,
+    link_key: Statement,
+    set_link_key: Statement,
+    identity_key: Statement,
+    set_identity_key: Statement,
+    delete: Statement,
+}
+
+impl Sql {
+    /// Begins to connect. That the database is away is no reason not to start.
+    pub fn open(source: &DataSource, log: &Log) -> Result<Self, StoreError> {
+        let config = parse(source.expose())?;
+        let (publish, session) = watch::channel(None);
+        let task = tokio::spawn(keep(config, publish, log.clone()));
+        let keeper = Arc::new(Keeper(task.abort_handle()));
+        Ok(Self { session, trusted: Arc::default(), _keeper: keeper })
+    }
+
+    fn session(&self) -> Result<Arc<Session>, StoreError> {
+        let session = self.session.borrow().clone().filter(|session| !session.client.is_closed());
+        session.ok_or_else(|| StoreError::Sql("there is no connection".into()))
+    }
+
+    /// The link key of a name.
+    pub async fn link_key(&self, user: UserId) -> Result<Option<Vec<u8>>, StoreError> {
+        let session = self.session()?;
+        let row = session.client.query_one(&session.link_key, &[&user.trimmed()]).await;
+        there(row.and_then(|row| row.try_get(0))).map(Option::flatten)
+    }
+
+    /// The identity key of a name, if there is the name.
+    pub async fn identity_key(&self, user: UserId) -> Result<Option<Option<Vec<u8>>>, StoreError> {
+        let session = self.session()?;
+        let row = session.client.query_one(&session.identity_key, &[&user.trimmed()]).await;
+        there(row.and_then(|row| row.try_get(0)))
+    }
+
+    /// Writes; it is on the disk when this returns.
+    pub async fn change(&self, change: Change) -> Result<Done, StoreError> {
+        let session = self.session()?;
+        let Session { client, set_link_key, set_identity_key, delete, .. } = &*session;
+        let is_trust = matches!(change, Change::Trust(..));
+        if is_trust && self.trusted.load(Ordering::Relaxed) >= TRUSTED_MAX {
+            return Ok(Done::Full);
+        }
+        let written = match &change {
+            Change::Add(user, key) | Change::Trust(user, key) => {
+                client.execute(set_link_key, &[&user.trimmed(), key, &false]).await
+            }
+            Change::Update(user, key) => client.execute(set_link_key, &[&user.trimmed(), key, &true]).await,
+            Change::Remove(user) => client.execute(delete, &[&user.trimmed()]).await,
+            Change::SetIdentity(user, key) => client.execute(set_identity_key, &[&user.trimmed(), key]).await,
+        };
+        match written {
+            Ok(_) => {
+                self.trusted.fetch_add(u64::from(is_trust), Ordering::Relaxed);
+                Ok(Done::Yes)
+            }
+            Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => Ok(Done::Exists),
+            Err(error) if error.code() == Some(&SqlState::NO_DATA_FOUND) => Ok(Done::Unknown),
+            Err(error) => Err(failed(&error)),
+        }
+    }
+}
+
+/// Functions say by an error that a name is not there.
+fn there<T>(found: Result<T, tokio_postgres::Error>) -> Result<Option<T>, StoreError> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.code() == Some(&SqlState::NO_DATA_FOUND) => Ok(None),
+        Err(error) => Err(failed(&error)),
+    }
+}
+
+/// What the server says, or what became of the connection. Neither has the password.
+fn failed(error: &tokio_postgres::Error) -> StoreError {
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    let text = match error.as_db_error() {
+        Some(of_server) => format!("{} ({})", of_server.message(), of_server.code().code()),
+        None => format!("{error}{cause}"),
+    };
+    StoreError::Sql(text)
+}
+
+/// A URL, or pairs of keys and values (pgx calls `database` what others call `dbname`).
+fn parse(source: &str) -> Result<Config, StoreError> {
+    let is_url = source.starts_with("postgres://") || source.starts_with("postgresql://");
+    let named = || {
+        source.split(' ').map(|pair| match pair.strip_prefix("database=") {
+            Some(name) => format!("dbname={name} "),
+            None => format!("{pair} "),
+        })
+    };
+    let text = zeroize::Zeroizing::new(if is_url { source.to_owned() } else { named().collect() });
+    let unreadable = "is neither a URL (postgresql://user:password@host:port/database) nor pairs of keys and values that \
+                      are known (host, port, user, password, dbname, connect_timeout, sslmode)";
+    let mut config = Config::from_str(&text).map_err(|_| StoreError::Source(unreadable))?;
+    if config.get_ssl_mode() == SslMode::Require {
+        let remedy = "asks for TLS, which this program does not speak to databases: use a socket of this host, or a tunnel, \
+                      and write sslmode=disable";
+        return Err(StoreError::Source(remedy));
+    }
+    if config.get_hosts().is_empty() {
+        return Err(StoreError::Source("names no host: write host=/run/postgresql for one on this host"));
+    }
+    config.ssl_mode(SslMode::Disable).application_name("katzensprung");
+    config.connect_timeout(CONNECT_LIMIT).tcp_user_timeout(SILENCE_MAX);
+    config.keepalives_idle(SILENCE_MAX).keepalives_interval(Duration::from_secs(1)).keepalives_retries(5);
+    Ok(config)
+}
+
+/// Keeps a connection as long as somebody wants one.
+async fn keep(config: Config, publish: watch::Sender<Option<Arc<Session>>>, log: Log) {
+    let (mut pause, mut is_told) = (PAUSE_MIN, false);
+    loop {
+        match tokio::time::timeout(CONNECT_LIMIT, connect(&config)).await {
+            Ok(Ok((session, mut driver))) => {
+                (pause, is_told) = (PAUSE_MIN, false);
+                log.notice(super::MODULE, "connected to PostgreSQL");
+                publish.send_replace(Some(Arc::new(session)));
+                // Ends with the connection.
+                let _ended = (&mut driver.0).await;
+                publish.send_replace(None);
+            }
+            other => {
+                let silent = || StoreError::Silent(CONNECT_LIMIT.as_secs());
+                let error = other.map_or_else(|_| silent(), |result| result.err().unwrap_or_else(silent));
+                if !std::mem::replace(&mut is_told, true) {
+                    log.error(super::MODULE, format_args!("cannot connect: {error}; trying again"));
+                }
+            }
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(PAUSE_MAX);
+    }
+}
+
+/// What moves the bytes of a connection: it ends with it, or with whoever made it.
+struct Driver(tokio::task::JoinHandle<()>);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn connect(config: &Config) -> Result<(Session, Driver), StoreError> {
+    let (client, connection) = config.connect(NoTls).await.map_err(|error| failed(&error))?;
+    let driver = Driver(tokio::spawn(async move {
+        // Whoever has asked something learns of its end.
+        let _ended = connection.await;
+    }));
+    let schema =
+        "SELECT schema_version, spool_only FROM metadata_get() AS (schema_version smallint, spool_only boolean)";
+    let schema = client.query_one(schema, &[]).await.map_err(|error| match error.code() {
+        Some(&SqlState::UNDEFINED_FUNCTION) => {
+            StoreError::Sql("the database has no schema; load the output of `katzensprung sql schema` with psql".into())
+        }
+        _ => failed(&error),
+    })?;
+    match (schema.try_get::<_, i16>(0), schema.try_get::<_, bool>(1)) {
+        (Ok(SCHEMA_VERSION), Ok(false)) => {}
+        (Ok(SCHEMA_VERSION), _) => return Err(StoreError::Sql("the schema is one for messages only".into())),
+        _ => return Err(StoreError::Sql("the schema is of a version that this program does not know".into())),
+    }
+    let prepare = |text: &'static str| async { client.prepare(text).await.map_err(|error| failed(&error)) };
+    let session = Session {
+        link_key: prepare("SELECT user_get_authentication_key($1)").await?,
+        set_link_key: prepare("SELECT user_set_authentication_key($1, $2, $3)").await?,
+        identity_key: prepare("SELECT user_get_identity_key($1)").await?,
+        set_identity_key: prepare("SELECT user_set_identity_key($1, $2)").await?,
+        delete: prepare("SELECT user_delete($1)").await?,
+        client,
+    };
+    Ok((session, driver))
+}
+
+#[cfg(test)]
+mod tests;
