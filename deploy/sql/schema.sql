@@ -127,3 +127,37 @@ BEGIN
     RETURN answer;
 END
 $$;
+
+-- What follows is for gateways that keep the letters of their users here ([Gateway.SpoolDB]).
+
+-- 0: it is kept, once however often it is given; 1: there is no such user; 2: there are `most` letters already.
+CREATE FUNCTION spool_keep(name bytea, reply_block bytea, message bytea, most integer) RETURNS integer
+LANGUAGE plpgsql AS $$
+DECLARE
+    id bigint;
+BEGIN
+    SELECT user_id INTO id FROM users WHERE user_name = name FOR KEY SHARE;
+    IF id IS NULL THEN
+        RETURN 1;
+    ELSIF EXISTS (SELECT 1 FROM spool WHERE user_id = id AND surb_id = reply_block) THEN
+        RETURN 0;
+    ELSIF (SELECT count(*) FROM spool WHERE user_id = id) >= most THEN
+        RETURN 2;
+    END IF;
+    INSERT INTO spool (user_id, surb_id, message_body) VALUES (id, reply_block, message);
+    RETURN 0;
+END
+$$;
+
+-- A letter has arrived.
+CREATE FUNCTION spool_gone(name bytea, reply_block bytea) RETURNS void LANGUAGE sql AS $$
+    DELETE FROM spool
+        WHERE user_id = (SELECT user_id FROM users WHERE user_name = name) AND surb_id = reply_block
+$$;
+
+-- The oldest letters of a user, which stay until they are gone.
+CREATE FUNCTION spool_take(name bytea, most integer) RETURNS TABLE (surb_id bytea, message_body bytea)
+LANGUAGE sql STABLE AS $$
+    SELECT spool.surb_id, spool.message_body FROM spool JOIN users USING (user_id)
+        WHERE user_name = name ORDER BY message_id LIMIT most
+$$;

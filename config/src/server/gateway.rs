@@ -16,6 +16,8 @@ pub struct Gateway {
     pub spool_path: PathBuf,
     /// Who may be a client; none is everybody.
     pub users: Option<Users>,
+    /// Whether the letters of registered clients are kept beside them, in PostgreSQL.
+    pub keeps_mail: bool,
 }
 
 /// The user database of a gateway.
@@ -76,15 +78,29 @@ pub fn check(raw: Option<raw::Gateway>, data_dir: &Path, findings: &mut Findings
     let raw = raw.unwrap_or_default();
     let source = check_source(raw.sql_db.as_ref(), findings);
     let users = check_users(&raw, source?.as_ref(), data_dir, findings);
-    let spool_path = check_spool(raw.spool_db.map(|at| at.value).unwrap_or_default(), data_dir, findings);
-    Some(Gateway { spool_path: spool_path?, users: users? })
+    let has_sql = matches!(users.as_ref(), Some(Some(Users { store: UserStore::Sql(_), .. })));
+    let spool = raw.spool_db.map(|at| at.value).unwrap_or_default();
+    let keeps_mail = spool.backend.as_ref().is_some_and(|at| at.value == "sql");
+    let spool_path = check_spool(spool, has_sql, data_dir, findings);
+    Some(Gateway { spool_path: spool_path?, users: users?, keeps_mail })
 }
 
-fn check_spool(spool: raw::SpoolDb, data_dir: &Path, findings: &mut Findings) -> Option<PathBuf> {
+fn check_spool(spool: raw::SpoolDb, has_sql: bool, data_dir: &Path, findings: &mut Findings) -> Option<PathBuf> {
     if let Some(at) = spool.backend.filter(|at| !matches!(at.value.as_str(), "" | "bolt")) {
         let problem = format!("config: Provider: Invalid SpoolDB Backend: '{}'", at.value);
-        findings.error("spool-backend", &at.place, problem, "use bolt");
-        return None;
+        match at.value.as_str() {
+            "sql" if has_sql => {}
+            "sql" => {
+                let remedy = "use bolt, or write Backend = \"sql\" below [Gateway.UserDB] too: mail is kept for registered \
+                              clients";
+                findings.error("spool-backend", &at.place, problem, remedy);
+                return None;
+            }
+            _ => {
+                findings.error("spool-backend", &at.place, problem, "use bolt or sql");
+                return None;
+            }
+        }
     }
     match spool.bolt.and_then(|at| at.value.spool_db).filter(|at| !at.value.is_empty()) {
         None => Some(data_dir.join("spool.db")),

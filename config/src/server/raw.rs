@@ -186,8 +186,8 @@ section! {
 
     /// Where messages of absent clients are kept.
     AnyCase SpoolDb {
-        /// Kind of store; only `bolt`.
-        backend: String = ("Backend", "`bolt`", "");
+        /// Kind of store: `bolt`, or `sql`, in which the messages of registered clients are kept; only with `UserDB.Backend = "sql"`.
+        backend: String = ("Backend", "`bolt`", "With `bolt` messages are in memory alone.");
         /// Settings of that store.
         bolt: BoltSpool = ("Bolt", "defaults", "");
     }

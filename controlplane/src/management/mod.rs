@@ -36,6 +36,8 @@ const HELP: &str = "214 HELP: this line. STATUS: the node's state as one line of
 const START_SERVICE: &str = "START_KAETZCHEN";
 const STOP_SERVICE: &str = "STOP_KAETZCHEN";
 
+/// What was asked for is done.
+pub const DONE: &str = "250 Requested action ok, completed";
 /// What was asked for cannot be done.
 pub const FAILED: &str = "554 Transaction failed";
 /// A command has other arguments than it takes.
@@ -92,14 +94,14 @@ pub async fn answer(node: &dyn Node, line: &str) -> Reply {
     let line = line.trim_ascii();
     let (command, arguments) = line.split_once(' ').unwrap_or((line, ""));
     match (command.to_ascii_uppercase().as_str(), arguments) {
-        ("QUIT", _) => Reply { line: "250 Requested action ok, completed".into(), closes: true },
+        ("QUIT", _) => Reply { line: DONE.into(), closes: true },
         ("SHUTDOWN", "") => {
             node.shut_down();
-            Reply::keeps("250 Requested action ok, completed")
+            Reply::keeps(DONE)
         }
         ("DRAIN", "") => {
             node.drain();
-            Reply::keeps("250 Requested action ok, completed")
+            Reply::keeps(DONE)
         }
         ("STATUS", "") => Reply::keeps(format!("250 {}", node.status())),
         ("HELP", "") => Reply::keeps(HELP),

@@ -112,7 +112,25 @@ pub fn users(tally: Option<&users::Tally>) -> Vec<MetricFamily> {
     let Some(tally) = tally else { return Vec::new() };
     let series =
         users::Outcome::ALL.iter().map(|outcome| counter(tally.get(*outcome), vec![label("outcome", outcome.label())]));
+    let letters = users::LetterOutcome::ALL
+        .iter()
+        .map(|outcome| counter(tally.letters.get(*outcome), vec![label("outcome", outcome.label())]));
     vec![
+        family_of(
+            "katzensprung_kept_letters_total",
+            "Letters of registered clients that were to be kept in the database, by what became of them.",
+            letters.collect(),
+        ),
+        gauges(
+            "katzensprung_kept_letters_waiting_bytes",
+            "Bytes of letters that are not written to the database yet.",
+            plain(tally.letters.waiting_bytes()),
+        ),
+        gauges(
+            "katzensprung_kept_letters_away",
+            "1 if letters could not be written to the database when it was tried last.",
+            is(tally.letters.is_away()),
+        ),
         family_of(
             "katzensprung_user_database_questions_total",
             "Questions about clients to the user database, by what became of them.",

@@ -84,7 +84,9 @@ pub fn run(mut config: ServerConfig) -> Result<(), StartError> {
     for limit in limits_of_this_version(&config).iter().filter(|limit| !limit.is_fatal) {
         log.warning(MODULE, format_args!("{}: {}; {}", limit.key, limit.problem, limit.remedy));
     }
-    if let config::server::Role::Gateway(gateway) = &config.role {
+    if let config::server::Role::Gateway(gateway) = &config.role
+        && !gateway.keeps_mail
+    {
         log.notice(
             MODULE,
             format_args!(

@@ -121,7 +121,15 @@ fn plugins_of(setup: &Setup) -> Result<Option<PluginMemory>, MemoryError> {
         Role::Service => setup.geometry.user_forward_payload_length,
         Role::Gateway if setup.clients.has_user_database => {
             let key_bytes = kem::by_name(&setup.wire_kem).map_or(0, |kem| kem.info().public_key_bytes);
-            gateway::users::QUESTION_BYTES + key_bytes
+            let letter_bytes = match setup.clients.keeps_mail {
+                true => {
+                    let geometry = &setup.geometry;
+                    let payload_bytes = geometry.payload_tag_length + geometry.forward_payload_length;
+                    gateway::archive::RECORD_BYTES + payload_bytes
+                }
+                false => 0,
+            };
+            letter_bytes.max(gateway::users::QUESTION_BYTES + key_bytes)
         }
         _ => return Ok(None),
     };

@@ -45,18 +45,13 @@ impl Node {
         let selfcheck = selfcheck::known_or_measured(data_dir.path(), &self.config.geometry, &self.log);
         let found = self.find_or_make_plane(&socket)?;
         let (mut options, outside) = self.directory_options(found.plane.loops())?;
-        let reached = outside.reached();
-        let health = Arc::new(Health::default());
+        let (reached, health) = (outside.reached(), Arc::new(Health::default()));
         let (counters, events, loops) = (found.plane.counters(), found.plane.events(), found.plane.loops());
         let (listens_at, wires) = (found.plane.listens_at(), found.plane.plugin_wires());
         let metrics_at = sockets.metrics.as_ref().and_then(|listener| listener.local_addr().ok());
         let supervision = self.supervision(socket, found.plane, &health);
         let Supervised { handle, started, mut ended } = supervise::start(supervision, found.resumed)?;
-        let (plugin_wires, user_wires) = match self.config.role {
-            Role::ServiceNode(_) => (wires, None),
-            Role::Gateway(_) | Role::Mix => (None, wires),
-        };
-        let mut plugins = match self.come_up(started, plugin_wires, &handle, &mut signals).await {
+        let mut plugins = match self.come_up(started, wires.clone(), &handle, &mut signals).await {
             Ok(Some(plugins)) => plugins,
             ended_early => {
                 self.end_plane(&handle, &health, ended).await;
@@ -66,11 +61,8 @@ impl Node {
         plugins.iter().for_each(|(board, _)| options.offer = board.offer());
 
         let (advertise, advertising) = watch::channel(true);
-        let mut tasks = Tasks::default();
-        if let (Some(users), Some(wires)) = (&users, user_wires) {
-            tasks.spawn("user database", Desk::new(wires, users.clone()).run(self.log.clone()));
-        }
-        let status = Arc::new(Mutex::new(DirectoryStatus::default()));
+        let (mut tasks, status) = (Tasks::default(), Arc::new(Mutex::new(DirectoryStatus::default())));
+        self.start_users(users.as_ref(), wires, &mut tasks);
         let directory = Directory::new(
             options,
             outside,
@@ -98,7 +90,6 @@ impl Node {
             self.start_part(*part, &mut tasks, &mut sockets, &shared);
         }
         self.report_start(&listens_at, metrics_at);
-        self.log.notice(MODULE, "Started.");
 
         let fault = tokio::select! {
             () = self.until_told_to_stop(&mut signals, &shared.order) => None,
@@ -111,7 +102,7 @@ impl Node {
             Some(end) => self.log.error(MODULE, format_args!("{end}; the node stops")),
         }
         self.end_plane(&handle, &health, ended).await;
-        end_all(tasks, plugins).await;
+        end_all(tasks, plugins, shared.users).await;
         self.log.notice(MODULE, "Shutdown complete.");
         fault.map_or(Ok(()), |end| Err(StartError::Ended(end)))
     }
@@ -119,7 +110,17 @@ impl Node {
     /// The user database of a gateway that has one.
     fn open_users(&self) -> Result<Option<Users>, StartError> {
         let Role::Gateway(gateway) = &self.config.role else { return Ok(None) };
-        Ok(gateway.users.as_ref().map(|users| Users::open(users, &self.log)).transpose()?)
+        Ok(gateway.users.as_ref().map(|users| Users::open(users, gateway.keeps_mail, &self.log)).transpose()?)
+    }
+
+    /// Lets the data plane's questions be answered.
+    fn start_users(&self, users: Option<&Users>, wires: Option<Wires>, tasks: &mut Tasks) {
+        let (Some(users), Some(wires)) = (users, wires) else { return };
+        let desk = Desk::new(wires, users.clone());
+        if let Some(writer) = desk.writer(&self.log) {
+            tasks.spawn("store of mail", writer);
+        }
+        tasks.spawn("user database", desk.run(self.log.clone()));
     }
 
     fn supervision(&self, socket: PathBuf, plane: DataPlane, health: &Arc<Health>) -> Supervision {
@@ -261,6 +262,7 @@ impl Node {
         }
         let (shards, slots) = (setup.machine.shards, setup.machine.slots_per_shard);
         self.log.notice(MODULE, format_args!("shards: {shards}, each with room for {slots} packets"));
+        self.log.notice(MODULE, "Started.");
     }
 
     fn report_account(&self, account: Option<Account>) {
@@ -332,7 +334,10 @@ async fn first_end_of(plugins: &mut Option<Running>) -> String {
 }
 
 /// Ends what runs beside the data plane.
-async fn end_all(mut tasks: Tasks, plugins: Option<Running>) {
+async fn end_all(mut tasks: Tasks, plugins: Option<Running>, users: Option<Users>) {
+    if let Some(users) = users {
+        users.settle().await;
+    }
     // Waiting for them removes the management socket's file.
     tasks.shut_down().await;
     if let Some((_, plugins)) = plugins {

@@ -6,7 +6,7 @@ use crate::health::Health;
 use crate::logging::Log;
 use crate::management::{self, Done, Line};
 use crate::plugins::Services;
-use crate::users::{self, Users};
+use crate::users::{self, Answer, Users};
 use config::schemes::KemScheme;
 use interplane::Counter;
 use interplane::counter::KeyEpoch;
@@ -114,7 +114,9 @@ impl management::Node for Managed {
         Box::pin(async move {
             match (users, order) {
                 (Some(users), Some(order)) => match users.obey(order).await {
-                    Ok(answer) => answer.line(),
+                    Ok(Answer::Done) => management::DONE.into(),
+                    Ok(Answer::Key(key)) => format!("250 {}", users::text(&key)),
+                    Ok(Answer::Refused) => management::FAILED.into(),
                     Err(_) => management::FAILED.into(),
                 },
                 _ => management::MALFORMED.into(),

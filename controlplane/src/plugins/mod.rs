@@ -33,7 +33,8 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-/// What both planes share of the plugins.
+/// What both planes share of the plugins, or of a user database.
+#[derive(Clone)]
 pub struct Wires {
     /// The rings.
     pub rings: PluginRings,

@@ -1,8 +1,10 @@
 //! Takes the data plane's questions out of its rings and brings the answers back. It never waits for one.
 
 use super::Users;
+use super::store::Store;
 use crate::logging::Log;
 use crate::plugins::Wires;
+use gateway::archive::Record;
 use gateway::{Question, UserId, Verdict};
 use interplane::requests::{Answers, Bell, RequestId, Requests};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,6 +13,8 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Semaphore;
 
+/// What records for the store of mail have in the place of a plugin's number.
+const OF_MAIL: u16 = 1;
 /// Questions of each shard between two looks at everything else.
 const ROUND_QUESTIONS: usize = 256;
 /// Questions that the database has at a time; beyond, it does not keep up.
@@ -37,6 +41,12 @@ impl Desk {
             users,
             places: Arc::new(Semaphore::new(UNDER_WAY_MAX)),
         }
+    }
+
+    /// The part that writes letters, where they are kept.
+    pub fn writer(&self, log: &Log) -> Option<impl Future<Output = String> + Send + use<>> {
+        let (Some(mail), Store::Sql(store)) = (&self.users.mail, &self.users.store) else { return None };
+        Some(mail.clone().run(store.clone(), self.answers.clone(), log.clone()))
     }
 
     /// Works until it is dropped; gives why it cannot.
@@ -70,7 +80,14 @@ impl Desk {
     /// Passes on what is there; gives whether there may be more.
     fn take(&mut self) -> bool {
         let mut questions: Vec<(RequestId, UserId, Vec<u8>, bool)> = Vec::new();
+        let mail = self.users.mail.as_ref();
         let is_more = self.requests.take(ROUND_QUESTIONS, |request| {
+            if request.id.plugin() == OF_MAIL {
+                if let (Some(mail), Some(record)) = (mail, Record::read(request.payload)) {
+                    mail.take(request.id, &record);
+                }
+                return;
+            }
             if let Some(Question { user, link_key, has_proven }) = Question::read(request.payload) {
                 questions.push((request.id, user, link_key.to_vec(), has_proven));
             }

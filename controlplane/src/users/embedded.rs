@@ -1,8 +1,8 @@
 //! The user database in a file of this node's own (`Backend = "bolt"`). A thread has the file: what is asked of it while
 //! it works becomes one transaction, so that many names cost one write.
 
+use super::change::{Change, Done};
 use super::error::StoreError;
-use super::store::{Change, Done};
 use crate::process::store_file::{Kind, look};
 use gateway::UserId;
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction};

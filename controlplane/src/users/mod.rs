@@ -9,18 +9,22 @@
 //! |---|---|
 //! | `mod` | questions and their answers |
 //! | `desk` | between the rings of the data plane and the questions |
-//! | `store` | what every database is asked |
+//! | `store`, `change` | what every database is asked, and what is written to it |
 //! | `embedded` | the one in a file |
 //! | `sql` | PostgreSQL |
 //! | `program` | a program that is asked over HTTP |
+//! | `mail`, `letters` | letters of registered clients, kept in PostgreSQL |
 //! | `memory` | whom it has let in |
 //! | `orders` | what operators order over the management socket |
 //! | `tally` | counts |
 //! | `error` | why one cannot be used |
 
+mod change;
 mod desk;
 mod embedded;
 mod error;
+mod letters;
+mod mail;
 mod memory;
 mod orders;
 mod program;
@@ -32,19 +36,21 @@ mod tests;
 
 pub use desk::Desk;
 pub use error::StoreError;
-pub use orders::{Order, is_about_users, parse};
-pub use tally::{Outcome, Tally};
+pub use orders::{Answer, Order, is_about_users, parse, text};
+pub use tally::{LetterOutcome, Outcome, Tally};
 
 use crate::logging::Log;
+use change::{Change, Done};
 use config::server::UserStore;
 use embedded::Embedded;
 use gateway::{Question, Strangers, UserId, Verdict};
+use mail::Mail;
 use memory::Memory;
 use program::Program;
 use sql::Sql;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use store::{Change, Done, Store};
+use store::Store;
 use tokio::sync::Semaphore;
 
 const MODULE: &str = "users";
@@ -61,18 +67,20 @@ pub struct Users {
     tally: Arc<Tally>,
     /// One of those who see whether a database that was away is back.
     looks: Arc<Semaphore>,
+    /// The letters of registered clients, where they are kept.
+    mail: Option<Mail>,
     log: Log,
 }
 
 impl Users {
     /// Opens what the configuration names.
-    pub fn open(config: &config::server::Users, log: &Log) -> Result<Self, StoreError> {
+    pub fn open(config: &config::server::Users, keeps_mail: bool, log: &Log) -> Result<Self, StoreError> {
         let (store, place) = match &config.store {
             UserStore::Embedded(path) => (Store::Embedded(Embedded::open(path)?), path.display().to_string()),
             UserStore::Extern(url) => {
                 (Store::Program(Program::new(url)), format!("http://{}{}", url.authority, url.path))
             }
-            UserStore::Sql(source) => (Store::Sql(Sql::open(source, log)?), "Gateway.SQLDB".into()),
+            UserStore::Sql(source) => (Store::Sql(Sql::open(source, keeps_mail, log)?), "Gateway.SQLDB".into()),
         };
         let strangers =
             Strangers { are_registered: config.trusts_on_first_use, are_ephemeral: config.admits_ephemeral };
@@ -82,13 +90,21 @@ impl Users {
             _ => "others are refused",
         };
         log.notice(MODULE, format_args!("registered clients are those of {place}; {accepted}"));
-        let (memory, tally, looks) = (Arc::default(), Arc::default(), Arc::new(Semaphore::new(1)));
-        Ok(Self { store, strangers, memory, tally, looks, log: log.clone() })
+        let (memory, tally, looks) = (Arc::default(), Arc::<Tally>::default(), Arc::new(Semaphore::new(1)));
+        let mail = keeps_mail.then(|| Mail::new(tally.clone()));
+        Ok(Self { store, strangers, memory, tally, looks, mail, log: log.clone() })
     }
 
     /// For the metrics.
     pub fn tally(&self) -> Arc<Tally> {
         self.tally.clone()
+    }
+
+    /// Waits until all letters are written that are to be kept, if that does not take long: before a clean stop.
+    pub async fn settle(&self) {
+        if let Some(mail) = &self.mail {
+            mail.settle().await;
+        }
     }
 
     /// Who a client is.

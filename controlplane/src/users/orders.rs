@@ -1,7 +1,6 @@
 //! The orders of operators about users (server.md 9.4), without I/O: lines to orders, answers to lines.
 
-use super::store::Change;
-use crate::management::FAILED;
+use super::change::Change;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use crypto_simd::schemes::Kem;
@@ -42,15 +41,11 @@ impl Answer {
     pub fn of_key(key: Option<Vec<u8>>) -> Self {
         key.map_or(Self::Refused, Self::Key)
     }
+}
 
-    /// The line that says so.
-    pub fn line(&self) -> String {
-        match self {
-            Self::Done => "250 Requested action ok, completed".into(),
-            Self::Key(key) => format!("250 {}", STANDARD.encode(key)),
-            Self::Refused => FAILED.into(),
-        }
-    }
+/// A key as answers have it.
+pub fn text(key: &[u8]) -> String {
+    STANDARD.encode(key)
 }
 
 /// Whether a command is one of these, in capital letters.

@@ -1,8 +1,9 @@
 //! The user database in PostgreSQL (`Backend = "sql"`, server.md D.2). A task keeps the connection: nobody who asks waits
 //! for one, and several gateways may have the same database.
 
+use super::change::{Change, Done};
 use super::error::StoreError;
-use super::store::{Change, Done};
+use super::letters::{Batch, Kept, Letter};
 use crate::logging::Log;
 use config::server::DataSource;
 use gateway::UserId;
@@ -53,14 +54,22 @@ struct Session {
     identity_key: Statement,
     set_identity_key: Statement,
     delete: Statement,
+    mail: Option<MailStatements>,
+}
+
+/// What is there where mail is kept.
+struct MailStatements {
+    keep: Statement,
+    gone: Statement,
+    take: Statement,
 }
 
 impl Sql {
     /// Begins to connect. That the database is away is no reason not to start.
-    pub fn open(source: &DataSource, log: &Log) -> Result<Self, StoreError> {
+    pub fn open(source: &DataSource, keeps_mail: bool, log: &Log) -> Result<Self, StoreError> {
         let config = parse(source.expose())?;
         let (publish, session) = watch::channel(None);
-        let task = tokio::spawn(keep(config, publish, log.clone()));
+        let task = tokio::spawn(keep(config, keeps_mail, publish, log.clone()));
         let keeper = Arc::new(Keeper(task.abort_handle()));
         Ok(Self { session, trusted: Arc::default(), _keeper: keeper })
     }
@@ -112,6 +121,55 @@ impl Sql {
     }
 }
 
+/// Letters for one user that are given at once, and that are kept.
+const FETCHED_MAX: i32 = 64;
+const KEPT_MAX: i32 = 512;
+
+impl Sql {
+    /// Writes what is to be kept, then removes what is gone; what became of each letter that was to be kept.
+    pub async fn keep(&self, batch: &Batch) -> Result<Vec<Kept>, StoreError> {
+        let session = self.session()?;
+        let mail = session.mail.as_ref().ok_or_else(|| StoreError::Sql("mail is not kept".into()))?;
+        let mut kept = Vec::new();
+        if !batch.keeps.is_empty() {
+            let names: Vec<&[u8]> = batch.keeps.iter().map(|((user, _), _)| user.trimmed()).collect();
+            let blocks: Vec<&[u8]> = batch.keeps.iter().map(|((_, surb_id), _)| surb_id.as_slice()).collect();
+            let letters: Vec<&[u8]> = batch.keeps.iter().map(|(_, letter)| letter.as_slice()).collect();
+            let rows = session.client.query(&mail.keep, &[&names, &blocks, &letters, &KEPT_MAX]).await;
+            for row in rows.map_err(|error| failed(&error))? {
+                kept.push(match row.try_get::<_, i32>(0).map_err(|error| failed(&error))? {
+                    0 => Kept::Yes,
+                    1 => Kept::UnknownUser,
+                    _ => Kept::Full,
+                });
+            }
+        }
+        if !batch.gone.is_empty() {
+            let names: Vec<&[u8]> = batch.gone.iter().map(|(user, _)| user.trimmed()).collect();
+            let blocks: Vec<&[u8]> = batch.gone.iter().map(|(_, surb_id)| surb_id.as_slice()).collect();
+            session.client.query(&mail.gone, &[&names, &blocks]).await.map_err(|error| failed(&error))?;
+        }
+        Ok(kept)
+    }
+
+    /// The oldest letters of a user.
+    pub async fn fetch(&self, user: UserId) -> Result<Vec<Letter>, StoreError> {
+        let session = self.session()?;
+        let mail = session.mail.as_ref().ok_or_else(|| StoreError::Sql("mail is not kept".into()))?;
+        let rows = session.client.query(&mail.take, &[&user.trimmed(), &FETCHED_MAX]).await;
+        let mut letters = Vec::new();
+        for row in rows.map_err(|error| failed(&error))? {
+            let surb_id: Vec<u8> = row.try_get(0).map_err(|error| failed(&error))?;
+            let body = row.try_get(1).map_err(|error| failed(&error))?;
+            // What others have written under another name than a reply block's is nothing that could be delivered.
+            if let Ok(surb_id) = surb_id.try_into() {
+                letters.push(((user, surb_id), body));
+            }
+        }
+        Ok(letters)
+    }
+}
+
 /// Functions say by an error that a name is not there.
 fn there<T>(found: Result<T, tokio_postgres::Error>) -> Result<Option<T>, StoreError> {
     match found {
@@ -159,10 +217,10 @@ fn parse(source: &str) -> Result<Config, StoreError> {
 }
 
 /// Keeps a connection as long as somebody wants one.
-async fn keep(config: Config, publish: watch::Sender<Option<Arc<Session>>>, log: Log) {
+async fn keep(config: Config, keeps_mail: bool, publish: watch::Sender<Option<Arc<Session>>>, log: Log) {
     let (mut pause, mut is_told) = (PAUSE_MIN, false);
     loop {
-        match tokio::time::timeout(CONNECT_LIMIT, connect(&config)).await {
+        match tokio::time::timeout(CONNECT_LIMIT, connect(&config, keeps_mail)).await {
             Ok(Ok((session, mut driver))) => {
                 (pause, is_told) = (PAUSE_MIN, false);
                 log.notice(super::MODULE, "connected to PostgreSQL");
@@ -193,7 +251,7 @@ impl Drop for Driver {
     }
 }
 
-async fn connect(config: &Config) -> Result<(Session, Driver), StoreError> {
+async fn connect(config: &Config, keeps_mail: bool) -> Result<(Session, Driver), StoreError> {
     let (client, connection) = config.connect(NoTls).await.map_err(|error| failed(&error))?;
     let driver = Driver(tokio::spawn(async move {
         // Whoever has asked something learns of its end.
@@ -212,16 +270,34 @@ async fn connect(config: &Config) -> Result<(Session, Driver), StoreError> {
         (Ok(SCHEMA_VERSION), _) => return Err(StoreError::Sql("the schema is one for messages only".into())),
         _ => return Err(StoreError::Sql("the schema is of a version that this program does not know".into())),
     }
-    let prepare = |text: &'static str| async { client.prepare(text).await.map_err(|error| failed(&error)) };
-    let session = Session {
-        link_key: prepare("SELECT user_get_authentication_key($1)").await?,
-        set_link_key: prepare("SELECT user_set_authentication_key($1, $2, $3)").await?,
-        identity_key: prepare("SELECT user_get_identity_key($1)").await?,
-        set_identity_key: prepare("SELECT user_set_identity_key($1, $2)").await?,
-        delete: prepare("SELECT user_delete($1)").await?,
-        client,
+    let no_schema =
+        "the database has no schema, or an older one; load the output of `katzensprung sql schema` with psql";
+    let prepare = |text: &'static str| {
+        let client = &client;
+        async move {
+            client.prepare(text).await.map_err(|error| match error.code() {
+                Some(&SqlState::UNDEFINED_FUNCTION) => StoreError::Sql(no_schema.into()),
+                _ => failed(&error),
+            })
+        }
     };
-    Ok((session, driver))
+    let mail = match keeps_mail {
+        false => None,
+        true => Some(MailStatements {
+            keep: prepare(
+                "SELECT spool_keep(n, s, m, $4) FROM unnest($1::bytea[], $2::bytea[], $3::bytea[]) AS t (n, s, m)",
+            )
+            .await?,
+            gone: prepare("SELECT spool_gone(n, s) FROM unnest($1::bytea[], $2::bytea[]) AS t (n, s)").await?,
+            take: prepare("SELECT surb_id, message_body FROM spool_take($1, $2)").await?,
+        }),
+    };
+    let link_key = prepare("SELECT user_get_authentication_key($1)").await?;
+    let set_link_key = prepare("SELECT user_set_authentication_key($1, $2, $3)").await?;
+    let identity_key = prepare("SELECT user_get_identity_key($1)").await?;
+    let set_identity_key = prepare("SELECT user_set_identity_key($1, $2)").await?;
+    let delete = prepare("SELECT user_delete($1)").await?;
+    Ok((Session { client, link_key, set_link_key, identity_key, set_identity_key, delete, mail }, driver))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ const CAROL: UserId = UserId([3; 32]);
 fn open(path: &std::path::Path, trusts_on_first_use: bool, admits_ephemeral: bool) -> Users {
     let store = UserStore::Embedded(path.into());
     let config = config::server::Users { store, trusts_on_first_use, admits_ephemeral };
-    Users::open(&config, &Log::silent()).expect("a store")
+    Users::open(&config, false, &Log::silent()).expect("a store")
 }
 
 #[tokio::test]
@@ -79,7 +79,7 @@ async fn figures() {
         postgres.load(include_str!("../../../deploy/sql/schema.sql"));
         let store = UserStore::Sql(config::server::DataSource::new(postgres.source()));
         let config = config::server::Users { store, trusts_on_first_use: true, admits_ephemeral: false };
-        let users = Users::open(&config, &Log::silent()).unwrap();
+        let users = Users::open(&config, false, &Log::silent()).unwrap();
         while users.judge(CAROL, b"carol's", false).await == Verdict::Unknown {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }

@@ -17,7 +17,7 @@ use crate::shared::Order;
 use crate::shared::admission::Admitted;
 use crate::shared::sessions::Seat;
 use crate::time::Instant;
-use desk::{Answer, Desk};
+use desk::{Answer, Desk, Kept};
 use interplane::Counter;
 use interplane::counter::{AdmissionRefusal, Direction, LinkEnd, PeerClass};
 use interplane::event::{Event as LogEvent, Peer as EventPeer};
@@ -51,6 +51,8 @@ pub struct IncomingLinks {
     unasked_users: Option<usize>,
     desk: Desk,
     answers: Vec<Answer>,
+    /// Letters that the store of mail has had.
+    kept: Vec<Kept>,
     handshaking: u64,
     /// Established links of nodes.
     nodes: u64,
@@ -87,6 +89,7 @@ impl IncomingLinks {
             unasked_users: None,
             desk,
             answers: Vec::new(),
+            kept: Vec::new(),
             handshaking: 0,
             nodes: 0,
             clients: 0,

@@ -20,7 +20,7 @@
 mod context;
 mod deadlines;
 mod epoch_view;
-mod incoming;
+pub(crate) mod incoming;
 mod mail;
 mod outgoing;
 mod packets;
@@ -248,6 +248,7 @@ impl Shard {
         incoming.keep_house(&mut round);
         incoming.take_answers(&mut round);
         outgoing.keep_house(&mut round);
+        self.take_kept(io);
         if let Some(mail) = &mut self.mail {
             // What is left is due at once, so that the next round goes on with it.
             let _is_left = mail.expire(self.context.now);

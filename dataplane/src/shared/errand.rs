@@ -35,6 +35,11 @@ pub enum Errand {
         /// Its connection.
         at: Seat,
     },
+    /// To the home: the client is in the user database, and the store of mail may have letters for it.
+    Fetch {
+        /// Its name.
+        user: UserId,
+    },
     /// To the connection: this is for the client.
     Letter {
         /// The connection.

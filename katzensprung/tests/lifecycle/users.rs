@@ -5,7 +5,11 @@ use crate::support::folder::Folder;
 use crate::support::program::{finish, program, run};
 use crate::support::site::{SOON, Site};
 use crate::support::wait_for;
+use crypto_simd::random::OsRandom;
+use pki::NodeId;
 use rustix::process::{Signal, kill_process};
+use sphinx::commands::RoutingCommand;
+use sphinx::{PathHop, Sphinx};
 use std::fs;
 use std::net::TcpStream;
 use testhost::postgres::Postgres;
@@ -250,7 +254,7 @@ fn the_page_for_operators_holds() {
         page.split(&fence).skip(1).filter_map(|rest| rest.split("```").next()).map(str::to_owned).collect::<Vec<_>>()
     };
     let configurations = blocks("toml");
-    assert_eq!(configurations.len(), 3);
+    assert_eq!(configurations.len(), 4);
     for configuration in configurations {
         let folder = Folder::new();
         folder.edit("[Server]\n", "[Server]\n  IsGatewayNode = true\n");
@@ -272,6 +276,52 @@ fn the_page_for_operators_holds() {
         commands += 1;
     }
     assert_eq!(commands, 7);
+    node.stop();
+    site.is_quiet();
+}
+
+/// The letter of a registered client outlives both processes, and is gone once its client has acknowledged it.
+#[test]
+fn mail_in_postgresql_outlives_the_node() {
+    let Some(postgres) = postgres() else { return };
+    let site = with_sql(&postgres);
+    site.folder.edit("[Gateway.UserDB]\n", "[Gateway.SpoolDB]\n  Backend = \"sql\"\n[Gateway.UserDB]\n");
+    let authority = site.start_authority();
+    let mut node = site.start_node();
+    let (mut traffic, descriptor, epoch) = site.traffic(&authority);
+    site.wait_for_log("connected to PostgreSQL", 1);
+    let alice = identity(&site, "alice");
+    assert_eq!(ctl(&site, &["ADD_USER", "alice", &hexadecimal(&alice)]), Ok(DONE.into()));
+    let mut client = comes_in(&site, &alice);
+    is_served(&site, &mut client);
+    // A reply from the last layer, which the client does not acknowledge.
+    let id: NodeId = site.credentials.additional_data.as_slice().try_into().expect("an id");
+    let commands = vec![RoutingCommand::Recipient(alice.id), RoutingCommand::SurbReply([7; 16])];
+    let public_key = descriptor.mix_key(epoch).expect("a key").to_vec();
+    let sphinx = Sphinx::new(site.network.geometry.clone()).expect("a geometry");
+    let payload = vec![1; site.network.geometry.forward_payload_length];
+    let packet = sphinx.new_packet(&[PathHop { id, public_key, commands }], &payload, &mut OsRandom);
+    traffic.send_bytes(&packet.expect("a packet"));
+    wait_for("the letter in the database", SOON, || {
+        (postgres.query("SELECT count(*) FROM spool") == "1").then_some(())
+    });
+    let data_plane = site.wait_for_data_plane(None);
+    node.kill();
+    kill_process(data_plane, Signal::KILL).unwrap();
+    drop(client);
+    node = site.start_node();
+    let mut client = comes_in(&site, &alice);
+    let set = site.network.client_session().command_set();
+    is_served(&site, &mut client);
+    loop {
+        let plain = client.receive().expect("the gateway sends");
+        if let Ok(Command::Message { sequence, surb_id, .. }) = set.parse(&plain) {
+            assert_eq!(surb_id, [7; 16]);
+            client.send(&Command::MessageDelivered { sequence }).expect("the gateway reads");
+            break;
+        }
+    }
+    wait_for("an empty database", SOON, || (postgres.query("SELECT count(*) FROM spool") == "0").then_some(()));
     node.stop();
     site.is_quiet();
 }

@@ -31,14 +31,21 @@ fn a_gateway() {
         let config = load_text(&gateway_file(section)).unwrap_or_else(|findings| panic!("{findings:#?}")).config;
         assert_eq!(
             config.role,
-            Role::Gateway(Gateway { spool_path: "/var/lib/katzenpost/mix1/spool.db".into(), users: None })
+            Role::Gateway(Gateway {
+                spool_path: "/var/lib/katzenpost/mix1/spool.db".into(),
+                users: None,
+                keeps_mail: false
+            })
         );
     }
     let section = "[Gateway]\n[Gateway.AltAddresses]\ntcp = [\"x\"]\n[Gateway.SpoolDB]\nBackend = \"bolt\"\n\
                    [Gateway.SpoolDB.Bolt]\nSpoolDB = \"/srv/spool.db\"\n";
     let loaded = load_text(&gateway_file(section)).unwrap_or_else(|findings| panic!("{findings:#?}"));
     assert_eq!(loaded.findings, []);
-    assert_eq!(loaded.config.role, Role::Gateway(Gateway { spool_path: "/srv/spool.db".into(), users: None }));
+    assert_eq!(
+        loaded.config.role,
+        Role::Gateway(Gateway { spool_path: "/srv/spool.db".into(), users: None, keeps_mail: false })
+    );
     let onion = gateway_file("").replace(
         "Addresses = [\"tcp://192.0.2.1:30014\"]",
         "Addresses = [\"tcp://192.0.2.1:30014\", \"onion://a.onion:1\"]",
@@ -77,7 +84,7 @@ fn a_gateway_with_a_user_database() {
         let users = Some(Users { store, trusts_on_first_use, admits_ephemeral });
         assert_eq!(
             loaded.config.role,
-            Role::Gateway(Gateway { spool_path: "/var/lib/katzenpost/mix1/spool.db".into(), users })
+            Role::Gateway(Gateway { spool_path: "/var/lib/katzenpost/mix1/spool.db".into(), users, keeps_mail: false })
         );
     }
     // A program that is asked, by each of the names that its table and its URL have had; PostgreSQL.
@@ -97,6 +104,8 @@ fn a_gateway_with_a_user_database() {
     );
     assert_eq!(users_of(&sql).store, UserStore::Sql(DataSource::new(source.into())));
     assert!(!format!("{:?}", load_text(&gateway_file(&sql))).contains("s3cr3t"));
+    let with_mail = load_text(&gateway_file(&format!("{sql}\n[Gateway.SpoolDB]\nBackend = \"sql\""))).expect("good");
+    assert!(matches!(with_mail.config.role, Role::Gateway(Gateway { keeps_mail: true, .. })));
     // The old place is told of the new one.
     let old = load_text(&format!("{}\n[Provider.UserDB]\nBackend = \"bolt\"\n", gateway_file(""))).expect("ignored");
     let finding = &old.findings[0];

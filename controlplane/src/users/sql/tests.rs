@@ -25,7 +25,7 @@ fn postgres() -> Option<Postgres> {
 fn users_of(source: &str, trusts_on_first_use: bool) -> Users {
     let store = UserStore::Sql(DataSource::new(source.into()));
     let config = config::server::Users { store, trusts_on_first_use, admits_ephemeral: false };
-    Users::open(&config, &Log::silent()).expect("a source that can be read")
+    Users::open(&config, false, &Log::silent()).expect("a source that can be read")
 }
 
 /// Until an answer is there: the connection is made, or made again, beside everything else.
@@ -204,7 +204,7 @@ async fn what_is_wrong_with_the_database_is_in_the_log() {
     let log = Log::to_file(crate::logging::Level::Notice, &path).expect("a log");
     let nowhere = format!("postgresql://gateway:hunter2@127.0.0.1:{}/nowhere", postgres.port());
     let stores =
-        [postgres.source(), nowhere].map(|source| Sql::open(&DataSource::new(source), &log).expect("it starts"));
+        [postgres.source(), nowhere].map(|source| Sql::open(&DataSource::new(source), false, &log).expect("it starts"));
     let deadline = Instant::now() + Duration::from_secs(30);
     let said = loop {
         let said = std::fs::read_to_string(&path).unwrap_or_default();

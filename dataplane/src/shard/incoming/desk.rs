@@ -5,14 +5,20 @@
 use crate::io::ConnId;
 use crate::random::ShardRandom;
 use crypto_simd::random::Random;
+use gateway::archive::Record;
 use gateway::{Question, UserId, Verdict};
 use interplane::requests::{Request, RequestId, ShardEnd};
 use std::collections::HashMap;
 use std::time::Duration;
 use wire::PeerCredentials;
+use wire::command::SURB_ID_BYTES;
 
 /// Links that are up about which questions are under way: those of handshakes come first.
 const LIVE_MAX: usize = 128;
+/// What the numbers of questions to the database, and those of records for the store of mail, have in the place of a
+/// plugin's number.
+const OF_USERS: u16 = 0;
+const OF_MAIL: u16 = 1;
 /// Answers taken in one round.
 const ANSWERS_MAX: usize = 256;
 
@@ -30,6 +36,16 @@ pub struct Desk {
 struct Asked {
     conn: ConnId,
     is_live: bool,
+}
+
+/// A letter that the store has had.
+pub struct Kept {
+    /// For whom.
+    pub user: UserId,
+    /// The reply block that it answers.
+    pub surb_id: [u8; SURB_ID_BYTES],
+    /// What came.
+    pub payload: Box<[u8]>,
 }
 
 /// What the database says.
@@ -70,7 +86,7 @@ impl Desk {
         let question = Question { user: UserId::of(&peer.additional_data), link_key: &peer.public_key, has_proven };
         self.buffer.clear();
         question.write_to(&mut self.buffer);
-        let id = RequestId::new(self.shard, 0, self.next);
+        let id = RequestId::new(self.shard, OF_USERS, self.next);
         let request = Request {
             id,
             received_at: Duration::ZERO,
@@ -87,6 +103,20 @@ impl Desk {
         Some(id.number())
     }
 
+    /// Tells the store of mail something; false if there is no room for it.
+    pub fn tell(&mut self, record: &Record<'_>) -> bool {
+        self.buffer.clear();
+        record.write_to(&mut self.buffer);
+        let request = Request {
+            id: RequestId::new(self.shard, OF_MAIL, 0),
+            received_at: Duration::ZERO,
+            delay: Duration::ZERO,
+            wants_reply: false,
+            payload: &self.buffer,
+        };
+        self.end.as_mut().is_some_and(|end| end.ask(&request))
+    }
+
     /// Nobody waits for the answer to this question any more.
     pub fn forget(&mut self, number: u64) {
         if let Some(Asked { is_live: true, .. }) = self.asked.remove(&number) {
@@ -100,11 +130,17 @@ impl Desk {
         self.live = 0;
     }
 
-    /// The answers that are there.
-    pub fn answers(&mut self, answers: &mut Vec<Answer>) {
+    /// The answers that are there, and the letters that the store has had.
+    pub fn answers(&mut self, answers: &mut Vec<Answer>, letters: &mut Vec<Kept>) {
         let Some(end) = &mut self.end else { return };
         let (asked, live) = (&mut self.asked, &mut self.live);
         end.answers(ANSWERS_MAX, |id, payload| {
+            if id.plugin() == OF_MAIL {
+                if let Some(Record::Keep { user, surb_id, payload }) = Record::read(payload) {
+                    letters.push(Kept { user, surb_id, payload: payload.into() });
+                }
+                return;
+            }
             let number = id.number();
             let Some(Asked { conn, is_live }) = asked.remove(&number) else { return };
             *live -= usize::from(is_live);

@@ -1,11 +1,12 @@
 //! Who is a client where a user database says it (server.md D.2). A client's name and link key are known to others, and
 //! its handshake shows nothing: it gets no mail, and replaces no other connection, before its first frame has opened.
 
-use super::desk::Answer;
+use super::desk::{Answer, Desk, Kept};
 use super::{IncomingLinks, clients};
 use crate::io::{ConnId, Io};
 use crate::link::incoming::{Class, Stage};
 use crate::shard::context::Round;
+use crate::shared::Errand;
 use gateway::Verdict;
 use interplane::counter::{LinkEnd, PeerRefusal};
 use std::mem;
@@ -51,7 +52,7 @@ impl IncomingLinks {
             return;
         }
         let mut answers = mem::take(&mut self.answers);
-        self.desk.answers(&mut answers);
+        self.desk.answers(&mut answers, &mut self.kept);
         for Answer { number, conn, verdict } in answers.drain(..) {
             let Some(link) = self.links.get_mut(conn) else { continue };
             if link.standing.asked == Some(number) {
@@ -99,6 +100,12 @@ impl IncomingLinks {
                     standing.is_announced = true;
                     let is_registered = standing.verdict == Some(Verdict::Registered);
                     clients::announce(round.context, round.io, up, conn, is_registered);
+                } else if verdict == Verdict::Registered
+                    && standing.is_announced
+                    && let Some(client) = up.client()
+                {
+                    // Other gateways may have had letters for it.
+                    round.context.ask_home(round.io, client.user, Errand::Fetch { user: client.user });
                 }
             }
         }
@@ -115,6 +122,16 @@ impl IncomingLinks {
             (_, Some(verdict)) => self.judge(round, conn, verdict),
             (_, None) => {}
         }
+    }
+
+    /// Letters that the store of mail has had, in their order.
+    pub fn take_kept(&mut self) -> Vec<Kept> {
+        mem::take(&mut self.kept)
+    }
+
+    /// The way to the store of mail.
+    pub fn desk(&mut self) -> &mut Desk {
+        &mut self.desk
     }
 
     /// Says that the shard is about to sleep; false if there are answers.

@@ -1,8 +1,9 @@
 //! Clients of a gateway with a user database, which is the test.
 
 use super::*;
-use crate::shard::tests::nodes::link_kem;
+use crate::shard::tests::nodes::{geometry, link_kem};
 use crate::shard::tests::peers::Send;
+use gateway::archive::Record;
 use gateway::users::{Question, Verdict};
 use gateway::{UserId, users};
 use interplane::counter::{Letter, LinkEnd, PeerRefusal};
@@ -13,6 +14,8 @@ struct Site {
     gateway: Gateway,
     requests: Requests,
     answers: Answers,
+    /// What was told to the store of mail.
+    records: Vec<(RequestId, Vec<u8>)>,
 }
 
 /// What was asked: the name's client, whether it has shown that it has its key.
@@ -20,13 +23,25 @@ type Asked = (RequestId, u8, bool);
 
 impl Site {
     fn new(shards: u16) -> Self {
+        Self::with_mail(shards, false)
+    }
+
+    fn with_mail(shards: u16, keeps_mail: bool) -> Self {
         let mut plan = plan(shards, 0.0);
         plan.setup.clients.has_user_database = true;
+        plan.setup.clients.keeps_mail = keeps_mail;
         let question_bytes = users::QUESTION_BYTES + link_kem().info().public_key_bytes;
-        let (rings, _fd) = PluginRings::create(usize::from(shards), question_bytes).expect("memfds work");
+        let letter_bytes = if keeps_mail { gateway::archive::RECORD_BYTES + 4096 } else { 0 };
+        let (rings, _fd) =
+            PluginRings::create(usize::from(shards), question_bytes.max(letter_bytes)).expect("memfds work");
         let [bell, answers] = [(); 2].map(|()| Bell::new().expect("eventfds work"));
         plan.plugins = Some((rings.clone(), bell));
-        Self { gateway: Gateway::new(plan, 0), requests: rings.requests(), answers: rings.answers(answers) }
+        Self {
+            gateway: Gateway::new(plan, 0),
+            requests: rings.requests(),
+            answers: rings.answers(answers),
+            records: Vec::new(),
+        }
     }
 
     fn add(&mut self, number: u8) -> usize {
@@ -42,7 +57,12 @@ impl Site {
     /// The questions that have come, and that the keys are those of the names.
     fn asked(&mut self) -> Vec<Asked> {
         let mut asked = Vec::new();
+        let records = &mut self.records;
         self.requests.take(1000, |request| {
+            if request.id.plugin() == 1 {
+                records.push((request.id, request.payload.to_vec()));
+                return;
+            }
             let Question { user, link_key, has_proven } = Question::read(request.payload).expect("a question");
             let number = (CLIENT..CLIENT + 100).find(|number| UserId(name(*number)) == user).expect("a client");
             assert_eq!(link_key.len(), link_kem().info().public_key_bytes);
@@ -274,4 +294,79 @@ fn a_ring_that_is_full_refuses_newcomers_and_nobody_else() {
     }
     assert!(site.is_up(known));
     assert!(!site.asked().is_empty());
+}
+
+/// What was told to the store of mail, in short: what, of which client, which reply block.
+fn told(site: &mut Site) -> Vec<(&'static str, u8, u8)> {
+    assert_eq!(site.asked(), []);
+    let records = std::mem::take(&mut site.records);
+    let short = records.iter().map(|(_, bytes)| {
+        let number =
+            |user: UserId| (CLIENT..CLIENT + 100).find(|number| UserId(name(*number)) == user).expect("a client");
+        match Record::read(bytes).expect("a record") {
+            Record::Keep { user, surb_id, payload } => {
+                assert_eq!(payload.len(), geometry().payload_tag_length + geometry().forward_payload_length);
+                ("keep", number(user), surb_id[0])
+            }
+            Record::Gone { user, surb_id } => ("gone", number(user), surb_id[0]),
+            Record::Fetch { user } => ("fetch", number(user), 0),
+        }
+    });
+    short.collect()
+}
+
+/// A registered client comes in and shows that it has its key.
+fn come_in(site: &mut Site, number: u8, verdict: Verdict) -> usize {
+    let client = site.add(number);
+    site.run(100);
+    let (id, ..) = site.asked()[0];
+    site.answer(id, verdict);
+    site.say(client);
+    client
+}
+
+#[test]
+fn letters_of_registered_clients_are_kept_until_they_have_arrived() {
+    for shards in 1..=2 {
+        let mut site = Site::with_mail(shards, true);
+        let mut mint = Mint::new(1);
+        // Nobody has been here: the store knows whether somebody has the name.
+        site.gateway.reply(&mut mint, name(CLIENT), 1);
+        site.run(50);
+        assert_eq!(told(&mut site), [("keep", CLIENT, 1)]);
+        let registered = come_in(&mut site, CLIENT, Verdict::Registered);
+        site.requests.take(1000, |request| site.records.push((request.id, request.payload.to_vec())));
+        let (fetch, _) = site.records[0];
+        assert_eq!(told(&mut site), [("fetch", CLIENT, 0)]);
+        // The store gives what it has, one of it twice, what is no letter of this network, and nonsense.
+        let letter = vec![7; geometry().payload_tag_length + geometry().forward_payload_length];
+        for (surb_id, payload) in [(9, &letter[1..]), (1, &letter), (2, &letter), (2, &letter)] {
+            let (user, surb_id) = (UserId(name(CLIENT)), [surb_id; 16]);
+            let mut bytes = Vec::new();
+            Record::Keep { user, surb_id, payload }.write_to(&mut bytes);
+            assert!(site.answers.give(fetch, &bytes) && site.answers.give(fetch, &bytes[..20]));
+        }
+        site.gateway.net.wake_all();
+        site.run(100);
+        assert_eq!(site.gateway.messages(registered), [(1, 1), (2, 2)]);
+        assert_eq!(told(&mut site), [("gone", CLIENT, 1), ("gone", CLIENT, 2)]);
+        // One that comes now is kept, too, and gone as soon as it is acknowledged.
+        site.gateway.reply(&mut mint, name(CLIENT), 3);
+        site.run(100);
+        assert_eq!(told(&mut site), [("keep", CLIENT, 3), ("gone", CLIENT, 3)]);
+        // What is for a client that is not registered is in memory alone.
+        come_in(&mut site, CLIENT + 1, Verdict::Ephemeral);
+        site.gateway.reply(&mut mint, name(CLIENT + 1), 4);
+        site.run(100);
+        assert_eq!(told(&mut site), []);
+        let account = site.gateway.net.account();
+        assert_eq!((account.received, account.delivered), (3, 3), "shards: {shards}");
+        // With the next answer about it the store is asked again: other gateways may have had letters for it.
+        let interval = site.gateway.net.shared.facts().reauth_interval;
+        site.gateway.net.run_for(interval);
+        for (id, ..) in site.asked() {
+            site.answer(id, Verdict::Registered);
+        }
+        assert!(told(&mut site).contains(&("fetch", CLIENT, 0)));
+    }
 }
