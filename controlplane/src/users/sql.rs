@@ -1,15 +1,16 @@
-//! The user database in PostgreSQL (`Backend = "sql"`, server.md D.2). A task keeps the connection: nobody who asks waits
-//! for one, and several gateways may have the same database.
+//! The user database in PostgreSQL (`Backend = "sql"`, server.md D.2). Tasks keep the connections: nobody who asks waits
+//! for one, and several gateways may have the same database. One connection has all the questions, which do not wait for
+//! the disk; what is written has others, among which the server gathers what it brings to the disk at once.
 
 use super::change::{Change, Done};
 use super::error::StoreError;
-use super::letters::{Batch, Kept, Letter};
+use super::letters::{self, Batch, Letter};
 use crate::logging::Log;
 use config::server::DataSource;
 use gateway::UserId;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -29,20 +30,46 @@ const SCHEMA_VERSION: i16 = 0;
 /// Names that one run of this program trusts on their first use: whoever connects could fill the disk with more.
 const TRUSTED_MAX: u64 = 1 << 17;
 
+/// Connections for what is written about users.
+const WRITERS: usize = 4;
+
 /// The way to the database.
 #[derive(Clone)]
-pub struct Sql {
-    session: watch::Receiver<Option<Arc<Session>>>,
-    trusted: Arc<AtomicU64>,
-    _keeper: Arc<Keeper>,
+pub struct Sql(Arc<Connections>);
+
+struct Connections {
+    reader: Kept,
+    writers: [Kept; WRITERS],
+    /// For letters, which are large.
+    mail: Option<Kept>,
+    /// Whose turn it is to write.
+    turn: AtomicUsize,
+    trusted: AtomicU64,
 }
 
-/// Ends the task with the last way to the database.
-struct Keeper(AbortHandle);
+/// A connection that a task keeps, which ends with this.
+struct Kept {
+    session: watch::Receiver<Option<Arc<Session>>>,
+    task: AbortHandle,
+}
 
-impl Drop for Keeper {
+impl Drop for Kept {
     fn drop(&mut self) {
-        self.0.abort();
+        self.task.abort();
+    }
+}
+
+impl Kept {
+    /// Begins to connect. What becomes of it is told by one of all.
+    fn start(config: &Config, keeps_mail: bool, log: Option<&Log>) -> Self {
+        let (publish, session) = watch::channel(None);
+        let task = tokio::spawn(keep(config.clone(), keeps_mail, publish, log.cloned()));
+        Self { session, task: task.abort_handle() }
+    }
+
+    fn session(&self) -> Result<Arc<Session>, StoreError> {
+        let session = self.session.borrow().clone().filter(|session| !session.client.is_closed());
+        session.ok_or_else(|| StoreError::Sql("there is no connection".into()))
     }
 }
 
@@ -68,37 +95,34 @@ impl Sql {
     /// Begins to connect. That the database is away is no reason not to start.
     pub fn open(source: &DataSource, keeps_mail: bool, log: &Log) -> Result<Self, StoreError> {
         let config = parse(source.expose())?;
-        let (publish, session) = watch::channel(None);
-        let task = tokio::spawn(keep(config, keeps_mail, publish, log.clone()));
-        let keeper = Arc::new(Keeper(task.abort_handle()));
-        Ok(Self { session, trusted: Arc::default(), _keeper: keeper })
-    }
-
-    fn session(&self) -> Result<Arc<Session>, StoreError> {
-        let session = self.session.borrow().clone().filter(|session| !session.client.is_closed());
-        session.ok_or_else(|| StoreError::Sql("there is no connection".into()))
+        // The one that tells asks for all that the others need.
+        let reader = Kept::start(&config, keeps_mail, Some(log));
+        let writers = [(); WRITERS].map(|()| Kept::start(&config, false, None));
+        let mail = keeps_mail.then(|| Kept::start(&config, true, None));
+        let (turn, trusted) = (AtomicUsize::new(0), AtomicU64::new(0));
+        Ok(Self(Arc::new(Connections { reader, writers, mail, turn, trusted })))
     }
 
     /// The link key of a name.
     pub async fn link_key(&self, user: UserId) -> Result<Option<Vec<u8>>, StoreError> {
-        let session = self.session()?;
+        let session = self.0.reader.session()?;
         let row = session.client.query_one(&session.link_key, &[&user.trimmed()]).await;
         there(row.and_then(|row| row.try_get(0))).map(Option::flatten)
     }
 
     /// The identity key of a name, if there is the name.
     pub async fn identity_key(&self, user: UserId) -> Result<Option<Option<Vec<u8>>>, StoreError> {
-        let session = self.session()?;
+        let session = self.0.reader.session()?;
         let row = session.client.query_one(&session.identity_key, &[&user.trimmed()]).await;
         there(row.and_then(|row| row.try_get(0)))
     }
 
     /// Writes; it is on the disk when this returns.
     pub async fn change(&self, change: Change) -> Result<Done, StoreError> {
-        let session = self.session()?;
+        let session = self.0.for_writing()?;
         let Session { client, set_link_key, set_identity_key, delete, .. } = &*session;
         let is_trust = matches!(change, Change::Trust(..));
-        if is_trust && self.trusted.load(Ordering::Relaxed) >= TRUSTED_MAX {
+        if is_trust && self.0.trusted.load(Ordering::Relaxed) >= TRUSTED_MAX {
             return Ok(Done::Full);
         }
         let written = match &change {
@@ -111,7 +135,7 @@ impl Sql {
         };
         match written {
             Ok(_) => {
-                self.trusted.fetch_add(u64::from(is_trust), Ordering::Relaxed);
+                self.0.trusted.fetch_add(u64::from(is_trust), Ordering::Relaxed);
                 Ok(Done::Yes)
             }
             Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => Ok(Done::Exists),
@@ -125,10 +149,23 @@ impl Sql {
 const FETCHED_MAX: i32 = 64;
 const KEPT_MAX: i32 = 512;
 
+impl Connections {
+    /// The next one in turn that is there; else the one that has the questions.
+    fn for_writing(&self) -> Result<Arc<Session>, StoreError> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let mut writers = self.writers.iter().cycle().skip(turn % WRITERS).take(WRITERS);
+        writers.find_map(|writer| writer.session().ok()).map_or_else(|| self.reader.session(), Ok)
+    }
+
+    fn for_mail(&self) -> Result<Arc<Session>, StoreError> {
+        self.mail.as_ref().ok_or_else(|| StoreError::Sql("mail is not kept".into()))?.session()
+    }
+}
+
 impl Sql {
     /// Writes what is to be kept, then removes what is gone; what became of each letter that was to be kept.
-    pub async fn keep(&self, batch: &Batch) -> Result<Vec<Kept>, StoreError> {
-        let session = self.session()?;
+    pub async fn keep(&self, batch: &Batch) -> Result<Vec<letters::Kept>, StoreError> {
+        let session = self.0.for_mail()?;
         let mail = session.mail.as_ref().ok_or_else(|| StoreError::Sql("mail is not kept".into()))?;
         let mut kept = Vec::new();
         if !batch.keeps.is_empty() {
@@ -138,9 +175,9 @@ impl Sql {
             let rows = session.client.query(&mail.keep, &[&names, &blocks, &letters, &KEPT_MAX]).await;
             for row in rows.map_err(|error| failed(&error))? {
                 kept.push(match row.try_get::<_, i32>(0).map_err(|error| failed(&error))? {
-                    0 => Kept::Yes,
-                    1 => Kept::UnknownUser,
-                    _ => Kept::Full,
+                    0 => letters::Kept::Yes,
+                    1 => letters::Kept::UnknownUser,
+                    _ => letters::Kept::Full,
                 });
             }
         }
@@ -154,7 +191,7 @@ impl Sql {
 
     /// The oldest letters of a user.
     pub async fn fetch(&self, user: UserId) -> Result<Vec<Letter>, StoreError> {
-        let session = self.session()?;
+        let session = self.0.for_mail()?;
         let mail = session.mail.as_ref().ok_or_else(|| StoreError::Sql("mail is not kept".into()))?;
         let rows = session.client.query(&mail.take, &[&user.trimmed(), &FETCHED_MAX]).await;
         let mut letters = Vec::new();
@@ -217,14 +254,16 @@ fn parse(source: &str) -> Result<Config, StoreError> {
 }
 
 /// Keeps a connection as long as somebody wants one.
-async fn keep(config: Config, keeps_mail: bool, publish: watch::Sender<Option<Arc<Session>>>, log: Log) {
+async fn keep(config: Config, keeps_mail: bool, publish: watch::Sender<Option<Arc<Session>>>, log: Option<Log>) {
     let (mut pause, mut is_told) = (PAUSE_MIN, false);
     loop {
         match tokio::time::timeout(CONNECT_LIMIT, connect(&config, keeps_mail)).await {
             Ok(Ok((session, mut driver))) => {
                 (pause, is_told) = (PAUSE_MIN, false);
-                log.notice(super::MODULE, "connected to PostgreSQL");
                 publish.send_replace(Some(Arc::new(session)));
+                if let Some(log) = &log {
+                    log.notice(super::MODULE, "connected to PostgreSQL");
+                }
                 // Ends with the connection.
                 let _ended = (&mut driver.0).await;
                 publish.send_replace(None);
@@ -232,7 +271,7 @@ async fn keep(config: Config, keeps_mail: bool, publish: watch::Sender<Option<Ar
             other => {
                 let silent = || StoreError::Silent(CONNECT_LIMIT.as_secs());
                 let error = other.map_or_else(|_| silent(), |result| result.err().unwrap_or_else(silent));
-                if !std::mem::replace(&mut is_told, true) {
+                if let (Some(log), false) = (&log, std::mem::replace(&mut is_told, true)) {
                     log.error(super::MODULE, format_args!("cannot connect: {error}; trying again"));
                 }
             }

@@ -80,7 +80,10 @@ async fn figures() {
         let store = UserStore::Sql(config::server::DataSource::new(postgres.source()));
         let config = config::server::Users { store, trusts_on_first_use: true, admits_ephemeral: false };
         let users = Users::open(&config, false, &Log::silent()).unwrap();
-        while users.judge(CAROL, b"carol's", false).await == Verdict::Unknown {
+        // Until all connections are there.
+        while users.obey(Order::Change(Change::Add(CAROL, vec![7; 1216]))).await.is_err()
+            || users.judge(CAROL, b"carol's", false).await == Verdict::Unknown
+        {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         measured.push(("PostgreSQL", users));

@@ -316,7 +316,7 @@ fn mail_in_postgresql_outlives_the_node() {
     loop {
         let plain = client.receive().expect("the gateway sends");
         if let Ok(Command::Message { sequence, surb_id, .. }) = set.parse(&plain) {
-            assert_eq!(surb_id, [7; 16]);
+            assert_eq!(*surb_id, [7; 16]);
             client.send(&Command::MessageDelivered { sequence }).expect("the gateway reads");
             break;
         }
