@@ -14,6 +14,7 @@
 //! | [`channel`] | the socket on which messages and descriptors travel |
 //! | [`peer`] | the process at the other end of it |
 //! | [`event`], [`ring`] | what the data plane tells the log, and the rings that carry it |
+//! | [`inherited`] | descriptors that a service manager kept for this process |
 //! | [`requests`] | requests to plugins and their answers |
 //! | [`loops`] | which of this node's own loops came back, by segment |
 //! | [`replay`] | which packets were seen with a mix key |
@@ -37,6 +38,7 @@
 pub mod channel;
 pub mod counter;
 pub mod event;
+pub mod inherited;
 pub mod loops;
 pub mod memory;
 pub mod message;

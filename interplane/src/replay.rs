@@ -9,6 +9,7 @@
 //! A set never forgets and never grows. When there is no room for a tag the answer is [`Insert::Full`], and the packet
 //! must be dropped: whether it is new cannot be known later.
 
+pub mod kept;
 mod keyed;
 mod probe;
 #[cfg(test)]

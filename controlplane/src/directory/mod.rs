@@ -49,7 +49,7 @@ use pki::{Epoch, EpochClock, EpochTime};
 use session::Skews;
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{mpsc, watch};
 use wire::consensus2::Packed;
@@ -139,6 +139,8 @@ impl<P: Plane, O: Outside> Directory<P, O> {
             payload: Arc::from(payload.as_slice()),
             published: *published,
         });
+        let published = upload.as_ref().filter(|upload| upload.published).map(|upload| upload.epoch.0);
+        status.lock().unwrap_or_else(PoisonError::into_inner).published = published;
         let (reports, reported) = mpsc::unbounded_channel();
         Self {
             verifier: DocumentVerifier {
@@ -263,7 +265,7 @@ impl<P: Plane, O: Outside> Directory<P, O> {
 
     // The status is whole after every statement, so a panic elsewhere cannot have torn it.
     fn status(&self) -> std::sync::MutexGuard<'_, DirectoryStatus> {
-        self.status.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn error(&self, message: impl Display) {

@@ -10,8 +10,12 @@ pub use sphinx::Scheme;
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
+pub mod kept;
 #[cfg(test)]
 mod tests;
+
+/// Private mix keys by epoch.
+pub type PrivateMixKeys = Vec<(u64, Zeroizing<Vec<u8>>)>;
 
 /// Epochs whose keys one descriptor holds.
 pub const EPOCHS_PER_DESCRIPTOR: u64 = 3;

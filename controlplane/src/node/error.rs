@@ -36,6 +36,9 @@ pub enum StartError {
     /// DataDir or its keys.
     #[error("{0}")]
     Keys(#[from] KeyError),
+    /// Mix keys that an earlier node has left.
+    #[error("{0}")]
+    Kept(#[from] crate::keys::kept::KeptError),
     /// The log.
     #[error("{0}")]
     Log(#[from] crate::logging::OpenError),

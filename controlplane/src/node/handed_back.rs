@@ -1,8 +1,10 @@
 //! What a living data plane holds, and what of it a new start can go on with.
 
-use super::plane::{PlaneError, PrivateMixKeys, mix_keys, stored};
+use super::plane::{PlaneError, mix_keys, remembered};
+use super::stored;
 use super::supervise::STOP_LIMIT;
 use crate::directory::Stored;
+use crate::keys::PrivateMixKeys;
 use interplane::channel::{Channel, ChannelError, Received, Trusted};
 use interplane::message::{Descriptor, Listener, ToControl, ToData, VERSION};
 use interplane::peer::PeerProcess;
@@ -27,6 +29,20 @@ pub struct HandedBack {
 }
 
 impl HandedBack {
+    /// What a service manager has kept, as the data plane itself would hand it back; none if nothing was, or by another
+    /// version.
+    pub fn kept(kept: Vec<(String, OwnedFd)>) -> Option<Self> {
+        let (mut setup, mut attachments) = (None, Vec::new());
+        for (name, fd) in kept {
+            if name == stored::SETUP {
+                setup = stored::setup(&fd);
+            } else if let Some(what) = stored::parse(&name) {
+                attachments.push((what, fd));
+            }
+        }
+        Some(Self { setup: setup?, attachments })
+    }
+
     /// Whether it works as these say: then it can go on.
     pub fn works_as(&self, setup: &Setup, listen: &[SocketAddr], link_private_key: &[u8]) -> bool {
         let mut addresses = self.attachments.iter().filter_map(|(what, _)| match what {
@@ -64,7 +80,7 @@ impl HandedBack {
                 Descriptor::ReplaySet { epoch } if is_same_node => {
                     left.replay_sets.insert(epoch, fd);
                 }
-                Descriptor::Remembered if is_same_node => left.stored = stored(&fd)?,
+                Descriptor::Remembered if is_same_node => left.stored = remembered(&fd)?,
                 _ => {}
             }
         }

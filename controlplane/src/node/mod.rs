@@ -7,13 +7,16 @@
 //! | `memory` | what a start looks after before it begins |
 //! | `setup`, `network` | what the configuration asks of the data plane and of the directory worker |
 //! | `takeover`, `handed_back` | finds a data plane that is at work, and goes on with it or replaces it |
+//! | `kept` | mix keys over a clean stop |
 //! | `serve`, `stop` | the parts in their order, and what ends them |
+//! | `stored` | what a service manager keeps over the end of both processes |
 //! | `plane`, `supervise` | what the data plane is given, and that there is one that works |
 //! | `events`, `status` | what the data plane says for the log; STATUS |
 
 mod error;
 mod events;
 mod handed_back;
+mod kept;
 mod memory;
 mod network;
 mod plane;
@@ -22,6 +25,7 @@ mod serve;
 mod setup;
 mod status;
 mod stop;
+mod stored;
 mod supervise;
 mod takeover;
 mod version;

@@ -2,8 +2,11 @@
 //! the same within a second, and one that outlived its control plane hands it back.
 
 use super::handed_back::{HandedBack, Inheritance};
+use super::stored;
 use crate::directory::Stored;
+use crate::keys::PrivateMixKeys;
 use crate::plugins::Wires;
+use crate::process::manager::Manager;
 use crate::process::remedy::remedy;
 use crypto_simd::random::{OsRandom, Random};
 use crypto_simd::schemes::kem;
@@ -84,9 +87,6 @@ fn of_memory(error: &MemoryError) -> &'static str {
     }
 }
 
-/// Mix keys by epoch.
-pub type PrivateMixKeys = Vec<(u64, Zeroizing<Vec<u8>>)>;
-
 /// A message and what goes with it.
 pub type Letter<'a> = (ToData, Vec<(Descriptor, BorrowedFd<'a>)>);
 
@@ -159,6 +159,8 @@ pub struct DataPlane {
     secrets_before: Option<SecretFile>,
     replay_sets: BTreeMap<Epoch, OwnedFd>,
     remembered: Option<OwnedFd>,
+    /// Keeps for the next start what two ended processes would lose; with it, how this one works.
+    manager: Option<(Manager, OwnedFd)>,
 }
 
 impl DataPlane {
@@ -185,6 +187,7 @@ impl DataPlane {
             secrets_before: None,
             replay_sets: BTreeMap::new(),
             remembered: None,
+            manager: None,
             setup,
         })
     }
@@ -195,7 +198,7 @@ impl DataPlane {
         link_private_key: Zeroizing<Vec<u8>>,
     ) -> Result<(Self, PrivateMixKeys, Stored), PlaneError> {
         let mut plane = Self::new(handed_back.setup, link_private_key, Vec::new())?;
-        let (mut keys, mut remembered) = (Vec::new(), Stored::default());
+        let (mut keys, mut stored) = (Vec::new(), Stored::default());
         for (descriptor, fd) in handed_back.attachments {
             match descriptor {
                 Descriptor::Counters => plane.counters = (Counters::attach(&fd)?, fd),
@@ -214,7 +217,7 @@ impl DataPlane {
                     plane.replay_sets.insert(epoch, fd);
                 }
                 Descriptor::Remembered => {
-                    remembered = stored(&fd)?;
+                    stored = remembered(&fd)?;
                     plane.remembered = Some(fd);
                 }
                 Descriptor::PluginRings | Descriptor::RequestBell | Descriptor::AnswerBell => {
@@ -224,7 +227,7 @@ impl DataPlane {
                 }
             }
         }
-        Ok((plane, keys, remembered))
+        Ok((plane, keys, stored))
     }
 
     /// Goes by the replay sets of the data plane before, which has ended; its mix keys need them.
@@ -366,6 +369,7 @@ impl DataPlane {
         // Only now that nothing can fail any more: the keys before need theirs.
         self.replay_sets.retain(|epoch, _| epochs.contains(epoch));
         let before = self.secrets.replace((epochs, file));
+        self.keep();
         self.secrets_before = before.map(|(_, file)| file.wipe_when_dropped());
         Ok(())
     }
@@ -390,7 +394,39 @@ impl DataPlane {
     pub fn store_remembered(&mut self, stored: &Stored) -> Result<(), MemoryError> {
         let bytes = postcard::to_stdvec(stored).map_err(|_| MemoryError::Content("remembered"))?;
         self.remembered = Some(memory::seal("remembered", &bytes)?);
+        self.keep();
         Ok(())
+    }
+
+    /// Has a service manager keep what the next start goes on with.
+    pub fn keep_with(&mut self, manager: Manager) -> Result<(), MemoryError> {
+        self.manager = Some((manager, stored::setup_file(&self.setup)?));
+        self.keep();
+        Ok(())
+    }
+
+    fn keep(&mut self) {
+        let Some((manager, setup)) = &mut self.manager else { return };
+        let named = |what: Descriptor, fd| (stored::name(&what), fd);
+        let listeners = self.listeners.iter().map(|(listener, fd)| named(Descriptor::Listener(*listener), fd.as_fd()));
+        // The sets before the keys: keys without them would be worse than none.
+        let sets = self.replay_sets.iter().map(|(&epoch, fd)| named(Descriptor::ReplaySet { epoch }, fd.as_fd()));
+        let secrets = self.secrets.iter().map(|(_, file)| named(Descriptor::Secrets, file.as_fd()));
+        let remembered = self.remembered.iter().map(|fd| named(Descriptor::Remembered, fd.as_fd()));
+        let setup = [(stored::SETUP.to_owned(), setup.as_fd())];
+        let kept: Vec<_> = setup.into_iter().chain(listeners).chain(sets).chain(secrets).chain(remembered).collect();
+        manager.keep(&kept);
+    }
+
+    /// The mix keys of a data plane that has ended, and where their packets were noted. Nothing of them is wiped where a
+    /// service manager keeps them.
+    pub fn leave(mut self) -> Result<(PrivateMixKeys, BTreeMap<Epoch, OwnedFd>), MemoryError> {
+        let Some((_, file)) = self.secrets.take() else { return Ok(Default::default()) };
+        let keys = mix_keys(&Secrets::open(&file)?);
+        if self.manager.is_some() {
+            drop(file.keep()?);
+        }
+        Ok((keys, self.replay_sets))
     }
 }
 
@@ -400,7 +436,7 @@ pub fn mix_keys(secrets: &Secrets) -> PrivateMixKeys {
 }
 
 /// What was remembered in a descriptor.
-pub fn stored(fd: &OwnedFd) -> Result<Stored, MemoryError> {
+pub fn remembered(fd: &OwnedFd) -> Result<Stored, MemoryError> {
     let content = memory::SealedMemory::open(fd, "remembered", REMEMBERED_BYTES_MAX)?;
     // Of another version: fetch and publish anew.
     Ok(postcard::from_bytes(&content).unwrap_or_default())

@@ -5,12 +5,13 @@ use super::role::Part;
 use super::setup::descriptors;
 use super::status::Managed;
 use super::stop::StopOrder;
-use super::supervise::{self, PlaneHandle, Supervised, Supervision};
+use super::supervise::{self, Ended, PlaneHandle, Supervised, Supervision};
 use super::{MODULE, Node, StartError, events};
 use crate::directory::{Directory, DirectoryStatus, Reached};
 use crate::health::Health;
 use crate::plugins::{Board, Plugins, Services, Settings, Tally, Wires};
 use crate::process::clock;
+use crate::process::manager::Manager;
 use crate::process::signals::Signals;
 use crate::process::tasks::{TaskEnd, Tasks};
 use crate::selfcheck::SelfCheck;
@@ -219,22 +220,25 @@ impl Node {
         }
     }
 
-    /// Stops the data plane and waits for its end.
-    async fn end_plane(&self, plane: &PlaneHandle, health: &Health, ended: oneshot::Receiver<Option<Account>>) {
+    /// Stops the data plane, waits for its end, and keeps its keys where that is wanted.
+    async fn end_plane(&self, plane: &PlaneHandle, health: &Health, ended: oneshot::Receiver<Ended>) {
         plane.stop();
         match tokio::time::timeout(END_LIMIT, ended).await {
-            Ok(account) => self.report_account(account.ok().flatten()),
-            Err(_) => self.log.error(
-                MODULE,
-                format_args!(
-                    "the data plane (process {}) cannot be ended; end it by hand",
-                    health.process().unwrap_or(0)
-                ),
-            ),
+            Ok(ended) => {
+                let Ended { account, plane } = ended.unwrap_or(Ended { account: None, plane: None });
+                self.report_account(account);
+                self.keep_keys(plane);
+            }
+            Err(_) => {
+                let process = health.process().unwrap_or(0);
+                let news = format_args!("the data plane (process {process}) cannot be ended; end it by hand");
+                self.log.error(MODULE, news);
+                self.keep_keys(None);
+            }
         }
     }
 
-    /// What an operator compares with what was meant.
+    /// What an operator compares with what was meant; the service manager is told too.
     fn report_start(&self, listens_at: &[SocketAddr], metrics_at: Option<SocketAddr>) {
         let (config, setup) = (&self.config, self.setup());
         let addresses: Vec<_> = listens_at.iter().map(ToString::to_string).collect();
@@ -263,6 +267,7 @@ impl Node {
         let (shards, slots) = (setup.machine.shards, setup.machine.slots_per_shard);
         self.log.notice(MODULE, format_args!("shards: {shards}, each with room for {slots} packets"));
         self.log.notice(MODULE, "Started.");
+        Manager::of_environment(std::iter::empty()).iter().for_each(Manager::ready);
     }
 
     fn report_account(&self, account: Option<Account>) {

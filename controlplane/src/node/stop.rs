@@ -2,6 +2,7 @@
 
 use super::{MODULE, Node};
 use crate::directory::{DirectoryStatus, epoch_time};
+use crate::process::manager::Manager;
 use crate::process::signals::{Signals, Told};
 use config::server::Shutdown;
 use std::io::Write;
@@ -74,6 +75,7 @@ impl Node {
             () = order.given.notified() => {}
         }
         self.log.notice(MODULE, "Starting graceful shutdown.");
+        Manager::of_environment(std::iter::empty()).iter().for_each(Manager::stopping);
     }
 
     /// Waits for a signal that means stop; opens the log again at each hangup.

@@ -4,7 +4,6 @@
 use crate::keys::Scheme;
 use config::ServerConfig;
 use config::address::{Address, Transport};
-use config::server::Shutdown;
 
 /// One wish that this version cannot grant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,11 +30,6 @@ pub fn limits_of_this_version(config: &ServerConfig) -> Vec<Limit> {
     limits.extend(listeners(config));
     limits.extend(sphinx(&config.geometry));
     limits.extend(authorities(config));
-    if matches!(config.shutdown, Shutdown::PersistMixKeys(_)) {
-        let problem = "is not in this version yet: a stop forgets the mix keys";
-        let remedy = "use WaitForConsensusExitOnShutdown for a stop that loses nothing";
-        limits.push(Limit::new(false, "Server.PersistMixKeysOnShutdown", problem, remedy));
-    }
     limits
 }
 

@@ -10,6 +10,7 @@ mod provoked;
 mod service;
 mod signals;
 mod stop;
+mod upgrade;
 mod users;
 
 use std::time::Duration;

@@ -3,6 +3,7 @@
 pub mod authority;
 pub mod folder;
 pub mod launcher;
+pub mod manager;
 pub mod plane;
 pub mod program;
 pub mod site;

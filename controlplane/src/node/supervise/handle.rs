@@ -1,9 +1,9 @@
 //! What the rest of the control plane holds of the supervisor: orders go into a queue, answers come when the data plane
 //! has given them.
 
-use super::super::plane::PrivateMixKeys;
+use super::super::plane::DataPlane;
 use crate::directory::{Held, Plane, Stored};
-use crate::keys::MixKeys;
+use crate::keys::{MixKeys, PrivateMixKeys};
 use interplane::counter::Account;
 use interplane::snapshot::{ClientDocument, Service};
 use pki::policy::View;
@@ -120,6 +120,14 @@ pub struct Supervised {
     pub handle: PlaneHandle,
     /// Told once: whether the first data plane could be had.
     pub started: oneshot::Receiver<Result<(), super::super::plane::PlaneError>>,
-    /// Told once, at the end: the last account, if there was one.
-    pub ended: oneshot::Receiver<Option<Account>>,
+    /// Told once, at the end.
+    pub ended: oneshot::Receiver<Ended>,
+}
+
+/// What is left of a data plane.
+pub struct Ended {
+    /// Its last account, if it gave one.
+    pub account: Option<Account>,
+    /// What it was given, if its process is gone for certain: nobody uses its keys any more.
+    pub plane: Option<DataPlane>,
 }

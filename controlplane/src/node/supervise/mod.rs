@@ -14,7 +14,7 @@ mod process;
 mod vigil;
 
 pub use begin::rehearse;
-pub use handle::{PlaneHandle, Supervised};
+pub use handle::{Ended, PlaneHandle, Supervised};
 pub use vigil::STOP_LIMIT;
 
 use super::handed_back::greet;
@@ -87,10 +87,10 @@ pub fn start(supervision: Supervision, resumed: Option<Channel>) -> Result<Super
     let run = move || {
         // Keys pass over the stack on their way into the descriptor.
         secret_memory::protect_stack();
-        if let Some(account) = supervisor.run() {
-            // Nobody waits any more if this fails.
-            let _unheard = tell_end.send(account);
-        }
+        let (account, is_gone) = supervisor.run();
+        let plane = is_gone.then_some(supervisor.supervision.plane);
+        // Nobody waits any more if this fails.
+        let _unheard = tell_end.send(Ended { account, plane });
     };
     std::thread::Builder::new().name("supervisor".into()).spawn(run).map_err(failed)?;
     Ok(Supervised { handle, started, ended })
@@ -115,9 +115,9 @@ struct Supervisor {
 }
 
 impl Supervisor {
-    /// Works until the data plane was told to stop and has ended; gives its last account. Gives nothing if there never
-    /// was one, which the starter has been told.
-    fn run(&mut self) -> Option<Option<Account>> {
+    /// Works until the data plane was told to stop and has ended; gives its last account, and whether its process is gone.
+    /// Ends at once if there never was one, which the starter has been told.
+    fn run(&mut self) -> (Option<Account>, bool) {
         if self.link.is_some() {
             self.reached("");
         }
@@ -131,13 +131,12 @@ impl Supervisor {
                 match action {
                     Do::Finish(account) => {
                         self.supervision.health.lost();
-                        self.bury(false);
-                        return Some(account);
+                        return (account, self.bury(false).is_some());
                     }
                     Do::Reach if self.started.is_some() => {
                         if let Err(error) = self.reach() {
                             self.tell_start(Err(error));
-                            return None;
+                            return (None, true);
                         }
                         self.reached("");
                     }

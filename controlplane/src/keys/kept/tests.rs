@@ -1,0 +1,168 @@
+use super::*;
+use crypto_simd::random::SeededRandom;
+use crypto_simd::schemes::{kem, nike};
+use interplane::{Insert, ReplaySet};
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+const NOW: Epoch = Epoch(1000);
+
+fn x25519() -> Scheme {
+    Scheme::Nike(nike::by_name("x25519").unwrap())
+}
+
+fn key(scheme: Scheme, seed: u8) -> Zeroizing<Vec<u8>> {
+    scheme.generate(&mut SeededRandom::new(&[seed; 32]))
+}
+
+fn tag(number: u8) -> [u8; 32] {
+    [number; 32]
+}
+
+/// A folder of its own with the keys of these epochs, each of which has seen one tag.
+fn kept(scheme: Scheme, epochs: &[u64]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let (keys, sets) = left(scheme, epochs);
+    let (count, outcome) = keep(&folder.path().join("keys"), scheme, &keys, &sets);
+    outcome.unwrap();
+    assert_eq!(count, epochs.len());
+    folder
+}
+
+fn left(scheme: Scheme, epochs: &[u64]) -> (PrivateMixKeys, BTreeMap<Epoch, OwnedFd>) {
+    let keys = epochs.iter().map(|epoch| (*epoch, key(scheme, *epoch as u8))).collect();
+    let sets = epochs.iter().map(|epoch| {
+        let (set, fd) = ReplaySet::create(*epoch, 128, [1; 16]).unwrap();
+        assert_eq!(set.insert(&tag(*epoch as u8)), Insert::New);
+        (Epoch(*epoch), fd)
+    });
+    (keys, sets.collect())
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn keys_come_back_once_with_what_was_seen() {
+    for scheme in [x25519(), Scheme::Kem(kem::by_name("Xwing").unwrap())] {
+        let root = kept(scheme, &[999, 1000, 1003]);
+        let folder = root.path().join("keys");
+        assert_eq!(fs::metadata(&folder).unwrap().mode() & 0o777, 0o700);
+        assert!(names(&folder).iter().all(|name| fs::metadata(folder.join(name)).unwrap().mode() & 0o777 == 0o600));
+        let taken = take(&folder, scheme, NOW).unwrap();
+        assert!(taken.findings.is_empty(), "{:?}", taken.findings);
+        let expected: PrivateMixKeys = [999, 1000, 1003].map(|epoch| (epoch, key(scheme, epoch as u8))).into();
+        assert_eq!(taken.mix_keys, expected);
+        for (epoch, fd) in &taken.replay_sets {
+            assert_eq!(ReplaySet::attach(fd).unwrap().insert(&tag(epoch.0 as u8)), Insert::Seen);
+        }
+        assert_eq!(taken.replay_sets.len(), 3);
+        assert!(names(&folder).is_empty());
+        assert!(take(&folder, scheme, NOW).unwrap().mix_keys.is_empty(), "a crash must not bring a key back");
+    }
+}
+
+/// server.md 4.5.
+#[test]
+fn files_are_the_references() {
+    let root = kept(x25519(), &[1000]);
+    let bytes = fs::read(root.path().join("keys/mixkey-1000.bin")).unwrap();
+    assert_eq!(bytes[..5], *b"KMK1\0");
+    assert_eq!(bytes[5..], **key(x25519(), 1000_u64 as u8));
+}
+
+#[test]
+fn a_key_of_the_reference_is_taken_and_said() {
+    let root = kept(x25519(), &[1000]);
+    let folder = root.path().join("keys");
+    fs::remove_file(folder.join("replays-1000.bin")).unwrap();
+    let taken = take(&folder, x25519(), NOW).unwrap();
+    assert_eq!((taken.mix_keys.len(), taken.replay_sets.len()), (1, 0));
+    assert!(taken.findings[0].contains("once more until epoch 1001"), "{:?}", taken.findings);
+}
+
+#[test]
+fn other_epochs_go_and_other_files_stay() {
+    let root = kept(x25519(), &[998, 1001, 1004]);
+    let folder = root.path().join("keys");
+    for other in ["mixkey-.bin", "mixkey-12.bin.old", "mixkey-+5.bin", "note"] {
+        fs::write(folder.join(other), "x").unwrap();
+    }
+    let taken = take(&folder, x25519(), NOW).unwrap();
+    assert_eq!(taken.mix_keys.iter().map(|(epoch, _)| *epoch).collect::<Vec<_>>(), [1001]);
+    assert_eq!(names(&folder), ["mixkey-+5.bin", "mixkey-.bin", "mixkey-12.bin.old", "note"]);
+}
+
+#[test]
+fn what_is_no_key_stops_the_start_and_stays() {
+    let path = |root: &tempfile::TempDir| root.path().join("keys/mixkey-1000.bin");
+    for (content, reason) in [
+        (&b"KMK1"[..], "is truncated"),
+        (b"", "is truncated"),
+        (b"KMK2\0aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "invalid header"),
+        (b"KMK1\x01aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "different scheme"),
+        (b"KMK1\0short", "holds no key"),
+    ] {
+        let root = kept(x25519(), &[1000]);
+        fs::write(path(&root), content).unwrap();
+        let error = take(&root.path().join("keys"), x25519(), NOW).err().expect(reason).to_string();
+        assert!(error.contains(reason) && error.contains("mixkey-1000.bin"), "{error}");
+        assert!(path(&root).exists());
+    }
+}
+
+#[test]
+fn a_key_whose_seen_packets_cannot_be_read_is_not_used() {
+    let root = kept(x25519(), &[1000, 1001]);
+    let folder = root.path().join("keys");
+    let file = folder.join("replays-1000.bin");
+    let bytes = fs::read(&file).unwrap();
+    fs::write(&file, &bytes[..bytes.len() - 1]).unwrap();
+    let taken = take(&folder, x25519(), NOW).unwrap();
+    assert_eq!(taken.mix_keys.iter().map(|(epoch, _)| *epoch).collect::<Vec<_>>(), [1001]);
+    assert!(taken.findings[0].contains("epoch 1000 gets a new key"), "{:?}", taken.findings);
+    assert!(names(&folder).is_empty());
+}
+
+#[test]
+fn a_set_of_another_key_is_not_its_set() {
+    let root = kept(x25519(), &[1000]);
+    let folder = root.path().join("keys");
+    let mut other = b"KMK1\0".to_vec();
+    other.extend_from_slice(&key(x25519(), 77));
+    fs::write(folder.join("mixkey-1000.bin"), other).unwrap();
+    let taken = take(&folder, x25519(), NOW).unwrap();
+    assert_eq!((taken.mix_keys.len(), taken.replay_sets.len()), (1, 0));
+}
+
+#[test]
+fn a_folder_that_others_may_write_is_not_used() {
+    let root = kept(x25519(), &[1000]);
+    let folder = root.path().join("keys");
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o770)).unwrap();
+    let taken = take(&folder, x25519(), NOW).unwrap();
+    assert!(taken.mix_keys.is_empty() && taken.findings[0].contains("not this user's alone"), "{:?}", taken.findings);
+    let (keys, sets) = left(x25519(), &[1000]);
+    assert!(matches!(keep(&folder, x25519(), &keys, &sets), (0, Err(KeptError::Shared(_)))));
+    // A link leads wherever its owner wants.
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+    let link = root.path().join("link");
+    symlink(&folder, &link).unwrap();
+    assert!(matches!(keep(&link, x25519(), &keys, &sets), (0, Err(KeptError::Shared(_)))));
+    assert!(take(&root.path().join("nothing"), x25519(), NOW).unwrap().mix_keys.is_empty());
+}
+
+#[test]
+fn what_cannot_be_written_whole_is_not_there_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let (keys, mut sets) = left(x25519(), &[1000, 1001, 1002]);
+    // One without a set, one whose set is none.
+    sets.remove(&Epoch(1000));
+    sets.insert(Epoch(1001), File::open("/dev/null").unwrap().into());
+    let (count, outcome) = keep(folder.path(), x25519(), &keys, &sets);
+    assert!(count == 1 && outcome.is_err());
+    assert_eq!(names(folder.path()), ["mixkey-1002.bin", "replays-1002.bin"]);
+}
