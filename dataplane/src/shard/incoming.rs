@@ -223,7 +223,8 @@ impl IncomingLinks {
             // It has an answer that it waits for.
             Some(Due::Decision) if link.standing.asked.is_some() => {}
             Some(Due::Decision) => {
-                if authenticate(round, handshake, address) == Decision::OfDatabase {
+                let decision = authenticate(round, handshake, address);
+                if decision == Decision::OfDatabase {
                     self.ask(round, conn);
                     return;
                 }
