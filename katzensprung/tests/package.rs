@@ -1,5 +1,7 @@
 //! What packages hold, and the Debian package on a host of its own: a root above this host's that is gone afterwards.
 
+mod systemd;
+
 use crate::support::free_address;
 use crate::support::program::{Outcome, finish_within, run};
 use std::fs;
