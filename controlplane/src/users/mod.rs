@@ -109,6 +109,11 @@ impl Users {
 
     /// Who a client is.
     pub async fn judge(&self, user: UserId, link_key: &[u8], has_proven: bool) -> Verdict {
+        if user.trimmed().is_empty() {
+            // Who says nothing of itself is nobody, and no database has to be asked.
+            self.tally.count(Outcome::Refused);
+            return Verdict::Refused;
+        }
         let question = Question { user, link_key, has_proven };
         if self.tally.is_away()
             && let Some(remembered) = self.recall(&user, link_key)

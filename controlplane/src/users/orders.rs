@@ -90,7 +90,8 @@ pub fn parse(command: &str, arguments: &str, kem: &dyn Kem) -> Option<Order> {
 /// all its 32 bytes.
 fn name(text: &str) -> Option<UserId> {
     if let Some(digits) = text.strip_prefix(BINARY).filter(|digits| digits.len() == 64) {
-        return hex::decode(digits).ok()?.try_into().ok().map(UserId);
+        let name = hex::decode(digits).ok()?.try_into().ok().map(UserId);
+        return name.filter(|name| !name.trimmed().is_empty());
     }
     let name = config::names::user_name(text)?;
     Some(UserId::of(name.as_bytes()))

@@ -98,7 +98,7 @@ async fn figures() {
                 tokio::spawn(async move {
                     for round in 0..rounds {
                         let mut user = [0; 32];
-                        user[..8].copy_from_slice(&u64::from(client * 4 + round % 4).to_le_bytes());
+                        user[..8].copy_from_slice(&u64::from(1 + client * 4 + round % 4).to_le_bytes());
                         // What is too late is asked again, as clients and shards do.
                         while users.judge(UserId(user), &[7; 1216], true).await != expected {}
                     }

@@ -30,6 +30,7 @@ fn orders_have_a_name_and_a_key_where_they_need_one() {
         ("USER_IDENTITY", "alice".into(), Some(Order::Identity(user("alice")))),
         ("USER_LINK", format!("0x{}", "07".repeat(32)), Some(Order::Link(UserId([7; 32])))),
         ("ADD_USER", "alice".into(), None),
+        ("USER_LINK", format!("0x{}", "00".repeat(32)), None),
         ("ADD_USER", format!("alice  {text}"), None),
         ("ADD_USER", format!("alice {text} more"), None),
         ("ADD_USER", format!("alice {}", &text[2..]), None),

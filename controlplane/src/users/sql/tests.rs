@@ -102,6 +102,9 @@ async fn several_gateways_have_the_same_users() {
         verdicts.sort_by_key(|verdict| *verdict as u8);
         assert_eq!(verdicts, [Verdict::Refused, Verdict::Registered]);
     }
+    // A client without a name is nobody, and that is no fault of the database.
+    assert_eq!(gateways[0].judge(UserId([0; 32]), b"key", true).await, Verdict::Refused);
+    assert!(!gateways[0].tally().is_away());
     assert_eq!(postgres.query("SELECT count(*) FROM users"), "21");
     assert_eq!(gateways[0].obey(change(Change::Remove(ALICE))).await.expect("it is there"), orders::Answer::Done);
     judged(&gateways[1], ALICE, b"another", Verdict::Registered).await;
