@@ -18,6 +18,7 @@
 //! | [`keys`] | DataDir, its lock, identity and link key files |
 //! | [`manual`] | `docs/reference/config.md` from the declarations |
 //! | [`explain`] | the same, one key at a time |
+//! | [`migrate`] | a file of an older release as today's |
 //!
 //! A file with two mistakes gives findings for both:
 //!
@@ -40,6 +41,7 @@ pub mod explain;
 pub mod finding;
 pub mod keys;
 pub mod manual;
+pub mod migrate;
 pub mod names;
 pub mod program;
 pub mod reader;

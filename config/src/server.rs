@@ -26,7 +26,7 @@ pub use logging::{LogDestination, LogLevel, Logging};
 pub use network::Network;
 pub use node::{MANAGEMENT_SOCKET, Management, Shutdown};
 pub use own::{Backend, OwnConfig};
-pub use roles::{BuiltIn, BuiltInService, PluginService, Role, ServiceNode};
+pub use roles::{BuiltIn, BuiltInService, Keyserver, PluginProtocol, PluginService, Role, ServiceNode};
 
 use crate::finding::Finding;
 use crate::reader::Strictness;

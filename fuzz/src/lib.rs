@@ -95,6 +95,8 @@ pub const TARGETS: &[Target] = &[
     planes::EVENTS,
     services::REQUEST,
     services::PLUGIN,
+    services::PLUGIN_HTTP,
+    services::KEYSERVER,
     schemes::KEYS,
 ];
 

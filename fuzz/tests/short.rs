@@ -97,6 +97,8 @@ short! {
     interplane_events
     service_request
     service_plugin
+    service_plugin_http
+    service_keyserver
     crypto_keys
 }
 

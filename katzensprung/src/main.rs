@@ -51,6 +51,10 @@ enum Command {
     Ctl(commands::ctl::Arguments),
     /// Checks configuration files
     Config(commands::configuration::Arguments),
+    /// Looks for what must be mended about a node: on its own host, or as others see it
+    ///
+    /// Exit status: 0 when nothing must be mended, 1 when something must. Nothing is changed.
+    Doctor(commands::doctor::Arguments),
     /// Looks how this host is set for a node, mends what can be mended, and takes it back
     Tuning(commands::tuning::Arguments),
     /// Measures a node on this host
@@ -116,6 +120,7 @@ fn main() -> ExitCode {
         Command::Status(arguments) => commands::status::run(&arguments).map(done),
         Command::Ctl(arguments) => commands::ctl::run(&arguments).map(done),
         Command::Config(arguments) => commands::configuration::run(&arguments),
+        Command::Doctor(arguments) => commands::doctor::run(&arguments),
         Command::Tuning(arguments) => commands::tuning::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Testnet(arguments) => commands::testnet::run(&arguments),

@@ -10,6 +10,7 @@
 //! | `hosts` | what hosts are like, and what an operator reads of it |
 //! | `lifecycle` | start, stop, crashes of either process, and what the authority sees of them |
 //! | `limits` | what a host may refuse |
+//! | `migrate` | configuration files of older releases |
 //! | `package` | what packages hold; the Debian package installed, upgraded, removed |
 //! | `ping` | what a user of `ping` can get wrong, and what is said where there is no network |
 //! | `secrets` | where private keys lie in the memory of both processes |
@@ -28,6 +29,7 @@ mod genconfig;
 mod hosts;
 mod lifecycle;
 mod limits;
+mod migrate;
 mod package;
 mod ping;
 mod secrets;

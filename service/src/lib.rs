@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`endpoint`] | the name of a service as packets carry it |
 //! | [`built_in`] | the services that need no program of their own |
+//! | [`keyserver`] | whose identity key is which: requests, replies, and a list of keys |
 //! | [`responder`] | from a request to its reply, in place |
 //! | [`plugin`] | the messages between a node and its plugins |
 //!
@@ -34,6 +35,7 @@
 
 pub mod built_in;
 pub mod endpoint;
+pub mod keyserver;
 pub mod plugin;
 pub mod responder;
 

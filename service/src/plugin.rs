@@ -1,6 +1,7 @@
 //! The messages between a service node and its plugins (server.md 6.4): CBOR items one after the other, without anything
-//! between them. Requests and answers have the same fields.
+//! between them. Requests and answers have the same fields. The older form, over HTTP, is in [`http`].
 
+pub mod http;
 mod scan;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,9 @@ const DELAY: &str = "Delay";
 const ID: &str = "ID";
 const PAYLOAD: &str = "Payload";
 const SURB: &str = "SURB";
+const IS_PARAMETERS_REQUEST: &str = "IsParametersRequest";
+const IS_PARAMETERS_RESPONSE: &str = "IsParametersResponse";
+const PARAMS: &str = "Params";
 
 /// Bytes of a message besides its payload and its reply block that are taken: names, numbers, and fields that nobody
 /// knows yet.
@@ -47,6 +51,17 @@ pub struct Message<'a> {
     pub payload: &'a [u8],
     /// What stands for the reply block; none if there is no reply to be sent.
     pub surb: Option<&'a [u8]>,
+    /// What it says of parameters, if anything.
+    pub parameters: Option<Parameters<'a>>,
+}
+
+/// What a message says of what a plugin wants to be published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parameters<'a> {
+    /// That the plugin is to tell.
+    Asked,
+    /// These: one CBOR item, or nothing.
+    Told(&'a [u8]),
 }
 
 impl<'a> Message<'a> {
@@ -59,17 +74,39 @@ impl<'a> Message<'a> {
     }
 
     fn write(&self, to: &mut Encoder<&mut Vec<u8>>) -> Result<(), minicbor::encode::Error<Infallible>> {
-        to.map(5)?.str(REQUEST_AT)?;
+        let more = match self.parameters {
+            None => 0,
+            Some(Parameters::Asked | Parameters::Told([])) => 1,
+            Some(Parameters::Told(_)) => 2,
+        };
+        to.map(5 + more)?.str(REQUEST_AT)?;
         match self.request_at {
             Some(seconds) => to.i64(seconds)?,
             None => to.null()?,
         };
         let delay_ns = u64::try_from(self.delay.as_nanos()).unwrap_or(u64::MAX).min(i64::MAX.unsigned_abs());
-        to.str(DELAY)?.u64(delay_ns)?.str(ID)?.u64(self.id)?.str(PAYLOAD)?.bytes(self.payload)?.str(SURB)?;
+        to.str(DELAY)?.u64(delay_ns)?.str(ID)?.u64(self.id)?.str(PAYLOAD)?;
+        match self.payload {
+            [] if self.parameters.is_some() => to.null()?,
+            payload => to.bytes(payload)?,
+        };
+        to.str(SURB)?;
         match self.surb {
             Some(surb) => to.bytes(surb)?,
             None => to.null()?,
         };
+        match self.parameters {
+            None => {}
+            Some(Parameters::Asked) => {
+                to.str(IS_PARAMETERS_REQUEST)?.bool(true)?;
+            }
+            Some(Parameters::Told(item)) => {
+                to.str(IS_PARAMETERS_RESPONSE)?.bool(true)?;
+                if !item.is_empty() {
+                    to.str(PARAMS)?.writer_mut().extend_from_slice(item);
+                }
+            }
+        }
         Ok(())
     }
 
@@ -100,6 +137,11 @@ impl<'a> Message<'a> {
             id: fields.id.unwrap_or(0),
             payload: fields.payload.flatten().map(|string| string.of(joined)).unwrap_or_default(),
             surb: fields.surb.flatten().map(|string| string.of(joined)),
+            parameters: match (fields.is_parameters_response, fields.is_parameters_request) {
+                (Some(true), _) => Some(Parameters::Told(fields.params.unwrap_or_default())),
+                (_, Some(true)) => Some(Parameters::Asked),
+                _ => None,
+            },
         })
     }
 }
@@ -148,6 +190,9 @@ struct Fields<'a> {
     id: Option<u64>,
     payload: Option<Option<ByteString<'a>>>,
     surb: Option<Option<ByteString<'a>>>,
+    is_parameters_request: Option<bool>,
+    is_parameters_response: Option<bool>,
+    params: Option<&'a [u8]>,
 }
 
 impl<'a> Fields<'a> {
@@ -163,6 +208,14 @@ impl<'a> Fields<'a> {
             self.delay = Some(if is_null(decoder)? { 0 } else { decoder.i64()? });
         } else if is(REQUEST_AT) && self.request_at.is_none() && is_integer(decoder.datatype()?) {
             self.request_at = Some(i64::try_from(decoder.int()?).ok());
+        } else if is(IS_PARAMETERS_REQUEST) && self.is_parameters_request.is_none() {
+            self.is_parameters_request = Some(flag(decoder)?);
+        } else if is(IS_PARAMETERS_RESPONSE) && self.is_parameters_response.is_none() {
+            self.is_parameters_response = Some(flag(decoder)?);
+        } else if is(PARAMS) && self.params.is_none() {
+            let start = decoder.position();
+            decoder.skip()?;
+            self.params = decoder.input().get(start..decoder.position());
         } else {
             decoder.skip()?;
         }
@@ -180,6 +233,10 @@ fn is_null(decoder: &mut Decoder<'_>) -> Result<bool, DecodeError> {
         decoder.skip()?;
     }
     Ok(is_null)
+}
+
+fn flag(decoder: &mut Decoder<'_>) -> Result<bool, DecodeError> {
+    if is_null(decoder)? { Ok(false) } else { decoder.bool() }
 }
 
 /// A vector takes all that is written to it.

@@ -208,12 +208,12 @@ section! {
 
     /// A built-in service.
     AnyCase Kaetzchen {
-        /// Kind of service: `echo`, `testdest` or `loop`. Each may appear once over both lists.
+        /// Kind of service: `echo`, `testdest`, `loop` or `keyserver`. Each may appear once over both lists.
         capability: String = ("Capability", "required", "");
         /// Recipient to which clients write: 1 to 32 bytes, lower case, no spaces; by custom it starts with `+`. Each may appear once in its list.
         endpoint: String = ("Endpoint", "required", "");
         /// Free-form settings.
-        config: BTreeMap<String, At<Value>> = ("Config", "none", "No built-in service has any.");
+        config: BTreeMap<String, At<Value>> = ("Config", "none", "Only `keyserver` has one: `IdentityKeys`, the absolute path of a file with a user's name and identity key in each line.");
         /// Skip this entry.
         disable: bool = ("Disable", "false", "");
     }
@@ -230,8 +230,12 @@ section! {
         config: BTreeMap<String, At<Value>> = ("Config", "none", "");
         /// Path of the program.
         command: String = ("Command", "required", "");
-        /// Number of processes.
-        max_concurrency: i64 = ("MaxConcurrency", "1", "Ignored, as in the reference: one process for each entry.");
+        /// How the program is spoken to: `stream` (CBOR over one connection, as the reference does) or `http` (a POST for each request, as the reference did up to v0.0.3).
+        protocol: String = ("Protocol", "stream", "Ours; the reference ignores it.");
+        /// Ask the program, as it starts, for parameters that the descriptor is to have beside its endpoint.
+        ask_parameters: bool = ("AskParameters", "false", "Ours; the reference never asks. With `Protocol = \"http\"` programs are always asked.");
+        /// Number of processes: 1 to 64 with `Protocol = "http"`.
+        max_concurrency: i64 = ("MaxConcurrency", "1", "Ignored with `stream`, as in the reference: one process for each entry.");
         /// Skip this entry.
         disable: bool = ("Disable", "false", "");
     }

@@ -1,7 +1,7 @@
 //! Roles, and `[ServiceNode]` (server.md 2.11); `[Gateway]` is in `gateway`.
 
 use super::gateway::{self, Gateway};
-use super::node;
+use super::node::{self, absolute};
 use crate::finding::{Findings, Place};
 use crate::names::check_endpoint;
 use crate::reader::{At, Value};
@@ -27,6 +27,23 @@ pub struct ServiceNode {
     pub built_in: Vec<BuiltIn>,
     /// Services that are programs of their own.
     pub plugins: Vec<PluginService>,
+    /// The one that tells identity keys, if it is there.
+    pub keyserver: Option<Keyserver>,
+}
+
+/// The service that tells identity keys (server.md D.4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keyserver {
+    /// Recipient to which clients write.
+    pub endpoint: String,
+    /// Absolute path of the file with the keys.
+    pub identity_keys: PathBuf,
+}
+
+/// A service of the list of those that are built in.
+enum Listed {
+    BuiltIn(BuiltIn),
+    Keyserver(Keyserver),
 }
 
 /// A service that is built in, with its endpoint.
@@ -73,7 +90,27 @@ pub struct PluginService {
     pub arguments: Vec<(String, String)>,
     /// Data for the descriptor.
     pub advertised: Option<BTreeMap<String, Value>>,
+    /// How it is spoken to.
+    pub protocol: PluginProtocol,
 }
+
+/// Forms of plugins (server.md 6.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PluginProtocol {
+    /// CBOR items over one connection to one process (server.md 6.4).
+    Stream {
+        /// Whether it is asked for parameters to be published, which the reference never does.
+        asks_parameters: bool,
+    },
+    /// A POST for each request (server.md D.3).
+    Http {
+        /// So many processes, each with one request at a time.
+        processes: u16,
+    },
+}
+
+/// Most processes of one plugin.
+const PROCESSES_MAX: i64 = 64;
 
 /// The role, or none after findings.
 pub fn check(
@@ -126,12 +163,19 @@ struct Unusable;
 fn check_services(raw: raw::ServiceNode, findings: &mut Findings) -> Option<ServiceNode> {
     let mut seen = Seen::default();
     let built_in: Vec<_> = raw.kaetzchen.map(|at| at.value).unwrap_or_default();
-    let built_in: Vec<_> = built_in.iter().map(|entry| check_built_in(entry, &mut seen, findings)).collect();
+    let listed: Vec<_> = built_in.iter().map(|entry| check_built_in(entry, &mut seen, findings)).collect();
     // Capabilities are unique over both lists, endpoints in each.
     seen.endpoints.clear();
     let plugins = raw.cbor_plugin_kaetzchen.map(|at| at.value).unwrap_or_default();
     let plugins: Vec<_> = plugins.into_iter().map(|entry| check_plugin(entry, &mut seen, findings)).collect();
-    Some(ServiceNode { built_in: usable(built_in)?, plugins: usable(plugins)? })
+    let mut node = ServiceNode { plugins: usable(plugins)?, ..ServiceNode::default() };
+    for listed in usable(listed)? {
+        match listed {
+            Listed::BuiltIn(built_in) => node.built_in.push(built_in),
+            Listed::Keyserver(keyserver) => node.keyserver = Some(keyserver),
+        }
+    }
+    Some(node)
 }
 
 /// The entries that are not disabled; none when one of all is unusable.
@@ -143,7 +187,7 @@ fn is_set(flag: &Option<At<bool>>) -> bool {
     flag.as_ref().is_some_and(|at| at.value)
 }
 
-fn check_built_in(raw: &raw::Kaetzchen, seen: &mut Seen, findings: &mut Findings) -> Entry<BuiltIn> {
+fn check_built_in(raw: &raw::Kaetzchen, seen: &mut Seen, findings: &mut Findings) -> Entry<Listed> {
     let disabled = is_set(&raw.disable);
     let capability = capability(&raw.capability, &raw.place, seen, findings);
     let endpoint = endpoint(&raw.endpoint, &raw.place, disabled, seen, findings);
@@ -153,13 +197,45 @@ fn check_built_in(raw: &raw::Kaetzchen, seen: &mut Seen, findings: &mut Findings
         "echo" => BuiltInService::Echo,
         "testdest" => BuiltInService::TestDest,
         "loop" => BuiltInService::Loop,
+        "keyserver" => {
+            let identity_keys = identity_keys(raw, findings);
+            let (Some(endpoint), Some(identity_keys)) = (endpoint, identity_keys) else { return Err(Unusable) };
+            return Ok(Some(Listed::Keyserver(Keyserver { endpoint, identity_keys })));
+        }
         other => {
             let problem = format!("provider: Kaetzchen: Unsupported capability: '{other}'");
-            findings.error("capability-unsupported", &capability.place, problem, "use echo, testdest or loop");
+            findings.error(
+                "capability-unsupported",
+                &capability.place,
+                problem,
+                "use echo, testdest, loop or keyserver",
+            );
             return Err(Unusable);
         }
     };
-    Ok(Some(BuiltIn { service, endpoint: endpoint.ok_or(Unusable)? }))
+    Ok(Some(Listed::BuiltIn(BuiltIn { service, endpoint: endpoint.ok_or(Unusable)? })))
+}
+
+/// Where the keyserver has its keys.
+fn identity_keys(raw: &raw::Kaetzchen, findings: &mut Findings) -> Option<PathBuf> {
+    let key = "IdentityKeys";
+    let written = raw.config.as_ref().and_then(|at| at.value.get(key));
+    match written.map(|at| (&at.value, &at.place)) {
+        Some((Value::Text(path), place)) => {
+            absolute(path, place, "config: Kaetzchen: keyserver: IdentityKeys", findings)
+        }
+        Some((_, place)) => {
+            findings.error("keyserver-keys", place, "is not a string", "write the path of the file with the keys");
+            None
+        }
+        None => {
+            let place = Place { line: raw.place.line, key: format!("{}.Config.{key}", raw.place.key) };
+            let problem = "is not set: the keyserver has no keys to tell";
+            let remedy = "write the path of a file with a name and a key in each line";
+            findings.error("keyserver-keys", &place, problem, remedy);
+            None
+        }
+    }
 }
 
 fn check_plugin(raw: raw::CborPluginKaetzchen, seen: &mut Seen, findings: &mut Findings) -> Entry<PluginService> {
@@ -176,13 +252,48 @@ fn check_plugin(raw: raw::CborPluginKaetzchen, seen: &mut Seen, findings: &mut F
     }
     let advertised = raw.pki_advertized_data.and_then(|at| advertised(at.value, &capability.value, findings));
     let arguments = raw.config.map_or(Some(Vec::new()), |at| arguments(at.value, findings));
+    let protocol = protocol(raw.protocol, raw.max_concurrency, raw.ask_parameters, findings);
     Ok(Some(PluginService {
         capability: capability.value,
         endpoint,
         command: command.value.into(),
         arguments: arguments.ok_or(Unusable)?,
         advertised,
+        protocol: protocol.ok_or(Unusable)?,
     }))
+}
+
+fn protocol(
+    name: Option<At<String>>,
+    max_concurrency: Option<At<i64>>,
+    ask_parameters: Option<At<bool>>,
+    findings: &mut Findings,
+) -> Option<PluginProtocol> {
+    let (place, name) = name.map(|at| (at.place, at.value)).unwrap_or_default();
+    match name.as_str() {
+        "" | "stream" => Some(PluginProtocol::Stream { asks_parameters: ask_parameters.is_some_and(|at| at.value) }),
+        "http" => {
+            if let Some(at) = ask_parameters.filter(|at| !at.value) {
+                let problem = "has no effect: a plugin that speaks HTTP is always asked for its parameters";
+                findings.warning("plugin-parameters", &at.place, problem, "remove it");
+            }
+            let Some(at) = max_concurrency.filter(|at| at.value != 0) else {
+                return Some(PluginProtocol::Http { processes: 1 });
+            };
+            let processes = u16::try_from(at.value).ok().filter(|_| at.value <= PROCESSES_MAX);
+            if processes.is_none() {
+                let problem = format!("{} processes of one plugin", at.value);
+                let remedy = format!("use a number from 1 to {PROCESSES_MAX}");
+                findings.error("plugin-processes", &at.place, problem, remedy);
+            }
+            processes.map(|processes| PluginProtocol::Http { processes })
+        }
+        other => {
+            let problem = format!("'{other}' is no protocol of plugins");
+            findings.error("plugin-protocol", &place, problem, "use stream or http, or remove the key");
+            None
+        }
+    }
 }
 
 /// The data under the entry's own capability; the rest is never published.

@@ -14,12 +14,14 @@
 //! | `outside`, `session`, `driver` | the wall clock, one exchange with one authority, its connection |
 //! | `plane` | the data plane as the worker sees it |
 //! | `status` | what others may see |
+//! | `greet` | a handshake with a node, for a tool |
 //! | `once` | a document for a tool |
 
 mod clients;
 mod documents;
 pub(crate) mod driver;
 pub mod fetch;
+pub mod greet;
 pub mod once;
 mod outside;
 mod plane;

@@ -5,6 +5,7 @@
 //! | `error` | why a node does not start |
 //! | `role`, `version` | what differs from role to role; what this version cannot do |
 //! | `memory` | what a start looks after before it begins |
+//! | `look` | the same without a start, for whoever asks |
 //! | `setup`, `network` | what the configuration asks of the data plane and of the directory worker |
 //! | `takeover`, `handed_back` | finds a data plane that is at work, and goes on with it or replaces it |
 //! | `kept` | mix keys over a clean stop |
@@ -17,6 +18,7 @@ mod error;
 mod events;
 mod handed_back;
 mod kept;
+mod look;
 mod memory;
 mod network;
 mod plane;
@@ -32,7 +34,9 @@ mod version;
 
 pub use error::StartError;
 pub use handed_back::stop_orphan;
+pub use look::{Look, Verdict, look};
 pub use network::{authorities, dialler};
+pub use setup::backend;
 pub(crate) use stop::{State, StopOrder};
 pub use version::{Limit, limits_of_this_version};
 

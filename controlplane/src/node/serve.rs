@@ -9,7 +9,7 @@ use super::supervise::{self, Ended, PlaneHandle, Supervised, Supervision};
 use super::{MODULE, Node, StartError, events};
 use crate::directory::{Directory, DirectoryStatus, Reached};
 use crate::health::Health;
-use crate::plugins::{Board, Plugins, Services, Settings, Tally, Wires};
+use crate::plugins::{self, Board, Plugins, Services, Settings, Tally, Wires};
 use crate::process::clock;
 use crate::process::manager::Manager;
 use crate::process::signals::Signals;
@@ -159,6 +159,7 @@ impl Node {
             // This very program, whatever stands under its name by now.
             launcher: Some("/proc/self/exe".into()),
             kaetzchen_delay: self.config.debug.kaetzchen_delay,
+            call_limit: plugins::CALL_LIMIT,
         };
         let plugins = Plugins::start(node, &settings, wires, board.clone(), &self.log).await?;
         Ok(Some((board, plugins)))
@@ -298,7 +299,7 @@ impl Node {
     }
 }
 
-fn metrics_address((host, port): &(Option<address::Host>, u16)) -> String {
+pub(super) fn metrics_address((host, port): &(Option<address::Host>, u16)) -> String {
     match host {
         None => SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), *port).to_string(),
         Some(address::Host::Ip(ip)) => SocketAddr::new(*ip, *port).to_string(),

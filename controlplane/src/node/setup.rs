@@ -66,12 +66,7 @@ impl Node {
             machine: Machine {
                 shards: small(shards),
                 cpus: own.pin_cpus.iter().take(shards).map(|&cpu| small(cpu)).collect(),
-                backend: match own.backend {
-                    config::server::Backend::Auto => Backend::Auto,
-                    config::server::Backend::Uring => Backend::Uring,
-                    config::server::Backend::Epoll => Backend::Epoll,
-                    config::server::Backend::Glommio => Backend::Glommio,
-                },
+                backend: backend(&self.config),
                 batch_packets_max: small(own.batch_max),
                 batch_wait_us: u32::try_from(own.batch_wait.as_micros()).unwrap_or(u32::MAX),
                 spreads_delays: own.spread_delays,
@@ -96,8 +91,18 @@ fn connections_that_fit(descriptors: u64) -> u32 {
     u32::try_from(descriptors - reserve).unwrap_or(u32::MAX)
 }
 
+/// Which way packets are to go in and out.
+pub fn backend(config: &ServerConfig) -> Backend {
+    match config.own.dataplane.backend {
+        config::server::Backend::Auto => Backend::Auto,
+        config::server::Backend::Uring => Backend::Uring,
+        config::server::Backend::Epoll => Backend::Epoll,
+        config::server::Backend::Glommio => Backend::Glommio,
+    }
+}
+
 /// How many shards a node with this configuration has here.
-fn shards(config: &ServerConfig) -> usize {
+pub(super) fn shards(config: &ServerConfig) -> usize {
     let processors = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     config.shards(processors).get().min(interplane::counter::SHARDS_MAX)
 }

@@ -1,5 +1,6 @@
 //! Which services answer now: the data plane goes by it at once, the node's next descriptor lists them.
 
+use super::parameters::Parameters;
 use config::reader::Value as Setting;
 use config::server::{BuiltInService, PluginService, ServiceNode};
 use interplane::snapshot::{Handler, Service};
@@ -19,6 +20,9 @@ pub struct Offer {
     pub advertized_data: Capabilities,
 }
 
+/// The capability of the keyserver, which is asked as plugins are, after all of them.
+pub const KEYSERVER: &str = "keyserver";
+
 /// Told which services answer, each time that it changes.
 pub type Announce = Box<dyn Fn(Vec<Service>) + Send + Sync>;
 
@@ -37,6 +41,8 @@ struct Entry {
     endpoint: String,
     handler: Handler,
     advertised: Option<BTreeMap<String, Value>>,
+    /// What the service itself wants to be published.
+    parameters: Parameters,
     answers: bool,
 }
 
@@ -56,6 +62,7 @@ impl Board {
             endpoint: configured.endpoint.clone(),
             handler: Handler::BuiltIn(built_in(configured.service)),
             advertised: None,
+            parameters: Parameters::new(),
             answers: true,
         });
         let plugins = node.plugins.iter().zip(0..).map(|(configured, number)| Entry {
@@ -64,9 +71,19 @@ impl Board {
             endpoint: configured.endpoint.clone(),
             handler: Handler::Plugin { number },
             advertised: advertised(configured),
+            parameters: Parameters::new(),
             answers: false,
         });
-        let entries: Vec<_> = built_in.chain(plugins).collect();
+        let keyserver = node.keyserver.iter().map(|keyserver| Entry {
+            place: Place::BuiltIn(node.built_in.len()),
+            capability: KEYSERVER.into(),
+            endpoint: keyserver.endpoint.clone(),
+            handler: Handler::Plugin { number: u16::try_from(node.plugins.len()).unwrap_or(u16::MAX) },
+            advertised: None,
+            parameters: Parameters::new(),
+            answers: true,
+        });
+        let entries: Vec<_> = built_in.chain(plugins).chain(keyserver).collect();
         let (offer, _) = watch::channel(offer(&entries));
         let board = Self { entries: Mutex::new(entries), offer, announce };
         board.tell(&board.entries());
@@ -93,6 +110,15 @@ impl Board {
         self.tell(&entries);
     }
 
+    /// What a service wants to be published about it from now on.
+    pub fn describe(&self, place: Place, parameters: Parameters) {
+        let mut entries = self.entries();
+        for entry in entries.iter_mut().filter(|entry| entry.place == place) {
+            entry.parameters.clone_from(&parameters);
+        }
+        self.offer.send_replace(offer(&entries));
+    }
+
     fn tell(&self, entries: &[Entry]) {
         self.offer.send_replace(offer(entries));
         let answering = entries.iter().filter(|entry| entry.answers);
@@ -112,7 +138,11 @@ impl Board {
 /// The reference publishes what operators say of a plugin whether it runs or not (server.md 6.4); here both go together.
 fn offer(entries: &[Entry]) -> Offer {
     let answering = || entries.iter().filter(|entry| entry.answers);
-    let parameters = |entry: &Entry| BTreeMap::from([("endpoint".into(), entry.endpoint.as_str().into())]);
+    let parameters = |entry: &Entry| {
+        let mut parameters = entry.parameters.clone();
+        parameters.insert("endpoint".into(), entry.endpoint.as_str().into());
+        parameters
+    };
     Offer {
         services: answering().map(|entry| (entry.capability.clone(), Some(parameters(entry)))).collect(),
         advertized_data: answering()

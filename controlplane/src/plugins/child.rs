@@ -1,5 +1,6 @@
 //! The process of a plugin: its start, the line in which it says where it listens, its end.
 
+use super::output;
 use crate::logging::Log;
 use config::server::PluginService;
 use interplane::SocketPath;
@@ -17,8 +18,6 @@ use tokio::time::{Instant, sleep, timeout};
 
 /// How long a plugin may take to say where it listens; the reference waits for ever.
 const LINE_LIMIT: Duration = Duration::from_secs(60);
-/// Longest such line, and longest line that is logged.
-const LINE_BYTES_MAX: u64 = 4096;
 /// How long its socket may take to be there (server.md 6.4).
 const CONNECT_LIMIT: Duration = Duration::from_secs(40);
 /// Pauses between two tries: they double from the first to the last.
@@ -72,12 +71,30 @@ pub enum ChildError {
         /// Why.
         error: std::io::Error,
     },
+    /// It is asked for parameters, and does not behave.
+    #[error(
+        "{command} was asked for its parameters: {reason}; does it speak what ServiceNode.CBORPluginKaetzchen.Protocol says?"
+    )]
+    Parameters {
+        /// The program.
+        command: PathBuf,
+        /// What it did.
+        reason: String,
+    },
     /// It was told to stop.
     #[error("it was told to stop")]
     Stopped,
     /// Nobody looks after it any more.
     #[error("the node stops")]
     Ended,
+}
+
+/// Where a plugin listens.
+pub struct Reached {
+    /// The path of its socket.
+    pub socket: PathBuf,
+    /// The first connection.
+    pub stream: UnixStream,
 }
 
 /// A running plugin.
@@ -93,7 +110,7 @@ impl Child {
         plugin: &PluginService,
         launcher: Option<&Path>,
         log: &Log,
-    ) -> Result<(Self, UnixStream), ChildError> {
+    ) -> Result<(Self, Reached), ChildError> {
         let command = plugin.command.clone();
         let failed = |error| ChildError::Start { command: command.clone(), error };
         check_program(&command).map_err(failed)?;
@@ -116,10 +133,10 @@ impl Child {
         let mut child = Self { process, command, listeners: Vec::new() };
         if let Some(stderr) = stderr {
             let (log, module) = (log.clone(), child.command.display().to_string());
-            child.listen(read_lines(BufReader::new(stderr), move |line| log.debug(&module, line)));
+            child.listen(output::log_lines(BufReader::new(stderr), log, module));
         }
         match child.reach(stdout).await {
-            Ok(stream) => Ok((child, stream)),
+            Ok(reached) => Ok((child, reached)),
             Err(error) => {
                 child.end().await;
                 Err(error)
@@ -128,28 +145,26 @@ impl Child {
     }
 
     /// Waits for the process to say where it listens, and connects.
-    async fn reach(
-        &mut self,
-        stdout: Option<impl AsyncRead + Unpin + Send + 'static>,
-    ) -> Result<UnixStream, ChildError> {
+    async fn reach(&mut self, stdout: Option<impl AsyncRead + Unpin + Send + 'static>) -> Result<Reached, ChildError> {
         let Some(stdout) = stdout else { return Err(ChildError::Silent { command: self.command.clone() }) };
         let mut stdout = BufReader::new(stdout);
         let first = match timeout(LINE_LIMIT, first_line(&mut stdout)).await {
-            Ok(Some(line)) => line,
-            Ok(None) => return Err(self.ended_early().await),
+            Ok(line) if line.is_empty() => return Err(self.ended_early().await),
+            Ok(line) => line,
             Err(_) => return Err(ChildError::Silent { command: self.command.clone() }),
         };
+        let line = String::from_utf8_lossy(&first);
+        let (line, is_whole) = (line.trim_end_matches(['\r', '\n']).to_owned(), line.ends_with('\n'));
         // What a child writes later must not stop it: the pipe is read, and forgotten.
-        self.listen(read_lines(stdout, |_| ()));
-        let line = String::from_utf8_lossy(&first).trim_end_matches(['\r', '\n']).to_owned();
-        if line.is_empty() || line.contains('\0') {
+        self.listen(output::forget(stdout));
+        if line.is_empty() || line.contains('\0') || !is_whole {
             return Err(ChildError::Line { command: self.command.clone(), line });
         }
         let began = Instant::now();
         let mut pause = CONNECT_PAUSE;
         loop {
             let error = match connect(Path::new(&line)).await {
-                Ok(stream) => return Ok(stream),
+                Ok(stream) => return Ok(Reached { socket: line.into(), stream }),
                 Err(error) => error,
             };
             if began.elapsed() >= CONNECT_LIMIT {
@@ -235,21 +250,9 @@ async fn connect(path: &Path) -> std::io::Result<UnixStream> {
     UnixStream::connect(short.as_path()).await
 }
 
-/// The first line with its end; none if there is no whole one.
-async fn first_line(from: &mut (impl AsyncBufReadExt + Unpin)) -> Option<Vec<u8>> {
+/// The first line with its end, if it has one; nothing if there is no line.
+async fn first_line(from: &mut (impl AsyncBufReadExt + Unpin)) -> Vec<u8> {
     let mut line = Vec::new();
-    from.take(LINE_BYTES_MAX).read_until(b'\n', &mut line).await.ok()?;
-    line.ends_with(b"\n").then_some(line)
-}
-
-/// Gives lines to `take`, long ones in pieces, until there are no more.
-async fn read_lines(mut from: impl AsyncBufReadExt + Unpin, take: impl Fn(&str)) {
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        match (&mut from).take(LINE_BYTES_MAX).read_until(b'\n', &mut line).await {
-            Ok(1..) => take(String::from_utf8_lossy(&line).trim_end()),
-            Ok(0) | Err(_) => return,
-        }
-    }
+    let _broken = from.take(output::LINE_BYTES_MAX).read_until(b'\n', &mut line).await;
+    line
 }

@@ -1,20 +1,23 @@
-//! One plugin from start to start: it is kept running until an operator or the node's end says otherwise.
+//! One process of a plugin from start to start: it is kept running until an operator or the node's end says otherwise.
 
 use super::Settings;
 use super::board::{Board, Place};
-use super::child::{Child, ChildError};
-use super::exchange::Waiting;
-use super::talk::Talk;
-use super::tally::{Outcome, Tally};
+use super::calls::{self, CallError, Calls};
+use super::child::{Child, ChildError, Reached};
+use super::line::Line;
+use super::parameters::{self, Parameters};
+use super::talk::{self, Talk, TalkEnd};
 use crate::logging::Log;
-use config::server::PluginService;
+use config::server::{PluginProtocol, PluginService};
 use interplane::requests::Answers;
+use service::plugin::Messages;
+use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 const MODULE: &str = "plugins";
 
@@ -33,6 +36,22 @@ pub enum Order {
     Start(Told),
     /// Stop it, and do not start it again.
     Stop(Told),
+    /// The node ends.
+    End,
+}
+
+/// A process that can be asked.
+enum Conversation {
+    Stream { stream: UnixStream, heard: Messages },
+    Http { socket: PathBuf },
+}
+
+/// How a start ended.
+enum Started {
+    Running(Box<Child>, Conversation),
+    Failed,
+    /// It was told to stop meanwhile.
+    Stopped,
     /// The node ends.
     End,
 }
@@ -57,31 +76,31 @@ enum Waited {
     End,
 }
 
-/// One plugin.
+/// One process of one plugin.
 pub struct Keeper {
     pub number: u16,
+    /// For the log.
+    pub name: String,
     pub plugin: PluginService,
     pub settings: Settings,
-    pub queue: mpsc::Receiver<Waiting>,
+    pub line: Arc<Line>,
     pub answers: Arc<Mutex<Answers>>,
     pub board: Arc<Board>,
-    pub tally: Arc<Tally>,
     pub log: Log,
 }
 
 impl Keeper {
     /// Works until the node ends.
-    pub async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Order>) {
+    pub async fn run(self, mut orders: mpsc::UnboundedReceiver<Order>) {
         let mut pause = PAUSE;
         let mut next = Next::Idle;
         loop {
             let waited = match next {
                 Next::End => return,
-                Next::Idle => self.wait(None, &mut orders).await,
+                Next::Idle => wait(None, &mut orders).await,
                 Next::Again => {
-                    let name = self.plugin.command.display();
-                    self.log.warning(MODULE, format_args!("{name} is started again in {pause:?}"));
-                    self.wait(Some(pause), &mut orders).await
+                    self.log.warning(MODULE, format_args!("{} is started again in {pause:?}", self.name));
+                    wait(Some(pause), &mut orders).await
                 }
             };
             let told = match waited {
@@ -94,94 +113,116 @@ impl Keeper {
             };
             let (began, is_ordered) = (Instant::now(), told.is_some());
             next = match self.start(told, &mut orders).await {
-                Ok(Some((child, stream))) => self.keep(child, stream, &mut orders).await,
-                Ok(None) => Next::End,
+                Started::Running(child, conversation) => self.keep(*child, conversation, &mut orders).await,
+                Started::End => Next::End,
                 // Whoever ordered it has been told.
-                Err(()) if is_ordered => Next::Idle,
-                Err(()) => Next::Again,
+                Started::Failed if is_ordered => Next::Idle,
+                Started::Failed => Next::Again,
+                Started::Stopped => Next::Idle,
             };
             pause = if is_ordered || began.elapsed() >= STEADY { PAUSE } else { (pause * 2).min(PAUSE_MAX) };
         }
     }
 
-    /// Waits for an order, or for the end of a pause. Requests that come meanwhile are dropped; the data plane has been
-    /// told that nobody answers.
-    async fn wait(&mut self, pause: Option<Duration>, orders: &mut mpsc::UnboundedReceiver<Order>) -> Waited {
-        let over = sleep(pause.unwrap_or_default());
-        tokio::pin!(over);
-        loop {
-            tokio::select! {
-                () = &mut over, if pause.is_some() => return Waited::Start(None),
-                order = orders.recv() => match order {
-                    Some(Order::Start(told)) => return Waited::Start(Some(told)),
-                    Some(Order::Stop(told)) => {
-                        let _unheard = told.send(Ok(()));
-                        return Waited::Stop;
-                    }
-                    Some(Order::End) | None => return Waited::End,
-                },
-                Some(_) = self.queue.recv() => self.tally.count(Outcome::NotRunning),
-            }
-        }
-    }
-
-    /// Starts it; none if the node ends meanwhile.
-    async fn start(
-        &self,
-        told: Option<Told>,
-        orders: &mut mpsc::UnboundedReceiver<Order>,
-    ) -> Result<Option<(Child, UnixStream)>, ()> {
-        let starting = Child::start(&self.plugin, self.settings.launcher.as_deref(), &self.log);
+    /// Starts it, and says what came of it.
+    async fn start(&self, told: Option<Told>, orders: &mut mpsc::UnboundedReceiver<Order>) -> Started {
+        let starting = self.begin();
         tokio::pin!(starting);
         let outcome = loop {
             tokio::select! {
                 outcome = &mut starting => break outcome,
                 order = orders.recv() => match order {
-                    Some(Order::Start(other) | Order::Stop(other)) => {
+                    Some(Order::Start(other)) => {
                         let _unheard = other.send(Err(ChildError::Stopped));
                     }
                     // Dropped, it is killed.
-                    Some(Order::End) | None => return Ok(None),
+                    Some(Order::Stop(other)) => {
+                        let _unheard = other.send(Ok(()));
+                        let _unheard = told.map(|told| told.send(Err(ChildError::Stopped)));
+                        return Started::Stopped;
+                    }
+                    Some(Order::End) | None => return Started::End,
                 },
             }
         };
-        let name = self.plugin.command.display();
-        let (outcome, told_outcome) = match outcome {
-            Ok(running) => {
-                let Self { plugin, log, .. } = self;
+        let Self { name, plugin, log, .. } = self;
+        let (started, outcome) = match outcome {
+            Ok((child, conversation)) => {
                 log.notice(MODULE, format_args!("{name} answers for '{}' at {}", plugin.capability, plugin.endpoint));
-                (Ok(Some(running)), Ok(()))
+                if self.line.join() {
+                    self.board.set(Place::Plugin(self.number.into()), true);
+                }
+                (Started::Running(Box::new(child), conversation), Ok(()))
             }
             Err(error) => {
-                self.log.error(MODULE, format_args!("'{}': {error}", self.plugin.capability));
-                (Err(()), Err(error))
+                log.error(MODULE, format_args!("'{}': {error}", plugin.capability));
+                (Started::Failed, Err(error))
             }
         };
-        if outcome.is_ok() {
-            self.board.set(Place::Plugin(self.number.into()), true);
-        }
         if let Some(told) = told {
-            let _unheard = told.send(told_outcome);
+            let _unheard = told.send(outcome);
         }
-        outcome
+        started
+    }
+
+    async fn begin(&self) -> Result<(Child, Conversation), ChildError> {
+        let (child, reached) = Child::start(&self.plugin, self.settings.launcher.as_deref(), &self.log).await?;
+        match self.greet(reached).await {
+            Ok(conversation) => Ok((child, conversation)),
+            Err(reason) => {
+                child.end().await;
+                Err(ChildError::Parameters { command: self.plugin.command.clone(), reason })
+            }
+        }
+    }
+
+    /// Asks it what it wants to be published, if it is to be asked.
+    async fn greet(&self, reached: Reached) -> Result<Conversation, String> {
+        let Reached { socket, mut stream } = reached;
+        let limit = self.settings.call_limit;
+        let (conversation, told) = match self.plugin.protocol {
+            PluginProtocol::Stream { asks_parameters } => {
+                let mut heard = talk::messages(&self.settings);
+                let told = match asks_parameters {
+                    true => match timeout(limit, talk::ask_parameters(&mut stream, &mut heard)).await {
+                        Ok(told) => told.map_err(|end| end.to_string())?.ok_or("it answers with something else".into()),
+                        Err(_) => Err(format!("it has not answered within {limit:?}")),
+                    },
+                    false => Ok(Vec::new()),
+                };
+                (Conversation::Stream { stream, heard }, told)
+            }
+            PluginProtocol::Http { .. } => {
+                let told = match calls::parameters(stream, parameters::BYTES_MAX, limit).await {
+                    Ok(body) => Ok(body.to_vec()),
+                    Err(error @ (CallError::Status(_) | CallError::TooLong)) => Err(error.to_string()),
+                    Err(error) => return Err(error.to_string()),
+                };
+                (Conversation::Http { socket }, told)
+            }
+        };
+        let parameters = told.and_then(|told| match told.is_empty() {
+            true => Ok(Parameters::new()),
+            false => parameters::read(&told).map_err(|error| error.to_string()),
+        });
+        let parameters = parameters.unwrap_or_else(|reason| {
+            let text = format_args!("{}: nothing is published of its parameters but its endpoint: {reason}", self.name);
+            self.log.warning(MODULE, text);
+            Parameters::new()
+        });
+        self.board.describe(Place::Plugin(self.number.into()), parameters);
+        Ok(conversation)
     }
 
     /// Lets it answer until it ends or is told to.
     async fn keep(
-        &mut self,
+        &self,
         mut child: Child,
-        stream: UnixStream,
+        conversation: Conversation,
         orders: &mut mpsc::UnboundedReceiver<Order>,
     ) -> Next {
-        let talk = Talk {
-            number: self.number,
-            settings: &self.settings,
-            answers: &self.answers,
-            tally: &self.tally,
-            owed: AtomicU64::new(0),
-        };
         let (reason, next) = {
-            let talking = talk.run(stream, &mut self.queue);
+            let talking = self.talk(conversation);
             tokio::pin!(talking);
             loop {
                 tokio::select! {
@@ -200,10 +241,12 @@ impl Keeper {
                 }
             }
         };
-        // From here on its requests are dropped by the data plane, and the next descriptor is without it.
-        self.board.set(Place::Plugin(self.number.into()), false);
+        if self.line.leave() {
+            // From here on its requests are dropped by the data plane, and the next descriptor is without it.
+            self.board.set(Place::Plugin(self.number.into()), false);
+        }
         let status = child.end().await;
-        let name = self.plugin.command.display();
+        let name = &self.name;
         match reason {
             Some(reason) => {
                 self.log.error(MODULE, format_args!("{name} does not answer any more: {reason} ({status})"))
@@ -211,5 +254,42 @@ impl Keeper {
             None => self.log.notice(MODULE, format_args!("{name} was stopped ({status})")),
         }
         next
+    }
+
+    async fn talk(&self, conversation: Conversation) -> TalkEnd {
+        let Self { number, settings, answers, line, log, name, .. } = self;
+        match conversation {
+            Conversation::Stream { stream, heard } => {
+                let talk = Talk {
+                    number: *number,
+                    settings,
+                    answers,
+                    line,
+                    owed: AtomicU64::new(0),
+                    surplus: AtomicU64::new(0),
+                };
+                talk.run(stream, heard).await
+            }
+            Conversation::Http { socket } => {
+                Calls { number: *number, settings, answers, line, log, name }.run(&socket).await
+            }
+        }
+    }
+}
+
+/// Waits for an order, or for the end of a pause.
+async fn wait(pause: Option<Duration>, orders: &mut mpsc::UnboundedReceiver<Order>) -> Waited {
+    let over = sleep(pause.unwrap_or_default());
+    tokio::pin!(over);
+    tokio::select! {
+        () = &mut over, if pause.is_some() => Waited::Start(None),
+        order = orders.recv() => match order {
+            Some(Order::Start(told)) => Waited::Start(Some(told)),
+            Some(Order::Stop(told)) => {
+                let _unheard = told.send(Ok(()));
+                Waited::Stop
+            }
+            Some(Order::End) | None => Waited::End,
+        },
     }
 }

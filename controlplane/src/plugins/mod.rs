@@ -6,15 +6,25 @@
 //! | `mod` | the plugins of a node, and what operators order |
 //! | `board` | which services answer now: for packets and for the next descriptor |
 //! | `exchange` | between the rings of the data plane and the plugins' queues |
-//! | `keeper` | one plugin from start to start, with pauses |
-//! | `child` | its process, and the way to its socket |
+//! | `line` | the queue of one plugin, which its processes share |
+//! | `keeper` | one process from start to start, with pauses |
+//! | `librarian` | the keyserver, which is none of them and is asked in the same way |
+//! | `child` | the process, and the way to its socket |
+//! | `output` | what it writes elsewhere |
+//! | `parameters` | what it wants to be published |
 //! | `talk` | what goes over the socket |
+//! | `calls` | the same where it is HTTP |
 //! | `tally` | what became of requests |
 
 mod board;
+mod calls;
 mod child;
 mod exchange;
 mod keeper;
+mod librarian;
+mod line;
+mod output;
+mod parameters;
 mod talk;
 mod tally;
 #[cfg(test)]
@@ -25,13 +35,18 @@ pub use child::ChildError;
 pub use tally::{Outcome, Tally};
 
 use crate::logging::Log;
-use config::server::ServiceNode;
+use config::server::{PluginProtocol, ServiceNode};
 use exchange::Exchange;
 use interplane::requests::{Bell, PluginRings};
 use keeper::{Keeper, Order};
+use librarian::Librarian;
+use line::Line;
 use std::sync::{Arc, Mutex};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
+
+/// How long a plugin that speaks HTTP may take to answer (server.md D.3), and every plugin to tell its parameters.
+pub const CALL_LIMIT: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// What both planes share of the plugins, or of a user database.
 #[derive(Clone)]
@@ -55,13 +70,16 @@ pub struct Settings {
     pub launcher: Option<std::path::PathBuf>,
     /// Longest wait of a request for its plugin.
     pub kaetzchen_delay: std::time::Duration,
+    /// Longest wait for an answer over HTTP.
+    pub call_limit: std::time::Duration,
 }
 
 /// The services of a node as operators order them.
 #[derive(Clone)]
 pub struct Services {
     board: Arc<Board>,
-    keepers: Vec<mpsc::UnboundedSender<Order>>,
+    /// Of each plugin those of its processes.
+    keepers: Vec<Vec<mpsc::UnboundedSender<Order>>>,
 }
 
 /// What runs: dropping it kills the programs.
@@ -90,21 +108,45 @@ impl Plugins {
         };
         for (number, plugin) in (0..).zip(&node.plugins) {
             let tally = Arc::new(Tally::new(&plugin.capability));
-            let (orders, ordered) = mpsc::unbounded_channel();
-            let keeper = Keeper {
-                number,
-                plugin: plugin.clone(),
-                settings: settings.clone(),
-                queue: exchange.add(tally.clone()),
-                answers: answers.clone(),
-                board: board.clone(),
-                tally: tally.clone(),
-                log: log.clone(),
-            };
-            plugins.running.spawn(keeper.run(ordered));
-            plugins.services.keepers.push(orders);
+            let (entrance, line) = Line::new(tally.clone());
+            exchange.add(entrance);
             plugins.tallies.push(tally);
-            plugins.services.order(number.into(), Order::Start).await?;
+            let command = plugin.command.display();
+            let names = match plugin.protocol {
+                PluginProtocol::Http { processes: many @ 2.. } => {
+                    (1..=many).map(|nth| format!("{command} ({nth} of {many})")).collect()
+                }
+                PluginProtocol::Http { .. } | PluginProtocol::Stream { .. } => vec![command.to_string()],
+            };
+            let mut keepers = Vec::new();
+            for name in names {
+                let (orders, ordered) = mpsc::unbounded_channel();
+                let keeper = Keeper {
+                    number,
+                    name,
+                    plugin: plugin.clone(),
+                    settings: settings.clone(),
+                    line: line.clone(),
+                    answers: answers.clone(),
+                    board: board.clone(),
+                    log: log.clone(),
+                };
+                plugins.running.spawn(keeper.run(ordered));
+                keepers.push(orders);
+            }
+            plugins.services.keepers.push(keepers);
+            plugins.services.start_plugin(number.into()).await?;
+        }
+        if let Some(keyserver) = &node.keyserver {
+            let tally = Arc::new(Tally::new(board::KEYSERVER));
+            let (entrance, line) = Line::new(tally.clone());
+            exchange.add(entrance);
+            plugins.tallies.push(tally);
+            line.join();
+            let path = keyserver.identity_keys.clone();
+            plugins
+                .running
+                .spawn(Librarian { settings: settings.clone(), line, answers, path, log: log.clone() }.run());
         }
         plugins.running.spawn(exchange.run(log.clone()));
         Ok(plugins)
@@ -131,13 +173,13 @@ impl Plugins {
 
     /// Ends the programs and waits for their ends.
     pub async fn shut_down(mut self) {
-        for keeper in &self.services.keepers {
+        let keepers = std::mem::take(&mut self.services.keepers);
+        for keeper in keepers.iter().flatten() {
             // One that has ended needs no order.
             let _has_ended = keeper.send(Order::End);
         }
-        self.services.keepers.clear();
         // The keepers end; the exchange goes on until it is dropped.
-        for _ in &self.tallies {
+        for _ in keepers.iter().flatten() {
             let _ended = self.running.join_next().await;
         }
     }
@@ -152,7 +194,7 @@ impl Services {
                 self.board.set(board::Place::BuiltIn(at), true);
                 true
             }
-            Some((board::Place::Plugin(at), false)) => self.order(at, Order::Start).await.is_ok(),
+            Some((board::Place::Plugin(at), false)) => self.start_plugin(at).await.is_ok(),
         }
     }
 
@@ -164,18 +206,39 @@ impl Services {
                 self.board.set(board::Place::BuiltIn(at), false);
                 true
             }
-            Some((board::Place::Plugin(at), true)) => self.order(at, Order::Stop).await.is_ok(),
+            Some((board::Place::Plugin(at), true)) => self.stop_plugin(at).await.is_ok(),
         }
     }
 
-    async fn order(
-        &self,
-        plugin: usize,
-        order: impl FnOnce(oneshot::Sender<Result<(), ChildError>>) -> Order,
-    ) -> Result<(), ChildError> {
-        let (told, answer) = oneshot::channel();
-        let keeper = self.keepers.get(plugin).ok_or(ChildError::Ended)?;
-        keeper.send(order(told)).map_err(|_| ChildError::Ended)?;
-        answer.await.map_err(|_| ChildError::Ended)?
+    /// Starts all processes of a plugin, one after the other, or none.
+    async fn start_plugin(&self, plugin: usize) -> Result<(), ChildError> {
+        for keeper in self.keepers_of(plugin)? {
+            if let Err(error) = order(keeper, Order::Start).await {
+                // Those that run; one that does not takes the order as well.
+                self.stop_plugin(plugin).await?;
+                return Err(error);
+            }
+        }
+        Ok(())
     }
+
+    async fn stop_plugin(&self, plugin: usize) -> Result<(), ChildError> {
+        for keeper in self.keepers_of(plugin)? {
+            order(keeper, Order::Stop).await?;
+        }
+        Ok(())
+    }
+
+    fn keepers_of(&self, plugin: usize) -> Result<&[mpsc::UnboundedSender<Order>], ChildError> {
+        self.keepers.get(plugin).map(Vec::as_slice).ok_or(ChildError::Ended)
+    }
+}
+
+async fn order(
+    keeper: &mpsc::UnboundedSender<Order>,
+    order: impl FnOnce(oneshot::Sender<Result<(), ChildError>>) -> Order,
+) -> Result<(), ChildError> {
+    let (told, answer) = oneshot::channel();
+    keeper.send(order(told)).map_err(|_| ChildError::Ended)?;
+    answer.await.map_err(|_| ChildError::Ended)?
 }

@@ -29,7 +29,10 @@ outcomes! {
     QueueFull "queue_full" "So many requests waited for the plugin that there was no room for this one.",
     DwellExceeded "cbor_kaetzchen_dwell_exceeded" "The request waited longer than KaetzchenDelay for its plugin.",
     NotRunning "cbor_kaetzchen_no_handler" "The plugin ended, or its socket broke, before it was given the request.",
+    Late "late" "The plugin, which speaks HTTP, did not answer in time.",
+    NoReply "no_reply" "The plugin, which speaks HTTP, answered nothing, or could not be answered for.",
     AnswerTooLong "cbor_kaetzchen_response_too_long" "The plugin's answer does not fit a packet.",
+    AnswerMalformed "answer_malformed" "The plugin, which speaks HTTP, answered with an error, or with what is no answer.",
     AnswerUnknown "answer_unknown" "The plugin answered what it was not asked.",
     AnswersFull "answers_full" "The data plane did not take the plugin's answer.",
 }

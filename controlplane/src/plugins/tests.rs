@@ -1,6 +1,9 @@
 //! Plugins that are real processes: this test binary, told how to behave. The other end of the rings is a shard's.
 
 mod child;
+mod http;
+mod keyserver;
+mod parameters;
 
 use super::*;
 use crate::logging::{Level, Log};
@@ -14,6 +17,8 @@ use tokio::time::{Instant, sleep};
 
 const PAYLOAD_BYTES: usize = 100;
 const SURB_BYTES: usize = 40;
+/// Long enough for a loaded host.
+const CALL_LIMIT: Duration = Duration::from_millis(800);
 /// Nothing here takes so long; a loaded host may.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -40,12 +45,19 @@ fn plugin(folder: &TempDir, capability: &str, behaviour: &str) -> PluginService 
             "about".to_string(),
             config::reader::Value::Text(behaviour.into()),
         )])),
+        protocol: match behaviour.starts_with("http-") {
+            true => PluginProtocol::Http { processes: 1 },
+            false => PluginProtocol::Stream { asks_parameters: false },
+        },
     }
 }
 
 async fn start(folder: TempDir, plugins: Vec<PluginService>) -> Result<Site, ChildError> {
     let built_in = vec![BuiltIn { service: BuiltInService::Echo, endpoint: "+echo".into() }];
-    let node = ServiceNode { built_in, plugins };
+    start_node(folder, ServiceNode { built_in, plugins, keyserver: None }).await
+}
+
+async fn start_node(folder: TempDir, node: ServiceNode) -> Result<Site, ChildError> {
     let (rings, _fd) = PluginRings::create(1, PAYLOAD_BYTES).expect("memfds work");
     let [requests, answers] = [(); 2].map(|()| Bell::new().expect("eventfds work"));
     let shard = rings.shard(0, requests.clone()).expect("the only one");
@@ -60,6 +72,7 @@ async fn start(folder: TempDir, plugins: Vec<PluginService>) -> Result<Site, Chi
         payload_bytes: PAYLOAD_BYTES,
         launcher: None,
         kaetzchen_delay: Duration::from_secs(30),
+        call_limit: CALL_LIMIT,
     };
     let log = Log::to_file(Level::Debug, &folder.path().join("log")).expect("a log");
     let plugins = Plugins::start(&node, &settings, Wires { rings, requests, answers }, board.clone(), &log).await?;
@@ -108,6 +121,14 @@ impl Site {
         let began = Instant::now();
         while self.plugins.tallies[plugin].get(outcome) < count {
             assert!(began.elapsed() < PATIENCE, "{outcome:?} was not counted; {}", self.log());
+            sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    async fn until_logged(&self, text: &str) {
+        let began = Instant::now();
+        while !self.log().contains(text) {
+            assert!(began.elapsed() < PATIENCE, "no '{text}' in {}", self.log());
             sleep(Duration::from_millis(1)).await;
         }
     }
@@ -272,6 +293,9 @@ async fn a_babbling_plugin_keeps_no_other_waiting() {
         let id = site.ask(1, &[number]);
         assert_eq!(site.answers(1).await, [(id, vec![number])]);
     }
+    // Between two requests it may write so much and no more; then it is started again.
+    site.until_told("its end", |services| !has_plugin(0)(services)).await;
+    site.until_logged("messages that answer nothing").await;
     assert_eq!(site.plugins.tallies[0].get(Outcome::Answered), 0);
     site.plugins.shut_down().await;
 }
@@ -332,4 +356,32 @@ async fn what_cannot_be_started_says_why() {
     let entry = plugin(&folder, "empty", "empty");
     let error = start(folder, vec![entry]).await.err().expect("it gives no path");
     assert!(matches!(error, ChildError::Line { .. }), "{error}");
+    let folder = self::folder();
+    let entry = plugin(&folder, "prints", "prints-first");
+    let error = start(folder, vec![entry]).await.err().expect("its first line has no end");
+    assert!(matches!(error, ChildError::Line { .. }), "{error}");
+}
+
+/// Both outputs of one plugin, without end; it answers meanwhile, and the log stays small.
+#[tokio::test]
+async fn a_plugin_that_prints_without_end_is_heard_in_part() {
+    let folder = folder();
+    let entries = ["prints", "echo"].map(|behaviour| plugin(&folder, behaviour, behaviour));
+    let mut site = start(folder, entries.into()).await.expect("they start");
+    let began = Instant::now();
+    let mut asked = 0_u8;
+    while began.elapsed() < Duration::from_secs(3) {
+        asked += 1;
+        for number in 0..2 {
+            let id = site.ask(number, &[asked]);
+            assert_eq!(site.answers(1).await, [(id, vec![asked])]);
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+    site.plugins.shut_down().await;
+    let log = std::fs::read_to_string(site.folder.path().join("log")).expect("a log");
+    let lines = log.matches("what nobody wants to know").count() as u64;
+    // A hundred lines a second, and one for the rest.
+    assert!(lines >= 100 && lines <= 100 * (began.elapsed().as_secs() + 2), "{lines} lines");
+    assert!(log.contains("more lines"), "what was left out is told");
 }

@@ -7,10 +7,15 @@ use secret_memory::{locked_bytes, protection};
 /// look up names beside them.
 const CONTROL_THREADS: usize = 8;
 
+/// Bytes that each process of a node with so many shards has to lock: the data plane has a thread more than shards, and
+/// the limit counts for each process by itself.
+pub fn locked_bytes_of_node(shards: usize) -> usize {
+    locked_bytes(CONTROL_THREADS.max(shards + 1))
+}
+
 /// What to say where `what` cannot be kept out of swap, in a node of so many shards.
 pub fn unlocked(what: &str, shards: usize) -> String {
-    // The data plane has a thread more than shards. The limit counts for each process by itself.
-    let bytes = locked_bytes(CONTROL_THREADS.max(shards + 1));
+    let bytes = locked_bytes_of_node(shards);
     let (mebibytes, kibibytes) = (bytes.div_ceil(1 << 20), bytes.div_ceil(1 << 10));
     let full = match protection().outside {
         0 => "",

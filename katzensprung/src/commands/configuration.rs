@@ -1,12 +1,14 @@
 //! `config check`: the strict check of configuration files, whatever program they are for (server.md 2.2, 12.3).
-//! `config explain`: what a key means.
+//! `config explain`: what a key means. `config migrate`: a file of an older release as today's.
 
 use super::{findings_text, strict};
 use config::authority::Purpose;
 use config::explain::{self, Answer, Entry};
+use config::migrate::{self, Migration, ProviderRole};
 use config::program::Program;
-use config::{ClientConfig, Finding, Strictness};
+use config::{ClientConfig, Finding, Strictness, authority, server};
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -27,6 +29,11 @@ enum What {
     ///
     /// Exit status: 0 when there is such a key, 1 when not.
     Explain(Explain),
+    /// Brings a file of an older release up to today's keys, as a diff
+    ///
+    /// Changes nothing: `patch` takes the diff, and --output writes the new file. What only you can decide, and what is wrong
+    /// with the new file, goes to standard error. Exit status: 0 when the new file is valid, 1 when not.
+    Migrate(Migrate),
 }
 
 #[derive(clap::Args)]
@@ -45,6 +52,27 @@ struct Explain {
     key: Option<String>,
 }
 
+#[derive(clap::Args)]
+struct Migrate {
+    /// For which program it is [default: what it looks like]
+    #[arg(long = "type", value_enum)]
+    kind: Option<Kind>,
+    /// What a provider is to be, which was both
+    #[arg(long, value_enum)]
+    provider_as: Option<ProviderAs>,
+    /// A file to write, which must not exist, instead of a diff
+    #[arg(long)]
+    output: Option<PathBuf>,
+    /// The file
+    file: PathBuf,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum ProviderAs {
+    Gateway,
+    ServiceNode,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Kind {
     Server,
@@ -57,6 +85,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     match &arguments.what {
         What::Check(arguments) => check_all(arguments),
         What::Explain(Explain { key }) => tell(key.as_deref()),
+        What::Migrate(arguments) => bring_up_to_date(arguments),
     }
 }
 
@@ -106,6 +135,70 @@ fn check_all(Check { kind, files }: &Check) -> Result<ExitCode, String> {
     let all = files.len();
     super::print(format_args!("{text}{} of {all} valid\n", all - failed))?;
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Prints what would change, and what is left to do.
+fn bring_up_to_date(Migrate { kind, provider_as, output, file }: &Migrate) -> Result<ExitCode, String> {
+    let old = config::server::read_text(file).map_err(|findings| findings_text(&findings))?;
+    let kind = kind.map_or_else(|| detect(file), Ok).map_err(|reason| format!("{}: {reason}", file.display()))?;
+    let provider = provider_as.map(|role| match role {
+        ProviderAs::Gateway => ProviderRole::Gateway,
+        ProviderAs::ServiceNode => ProviderRole::ServiceNode,
+    });
+    let migration = migrate::migrate(kind.program(), &old, provider);
+    let Migration { text, changes, undecided } = migration.map_err(|error| format!("{}: {error}", file.display()))?;
+    let name = file.display().to_string();
+    match output {
+        None => {
+            let diff = similar::TextDiff::from_lines(&old, &text);
+            super::print(format_args!("{}", diff.unified_diff().header(&name, &name)))?;
+        }
+        Some(path) => {
+            let file = std::fs::OpenOptions::new().write(true).create_new(true).open(path);
+            let written = file.and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()));
+            written.map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+        }
+    }
+    let (is_valid, told) = match check_text(file, kind, text) {
+        Ok(told) => (undecided.is_empty(), told),
+        Err(told) => (false, told),
+    };
+    let said = changes.iter().map(|change| format!("changed: {change}"));
+    let said = said.chain(undecided.iter().map(|what| format!("to be decided: {what}")));
+    let left = (!told.is_empty()).then(|| format!("the new file, by its own lines:\n  {told}"));
+    // Nobody who reads the diff alone needs it.
+    let _nobody_reads = writeln!(std::io::stderr(), "{}", said.chain(left).collect::<Vec<_>>().join("\n"));
+    Ok(if is_valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The strict check of a text that is in no file yet.
+fn check_text(path: &Path, kind: Kind, text: String) -> Result<String, String> {
+    let told = |findings: Vec<Finding>| findings_text(&findings);
+    match kind {
+        Kind::Server => {
+            let sources = server::Sources { text, ..server::Sources::read(path).map_err(told)? };
+            server::parse(&sources, Strictness::Strict).map(|loaded| told(loaded.findings)).map_err(told)
+        }
+        Kind::Authority => {
+            let sources = authority::Sources { text, ..authority::Sources::read(path).map_err(told)? };
+            let parsed = authority::parse(&sources, Strictness::Strict, Purpose::Run);
+            parsed.map(|loaded| told(loaded.findings)).map_err(told)
+        }
+        Kind::Client => {
+            let parsed = ClientConfig::parse(path, &text, Strictness::Strict);
+            parsed.map(|loaded| told(loaded.findings)).map_err(told)
+        }
+    }
+}
+
+impl Kind {
+    fn program(self) -> Program {
+        match self {
+            Self::Server => Program::Server,
+            Self::Authority => Program::Authority,
+            Self::Client => Program::ClientDaemon,
+        }
+    }
 }
 
 /// What is worth telling about the file; an error if it is not valid.

@@ -5,6 +5,7 @@ pub mod configuration;
 pub mod ctl;
 pub mod dataplane;
 pub mod dirauth;
+pub mod doctor;
 pub mod fetch;
 pub mod genconfig;
 pub mod generate;

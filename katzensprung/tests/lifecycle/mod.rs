@@ -3,8 +3,10 @@
 mod alive;
 mod crashes;
 mod directory;
+mod doctor;
 mod floods;
 mod gateway;
+mod plugins;
 #[cfg(debug_assertions)]
 mod provoked;
 mod service;

@@ -5,7 +5,9 @@ pub mod folder;
 pub mod launcher;
 pub mod manager;
 pub mod plane;
+pub mod plugin;
 pub mod program;
+pub mod service;
 pub mod site;
 pub mod traffic;
 

@@ -48,6 +48,13 @@ impl Site {
         Self::in_role(period, Role::Gateway)
     }
 
+    /// The same with the node as the network's service node, with a section of its services.
+    pub fn of_service_node(period: Duration, services: &str) -> Self {
+        let site = Self::in_role(period, Role::Service);
+        site.folder.edit("[Management]", &format!("{services}\n[Management]"));
+        site
+    }
+
     fn in_role(period: Duration, role: Role) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a listener");
         let address = listener.local_addr().expect("an address");
@@ -60,8 +67,10 @@ impl Site {
         };
         let authority = free_address();
         let folder = Folder::with_authority(&keys, authority);
-        if role == Role::Gateway {
-            folder.edit("[Server]\n", "[Server]\n  IsGatewayNode = true\n");
+        match role {
+            Role::Mix => {}
+            Role::Gateway => folder.edit("[Server]\n", "[Server]\n  IsGatewayNode = true\n"),
+            Role::Service => folder.edit("[Server]\n", "[Server]\n  IsServiceNode = true\n"),
         }
         folder.generate_keys();
         let public = |file: &str, scheme: &str| {

@@ -139,6 +139,11 @@ impl Traffic {
         assert!(self.received.try_recv().is_err(), "more packets have come out than went in");
     }
 
+    /// The next packet that comes out in that time.
+    pub fn next(&mut self, limit: Duration) -> Option<Vec<u8>> {
+        self.received.recv_timeout(limit).ok()
+    }
+
     /// Packets through the node.
     #[track_caller]
     pub fn pass(&mut self, packets: &[Packet]) {

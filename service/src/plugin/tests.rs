@@ -23,6 +23,7 @@ fn requests_have_the_bytes_of_the_reference() {
         id: 7,
         payload: b"abc",
         surb: None,
+        parameters: None,
     };
     let rows = [
         (request, "a5695265717565737441741a6553f1006544656c61791a004c4b4062494407675061796c6f6164436162636453555242f6"),
@@ -44,6 +45,40 @@ fn requests_have_the_bytes_of_the_reference() {
         assert_eq!(messages.next_message(), Ok(Some(message)));
         assert_eq!(messages.next_message(), Ok(None));
     }
+}
+
+/// The rows of server.md E.1 about parameters.
+#[test]
+fn parameters_have_the_bytes_of_the_reference() {
+    let empty = "69526571756573744174f66544656c61790062494400675061796c6f6164f66453555242f6";
+    for (parameters, expected) in [
+        (Parameters::Asked, format!("a6{empty}734973506172616d657465727352657175657374f5")),
+        (
+            Parameters::Told(&[0xa1, 0x61, b'a', 0x61, b'b']),
+            format!("a7{empty}744973506172616d6574657273526573706f6e7365f566506172616d73a161616162"),
+        ),
+        // Nothing to tell: the field is left out.
+        (Parameters::Told(&[]), format!("a6{empty}744973506172616d6574657273526573706f6e7365f5")),
+    ] {
+        let message = Message { parameters: Some(parameters), ..Message::default() };
+        let mut bytes = Vec::new();
+        message.encode(&mut bytes);
+        assert_eq!(bytes, hex(&expected));
+        let mut messages = Messages::new(10);
+        messages.push(&bytes);
+        assert_eq!(messages.next_message(), Ok(Some(message)));
+    }
+    // Params without the flag, and a flag that is false or null, say nothing; a flag that is a number is none.
+    for nothing in [
+        "a166506172616d73a0",
+        "a1744973506172616d6574657273526573706f6e7365f4",
+        "a1744973506172616d6574657273526573706f6e7365f6",
+    ] {
+        let mut messages = Messages::new(10);
+        messages.push(&hex(nothing));
+        assert_eq!(messages.next_message(), Ok(Some(Message::default())), "{nothing}");
+    }
+    assert!(read(&hex("a1744973506172616d6574657273526573706f6e736501")).is_err());
 }
 
 /// The other rows of server.md E.1, and what else a decoder has to take.

@@ -3,7 +3,8 @@
 use super::fixture::{load_text, main_file};
 use crate::reader::Value;
 use crate::server::{
-    BuiltIn, BuiltInService, DataSource, ExternUrl, Gateway, PluginService, Role, ServiceNode, UserStore, Users,
+    BuiltIn, BuiltInService, DataSource, ExternUrl, Gateway, Keyserver, PluginProtocol, PluginService, Role,
+    ServiceNode, UserStore, Users,
 };
 use std::collections::BTreeMap;
 
@@ -212,12 +213,74 @@ fn a_service_node() {
             command: "/usr/bin/courier".into(),
             arguments: vec![("c".into(), "/etc/courier.toml".into()), ("a".into(), "b".into())],
             advertised: Some(BTreeMap::from([("linkPublicKey".into(), Value::Text("-----BEGIN".into()))])),
+            protocol: PluginProtocol::Stream { asks_parameters: false },
         }],
+        keyserver: None,
     };
     assert_eq!(loaded.config.role, Role::ServiceNode(expected));
     assert_eq!(BuiltInService::Echo.capability(), "echo");
     let bare = load_text(&service_file("")).expect("good").config;
     assert_eq!(bare.role, Role::ServiceNode(ServiceNode::default()));
+}
+
+/// It is there once, and needs a file.
+#[test]
+fn a_keyserver() {
+    let with = |config: &str| {
+        let entry = SERVICES.replace("Capability = \"testdest\"", "Capability = \"keyserver\"");
+        let entry = entry.replace("\"+testdest\"\n    Disable = true", &format!("\"+keyserver\"\n{config}"));
+        load_text(&service_file(&entry))
+    };
+    let loaded =
+        with("Config = { IdentityKeys = \"/etc/katzenpost/keys\" }").unwrap_or_else(|found| panic!("{found:#?}"));
+    assert_eq!(loaded.findings, []);
+    let Role::ServiceNode(node) = loaded.config.role else { panic!("another role") };
+    let keys = Keyserver { endpoint: "+keyserver".into(), identity_keys: "/etc/katzenpost/keys".into() };
+    assert_eq!((node.keyserver, node.built_in.len()), (Some(keys), 1));
+    for (config, code) in [
+        ("", "keyserver-keys"),
+        ("Config = { Other = \"/keys\" }", "keyserver-keys"),
+        ("Config = { IdentityKeys = 1 }", "keyserver-keys"),
+        ("Config = { IdentityKeys = \"keys\" }", "not-absolute"),
+    ] {
+        let findings = with(config).expect_err("it has no keys");
+        let found: Vec<_> = findings.iter().map(|finding| (finding.code, finding.key.as_str())).collect();
+        assert_eq!(found, [(code, "ServiceNode.Kaetzchen[1].Config.IdentityKeys")], "{config}");
+    }
+}
+
+/// What the file of a plugin says of the way in which it is spoken to.
+#[test]
+fn protocols_of_plugins() {
+    let with = |lines: &str| load_text(&service_file(&SERVICES.replace("MaxConcurrency = 1", lines)));
+    let (stream, http) =
+        (|asks_parameters| PluginProtocol::Stream { asks_parameters }, |processes| PluginProtocol::Http { processes });
+    for (lines, expected) in [
+        // As the reference has it, whatever the number is.
+        ("", stream(false)),
+        ("MaxConcurrency = -7", stream(false)),
+        ("Protocol = \"stream\"\nMaxConcurrency = 5", stream(false)),
+        ("AskParameters = true", stream(true)),
+        ("Protocol = \"http\"", http(1)),
+        ("Protocol = \"http\"\nMaxConcurrency = 0", http(1)),
+        ("Protocol = \"http\"\nMaxConcurrency = 64\nAskParameters = true", http(64)),
+    ] {
+        let loaded = with(lines).unwrap_or_else(|findings| panic!("{lines}: {findings:#?}"));
+        assert_eq!(loaded.findings, [], "{lines}");
+        let Role::ServiceNode(node) = loaded.config.role else { panic!("another role") };
+        assert_eq!(node.plugins[0].protocol, expected, "{lines}");
+    }
+    let plugin = "ServiceNode.CBORPluginKaetzchen[0]";
+    for (lines, code, key) in [
+        ("Protocol = \"HTTP/2\"", "plugin-protocol", "Protocol"),
+        ("Protocol = \"http\"\nMaxConcurrency = 65", "plugin-processes", "MaxConcurrency"),
+        ("Protocol = \"http\"\nMaxConcurrency = -1", "plugin-processes", "MaxConcurrency"),
+        ("Protocol = \"http\"\nAskParameters = false", "plugin-parameters", "AskParameters"),
+    ] {
+        let findings = findings_of(&service_file(&SERVICES.replace("MaxConcurrency = 1", lines)));
+        let found: Vec<_> = findings.iter().map(|finding| (finding.0, finding.1.clone())).collect();
+        assert_eq!(found, [(code, format!("{plugin}.{key}"))], "{lines}: {findings:?}");
+    }
 }
 
 #[test]
@@ -227,10 +290,10 @@ fn service_findings() {
         ("Capability = \"echo\"", "", "required", "ServiceNode.Kaetzchen[0].Capability", "Capability is invalid"),
         (
             "Capability = \"echo\"",
-            "Capability = \"keyserver\"",
+            "Capability = \"panda\"",
             "capability-unsupported",
             "ServiceNode.Kaetzchen[0].Capability",
-            "provider: Kaetzchen: Unsupported capability: 'keyserver'",
+            "provider: Kaetzchen: Unsupported capability: 'panda'",
         ),
         (
             "Capability = \"testdest\"",

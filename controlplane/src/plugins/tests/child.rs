@@ -1,7 +1,9 @@
 //! The program that tests start as a plugin: this test binary, with its standard output put aside, because the harness
 //! writes there too.
 
-use service::plugin::{Message, Messages};
+mod http;
+
+use service::plugin::{Message, Messages, Parameters};
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -35,6 +37,11 @@ fn plays_a_plugin() {
     let mut line = OpenOptions::new().write(true).open("/proc/self/fd/3").expect("the descriptor was put aside");
     match behaviour {
         "ends" => return,
+        "prints-first" => {
+            // A first line without an end.
+            while line.write_all(&[b'x'; 4096]).is_ok() {}
+            return;
+        }
         "empty" => {
             line.write_all(b"\n").expect("somebody reads");
             loop {
@@ -42,6 +49,9 @@ fn plays_a_plugin() {
             }
         }
         _ => {}
+    }
+    if let Some(behaviour) = behaviour.strip_prefix("http-") {
+        return http::serve(socket, behaviour, line);
     }
     let is_first_life = fs::remove_file(socket).is_err();
     let listener = UnixListener::bind(socket).expect("the folder is there");
@@ -53,6 +63,11 @@ fn plays_a_plugin() {
         loop {
             std::thread::park();
         }
+    }
+    if behaviour == "prints" {
+        // On both outputs, without end.
+        std::thread::spawn(move || while line.write_all(&[b'o'; 4096]).is_ok() {});
+        std::thread::spawn(|| while std::io::stderr().write_all(b"what nobody wants to know\n").is_ok() {});
     }
     if behaviour == "babbles" {
         // Messages without a field, one byte each.
@@ -78,6 +93,10 @@ fn answer(mut stream: UnixStream, behaviour: &str, is_first_life: bool) {
         }
         messages.push(&bytes[..count]);
         while let Some(message) = messages.next_message().expect("the node speaks well") {
+            if message.parameters == Some(Parameters::Asked) {
+                tell_parameters(&mut stream, behaviour);
+                continue;
+            }
             assert!(message.request_at.is_some());
             asked.push((message.id, message.payload.to_vec(), message.surb.map(<[u8]>::to_vec)));
         }
@@ -104,4 +123,21 @@ fn answer(mut stream: UnixStream, behaviour: &str, is_first_life: bool) {
             stream.write_all(&out.repeat(times)).expect("somebody reads");
         }
     }
+}
+
+/// What the plugin has to say when it is asked what it wants to be published.
+fn tell_parameters(stream: &mut UnixStream, behaviour: &str) {
+    let told = match behaviour {
+        // {"version": "1", "endpoint": "lies", "limits": [1, 2]}
+        "tells" => Some(Parameters::Told(b"\xa3gversiona1hendpointdliesflimits\x82\x01\x02")),
+        "tells-nonsense" => Some(Parameters::Told(&[0x83, 1, 2, 3])),
+        "tells-never" => return,
+        "tells-and-ends" => std::process::exit(4),
+        // The reference's echo plugin answers every message in this way.
+        _ => None,
+    };
+    let mut out = Vec::new();
+    let payload = &[][..];
+    Message { payload, parameters: told, ..Message::default() }.encode(&mut out);
+    stream.write_all(&out).expect("somebody reads");
 }
