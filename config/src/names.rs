@@ -17,6 +17,16 @@ pub fn normalise_identifier(identifier: &str) -> Option<String> {
     pki::name::normalise(identifier).ok()
 }
 
+/// A client's name in the form in which it is registered: PRECIS UsernameCaseMapped (RFC 8265), at most 32 bytes. None for
+/// what cannot be one.
+pub fn user_name(name: &str) -> Option<String> {
+    if name.is_empty() || name.len() > NAME_BYTES_MAX {
+        return None;
+    }
+    let name = UsernameCaseMapped::enforce(name).ok()?.into_owned();
+    (1..=NAME_BYTES_MAX).contains(&name.len()).then_some(name)
+}
+
 /// What is wrong with an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {

@@ -3,6 +3,7 @@
 
 pub(crate) mod authorities;
 mod debug;
+mod gateway;
 pub(crate) mod geometry;
 pub(crate) mod load;
 pub(crate) mod logging;
@@ -19,12 +20,13 @@ pub(crate) mod tests;
 
 pub use authorities::Authority;
 pub use debug::Debug;
+pub use gateway::{DataSource, ExternUrl, Gateway, UserStore, Users};
 pub use load::{Loaded, Sources, parse, read_text};
 pub use logging::{LogDestination, LogLevel, Logging};
 pub use network::Network;
 pub use node::{MANAGEMENT_SOCKET, Management, Shutdown};
 pub use own::{Backend, OwnConfig};
-pub use roles::{BuiltIn, BuiltInService, Gateway, Keyserver, PluginProtocol, PluginService, Role, ServiceNode};
+pub use roles::{BuiltIn, BuiltInService, Keyserver, PluginProtocol, PluginService, Role, ServiceNode};
 
 use crate::finding::Finding;
 use crate::reader::Strictness;

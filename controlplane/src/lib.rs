@@ -9,6 +9,7 @@
 //! | [`dirauth`] | a directory authority: the process around `pki::voting` |
 //! | [`directory`] | publishing and fetching: carries out what `pki::publish` decides |
 //! | [`plugins`] | services that are programs of their own, and which services answer now |
+//! | [`users`] | the user database of a gateway that has one |
 //! | [`management`] | the management socket |
 //! | [`metrics`] | the Prometheus endpoint |
 //! | [`health`] | what is known of the data plane's health |
@@ -28,3 +29,4 @@ pub mod node;
 pub mod plugins;
 mod process;
 pub mod selfcheck;
+pub mod users;

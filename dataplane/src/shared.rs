@@ -33,7 +33,6 @@ pub use keys::{EpochKey, KeyRing};
 pub use port::{Order, Port};
 pub use sessions::Sessions;
 
-use gateway::{Everybody, UserDatabase};
 use interplane::snapshot::Snapshot;
 use sphinx::RECIPIENT_ID_BYTES;
 use std::collections::HashSet;
@@ -49,8 +48,6 @@ pub struct Shared {
     ports: Vec<Port>,
     sessions: Sessions,
     admission: Arc<Admission>,
-    /// Who may be a client.
-    users: Box<dyn UserDatabase>,
     closing: AtomicBool,
     /// The recipient of this node's own loops, if it makes any.
     own_decoys: Option<[u8; RECIPIENT_ID_BYTES]>,
@@ -76,7 +73,6 @@ impl Shared {
             ports,
             sessions: Sessions::default(),
             admission: Arc::new(Admission::new(facts.limits)),
-            users: Box::new(Everybody),
             closing: AtomicBool::new(false),
             own_decoys: None,
             facts,
@@ -157,10 +153,6 @@ impl Shared {
 
     pub(crate) fn admission(&self) -> &Arc<Admission> {
         &self.admission
-    }
-
-    pub(crate) fn users(&self) -> &dyn UserDatabase {
-        &*self.users
     }
 
     pub(crate) fn ports(&self) -> &[Port] {

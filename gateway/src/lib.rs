@@ -9,6 +9,7 @@
 //! | [`bucket`] | the rate at which a client may send |
 //! | [`mail_room`] | who has a mailbox, who is there to take its mail, what is under way |
 //! | [`spool`] | the mail itself: the interface of stores, and the one in memory |
+//! | [`archive`] | what is said to a store that keeps the letters of registered clients |
 //! | [`push`] | one client's end of it: a numbered message, and the wait for its acknowledgement |
 //! | [`requests`] | the documents that a client waits for |
 //! | [`users`] | names of clients, and who may be one |
@@ -37,6 +38,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod archive;
 pub mod bucket;
 pub mod mail_room;
 pub mod push;
@@ -49,4 +51,4 @@ pub use mail_room::{Dispatch, MailLimits, MailRefusal, MailRoom, NameTaken, Tall
 pub use push::{Message, Push};
 pub use requests::{Download, Request, Requests, refusal_code};
 pub use spool::{Letter, MemorySpool, Spool, StoreError};
-pub use users::{Everybody, UserDatabase, UserId};
+pub use users::{Question, Strangers, UserId, Verdict};

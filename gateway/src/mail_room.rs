@@ -86,12 +86,16 @@ pub struct MailRoom<S, A> {
     /// Since when clients are gone.
     absent: BTreeSet<(Instant, UserId)>,
     tally: Tally,
+    /// Letters of registered clients that are done with.
+    gone: Vec<(UserId, [u8; SURB_ID_BYTES])>,
 }
 
 #[derive(Debug)]
 struct Mailbox<A> {
     /// The hash of the link key that it belongs to.
     owner: [u8; 32],
+    /// Its client is in the user database.
+    is_registered: bool,
     presence: Presence<A>,
     /// The head is under way.
     is_under_way: bool,
@@ -108,7 +112,14 @@ enum Presence<A> {
 impl<S: Spool, A: Copy + Eq> MailRoom<S, A> {
     /// Without mailboxes.
     pub fn new(spool: S, limits: MailLimits) -> Self {
-        Self { spool, limits, boxes: HashMap::new(), absent: BTreeSet::new(), tally: Tally::default() }
+        Self {
+            spool,
+            limits,
+            boxes: HashMap::new(),
+            absent: BTreeSet::new(),
+            tally: Tally::default(),
+            gone: Vec::new(),
+        }
     }
 
     /// A client has connected; `owner` is the hash of its link key. Gives a letter if one waits. The client's earlier
@@ -122,7 +133,8 @@ impl<S: Spool, A: Copy + Eq> MailRoom<S, A> {
     ) -> Result<Option<Dispatch<A>>, NameTaken> {
         // A name whose time is over is free.
         let _the_rest_later = self.expire(now);
-        let fresh = || Mailbox { owner, presence: Presence::At(at), is_under_way: false, attempts: 0 };
+        let fresh =
+            || Mailbox { owner, is_registered: false, presence: Presence::At(at), is_under_way: false, attempts: 0 };
         let mailbox = self.boxes.entry(user).or_insert_with(fresh);
         if mailbox.owner != owner {
             return Err(NameTaken);
@@ -133,10 +145,52 @@ impl<S: Spool, A: Copy + Eq> MailRoom<S, A> {
         mailbox.is_under_way = false;
         if mailbox.attempts >= ATTEMPTS_MAX {
             mailbox.attempts = 0;
-            self.spool.remove_head(&user);
+            let is_registered = mailbox.is_registered;
+            self.remove_head(&user, is_registered);
             self.tally.undeliverable += 1;
         }
         Ok(self.dispatch(&user))
+    }
+
+    /// A mailbox belongs to this link key from now on, because the user database says so.
+    pub fn reassign(&mut self, user: &UserId, owner: [u8; 32]) {
+        if let Some(mailbox) = self.boxes.get_mut(user) {
+            mailbox.owner = owner;
+        }
+    }
+
+    /// The client of a mailbox is in the user database: what becomes of its letters is told ([`MailRoom::take_gone`]).
+    pub fn set_registered(&mut self, user: &UserId) {
+        if let Some(mailbox) = self.boxes.get_mut(user) {
+            mailbox.is_registered = true;
+        }
+    }
+
+    /// Whether a user has a mailbox and is in the user database.
+    pub fn is_registered(&self, user: &UserId) -> bool {
+        self.boxes.get(user).is_some_and(|mailbox| mailbox.is_registered)
+    }
+
+    /// A store has had a letter for a user. It is taken if it is not here already; given if its client is there and has
+    /// nothing to acknowledge.
+    pub fn handle_kept(&mut self, user: &UserId, surb_id: [u8; SURB_ID_BYTES], payload: &[u8]) -> Option<Dispatch<A>> {
+        if self.spool.holds(user, &surb_id) {
+            return None;
+        }
+        // Where there is no room it stays in the store.
+        self.handle_mail(user, surb_id, payload).ok().flatten()
+    }
+
+    /// Letters of registered clients that are done with since the last call.
+    pub fn take_gone(&mut self) -> Vec<(UserId, [u8; SURB_ID_BYTES])> {
+        std::mem::take(&mut self.gone)
+    }
+
+    fn remove_head(&mut self, user: &UserId, is_registered: bool) {
+        if is_registered && let Some(letter) = self.spool.head(user) {
+            self.gone.push((*user, letter.surb_id));
+        }
+        self.spool.remove_head(user);
     }
 
     /// A session has ended. Means nothing if the client has a newer one.
@@ -171,7 +225,8 @@ impl<S: Spool, A: Copy + Eq> MailRoom<S, A> {
         let mailbox = self.boxes.get_mut(user).filter(|mailbox| mailbox.is_at(from) && mailbox.is_under_way)?;
         mailbox.is_under_way = false;
         mailbox.attempts = 0;
-        self.spool.remove_head(user);
+        let is_registered = mailbox.is_registered;
+        self.remove_head(user, is_registered);
         self.tally.acknowledged += 1;
         self.dispatch(user)
     }

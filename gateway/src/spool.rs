@@ -53,6 +53,8 @@ pub trait Spool {
     fn remove_head(&mut self, user: &UserId);
     /// Letters of a user.
     fn waiting(&self, user: &UserId) -> usize;
+    /// Whether one that answers this reply block is among them.
+    fn holds(&self, user: &UserId, surb_id: &[u8; SURB_ID_BYTES]) -> bool;
     /// Removes all letters of a user; gives how many.
     fn forget(&mut self, user: &UserId) -> usize;
     /// Letters of all users.
@@ -138,6 +140,10 @@ impl Spool for MemorySpool {
 
     fn waiting(&self, user: &UserId) -> usize {
         self.queues.get(user).map_or(0, VecDeque::len)
+    }
+
+    fn holds(&self, user: &UserId, surb_id: &[u8; SURB_ID_BYTES]) -> bool {
+        self.queues.get(user).is_some_and(|queue| queue.iter().any(|letter| letter.surb_id == *surb_id))
     }
 
     fn forget(&mut self, user: &UserId) -> usize {

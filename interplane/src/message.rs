@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
 /// Version of messages and of all layouts in shared memory; planes of different versions do not work together.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 /// Most tags that are refused as poison.
 pub const REFUSED_TAGS_MAX: usize = 2048;
 
@@ -38,7 +38,7 @@ pub enum Descriptor {
     },
     /// Sealed bytes that only control planes understand.
     Remembered,
-    /// `requests::PluginRings`, on a service node.
+    /// `requests::PluginRings`, on a service node and on a gateway with a user database.
     PluginRings,
     /// The bell of the control plane, for requests.
     RequestBell,
@@ -103,7 +103,8 @@ pub enum ToData {
         version: u32,
     },
     /// Start work. With [`Descriptor::Counters`], [`Descriptor::Events`], [`Descriptor::InFlight`] and the listeners, with
-    /// [`Descriptor::Loops`], on a service node with [`Descriptor::PluginRings`] and the two bells; an attached data plane takes no second one.
+    /// [`Descriptor::Loops`], on a service node and on a gateway with a user database with [`Descriptor::PluginRings`] and
+    /// the two bells; an attached data plane takes no second one.
     Attach {
         /// How to work.
         setup: Box<Setup>,

@@ -1,4 +1,4 @@
-//! Requests to plugins and their answers: for each shard a ring there and a ring back, in shared memory. Packets and
+//! Requests to plugins and their answers, and the questions of a gateway to its user database: for each shard a ring there and a ring back, in shared memory. Packets and
 //! reply blocks stay in the data plane; what crosses is a number and a payload (server.md 6.4).
 //!
 //! Each reader that sleeps says so in its ring, and who brings it something then rings its bell once. A full ring never

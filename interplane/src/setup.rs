@@ -126,11 +126,21 @@ pub struct Clients {
     pub mailbox_messages: u32,
     /// Bytes of the messages that wait for all of them.
     pub spool_bytes: u64,
+    /// Whether the control plane is asked who may be one, over `requests::PluginRings`.
+    pub has_user_database: bool,
+    /// Whether the control plane keeps the messages that wait for registered ones, too.
+    pub keeps_mail: bool,
 }
 
 impl Default for Clients {
     fn default() -> Self {
-        Self { is_rate_unlimited: false, mailbox_messages: 512, spool_bytes: 256 << 20 }
+        Self {
+            is_rate_unlimited: false,
+            mailbox_messages: 512,
+            spool_bytes: 256 << 20,
+            has_user_database: false,
+            keeps_mail: false,
+        }
     }
 }
 

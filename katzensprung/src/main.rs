@@ -33,6 +33,8 @@ enum Command {
     Keygen(commands::keygen::Arguments),
     /// Prints the Sphinx geometry of a scheme and payload
     Geometry(commands::geometry::Arguments),
+    /// Prints what a gateway's PostgreSQL has to have
+    Sql(commands::sql::Arguments),
     /// Fetches a document from the authorities and prints it
     Fetch(commands::fetch::Arguments),
     /// Sends packets to a service that returns them, through the whole network
@@ -112,6 +114,7 @@ fn main() -> ExitCode {
         }
         Command::Keygen(arguments) => commands::keygen::run(&arguments).map(done),
         Command::Geometry(arguments) => commands::geometry::run(&arguments).map(done),
+        Command::Sql(arguments) => commands::sql::run(&arguments).map(done),
         Command::Fetch(arguments) => commands::fetch::run(&arguments).map(done),
         Command::Ping(arguments) => commands::ping::run(&arguments),
         Command::Genconfig(arguments) => commands::genconfig::run(&arguments).map(done),

@@ -140,12 +140,54 @@ section! {
         alt_addresses: BTreeMap<String, At<Vec<At<String>>>> = ("AltAddresses", "none", "Parsed and not used, as in the reference.");
         /// Where messages of absent clients are kept.
         spool_db: SpoolDb = ("SpoolDB", "`bolt`", "");
+        /// Who may be a client.
+        user_db: UserDb = ("UserDB", "none: every client is accepted", "The reference has none any more and ignores it. An empty table `[Gateway.UserDB]` is enough to have one.");
+        /// The database of `sql`.
+        sql_db: SqlDb = ("SQLDB", "none", "The reference has none any more and ignores it.");
+        /// Register an unknown name with the key with which it comes first.
+        trust_on_first_use: bool = ("TrustOnFirstUse", "false", "Only with `UserDB`. `EnableEphemeralClients` goes before it.");
+        /// Accept unknown names without writing them down; a name belongs to its key as long as its mailbox exists.
+        enable_ephemeral_clients: bool = ("EnableEphemeralClients", "false", "Only with `UserDB`. What clients of today need, who have a new name for each connection.");
+    }
+
+    /// Who may be a client.
+    AnyCase UserDb {
+        /// Kind of database: `bolt`, a file of this node's own; `extern`, a program that is asked over HTTP; `sql`, PostgreSQL.
+        backend: String = ("Backend", "`bolt`, or `extern` where its table is there", "The file is one of redb; one of the reference's bbolt is refused.");
+        /// Settings of `bolt`.
+        bolt: BoltUsers = ("Bolt", "defaults", "");
+        /// Settings of `extern`.
+        r#extern: ExternUsers = ("Extern", "required by `extern`", "");
+        /// Another name of `Extern`, which older documentation has.
+        extern_user_db: ExternUsers = ("ExternUserDB", "none", "");
+    }
+
+    /// A program that is asked over HTTP.
+    AnyCase ExternUsers {
+        /// URL before the names of the questions (`isvalid`, `exists`, `getidkey`): `http://localhost:8080/`.
+        provider_url: String = ("ProviderURL", "required", "");
+        /// Another name of `ProviderURL`, which later releases have.
+        gateway_url: String = ("GatewayURL", "none", "");
+    }
+
+    /// The database of `sql`.
+    AnyCase SqlDb {
+        /// Kind of database; only `pgx`, which is PostgreSQL 9.5 or later.
+        backend: String = ("Backend", "required", "");
+        /// How it is reached: `postgresql://user:password@host:port/database`, or pairs such as `host=/run/postgresql user=gateway dbname=katzenpost`.
+        data_source_name: String = ("DataSourceName", "required", "Never shown in a log or message. TLS is not spoken.");
+    }
+
+    /// Settings of the user database in a file.
+    AnyCase BoltUsers {
+        /// Absolute path of the file.
+        user_db: String = ("UserDB", "`<DataDir>/users.db`", "Made with mode 0600.");
     }
 
     /// Where messages of absent clients are kept.
     AnyCase SpoolDb {
-        /// Kind of store; only `bolt`.
-        backend: String = ("Backend", "`bolt`", "");
+        /// Kind of store: `bolt`, or `sql`, in which the messages of registered clients are kept; only with `UserDB.Backend = "sql"`.
+        backend: String = ("Backend", "`bolt`", "With `bolt` messages are in memory alone.");
         /// Settings of that store.
         bolt: BoltSpool = ("Bolt", "defaults", "");
     }

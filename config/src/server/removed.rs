@@ -9,9 +9,15 @@ pub fn hint(path: &str) -> Option<&'static str> {
         ["server", "altaddresses" | "onlyadvertisealtaddresses"] => {
             "list advertised addresses in Server.Addresses and local ones in Server.BindAddresses"
         }
-        ["provider"] => "split it into [Gateway] and [ServiceNode]",
-        ["gateway" | "servicenode", "userdb"] => "user databases were removed; every client is accepted",
-        ["gateway" | "servicenode", "sqldb"] => "SQL stores were removed; use Gateway.SpoolDB",
+        ["provider"] => {
+            "split it: UserDB, SpoolDB, SQLDB, TrustOnFirstUse and EnableEphemeralClients go to [Gateway], services to \
+             [ServiceNode]"
+        }
+        ["gateway", "binaryrecipients" | "casesensitiverecipients" | "recipientdelimiter"] => {
+            "remove it; recipients are 32 bytes as they are"
+        }
+        ["servicenode", "userdb"] => "user databases belong to [Gateway]",
+        ["servicenode", "sqldb"] => "SQL stores belong to [Gateway]",
         ["pki", "nonvoting"] => "non-voting authorities were removed; use [[PKI.Voting.Authorities]]",
         ["pki", "voting", "peers"] => "use [[PKI.Voting.Authorities]]",
         ["management", "disable"] => "use Management.Enable",

@@ -1,5 +1,6 @@
-//! Roles: `[Gateway]` and `[ServiceNode]` (server.md 2.10, 2.11).
+//! Roles, and `[ServiceNode]` (server.md 2.11); `[Gateway]` is in `gateway`.
 
+use super::gateway::{self, Gateway};
 use super::node::{self, absolute};
 use crate::finding::{Findings, Place};
 use crate::names::check_endpoint;
@@ -17,13 +18,6 @@ pub enum Role {
     Gateway(Gateway),
     /// Services answer on it.
     ServiceNode(ServiceNode),
-}
-
-/// Gateway role.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Gateway {
-    /// Absolute path of the reference's spool file.
-    pub spool_path: PathBuf,
 }
 
 /// Service role, without the entries that the file disables.
@@ -145,25 +139,11 @@ pub fn check(
             findings.error("two-roles", &place, problem, "set one of IsGatewayNode and IsServiceNode to false");
             None
         }
-        (true, false) => check_gateway(gateway.map(|at| at.value), data_dir, findings).map(Role::Gateway),
+        (true, false) => gateway::check(gateway.map(|at| at.value), data_dir, findings).map(Role::Gateway),
         (false, true) => {
             check_services(service_node.map(|at| at.value).unwrap_or_default(), findings).map(Role::ServiceNode)
         }
         (false, false) => Some(Role::Mix),
-    }
-}
-
-fn check_gateway(raw: Option<raw::Gateway>, data_dir: &Path, findings: &mut Findings) -> Option<Gateway> {
-    let spool = raw.and_then(|raw| raw.spool_db).map(|at| at.value).unwrap_or_default();
-    if let Some(at) = spool.backend.filter(|at| !matches!(at.value.as_str(), "" | "bolt")) {
-        let problem = format!("config: Provider: Invalid SpoolDB Backend: '{}'", at.value);
-        findings.error("spool-backend", &at.place, problem, "use bolt");
-        return None;
-    }
-    match spool.bolt.and_then(|at| at.value.spool_db).filter(|at| !at.value.is_empty()) {
-        None => Some(Gateway { spool_path: data_dir.join("spool.db") }),
-        Some(at) => absolute(&at.value, &at.place, "config: Gateway: SpoolDB", findings)
-            .map(|spool_path| Gateway { spool_path }),
     }
 }
 

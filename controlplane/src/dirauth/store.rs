@@ -2,12 +2,13 @@
 //! is pruned is one range.
 
 use crate::process::remedy::remedy_at_path;
+use crate::process::store_file::{Kind, look};
 use config::authority::STORE_FILE;
 use pki::voting::{MessageKind, StoreKey};
 use pki::{Epoch, NodeId};
 use redb::{Database, ReadableDatabase, ReadableTable, StorageError, TableDefinition};
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
+use std::fs::OpenOptions;
+use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,11 +20,6 @@ const TABLE: TableDefinition<'static, &'static [u8], &'static [u8]> = TableDefin
 
 /// Bytes of pages that are kept in memory: a few epochs of a network fit.
 const CACHE_BYTES: usize = 8 << 20;
-
-/// How a file of redb begins, and one of bbolt after its first page's head of 16 bytes.
-const REDB_MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
-const BBOLT_MAGIC: &[u8] = &0xED0C_DAED_u32.to_le_bytes();
-const BBOLT_MAGIC_AT: usize = 16;
 
 /// Why the store cannot be used. Nothing has been changed in a file that is not a store.
 #[derive(Debug, thiserror::Error)]
@@ -78,7 +74,12 @@ impl Store {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let file = options.open(&path).map_err(io)?;
-        let is_new = look(&file, &path)?;
+        let is_new = match look(&file).map_err(io)? {
+            Kind::New => true,
+            Kind::Redb => false,
+            Kind::Bbolt => return Err(StoreError::Reference(path)),
+            Kind::Foreign => return Err(StoreError::Foreign(path)),
+        };
         let opened = open_file(&path);
         if opened.is_err() && is_new {
             // What could not be made would be taken for somebody's file; the first error is the one to tell.
@@ -169,24 +170,6 @@ fn change_in(
     change(&mut transaction.open_table(TABLE)?)?;
     transaction.commit()?;
     Ok(())
-}
-
-/// Whether the file is empty, or a store whose making was cut off, which begins with zeros. Nothing is written into what
-/// is no store.
-fn look(file: &File, path: &Path) -> Result<bool, StoreError> {
-    let mut head = Vec::new();
-    let io = |error| StoreError::Io { path: path.into(), error };
-    file.take((BBOLT_MAGIC_AT + BBOLT_MAGIC.len()) as u64).read_to_end(&mut head).map_err(io)?;
-    if head.iter().all(|byte| *byte == 0) {
-        file.set_len(0).map_err(io)?;
-        Ok(true)
-    } else if head.starts_with(REDB_MAGIC) {
-        Ok(false)
-    } else if head.get(BBOLT_MAGIC_AT..) == Some(BBOLT_MAGIC) {
-        Err(StoreError::Reference(path.into()))
-    } else {
-        Err(StoreError::Foreign(path.into()))
-    }
 }
 
 fn failed(path: &Path, error: impl Into<redb::Error>) -> StoreError {

@@ -2,6 +2,7 @@
 //! system. [`answer`] is the protocol without I/O; [`serve`] puts it on the socket.
 
 use crate::logging::Log;
+use crate::users::is_about_users;
 use interplane::SocketPath;
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -27,11 +28,20 @@ const CONNECTIONS_MAX: usize = 64;
 /// The answer to HELP, one line as every answer.
 const HELP: &str = "214 HELP: this line. STATUS: the node's state as one line of JSON. SHUTDOWN: stops the node as \
                     SIGTERM does. DRAIN: the same, after no consensus lists the node any more. START_KAETZCHEN and STOP_KAETZCHEN, with a capability: start and stop a service of a \
-                    service node. QUIT: ends this connection.";
+                    service node. ADD_USER, UPDATE_USER, REMOVE_USER, SET_USER_IDENTITY, REMOVE_USER_IDENTITY, \
+                    USER_IDENTITY and USER_LINK, with a name, and a key in hexadecimal digits or base64: the clients \
+                    of a gateway with a user database. QUIT: ends this connection.";
 
 /// Commands of service nodes (server.md 9.3).
 const START_SERVICE: &str = "START_KAETZCHEN";
 const STOP_SERVICE: &str = "STOP_KAETZCHEN";
+
+/// What was asked for is done.
+pub const DONE: &str = "250 Requested action ok, completed";
+/// What was asked for cannot be done.
+pub const FAILED: &str = "554 Transaction failed";
+/// A command has other arguments than it takes.
+pub const MALFORMED: &str = "501 Syntax error in parameters or arguments";
 
 /// What the node does for a management connection.
 pub trait Node: Send + Sync + 'static {
@@ -47,10 +57,17 @@ pub trait Node: Send + Sync + 'static {
     fn start_service(&self, capability: String) -> Done;
     /// Stops it; gives whether it was running.
     fn stop_service(&self, capability: String) -> Done;
+    /// Whether there are users to add and to remove.
+    fn has_users(&self) -> bool;
+    /// Carries out an order about users, of a command in capital letters with its arguments; gives the answer.
+    fn order_users(&self, command: String, arguments: String) -> Line;
 }
 
 /// What takes its time.
 pub type Done = Pin<Box<dyn Future<Output = bool> + Send>>;
+
+/// An answer that takes its time.
+pub type Line = Pin<Box<dyn Future<Output = String> + Send>>;
 
 /// One reply, and whether the connection ends with it.
 #[derive(Debug, PartialEq, Eq)]
@@ -77,14 +94,14 @@ pub async fn answer(node: &dyn Node, line: &str) -> Reply {
     let line = line.trim_ascii();
     let (command, arguments) = line.split_once(' ').unwrap_or((line, ""));
     match (command.to_ascii_uppercase().as_str(), arguments) {
-        ("QUIT", _) => Reply { line: "250 Requested action ok, completed".into(), closes: true },
+        ("QUIT", _) => Reply { line: DONE.into(), closes: true },
         ("SHUTDOWN", "") => {
             node.shut_down();
-            Reply::keeps("250 Requested action ok, completed")
+            Reply::keeps(DONE)
         }
         ("DRAIN", "") => {
             node.drain();
-            Reply::keeps("250 Requested action ok, completed")
+            Reply::keeps(DONE)
         }
         ("STATUS", "") => Reply::keeps(format!("250 {}", node.status())),
         ("HELP", "") => Reply::keeps(HELP),
@@ -95,15 +112,16 @@ pub async fn answer(node: &dyn Node, line: &str) -> Reply {
             let of_node = if is_start { Node::start_service } else { Node::stop_service };
             match of_node(node, capability.into()).await {
                 true => Reply::keeps(format!("250 {capability}")),
-                false => Reply::keeps("554 Transaction failed"),
+                false => Reply::keeps(FAILED),
             }
         }
         (START_SERVICE | STOP_SERVICE, _) if !node.has_services() => {
             Reply::keeps("500 Syntax error, command unrecognised")
         }
-        ("SHUTDOWN" | "DRAIN" | "STATUS" | "HELP" | START_SERVICE | STOP_SERVICE, _) => {
-            Reply::keeps("501 Syntax error in parameters or arguments")
+        (command, arguments) if node.has_users() && is_about_users(command) => {
+            Reply::keeps(node.order_users(command.into(), arguments.into()).await)
         }
+        ("SHUTDOWN" | "DRAIN" | "STATUS" | "HELP" | START_SERVICE | STOP_SERVICE, _) => Reply::keeps(MALFORMED),
         _ => Reply::keeps("500 Syntax error, command unrecognised"),
     }
 }

@@ -6,6 +6,7 @@ struct Counting {
     shutdowns: AtomicUsize,
     drains: AtomicUsize,
     has_services: bool,
+    has_users: bool,
 }
 
 impl Node for Counting {
@@ -31,6 +32,33 @@ impl Node for Counting {
 
     fn stop_service(&self, capability: String) -> Done {
         Box::pin(std::future::ready(capability == "testdest"))
+    }
+
+    fn has_users(&self) -> bool {
+        self.has_users
+    }
+
+    fn order_users(&self, command: String, arguments: String) -> Line {
+        Box::pin(std::future::ready(format!("250 {command} {arguments}")))
+    }
+}
+
+/// The commands of server.md 9.4 are unknown where there is no user database, as they are at the reference.
+#[tokio::test]
+async fn orders_about_users_need_a_database() {
+    let with = Counting { has_users: true, ..Counting::default() };
+    for command in [
+        "ADD_USER",
+        "UPDATE_USER",
+        "REMOVE_USER",
+        "SET_USER_IDENTITY",
+        "REMOVE_USER_IDENTITY",
+        "USER_IDENTITY",
+        "USER_LINK",
+    ] {
+        let line = format!("{} alice 00\r\n", command.to_lowercase());
+        assert_eq!(answer(&with, &line).await.line, format!("250 {command} alice 00"));
+        assert_eq!(answer(&Counting::default(), &line).await.line, "500 Syntax error, command unrecognised");
     }
 }
 

@@ -19,6 +19,7 @@ use crate::health::Health;
 use crate::node::StopOrder;
 use crate::plugins::Tally;
 use crate::selfcheck::SelfCheck;
+use crate::users;
 use history::Sample;
 use interplane::counter::{Counter, Counters, Family, Kind};
 use interplane::loops::LoopCounts;
@@ -50,6 +51,8 @@ pub struct Sources {
     pub clock: EpochClock,
     /// What became of requests to plugins.
     pub plugins: Vec<Arc<Tally>>,
+    /// How the user database of a gateway fares.
+    pub users: Option<Arc<users::Tally>>,
     /// How the node's own loops fare.
     pub loops: LoopCounts,
     /// What this host unwraps in a second.
@@ -104,6 +107,7 @@ pub fn render(sources: &Sources) -> String {
     families.extend(directory_families(&sources.directory_status()));
     families.extend(node::families(sources));
     families.push(node::plugins(&sources.plugins));
+    families.extend(node::users(sources.users.as_deref()));
     families.extend(node::loops(sources));
     families.extend(node::processes(sources.health.process()));
     encode(families)

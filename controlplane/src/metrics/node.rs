@@ -5,6 +5,7 @@ use crate::directory::epoch_time;
 use crate::health::Health;
 use crate::plugins::{Outcome, Tally};
 use crate::selfcheck::SelfCheck;
+use crate::users;
 use interplane::loops::SegmentCount;
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
@@ -104,6 +105,43 @@ pub fn plugins(tallies: &[Arc<Tally>]) -> MetricFamily {
     });
     let help = "Requests to plugins that the data plane has handed over, and answers, by what became of them.";
     family_of("katzensprung_plugin_requests_total", help, series.collect())
+}
+
+/// How the user database of a gateway fares, where there is one.
+pub fn users(tally: Option<&users::Tally>) -> Vec<MetricFamily> {
+    let Some(tally) = tally else { return Vec::new() };
+    let series =
+        users::Outcome::ALL.iter().map(|outcome| counter(tally.get(*outcome), vec![label("outcome", outcome.label())]));
+    let letters = users::LetterOutcome::ALL
+        .iter()
+        .map(|outcome| counter(tally.letters.get(*outcome), vec![label("outcome", outcome.label())]));
+    vec![
+        family_of(
+            "katzensprung_kept_letters_total",
+            "Letters of registered clients that were to be kept in the database, by what became of them.",
+            letters.collect(),
+        ),
+        gauges(
+            "katzensprung_kept_letters_waiting_bytes",
+            "Bytes of letters that are not written to the database yet.",
+            plain(tally.letters.waiting_bytes()),
+        ),
+        gauges(
+            "katzensprung_kept_letters_away",
+            "1 if letters could not be written to the database when it was tried last.",
+            is(tally.letters.is_away()),
+        ),
+        family_of(
+            "katzensprung_user_database_questions_total",
+            "Questions about clients to the user database, by what became of them.",
+            series.collect(),
+        ),
+        gauges(
+            "katzensprung_user_database_away",
+            "1 if the user database did not answer when it was asked last.",
+            is(tally.is_away()),
+        ),
+    ]
 }
 
 /// Segments of which each scrape tells; a network with more has its counts in STATUS.

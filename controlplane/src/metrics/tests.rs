@@ -12,6 +12,7 @@ fn sources() -> Sources {
         history: History::default(),
         order: Arc::default(),
         plugins: vec![Arc::new(Tally::new("courier"))],
+        users: Some(Arc::default()),
         loops: LoopCounts::create().expect("memfds work").0,
         counters: Counters::heap(2),
         directory: Arc::default(),

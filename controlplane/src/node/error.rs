@@ -14,6 +14,9 @@ pub enum StartError {
     /// A plugin.
     #[error("ServiceNode.CBORPluginKaetzchen: {0}")]
     Plugin(#[from] crate::plugins::ChildError),
+    /// The user database.
+    #[error("{0}")]
+    Users(#[from] crate::users::StoreError),
     /// The period of epochs.
     #[error("{0}")]
     Period(#[from] pki::epoch::PeriodVariableError),

@@ -79,10 +79,8 @@ impl HandedBack {
                     left.mix_keys = mix_keys(&Secrets::open(&fd)?);
                     left.secrets = Some(SecretFile::adopt(fd)?);
                 }
-                Descriptor::ReplaySet { epoch } if is_same_node => {
-                    if ReplaySet::attach(&fd).is_ok_and(|set| set.epoch() == epoch.0) {
-                        left.replay_sets.insert(epoch, fd);
-                    }
+                Descriptor::ReplaySet { epoch } if is_same_node && is_of(&fd, epoch) => {
+                    left.replay_sets.insert(epoch, fd);
                 }
                 Descriptor::Remembered if is_same_node => left.stored = remembered(&fd)?,
                 _ => {}
@@ -125,6 +123,11 @@ impl Inheritance {
             }
         }
     }
+}
+
+/// Whether that set is there, and of that epoch.
+fn is_of(fd: &OwnedFd, epoch: Epoch) -> bool {
+    ReplaySet::attach(fd).is_ok_and(|set| set.epoch() == epoch.0)
 }
 
 fn is_fuller(one: &OwnedFd, other: &OwnedFd) -> bool {

@@ -34,7 +34,6 @@ mod version;
 
 pub use error::StartError;
 pub use handed_back::stop_orphan;
-pub use interplane::inherited::secure as secure_inherited;
 pub use look::{Look, Verdict, look};
 pub use network::{authorities, dialler};
 pub use setup::backend;
@@ -51,6 +50,11 @@ use pki::EpochClock;
 use role::NodeRole;
 
 const MODULE: &str = "server";
+
+/// Makes what a service manager gives to this process its own, before the process opens anything itself.
+pub fn secure_inherited() {
+    interplane::inherited::secure();
+}
 
 /// Runs a node until it is told to stop.
 pub fn run(mut config: ServerConfig) -> Result<(), StartError> {
@@ -93,7 +97,9 @@ pub fn run(mut config: ServerConfig) -> Result<(), StartError> {
     for limit in limits_of_this_version(&config).iter().filter(|limit| !limit.is_fatal) {
         log.warning(MODULE, format_args!("{}: {}; {}", limit.key, limit.problem, limit.remedy));
     }
-    if let config::server::Role::Gateway(gateway) = &config.role {
+    if let config::server::Role::Gateway(gateway) = &config.role
+        && !gateway.keeps_mail
+    {
         log.notice(
             MODULE,
             format_args!(

@@ -9,6 +9,7 @@ use crate::plugins::Wires;
 use crate::process::manager::Manager;
 use crate::process::remedy::remedy;
 use crypto_simd::random::{OsRandom, Random};
+use crypto_simd::schemes::kem;
 use interplane::channel::ChannelError;
 use interplane::counter::Counters;
 use interplane::loops::LoopCounts;
@@ -89,7 +90,7 @@ fn of_memory(error: &MemoryError) -> &'static str {
 /// A message and what goes with it.
 pub type Letter<'a> = (ToData, Vec<(Descriptor, BorrowedFd<'a>)>);
 
-/// What both planes share of plugins.
+/// What both planes share of plugins, or of a user database.
 struct PluginMemory {
     rings: (PluginRings, OwnedFd),
     requests: Bell,
@@ -116,10 +117,23 @@ impl PluginMemory {
 }
 
 fn plugins_of(setup: &Setup) -> Result<Option<PluginMemory>, MemoryError> {
-    if setup.role != Role::Service {
-        return Ok(None);
-    }
-    let (shards, payload_bytes) = (usize::from(setup.machine.shards), setup.geometry.user_forward_payload_length);
+    let payload_bytes = match setup.role {
+        Role::Service => setup.geometry.user_forward_payload_length,
+        Role::Gateway if setup.clients.has_user_database => {
+            let key_bytes = kem::by_name(&setup.wire_kem).map_or(0, |kem| kem.info().public_key_bytes);
+            let letter_bytes = match setup.clients.keeps_mail {
+                true => {
+                    let geometry = &setup.geometry;
+                    let payload_bytes = geometry.payload_tag_length + geometry.forward_payload_length;
+                    gateway::archive::RECORD_BYTES + payload_bytes
+                }
+                false => 0,
+            };
+            letter_bytes.max(gateway::users::QUESTION_BYTES + key_bytes)
+        }
+        _ => return Ok(None),
+    };
+    let shards = usize::from(setup.machine.shards);
     let rings = PluginRings::create(shards, payload_bytes)?;
     Ok(Some(PluginMemory { rings, requests: Bell::new()?, answers: Bell::new()? }))
 }
@@ -133,7 +147,7 @@ pub struct DataPlane {
     loops: (LoopCounts, OwnedFd),
     in_flight: (InFlight, OwnedFd),
     suspects: Suspects,
-    /// The plugins' rings and bells, on a service node.
+    /// The rings and bells of plugins, on a service node, or of the user database, on a gateway that has one.
     plugins: Option<PluginMemory>,
     listeners: Vec<(Listener, OwnedFd)>,
     services: Vec<Service>,
@@ -233,7 +247,7 @@ impl DataPlane {
         }
     }
 
-    /// The control plane's side of the plugins' rings, on a service node.
+    /// The control plane's side of these rings.
     pub fn plugin_wires(&self) -> Option<Wires> {
         let PluginMemory { rings, requests, answers } = self.plugins.as_ref()?;
         Some(Wires { rings: rings.0.clone(), requests: requests.clone(), answers: answers.clone() })

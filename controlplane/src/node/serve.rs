@@ -15,6 +15,7 @@ use crate::process::manager::Manager;
 use crate::process::signals::Signals;
 use crate::process::tasks::{TaskEnd, Tasks};
 use crate::selfcheck::SelfCheck;
+use crate::users::{Desk, Users};
 use crate::{management, metrics, selfcheck};
 use config::address;
 use config::keys::DataDir;
@@ -41,17 +42,17 @@ impl Node {
         let mut signals = Signals::new()?;
         let mut sockets = Sockets { metrics: self.bind_metrics()?, management: self.bind_management()? };
         let socket = data_dir.sockets().join(SOCKET_NAME);
+        let users = self.open_users()?;
         let selfcheck = selfcheck::known_or_measured(data_dir.path(), &self.config.geometry, &self.log);
         let found = self.find_or_make_plane(&socket)?;
         let (mut options, outside) = self.directory_options(found.plane.loops())?;
-        let reached = outside.reached();
-        let health = Arc::new(Health::default());
+        let (reached, health) = (outside.reached(), Arc::new(Health::default()));
         let (counters, events, loops) = (found.plane.counters(), found.plane.events(), found.plane.loops());
         let (listens_at, wires) = (found.plane.listens_at(), found.plane.plugin_wires());
         let metrics_at = sockets.metrics.as_ref().and_then(|listener| listener.local_addr().ok());
         let supervision = self.supervision(socket, found.plane, &health);
         let Supervised { handle, started, mut ended } = supervise::start(supervision, found.resumed)?;
-        let mut plugins = match self.come_up(started, wires, &handle, &mut signals).await {
+        let mut plugins = match self.come_up(started, wires.clone(), &handle, &mut signals).await {
             Ok(Some(plugins)) => plugins,
             ended_early => {
                 self.end_plane(&handle, &health, ended).await;
@@ -61,8 +62,8 @@ impl Node {
         plugins.iter().for_each(|(board, _)| options.offer = board.offer());
 
         let (advertise, advertising) = watch::channel(true);
-        let mut tasks = Tasks::default();
-        let status = Arc::new(Mutex::new(DirectoryStatus::default()));
+        let (mut tasks, status) = (Tasks::default(), Arc::new(Mutex::new(DirectoryStatus::default())));
+        self.start_users(users.as_ref(), wires, &mut tasks);
         let directory = Directory::new(
             options,
             outside,
@@ -83,6 +84,7 @@ impl Node {
             order: Arc::default(),
             services: plugins.as_ref().map(|(_, plugins)| plugins.services()),
             loops,
+            users,
             tallies: plugins.as_ref().map(|(_, plugins)| plugins.tallies()).unwrap_or_default(),
         };
         for part in self.role.parts() {
@@ -101,9 +103,25 @@ impl Node {
             Some(end) => self.log.error(MODULE, format_args!("{end}; the node stops")),
         }
         self.end_plane(&handle, &health, ended).await;
-        end_all(tasks, plugins).await;
+        end_all(tasks, plugins, shared.users).await;
         self.log.notice(MODULE, "Shutdown complete.");
         fault.map_or(Ok(()), |end| Err(StartError::Ended(end)))
+    }
+
+    /// The user database of a gateway that has one.
+    fn open_users(&self) -> Result<Option<Users>, StartError> {
+        let Role::Gateway(gateway) = &self.config.role else { return Ok(None) };
+        Ok(gateway.users.as_ref().map(|users| Users::open(users, gateway.keeps_mail, &self.log)).transpose()?)
+    }
+
+    /// Lets the data plane's questions be answered.
+    fn start_users(&self, users: Option<&Users>, wires: Option<Wires>, tasks: &mut Tasks) {
+        let (Some(users), Some(wires)) = (users, wires) else { return };
+        let desk = Desk::new(wires, users.clone());
+        if let Some(writer) = desk.writer(&self.log) {
+            tasks.spawn("store of mail", writer);
+        }
+        tasks.spawn("user database", desk.run(self.log.clone()));
     }
 
     fn supervision(&self, socket: PathBuf, plane: DataPlane, health: &Arc<Health>) -> Supervision {
@@ -166,6 +184,7 @@ impl Node {
                     clock: self.clock,
                     selfcheck: shared.selfcheck.clone(),
                     plugins: shared.tallies.clone(),
+                    users: shared.users.as_ref().map(Users::tally),
                     loops: shared.loops.clone(),
                 };
                 tasks.spawn("metrics endpoint", async move {
@@ -194,6 +213,8 @@ impl Node {
             order: shared.order.clone(),
             reached: shared.reached.clone(),
             services: shared.services.clone(),
+            users: shared.users.clone(),
+            kem: self.config.wire_kem,
             loops: shared.loops.clone(),
             started: Instant::now(),
             log: self.log.clone(),
@@ -309,6 +330,7 @@ struct Shared {
     services: Option<Services>,
     tallies: Vec<Arc<Tally>>,
     loops: LoopCounts,
+    users: Option<Users>,
 }
 
 /// Waits for the end of what keeps plugins running, if this node has any.
@@ -320,7 +342,10 @@ async fn first_end_of(plugins: &mut Option<Running>) -> String {
 }
 
 /// Ends what runs beside the data plane.
-async fn end_all(mut tasks: Tasks, plugins: Option<Running>) {
+async fn end_all(mut tasks: Tasks, plugins: Option<Running>, users: Option<Users>) {
+    if let Some(users) = users {
+        users.settle().await;
+    }
     // Waiting for them removes the management socket's file.
     tasks.shut_down().await;
     if let Some((_, plugins)) = plugins {

@@ -4,7 +4,7 @@ use super::Node;
 use super::memory::Wanted;
 use super::role::NodeRole;
 use config::ServerConfig;
-use config::server::Debug;
+use config::server::{Debug, Role};
 use interplane::setup::{Backend, Clients, Limits, Machine, Setup, Times};
 use pki::EpochClock;
 use rustix::process::{Resource, getrlimit};
@@ -60,6 +60,8 @@ impl Node {
                 is_rate_unlimited: config.debug.disable_rate_limit,
                 mailbox_messages: own.mailbox_messages.unwrap_or(Clients::default().mailbox_messages),
                 spool_bytes: sizes.spool_bytes,
+                keeps_mail: matches!(&config.role, Role::Gateway(gateway) if gateway.keeps_mail),
+                has_user_database: matches!(&config.role, Role::Gateway(gateway) if gateway.users.is_some()),
             },
             machine: Machine {
                 shards: small(shards),

@@ -4,8 +4,10 @@ use super::stop::StopOrder;
 use crate::directory::{DirectoryStatus, Reached, epoch_time};
 use crate::health::Health;
 use crate::logging::Log;
-use crate::management::{self, Done};
+use crate::management::{self, Done, Line};
 use crate::plugins::Services;
+use crate::users::{self, Answer, Users};
+use config::schemes::KemScheme;
 use interplane::Counter;
 use interplane::counter::KeyEpoch;
 use interplane::loops::LoopCounts;
@@ -31,6 +33,10 @@ pub struct Managed {
     pub order: Arc<StopOrder>,
     /// The services of a service node.
     pub services: Option<Services>,
+    /// The user database of a gateway that has one.
+    pub users: Option<Users>,
+    /// The KEM of link keys.
+    pub kem: KemScheme,
     /// How its own loops fare.
     pub loops: LoopCounts,
     /// When the node started.
@@ -95,6 +101,25 @@ impl management::Node for Managed {
             match services {
                 Some(services) => services.stop(&capability).await,
                 None => false,
+            }
+        })
+    }
+
+    fn has_users(&self) -> bool {
+        self.users.is_some()
+    }
+
+    fn order_users(&self, command: String, arguments: String) -> Line {
+        let (users, order) = (self.users.clone(), users::parse(&command, &arguments, &*self.kem));
+        Box::pin(async move {
+            match (users, order) {
+                (Some(users), Some(order)) => match users.obey(order).await {
+                    Ok(Answer::Done) => management::DONE.into(),
+                    Ok(Answer::Key(key)) => format!("250 {}", users::text(&key)),
+                    Ok(Answer::Refused) => management::FAILED.into(),
+                    Err(_) => management::FAILED.into(),
+                },
+                _ => management::MALFORMED.into(),
             }
         })
     }

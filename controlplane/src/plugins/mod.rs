@@ -48,7 +48,8 @@ use tokio::task::JoinSet;
 /// How long a plugin that speaks HTTP may take to answer (server.md D.3), and every plugin to tell its parameters.
 pub const CALL_LIMIT: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// What both planes share of the plugins.
+/// What both planes share of the plugins, or of a user database.
+#[derive(Clone)]
 pub struct Wires {
     /// The rings.
     pub rings: PluginRings,

@@ -6,6 +6,7 @@
 //! | `listen` | sockets to listen at |
 //! | `manager` | the service manager: told how it goes, keeps descriptors |
 //! | `remedy` | what to do about errors of the operating system |
+//! | `store_file` | what a file is that stands where a store is to be |
 //! | `signals`, `tasks` | what ends a process, wanted and unwanted |
 
 pub mod clock;
@@ -13,4 +14,5 @@ pub mod listen;
 pub mod manager;
 pub mod remedy;
 pub mod signals;
+pub mod store_file;
 pub mod tasks;

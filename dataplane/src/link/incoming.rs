@@ -198,6 +198,11 @@ impl Up {
         is_fresh
     }
 
+    /// Whether it has shown who it is.
+    pub fn has_proof(&self) -> bool {
+        self.proof != Proof::Owed
+    }
+
     /// A client hears something now and then; a node must not (wire.md 6.10).
     pub fn keep_alive(&mut self, now: Instant, random: &mut dyn Random) {
         let wait = self.is_client().then_some(KEEP_ALIVE);

@@ -1,7 +1,9 @@
 //! The links that peers opened to this shard: admission, handshakes, ends.
 
 mod clients;
+pub mod desk;
 mod receive;
+mod users;
 
 use super::context::{Context, Round};
 use super::deadlines::Deadlines;
@@ -15,9 +17,9 @@ use crate::shared::Order;
 use crate::shared::admission::Admitted;
 use crate::shared::sessions::Seat;
 use crate::time::Instant;
-use gateway::UserId;
+use desk::{Answer, Desk, Kept};
 use interplane::Counter;
-use interplane::counter::{AdmissionRefusal, Direction, LinkEnd, PeerClass, PeerRefusal};
+use interplane::counter::{AdmissionRefusal, Direction, LinkEnd, PeerClass};
 use interplane::event::{Event as LogEvent, Peer as EventPeer};
 use pki::neighbours::Role;
 use pki::policy::IncomingPeer;
@@ -25,6 +27,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use users::Standing;
 use wire::link::{Due, End};
 
 /// Between two looks at a link that is not read although its time is over.
@@ -44,6 +47,12 @@ pub struct IncomingLinks {
     deadlines: Deadlines,
     /// The place at which the present authentication of all links goes on.
     unasked: Option<usize>,
+    /// The same for what the user database is asked.
+    unasked_users: Option<usize>,
+    desk: Desk,
+    answers: Vec<Answer>,
+    /// Letters that the store of mail has had.
+    kept: Vec<Kept>,
     handshaking: u64,
     /// Established links of nodes.
     nodes: u64,
@@ -59,6 +68,8 @@ struct Link {
     is_listed: bool,
     /// It waits for a KEM operation.
     waits_for_step: bool,
+    /// What the user database says of it.
+    standing: Standing,
 }
 
 impl Link {
@@ -68,13 +79,17 @@ impl Link {
 }
 
 impl IncomingLinks {
-    /// None yet.
-    pub fn new() -> Self {
+    /// None yet; `desk` is the way to the user database.
+    pub fn new(desk: Desk) -> Self {
         Self {
             links: Table::default(),
             readable: VecDeque::with_capacity(1024),
             deadlines: Deadlines::default(),
             unasked: None,
+            unasked_users: None,
+            desk,
+            answers: Vec::new(),
+            kept: Vec::new(),
             handshaking: 0,
             nodes: 0,
             clients: 0,
@@ -142,7 +157,8 @@ impl IncomingLinks {
         self.handshaking += 1;
         let stage = Stage::Handshaking(Box::new(handshake), permit);
         let incoming = Box::new(Incoming { conn, address, stage, permit: connection });
-        self.links.insert(conn, Link { incoming, is_listed: false, waits_for_step: false });
+        let standing = Standing::default();
+        self.links.insert(conn, Link { incoming, is_listed: false, waits_for_step: false, standing });
         self.handle_ready(round, conn);
     }
 
@@ -160,6 +176,7 @@ impl IncomingLinks {
             }
             Stage::Handshaking(handshake, permit) => match handshake.pump(round.io, conn, round.context.now) {
                 Progress::Waits => {}
+                Progress::Due(_) if link.standing.asked.is_some() => {}
                 Progress::Due(_) => {
                     if !std::mem::replace(&mut link.waits_for_step, true) {
                         permit.heard();
@@ -203,18 +220,26 @@ impl IncomingLinks {
                     permit.answered();
                 }
             }
-            Some(Due::Decision) => authenticate(round, handshake, address),
+            // It has an answer that it waits for.
+            Some(Due::Decision) if link.standing.asked.is_some() => {}
+            Some(Due::Decision) => {
+                let decision = authenticate(round, handshake, address);
+                if decision == Decision::OfDatabase {
+                    self.ask(round, conn);
+                    return;
+                }
+            }
             None => {}
         }
         self.handle_ready(round, conn);
     }
 
-    /// All messages are exchanged: sends the NoOp. A client is who it says, because nobody else knows its link key; nodes
-    /// have to show it, see [`IncomingLinks::believe`].
+    /// All messages are exchanged: sends the NoOp. A client is who it says, because nobody else knows its link key; nodes,
+    /// and clients whose names stay the same, have to show it, see [`IncomingLinks::believe`].
     fn finish<I: Io>(&mut self, round: &mut Round<'_, I>, conn: ConnId) {
-        let Some(link) = self.links.remove(conn) else { return };
+        let Some(Link { incoming, standing, .. }) = self.links.remove(conn) else { return };
         self.handshaking -= 1;
-        let Incoming { conn, address, stage, mut permit } = *link.incoming;
+        let Incoming { conn, address, stage, mut permit } = *incoming;
         let Stage::Handshaking(handshake, handshake_permit) = stage else { return };
         drop(handshake_permit);
         let took = round.context.now.since(handshake.started_at);
@@ -235,12 +260,15 @@ impl IncomingLinks {
         up.keep_alive(context.now, &mut context.random);
         self.deadlines.set(conn.index, up.next_timeout());
         let (sessions, seat) = (context.shared.sessions(), Seat { shard: context.index, conn });
-        let replaced = if up.is_client() { sessions.register(up.key, seat) } else { sessions.claim(up.key, seat) };
+        let is_believed = up.is_client() && !context.shared.facts().clients.has_user_database;
+        let replaced = if is_believed { sessions.register(up.key, seat) } else { sessions.claim(up.key, seat) };
         context.account.link_up(Direction::Incoming, event_peer(&up, address), took);
-        clients::announce(context, round.io, &up, conn);
+        if is_believed {
+            clients::announce(context, round.io, &up, conn, false);
+        }
         *self.count_of(&up) += 1;
         let incoming = Box::new(Incoming { conn, address, stage: Stage::Up(Box::new(up)), permit });
-        self.links.insert(conn, Link { incoming, is_listed: true, waits_for_step: false });
+        self.links.insert(conn, Link { incoming, is_listed: true, waits_for_step: false, standing });
         self.readable.push_back(conn);
         if let Some(older) = replaced {
             self.order(context, round.io, older.shard, Order::Replace(older.conn));
@@ -255,16 +283,18 @@ impl IncomingLinks {
         else {
             return;
         };
-        if up.is_client() {
-            return;
-        }
         let context = &mut *round.context;
-        if let Ok(node) = up.peer.additional_data.as_slice().try_into() {
+        if up.is_client() {
+            if !context.shared.facts().clients.has_user_database {
+                return;
+            }
+        } else if let Ok(node) = up.peer.additional_data.as_slice().try_into() {
             context.shared.admission().remember(node, *address);
         }
         if let Some(older) = context.shared.sessions().register(up.key, Seat { shard: context.index, conn }) {
             self.order(context, round.io, older.shard, Order::Replace(older.conn));
         }
+        self.meet(round, conn);
     }
 
     /// The number of established links of that kind.
@@ -309,6 +339,9 @@ impl IncomingLinks {
     fn close(&mut self, context: &mut Context, io: &mut impl Io, conn: ConnId, end: LinkEnd) {
         let Some(link) = self.links.remove(conn) else { return };
         self.deadlines.remove(conn.index);
+        if let Some(question) = link.standing.asked {
+            self.desk.forget(question);
+        }
         match &link.incoming.stage {
             Stage::Handshaking(..) => self.handshaking -= 1,
             Stage::Up(up) => {
@@ -343,6 +376,15 @@ impl IncomingLinks {
     /// Begins to ask the policy about every link; [`IncomingLinks::keep_house`] goes on with it.
     pub fn reauthenticate(&mut self) {
         self.unasked = Some(0);
+    }
+
+    /// Begins to ask the user database about every client; [`IncomingLinks::take_answers`] goes on with it. What is not
+    /// asked of the last time comes first.
+    pub fn reauthenticate_users(&mut self) {
+        if self.desk.is_open() {
+            self.desk.forget_live();
+            self.unasked_users.get_or_insert(0);
+        }
     }
 
     /// Looks at some links that are to be asked about, and at those whose deadlines have come.
@@ -382,10 +424,6 @@ impl IncomingLinks {
             }
             (Class::Client(client), IncomingPeer::Client | IncomingPeer::Rejected(_)) => {
                 client.set_rate(clients::rate(round), round.context.now);
-                if !round.context.shared.users().admits(&client.user, &up.peer.public_key) {
-                    round.context.account.client_refused(PeerRefusal::ClientDroppedFromUserdb);
-                    self.close(round.context, round.io, conn, LinkEnd::NoLongerValid);
-                }
             }
             // It came before this node had the document that lists it.
             (Class::Client(_), IncomingPeer::Node(verdict)) => {
@@ -432,18 +470,27 @@ impl IncomingLinks {
     }
 }
 
+/// Who decides about a peer.
+#[derive(PartialEq, Eq)]
+enum Decision {
+    /// It is decided.
+    Made,
+    /// The user database.
+    OfDatabase,
+}
+
 /// A node takes only nodes that the documents put before it; a gateway takes all others for clients (server.md 3.2).
-fn authenticate<I: Io>(round: &mut Round<'_, I>, handshake: &mut Handshaking, address: SocketAddr) {
-    let Some(peer) = handshake.peer() else { return handshake.reject() };
+fn authenticate<I: Io>(round: &mut Round<'_, I>, handshake: &mut Handshaking, address: SocketAddr) -> Decision {
+    let Some(peer) = handshake.peer() else {
+        handshake.reject();
+        return Decision::Made;
+    };
     let context = &mut *round.context;
     let verdict = match round.sight.classify(peer) {
-        IncomingPeer::Node(_) => return handshake.accept(context.now, &mut context.random),
-        IncomingPeer::Client if context.shared.users().admits(&UserId::of(&peer.additional_data), &peer.public_key) => {
-            return handshake.accept(context.now, &mut context.random);
-        }
-        IncomingPeer::Client => {
-            context.account.client_refused(PeerRefusal::ClientDroppedFromUserdb);
-            return handshake.reject();
+        IncomingPeer::Client if context.shared.facts().clients.has_user_database => return Decision::OfDatabase,
+        IncomingPeer::Node(_) | IncomingPeer::Client => {
+            handshake.accept(context.now, &mut context.random);
+            return Decision::Made;
         }
         IncomingPeer::Rejected(verdict) => verdict,
     };
@@ -453,6 +500,7 @@ fn authenticate<I: Io>(round: &mut Round<'_, I>, handshake: &mut Handshaking, ad
     }
     context.account.peer_refused(peer);
     handshake.reject();
+    Decision::Made
 }
 
 /// The peer of an established link as the log may know it: no client.

@@ -24,13 +24,24 @@ impl Shard {
                     let (mut round, incoming, _) = self.split(io);
                     incoming.handle_errand(&mut round, errand);
                 }
-                Errand::Connected { .. } | Errand::Gone { .. } | Errand::Delivered { .. } => {
+                Errand::Connected { .. } | Errand::Gone { .. } | Errand::Delivered { .. } | Errand::Fetch { .. } => {
                     let Some(mail) = &mut self.mail else { continue };
-                    let sent = mail.handle(errand, &self.context.account, self.context.now);
+                    let desk = self.incoming.desk();
+                    let sent = mail.handle(errand, &self.context.account, self.context.now, desk);
                     if let Some((shard, errand)) = sent {
                         self.context.ask(io, shard, errand);
                     }
                 }
+            }
+        }
+    }
+
+    /// Puts into the mailboxes what the store of mail has had.
+    pub(super) fn take_kept(&mut self, io: &mut impl Io) {
+        for kept in self.incoming.take_kept() {
+            let Some(mail) = &mut self.mail else { continue };
+            if let Some((shard, errand)) = mail.take_kept(&kept, &self.context.account) {
+                self.context.ask(io, shard, errand);
             }
         }
     }
@@ -55,7 +66,8 @@ impl Shard {
             return self.packets.drop_packet(&mut self.context, slot, DropReason::InvalidPacket);
         };
         let context = &mut self.context;
-        match mail.deliver(&slot, delivery, context.shared.facts(), &context.account, context.now) {
+        let desk = self.incoming.desk();
+        match mail.deliver(&slot, delivery, context.shared.facts(), &context.account, context.now, desk) {
             Ok(sent) => {
                 context.account.delivered_to_client();
                 self.packets.give_back(slot);

@@ -20,7 +20,7 @@
 mod context;
 mod deadlines;
 mod epoch_view;
-mod incoming;
+pub(crate) mod incoming;
 mod mail;
 mod outgoing;
 mod packets;
@@ -39,6 +39,7 @@ use crate::shared::Shared;
 use crate::time::Instant;
 use context::{Context, Round};
 use incoming::IncomingLinks;
+use incoming::desk::Desk;
 use interplane::counter::PacketStage;
 use interplane::loops::LoopCounts;
 use interplane::poison::ShardInFlight;
@@ -85,7 +86,7 @@ pub struct Instruments {
     pub events: EventWriter,
     /// Where it notes the tags that it is working on.
     pub in_flight: ShardInFlight,
-    /// Its ends of the plugins' rings, on a service node that has them.
+    /// Its ends of the rings of plugins, on a service node, or of the user database, on a gateway that has one.
     pub plugins: Option<ShardEnd>,
     /// Where this node's own loops are counted.
     pub loops: Option<LoopCounts>,
@@ -119,12 +120,15 @@ impl Shard {
         now: Instant,
     ) -> Result<Self, SetupError> {
         let Instruments { counters, events, in_flight, plugins, loops } = instruments;
-        let (account, random) = (Account::new(counters, events), ShardRandom::new(seed));
+        let (account, mut random) = (Account::new(counters, events), ShardRandom::new(seed));
+        let is_service = shared.facts().role == Role::Service;
+        let (plugins, users) = if is_service { (plugins, None) } else { (None, plugins) };
+        let desk = Desk::new(index, users, &mut random);
         let context = Context { index, shared, now, account, random };
         let facts = context.shared.facts();
         Ok(Self {
             sight: Sight::new(&context.shared),
-            incoming: IncomingLinks::new(),
+            incoming: IncomingLinks::new(desk),
             outgoing: OutgoingLinks::new(),
             steps: Steps::default(),
             packets: Packets::new(&context, in_flight, plugins, loops)?,
@@ -238,10 +242,13 @@ impl Shard {
         let (mut round, incoming, outgoing) = self.split(io);
         if is_due {
             incoming.reauthenticate();
+            incoming.reauthenticate_users();
             outgoing.reauthenticate(&mut round);
         }
         incoming.keep_house(&mut round);
+        incoming.take_answers(&mut round);
         outgoing.keep_house(&mut round);
+        self.take_kept(io);
         if let Some(mail) = &mut self.mail {
             // What is left is due at once, so that the next round goes on with it.
             let _is_left = mail.expire(self.context.now);
@@ -324,7 +331,12 @@ impl Shard {
             packets.next_expiry().min(links).min(mail).min(self.reauthenticate_at).min(boundary).min(starved_until);
         context.port().parking.park(until);
         // Whoever brought something before the flag was up did not wake this shard.
-        if context.port().has_work() || sight.has_news(&context.shared) || has_surplus() || !packets.fall_asleep() {
+        if context.port().has_work()
+            || sight.has_news(&context.shared)
+            || has_surplus()
+            || !packets.fall_asleep()
+            || !incoming.fall_asleep()
+        {
             context.port().parking.awake();
             return Next::Busy;
         }

@@ -18,6 +18,8 @@ pub enum Errand {
         owner: [u8; 32],
         /// Its connection.
         at: Seat,
+        /// The name is registered with this key, whoever has had it before.
+        is_registered: bool,
     },
     /// To the home: its connection has ended.
     Gone {
@@ -32,6 +34,11 @@ pub enum Errand {
         user: UserId,
         /// Its connection.
         at: Seat,
+    },
+    /// To the home: the client is in the user database, and the store of mail may have letters for it.
+    Fetch {
+        /// Its name.
+        user: UserId,
     },
     /// To the connection: this is for the client.
     Letter {

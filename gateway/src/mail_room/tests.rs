@@ -148,3 +148,44 @@ fn an_undeliverable_head_makes_way() {
     let expected = Tally { stored: 2, acknowledged: 1, undeliverable: 1, ..Tally::default() };
     assert_eq!(room.take_tally(), expected);
 }
+
+#[test]
+fn a_mailbox_goes_to_the_key_that_the_user_database_names() {
+    let mut room = room();
+    assert_eq!(room.handle_connected(USER, KEY, 1, at(0)), Ok(None));
+    room.handle_gone(&USER, 1, at(1));
+    assert!(room.handle_mail(&USER, [1; 16], b"letter").is_ok());
+    assert_eq!(room.handle_connected(USER, [3; 32], 2, at(2)), Err(NameTaken));
+    room.reassign(&USER, [3; 32]);
+    assert_eq!(room.handle_connected(USER, [3; 32], 2, at(2)).map(number), Ok(Some((2, 1, false))));
+    assert_eq!(room.handle_connected(USER, KEY, 3, at(2)), Err(NameTaken));
+}
+
+#[test]
+fn letters_of_registered_clients_are_told_of_when_they_are_done_with() {
+    let mut room = room();
+    assert_eq!(room.handle_connected(USER, KEY, 1, at(0)), Ok(None));
+    assert_eq!(mail(&mut room, 1), Ok(Some((1, 1, false))));
+    assert_eq!(room.handle_delivered(&USER, 1).map(|_| ()), None);
+    assert!(!room.is_registered(&USER) && room.take_gone().is_empty());
+    room.set_registered(&USER);
+    assert!(room.is_registered(&USER));
+    assert_eq!(mail(&mut room, 2), Ok(Some((1, 2, false))));
+    assert_eq!(mail(&mut room, 3), Ok(None));
+    // What a store gives back is taken once, and not if it is here.
+    for letter in [2, 3, 4, 4] {
+        assert_eq!(room.handle_kept(&USER, [letter; 16], &[letter; 20]).map(|_| ()), None);
+    }
+    assert_eq!(room.spool().letters(), 3);
+    assert_eq!(number(room.handle_delivered(&USER, 1)), Some((1, 3, true)));
+    assert_eq!(room.take_gone(), [(USER, [2; 16])]);
+    // One that no connection delivers is done with, too.
+    for session in 2..=4 {
+        assert_eq!(room.handle_connected(USER, KEY, session, at(1)).map(number).map(|sent| sent.is_some()), Ok(true));
+    }
+    assert_eq!(room.take_gone(), [(USER, [3; 16])]);
+    // What only waits too long is not.
+    room.handle_gone(&USER, 4, at(2));
+    assert!(!room.expire(at(500)) && room.take_gone().is_empty());
+    assert_eq!(room.handle_kept(&USER, [4; 16], &[4; 20]).map(|_| ()), None, "nobody is there");
+}

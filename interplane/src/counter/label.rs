@@ -104,6 +104,7 @@ labels! {
     PeerRefusal "reason" {
         UnknownMix "unknown_mix" "No document lists it as a peer of this node.",
         ClientDroppedFromUserdb "client_dropped_from_userdb" "The user database does not have it, or no longer.",
+        UserdbAway "userdb_away" "The user database does not answer, and nobody remembers the client.",
         NameTaken "name_taken" "A client with another link key has its name.",
     }
 

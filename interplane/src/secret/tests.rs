@@ -28,7 +28,9 @@ fn secrets_cross_and_are_wiped() {
 
 #[test]
 fn kept_secrets_stay_for_the_other_plane() {
-    let fd = secrets().to_file().and_then(SecretFile::keep).expect("memfds work");
+    let file = secrets().to_file().expect("memfds work").kept_elsewhere();
+    let fd = file.as_fd().try_clone_to_owned().expect("descriptors can be copied");
+    drop(file);
     assert!(Secrets::open(&fd).is_ok());
     let other = fd.try_clone().expect("descriptors can be copied");
     let copy = fd.try_clone().expect("a descriptor");

@@ -28,7 +28,8 @@ pub struct Arguments {
     /// Print the answer to STATUS as the node gives it
     #[arg(long)]
     json: bool,
-    /// STATUS, DRAIN, SHUTDOWN, HELP, START_KAETZCHEN CAPABILITY, STOP_KAETZCHEN CAPABILITY; letter case does not matter
+    /// STATUS, DRAIN, SHUTDOWN, HELP, START_KAETZCHEN CAPABILITY, STOP_KAETZCHEN CAPABILITY, ADD_USER NAME KEY and others
+    /// (HELP names all); letter case does not matter
     #[arg(required = true)]
     command: Vec<String>,
 }

@@ -14,6 +14,7 @@ pub mod keygen;
 pub mod ping;
 pub mod plugin;
 pub mod server;
+pub mod sql;
 pub mod status;
 pub mod strict;
 pub mod testnet;

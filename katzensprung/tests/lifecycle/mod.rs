@@ -13,6 +13,7 @@ mod service;
 mod signals;
 mod stop;
 mod upgrade;
+mod users;
 
 use std::time::Duration;
 

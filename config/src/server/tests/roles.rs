@@ -2,7 +2,10 @@
 
 use super::fixture::{load_text, main_file};
 use crate::reader::Value;
-use crate::server::{BuiltIn, BuiltInService, Gateway, Keyserver, PluginProtocol, PluginService, Role, ServiceNode};
+use crate::server::{
+    BuiltIn, BuiltInService, DataSource, ExternUrl, Gateway, Keyserver, PluginProtocol, PluginService, Role,
+    ServiceNode, UserStore, Users,
+};
 use std::collections::BTreeMap;
 
 fn gateway_file(section: &str) -> String {
@@ -27,18 +30,90 @@ fn findings_of(text: &str) -> Vec<(&'static str, String, String)> {
 fn a_gateway() {
     for section in ["", "[Gateway]", "[Gateway.SpoolDB]\nBackend = \"\""] {
         let config = load_text(&gateway_file(section)).unwrap_or_else(|findings| panic!("{findings:#?}")).config;
-        assert_eq!(config.role, Role::Gateway(Gateway { spool_path: "/var/lib/katzenpost/mix1/spool.db".into() }));
+        assert_eq!(
+            config.role,
+            Role::Gateway(Gateway {
+                spool_path: "/var/lib/katzenpost/mix1/spool.db".into(),
+                users: None,
+                keeps_mail: false
+            })
+        );
     }
     let section = "[Gateway]\n[Gateway.AltAddresses]\ntcp = [\"x\"]\n[Gateway.SpoolDB]\nBackend = \"bolt\"\n\
                    [Gateway.SpoolDB.Bolt]\nSpoolDB = \"/srv/spool.db\"\n";
     let loaded = load_text(&gateway_file(section)).unwrap_or_else(|findings| panic!("{findings:#?}"));
     assert_eq!(loaded.findings, []);
-    assert_eq!(loaded.config.role, Role::Gateway(Gateway { spool_path: "/srv/spool.db".into() }));
+    assert_eq!(
+        loaded.config.role,
+        Role::Gateway(Gateway { spool_path: "/srv/spool.db".into(), users: None, keeps_mail: false })
+    );
     let onion = gateway_file("").replace(
         "Addresses = [\"tcp://192.0.2.1:30014\"]",
         "Addresses = [\"tcp://192.0.2.1:30014\", \"onion://a.onion:1\"]",
     );
     assert_eq!(load_text(&onion).expect("gateways may").findings, []);
+}
+
+fn users_of(section: &str) -> Users {
+    let loaded = load_text(&gateway_file(section)).unwrap_or_else(|findings| panic!("{findings:#?}"));
+    assert_eq!(loaded.findings, []);
+    let Role::Gateway(Gateway { users: Some(users), .. }) = loaded.config.role else { panic!("no users") };
+    users
+}
+
+/// The documented keys of earlier releases (server.md D.2), in the place that they have now.
+#[test]
+fn a_gateway_with_a_user_database() {
+    for (section, path, trusts_on_first_use, admits_ephemeral) in [
+        ("[Gateway.UserDB]", "/var/lib/katzenpost/mix1/users.db", false, false),
+        (
+            "[Gateway]\nTrustOnFirstUse = true\n[Gateway.UserDB]\nBackend = \"bolt\"",
+            "/var/lib/katzenpost/mix1/users.db",
+            true,
+            false,
+        ),
+        (
+            "[Gateway]\nEnableEphemeralClients = true\n[Gateway.UserDB.Bolt]\nUserDB = \"/srv/users.db\"",
+            "/srv/users.db",
+            false,
+            true,
+        ),
+    ] {
+        let loaded = load_text(&gateway_file(section)).unwrap_or_else(|findings| panic!("{findings:#?}"));
+        assert_eq!(loaded.findings, []);
+        let store = UserStore::Embedded(path.into());
+        let users = Some(Users { store, trusts_on_first_use, admits_ephemeral });
+        assert_eq!(
+            loaded.config.role,
+            Role::Gateway(Gateway { spool_path: "/var/lib/katzenpost/mix1/spool.db".into(), users, keeps_mail: false })
+        );
+    }
+    // A program that is asked, by each of the names that its table and its URL have had; PostgreSQL.
+    for section in [
+        "[Gateway.UserDB]\nBackend = \"extern\"\n[Gateway.UserDB.Extern]\nProviderURL = \"http://localhost:8080/\"",
+        "[Gateway.UserDB.Extern]\nGatewayURL = \"http://localhost:8080\"",
+        "[Gateway.UserDB.ExternUserDB]\nProviderURL = \"http://localhost:8080/\"",
+    ] {
+        let url = ExternUrl { authority: "localhost:8080".into(), path: String::new() };
+        assert_eq!(users_of(section).store, UserStore::Extern(url), "{section}");
+    }
+    let below = users_of("[Gateway.UserDB.Extern]\nProviderURL = \"http://[::1]/a/b/\"");
+    assert_eq!(below.store, UserStore::Extern(ExternUrl { authority: "[::1]:80".into(), path: "/a/b".into() }));
+    let source = "postgresql://provider:s3cr3tp0stgr355@127.0.0.1:5433/katzenpost";
+    let sql = format!(
+        "[Gateway]\n[Gateway.SQLDB]\nBackend = \"pgx\"\nDataSourceName = \"{source}\"\n[Gateway.UserDB]\nBackend = \"sql\""
+    );
+    assert_eq!(users_of(&sql).store, UserStore::Sql(DataSource::new(source.into())));
+    assert!(!format!("{:?}", load_text(&gateway_file(&sql))).contains("s3cr3t"));
+    let with_mail = load_text(&gateway_file(&format!("{sql}\n[Gateway.SpoolDB]\nBackend = \"sql\""))).expect("good");
+    assert!(matches!(with_mail.config.role, Role::Gateway(Gateway { keeps_mail: true, .. })));
+    // The old place is told of the new one.
+    let old = load_text(&format!("{}\n[Provider.UserDB]\nBackend = \"bolt\"\n", gateway_file(""))).expect("ignored");
+    let finding = &old.findings[0];
+    assert_eq!((finding.code, finding.key.as_str()), ("removed-key", "Provider"));
+    assert!(
+        finding.remedy.contains("UserDB, SpoolDB, SQLDB, TrustOnFirstUse and EnableEphemeralClients go to [Gateway]")
+    );
 }
 
 #[test]
@@ -48,8 +123,37 @@ fn gateway_findings() {
     assert_eq!(backend[0].2, "config: Provider: Invalid SpoolDB Backend: 'sql'");
     let path = findings_of(&gateway_file("[Gateway.SpoolDB.Bolt]\nSpoolDB = \"x\""));
     assert_eq!((path.len(), path[0].0, path[0].1.as_str()), (1, "not-absolute", "Gateway.SpoolDB.Bolt.SpoolDB"));
-    let users = findings_of(&gateway_file("[Gateway.UserDB]\nBackend = \"bolt\""));
-    assert_eq!((users.len(), users[0].0, users[0].1.as_str()), (1, "removed-key", "Gateway.UserDB"));
+    let users = findings_of(&gateway_file("[Gateway.UserDB]\nBackend = \"ldap\""));
+    assert_eq!((users.len(), users[0].0, users[0].1.as_str()), (1, "user-backend", "Gateway.UserDB.Backend"));
+    let path = findings_of(&gateway_file("[Gateway.UserDB.Bolt]\nUserDB = \"x\""));
+    assert_eq!((path.len(), path[0].0, path[0].1.as_str()), (1, "not-absolute", "Gateway.UserDB.Bolt.UserDB"));
+    for (section, code, key) in [
+        ("[Gateway.UserDB]\nBackend = \"sql\"", "without-sql", "Gateway.UserDB.Backend"),
+        ("[Gateway.UserDB]\nBackend = \"extern\"", "extern-url", "Gateway.UserDB.Backend"),
+        ("[Gateway.UserDB.Extern]\nProviderURL = \"https://a/\"", "extern-url", "Gateway.UserDB.Extern.ProviderURL"),
+        ("[Gateway.UserDB.Extern]\nProviderURL = \"http://a:b/\"", "extern-url", "Gateway.UserDB.Extern.ProviderURL"),
+        ("[Gateway.UserDB.Extern]\nProviderURL = \"http:///x\"", "extern-url", "Gateway.UserDB.Extern.ProviderURL"),
+        ("[Gateway.SQLDB]\nBackend = \"mysql\"", "sql-backend", "Gateway.SQLDB.Backend"),
+        ("[Gateway.SQLDB]\nBackend = \"pgx\"", "sql-source", "Gateway.SQLDB.DataSourceName"),
+        (
+            "[Gateway]\nTrustOnFirstUse = true\n[Gateway.UserDB.Extern]\nProviderURL = \"http://a/\"",
+            "trust-without-store",
+            "Gateway.TrustOnFirstUse",
+        ),
+    ] {
+        let findings = findings_of(&gateway_file(section));
+        assert_eq!((findings.len(), findings[0].0, findings[0].1.as_str()), (1, code, key), "{findings:?}");
+    }
+    // What the reference ignores does nothing here either, unless there is a database.
+    let flags = "[Gateway]\nTrustOnFirstUse = true\nEnableEphemeralClients = true";
+    let codes: Vec<_> = findings_of(&gateway_file(flags)).into_iter().map(|finding| (finding.0, finding.1)).collect();
+    assert_eq!(
+        codes,
+        [
+            ("without-user-database", "Gateway.TrustOnFirstUse".into()),
+            ("without-user-database", "Gateway.EnableEphemeralClients".into())
+        ]
+    );
     let only_onion = gateway_file("").replace("[\"tcp://192.0.2.1:30014\"]", "[\"onion://hidden:1\"]");
     let codes: Vec<_> = findings_of(&only_onion).into_iter().map(|finding| finding.0).collect();
     assert_eq!(codes, ["onion-name", "no-address"]);

@@ -1,4 +1,5 @@
 use super::*;
+use crate::process::store_file::{BBOLT_MAGIC, BBOLT_MAGIC_AT, REDB_MAGIC};
 use std::os::unix::fs::PermissionsExt;
 
 fn keys(epoch: u64) -> Vec<StoreKey> {

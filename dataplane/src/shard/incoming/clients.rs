@@ -33,12 +33,12 @@ pub fn rate<I: Io>(round: &Round<'_, I>) -> gateway::Rate {
     client::rate(round.context.shared.facts(), round.sight.directory(), round.sight.view().epoch.epoch)
 }
 
-/// Tells the home of a client's mailbox that the client is here.
-pub fn announce(context: &Context, io: &mut impl Io, up: &Up, conn: ConnId) {
+/// Tells the home of a client's mailbox that the client is here, and whether its name is registered with its key.
+pub fn announce(context: &Context, io: &mut impl Io, up: &Up, conn: ConnId, is_registered: bool) {
     if let Class::Client(client) = &up.class {
         let owner = pki::hash(&up.peer.public_key);
         let at = Seat { shard: context.index, conn };
-        context.ask_home(io, client.user, Errand::Connected { user: client.user, owner, at });
+        context.ask_home(io, client.user, Errand::Connected { user: client.user, owner, at, is_registered });
     }
 }
 

@@ -3,6 +3,7 @@
 mod documents;
 mod harm;
 mod mail;
+mod users;
 
 use super::net::{Net, Plan};
 use super::nodes::{DOWNSTREAM, EPOCH, Mint, OWN, Order, UPSTREAM, address_of, gateway_document, snapshot_as};

@@ -1,0 +1,115 @@
+//! Takes the data plane's questions out of its rings and brings the answers back. It never waits for one.
+
+use super::Users;
+use super::store::Store;
+use crate::logging::Log;
+use crate::plugins::Wires;
+use gateway::archive::Record;
+use gateway::{Question, UserId, Verdict};
+use interplane::requests::{Answers, Bell, RequestId, Requests};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::Semaphore;
+
+/// What records for the store of mail have in the place of a plugin's number.
+const OF_MAIL: u16 = 1;
+/// Questions of each shard between two looks at everything else.
+const ROUND_QUESTIONS: usize = 256;
+/// Questions that the database has at a time; beyond, it does not keep up.
+const UNDER_WAY_MAX: usize = 2048;
+/// Longest sleep, whatever the bell does.
+const SLEEP_MAX: Duration = Duration::from_secs(1);
+
+/// Between the rings and the database.
+pub struct Desk {
+    requests: Requests,
+    bell: Bell,
+    answers: Arc<Mutex<Answers>>,
+    users: Users,
+    places: Arc<Semaphore>,
+}
+
+impl Desk {
+    /// At these rings.
+    pub fn new(wires: Wires, users: Users) -> Self {
+        Self {
+            requests: wires.rings.requests(),
+            bell: wires.requests,
+            answers: Arc::new(Mutex::new(wires.rings.answers(wires.answers))),
+            users,
+            places: Arc::new(Semaphore::new(UNDER_WAY_MAX)),
+        }
+    }
+
+    /// The part that writes letters, where they are kept.
+    pub fn writer(&self, log: &Log) -> Option<impl Future<Output = String> + Send + use<>> {
+        let (Some(mail), Store::Sql(store)) = (&self.users.mail, &self.users.store) else { return None };
+        Some(mail.clone().run(store.clone(), self.answers.clone(), log.clone()))
+    }
+
+    /// Works until it is dropped; gives why it cannot.
+    pub async fn run(mut self, log: Log) -> String {
+        #[expect(
+            deprecated,
+            reason = "what takes its place is unsafe; a bell keeps its descriptor open while it lives"
+        )]
+        let bell = match AsyncFd::with_interest(self.bell.clone(), Interest::READABLE) {
+            Ok(bell) => bell,
+            Err(error) => {
+                log.error(super::MODULE, format_args!("cannot wait for questions: {error}"));
+                return error.to_string();
+            }
+        };
+        loop {
+            while self.take() {
+                tokio::task::yield_now().await;
+            }
+            if !self.requests.fall_asleep() {
+                continue;
+            }
+            // Whoever brings something from here on rings.
+            if let Ok(Ok(mut rung)) = tokio::time::timeout(SLEEP_MAX, bell.readable()).await {
+                bell.get_ref().still();
+                rung.clear_ready();
+            }
+        }
+    }
+
+    /// Passes on what is there; gives whether there may be more.
+    fn take(&mut self) -> bool {
+        let mut questions: Vec<(RequestId, UserId, Vec<u8>, bool)> = Vec::new();
+        let mail = self.users.mail.as_ref();
+        let is_more = self.requests.take(ROUND_QUESTIONS, |request| {
+            if request.id.plugin() == OF_MAIL {
+                if let (Some(mail), Some(record)) = (mail, Record::read(request.payload)) {
+                    mail.take(request.id, &record);
+                }
+                return;
+            }
+            if let Some(Question { user, link_key, has_proven }) = Question::read(request.payload) {
+                questions.push((request.id, user, link_key.to_vec(), has_proven));
+            }
+        });
+        for (id, user, link_key, has_proven) in questions {
+            let answers = self.answers.clone();
+            let Ok(place) = self.places.clone().try_acquire_owned() else {
+                give(&answers, id, Verdict::Unknown);
+                continue;
+            };
+            let users = self.users.clone();
+            tokio::spawn(async move {
+                let verdict = users.judge(user, &link_key, has_proven).await;
+                give(&answers, id, verdict);
+                drop(place);
+            });
+        }
+        is_more
+    }
+}
+
+/// An answer for which there is no room is one that never came: the shard has its own limits for that.
+fn give(answers: &Mutex<Answers>, id: RequestId, verdict: Verdict) {
+    let _has_room = answers.lock().unwrap_or_else(PoisonError::into_inner).give(id, &[verdict as u8]);
+}

@@ -1,0 +1,241 @@
+//! The user database in a file of this node's own (`Backend = "bolt"`). A thread has the file: what is asked of it while
+//! it works becomes one transaction, so that many names cost one write.
+
+use super::change::{Change, Done};
+use super::error::StoreError;
+use crate::process::store_file::{Kind, look};
+use gateway::UserId;
+use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction};
+use std::fs::{OpenOptions, remove_file};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use tokio::sync::oneshot;
+
+/// Name to link key, and name to identity key.
+const USERS: TableDefinition<'static, &'static [u8], &'static [u8]> = TableDefinition::new("users");
+const IDENTITIES: TableDefinition<'static, &'static [u8], &'static [u8]> = TableDefinition::new("identities");
+
+/// Bytes of pages that are kept in memory: the keys of some ten thousand users.
+const CACHE_BYTES: usize = 32 << 20;
+/// What waits for the thread, and what it does in one transaction.
+const WAITING_MAX: usize = 4096;
+const BATCH_MAX: usize = 512;
+/// Names that are trusted on their first use: whoever connects could fill the disk with more.
+const TRUSTED_MAX: u64 = 1 << 17;
+
+type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
+enum Job {
+    LinkKey(UserId, Reply<Option<Vec<u8>>>),
+    IdentityKey(UserId, Reply<Option<Option<Vec<u8>>>>),
+    Change(Change, Reply<Done>),
+}
+
+/// The way to the thread; it ends with the last of them.
+#[derive(Clone)]
+pub struct Embedded(SyncSender<Job>);
+
+impl Embedded {
+    /// Opens the file, or makes it with mode 0600.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let mut file = File { path: path.into(), database: None, trusted_max: TRUSTED_MAX };
+        let io = |error| StoreError::Io { path: path.into(), error };
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let handle = options.open(path).map_err(io)?;
+        let kind = look(&handle).map_err(io)?;
+        match kind {
+            Kind::New | Kind::Redb => {}
+            Kind::Bbolt => return Err(StoreError::Reference(path.into())),
+            Kind::Foreign => return Err(StoreError::Foreign(path.into())),
+        }
+        let opened = file.open();
+        if opened.is_err() && kind == Kind::New {
+            // What could not be made would be taken for somebody's file; the first error is the one to tell.
+            let _ = remove_file(path);
+        }
+        opened?;
+        let (jobs, waiting) = sync_channel(WAITING_MAX);
+        let thread = std::thread::Builder::new().name("users".into());
+        thread.spawn(move || file.work(&waiting)).map_err(io)?;
+        Ok(Self(jobs))
+    }
+
+    /// The link key of a name.
+    pub async fn link_key(&self, user: UserId) -> Result<Option<Vec<u8>>, StoreError> {
+        self.ask(|reply| Job::LinkKey(user, reply)).await
+    }
+
+    /// The identity key of a name, if there is the name.
+    pub async fn identity_key(&self, user: UserId) -> Result<Option<Option<Vec<u8>>>, StoreError> {
+        self.ask(|reply| Job::IdentityKey(user, reply)).await
+    }
+
+    /// Writes; it is on the disk when this returns.
+    pub async fn change(&self, change: Change) -> Result<Done, StoreError> {
+        self.ask(|reply| Job::Change(change, reply)).await
+    }
+
+    /// One whose thread has ended.
+    #[cfg(test)]
+    pub fn ended() -> Self {
+        Self(sync_channel(1).0)
+    }
+
+    async fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.0.try_send(job(reply)).map_err(|error| match error {
+            TrySendError::Full(_) => StoreError::Busy,
+            TrySendError::Disconnected(_) => StoreError::Ended,
+        })?;
+        answer.await.map_err(|_| StoreError::Ended)?
+    }
+}
+
+/// The file as its thread has it.
+struct File {
+    path: PathBuf,
+    /// None after an error: a database that had one takes nothing more, and is opened again.
+    database: Option<Database>,
+    trusted_max: u64,
+}
+
+impl File {
+    fn work(mut self, jobs: &Receiver<Job>) {
+        while let Ok(first) = jobs.recv() {
+            let (mut finds, mut changes) = (Vec::new(), Vec::new());
+            for job in [first].into_iter().chain(jobs.try_iter().take(BATCH_MAX)) {
+                match job {
+                    Job::Change(change, reply) => changes.push((change, reply)),
+                    find => finds.push(find),
+                }
+            }
+            self.find_all(finds);
+            self.change_all(changes);
+        }
+    }
+
+    fn find_all(&mut self, jobs: Vec<Job>) {
+        for job in jobs {
+            // Whoever has asked may have gone in the meantime.
+            let _gone = match job {
+                Job::LinkKey(user, reply) => reply.send(self.read(USERS, user)).is_ok(),
+                Job::IdentityKey(user, reply) => {
+                    let found = self.read(USERS, user).and_then(|there| match there {
+                        Some(_) => self.read(IDENTITIES, user).map(Some),
+                        None => Ok(None),
+                    });
+                    reply.send(found).is_ok()
+                }
+                Job::Change(..) => false,
+            };
+        }
+    }
+
+    /// All of them in one transaction. If that fails, none is written, and each is told so.
+    fn change_all(&mut self, changes: Vec<(Change, Reply<Done>)>) {
+        if changes.is_empty() {
+            return;
+        }
+        let trusted_max = self.trusted_max;
+        let written = self.with(|database| {
+            let transaction = database.begin_write()?;
+            let done: Result<Vec<Done>, redb::Error> =
+                changes.iter().map(|(change, _)| apply(&transaction, change, trusted_max)).collect();
+            let done = done?;
+            transaction.commit()?;
+            Ok(done)
+        });
+        match written {
+            Ok(done) => changes.into_iter().zip(done).for_each(|((_, reply), done)| drop(reply.send(Ok(done)))),
+            Err(error) => {
+                let mut error = Some(error);
+                for (_, reply) in changes {
+                    // One has the reason, which is the same for all.
+                    drop(reply.send(Err(error.take().unwrap_or(StoreError::Busy))));
+                }
+            }
+        }
+    }
+
+    fn read(
+        &mut self,
+        table: TableDefinition<'static, &'static [u8], &'static [u8]>,
+        user: UserId,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        self.with(|database| {
+            let found = database.begin_read()?.open_table(table)?.get(user.0.as_slice())?;
+            Ok(found.map(|value| value.value().to_vec()))
+        })
+    }
+
+    fn with<T>(&mut self, act: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, StoreError> {
+        if self.database.is_none() {
+            self.open()?;
+        }
+        let Some(database) = &self.database else { return Err(StoreError::Busy) };
+        act(database).map_err(|error| {
+            self.database = None;
+            failed(&self.path, error)
+        })
+    }
+
+    fn open(&mut self) -> Result<(), StoreError> {
+        let made = || -> Result<Database, redb::Error> {
+            let mut builder = Database::builder();
+            builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
+            let database = builder.create(&self.path)?;
+            // So that readers find the tables, and what cannot be written is known at the start.
+            let transaction = database.begin_write()?;
+            transaction.open_table(USERS)?;
+            transaction.open_table(IDENTITIES)?;
+            transaction.commit()?;
+            Ok(database)
+        };
+        self.database = Some(made().map_err(|error| failed(&self.path, error))?);
+        Ok(())
+    }
+}
+
+fn apply(transaction: &WriteTransaction, change: &Change, trusted_max: u64) -> Result<Done, redb::Error> {
+    let mut users = transaction.open_table(USERS)?;
+    let (Change::Add(user, _)
+    | Change::Update(user, _)
+    | Change::Remove(user)
+    | Change::SetIdentity(user, _)
+    | Change::Trust(user, _)) = change;
+    let name = user.0.as_slice();
+    let is_there = users.get(name)?.is_some();
+    match (change, is_there) {
+        (Change::Add(..) | Change::Trust(..), true) => return Ok(Done::Exists),
+        (Change::Update(..) | Change::Remove(_) | Change::SetIdentity(..), false) => return Ok(Done::Unknown),
+        (Change::Trust(..), false) if users.len()? >= trusted_max => return Ok(Done::Full),
+        (Change::Add(_, key) | Change::Trust(_, key), false) | (Change::Update(_, key), true) => {
+            users.insert(name, key.as_slice())?;
+        }
+        (Change::Remove(_), true) => {
+            users.remove(name)?;
+            transaction.open_table(IDENTITIES)?.remove(name)?;
+        }
+        (Change::SetIdentity(_, Some(key)), true) => {
+            transaction.open_table(IDENTITIES)?.insert(name, key.as_slice())?;
+        }
+        (Change::SetIdentity(_, None), true) => {
+            transaction.open_table(IDENTITIES)?.remove(name)?;
+        }
+    }
+    Ok(Done::Yes)
+}
+
+fn failed(path: &Path, error: redb::Error) -> StoreError {
+    let path = path.to_path_buf();
+    match error {
+        redb::Error::Io(error) => StoreError::Io { path, error },
+        redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => StoreError::InUse(path),
+        error => StoreError::Damaged { path, problem: error.to_string() },
+    }
+}
+
+#[cfg(test)]
+mod tests;
