@@ -76,8 +76,19 @@ impl fmt::Debug for DataSource {
 /// The file's `[Gateway]`, or none after findings.
 pub fn check(raw: Option<raw::Gateway>, data_dir: &Path, findings: &mut Findings) -> Option<Gateway> {
     let raw = raw.unwrap_or_default();
-    let source = check_source(raw.sql_db.as_ref(), findings);
-    let users = check_users(&raw, source?.as_ref(), data_dir, findings);
+    // Files of releases without any admission have the tables all the same: the flags alone say that they mean it.
+    let users = if raw.trust_on_first_use.is_some() || raw.enable_ephemeral_clients.is_some() {
+        let source = check_source(raw.sql_db.as_ref(), findings);
+        check_users(&raw, source?.as_ref(), data_dir, findings)
+    } else {
+        let tables = [raw.user_db.as_ref().map(|at| &at.place), raw.sql_db.as_ref().map(|at| &at.place)];
+        for place in tables.into_iter().flatten() {
+            let problem = "is ignored, as by the reference: every client is accepted";
+            let remedy = "remove it; or write EnableEphemeralClients = true or false below [Gateway], and it is used";
+            findings.warning("ignored-users", place, problem, remedy);
+        }
+        Some(None)
+    };
     let has_sql = matches!(users.as_ref(), Some(Some(Users { store: UserStore::Sql(_), .. })));
     let spool = raw.spool_db.map(|at| at.value).unwrap_or_default();
     let keeps_mail = spool.backend.as_ref().is_some_and(|at| at.value == "sql");
@@ -91,8 +102,8 @@ fn check_spool(spool: raw::SpoolDb, has_sql: bool, data_dir: &Path, findings: &m
         match at.value.as_str() {
             "sql" if has_sql => {}
             "sql" => {
-                let remedy = "use bolt, or write Backend = \"sql\" below [Gateway.UserDB] too: mail is kept for registered \
-                              clients";
+                let remedy = "use bolt; or write Backend = \"sql\" below [Gateway.UserDB] too, and EnableEphemeralClients below \
+                              [Gateway]: mail is kept for registered clients";
                 findings.error("spool-backend", &at.place, problem, remedy);
                 return None;
             }

@@ -141,13 +141,13 @@ section! {
         /// Where messages of absent clients are kept.
         spool_db: SpoolDb = ("SpoolDB", "`bolt`", "");
         /// Who may be a client.
-        user_db: UserDb = ("UserDB", "none: every client is accepted", "The reference has none any more and ignores it. An empty table `[Gateway.UserDB]` is enough to have one.");
+        user_db: UserDb = ("UserDB", "none: every client is accepted", "The reference has none any more and ignores it; so does this node, unless `EnableEphemeralClients` or `TrustOnFirstUse` is written too.");
         /// The database of `sql`.
         sql_db: SqlDb = ("SQLDB", "none", "The reference has none any more and ignores it.");
         /// Register an unknown name with the key with which it comes first.
-        trust_on_first_use: bool = ("TrustOnFirstUse", "false", "Only with `UserDB`. `EnableEphemeralClients` goes before it.");
+        trust_on_first_use: bool = ("TrustOnFirstUse", "false", "Only with `UserDB`, which it or `EnableEphemeralClients` switches on, whatever its value. `EnableEphemeralClients` goes before it.");
         /// Accept unknown names without writing them down; a name belongs to its key as long as its mailbox exists.
-        enable_ephemeral_clients: bool = ("EnableEphemeralClients", "false", "Only with `UserDB`. What clients of today need, who have a new name for each connection.");
+        enable_ephemeral_clients: bool = ("EnableEphemeralClients", "false", "Only with `UserDB`, which it or `TrustOnFirstUse` switches on, whatever its value. What clients of today need, who have a new name for each connection.");
     }
 
     /// Who may be a client.

@@ -69,7 +69,7 @@ const DONE: &str = "250 Requested action ok, completed";
 
 #[test]
 fn operators_say_who_is_a_client() {
-    let site = site("[Gateway.UserDB]\n");
+    let site = site("[Gateway]\n  EnableEphemeralClients = false\n[Gateway.UserDB]\n");
     let _authority = site.start_authority();
     let mut node = site.start_node();
     site.wait_for_document();
@@ -130,7 +130,7 @@ fn operators_say_who_is_a_client() {
 /// is somebody to ask.
 #[test]
 fn either_process_may_end() {
-    let site = site("[Gateway.UserDB]\n");
+    let site = site("[Gateway]\n  EnableEphemeralClients = false\n[Gateway.UserDB]\n");
     let _authority = site.start_authority();
     let mut node = site.start_node();
     site.wait_for_document();
@@ -188,7 +188,7 @@ fn strangers_are_registered_or_ephemeral_as_the_file_says() {
 fn a_database_of_the_reference_is_told_apart() {
     let folder = Folder::new();
     folder.edit("[Server]\n", "[Server]\n  IsGatewayNode = true\n");
-    folder.edit("[Management]\n", "[Gateway.UserDB]\n[Management]\n");
+    folder.edit("[Management]\n", "[Gateway]\n  EnableEphemeralClients = false\n[Gateway.UserDB]\n[Management]\n");
     folder.generate_keys();
     let mut bbolt = vec![0; 4096];
     bbolt[16..20].copy_from_slice(&0xED0C_DAED_u32.to_le_bytes());
@@ -206,7 +206,7 @@ fn postgres() -> Option<Postgres> {
 fn with_sql(postgres: &Postgres) -> Site {
     let source = postgres.source();
     site(&format!(
-        "[Gateway.SQLDB]\n  Backend = \"pgx\"\n  DataSourceName = \"{source}\"\n[Gateway.UserDB]\n  Backend = \"sql\"\n"
+        "[Gateway]\n  EnableEphemeralClients = false\n[Gateway.SQLDB]\n  Backend = \"pgx\"\n  DataSourceName = \"{source}\"\n[Gateway.UserDB]\n  Backend = \"sql\"\n"
     ))
 }
 
@@ -261,7 +261,7 @@ fn the_page_for_operators_holds() {
         folder.edit("[Management]\n", &format!("{configuration}\n[Management]\n"));
         finish(program().args(["config", "check"]).arg(folder.config())).succeeded();
     }
-    let site = site("[Gateway.UserDB]\n");
+    let site = site("[Gateway]\n  EnableEphemeralClients = false\n[Gateway.UserDB]\n");
     let _authority = site.start_authority();
     let mut node = site.start_node();
     let key = hexadecimal(&identity(&site, "alice"));

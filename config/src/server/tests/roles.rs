@@ -65,7 +65,7 @@ fn users_of(section: &str) -> Users {
 #[test]
 fn a_gateway_with_a_user_database() {
     for (section, path, trusts_on_first_use, admits_ephemeral) in [
-        ("[Gateway.UserDB]", "/var/lib/katzenpost/mix1/users.db", false, false),
+        ("[Gateway]\nEnableEphemeralClients = false\n[Gateway.UserDB]", "/var/lib/katzenpost/mix1/users.db", false, false),
         (
             "[Gateway]\nTrustOnFirstUse = true\n[Gateway.UserDB]\nBackend = \"bolt\"",
             "/var/lib/katzenpost/mix1/users.db",
@@ -90,18 +90,18 @@ fn a_gateway_with_a_user_database() {
     }
     // A program that is asked, by each of the names that its table and its URL have had; PostgreSQL.
     for section in [
-        "[Gateway.UserDB]\nBackend = \"extern\"\n[Gateway.UserDB.Extern]\nProviderURL = \"http://localhost:8080/\"",
-        "[Gateway.UserDB.Extern]\nGatewayURL = \"http://localhost:8080\"",
-        "[Gateway.UserDB.ExternUserDB]\nProviderURL = \"http://localhost:8080/\"",
+        "[Gateway]\nEnableEphemeralClients = false\n[Gateway.UserDB]\nBackend = \"extern\"\n[Gateway.UserDB.Extern]\nProviderURL = \"http://localhost:8080/\"",
+        "[Gateway]\nEnableEphemeralClients = false\n[Gateway.UserDB.Extern]\nGatewayURL = \"http://localhost:8080\"",
+        "[Gateway]\nEnableEphemeralClients = false\n[Gateway.UserDB.ExternUserDB]\nProviderURL = \"http://localhost:8080/\"",
     ] {
         let url = ExternUrl { authority: "localhost:8080".into(), path: String::new() };
         assert_eq!(users_of(section).store, UserStore::Extern(url), "{section}");
     }
-    let below = users_of("[Gateway.UserDB.Extern]\nProviderURL = \"http://[::1]/a/b/\"");
+    let below = users_of("[Gateway]\nEnableEphemeralClients = false\n[Gateway.UserDB.Extern]\nProviderURL = \"http://[::1]/a/b/\"");
     assert_eq!(below.store, UserStore::Extern(ExternUrl { authority: "[::1]:80".into(), path: "/a/b".into() }));
     let source = "postgresql://provider:s3cr3tp0stgr355@127.0.0.1:5433/katzenpost";
     let sql = format!(
-        "[Gateway]\n[Gateway.SQLDB]\nBackend = \"pgx\"\nDataSourceName = \"{source}\"\n[Gateway.UserDB]\nBackend = \"sql\""
+        "[Gateway]\nEnableEphemeralClients = false\n[Gateway.SQLDB]\nBackend = \"pgx\"\nDataSourceName = \"{source}\"\n[Gateway.UserDB]\nBackend = \"sql\""
     );
     assert_eq!(users_of(&sql).store, UserStore::Sql(DataSource::new(source.into())));
     assert!(!format!("{:?}", load_text(&gateway_file(&sql))).contains("s3cr3t"));
@@ -116,6 +116,16 @@ fn a_gateway_with_a_user_database() {
     );
 }
 
+/// Files of the releases between have the tables, and every client was accepted.
+#[test]
+fn users_that_nobody_asks_for_are_ignored() {
+    let sections = "[Gateway.UserDB]\nBackend = \"bolt\"\n[Gateway.SQLDB]\nBackend = \"mysql\"";
+    let loaded = load_text(&gateway_file(sections)).expect("the reference takes it");
+    assert!(matches!(loaded.config.role, Role::Gateway(Gateway { users: None, .. })));
+    let told: Vec<_> = loaded.findings.iter().map(|finding| (finding.code, finding.key.as_str())).collect();
+    assert_eq!(told, [("ignored-users", "Gateway.UserDB"), ("ignored-users", "Gateway.SQLDB")]);
+}
+
 #[test]
 fn gateway_findings() {
     let backend = findings_of(&gateway_file("[Gateway.SpoolDB]\nBackend = \"sql\""));
@@ -123,18 +133,18 @@ fn gateway_findings() {
     assert_eq!(backend[0].2, "config: Provider: Invalid SpoolDB Backend: 'sql'");
     let path = findings_of(&gateway_file("[Gateway.SpoolDB.Bolt]\nSpoolDB = \"x\""));
     assert_eq!((path.len(), path[0].0, path[0].1.as_str()), (1, "not-absolute", "Gateway.SpoolDB.Bolt.SpoolDB"));
-    let users = findings_of(&gateway_file("[Gateway.UserDB]\nBackend = \"ldap\""));
+    let users = findings_of(&gateway_file("[Gateway]\nEnableEphemeralClients = false\n[Gateway.UserDB]\nBackend = \"ldap\""));
     assert_eq!((users.len(), users[0].0, users[0].1.as_str()), (1, "user-backend", "Gateway.UserDB.Backend"));
-    let path = findings_of(&gateway_file("[Gateway.UserDB.Bolt]\nUserDB = \"x\""));
+    let path = findings_of(&gateway_file("[Gateway]\nEnableEphemeralClients = false\n[Gateway.UserDB.Bolt]\nUserDB = \"x\""));
     assert_eq!((path.len(), path[0].0, path[0].1.as_str()), (1, "not-absolute", "Gateway.UserDB.Bolt.UserDB"));
     for (section, code, key) in [
-        ("[Gateway.UserDB]\nBackend = \"sql\"", "without-sql", "Gateway.UserDB.Backend"),
-        ("[Gateway.UserDB]\nBackend = \"extern\"", "extern-url", "Gateway.UserDB.Backend"),
-        ("[Gateway.UserDB.Extern]\nProviderURL = \"https://a/\"", "extern-url", "Gateway.UserDB.Extern.ProviderURL"),
-        ("[Gateway.UserDB.Extern]\nProviderURL = \"http://a:b/\"", "extern-url", "Gateway.UserDB.Extern.ProviderURL"),
-        ("[Gateway.UserDB.Extern]\nProviderURL = \"http:///x\"", "extern-url", "Gateway.UserDB.Extern.ProviderURL"),
-        ("[Gateway.SQLDB]\nBackend = \"mysql\"", "sql-backend", "Gateway.SQLDB.Backend"),
-        ("[Gateway.SQLDB]\nBackend = \"pgx\"", "sql-source", "Gateway.SQLDB.DataSourceName"),
+        ("[Gateway]\nEnableEphemeralClients = false\n[Gateway.UserDB]\nBackend = \"sql\"", "without-sql", "Gateway.UserDB.Backend"),
+        ("[Gateway]\nEnableEphemeralClients = false\n[Gateway.UserDB]\nBackend = \"extern\"", "extern-url", "Gateway.UserDB.Backend"),
+        ("[Gateway]\nEnableEphemeralClients = false\n[Gateway.UserDB.Extern]\nProviderURL = \"https://a/\"", "extern-url", "Gateway.UserDB.Extern.ProviderURL"),
+        ("[Gateway]\nEnableEphemeralClients = false\n[Gateway.UserDB.Extern]\nProviderURL = \"http://a:b/\"", "extern-url", "Gateway.UserDB.Extern.ProviderURL"),
+        ("[Gateway]\nEnableEphemeralClients = false\n[Gateway.UserDB.Extern]\nProviderURL = \"http:///x\"", "extern-url", "Gateway.UserDB.Extern.ProviderURL"),
+        ("[Gateway]\nEnableEphemeralClients = false\n[Gateway.SQLDB]\nBackend = \"mysql\"", "sql-backend", "Gateway.SQLDB.Backend"),
+        ("[Gateway]\nEnableEphemeralClients = false\n[Gateway.SQLDB]\nBackend = \"pgx\"", "sql-source", "Gateway.SQLDB.DataSourceName"),
         (
             "[Gateway]\nTrustOnFirstUse = true\n[Gateway.UserDB.Extern]\nProviderURL = \"http://a/\"",
             "trust-without-store",
