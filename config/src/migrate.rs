@@ -1,5 +1,6 @@
 //! A configuration file of an older release as today's: keys that were renamed, split or retired, addresses without a
-//! scheme. What only its operator can decide is said and left alone; comments and order stay.
+//! scheme. What only its operator can decide is said and left alone. Order stays, and so do comments, but for those of a
+//! key or table that goes with nothing behind it.
 
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,8 @@ pub struct Migration {
     /// What has to be decided first, a line each.
     pub undecided: Vec<String>,
 }
+
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Keys of a provider that a gateway has; all others are a service node's.
 const GATEWAY_KEYS: &[&str] =
@@ -61,7 +64,14 @@ pub fn migrate(program: Program, text: &str, provider: Option<ProviderRole>) -> 
     if let Some(hint) = hint {
         remove_retired(document.as_table_mut(), "", hint, &mut changes);
     }
-    Ok(Migration { text: document.to_string(), changes, undecided })
+    let mut new = document.to_string();
+    if text.contains("\r\n") {
+        new = new.replace("\r\n", "\n").replace('\n', "\r\n");
+    }
+    if text.starts_with(BYTE_ORDER_MARK) && !new.starts_with(BYTE_ORDER_MARK) {
+        new.insert(0, BYTE_ORDER_MARK);
+    }
+    Ok(Migration { text: new, changes, undecided })
 }
 
 struct Work {
@@ -75,9 +85,10 @@ impl Work {
         self.provider(provider);
         self.alt_addresses();
         if let Some(management) = table(&mut self.document, "Management")
-            && let Some(Item::Value(Value::Boolean(disable))) = take(management, "Disable")
+            && let Some(disable) = get(management, "Disable").and_then(Item::as_bool)
         {
-            let enable = !*disable.value();
+            let enable = !disable;
+            take(management, "Disable");
             if find(management, "Enable").is_none() {
                 put(management, "Enable", enable);
             }
@@ -85,7 +96,8 @@ impl Work {
         }
         if let Some(debug) = table(&mut self.document, "Debug") {
             for (old, new) in SPLIT_DEBUG_KEYS {
-                let Some(Item::Value(value)) = take(debug, old) else { continue };
+                let Some(value) = get(debug, old).and_then(Item::as_value).cloned() else { continue };
+                take(debug, old);
                 for key in new {
                     if find(debug, key).is_none() {
                         put(debug, key, value.clone());
@@ -106,9 +118,9 @@ impl Work {
         if is_provider == Some(false) {
             take(server, "IsProvider");
             self.changes.push("Server.IsProvider = false: removed".into());
+            return;
         }
-        let has_table = find(self.document.as_table(), "Provider").is_some();
-        if is_provider != Some(true) && !has_table {
+        if is_provider != Some(true) {
             return;
         }
         let Some(role) = role else {
@@ -123,6 +135,12 @@ impl Work {
             ProviderRole::Gateway => ("IsGatewayNode", "Gateway", GATEWAY_KEYS),
             ProviderRole::ServiceNode => ("IsServiceNode", "ServiceNode", SERVICE_KEYS),
         };
+        if find(self.document.as_table(), section).is_some() {
+            self.undecided.push(format!(
+                "there are [Provider] and [{section}]: move by hand what is to stay, and remove [Provider]"
+            ));
+            return;
+        }
         if let Some(server) = table(&mut self.document, "Server") {
             take(server, "IsProvider");
             put(server, flag, true);
@@ -137,27 +155,41 @@ impl Work {
             }
         }
         self.changes.push(format!("[Provider]: is now [{section}]"));
+        if old.get("CBORPluginKaetzchen").is_some() && role == ProviderRole::ServiceNode {
+            let note = "ServiceNode.CBORPluginKaetzchen: a plugin that was made for version 0.0.3 or older needs Protocol = \"http\"";
+            self.changes.push(note.into());
+        }
         self.document.insert(section, old);
     }
 
     /// Advertised addresses beside those that are bound became two lists.
     fn alt_addresses(&mut self) {
         let Some(server) = table(&mut self.document, "Server") else { return };
-        let only = take(server, "OnlyAdvertiseAltAddresses").and_then(|item| item.as_bool());
-        let Some(alt) = take(server, "AltAddresses") else {
+        let only = get(server, "OnlyAdvertiseAltAddresses").and_then(Item::as_bool);
+        let Some(alt) = get(server, "AltAddresses") else {
             if only.is_some() {
+                take(server, "OnlyAdvertiseAltAddresses");
                 self.changes.push("Server.OnlyAdvertiseAltAddresses: removed, as there are no AltAddresses".into());
             }
             return;
         };
-        let alt: Vec<String> = alt.as_table_like().map(urls).unwrap_or_default();
-        let bound = find(server, "Addresses").and_then(|key| server.get(&key).and_then(Item::as_array).cloned());
-        let mut bound = bound.unwrap_or_default();
+        let Some(alt) = alt.as_table_like().and_then(urls).filter(|_| find(server, "BindAddresses").is_none()) else {
+            let what = "Server.AltAddresses: write what others dial into Server.Addresses, and where the node listens into \
+                        Server.BindAddresses";
+            self.undecided.push(what.into());
+            return;
+        };
+        let mut bound = get(server, "Addresses").and_then(Item::as_array).cloned().unwrap_or_default();
         add_schemes(&mut bound);
         let mut advertised = if only == Some(true) { Array::new() } else { bound.clone() };
         advertised.extend(alt);
         advertised.fmt();
-        put(server, "BindAddresses", bound);
+        for old in ["AltAddresses", "OnlyAdvertiseAltAddresses"] {
+            take(server, old);
+        }
+        if !bound.is_empty() {
+            put(server, "BindAddresses", bound);
+        }
         put(server, "Addresses", advertised);
         self.changes.push(
             "Server.AltAddresses, OnlyAdvertiseAltAddresses: are now Server.Addresses (what is advertised) and \
@@ -168,11 +200,10 @@ impl Work {
 
     fn client(&mut self) {
         let root = self.document.as_table_mut();
-        let (network, address) = (take(root, "ListenNetwork"), take(root, "ListenAddress"));
-        let text = |item: &Option<Item>| item.as_ref().and_then(Item::as_str).map(str::to_owned);
-        if let (Some(network), Some(address)) = (text(&network), text(&address)) {
-            let section = if network.starts_with("unix") { "Unix" } else { "Tcp" };
-            if find(root, "Listen").is_none() {
+        let text = |key: &str| get(root, key).and_then(Item::as_str).map(str::to_owned);
+        match (text("ListenNetwork"), text("ListenAddress"), find(root, "Listen")) {
+            (Some(network), Some(address), None) => {
+                let section = if network.starts_with("unix") { "Unix" } else { "Tcp" };
                 let mut listen = Table::new();
                 listen.set_implicit(true);
                 let mut inner = Table::new();
@@ -181,9 +212,15 @@ impl Work {
                 }
                 inner.insert("Address", toml_edit::value(address));
                 listen.insert(section, Item::Table(inner));
+                take(root, "ListenNetwork");
+                take(root, "ListenAddress");
                 root.insert("Listen", Item::Table(listen));
+                self.changes.push(format!("ListenNetwork, ListenAddress: are now [Listen.{section}]"));
             }
-            self.changes.push(format!("ListenNetwork, ListenAddress: are now [Listen.{section}]"));
+            (None, None, _) => {}
+            _ => self
+                .undecided
+                .push("ListenNetwork, ListenAddress: write [Listen.Tcp] or [Listen.Unix], and remove them".into()),
         }
         if take(root, "PigeonholeGeometry").is_some() {
             self.changes.push("[PigeonholeGeometry]: removed, as it follows from [SphinxGeometry]".into());
@@ -191,20 +228,26 @@ impl Work {
     }
 }
 
-/// Takes the addresses of a map from a transport to addresses.
-fn urls(map: &dyn TableLike) -> Vec<String> {
-    let of = |(transport, list): (&str, &Item)| -> Vec<String> {
-        let texts = list.as_array().into_iter().flatten().filter_map(|value| value.as_str().map(str::to_owned));
-        texts
-            .map(|text| if text.contains("://") { text } else { format!("{}://{text}", transport.to_lowercase()) })
-            .collect()
-    };
-    map.iter().flat_map(|(transport, list)| of((transport, list))).collect()
+/// The addresses of a map from a transport to addresses; none if it is something else.
+fn urls(map: &dyn TableLike) -> Option<Vec<String>> {
+    let mut urls = Vec::new();
+    for (transport, list) in map.iter() {
+        for value in list.as_array()? {
+            let text = value.as_str()?;
+            let is_whole = text.contains("://");
+            urls.push(if is_whole { text.to_owned() } else { format!("{}://{text}", transport.to_lowercase()) });
+        }
+    }
+    Some(urls)
 }
 
 /// Addresses without a scheme mean TCP, wherever they stand.
 fn name_schemes(table: &mut dyn TableLike, path: &str, changes: &mut Vec<String>) {
     for (key, item) in table.iter_mut() {
+        // What these hold is for a plugin to understand.
+        if ["Config", "PKIAdvertizedData"].iter().any(|name| name.eq_ignore_ascii_case(key.get())) {
+            continue;
+        }
         let path = format!("{path}{}", key.get());
         let holds_addresses = ["Addresses", "BindAddresses"].iter().any(|name| name.eq_ignore_ascii_case(key.get()));
         if let Some(array) = item.as_array_mut().filter(|_| holds_addresses) {
@@ -246,6 +289,7 @@ fn remove_retired(
     for key in keys {
         let path = format!("{path}{key}");
         if let Some(reason) = hint(&path).and_then(|hint| hint.strip_prefix("remove it")) {
+            move_comment(table, &key);
             table.remove(&key);
             changes.push(format!("{path}: removed{reason}"));
         } else if let Some(item) = table.get_mut(&key) {
@@ -283,9 +327,33 @@ fn find(table: &Table, name: &str) -> Option<String> {
     table.iter().map(|(key, _)| key).find(|key| key.eq_ignore_ascii_case(name)).map(str::to_owned)
 }
 
+fn get<'a>(table: &'a Table, name: &str) -> Option<&'a Item> {
+    table.get(&find(table, name)?)
+}
+
+/// Takes a key out. What is written above it stays, above the next one.
 fn take(table: &mut Table, name: &str) -> Option<Item> {
     let key = find(table, name)?;
+    move_comment(table, &key);
     table.remove(&key)
+}
+
+fn move_comment(table: &mut dyn TableLike, key: &str) {
+    let prefix = |table: &dyn TableLike, key: &str| {
+        table.key(key).and_then(|key| Some(key.leaf_decor().prefix()?.as_str()?.to_owned())).unwrap_or_default()
+    };
+    let above = prefix(table, key);
+    let names: Vec<String> =
+        table.iter().filter(|(_, item)| item.is_value()).map(|(name, _)| name.to_owned()).collect();
+    let next = names.iter().skip_while(|name| *name != key).nth(1);
+    if let (true, Some(next)) = (above.contains('#'), next) {
+        let below = prefix(table, next);
+        if let Some(mut next) = table.key_mut(next) {
+            // The old key's own indentation goes with it.
+            let above = above.rsplit_once('\n').map_or("", |(lines, _)| lines);
+            next.leaf_decor_mut().set_prefix(format!("{above}\n{below}"));
+        }
+    }
 }
 
 fn table<'a>(document: &'a mut DocumentMut, name: &str) -> Option<&'a mut Table> {

@@ -86,3 +86,41 @@ fn authorities_and_clients_too() {
 fn what_is_no_toml_is_said() {
     assert!(migrate(Program::Server, "[Server", None).unwrap_err().contains("line 1"));
 }
+
+#[test]
+fn nothing_is_lost_that_was_not_said() {
+    // A table that is there already, by hand.
+    let both =
+        format!("{PROVIDER}[ServiceNode]\n  # ours\n  [[ServiceNode.Kaetzchen]]\n    Capability = \"testdest\"\n");
+    let migration = migrated(Program::Server, &both, Some(ProviderRole::ServiceNode));
+    assert_eq!((migration.text.as_str(), migration.undecided.len()), (both.as_str(), 1));
+    for old in [
+        "[Management]\nDisable = \"true\"\n",
+        "[Debug]\n[Debug.ProviderDelay]\nx = 1\n",
+        "[Server]\nAddresses = []\nAltAddresses = \"oops\"\n",
+        "[Server]\nBindAddresses = [\"tcp://10.0.0.9:5\"]\n[Server.AltAddresses]\nTCP4 = [\"192.0.2.1:2\"]\n",
+        "[Server.AltAddresses]\nTCP4 = [\"192.0.2.1:2\", 7]\n",
+        "[[ServiceNode.CBORPluginKaetzchen]]\n[ServiceNode.CBORPluginKaetzchen.Config]\nAddresses = [\"foo:bar\"]\n",
+    ] {
+        assert_eq!(server(old), old);
+    }
+    for old in [
+        "ListenNetwork = \"tcp\"\n",
+        "ListenNetwork = \"tcp\"\nListenAddress = \"a:1\"\n[Listen.Unix]\nAddress = \"/x\"\n",
+    ] {
+        let migration = migrated(Program::ClientDaemon, old, None);
+        assert_eq!((migration.text.as_str(), migration.undecided.len()), (old, 1));
+    }
+    // `[Provider]` alone was never read.
+    let ignored = "[Server]\nIsProvider = false\n[Provider]\n";
+    assert_eq!(migrated(Program::Server, ignored, Some(ProviderRole::Gateway)).text, "[Server]\n[Provider]\n");
+    assert_eq!(server("[Server.AltAddresses]\ntcp = [\"192.0.2.1:2\"]\n").matches("Addresses").count(), 1);
+}
+
+#[test]
+fn comments_and_line_ends_stay() {
+    let old = "[Debug]\n  # agreed with ops\n  CotenancyFactor = 1\n  # workers\n  NumSphinxWorkers = 7\n";
+    assert_eq!(server(old), "[Debug]\n  # agreed with ops\n  # workers\n  NumSphinxWorkers = 7\n");
+    let marked = "\u{feff}[Server]\r\nAddresses = [\"127.0.0.1:1\"]\r\n";
+    assert_eq!(server(marked), marked.replace("127", "tcp://127"));
+}

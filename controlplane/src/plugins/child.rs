@@ -100,6 +100,8 @@ pub struct Reached {
 /// A running plugin.
 pub struct Child {
     process: Process,
+    /// Its number, which those have that it has started; the process itself may be gone before them.
+    group: Option<Pid>,
     command: PathBuf,
     listeners: Vec<AbortHandle>,
 }
@@ -130,7 +132,8 @@ impl Child {
         start.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
         let mut process = start.spawn().map_err(failed)?;
         let (stdout, stderr) = (process.stdout.take(), process.stderr.take());
-        let mut child = Self { process, command, listeners: Vec::new() };
+        let group = process.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+        let mut child = Self { process, group, command, listeners: Vec::new() };
         if let Some(stderr) = stderr {
             let (log, module) = (log.clone(), child.command.display().to_string());
             child.listen(output::log_lines(BufReader::new(stderr), log, module));
@@ -196,9 +199,9 @@ impl Child {
         }
     }
 
-    /// Ends the process and what it has started: asks, and kills what that does not help with. Gives how it ended.
+    /// Ends the process and all of its group, which what it has started belongs to: asks, and kills what that does not help with. Gives how it ended.
     pub async fn end(mut self) -> String {
-        let group = self.process.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+        let group = self.group;
         let signal = |signal| {
             if let Some(group) = group {
                 // All may have ended by themselves.

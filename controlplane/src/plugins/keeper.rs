@@ -126,19 +126,19 @@ impl Keeper {
 
     /// Starts it, and says what came of it.
     async fn start(&self, told: Option<Told>, orders: &mut mpsc::UnboundedReceiver<Order>) -> Started {
+        // Whoever orders a start that has begun waits for it.
+        let mut waiting: Vec<Told> = told.into_iter().collect();
         let starting = self.begin();
         tokio::pin!(starting);
         let outcome = loop {
             tokio::select! {
                 outcome = &mut starting => break outcome,
                 order = orders.recv() => match order {
-                    Some(Order::Start(other)) => {
-                        let _unheard = other.send(Err(ChildError::Stopped));
-                    }
+                    Some(Order::Start(other)) => waiting.push(other),
                     // Dropped, it is killed.
                     Some(Order::Stop(other)) => {
                         let _unheard = other.send(Ok(()));
-                        let _unheard = told.map(|told| told.send(Err(ChildError::Stopped)));
+                        tell_all(waiting, || Err(ChildError::Stopped));
                         return Started::Stopped;
                     }
                     Some(Order::End) | None => return Started::End,
@@ -146,23 +146,22 @@ impl Keeper {
             }
         };
         let Self { name, plugin, log, .. } = self;
-        let (started, outcome) = match outcome {
+        match outcome {
             Ok((child, conversation)) => {
                 log.notice(MODULE, format_args!("{name} answers for '{}' at {}", plugin.capability, plugin.endpoint));
                 if self.line.join() {
                     self.board.set(Place::Plugin(self.number.into()), true);
                 }
-                (Started::Running(Box::new(child), conversation), Ok(()))
+                tell_all(waiting, || Ok(()));
+                Started::Running(Box::new(child), conversation)
             }
             Err(error) => {
                 log.error(MODULE, format_args!("'{}': {error}", plugin.capability));
-                (Started::Failed, Err(error))
+                let mut error = Some(error);
+                tell_all(waiting, || Err(error.take().unwrap_or(ChildError::Ended)));
+                Started::Failed
             }
-        };
-        if let Some(told) = told {
-            let _unheard = told.send(outcome);
         }
-        started
     }
 
     async fn begin(&self) -> Result<(Child, Conversation), ChildError> {
@@ -233,8 +232,9 @@ impl Keeper {
                             let _unheard = told.send(Ok(()));
                             break (None, Next::Idle);
                         }
+                        // It runs.
                         Some(Order::Start(told)) => {
-                            let _unheard = told.send(Err(ChildError::Stopped));
+                            let _unheard = told.send(Ok(()));
                         }
                         Some(Order::End) | None => break (None, Next::End),
                     },
@@ -286,10 +286,17 @@ async fn wait(pause: Option<Duration>, orders: &mut mpsc::UnboundedReceiver<Orde
         order = orders.recv() => match order {
             Some(Order::Start(told)) => Waited::Start(Some(told)),
             Some(Order::Stop(told)) => {
-                let _unheard = told.send(Ok(()));
+                // In a pause it would start again by itself.
+                let _unheard = told.send(if pause.is_some() { Ok(()) } else { Err(ChildError::Stopped) });
                 Waited::Stop
             }
             Some(Order::End) | None => Waited::End,
         },
+    }
+}
+
+fn tell_all(waiting: Vec<Told>, mut outcome: impl FnMut() -> Result<(), ChildError>) {
+    for told in waiting {
+        let _unheard = told.send(outcome());
     }
 }

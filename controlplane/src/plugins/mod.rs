@@ -201,12 +201,13 @@ impl Services {
     /// Stops it; false if it does not run or is not configured. A plugin ends in the background.
     pub async fn stop(&self, capability: &str) -> bool {
         match self.board.find(capability) {
-            Some((_, false)) | None => false,
+            Some((board::Place::BuiltIn(_), false)) | None => false,
             Some((board::Place::BuiltIn(at), true)) => {
                 self.board.set(board::Place::BuiltIn(at), false);
                 true
             }
-            Some((board::Place::Plugin(at), true)) => self.stop_plugin(at).await.is_ok(),
+            // One that does not answer now may be about to start again.
+            Some((board::Place::Plugin(at), _)) => self.stop_plugin(at).await,
         }
     }
 
@@ -215,18 +216,20 @@ impl Services {
         for keeper in self.keepers_of(plugin)? {
             if let Err(error) = order(keeper, Order::Start).await {
                 // Those that run; one that does not takes the order as well.
-                self.stop_plugin(plugin).await?;
+                self.stop_plugin(plugin).await;
                 return Err(error);
             }
         }
         Ok(())
     }
 
-    async fn stop_plugin(&self, plugin: usize) -> Result<(), ChildError> {
-        for keeper in self.keepers_of(plugin)? {
-            order(keeper, Order::Stop).await?;
+    /// Stops all processes of a plugin; false if each waited for an order to start.
+    async fn stop_plugin(&self, plugin: usize) -> bool {
+        let mut any = false;
+        for keeper in self.keepers_of(plugin).unwrap_or_default() {
+            any |= order(keeper, Order::Stop).await.is_ok();
         }
-        Ok(())
+        any
     }
 
     fn keepers_of(&self, plugin: usize) -> Result<&[mpsc::UnboundedSender<Order>], ChildError> {

@@ -65,7 +65,12 @@ fn users_of(section: &str) -> Users {
 #[test]
 fn a_gateway_with_a_user_database() {
     for (section, path, trusts_on_first_use, admits_ephemeral) in [
-        ("[Gateway]\nEnableEphemeralClients = false\n[Gateway.UserDB]", "/var/lib/katzenpost/mix1/users.db", false, false),
+        (
+            "[Gateway]\nEnableEphemeralClients = false\n[Gateway.UserDB]",
+            "/var/lib/katzenpost/mix1/users.db",
+            false,
+            false,
+        ),
         (
             "[Gateway]\nTrustOnFirstUse = true\n[Gateway.UserDB]\nBackend = \"bolt\"",
             "/var/lib/katzenpost/mix1/users.db",
@@ -97,7 +102,9 @@ fn a_gateway_with_a_user_database() {
         let url = ExternUrl { authority: "localhost:8080".into(), path: String::new() };
         assert_eq!(users_of(section).store, UserStore::Extern(url), "{section}");
     }
-    let below = users_of("[Gateway]\nEnableEphemeralClients = false\n[Gateway.UserDB.Extern]\nProviderURL = \"http://[::1]/a/b/\"");
+    let below = users_of(
+        "[Gateway]\nEnableEphemeralClients = false\n[Gateway.UserDB.Extern]\nProviderURL = \"http://[::1]/a/b/\"",
+    );
     assert_eq!(below.store, UserStore::Extern(ExternUrl { authority: "[::1]:80".into(), path: "/a/b".into() }));
     let source = "postgresql://provider:s3cr3tp0stgr355@127.0.0.1:5433/katzenpost";
     let sql = format!(
@@ -133,18 +140,48 @@ fn gateway_findings() {
     assert_eq!(backend[0].2, "config: Provider: Invalid SpoolDB Backend: 'sql'");
     let path = findings_of(&gateway_file("[Gateway.SpoolDB.Bolt]\nSpoolDB = \"x\""));
     assert_eq!((path.len(), path[0].0, path[0].1.as_str()), (1, "not-absolute", "Gateway.SpoolDB.Bolt.SpoolDB"));
-    let users = findings_of(&gateway_file("[Gateway]\nEnableEphemeralClients = false\n[Gateway.UserDB]\nBackend = \"ldap\""));
+    let users =
+        findings_of(&gateway_file("[Gateway]\nEnableEphemeralClients = false\n[Gateway.UserDB]\nBackend = \"ldap\""));
     assert_eq!((users.len(), users[0].0, users[0].1.as_str()), (1, "user-backend", "Gateway.UserDB.Backend"));
-    let path = findings_of(&gateway_file("[Gateway]\nEnableEphemeralClients = false\n[Gateway.UserDB.Bolt]\nUserDB = \"x\""));
+    let path =
+        findings_of(&gateway_file("[Gateway]\nEnableEphemeralClients = false\n[Gateway.UserDB.Bolt]\nUserDB = \"x\""));
     assert_eq!((path.len(), path[0].0, path[0].1.as_str()), (1, "not-absolute", "Gateway.UserDB.Bolt.UserDB"));
     for (section, code, key) in [
-        ("[Gateway]\nEnableEphemeralClients = false\n[Gateway.UserDB]\nBackend = \"sql\"", "without-sql", "Gateway.UserDB.Backend"),
-        ("[Gateway]\nEnableEphemeralClients = false\n[Gateway.UserDB]\nBackend = \"extern\"", "extern-url", "Gateway.UserDB.Backend"),
-        ("[Gateway]\nEnableEphemeralClients = false\n[Gateway.UserDB.Extern]\nProviderURL = \"https://a/\"", "extern-url", "Gateway.UserDB.Extern.ProviderURL"),
-        ("[Gateway]\nEnableEphemeralClients = false\n[Gateway.UserDB.Extern]\nProviderURL = \"http://a:b/\"", "extern-url", "Gateway.UserDB.Extern.ProviderURL"),
-        ("[Gateway]\nEnableEphemeralClients = false\n[Gateway.UserDB.Extern]\nProviderURL = \"http:///x\"", "extern-url", "Gateway.UserDB.Extern.ProviderURL"),
-        ("[Gateway]\nEnableEphemeralClients = false\n[Gateway.SQLDB]\nBackend = \"mysql\"", "sql-backend", "Gateway.SQLDB.Backend"),
-        ("[Gateway]\nEnableEphemeralClients = false\n[Gateway.SQLDB]\nBackend = \"pgx\"", "sql-source", "Gateway.SQLDB.DataSourceName"),
+        (
+            "[Gateway]\nEnableEphemeralClients = false\n[Gateway.UserDB]\nBackend = \"sql\"",
+            "without-sql",
+            "Gateway.UserDB.Backend",
+        ),
+        (
+            "[Gateway]\nEnableEphemeralClients = false\n[Gateway.UserDB]\nBackend = \"extern\"",
+            "extern-url",
+            "Gateway.UserDB.Backend",
+        ),
+        (
+            "[Gateway]\nEnableEphemeralClients = false\n[Gateway.UserDB.Extern]\nProviderURL = \"https://a/\"",
+            "extern-url",
+            "Gateway.UserDB.Extern.ProviderURL",
+        ),
+        (
+            "[Gateway]\nEnableEphemeralClients = false\n[Gateway.UserDB.Extern]\nProviderURL = \"http://a:b/\"",
+            "extern-url",
+            "Gateway.UserDB.Extern.ProviderURL",
+        ),
+        (
+            "[Gateway]\nEnableEphemeralClients = false\n[Gateway.UserDB.Extern]\nProviderURL = \"http:///x\"",
+            "extern-url",
+            "Gateway.UserDB.Extern.ProviderURL",
+        ),
+        (
+            "[Gateway]\nEnableEphemeralClients = false\n[Gateway.SQLDB]\nBackend = \"mysql\"",
+            "sql-backend",
+            "Gateway.SQLDB.Backend",
+        ),
+        (
+            "[Gateway]\nEnableEphemeralClients = false\n[Gateway.SQLDB]\nBackend = \"pgx\"",
+            "sql-source",
+            "Gateway.SQLDB.DataSourceName",
+        ),
         (
             "[Gateway]\nTrustOnFirstUse = true\n[Gateway.UserDB.Extern]\nProviderURL = \"http://a/\"",
             "trust-without-store",
