@@ -10,8 +10,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(60);
-/// No epoch ends meanwhile.
-const LONG: Duration = Duration::from_secs(100);
+/// No epoch ends meanwhile, and its first tenth, in which nodes post, is longer than any start.
+const LONG: Duration = Duration::from_secs(1200);
 
 /// A host whose first process is systemd.
 struct Machine(Child);
@@ -77,10 +77,10 @@ fn systemd_restarts_a_node_that_keeps_its_keys_its_listeners_and_what_it_has_see
         }
     }
     let outside = tempfile::tempdir().unwrap();
-    let site = Site::new(LONG);
-    let Some(machine) = Machine::boot(outside.path(), &site.folder.data_dir()) else { return };
     let package = script("deb", &["--binary", env!("CARGO_BIN_EXE_katzensprung"), outside.path().to_str().unwrap()]);
     let package = fs::read(package.trim()).unwrap();
+    let site = Site::new(LONG);
+    let Some(machine) = Machine::boot(outside.path(), &site.folder.data_dir()) else { return };
     let first = machine.first().unwrap();
     fs::write(format!("/proc/{first}/root/given/package.deb"), package).unwrap();
     machine.shell("dpkg --install /given/package.deb; chown -R katzensprung: /var/lib/katzensprung");
