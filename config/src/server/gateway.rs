@@ -173,10 +173,10 @@ fn check_users(
 /// `[Gateway.SQLDB]`; `Some(None)` where it is not there.
 fn check_source(raw: Option<&At<raw::SqlDb>>, findings: &mut Findings) -> Option<Option<DataSource>> {
     let Some(At { value: raw, place }) = raw else { return Some(None) };
-    let backend = raw.backend.as_ref().map_or("", |at| at.value.as_str());
-    if backend != "pgx" {
+    if raw.backend.as_ref().is_none_or(|at| at.value != "pgx") {
         let place = raw.backend.as_ref().map_or(place, |at| &at.place);
-        let problem = format!("config: SQLDB: Backend '{backend}' is invalid");
+        // Not shown: people write the whole source there.
+        let problem = "config: SQLDB: Backend is invalid";
         findings.error("sql-backend", place, problem, "write Backend = \"pgx\", which is PostgreSQL");
         return None;
     }
@@ -222,7 +222,9 @@ fn check_url(raw: Option<&At<raw::ExternUsers>>, place: &Place, findings: &mut F
             Some(ExternUrl { authority: format!("{host}:{port}"), path })
         }
         _ => {
-            let problem = format!("'{}' is not a URL of the form http://host:port/path", written.value);
+            // What may be a password is not shown.
+            let shown = if written.value.contains('@') { "this" } else { &written.value };
+            let problem = format!("'{shown}' is not a URL of the form http://host:port/path");
             let remedy = "write http://localhost:8080/; TLS is not spoken, let a proxy on this host speak it";
             findings.error("extern-url", &written.place, problem, remedy);
             None

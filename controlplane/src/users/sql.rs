@@ -196,10 +196,11 @@ impl Sql {
         let rows = session.client.query(&mail.take, &[&user.trimmed(), &FETCHED_MAX]).await;
         let mut letters = Vec::new();
         for row in rows.map_err(|error| failed(&error))? {
-            let surb_id: Vec<u8> = row.try_get(0).map_err(|error| failed(&error))?;
-            let body = row.try_get(1).map_err(|error| failed(&error))?;
-            // What others have written under another name than a reply block's is nothing that could be delivered.
-            if let Ok(surb_id) = surb_id.try_into() {
+            // What others have written without the name of a reply block, or under another one, is nothing that could be
+            // delivered, and no reason to have none of the rest.
+            let surb_id: Option<Vec<u8>> = row.try_get(0).map_err(|error| failed(&error))?;
+            let body: Option<Vec<u8>> = row.try_get(1).map_err(|error| failed(&error))?;
+            if let (Some(Ok(surb_id)), Some(body)) = (surb_id.map(TryInto::try_into), body) {
                 letters.push(((user, surb_id), body));
             }
         }
@@ -260,12 +261,16 @@ async fn keep(config: Config, keeps_mail: bool, publish: watch::Sender<Option<Ar
         match tokio::time::timeout(CONNECT_LIMIT, connect(&config, keeps_mail)).await {
             Ok(Ok((session, mut driver))) => {
                 (pause, is_told) = (PAUSE_MIN, false);
-                publish.send_replace(Some(Arc::new(session)));
+                let session = Arc::new(session);
+                publish.send_replace(Some(session.clone()));
                 if let Some(log) = &log {
                     log.notice(super::MODULE, "connected to PostgreSQL");
                 }
-                // Ends with the connection.
-                let _ended = (&mut driver.0).await;
+                // Ends with the connection, which ends where the server is silent: what waits for it would pile up.
+                tokio::select! {
+                    _ended = &mut driver.0 => {}
+                    () = until_silent(&session.client) => {}
+                }
                 publish.send_replace(None);
             }
             other => {
@@ -278,6 +283,16 @@ async fn keep(config: Config, keeps_mail: bool, publish: watch::Sender<Option<Ar
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(PAUSE_MAX);
+    }
+}
+
+/// Asks nothing again and again, until there is no answer in time.
+async fn until_silent(client: &Client) {
+    loop {
+        tokio::time::sleep(SILENCE_MAX).await;
+        if !matches!(tokio::time::timeout(SILENCE_MAX, client.batch_execute("")).await, Ok(Ok(()))) {
+            return;
+        }
     }
 }
 
@@ -296,6 +311,9 @@ async fn connect(config: &Config, keeps_mail: bool) -> Result<(Session, Driver),
         // Whoever has asked something learns of its end.
         let _ended = connection.await;
     }));
+    // What waits for a lock is given up, and what is answered is on the disk, whatever the server's defaults are.
+    let settings = format!("SET statement_timeout = {}; SET synchronous_commit = on", SILENCE_MAX.as_millis());
+    client.batch_execute(&settings).await.map_err(|error| failed(&error))?;
     let schema =
         "SELECT schema_version, spool_only FROM metadata_get() AS (schema_version smallint, spool_only boolean)";
     let schema = client.query_one(schema, &[]).await.map_err(|error| match error.code() {
