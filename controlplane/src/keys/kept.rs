@@ -88,7 +88,7 @@ pub struct Kept {
     /// What an operator should know.
     pub findings: Vec<String>,
     folder: PathBuf,
-    /// The keys' files before all others: a set without its key does no harm.
+    /// Each key's before that of its set: a set without its key does no harm.
     files: Vec<PathBuf>,
 }
 
@@ -227,8 +227,6 @@ pub fn look(folder: &Path, scheme: Scheme, now: Epoch) -> Result<Kept, KeptError
     if !kept.files.is_empty() {
         may_remove.map_err(|errno| KeptError::Consume { path: folder.into(), error: errno.into() })?;
     }
-    let is_key = |path: &PathBuf| path.to_string_lossy().contains(KEY_PREFIX);
-    kept.files.sort_by_key(|path| !is_key(path));
     Ok(kept)
 }
 

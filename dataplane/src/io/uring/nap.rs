@@ -9,8 +9,8 @@ use std::time::Duration;
 pub const AT_ONCE: Instant = Instant(0);
 /// Who sleeps for less is under load: packets become due, or wait for their batch.
 const UNDER_LOAD: Duration = Duration::from_millis(1);
-/// A thread whose timers are sharp has its processor so long after the end of its sleep, mostly; less than a packet takes
-/// from its departure here to its next hop.
+/// A thread whose timers are sharp has its processor so long after the end of its sleep, mostly. So much a packet may
+/// leave too early, less what its way out takes: soaks have shown none.
 const AWAKE: Duration = Duration::from_micros(25);
 
 /// A sleep. Under load, what happens gathers until the next slot of the delay queue begins: no delayed packet can leave
@@ -35,8 +35,8 @@ impl Nap {
 
     /// When what had happened by `now` came: what gathered counts from the slot that begins then, and not from when the
     /// processor was had again. Delays are whole slots, so that they too end where a slot begins. What came between the
-    /// slot's beginning and `now` leaves so much too early, 25 us at most, which its way out takes up: nothing tells it from
-    /// the rest.
+    /// slot's beginning and `now` leaves so much too early, 25 us at most, less what its way out takes: nothing tells it
+    /// from the rest.
     pub fn came_at(&self, now: Instant) -> Instant {
         self.gathered.filter(|gathered| now.since(*gathered) < AWAKE).map_or(now, |gathered| gathered.min(now))
     }
