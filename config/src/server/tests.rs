@@ -1,5 +1,5 @@
 mod checks;
-mod fixture;
+pub(crate) mod fixture;
 mod leniency;
 mod one_mistake;
 mod roles;
