@@ -83,6 +83,12 @@ impl Traffic {
         self.linked.recv_timeout(SOON).expect("the node dials the node behind");
     }
 
+    /// Has the node before dial again, which takes the place of its link.
+    #[track_caller]
+    pub fn dial_again(&mut self) {
+        self.upstream = dial(&self.network, &self.node, self.address);
+    }
+
     /// New packets for the mix key of `epoch` in the node's descriptor.
     pub fn packets(&self, descriptor: &MixDescriptor, epoch: Epoch, count: usize) -> Vec<Packet> {
         self.packets_with_delay(descriptor, epoch, count, DELAY)
