@@ -119,7 +119,7 @@ enum Phase {
     },
     /// The channel is closed; whether the process lives is being found out.
     Cut,
-    AtWork(Watched),
+    AtWork(Box<Watched>),
     /// Being ended for its fault.
     Condemned,
     /// It said that it ends, or was told to.
@@ -255,7 +255,7 @@ impl Vigil {
             self.begin_to_stop(now);
             return;
         }
-        self.phase = Phase::AtWork(Watched {
+        self.phase = Phase::AtWork(Box::new(Watched {
             since: now,
             looked: now,
             pinged: None,
@@ -264,7 +264,7 @@ impl Vigil {
             keys: Uptake::new(keys, now),
             documents: Uptake::new(serial, now),
             adjustment: Uptake::new(None, now),
-        });
+        }));
     }
 
     /// No data plane could be had.
