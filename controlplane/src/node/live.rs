@@ -1,6 +1,9 @@
 //! What of a configuration may change while the node runs: RELOAD, SEND_RATE and SEND_BURST. Which keys these are, `config`
 //! knows (`config::server::live`).
 
+#[cfg(test)]
+mod tests;
+
 use super::setup::adjustable;
 use super::supervise::PlaneHandle;
 use super::version::limits_of_this_version;
@@ -147,9 +150,15 @@ impl Live {
         if from == to {
             return Ok(());
         }
-        tokio::time::timeout(UPTAKE_LIMIT, self.plane.adjust(to)).await.unwrap_or_else(|_| {
+        let taken_over = tokio::time::timeout(UPTAKE_LIMIT, self.plane.adjust(to)).await.unwrap_or_else(|_| {
             Err(format!("the data plane does not take it over within {} s; see the log", UPTAKE_LIMIT.as_secs()))
-        })
+        });
+        if taken_over.is_err() {
+            // The order is carried out later, or was kept for each data plane to come: this one takes its place. Orders
+            // are obeyed in turn, and nobody has to wait for this.
+            drop(self.plane.adjust(from));
+        }
+        taken_over
     }
 
     fn tell(&self, changes: &Changes) {
