@@ -20,7 +20,7 @@ pub(crate) mod tests;
 
 pub use authorities::Authority;
 pub use debug::Debug;
-pub use gateway::{DataSource, ExternUrl, Gateway, UserStore, Users};
+pub use gateway::{DataSource, ExternUrl, Gateway, MailStore, UserStore, Users};
 pub use load::{Loaded, Sources, parse, read_text};
 pub use logging::{LogDestination, LogLevel, Logging};
 pub use network::Network;

@@ -10,7 +10,7 @@ const CAROL: UserId = UserId([3; 32]);
 fn open(path: &std::path::Path, trusts_on_first_use: bool, admits_ephemeral: bool) -> Users {
     let store = UserStore::Embedded(path.into());
     let config = config::server::Users { store, trusts_on_first_use, admits_ephemeral };
-    Users::open(&config, false, &Log::silent()).expect("a store")
+    Users::open(&config, None, &Log::silent()).expect("a store")
 }
 
 #[tokio::test]
@@ -65,6 +65,70 @@ async fn a_database_that_is_away_is_remembered() {
     assert!(!users.tally().is_away());
 }
 
+/// Strangers are told to come again, which is said in the log and counted, and a moment later one may.
+#[tokio::test]
+async fn trust_has_a_rate_and_no_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    let log = Log::to_file(crate::logging::Level::Notice, &path).unwrap();
+    let users = Users { log: log.clone(), ..open(&folder.path().join("users.db"), true, false) };
+    *lock(&users.trust) = Trust::new(1, Instant::now());
+    assert_eq!(users.judge(ALICE, b"alice's", true).await, Verdict::Registered);
+    // Who is there takes nothing from it.
+    assert_eq!(users.judge(ALICE, b"alice's", true).await, Verdict::Registered);
+    let mut refused = 0;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while users.judge(BOB, b"bob's", true).await != Verdict::Registered {
+        refused += 1;
+        assert!(Instant::now() < deadline, "nobody is trusted any more");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(refused > 0);
+    assert_eq!(users.tally().get(Outcome::TooMany), refused);
+    assert!(log.flush(Duration::from_secs(10)));
+    let said = std::fs::read_to_string(path).unwrap();
+    assert!(said.contains("more new names come than are trusted on their first use (131072 names at once"), "{said}");
+    assert!(said.lines().count() <= 1 + QUOTA.lines as usize, "{said}");
+}
+
+/// What cannot be written takes the database away for nobody who asks, and is a metric for as long as it goes on.
+#[tokio::test]
+async fn a_full_disk_is_no_absence() {
+    let Some(disk) = testhost::disk::SmallDisk::mount(2 << 20) else { return };
+    let users = open(&disk.path().join("users.db"), true, false);
+    assert_eq!(users.judge(ALICE, b"alice's", true).await, Verdict::Registered);
+    std::fs::write(disk.path().join("other"), vec![0; 2 << 20]).expect_err("the disk is full");
+    let mut added = Vec::new();
+    let failed = loop {
+        let number = added.len() as u32;
+        let mut name = [9; 32];
+        name[..4].copy_from_slice(&number.to_le_bytes());
+        let order = Order::Change(Change::Add(UserId(name), vec![7; 1216]));
+        match users.obey(order).await {
+            Ok(answer) => assert_eq!(answer, orders::Answer::Done),
+            Err(error) => break error.to_string(),
+        }
+        added.push(UserId(name));
+        assert!(number < 10_000, "the disk does not fill");
+    };
+    assert!(failed.contains("No space left") && failed.contains("free some space"), "{failed}");
+    let tally = users.tally();
+    assert!(!tally.is_away() && tally.is_unwilling(Instant::now()));
+    assert_eq!(users.judge(BOB, b"bob's", true).await, Verdict::Unknown, "it cannot be written down");
+    for _ in 0..3 {
+        assert_eq!(users.judge(ALICE, b"alice's", false).await, Verdict::Registered);
+    }
+    assert!(!tally.is_away());
+    disk.resize(16 << 20);
+    assert_eq!(users.judge(BOB, b"bob's", true).await, Verdict::Registered);
+    assert!(!tally.is_unwilling(Instant::now()));
+    for name in added {
+        assert_eq!(users.judge(name, &[7; 1216], false).await, Verdict::Registered, "what was acknowledged is there");
+    }
+    // The file is closed before the disk goes.
+    drop(users);
+}
+
 /// Figures of bench/RESULTS.md: answers a second about registered clients, and names written down a second, with so many
 /// clients at once.
 #[tokio::test]
@@ -79,7 +143,7 @@ async fn figures() {
         postgres.load(include_str!("../../../deploy/sql/schema.sql"));
         let store = UserStore::Sql(config::server::DataSource::new(postgres.source()));
         let config = config::server::Users { store, trusts_on_first_use: true, admits_ephemeral: false };
-        let users = Users::open(&config, false, &Log::silent()).unwrap();
+        let users = Users::open(&config, None, &Log::silent()).unwrap();
         // Until all connections are there.
         while users.obey(Order::Change(Change::Add(CAROL, vec![7; 1216]))).await.is_err()
             || users.judge(CAROL, b"carol's", false).await == Verdict::Unknown
