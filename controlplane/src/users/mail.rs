@@ -54,6 +54,12 @@ impl Mail {
         self.strangers.notify_one();
     }
 
+    /// Where letters are kept.
+    #[cfg(test)]
+    pub fn store(&self) -> &LetterStore {
+        &self.store
+    }
+
     /// A user is none any more.
     pub fn forget(&self, user: UserId) {
         self.queue().forget(user);
