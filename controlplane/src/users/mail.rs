@@ -121,7 +121,7 @@ impl Mail {
         loop {
             self.strangers.notified().await;
             loop {
-                let names = self.queue().to_ask(ASKED_MAX);
+                let names = self.queue().next_names(ASKED_MAX);
                 if names.is_empty() {
                     break;
                 }

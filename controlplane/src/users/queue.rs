@@ -137,7 +137,7 @@ impl Queue {
     }
 
     /// Names of which somebody has to say whether they are anybody's: at most so many. Each is answered.
-    pub fn to_ask(&mut self, most: usize) -> Vec<UserId> {
+    pub fn next_names(&mut self, most: usize) -> Vec<UserId> {
         let most = most.min(self.to_ask.len());
         self.to_ask.drain(..most).collect()
     }

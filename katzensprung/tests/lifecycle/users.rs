@@ -298,6 +298,8 @@ fn send_letter(site: &Site, way: &mut (Traffic, MixDescriptor, Epoch), to: &Iden
 #[track_caller]
 fn next_letter(site: &Site, client: &mut Session) -> (u32, u8) {
     let set = site.network.client_session().command_set();
+    // Only by saying something it shows who it is.
+    client.send(&Command::NoOp).expect("the gateway reads");
     loop {
         let plain = client.receive().expect("the gateway sends");
         if let Ok(Command::Message { sequence, surb_id, .. }) = set.parse(&plain) {

@@ -55,10 +55,10 @@ fn strangers_letters_wait_until_somebody_says_whose_they_are() {
     }
     assert!(site.written().is_empty());
     assert_eq!(site.tally.waiting_bytes(), 18);
-    assert_eq!(site.queue.to_ask(2), [stranger(10), stranger(11)]);
+    assert_eq!(site.queue.next_names(2), [stranger(10), stranger(11)]);
     site.queue.is_somebody(stranger(10), site.now, &site.tally);
     site.queue.is_unclear(stranger(11));
-    assert_eq!(site.queue.to_ask(9), [stranger(12), stranger(11)]);
+    assert_eq!(site.queue.next_names(9), [stranger(12), stranger(11)]);
     site.queue.is_nobody(&stranger(12), &site.tally);
     // Who is known by now does not wait again; what has arrived is not written.
     site.gone(stranger(10), 1);
@@ -70,13 +70,13 @@ fn strangers_letters_wait_until_somebody_says_whose_they_are() {
     site.take(&Record::Fetch { user: stranger(11) });
     site.queue.is_unclear(stranger(11));
     assert_eq!(site.written(), [1]);
-    assert!(site.queue.is_idle() && site.queue.to_ask(9).is_empty());
+    assert!(site.queue.is_idle() && site.queue.next_names(9).is_empty());
     assert_eq!(site.tally.waiting_bytes(), 0);
     assert!(site.queue.keeps.is_empty() && site.queue.arrived.is_empty());
     // Not for ever, and not who was removed.
     site.now += KNOWN_FOR;
     site.keep(stranger(11), 4, b"four");
-    assert_eq!(site.queue.to_ask(9), [stranger(11)]);
+    assert_eq!(site.queue.next_names(9), [stranger(11)]);
 }
 
 /// However many letters there are for names that are nobody's: those of others find room.
@@ -120,7 +120,7 @@ fn who_is_removed_loses_what_came_before() {
     site.keep(ALICE, 1, b"before");
     site.queue.forget(ALICE);
     site.keep(ALICE, 2, b"after");
-    assert_eq!(site.queue.to_ask(9), [ALICE]);
+    assert_eq!(site.queue.next_names(9), [ALICE]);
     site.queue.is_somebody(ALICE, site.now, &site.tally);
     assert_eq!(site.written(), [1]);
     let batch = site.queue.next(&site.tally).expect("something to do");
@@ -132,9 +132,9 @@ fn a_name_without_answers_does_not_wait_for_ever() {
     let mut site = Site::new();
     site.keep(ALICE, 1, b"letter");
     for _ in 0..MISSES_MAX {
-        assert_eq!(site.queue.to_ask(9), [ALICE]);
+        assert_eq!(site.queue.next_names(9), [ALICE]);
         site.queue.is_unanswered(ALICE, &site.tally);
     }
-    assert!(site.queue.to_ask(9).is_empty());
+    assert!(site.queue.next_names(9).is_empty());
     assert_eq!((site.count(LetterOutcome::UnknownUser), site.tally.waiting_bytes()), (1, 0));
 }
