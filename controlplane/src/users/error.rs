@@ -75,6 +75,9 @@ pub enum StoreError {
     /// PostgreSQL cannot be asked.
     #[error("PostgreSQL: {0} (Gateway.SQLDB)")]
     Sql(String),
+    /// There is no connection to it now; what becomes of that is told by who makes one.
+    #[error("PostgreSQL: there is no connection (Gateway.SQLDB)")]
+    Unconnected,
     /// PostgreSQL says that it does not do it.
     #[error("PostgreSQL: {0} (Gateway.SQLDB)")]
     Told(String),

@@ -21,6 +21,8 @@ const LINGER: Duration = Duration::from_millis(100);
 /// How long the store may take, and pauses between two tries.
 const WRITE_LIMIT: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(500);
+/// How long a look for old letters may take: two statements, whose own limit comes before so that the reason is known.
+const SWEEP_LIMIT: Duration = Duration::from_secs(12);
 /// Names about which the user database is asked at a time, and how long it may take.
 const ASKED_MAX: usize = 128;
 const ASK_LIMIT: Duration = Duration::from_secs(2);
@@ -83,17 +85,22 @@ impl Mail {
                 () = self.news.notified() => tokio::time::sleep(LINGER).await,
                 () = tokio::time::sleep_until(next_sweep) => {
                     let swept = self.sweep().await;
-                    // That it is away is told by others.
-                    if let Err(error @ super::StoreError::Told(_)) = &swept
-                        && !std::mem::replace(&mut is_told, true)
-                    {
-                        log.warning(super::MODULE, format_args!("old mail is not removed: {error}"));
-                    }
-                    is_told &= swept.is_err();
-                    let pause = match swept {
-                        Ok(Swept { has_more: false, .. }) => self.limits.sweep_every,
-                        Ok(_) | Err(_) => PAUSE,
+                    let pause = match &swept {
+                        Ok(Swept { has_more: true, .. }) => PAUSE,
+                        // That is told by others, and to try again costs nothing.
+                        Err(super::StoreError::Unconnected) => PAUSE,
+                        // What fails may take long, in which nothing is written.
+                        Ok(_) | Err(_) => self.limits.sweep_every,
                     };
+                    match swept {
+                        Err(super::StoreError::Unconnected) => {}
+                        Err(error) => {
+                            if !std::mem::replace(&mut is_told, true) {
+                                log.warning(super::MODULE, format_args!("old mail is not removed: {error}"));
+                            }
+                        }
+                        Ok(_) => is_told = false,
+                    }
                     next_sweep = tokio::time::Instant::now() + pause;
                 }
             }
@@ -211,8 +218,8 @@ impl Mail {
     }
 
     async fn sweep(&self) -> Result<Swept, super::StoreError> {
-        let silent = |_| super::StoreError::Silent(WRITE_LIMIT.as_secs());
-        let swept = tokio::time::timeout(WRITE_LIMIT, self.store.sweep()).await.map_err(silent)??;
+        let silent = |_| super::StoreError::Silent(SWEEP_LIMIT.as_secs());
+        let swept = tokio::time::timeout(SWEEP_LIMIT, self.store.sweep()).await.map_err(silent)??;
         let letters = &self.tally.letters;
         letters.add(LetterOutcome::Expired, swept.expired);
         letters.add(LetterOutcome::Displaced, swept.displaced);

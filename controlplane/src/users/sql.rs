@@ -69,7 +69,7 @@ impl Kept {
 
     fn session(&self) -> Result<Arc<Session>, StoreError> {
         let session = self.session.borrow().clone().filter(|session| !session.client.is_closed());
-        session.ok_or_else(|| StoreError::Sql("there is no connection".into()))
+        session.ok_or(StoreError::Unconnected)
     }
 }
 
@@ -89,6 +89,7 @@ pub(super) struct MailStatements {
     pub keep: Statement,
     pub gone: Statement,
     pub take: Statement,
+    pub expire: Statement,
     pub sweep: Statement,
 }
 
@@ -267,7 +268,8 @@ async fn connect(source: &Source, keeps_mail: bool) -> Result<(Session, Driver),
             .await?,
             gone: prepare("SELECT spool_gone(n, s) FROM unnest($1::bytea[], $2::bytea[]) AS t (n, s)").await?,
             take: prepare("SELECT surb_id, message_body FROM spool_take($1, $2, $3)").await?,
-            sweep: prepare("SELECT bytes, expired, displaced FROM spool_sweep($1, $2, $3)").await?,
+            expire: prepare("SELECT spool_expire($1, $2)").await?,
+            sweep: prepare("SELECT bytes, displaced FROM spool_sweep($1, $2)").await?,
         }),
     };
     let link_key = prepare("SELECT user_get_authentication_key($1)").await?;

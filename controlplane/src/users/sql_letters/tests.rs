@@ -66,9 +66,33 @@ async fn letters_are_kept_up_to_a_limit_that_whoever_has_most_pays_for() {
     assert_eq!((swept.displaced, swept.expired), (3, 0));
     assert_eq!((held(&store, ALICE).await.len(), held(&store, BOB).await), (25, vec![0, 1, 2]));
     // Where nobody has more than one there is nothing to remove.
-    assert_eq!(postgres.query("SELECT displaced FROM spool_sweep(1000, 1, 1000)"), "26");
+    assert_eq!(postgres.query("SELECT displaced FROM spool_sweep(1, 1000)"), "26");
     assert_eq!(postgres.query("SELECT count(*) FROM spool"), "2");
-    assert_eq!(postgres.query("SELECT displaced FROM spool_sweep(1000, 1, 1000)"), "0");
+    assert_eq!(postgres.query("SELECT displaced FROM spool_sweep(1, 1000)"), "0");
+}
+
+/// More than go at once: each time some of them, the newest of whoever has most.
+#[tokio::test]
+async fn a_flood_is_removed_part_by_part() {
+    let Some(postgres) = Postgres::start() else { return };
+    postgres.load(SCHEMA);
+    let store = store(&postgres, 32, AGES).await;
+    postgres.query(
+        "INSERT INTO spool (user_id, surb_id, message_body) SELECT user_id, decode(lpad(to_hex(number), 32, '0'), 'hex'), \
+         repeat('a', 100)::bytea FROM users, generate_series(1, 12000) AS number",
+    );
+    let mut displaced = Vec::new();
+    loop {
+        let swept = store.sweep_letters().await.expect("it answers");
+        displaced.push(swept.displaced);
+        assert!(displaced.len() < 5, "{displaced:?}");
+        if !swept.has_more {
+            assert_eq!(swept.bytes, 28 * LETTER_BYTES as u64);
+            break;
+        }
+    }
+    assert_eq!(displaced, [SWEPT_MAX as u64, SWEPT_MAX as u64, 24_000 - 28 - 2 * SWEPT_MAX as u64]);
+    assert_eq!((held(&store, ALICE).await.len(), held(&store, BOB).await.len()), (14, 14));
 }
 
 #[tokio::test]
