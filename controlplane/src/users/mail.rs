@@ -64,7 +64,7 @@ impl Mail {
 
     /// A user is none any more.
     pub fn forget(&self, user: UserId) {
-        self.queue().forget(user);
+        self.queue().forget(user, Instant::now());
         self.news.notify_one();
     }
 
@@ -82,7 +82,7 @@ impl Mail {
         let (mut is_away, mut is_told) = (false, false);
         loop {
             tokio::select! {
-                () = self.news.notified() => tokio::time::sleep(LINGER).await,
+                biased;
                 () = tokio::time::sleep_until(next_sweep) => {
                     let swept = self.sweep().await;
                     let pause = match &swept {
@@ -103,8 +103,12 @@ impl Mail {
                     }
                     next_sweep = tokio::time::Instant::now() + pause;
                 }
+                () = self.news.notified() => tokio::time::sleep(LINGER).await,
             }
-            while let Some(batch) = self.next() {
+            // However many letters come, old ones are looked for.
+            while tokio::time::Instant::now() < next_sweep
+                && let Some(batch) = self.next()
+            {
                 let batch = Arc::new(batch);
                 while let Err(error) = self.write(&batch, answers).await {
                     if !std::mem::replace(&mut is_away, true) {
@@ -119,6 +123,9 @@ impl Mail {
                 }
                 self.tally.letters.set_away(false);
                 self.queue().done();
+            }
+            if self.queue().has_more() {
+                self.news.notify_one();
             }
         }
     }
@@ -178,7 +185,8 @@ impl Mail {
     }
 
     fn next(&self) -> Option<Batch> {
-        self.queue().next(&self.tally.letters)
+        let since = Instant::now().checked_sub(LINGER)?;
+        self.queue().next(since, &self.tally.letters)
     }
 
     /// All of it, in this order. What is written twice is there once, so that it can be tried again as a whole.

@@ -235,6 +235,24 @@ async fn a_look_that_takes_too_long_is_told() {
     }
 }
 
+/// Letters that come all the time keep nobody from looking for old ones.
+#[tokio::test]
+async fn letters_without_a_pause_do_not_end_the_looks() {
+    let site = Site::of_files().await;
+    site.mail.take(ASKS, &Record::Fetch { user: ALICE });
+    let deadline = Instant::now() + Duration::from_secs(60);
+    for number in 0..u32::MAX {
+        if site.tally.letters.kept_bytes() > 0 {
+            break;
+        }
+        assert!(Instant::now() < deadline, "nobody looks");
+        let mut surb_id = [0; 16];
+        surb_id[..4].copy_from_slice(&number.to_le_bytes());
+        site.mail.take(ASKS, &Record::Keep { user: ALICE, surb_id, payload: &[7; 100] });
+        tokio::task::yield_now().await;
+    }
+}
+
 #[tokio::test]
 async fn nobody_has_more_letters_than_there_is_room_for() {
     let Some(site) = Site::new().await else { return };
