@@ -27,8 +27,7 @@ impl File {
         let io = |error| StoreError::Io { place: place.clone(), error };
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let handle = options.open(&place.path).map_err(io)?;
-        let kind = look(&handle).map_err(io)?;
+        let kind = options.open(&place.path).and_then(|handle| look(&handle)).map_err(io)?;
         match kind {
             Kind::New | Kind::Redb => {}
             Kind::Bbolt => return Err(StoreError::Reference(place)),
@@ -36,7 +35,7 @@ impl File {
         }
         let mut file = Self { place, cache_bytes, make, database: None };
         let opened = file.open_again();
-        if opened.is_err() && kind == Kind::New {
+        if kind == Kind::New && !matches!(opened, Ok(()) | Err(StoreError::InUse(_))) {
             // What could not be made would be taken for somebody's file; the first error is the one to tell.
             let _ = remove_file(&file.place.path);
         }
