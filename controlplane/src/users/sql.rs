@@ -97,11 +97,11 @@ impl Sql {
     /// Begins to connect. That the database is away is no reason not to start.
     pub fn open(source: &DataSource, mail: Option<Limits>, log: &Log) -> Result<Self, StoreError> {
         let source = Arc::new(Source::read(source.expose())?);
-        // The one that tells asks for all that the others need.
-        let reader = Kept::start(&source, mail.is_some(), Some(log));
+        // One of those for users tells for all. What is wrong about mail alone keeps no users out.
+        let reader = Kept::start(&source, false, Some(log));
         let writers = [(); WRITERS].map(|()| Kept::start(&source, false, None));
         let mail = mail.map(|limits| {
-            let (connection, bytes) = (Kept::start(&source, true, None), AtomicU64::new(0));
+            let (connection, bytes) = (Kept::start(&source, true, Some(log)), AtomicU64::new(0));
             ForMail { connection, limits, bytes }
         });
         Ok(Self(Arc::new(Connections { reader, writers, mail, turn: AtomicUsize::new(0) })))
@@ -185,7 +185,8 @@ async fn keep(source: Arc<Source>, keeps_mail: bool, publish: watch::Sender<Opti
                 let session = Arc::new(session);
                 publish.send_replace(Some(session.clone()));
                 if let Some(log) = &log {
-                    log.notice(super::MODULE, "connected to PostgreSQL");
+                    let what = if keeps_mail { ", for mail" } else { "" };
+                    log.notice(super::MODULE, format_args!("connected to PostgreSQL{what}"));
                 }
                 // Ends with the connection, which ends where the server is silent: what waits for it would pile up.
                 tokio::select! {
@@ -198,7 +199,8 @@ async fn keep(source: Arc<Source>, keeps_mail: bool, publish: watch::Sender<Opti
                 let silent = || StoreError::Silent(CONNECT_LIMIT.as_secs());
                 let error = other.map_or_else(|_| silent(), |result| result.err().unwrap_or_else(silent));
                 if let (Some(log), false) = (&log, std::mem::replace(&mut is_told, true)) {
-                    log.error(super::MODULE, format_args!("cannot connect: {error}; trying again"));
+                    let what = if keeps_mail { "cannot keep mail" } else { "cannot connect" };
+                    log.error(super::MODULE, format_args!("{what}: {error}; trying again"));
                 }
             }
         }

@@ -5,7 +5,7 @@ use crate::logging::Log;
 use crate::users::change::Change;
 use crate::users::letters::Limits;
 use config::server::DataSource;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use testhost::postgres::Postgres;
 
 const SCHEMA: &str = include_str!("../../../../deploy/sql/schema.sql");
@@ -122,6 +122,42 @@ async fn letters_of_another_size_hide_no_others() {
             "INSERT INTO spool (user_id, surb_id, message_body) SELECT {user}, {surb_id}, {body} FROM generate_series(1, 50)"
         ));
     }
+    store.write_letters(&letters(ALICE, 0..2)).await.expect("it answers");
+    assert_eq!(held(&store, ALICE).await, [0, 1]);
+}
+
+/// With a schema from before mail was swept: users come in, and what is wrong with their mail is told until the schema is
+/// loaded again.
+#[tokio::test]
+async fn an_older_schema_keeps_no_users_out() {
+    let Some(postgres) = Postgres::start() else { return };
+    postgres.load(SCHEMA);
+    postgres.query("ALTER TABLE spool DROP COLUMN kept_at");
+    for function in ["take(bytea, integer, integer)", "expire(bigint, integer)", "sweep(bigint, integer)"] {
+        postgres.query(&format!("DROP FUNCTION spool_{function}"));
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("log");
+    let log = Log::to_file(crate::logging::Level::Notice, &path).expect("a log");
+    let limits = Limits { letter_bytes: LETTER_BYTES, bytes_max: 1 << 20, age_max: AGES, sweep_every: AGES };
+    let store = Sql::open(&DataSource::new(postgres.source()), Some(limits), &log).expect("a source");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let wait = async |what: &str| {
+        while !std::fs::read_to_string(&path).unwrap_or_default().contains(what) {
+            assert!(Instant::now() < deadline, "{what}: {:?}", std::fs::read_to_string(&path));
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    wait("connected to PostgreSQL\n").await;
+    wait("cannot keep mail: PostgreSQL: the database has no schema, or an older one; load the output").await;
+    while store.change(Change::Add(ALICE, b"key".into())).await.is_err() {
+        assert!(Instant::now() < deadline, "it has no users");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(store.link_key(ALICE).await.expect("it answers"), Some(b"key".to_vec()));
+    assert!(store.write_letters(&letters(ALICE, 0..2)).await.is_err());
+    postgres.load(SCHEMA);
+    wait("connected to PostgreSQL, for mail").await;
     store.write_letters(&letters(ALICE, 0..2)).await.expect("it answers");
     assert_eq!(held(&store, ALICE).await, [0, 1]);
 }
