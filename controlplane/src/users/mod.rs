@@ -186,7 +186,7 @@ impl Users {
         }
         match within(self.ask(&question)).await {
             Ok(verdict) => {
-                self.is_back();
+                self.is_back(user, link_key);
                 self.memory().note(user, link_key, verdict, Instant::now());
                 verdict
             }
@@ -210,8 +210,10 @@ impl Users {
         tokio::spawn(async move {
             while users.tally.is_away() {
                 tokio::time::sleep(LOOK_PAUSE).await;
+                // A name about which nothing is ever said would keep it away for ever.
+                let (user, link_key) = lock(&users.strikes).answered().unwrap_or_else(|| (user, link_key.clone()));
                 if within(users.store.find(user, &link_key)).await.is_ok() {
-                    users.is_back();
+                    users.is_back(user, &link_key);
                 }
             }
             drop(place);
@@ -226,8 +228,8 @@ impl Users {
         self.memory().recall(user, link_key, Instant::now())
     }
 
-    fn is_back(&self) {
-        lock(&self.strikes).clear();
+    fn is_back(&self, user: UserId, link_key: &[u8]) {
+        lock(&self.strikes).clear(user, link_key);
         if self.tally.set_away(false) && self.may_tell("back") {
             self.log.notice(MODULE, "the user database answers again");
         }
