@@ -19,6 +19,7 @@
 //! | `mail`, `queue` | letters of registered clients on their way to a store, and what waits there |
 //! | `letters`, `letter_store` | what every store of letters is asked |
 //! | `letter_file`, `sql_letters` | the one in a file, and the one in PostgreSQL |
+//! | `steady` | whether the clock can be believed when letters are to go because of their age |
 //! | `memory` | whom it has let in |
 //! | `orders` | what operators order over the management socket |
 //! | `tally` | counts |
@@ -40,6 +41,7 @@ mod queue;
 mod source;
 mod sql;
 mod sql_letters;
+mod steady;
 mod store;
 mod strikes;
 mod tally;

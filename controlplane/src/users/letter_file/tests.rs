@@ -98,6 +98,24 @@ async fn there_are_limits_for_one_and_for_all() {
     assert_eq!(written.kept.iter().filter(|kept| **kept == Kept::MailboxFull).count(), 600 - MAILBOX_LETTERS_MAX);
 }
 
+/// A clock that is ahead for a minute costs no letter, and none that came meanwhile keeps older ones.
+#[test]
+fn a_clock_that_jumps_costs_no_letters() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut thread = Thread::open(&folder.path().join("spool.db"), limits(1000)).unwrap();
+    thread.write(&letters(ALICE, 0..5)).unwrap();
+    let (now, at) = (unix_seconds(), Instant::now());
+    assert_eq!(thread.sweep_at(now, at).unwrap().expired, 0);
+    let after = |seconds| at + Duration::from_secs(seconds);
+    assert_eq!(thread.sweep_at(now + 30 * 24 * 3600, after(60)).unwrap().expired, 0);
+    assert_eq!(thread.sweep_at(now + 120, after(120)).unwrap(), Swept { bytes: 500, ..Swept::default() });
+    // By a clock that goes on as it should they are too old in the end.
+    for seconds in (180..=3600).step_by(60) {
+        thread.sweep_at(now + seconds, after(seconds)).unwrap();
+    }
+    assert_eq!(thread.sweep_at(now + 7300, after(7300)).unwrap().expired, 5);
+}
+
 #[test]
 fn an_old_spool_is_told_apart() {
     let folder = tempfile::tempdir().unwrap();
