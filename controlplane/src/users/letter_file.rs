@@ -228,7 +228,8 @@ impl Thread {
     /// After a disk was full nothing is tried before there is room: to open the file again takes long, and would be in
     /// vain.
     fn check_room(&self, batch: &Batch) -> Result<(), StoreError> {
-        if !self.is_full {
+        // What only removes something is tried all the same.
+        if !self.is_full || batch.keeps.is_empty() {
             return Ok(());
         }
         let needed = batch.keeps.iter().map(|(_, letter)| 2 * letter.len() as u64).sum::<u64>() + ROOM_BYTES;

@@ -64,7 +64,7 @@ impl Mail {
 
     /// A user is none any more.
     pub fn forget(&self, user: UserId) {
-        self.queue().forget(user, Instant::now());
+        self.queue().forget(user, Instant::now(), &self.tally.letters);
         self.news.notify_one();
     }
 

@@ -283,7 +283,15 @@ impl Users {
 
     /// Writes, and notes whether that can be done.
     async fn change(&self, change: Change) -> Result<Done, StoreError> {
+        let newcomer = match &change {
+            Change::Add(user, _) | Change::Trust(user, _) => Some(*user),
+            _ => None,
+        };
         let done = self.store.change(change).await;
+        if let (Ok(Done::Yes), Some(user), Some(mail)) = (&done, newcomer, &self.mail) {
+            // What is left of somebody who had the name before is not for who has it now.
+            mail.forget(user);
+        }
         match &done {
             Ok(_) => self.tally.set_unwilling(None),
             // It is no fault of a program that is not told anything.
@@ -322,7 +330,9 @@ impl Users {
         if changed {
             self.memory().forget(&user);
         }
-        if let (true, Ok(orders::Answer::Done), Some(mail)) = (is_removal, &answer, &self.mail) {
+        // Mail goes with its user, and where nobody knows whether that one is gone, too.
+        let may_be_gone = matches!(&answer, Ok(_) | Err(StoreError::Silent(_) | StoreError::Sql(_)));
+        if let (true, true, Some(mail)) = (is_removal, may_be_gone, &self.mail) {
             mail.forget(user);
         }
         answer

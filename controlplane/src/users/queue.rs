@@ -89,9 +89,10 @@ impl Queue {
     }
 
     /// A user is none any more.
-    pub fn forget(&mut self, user: UserId, now: Instant) {
-        self.known.remove(&user);
-        self.push(Item::Forget(user), now);
+    pub fn forget(&mut self, user: UserId, now: Instant, tally: &Letters) {
+        self.is_nobody(&user, tally);
+        // Whatever waits: there is no second one.
+        self.waiting.push_back((now, Item::Forget(user)));
     }
 
     /// What is to be done next, until [`Queue::done`], of what waits since then or longer.

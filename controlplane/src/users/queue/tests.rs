@@ -134,13 +134,28 @@ fn who_is_removed_loses_what_came_before() {
     let mut site = Site::new();
     site.take(&Record::Fetch { user: ALICE });
     site.keep(ALICE, 1, b"before");
-    site.queue.forget(ALICE, site.now);
+    site.queue.forget(ALICE, site.now, &site.tally);
     site.keep(ALICE, 2, b"after");
     assert_eq!(site.queue.next_names(9), [ALICE]);
     site.queue.is_somebody(ALICE, site.now, &site.tally);
     assert_eq!(site.written(), [1]);
     let batch = site.queue.next(site.now, &site.tally).expect("something to do");
     assert_eq!((batch.forgotten, batch.keeps.len()), (vec![ALICE], 1));
+}
+
+/// However much waits, and whether it is known or not whose it was.
+#[test]
+fn nothing_is_left_for_who_has_a_name_next() {
+    let mut site = Site::new();
+    site.keep(ALICE, 1, b"stranger's");
+    (0..WAITING_MAX as u32).for_each(|number| site.gone(UserId([2; 32]), number));
+    site.queue.forget(ALICE, site.now, &site.tally);
+    assert_eq!((site.count(LetterOutcome::UnknownUser), site.tally.waiting_bytes()), (1, 0));
+    let mut forgotten = Vec::new();
+    while let Some(batch) = site.queue.next(site.now, &site.tally) {
+        forgotten.extend(batch.forgotten);
+    }
+    assert_eq!(forgotten, [ALICE]);
 }
 
 #[test]
