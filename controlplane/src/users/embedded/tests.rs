@@ -85,9 +85,11 @@ fn nothing_is_written_into_what_is_no_store() {
     bbolt[8] = 4;
     bbolt[16..20].copy_from_slice(&0xED0C_DAED_u32.to_le_bytes());
     let zeros = [&[0; 200_000][..], b"something"].concat();
-    for (content, problem) in
-        [(bbolt, "is a bbolt file of a reference server"), (b"#!/bin/sh\n".repeat(9), "is no user database"), (zeros, "is no user database")]
-    {
+    for (content, problem) in [
+        (bbolt, "is a bbolt file of a reference server"),
+        (b"#!/bin/sh\n".repeat(9), "is no user database"),
+        (zeros, "is no user database"),
+    ] {
         fs::write(&path, &content).unwrap();
         let error = Embedded::open(&path).err().expect("it is none").to_string();
         assert!(error.contains(problem) && error.contains("move it away"), "{error}");

@@ -224,7 +224,8 @@ async fn a_look_that_takes_too_long_is_told() {
     let (users, letters) = (Store::Sql(store.clone()), LetterStore::Sql(store));
     let site = Site::with_log(Some(postgres), None, users, letters, &log).await;
     let deadline = Instant::now() + Duration::from_secs(60);
-    while !std::fs::read_to_string(&path).unwrap_or_default().contains("old mail is not removed: PostgreSQL: canceling") {
+    while !std::fs::read_to_string(&path).unwrap_or_default().contains("old mail is not removed: PostgreSQL: canceling")
+    {
         assert!(Instant::now() < deadline, "nobody tells: {:?}", std::fs::read_to_string(&path));
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
