@@ -5,6 +5,7 @@ use super::error::{Place, StoreError};
 use crate::process::store_file::{Kind, look};
 use redb::{Database, WriteTransaction};
 use std::fs::{OpenOptions, remove_file};
+use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 
 /// One file. It has one owner.
@@ -77,6 +78,9 @@ impl File {
     fn failed(&self, error: redb::Error) -> StoreError {
         let place = self.place.clone();
         match error {
+            redb::Error::Io(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                StoreError::Damaged { place, problem: "it is cut short".into() }
+            }
             redb::Error::Io(error) => StoreError::Io { place, error },
             redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => StoreError::InUse(place),
             error => StoreError::Damaged { place, problem: error.to_string() },

@@ -98,6 +98,7 @@ impl Thread {
             what: "spool",
             key: "Gateway.SpoolDB.Bolt.SpoolDB",
             renewal: "a new file is made; what is in the old one is for names that no client has any more",
+            mending: "move it away, and a new one is made; the mail in it is lost",
         };
         let file = File::open(place, CACHE_BYTES, make_tables)?;
         let steady = Steady::new(unix_seconds(), Instant::now());
@@ -175,6 +176,7 @@ impl Thread {
             transaction.commit()?;
             Ok(written)
         });
+        self.is_full = matches!(&written, Err(StoreError::Io { error, .. }) if is_no_space(error));
         self.note(shelf, written)
     }
 
@@ -218,7 +220,6 @@ impl Thread {
 
     /// What is known of letters is good as long as all goes well.
     fn note<T>(&mut self, shelf: Shelf, done: Result<T, StoreError>) -> Result<T, StoreError> {
-        self.is_full = matches!(&done, Err(StoreError::Io { error, .. }) if is_no_space(error));
         if done.is_ok() {
             self.shelf = Some(shelf);
         }

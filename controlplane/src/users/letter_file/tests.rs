@@ -116,6 +116,20 @@ fn a_clock_that_jumps_costs_no_letters() {
     assert_eq!(thread.sweep_at(now + 7300, after(7300)).unwrap().expired, 5);
 }
 
+/// A file that is cut short says what to do.
+#[test]
+fn a_spool_that_is_cut_short_is_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("spool.db");
+    drop(Thread::open(&path, limits(1)).unwrap());
+    for length in [64, 9] {
+        fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(length).unwrap();
+        let error = Thread::open(&path, limits(1)).err().expect("it is damaged").to_string();
+        assert!(error.contains("is damaged") && error.contains("move it away"), "{length}: {error}");
+        assert_eq!(fs::metadata(&path).unwrap().len(), length);
+    }
+}
+
 #[test]
 fn an_old_spool_is_told_apart() {
     let folder = tempfile::tempdir().unwrap();
