@@ -42,6 +42,14 @@ pub struct Mail {
     limits: Limits,
 }
 
+/// How far a batch is.
+#[derive(Default)]
+struct Progress {
+    is_written: bool,
+    /// Questions that have their answers.
+    fetches: usize,
+}
+
 impl Mail {
     /// Nothing yet.
     pub fn new(tally: Arc<Tally>, store: LetterStore, limits: Limits) -> Self {
@@ -110,7 +118,8 @@ impl Mail {
                 && let Some(batch) = self.next()
             {
                 let batch = Arc::new(batch);
-                while let Err(error) = self.write(&batch, answers).await {
+                let mut progress = Progress::default();
+                while let Err(error) = self.write(&batch, &mut progress, answers).await {
                     if !std::mem::replace(&mut is_away, true) {
                         let effect = "letters of registered clients wait in memory";
                         log.error(super::MODULE, format_args!("cannot keep mail: {error}; {effect}"));
@@ -189,10 +198,16 @@ impl Mail {
         self.queue().next(since, &self.tally.letters)
     }
 
-    /// All of it, in this order. What is written twice is there once, so that it can be tried again as a whole.
-    async fn write(&self, batch: &Arc<Batch>, answers: &Mutex<Answers>) -> Result<(), super::StoreError> {
+    /// All of it, in this order, from where the last try ended. What is written twice is there once.
+    async fn write(
+        &self,
+        batch: &Arc<Batch>,
+        progress: &mut Progress,
+        answers: &Mutex<Answers>,
+    ) -> Result<(), super::StoreError> {
         let silent = |_| super::StoreError::Silent(WRITE_LIMIT.as_secs());
-        if !(batch.forgotten.is_empty() && batch.keeps.is_empty() && batch.gone.is_empty()) {
+        let has_letters = !(batch.forgotten.is_empty() && batch.keeps.is_empty() && batch.gone.is_empty());
+        if has_letters && !progress.is_written {
             let written = tokio::time::timeout(WRITE_LIMIT, self.store.write(batch)).await.map_err(silent)??;
             for (kept, ((user, _), _)) in written.kept.iter().zip(&batch.keeps) {
                 self.tally.letters.count(match kept {
@@ -207,7 +222,8 @@ impl Mail {
             }
             self.tally.letters.add(LetterOutcome::Displaced, written.displaced);
         }
-        for (user, id) in &batch.fetches {
+        progress.is_written = true;
+        for (user, id) in batch.fetches.iter().skip(progress.fetches) {
             let letters = tokio::time::timeout(WRITE_LIMIT, self.store.fetch(*user)).await.map_err(silent)??;
             let (found, mut given) = (letters.len(), 0);
             for ((user, surb_id), payload) in letters {
@@ -221,6 +237,7 @@ impl Mail {
                 self.tally.letters.count(LetterOutcome::Fetched);
             }
             self.queue().fetched(*user, *id, given, given < found || found >= FETCHED_MAX);
+            progress.fetches += 1;
         }
         Ok(())
     }

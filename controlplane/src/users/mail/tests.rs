@@ -273,6 +273,27 @@ async fn nobody_has_more_letters_than_there_is_room_for() {
     assert_eq!(site.count(LetterOutcome::Overflowed), 2);
 }
 
+/// Letters that were written are not written again because others cannot be read.
+#[tokio::test]
+async fn what_is_written_is_written_once() {
+    let Some(mut site) = Site::new().await else { return };
+    site.postgres().query(
+        "CREATE OR REPLACE FUNCTION spool_take(name bytea, most integer, size integer) \
+         RETURNS TABLE (surb_id bytea, message_body bytea) LANGUAGE plpgsql AS 'BEGIN RAISE division_by_zero; END'",
+    );
+    site.mail.take(ASKS, &Record::Fetch { user: ALICE });
+    site.keep(ALICE, 1);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !site.tally.letters.is_away() {
+        assert!(Instant::now() < deadline, "nobody notices");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    tokio::time::sleep(PAUSE * 3).await;
+    site.postgres().load(include_str!("../../../../deploy/sql/schema.sql"));
+    assert_eq!(site.given().await, [1]);
+    assert_eq!(site.count(LetterOutcome::Kept), 1);
+}
+
 /// Killed while letters come: what was written is there, what was not waits and is written when it is back.
 #[tokio::test]
 async fn no_letter_is_lost_with_the_database_away() {
