@@ -1,7 +1,5 @@
 //! Alert rules and dashboards: what they ask for is what a running network exports, down to labels and their values.
 
-mod page;
-
 use crate::support::program::{finish, run};
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::{BTreeMap, BTreeSet};

@@ -9,7 +9,9 @@ pub fn hint(path: &str) -> Option<&'static str> {
         ["parameters", key] if key.ends_with("maxdelay") => "remove it; limits of delays follow from the rates",
         ["parameters", "lambdad" | "sendrateperminute"] => "remove it",
         ["authority"] => "it is called [Server] now",
-        ["providers"] => "a provider is a gateway or a service node now: list it under [[GatewayNodes]] or [[ServiceNodes]]",
+        ["providers"] => {
+            "a provider is a gateway or a service node now: list it under [[GatewayNodes]] or [[ServiceNodes]]"
+        }
         ["mixes" | "gatewaynodes" | "servicenodes", "identitykey" | "identitykeypem"] => {
             "use IdentityPublicKeyPem, the path of a file with the key"
         }

@@ -13,15 +13,12 @@ pub fn hint(path: &str) -> Option<&'static str> {
             "split it, as `config migrate` does: UserDB, SpoolDB, SQLDB, TrustOnFirstUse and EnableEphemeralClients go to \
              [Gateway], services to [ServiceNode]"
         }
+        ["gateway" | "servicenode", "binaryrecipients" | "casesensitiverecipients" | "recipientdelimiter"] => {
+            "remove it; recipients are 32 bytes as they are"
+        }
         [
             "gateway" | "servicenode",
-            "binaryrecipients" | "casesensitiverecipients" | "recipientdelimiter",
-        ] => "remove it; recipients are 32 bytes as they are",
-        [
-            "gateway" | "servicenode",
-            "enableuserregistrationhttp"
-            | "userregistrationhttpaddresses"
-            | "advertiseuserregistrationhttpaddresses",
+            "enableuserregistrationhttp" | "userregistrationhttpaddresses" | "advertiseuserregistrationhttpaddresses",
         ] => {
             "remove it; users are registered by ADD_USER (`katzensprung ctl`), or by TrustOnFirstUse = true below [Gateway]"
         }

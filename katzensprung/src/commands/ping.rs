@@ -67,7 +67,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     }
     let settings = settings(&arguments.config)?;
     // Where it cannot be made, nothing is sent.
-    let cannot_write = |error| format!("--graph: cannot make {:?}: {error}", arguments.graph.as_deref().unwrap_or("".as_ref()));
+    let cannot_write =
+        |error| format!("--graph: cannot make {:?}: {error}", arguments.graph.as_deref().unwrap_or("".as_ref()));
     let graph = arguments.graph.as_ref().map(File::create_new).transpose().map_err(cannot_write)?;
     let mut status = Ok(ExitCode::FAILURE);
     super::with_secrets(|| {

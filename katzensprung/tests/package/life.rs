@@ -9,8 +9,8 @@ mod watch;
 
 use super::systemd::{self, Machine};
 use super::{LONG, script};
-use crate::support::free_address;
 use crate::support::program::{Outcome, finish_within};
+use crate::support::{free_address, wait_for};
 use config::{ServerConfig, Strictness};
 use neighbour::Neighbour;
 use pki::descriptor::MixDescriptor;
@@ -20,7 +20,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Child;
 use std::time::{Duration, Instant};
 use testnet::network::clock_starting_at;
 use testnet::session::unix_now;
@@ -38,8 +37,16 @@ const NETWORK: &str = "/given/network";
 const NODE: &str = "mix1";
 const FILE: &str = "/etc/katzensprung/katzenpost.toml";
 const FOLDER: &str = "/var/lib/katzensprung";
-/// Pings under load, at 20 a second.
-const PINGS: usize = 1000;
+/// More pings than are sent until they are told to end, at 20 a second.
+const PINGS: usize = 20_000;
+/// Between what happens under load.
+const PAUSE: Duration = Duration::from_secs(12);
+/// The unit of the reference's node in the place of ours, and that of the pings.
+const THEIRS: &str = "ref-mix1";
+const LOAD: &str = "load";
+/// Seconds before a restart in which a packet may be sent that is inside then, and after it until neighbours have linked
+/// themselves again.
+const AROUND: f64 = 5.0;
 
 fn holds(what: impl std::fmt::Display) {
     println!("HOLDS: {what}");
@@ -77,7 +84,10 @@ fn installed_listed_watched_upgraded_under_load_removed_and_followed_by_the_refe
     life.wait_until_ready();
     let document = life.document();
     let (place, descriptor) = listed(&document);
-    holds(format_args!("listed in {place} of the document of epoch {}, signed by the reference's authorities", document.epoch));
+    holds(format_args!(
+        "listed in {place} of the document of epoch {}, signed by the reference's authorities",
+        document.epoch
+    ));
     life.all_pings_are_answered(20, "through it, in the network of the reference");
     let neighbour = Neighbour::new(&life.machine.root(), &life.config(), &document);
     let seen = neighbour.packets(descriptor, life.next_epoch(), 20);
@@ -95,7 +105,7 @@ fn installed_listed_watched_upgraded_under_load_removed_and_followed_by_the_refe
 
     let ours: BTreeSet<Vec<u8>> = keys(descriptor).chain(keys(listed(&life.document()).1)).collect();
     life.remove();
-    life.start("ref-mix1", "server", FILE, "--uid=katzensprung");
+    life.start(THEIRS, &format!("/given/server -f {FILE}"), "katzensprung");
     life.all_pings_are_answered(20, "through the reference's node, with the mix keys that ours has left");
     life.wait_for_keys_that_are_not(&ours);
     life.all_pings_are_answered(20, "through it, with keys of its own");
@@ -106,9 +116,10 @@ impl Life {
     fn bring(&self, peers: &Path, package: &Path, binary: &Path) {
         let given = self.machine.root().join("given");
         let copy = |from: &Path, to: &str| {
-            fs::copy(from, given.join(to)).unwrap_or_else(|error| panic!("{}: {error}", from.display()))
+            let copied = fs::copy(from, given.join(to));
+            copied.unwrap_or_else(|error| panic!("{}: {error}", from.display()));
         };
-        PROGRAMS.iter().for_each(|program| drop(copy(&peers.join(program), program)));
+        PROGRAMS.iter().for_each(|program| copy(&peers.join(program), program));
         copy(package, "package.deb");
         // For who looks at the node from outside, also when the package is gone.
         copy(binary, "katzensprung");
@@ -141,7 +152,9 @@ impl Life {
             pki::epoch::PERIOD_VARIABLE,
             self.period(),
         ));
-        holds("the package is installed, beside a file from the reference's generator of which only DataDir is another");
+        holds(
+            "the package is installed, beside a file from the reference's generator of which only DataDir is another",
+        );
         let said = self.machine.shell(&format!("katzensprung config check {FILE}"));
         assert!(said.contains("1 of 1 valid") && !said.contains("warning"), "{said}");
         holds("config check finds nothing in it");
@@ -154,21 +167,20 @@ impl Life {
         for (program, names) in members {
             let file = if program == "dirauth" { "authority.toml" } else { "katzenpost.toml" };
             for name in names {
-                self.start(&format!("ref-{name}"), program, &format!("{NETWORK}/{name}/{file}"), "--uid=root");
+                self.start(&format!("ref-{name}"), &format!("/given/{program} -f {NETWORK}/{name}/{file}"), "root");
             }
         }
         self.machine.shell("systemctl start katzensprung");
         holds("systemctl start: it is at work");
     }
 
-    /// A program of the reference, looked after by systemd.
-    fn start(&self, unit: &str, program: &str, file: &str, user: &str) {
+    /// A program that is looked after by systemd.
+    fn start(&self, unit: &str, command: &str, user: &str) {
         let (variable, period) = (pki::epoch::PERIOD_VARIABLE, self.period());
         self.machine.shell(&format!(
             "touch /given/{unit}.out; chmod 666 /given/{unit}.out
-             systemd-run --quiet {user} --unit={unit} --setenv={variable}={period} \
-                 --property=StandardOutput=append:/given/{unit}.out --property=StandardError=append:/given/{unit}.out \
-                 /given/{program} -f {file}"
+             systemd-run --quiet --uid={user} --unit={unit} --setenv={variable}={period} \
+                 --property=StandardOutput=append:/given/{unit}.out --property=StandardError=append:/given/{unit}.out {command}"
         ));
     }
 
@@ -210,63 +222,57 @@ impl Life {
         pki::document::parse(&raw, self.next_epoch()).unwrap().1
     }
 
-    fn pings(&self, count: usize, more: &[&str]) -> Vec<String> {
-        let (file, count) = (format!("{NETWORK}/client/client.toml"), count.to_string());
-        let words: [&[&str]; 3] = [&["ping", "-c", &file, "-n", &count], &["-C", "64", "--wait", "300"], more];
-        words.concat().into_iter().map(str::to_owned).collect()
-    }
-
     #[track_caller]
     fn all_pings_are_answered(&self, count: usize, how: &str) {
-        let words = self.pings(count, &[]);
-        let outcome = self.look(&words.iter().map(String::as_str).collect::<Vec<_>>(), LISTED);
+        let outcome = self.look(&ping(&count.to_string(), &[]).split(' ').collect::<Vec<_>>(), LISTED);
         assert!(outcome.stdout.contains(&format!("({count}/{count})")), "{how}: {outcome:?}");
         holds(format_args!("{count} of {count} pings {how}"));
     }
 
     /// The package once more, and a new start of both processes; twice, while pings are under way.
     fn upgrade_under_load(&self, watch: &Watch) {
-        let words = self.pings(PINGS, &["--graph", "/given/upgrade.svg"]);
-        let variable = format!("{}={}", pki::epoch::PERIOD_VARIABLE, self.period());
-        let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
-        words.splice(0..0, ["env", &variable, "/given/katzensprung"]);
-        let output = self.machine.root().join("given/pings");
-        let mut command = self.machine.command(&words);
-        command.stdout(fs::File::create(&output).unwrap()).stderr(fs::File::create(output.with_extension("err")).unwrap());
-        let mut load = Load(command.spawn().unwrap());
+        let words = ping(&PINGS.to_string(), &["--graph", "/given/upgrade.svg"]);
+        self.start(LOAD, &format!("/given/katzensprung {words}"), "root");
         let mut restarts = Vec::new();
         for _ in 0..2 {
-            std::thread::sleep(Duration::from_secs(15));
+            std::thread::sleep(PAUSE);
             self.machine.shell("dpkg --install /given/package.deb");
             let before = unix_now();
             self.machine.shell("systemctl restart katzensprung");
-            restarts.push((before, unix_now()));
+            restarts.push((before.as_secs_f64(), unix_now().as_secs_f64()));
             watch.look();
         }
-        load.wait();
-        let text = fs::read_to_string(output).unwrap();
+        // What is lost is told of when it can no longer come.
+        std::thread::sleep(PAUSE * 3);
+        self.machine.shell(&format!("systemctl kill --signal=INT {LOAD}"));
+        let given = |file: &str| self.machine.root().join("given").join(file);
+        let text = wait_for("the summary of the pings", LONG, || {
+            fs::read_to_string(given("load.out")).ok().filter(|text| text.contains("\nRTT min"))
+        });
         let kept = "mix keys and their replay sets, kept by the service manager";
         let log = fs::read_to_string(self.machine.root().join(FOLDER.trim_start_matches('/')).join("katzenpost.log"));
         assert!(log.as_ref().is_ok_and(|log| log.matches(kept).count() == 2), "{log:?}");
+        let summary = text.split_once("Success rate is ").expect("a summary").1.trim();
+        println!("{summary}");
         let lost: Vec<f64> = text.lines().filter_map(sent_at).collect();
-        let answered = text.split_once("Success rate is ").expect("a summary").1.split_once('\n').unwrap();
-        println!("{}\n{}", answered.0, answered.1.trim());
         for at in &lost {
             // Its longest way before, and the neighbours' redials after.
-            let is_at_restart =
-                |(from, to): &(Duration, Duration)| *at > from.as_secs_f64() - 5.0 && *at < to.as_secs_f64() + 5.0;
-            assert!(restarts.iter().any(is_at_restart), "lost, but sent at {at}: {restarts:?}\n{text}");
+            assert!(
+                restarts.iter().any(|(from, to)| *at > from - AROUND && *at < to + AROUND),
+                "lost, but sent at {at}: {restarts:?}\n{text}"
+            );
         }
-        let away: Vec<String> = restarts.iter().map(|(from, to)| format!("{:.1} s", (*to - *from).as_secs_f64())).collect();
+        let counts = summary.split_once('(').and_then(|(_, rest)| rest.split_once(')')).expect("counts").0;
+        let (answered, all) = counts.split_once('/').expect("two numbers");
+        let away: Vec<String> = restarts.iter().map(|(from, to)| format!("{:.1} s", to - from)).collect();
         holds(format_args!(
-            "{} of {PINGS} pings answered while the package was installed again and both processes were restarted, twice ({}); \
-             the {} others were under way at a restart",
-            PINGS - lost.len(),
+            "{answered} of {all} pings answered while the package was installed again and both processes were restarted, twice \
+             ({}); the {} others were under way at a restart",
             away.join(", "),
             lost.len(),
         ));
         if let Some(folder) = std::env::var_os("KATZENSPRUNG_PICTURES") {
-            fs::copy(self.machine.root().join("given/upgrade.svg"), Path::new(&folder).join("upgrade.svg")).unwrap();
+            fs::copy(given("upgrade.svg"), Path::new(&folder).join("upgrade.svg")).unwrap();
         }
     }
 
@@ -286,7 +292,10 @@ impl Life {
         loop {
             let document = self.document();
             if keys(listed(&document).1).any(|key| !ours.contains(&key)) {
-                return holds(format_args!("the reference's node is listed in the document of epoch {}", document.epoch));
+                return holds(format_args!(
+                    "the reference's node is listed in the document of epoch {}",
+                    document.epoch
+                ));
             }
             assert!(begun.elapsed() < LISTED, "not listed within {LISTED:?}");
             std::thread::sleep(Duration::from_secs(5));
@@ -294,23 +303,10 @@ impl Life {
     }
 }
 
-/// A run of pings, which ends with this.
-struct Load(Child);
-
-impl Load {
-    fn wait(&mut self) {
-        let begun = Instant::now();
-        while self.0.try_wait().unwrap().is_none() {
-            assert!(begun.elapsed() < LONG, "the pings take longer than {LONG:?}");
-            std::thread::sleep(Duration::from_millis(100));
-        }
-    }
-}
-
-impl Drop for Load {
-    fn drop(&mut self) {
-        let _gone = self.0.kill().and_then(|()| self.0.wait());
-    }
+/// Arguments of `ping`.
+fn ping(count: &str, more: &[&str]) -> String {
+    let words = format!("ping -c {NETWORK}/client/client.toml -n {count} -C 128 --wait 300");
+    [&[words.as_str()], more].concat().join(" ")
 }
 
 /// When a ping was sent that a line tells of as lost.

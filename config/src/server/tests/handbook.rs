@@ -76,8 +76,14 @@ fn a_node_of_the_first_releases() {
 fn log_socket_and_debug() {
     let main = main_file().replace("File = \"katzenpost.log\"", "File = \"/var/log/katzenpost.log\"");
     let text = main
-        .replace("Enable = false\n  Path = \"/var/lib/katzenpost/mix1/management_sock\"", "Enable = true\n  Path = \"/var/lib/katzenpost/thwack.sock\"")
-        .replace("  NumSphinxWorkers = 0\n", "  NumSphinxWorkers = 0\n  NumProviderWorkers = 3\n  ProviderDelay = 500\n  IdentityKey = \"\"\n");
+        .replace(
+            "Enable = false\n  Path = \"/var/lib/katzenpost/mix1/management_sock\"",
+            "Enable = true\n  Path = \"/var/lib/katzenpost/thwack.sock\"",
+        )
+        .replace(
+            "  NumSphinxWorkers = 0\n",
+            "  NumSphinxWorkers = 0\n  NumProviderWorkers = 3\n  ProviderDelay = 500\n  IdentityKey = \"\"\n",
+        );
     let loaded = load_text(&text).unwrap_or_else(|findings| panic!("{findings:#?}"));
     assert!(loaded.config.management.enabled);
     assert_eq!(
@@ -108,8 +114,10 @@ fn whatever_a_provider_had_it_is_told_to_choose() {
     }
 }
 
-const REGISTRATION: &str = "[Provider]\n  EnableUserRegistrationHTTP = true\n  UserRegistrationHTTPAddresses = [ \"127.0.0.1:8080\"]\n";
-const RECIPIENTS: &str = "[Provider]\n  BinaryRecipients = false\n  CaseSensitiveRecipients = true\n  RecipientDelimiter = \"+\"\n";
+const REGISTRATION: &str =
+    "[Provider]\n  EnableUserRegistrationHTTP = true\n  UserRegistrationHTTPAddresses = [ \"127.0.0.1:8080\"]\n";
+const RECIPIENTS: &str =
+    "[Provider]\n  BinaryRecipients = false\n  CaseSensitiveRecipients = true\n  RecipientDelimiter = \"+\"\n";
 const GRPC: &str = "[Provider]\n  [[Provider.PluginKaetzchen]]\n    Capability = \"zec\"\n    Command = \"/bin/zec\"\n";
 
 #[test]
@@ -159,9 +167,12 @@ fn a_plugin_of_a_provider() {
     assert_eq!((plugin.endpoint.as_str(), plugin.arguments.len()), ("+zec", 2));
 }
 
-const BOLT: &str = "[Provider.UserDB]\n  Backend = \"bolt\"\n\n  [Provider.UserDB.Bolt]\n    UserDB = \"my_users.db\"\n";
-const EXTERN: &str = "[Provider.UserDB]\n  [Provider.UserDB.ExternUserDB]\n    ProviderURL = \"http://localhost:8080/\"\n";
-const SPOOL: &str = "[Provider.SpoolDB]\n  Backend = \"bolt\"\n\n  [Provider.SpoolDB.Bolt]\n    SpoolDB = \"my_spool.db\"\n";
+const BOLT: &str =
+    "[Provider.UserDB]\n  Backend = \"bolt\"\n\n  [Provider.UserDB.Bolt]\n    UserDB = \"my_users.db\"\n";
+const EXTERN: &str =
+    "[Provider.UserDB]\n  [Provider.UserDB.ExternUserDB]\n    ProviderURL = \"http://localhost:8080/\"\n";
+const SPOOL: &str =
+    "[Provider.SpoolDB]\n  Backend = \"bolt\"\n\n  [Provider.SpoolDB.Bolt]\n    SpoolDB = \"my_spool.db\"\n";
 const SOURCE: &str = "postgresql://provider:s3cr3tp0stgr355@127.0.0.1:5433/katzenpost";
 const SQL: &str = "[Provider]\n  [Provider.SQLDB]\n    Backend = \"pgx\"\n    \
                    DataSourceName = \"postgresql://provider:s3cr3tp0stgr355@127.0.0.1:5433/katzenpost\"\n  \

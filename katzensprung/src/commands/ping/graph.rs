@@ -60,7 +60,11 @@ pub fn svg(report: &Report) -> String {
     let lines: String = lost.iter().map(|x| format!("M{x:.1} 28v18")).collect();
     add(format_args!(r#"<path d="{lines}" class="lost"/>"#));
     add(format_args!(r#"<text x="0" y="14">{title}: time beyond what the packets were asked to wait</text>"#));
-    add(format_args!(r#"<text x="{}" y="41" text-anchor="end" class="lost-name">{} lost</text>"#, LEFT - 6.0, lost.len()));
+    add(format_args!(
+        r#"<text x="{}" y="41" text-anchor="end" class="lost-name">{} lost</text>"#,
+        LEFT - 6.0,
+        lost.len()
+    ));
     let middle = (LEFT + WIDTH - RIGHT) / 2.0;
     add(format_args!(r#"<text x="{middle}" y="{}" text-anchor="middle">seconds</text>"#, HEIGHT - 6.0));
     text + "</svg>\n"

@@ -13,6 +13,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(60);
+/// Longer than any packet waits for.
+const QUIET: Duration = Duration::from_secs(3);
 
 /// A watcher of one node.
 pub struct Watch {
@@ -49,7 +51,12 @@ impl Watch {
     /// A counter of the node grows by that much by what is done, and by no more.
     #[track_caller]
     pub fn counts_more(&self, name: &str, label: &str, more: usize, done: impl FnOnce()) {
-        let before = self.value(name, label).expect("the node's metrics");
+        // What is still under way of others is none of it.
+        let before = wait_for("quiet", SOON, || {
+            let value = self.value(name, label);
+            std::thread::sleep(QUIET);
+            value.filter(|_| self.value(name, label) == value)
+        });
         done();
         let counted = || self.value(name, label).map(|value| value - before);
         wait_for(name, SOON, || counted().filter(|counted| *counted >= more as f64));
@@ -75,7 +82,10 @@ impl Watch {
         });
         let rules = get(*address, "/api/v1/rules").expect("Prometheus");
         let fired = ask(r#"max by (alertname, alertstate) (max_over_time(ALERTS[30m]))"#);
-        let fired: Vec<_> = fired.iter().map(|(alert, _)| format!("{} {}", text(&alert["alertname"]), text(&alert["alertstate"]))).collect();
+        let fired: Vec<_> = fired
+            .iter()
+            .map(|(alert, _)| format!("{} {}", text(&alert["alertname"]), text(&alert["alertstate"])))
+            .collect();
         let wrong = rules.matches(r#""health":"err""#).count();
         assert_eq!(wrong, 0, "{rules}");
         holds(format_args!(

@@ -9,9 +9,7 @@ fn ping(number: u64, seconds: u64, outcome: Outcome) -> Ping {
 
 #[test]
 fn what_was_answered_is_a_point_and_what_was_lost_a_line() {
-    let answered = |number, ms| {
-        ping(number, number, Outcome::Answered { rtt: Duration::from_millis(ms) })
-    };
+    let answered = |number, ms| ping(number, number, Outcome::Answered { rtt: Duration::from_millis(ms) });
     let lost = ping(2, 2, Outcome::TimedOut { after: Duration::from_secs(9) });
     let unsent = Ping { sent_unix: None, ..ping(3, 0, Outcome::NotSent { reason: "none".into() }) };
     let pings = vec![answered(0, 1), answered(1, 100), lost, unsent, answered(4, 1000)];
