@@ -16,7 +16,8 @@
 //! Rules for implementations:
 //!
 //! * **Receiving.** [`Io::recv`] lends a piece of the backend's own buffer until the next call, with the moment at which
-//!   it had arrived: never earlier (`uring` may err by 25 us, see `nap`), so that no packet leaves too early. The bytes may be
+//!   it had arrived, never earlier, so that no packet leaves too early. `uring` knows it from the kernel, the others only
+//!   when they have looked. The bytes may be
 //!   changed in place.
 //!   [`Event::Readable`] is an edge: after [`Received::WouldBlock`] it comes once when it is worth trying again; before
 //!   that the shard does not try. A fresh connection counts as readable. What a shard does not fetch stays with the

@@ -2,6 +2,7 @@
 
 use super::super::Received;
 use super::super::under_way::UnderWay;
+use super::arrival::Header;
 use crate::time::Instant;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -52,6 +53,8 @@ pub struct Open {
     pub piece: Option<Piece>,
     /// What comes after it: [`Received::Closed`] or [`Received::Failed`].
     pub end: Option<Received<'static>>,
+    /// What receives of a link point to.
+    pub header: Option<Box<Header>>,
     /// A receive is under way.
     pub is_receiving: bool,
     /// It waits for a buffer to receive into.
@@ -69,6 +72,7 @@ impl Open {
             sends: None,
             piece: None,
             end: None,
+            header: None,
             is_receiving: false,
             is_starving: false,
             asked_bytes: 0,

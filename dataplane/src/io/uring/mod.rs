@@ -9,6 +9,7 @@
 //! Sockets are ordinary descriptors: an accepted one has to pass to another shard's ring, and a direct descriptor would
 //! have to be installed as one first. They are in blocking mode, or the ring would give `EAGAIN` instead of waiting.
 
+mod arrival;
 mod buffers;
 mod connection;
 mod nap;
@@ -24,10 +25,11 @@ use super::under_way::{UnderWay, Wrote};
 use super::{ConnId, DriverError, Event, Io, Received, Sending, Target, Transport};
 use crate::shard::Next;
 use crate::time::Instant;
+use arrival::{Header, Look};
 use buffers::Buffers;
 use connection::{Entry, Open, Piece, State};
 use io_uring::{opcode, squeue, types};
-use nap::{AT_ONCE, Nap};
+use nap::{AT_ONCE, nap};
 use ring::{Completion, Ring, Sleep};
 use rustix::event::{EventfdFlags, eventfd};
 use starving::Starving;
@@ -220,15 +222,14 @@ impl UringIo {
             }
         }
         self.has_sends = false;
-        let nap = Nap::new(now, until);
-        if let Err(error) = self.ring.enter(nap.sleep) {
+        if let Err(error) = self.ring.enter(nap(now, until)) {
             self.error.get_or_insert(error);
         }
         let mut completions = std::mem::take(&mut self.completions);
         self.ring.fetch(&mut completions);
-        let at = nap.came_at(self.now());
+        let look = Look::now(self.fabric.clock);
         for completion in completions.drain(..) {
-            self.complete(completion, at);
+            self.complete(completion, look);
         }
         self.completions = completions;
     }
@@ -258,7 +259,7 @@ impl UringIo {
         unsafe { self.push(accept.build(), What::Accept, place) };
     }
 
-    fn complete(&mut self, completion: Completion, now: Instant) {
+    fn complete(&mut self, completion: Completion, look: Look) {
         let Completion { name, result, has_more, .. } = completion;
         let index = name as u32;
         let Some(&what) = WHATS.get((name >> 32) as usize) else { return };
@@ -277,8 +278,8 @@ impl UringIo {
                 }
                 match what {
                     What::Connect => self.connected(index, result),
-                    What::Receive => self.received(index, completion, now),
-                    _ => self.sent(index, result, now),
+                    What::Receive => self.received(index, completion, look),
+                    _ => self.sent(index, result, look.at),
                 }
                 self.bury(index);
             }
@@ -337,7 +338,7 @@ impl UringIo {
         }
     }
 
-    fn received(&mut self, index: u32, completion: Completion, now: Instant) {
+    fn received(&mut self, index: u32, completion: Completion, look: Look) {
         let Completion { result, buffer, .. } = completion;
         if buffer.is_some() {
             self.buffers.note_filled(usize::try_from(result).unwrap_or(0));
@@ -350,7 +351,10 @@ impl UringIo {
         };
         open.is_receiving = false;
         match (buffer, result) {
-            (Some(number), 1..) => open.piece = Some(Piece { number, start: 0, end: result as usize, at: now }),
+            (Some(number), 1..) => {
+                let at = open.header.as_ref().map_or(look.at, |header| header.arrived_at(look));
+                open.piece = Some(Piece { number, start: 0, end: result as usize, at });
+            }
             (Some(number), _) => {
                 open.end = Some(Received::Closed);
                 self.give_back(number);
@@ -409,11 +413,19 @@ impl UringIo {
     fn receive(&mut self, conn: ConnId) {
         let Some(open) = self.open(conn) else { return };
         open.is_receiving = true;
-        let bytes = if open.asked_bytes < LINK_BYTES_MIN { open.asked_bytes } else { buffers::BYTES };
-        let receive = opcode::Recv::new(types::Fd(open.socket.as_raw_fd()), std::ptr::null_mut(), bytes as u32);
-        let receive = receive.buf_group(buffers::GROUP).build().flags(squeue::Flags::BUFFER_SELECT);
+        let receive = if open.asked_bytes < LINK_BYTES_MIN {
+            open.header.iter_mut().for_each(|header| header.forget());
+            let receive =
+                opcode::Recv::new(types::Fd(open.socket.as_raw_fd()), std::ptr::null_mut(), open.asked_bytes as u32);
+            receive.buf_group(buffers::GROUP).build().flags(squeue::Flags::BUFFER_SELECT)
+        } else {
+            let header = open.header.get_or_insert_with(|| Header::of(&open.socket));
+            header.request(&open.socket, buffers::GROUP)
+        };
         self.entries[conn.index as usize].requests += 1;
-        // SAFETY: the bytes go into provided buffers, which live as long as the ring.
+        // SAFETY: the bytes go into provided buffers, which live as long as the ring. The header is boxed, belongs to this
+        // connection's one receive, and stays in its place in the table, or in `State::Closing`, as long as the
+        // connection has requests.
         unsafe { self.push(receive, What::Receive, conn.index) };
     }
 
@@ -505,7 +517,7 @@ impl Drop for UringIo {
         for entry in &mut self.entries {
             let requests = entry.requests;
             match std::mem::take(&mut entry.state) {
-                State::Open(open) if requests > 0 => std::mem::forget(open.sends),
+                State::Open(open) if requests > 0 => std::mem::forget((open.sends, open.header)),
                 State::Closing(ended) if requests > 0 => std::mem::forget(ended),
                 _ => {}
             }

@@ -1,5 +1,6 @@
 //! Whether a ring does here what shards ask of it: a sandbox may let one be made and refuse its use.
 
+use super::arrival::Header;
 use super::buffers::{Buffers, GROUP};
 use super::ring::{Completion, Ring, Sleep};
 use crate::io::DriverError;
@@ -14,8 +15,14 @@ use std::time::{Duration, Instant};
 const LIMIT: Duration = Duration::from_secs(2);
 
 /// What is asked for, by the names of the requests.
-const CALLS: [&str; 5] =
-    ["IORING_OP_READ", "IORING_OP_ACCEPT", "IORING_OP_CONNECT", "IORING_OP_SEND", "IORING_OP_RECV"];
+const CALLS: [&str; 6] = [
+    "IORING_OP_READ",
+    "IORING_OP_ACCEPT",
+    "IORING_OP_CONNECT",
+    "IORING_OP_SEND",
+    "IORING_OP_RECV",
+    "IORING_OP_RECVMSG",
+];
 
 /// What the requests work on. The memory to which they point is never freed: the kernel may still write there after the
 /// ring is closed. Descriptors it holds by itself.
@@ -27,6 +34,7 @@ struct Bench {
     caller: Socket,
     sender: Socket,
     receiver: Socket,
+    header: &'static mut Box<Header>,
 }
 
 impl Bench {
@@ -40,7 +48,8 @@ impl Bench {
         let address = Box::leak(Box::new(listener.local_addr()?));
         let bell = eventfd(1, EventfdFlags::CLOEXEC)?;
         let rung = Box::leak(Box::default());
-        Ok(Self { bell, rung, listener, address, caller: socket()?, sender, receiver })
+        let header = Box::leak(Box::new(Header::of(&receiver)));
+        Ok(Self { bell, rung, listener, address, caller: socket()?, sender, receiver, header })
     }
 
     fn requests(&mut self) -> [squeue::Entry; CALLS.len()] {
@@ -49,11 +58,12 @@ impl Bench {
             opcode::Read::new(types::Fd(self.bell.as_raw_fd()), self.rung.as_mut_ptr(), 8).build(),
             opcode::AcceptMulti::new(fd(&self.listener)).flags(libc::SOCK_CLOEXEC).build(),
             opcode::Connect::new(fd(&self.caller), self.address.as_ptr().cast(), self.address.len()).build(),
-            opcode::Send::new(fd(&self.sender), CALLS[0].as_ptr(), 1).build(),
+            opcode::Send::new(fd(&self.sender), CALLS[0].as_ptr(), 2).build(),
             opcode::Recv::new(fd(&self.receiver), std::ptr::null_mut(), 1)
                 .buf_group(GROUP)
                 .build()
                 .flags(squeue::Flags::BUFFER_SELECT),
+            self.header.request(&self.receiver, GROUP),
         ]
     }
 }

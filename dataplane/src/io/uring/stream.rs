@@ -8,7 +8,7 @@ impl Io for UringIo {
     }
 
     fn unix_now(&self) -> Duration {
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
+        unix_now()
     }
 
     fn next_event(&mut self) -> Option<Event> {
@@ -159,4 +159,9 @@ impl Io for UringIo {
             self.error.get_or_insert(error);
         }
     }
+}
+
+/// Civil time since the Unix epoch.
+pub fn unix_now() -> Duration {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
 }
