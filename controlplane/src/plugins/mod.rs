@@ -32,6 +32,7 @@ mod tests;
 
 pub use board::{Board, Offer};
 pub use child::ChildError;
+pub use parameters::{ParametersError, read as read_parameters};
 pub use tally::{Outcome, Tally};
 
 use crate::logging::Log;
