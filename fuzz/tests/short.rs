@@ -92,6 +92,7 @@ short! {
     interplane_to_data
     interplane_to_control
     interplane_snapshot
+    interplane_roll
     interplane_secrets
     interplane_memory
     interplane_events
@@ -99,6 +100,13 @@ short! {
     service_plugin
     service_plugin_http
     service_keyserver
+    service_plugin_parameters
+    gateway_program
+    gateway_record
+    gateway_question
+    gateway_head
+    gateway_row
+    gateway_shelf
     crypto_keys
 }
 

@@ -1,6 +1,6 @@
 //! Reading the files, and the order of the checks.
 
-use super::{ServerConfig, Shutdown, authorities, debug, geometry, logging, network, node, roles};
+use super::{ServerConfig, Shutdown, Written, authorities, debug, geometry, logging, network, node, roles};
 use crate::finding::{Finding, Findings, Place, Severity};
 use crate::program::Program;
 use crate::reader::{Reader, Strictness};
@@ -195,5 +195,7 @@ fn parse_main(sources: &Sources, strictness: Strictness, findings: &mut Findings
         debug,
         own: OwnConfig::default(),
         own_file: sources.own.as_ref().map(|(path, _)| path.clone()),
+        file: sources.path.clone(),
+        written: Written::of(sources),
     })
 }

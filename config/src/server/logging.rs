@@ -22,6 +22,19 @@ pub enum LogLevel {
     Debug,
 }
 
+impl LogLevel {
+    /// As the file has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Error => "ERROR",
+            Self::Warning => "WARNING",
+            Self::Notice => "NOTICE",
+            Self::Info => "INFO",
+            Self::Debug => "DEBUG",
+        }
+    }
+}
+
 /// Where log lines go.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum LogDestination {

@@ -12,16 +12,19 @@
 //! | `serve`, `stop` | the parts in their order, and what ends them |
 //! | `stored` | what a service manager keeps over the end of both processes |
 //! | `plane`, `supervise` | what the data plane is given, and that there is one that works |
-//! | `events`, `status` | what the data plane says for the log; STATUS |
+//! | `events`, `status`, `questions` | what the data plane says for the log; what is answered to operators |
+//! | `live` | what of the configuration may change meanwhile |
 
 mod error;
 mod events;
 mod handed_back;
 mod kept;
+mod live;
 mod look;
 mod memory;
 mod network;
 mod plane;
+mod questions;
 mod role;
 mod serve;
 mod setup;
@@ -98,7 +101,7 @@ pub fn run(mut config: ServerConfig) -> Result<(), StartError> {
         log.warning(MODULE, format_args!("{}: {}; {}", limit.key, limit.problem, limit.remedy));
     }
     if let config::server::Role::Gateway(gateway) = &config.role
-        && !gateway.keeps_mail
+        && gateway.mail.is_none()
     {
         log.notice(
             MODULE,

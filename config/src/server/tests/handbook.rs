@@ -4,7 +4,7 @@
 use super::fixture::{load_text, main_file, sources};
 use crate::migrate::{Migration, ProviderRole, migrate};
 use crate::program::Program;
-use crate::server::{BuiltInService, DataSource, Gateway, PluginProtocol, Role, UserStore, Users, parse};
+use crate::server::{BuiltInService, DataSource, Gateway, MailStore, PluginProtocol, Role, UserStore, Users, parse};
 use crate::{Finding, Strictness};
 use ProviderRole::{Gateway as AsGateway, ServiceNode as AsServiceNode};
 
@@ -197,7 +197,7 @@ fn the_users_of_a_provider() {
     let spool = gateway(&SPOOL.replace("my_spool", "/var/lib/katzenpost/my_spool"));
     assert_eq!((spool.spool_path.to_str(), spool.users), (Some("/var/lib/katzenpost/my_spool.db"), None));
     let sql = gateway(SQL);
-    assert!(sql.keeps_mail);
+    assert_eq!(sql.mail, Some(MailStore::Sql));
     assert_eq!(sql.users, only(UserStore::Sql(DataSource::new(SOURCE.into()))));
     is_taken_out(SQL, AsGateway, "Gateway.EnableEphemeralClients: is written as false");
     // Who has written down what it is to be keeps it.

@@ -78,27 +78,6 @@ async fn many_names_cost_few_writes() {
 }
 
 #[test]
-fn strangers_cannot_fill_the_disk() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("users.db");
-    let mut file = File { path, database: None, trusted_max: 2 };
-    let mut apply_one = |change: Change| {
-        file.with(|database| {
-            let transaction = database.begin_write()?;
-            let done = apply(&transaction, &change, 2)?;
-            transaction.commit()?;
-            Ok(done)
-        })
-        .unwrap()
-    };
-    for (number, expected) in [(1, Done::Yes), (2, Done::Yes), (3, Done::Full)] {
-        assert_eq!(apply_one(Change::Trust(UserId([number; 32]), key(1))), expected);
-    }
-    // The operator may.
-    assert_eq!(apply_one(Change::Add(UserId([3; 32]), key(1))), Done::Yes);
-}
-
-#[test]
 fn nothing_is_written_into_what_is_no_store() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("users.db");
