@@ -16,7 +16,6 @@ use neighbour::Neighbour;
 use pki::descriptor::MixDescriptor;
 use pki::document::Document;
 use pki::{Epoch, EpochClock};
-use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -103,12 +102,12 @@ fn installed_listed_watched_upgraded_under_load_removed_and_followed_by_the_refe
     holds("20 new ones for the same key went through");
     watch.end();
 
-    let ours: BTreeSet<Vec<u8>> = keys(descriptor).chain(keys(listed(&life.document()).1)).collect();
     life.remove();
     life.start(THEIRS, &format!("/given/server -f {FILE}"), "katzensprung");
+    life.wait_for_a_ping();
     life.all_pings_are_answered(20, "through the reference's node, with the mix keys that ours has left");
-    life.wait_for_keys_that_are_not(&ours);
-    life.all_pings_are_answered(20, "through it, with keys of its own");
+    life.wait_until_theirs_is_listed(life.next_epoch());
+    life.all_pings_are_answered(20, "through it by that document");
 }
 
 impl Life {
@@ -229,6 +228,14 @@ impl Life {
         holds(format_args!("{count} of {count} pings {how}"));
     }
 
+    /// Until the neighbours have linked themselves again, which they try less and less often.
+    fn wait_for_a_ping(&self) {
+        let begun = Instant::now();
+        while !self.look(&ping("1", &[]).split(' ').collect::<Vec<_>>(), LISTED).status.success() {
+            assert!(begun.elapsed() < LISTED, "no ping is answered within {LISTED:?}");
+        }
+    }
+
     /// The package once more, and a new start of both processes; twice, while pings are under way.
     fn upgrade_under_load(&self, watch: &Watch) {
         let words = ping(&PINGS.to_string(), &["--graph", "/given/upgrade.svg"]);
@@ -286,16 +293,15 @@ impl Life {
         holds("dpkg -r: the program is gone, keys and configuration are left");
     }
 
-    /// Until the authorities have listed what only the reference's node can have published.
-    fn wait_for_keys_that_are_not(&self, ours: &BTreeSet<Vec<u8>>) {
+    /// Until there is a document of a later epoch than `next`: what is in it was uploaded in `next`, after our node had gone.
+    fn wait_until_theirs_is_listed(&self, next: Epoch) {
         let begun = Instant::now();
         loop {
             let document = self.document();
-            if keys(listed(&document).1).any(|key| !ours.contains(&key)) {
-                return holds(format_args!(
-                    "the reference's node is listed in the document of epoch {}",
-                    document.epoch
-                ));
+            if document.epoch > next {
+                let (place, _) = listed(&document);
+                let what = format!("the reference's node is listed in {place} of the document of epoch");
+                return holds(format_args!("{what} {}, uploaded after ours had gone", document.epoch));
             }
             assert!(begun.elapsed() < LISTED, "not listed within {LISTED:?}");
             std::thread::sleep(Duration::from_secs(5));
@@ -319,8 +325,4 @@ fn listed(document: &Document) -> (String, &MixDescriptor) {
     let found = document.nodes().find(|(_, node)| node.name == NODE);
     let (layer, node) = found.expect("the node is listed");
     (format!("{layer:?}"), node)
-}
-
-fn keys(node: &MixDescriptor) -> impl Iterator<Item = Vec<u8>> {
-    node.mix_keys.iter().flatten().filter_map(|(_, key)| key.clone())
 }
