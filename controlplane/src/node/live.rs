@@ -10,19 +10,25 @@ use super::version::limits_of_this_version;
 use crate::directory::{DirectoryStatus, epoch_time};
 use crate::logging::{Level, Log};
 use crate::management::{Limit, SHUT_OFF};
-use config::server::Changes;
+use config::server::{Changes, OWN_FILE_NAME};
 use config::{Finding, ServerConfig, Severity, Strictness};
 use interplane::setup::{Adjustable, ClientRate, OrderedRate};
 use pki::{Epoch, EpochClock};
 use serde_json::{Value, json};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 const MODULE: &str = "config";
 
 /// How long the data plane may take to go by other values; one that takes longer is replaced.
 const UPTAKE_LIMIT: Duration = Duration::from_secs(8);
+
+/// How long reading the files may take.
+const READ_LIMIT: Duration = Duration::from_secs(5);
+const READ_AGAIN: &str = "look after the file, and give RELOAD again";
 
 /// Who carries changes out, one after the other.
 pub struct Live {
@@ -31,6 +37,7 @@ pub struct Live {
     clock: EpochClock,
     status: Arc<Mutex<DirectoryStatus>>,
     log: Log,
+    reader: Reader,
 }
 
 /// By what the node goes now.
@@ -66,16 +73,16 @@ impl Live {
         log: Log,
     ) -> Self {
         let state = State { config, ordered: None, burst_packets: None };
-        Self { state: tokio::sync::Mutex::new(state), plane, clock, status, log }
+        Self { state: tokio::sync::Mutex::new(state), plane, clock, status, log, reader: Reader::default() }
     }
 
     /// Reads the files again, and goes by what may change.
     pub async fn reload(&self) -> Reloaded {
         let mut state = self.state.lock().await;
         let file = state.config.file.clone();
-        let read = move || load(&file);
-        // It fails only where the runtime ends.
-        let Ok(read) = tokio::task::spawn_blocking(read).await else { return Reloaded::Refused(Value::Null) };
+        let read = self.reader.read(move || load(&file)).await;
+        let read =
+            read.unwrap_or_else(|problem| Err(vec![refusal(&state.config.file, "not-read", problem, READ_AGAIN)]));
         let file = state.config.file.display().to_string();
         let refused = |findings: &[Finding]| {
             for finding in findings {
@@ -94,7 +101,8 @@ impl Live {
         let before = std::mem::replace(&mut state.config, config);
         if let Err(problem) = self.adjust(values, state.adjustable()).await {
             state.config = before;
-            return refused(&[refusal(&state.config.file, problem)]);
+            let remedy = "nothing has changed; look at the log";
+            return refused(&[refusal(&state.config.file, "not-taken-over", problem, remedy)]);
         }
         self.log.set_level(Level::of(state.config.logging.level));
         self.tell(&changes);
@@ -175,8 +183,44 @@ impl Live {
     }
 }
 
+/// Reads in a thread of its own. A read that does not end keeps nobody from anything, not even the node from its end; there
+/// is one such thread at most.
+#[derive(Default)]
+struct Reader {
+    is_reading: Arc<AtomicBool>,
+}
+
+impl Reader {
+    async fn read<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+        if self.is_reading.swap(true, Ordering::SeqCst) {
+            return Err("is being read since an earlier RELOAD, and that does not end".into());
+        }
+        let (tell, read) = oneshot::channel();
+        let is_reading = self.is_reading.clone();
+        let work = move || {
+            secret_memory::protect_stack();
+            let read = work();
+            is_reading.store(false, Ordering::SeqCst);
+            let _given_up = tell.send(read);
+        };
+        if let Err(error) = std::thread::Builder::new().name("reload".into()).spawn(work) {
+            self.is_reading.store(false, Ordering::SeqCst);
+            return Err(format!("cannot be read: {error}"));
+        }
+        let late = || format!("cannot be read within {} s", READ_LIMIT.as_secs());
+        let read = tokio::time::timeout(READ_LIMIT, read).await.map_err(|_| late())?;
+        // The thread has ended without an answer.
+        read.map_err(|_| "cannot be read".into())
+    }
+}
+
 /// The configuration that a start would go by, with what is worth telling; or why it would not.
 fn load(file: &Path) -> Result<(ServerConfig, Vec<Finding>), Vec<Finding>> {
+    // A pipe may have no end, and gives what it has once.
+    let is_other = |path: &PathBuf| path.metadata().is_ok_and(|metadata| !metadata.is_file());
+    if let Some(path) = [file.to_path_buf(), file.with_file_name(OWN_FILE_NAME)].into_iter().find(is_other) {
+        return Err(vec![refusal(&path, "not-read", "is no file".into(), "give a file, or start the node again")]);
+    }
     let loaded = ServerConfig::load(file, Strictness::Lenient)?;
     let limits = limits_of_this_version(&loaded.config).into_iter().filter(|limit| limit.is_fatal);
     let fatal: Vec<_> = limits
@@ -193,15 +237,15 @@ fn load(file: &Path) -> Result<(ServerConfig, Vec<Finding>), Vec<Finding>> {
     if fatal.is_empty() { Ok((loaded.config, loaded.findings)) } else { Err(fatal) }
 }
 
-fn refusal(file: &Path, problem: String) -> Finding {
+fn refusal(file: &Path, code: &'static str, problem: String, remedy: &str) -> Finding {
     Finding {
         severity: Severity::Error,
-        code: "not-taken-over",
+        code,
         file: file.to_path_buf(),
         line: None,
         key: String::new(),
         problem,
-        remedy: "nothing has changed; look at the log".into(),
+        remedy: remedy.into(),
     }
 }
 

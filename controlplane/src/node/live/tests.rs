@@ -93,3 +93,27 @@ async fn values_that_are_not_taken_over_are_taken_back() {
     assert!(matches!(site.live.reload().await, Reloaded::Done(json) if json["changed"] == json!([])));
     assert!(site.ordered.try_recv().is_err());
 }
+
+#[tokio::test]
+async fn a_file_that_does_not_end_keeps_nobody() {
+    let site = Site::new();
+    let pipe = site.file();
+    fs::remove_file(&pipe).expect("the file");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).expect("a pipe");
+    let Reloaded::Refused(json) = site.live.reload().await else { panic!("it was read") };
+    assert_eq!(json["findings"][0]["problem"], "is no file");
+
+    // Whatever else may not end: it is given up, and there is one such thread.
+    tokio::time::pause();
+    let (sender, receiver) = std::sync::mpsc::channel::<()>();
+    let reader = Reader::default();
+    let problem = reader.read(move || receiver.recv()).await.expect_err("it does not end");
+    assert!(problem.contains("within 5 s"), "{problem}");
+    assert!(reader.read(|| ()).await.expect_err("the first still reads").contains("an earlier RELOAD"));
+    tokio::time::resume();
+    drop(sender);
+    while reader.is_reading.load(Ordering::SeqCst) {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(reader.read(|| 5).await, Ok(5));
+}
