@@ -9,7 +9,7 @@ use super::supervise::PlaneHandle;
 use super::version::limits_of_this_version;
 use crate::directory::{DirectoryStatus, epoch_time};
 use crate::logging::{Level, Log};
-use crate::management::{Limit, SHUT_OFF};
+use crate::management::{CROWDED, FAILED, Limit, Line, SHUT_OFF};
 use config::server::{Changes, OWN_FILE_NAME};
 use config::{Finding, ServerConfig, Severity, Strictness};
 use interplane::setup::{Adjustable, ClientRate, OrderedRate};
@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 const MODULE: &str = "config";
 
@@ -30,6 +30,9 @@ const UPTAKE_LIMIT: Duration = Duration::from_secs(8);
 const READ_LIMIT: Duration = Duration::from_secs(5);
 const READ_AGAIN: &str = "look after the file, and give RELOAD again";
 
+/// Orders that may be under way: one at work, and those that wait for it.
+const ORDERS_MAX: usize = 9;
+
 /// Who carries changes out, one after the other.
 pub struct Live {
     state: tokio::sync::Mutex<State>,
@@ -38,6 +41,7 @@ pub struct Live {
     status: Arc<Mutex<DirectoryStatus>>,
     log: Log,
     reader: Reader,
+    places: Arc<Semaphore>,
 }
 
 /// By what the node goes now.
@@ -73,7 +77,29 @@ impl Live {
         log: Log,
     ) -> Self {
         let state = State { config, ordered: None, burst_packets: None };
-        Self { state: tokio::sync::Mutex::new(state), plane, clock, status, log, reader: Reader::default() }
+        Self {
+            state: tokio::sync::Mutex::new(state),
+            plane,
+            clock,
+            status,
+            log,
+            reader: Reader::default(),
+            places: Arc::new(Semaphore::new(ORDERS_MAX)),
+        }
+    }
+
+    /// Has an order carried out in a task of its own: it is not half done where the connection ends. Those whose connections
+    /// have ended count, too.
+    pub fn carry_out(&self, order: impl Future<Output = String> + Send + 'static) -> Line {
+        let Ok(place) = self.places.clone().try_acquire_owned() else {
+            return Box::pin(std::future::ready(CROWDED.into()));
+        };
+        let done = tokio::spawn(async move {
+            let answer = order.await;
+            drop(place);
+            answer
+        });
+        Box::pin(async { done.await.unwrap_or_else(|_| FAILED.into()) })
     }
 
     /// Reads the files again, and goes by what may change.

@@ -117,3 +117,26 @@ async fn a_file_that_does_not_end_keeps_nobody() {
     }
     assert_eq!(reader.read(|| 5).await, Ok(5));
 }
+
+#[tokio::test]
+async fn orders_whose_connections_have_ended_do_not_pile_up() {
+    let site = Site::new();
+    let limit = |packets| {
+        let live = site.live.clone();
+        site.live.carry_out(async move { live.limit(Limit::Burst(packets)).await })
+    };
+    // The connections have ended.
+    (1..9).for_each(|packets| drop(limit(packets)));
+    let last = limit(9);
+    assert_eq!(limit(10).await, CROWDED);
+    // All of them are carried out nevertheless, in turn.
+    for packets in 1..=9 {
+        let (to, answer) = site.order().await;
+        assert_eq!(to.client_rate.burst_packets, Some(packets));
+        assert!(site.ordered.try_recv().is_err(), "one after the other");
+        answer.send(Ok(())).expect("it waits");
+    }
+    assert_eq!(last.await, "250 9");
+    drop(limit(9));
+    assert_eq!(limit(9).await, "250 9", "there is room again");
+}
