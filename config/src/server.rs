@@ -24,7 +24,7 @@ pub use authorities::Authority;
 pub use debug::Debug;
 pub use gateway::{DataSource, ExternUrl, Gateway, MailStore, UserStore, Users};
 pub use live::{Change, Changes};
-pub use load::{Loaded, Sources, parse, read_text};
+pub use load::{Loaded, OWN_FILE_NAME, Sources, parse, read_text};
 pub use logging::{LogDestination, LogLevel, Logging};
 pub use network::Network;
 pub use node::{MANAGEMENT_SOCKET, Management, Shutdown};

@@ -196,6 +196,6 @@ fn parse_main(sources: &Sources, strictness: Strictness, findings: &mut Findings
         own: OwnConfig::default(),
         own_file: sources.own.as_ref().map(|(path, _)| path.clone()),
         file: sources.path.clone(),
-        written: Written::of(sources),
+        written: Written::of(&sources.text, sources.own.as_ref().map(|(_, text)| text.as_str())),
     })
 }

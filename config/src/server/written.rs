@@ -1,7 +1,6 @@
 //! What stands in the files, key by key, for telling later which keys have changed. Not the values: there are passwords
 //! among them.
 
-use super::load::Sources;
 use super::{own, raw};
 use crate::reader::{Description, Section, join};
 use std::collections::BTreeMap;
@@ -17,16 +16,16 @@ const DEEP: usize = 16;
 pub struct Written(BTreeMap<String, [u8; 32]>);
 
 impl Written {
-    /// What stands in these files, which can be read.
-    pub fn of(sources: &Sources) -> Self {
+    /// What stands in the main file and in our own, which can be read.
+    pub fn of(main: &str, own: Option<&str>) -> Self {
         let mut written = Self::default();
         let mut note = |text: &str, description: Description| {
             if let Ok(tree) = DeTable::parse(text) {
                 written.note(tree.get_ref(), "", &description);
             }
         };
-        note(&sources.text, raw::Root::describe());
-        if let Some((_, text)) = &sources.own {
+        note(main, raw::Root::describe());
+        if let Some(text) = own {
             note(text, own::Root::describe());
         }
         written

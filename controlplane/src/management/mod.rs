@@ -49,6 +49,8 @@ pub const DONE: &str = "250 Requested action ok, completed";
 pub const FAILED: &str = "554 Transaction failed";
 /// Clients are not limited at all.
 pub const SHUT_OFF: &str = "554 Transaction failed: Debug.DisableRateLimit is true";
+/// The answer to one more change while many are under way.
+pub const CROWDED: &str = "554 Transaction failed: others are under way";
 /// A command that nobody knows, or not here.
 const UNKNOWN: &str = "500 Syntax error, command unrecognised";
 /// A command has other arguments than it takes.

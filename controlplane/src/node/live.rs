@@ -1,25 +1,37 @@
 //! What of a configuration may change while the node runs: RELOAD, SEND_RATE and SEND_BURST. Which keys these are, `config`
 //! knows (`config::server::live`).
 
+#[cfg(test)]
+mod tests;
+
 use super::setup::adjustable;
 use super::supervise::PlaneHandle;
 use super::version::limits_of_this_version;
 use crate::directory::{DirectoryStatus, epoch_time};
 use crate::logging::{Level, Log};
-use crate::management::{Limit, SHUT_OFF};
-use config::server::Changes;
+use crate::management::{CROWDED, FAILED, Limit, Line, SHUT_OFF};
+use config::server::{Changes, OWN_FILE_NAME};
 use config::{Finding, ServerConfig, Severity, Strictness};
 use interplane::setup::{Adjustable, ClientRate, OrderedRate};
 use pki::{Epoch, EpochClock};
 use serde_json::{Value, json};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::{Semaphore, oneshot};
 
 const MODULE: &str = "config";
 
 /// How long the data plane may take to go by other values; one that takes longer is replaced.
 const UPTAKE_LIMIT: Duration = Duration::from_secs(8);
+
+/// How long reading the files may take.
+const READ_LIMIT: Duration = Duration::from_secs(5);
+const READ_AGAIN: &str = "look after the file, and give RELOAD again";
+
+/// Orders that may be under way: one at work, and those that wait for it.
+const ORDERS_MAX: usize = 9;
 
 /// Who carries changes out, one after the other.
 pub struct Live {
@@ -28,6 +40,8 @@ pub struct Live {
     clock: EpochClock,
     status: Arc<Mutex<DirectoryStatus>>,
     log: Log,
+    reader: Reader,
+    places: Arc<Semaphore>,
 }
 
 /// By what the node goes now.
@@ -63,16 +77,38 @@ impl Live {
         log: Log,
     ) -> Self {
         let state = State { config, ordered: None, burst_packets: None };
-        Self { state: tokio::sync::Mutex::new(state), plane, clock, status, log }
+        Self {
+            state: tokio::sync::Mutex::new(state),
+            plane,
+            clock,
+            status,
+            log,
+            reader: Reader::default(),
+            places: Arc::new(Semaphore::new(ORDERS_MAX)),
+        }
+    }
+
+    /// Has an order carried out in a task of its own: it is not half done where the connection ends. Those whose connections
+    /// have ended count, too.
+    pub fn carry_out(&self, order: impl Future<Output = String> + Send + 'static) -> Line {
+        let Ok(place) = self.places.clone().try_acquire_owned() else {
+            return Box::pin(std::future::ready(CROWDED.into()));
+        };
+        let done = tokio::spawn(async move {
+            let answer = order.await;
+            drop(place);
+            answer
+        });
+        Box::pin(async { done.await.unwrap_or_else(|_| FAILED.into()) })
     }
 
     /// Reads the files again, and goes by what may change.
     pub async fn reload(&self) -> Reloaded {
         let mut state = self.state.lock().await;
         let file = state.config.file.clone();
-        let read = move || load(&file);
-        // It fails only where the runtime ends.
-        let Ok(read) = tokio::task::spawn_blocking(read).await else { return Reloaded::Refused(Value::Null) };
+        let read = self.reader.read(move || load(&file)).await;
+        let read =
+            read.unwrap_or_else(|problem| Err(vec![refusal(&state.config.file, "not-read", problem, READ_AGAIN)]));
         let file = state.config.file.display().to_string();
         let refused = |findings: &[Finding]| {
             for finding in findings {
@@ -91,7 +127,8 @@ impl Live {
         let before = std::mem::replace(&mut state.config, config);
         if let Err(problem) = self.adjust(values, state.adjustable()).await {
             state.config = before;
-            return refused(&[refusal(&state.config.file, problem)]);
+            let remedy = "nothing has changed; look at the log";
+            return refused(&[refusal(&state.config.file, "not-taken-over", problem, remedy)]);
         }
         self.log.set_level(Level::of(state.config.logging.level));
         self.tell(&changes);
@@ -147,9 +184,15 @@ impl Live {
         if from == to {
             return Ok(());
         }
-        tokio::time::timeout(UPTAKE_LIMIT, self.plane.adjust(to)).await.unwrap_or_else(|_| {
+        let taken_over = tokio::time::timeout(UPTAKE_LIMIT, self.plane.adjust(to)).await.unwrap_or_else(|_| {
             Err(format!("the data plane does not take it over within {} s; see the log", UPTAKE_LIMIT.as_secs()))
-        })
+        });
+        if taken_over.is_err() {
+            // The order is carried out later, or was kept for each data plane to come: this one takes its place. Orders
+            // are obeyed in turn, and nobody has to wait for this.
+            drop(self.plane.adjust(from));
+        }
+        taken_over
     }
 
     fn tell(&self, changes: &Changes) {
@@ -166,8 +209,44 @@ impl Live {
     }
 }
 
+/// Reads in a thread of its own. A read that does not end keeps nobody from anything, not even the node from its end; there
+/// is one such thread at most.
+#[derive(Default)]
+struct Reader {
+    is_reading: Arc<AtomicBool>,
+}
+
+impl Reader {
+    async fn read<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+        if self.is_reading.swap(true, Ordering::SeqCst) {
+            return Err("is being read since an earlier RELOAD, and that does not end".into());
+        }
+        let (tell, read) = oneshot::channel();
+        let is_reading = self.is_reading.clone();
+        let work = move || {
+            secret_memory::protect_stack();
+            let read = work();
+            is_reading.store(false, Ordering::SeqCst);
+            let _given_up = tell.send(read);
+        };
+        if let Err(error) = std::thread::Builder::new().name("reload".into()).spawn(work) {
+            self.is_reading.store(false, Ordering::SeqCst);
+            return Err(format!("cannot be read: {error}"));
+        }
+        let late = || format!("cannot be read within {} s", READ_LIMIT.as_secs());
+        let read = tokio::time::timeout(READ_LIMIT, read).await.map_err(|_| late())?;
+        // The thread has ended without an answer.
+        read.map_err(|_| "cannot be read".into())
+    }
+}
+
 /// The configuration that a start would go by, with what is worth telling; or why it would not.
 fn load(file: &Path) -> Result<(ServerConfig, Vec<Finding>), Vec<Finding>> {
+    // A pipe may have no end, and gives what it has once.
+    let is_other = |path: &PathBuf| path.metadata().is_ok_and(|metadata| !metadata.is_file());
+    if let Some(path) = [file.to_path_buf(), file.with_file_name(OWN_FILE_NAME)].into_iter().find(is_other) {
+        return Err(vec![refusal(&path, "not-read", "is no file".into(), "give a file, or start the node again")]);
+    }
     let loaded = ServerConfig::load(file, Strictness::Lenient)?;
     let limits = limits_of_this_version(&loaded.config).into_iter().filter(|limit| limit.is_fatal);
     let fatal: Vec<_> = limits
@@ -184,15 +263,15 @@ fn load(file: &Path) -> Result<(ServerConfig, Vec<Finding>), Vec<Finding>> {
     if fatal.is_empty() { Ok((loaded.config, loaded.findings)) } else { Err(fatal) }
 }
 
-fn refusal(file: &Path, problem: String) -> Finding {
+fn refusal(file: &Path, code: &'static str, problem: String, remedy: &str) -> Finding {
     Finding {
         severity: Severity::Error,
-        code: "not-taken-over",
+        code,
         file: file.to_path_buf(),
         line: None,
         key: String::new(),
         problem,
-        remedy: "nothing has changed; look at the log".into(),
+        remedy: remedy.into(),
     }
 }
 

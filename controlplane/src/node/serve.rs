@@ -64,7 +64,6 @@ impl Node {
             }
         };
         plugins.iter().for_each(|(board, _)| options.offer = board.offer());
-
         let (advertise, advertising) = watch::channel(true);
         let (mut tasks, status) = (Tasks::default(), Arc::new(Mutex::new(DirectoryStatus::default())));
         self.start_users(users.as_ref(), wires, &mut tasks);

@@ -181,14 +181,12 @@ impl management::Node for Managed {
 
     fn reload(&self) -> Line {
         let live = self.live.clone();
-        // A task of its own: it is not half done where the connection ends.
-        let done = tokio::spawn(async move {
+        self.live.carry_out(async move {
             match live.reload().await {
                 Reloaded::Done(json) => format!("250 {json}"),
                 Reloaded::Refused(json) => format!("554 {json}"),
             }
-        });
-        Box::pin(async { done.await.unwrap_or_else(|_| management::FAILED.into()) })
+        })
     }
 
     fn has_clients(&self) -> bool {
@@ -197,8 +195,7 @@ impl management::Node for Managed {
 
     fn limit(&self, limit: Limit) -> Line {
         let live = self.live.clone();
-        let done = tokio::spawn(async move { live.limit(limit).await });
-        Box::pin(async { done.await.unwrap_or_else(|_| management::FAILED.into()) })
+        self.live.carry_out(async move { live.limit(limit).await })
     }
 
     fn status(&self) -> String {

@@ -2,7 +2,7 @@
 //! its mail, and the documents that it asks for.
 
 use crate::account::Account;
-use crate::shared::{Directory, Facts};
+use crate::shared::Directory;
 use crate::time::Instant;
 use gateway::{Download, Letter, Push, Rate, Request, Requests, TokenBucket, UserId, refusal_code};
 use interplane::Counter;
@@ -236,8 +236,8 @@ fn send(link: &mut Link, command: &Command<'_>) -> Result<bool, LinkEnd> {
 
 /// The rate that clients may send at by the newest document that counts, unless an operator has said something else
 /// since it counts.
-pub fn rate(facts: &Facts, directory: &Directory, epoch: Epoch) -> Rate {
-    let ClientRate { is_unlimited, ordered, burst_packets } = facts.live.client_rate();
+pub fn rate(said: ClientRate, directory: &Directory, epoch: Epoch) -> Rate {
+    let ClientRate { is_unlimited, ordered, burst_packets } = said;
     if is_unlimited {
         return Rate::OFF;
     }

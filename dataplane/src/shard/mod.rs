@@ -128,7 +128,8 @@ impl Shard {
         let is_service = shared.facts().role == Role::Service;
         let (plugins, users) = if is_service { (plugins, None) } else { (None, plugins) };
         let desk = Desk::new(index, users, &mut random);
-        let context = Context { index, shared, now, account, random };
+        let client_rate = shared.facts().live.client_rate();
+        let context = Context { index, shared, now, account, random, client_rate };
         let facts = context.shared.facts();
         Ok(Self {
             sight: Sight::new(&context.shared),
@@ -248,7 +249,10 @@ impl Shard {
         }
         let (mut round, incoming, outgoing) = self.split(io);
         if is_due {
-            incoming.reauthenticate();
+            // What is under way ends first: with an interval shorter than that takes it would begin anew for ever.
+            if !incoming.is_asking() {
+                incoming.reauthenticate();
+            }
             incoming.reauthenticate_users();
             outgoing.reauthenticate(&mut round);
         }

@@ -27,7 +27,8 @@ impl Shard {
         if std::mem::replace(&mut self.wishes.adjustment, adjustment) != adjustment {
             self.reauthenticate_at =
                 self.reauthenticate_at.min(self.context.now + shared.facts().live.reauth_interval.get());
-            // Clients get their rate with it.
+            self.context.client_rate = shared.facts().live.client_rate();
+            // Clients get it with this.
             self.incoming.reauthenticate();
         }
         if std::mem::replace(&mut self.wishes.roll, roll) != roll {

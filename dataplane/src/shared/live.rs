@@ -34,7 +34,7 @@ pub struct Live {
     pub reauth_interval: Time,
     /// Packets in one shard's delay queue; the greatest number is no limit.
     delayed_max: AtomicUsize,
-    /// Looked at when clients come and are authenticated again.
+    /// Each shard keeps a copy, and takes another one when it hears of a change.
     client_rate: Mutex<ClientRate>,
 }
 

@@ -91,6 +91,13 @@ pub struct PlaneHandle {
 }
 
 impl PlaneHandle {
+    /// One whose orders a test obeys.
+    #[cfg(test)]
+    pub fn of_test() -> (Self, mpsc::Receiver<Order>) {
+        let (orders, ordered) = mpsc::channel();
+        (Self { orders, bell: Arc::new(Bell::new().expect("an eventfd")) }, ordered)
+    }
+
     /// Stops the data plane. Its end is told by the supervisor.
     pub fn stop(&self) {
         self.bell.stopping.store(true, Ordering::SeqCst);

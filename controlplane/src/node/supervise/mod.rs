@@ -16,7 +16,7 @@ mod rolls;
 mod vigil;
 
 pub use begin::rehearse;
-pub use handle::{Ended, PlaneHandle, Supervised};
+pub use handle::{Ended, Order, PlaneHandle, Supervised};
 pub use vigil::STOP_LIMIT;
 
 use super::handed_back::greet;
@@ -25,7 +25,7 @@ use crate::health::Health;
 use crate::logging::{Level, Log};
 use crate::process::remedy::{remedy, unlocked};
 use begin::{KILL_LIMIT, begin, one_line};
-use handle::{Answer, Bell, HeldKeys, Order};
+use handle::{Answer, Bell, HeldKeys};
 use interplane::channel::{Channel, ChannelError, Received};
 use interplane::counter::{Account, Counter, Counters};
 use interplane::message::{self, Descriptor, ToControl, ToData};

@@ -30,7 +30,7 @@ pub fn class_of<I: Io>(round: &Round<'_, I>, peer: &PeerCredentials) -> Class {
 
 /// The rate that clients may send at now.
 pub fn rate<I: Io>(round: &Round<'_, I>) -> gateway::Rate {
-    client::rate(round.context.shared.facts(), round.sight.directory(), round.sight.view().epoch.epoch)
+    client::rate(round.context.client_rate, round.sight.directory(), round.sight.view().epoch.epoch)
 }
 
 /// Tells the home of a client's mailbox that the client is here, and whether its name is registered with its key.

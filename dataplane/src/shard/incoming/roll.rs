@@ -8,7 +8,7 @@ use crate::shard::context::Round;
 use interplane::roll::LinkReport;
 
 /// Links that are looked at in one round.
-const LOOKED_AT_MAX: usize = 512;
+const LOOKED_AT_MAX: usize = 128;
 
 /// A look at all links that is under way.
 #[derive(Default)]

@@ -50,6 +50,24 @@ fn clients_go_by_the_rate_that_is_ordered_while_its_document_counts() {
     }
 }
 
+/// Clients in more than one piece of a look at all links.
+const MANY: u8 = 140;
+
+#[test]
+fn an_interval_that_is_shorter_than_a_look_at_all_links_keeps_no_shard_from_its_end() {
+    let mut gateway = Gateway::new(plan(1, 0.0), MANY);
+    let mut values = super::super::net::setup(1).adjustable();
+    values.times.reauth_interval_ms = 0;
+    let number = gateway.net.shared.adjust(&values);
+    gateway.net.wake_all();
+    // Time stands still between rounds that are due at once.
+    for _ in 0..10 {
+        gateway.net.wake_all();
+        gateway.net.run_for(Duration::ZERO);
+    }
+    assert_eq!(gateway.net.shared.applied().adjustment, number);
+}
+
 fn roll(net: &mut Net) -> Roll {
     let number = net.shared.call_roll();
     assert!(net.shared.take_roll(number).is_none(), "no shard has been asked yet");
@@ -60,6 +78,20 @@ fn roll(net: &mut Net) -> Roll {
         assert_eq!((link.state, link.may_send, link.failures), (LinkState::Up, true, 0));
     }
     roll
+}
+
+#[test]
+fn links_behind_many_clients_are_told_of_too() {
+    let mut gateway = Gateway::new(plan(1, 0.0), MANY);
+    let last = gateway.net.add_dialler(UPSTREAM[1]);
+    gateway.net.run_until_up(last);
+    let roll = roll(&mut gateway.net);
+    let incoming = roll.0.iter().filter(|link| link.direction == Direction::Incoming);
+    let mut nodes: Vec<_> = incoming.map(|link| link.node).collect();
+    nodes.sort_unstable();
+    let mut expected = [UPSTREAM[0], UPSTREAM[1]].map(super::super::nodes::id_of);
+    expected.sort_unstable();
+    assert_eq!(nodes, expected);
 }
 
 #[test]
