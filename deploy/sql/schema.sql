@@ -175,15 +175,11 @@ LANGUAGE sql STABLE AS $$
         ORDER BY message_id LIMIT most
 $$;
 
--- Removes letters that are older than so many seconds, at most `most`. Where all letters together come near `size` bytes,
--- it removes the newest ones of whoever has most, until there is room again, but nobody's only one. Gives how many bytes
--- there are, and how many letters went for either reason. Every gateway calls it once a minute.
-CREATE OR REPLACE FUNCTION spool_sweep(
-    seconds bigint, size bigint, most integer, OUT bytes bigint, OUT expired bigint, OUT displaced bigint
-) LANGUAGE plpgsql AS $$
+-- Removes letters that are older than so many seconds, at most `most`, and gives how many. Every gateway calls it once a
+-- minute, and the next one after it.
+CREATE OR REPLACE FUNCTION spool_expire(seconds bigint, most integer) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
-    letters bigint;
-    level bigint;
+    expired bigint;
 BEGIN
     -- The oldest ones have the lowest numbers, so that the rest needs no look.
     DELETE FROM spool WHERE message_id IN (
@@ -191,6 +187,19 @@ BEGIN
             WHERE kept_at < now() - seconds * interval '1 second'
     );
     GET DIAGNOSTICS expired = ROW_COUNT;
+    RETURN expired;
+END
+$$;
+
+-- Where all letters together come near `size` bytes, it removes the newest ones of whoever has most, until there is room
+-- again, but nobody's only one, and at most `most`: what takes too long would be given up as a whole. Gives how many bytes
+-- there are, and how many letters went.
+CREATE OR REPLACE FUNCTION spool_sweep(size bigint, most integer, OUT bytes bigint, OUT displaced bigint)
+LANGUAGE plpgsql AS $$
+DECLARE
+    letters bigint;
+    level bigint;
+BEGIN
     displaced := 0;
     SELECT count(*), coalesce(sum(octet_length(message_body)), 0) INTO letters, bytes FROM spool;
     IF bytes > size - size / 16 THEN
@@ -203,7 +212,7 @@ BEGIN
         DELETE FROM spool WHERE message_id IN (
             SELECT message_id FROM (
                 SELECT message_id, row_number() OVER (PARTITION BY user_id ORDER BY message_id) AS place FROM spool
-            ) AS places WHERE place > greatest(coalesce(level, 1), 1)
+            ) AS places WHERE place > greatest(coalesce(level, 1), 1) ORDER BY place DESC LIMIT most
         );
         GET DIAGNOSTICS displaced = ROW_COUNT;
         SELECT coalesce(sum(octet_length(message_body)), 0) INTO bytes FROM spool;

@@ -167,6 +167,12 @@ impl Shelf {
         numbers
     }
 
+    /// Nothing was kept later than now: letters that a clock ahead has marked would stay for too long, and those behind
+    /// them.
+    pub fn settle_times(&mut self, now: u64) {
+        self.boxes.values_mut().flatten().for_each(|place| place.kept_at = place.kept_at.min(now));
+    }
+
     /// Removes what is too old, at most so many; their numbers.
     pub fn expire(&mut self, now: u64, most: usize) -> Vec<u64> {
         let mut removed = Vec::new();

@@ -115,7 +115,7 @@ impl Postgres {
     pub fn run(&mut self) {
         let mut server = self.command("postgres");
         server.arg("-D").arg(self.data()).args(["-p", &self.port.to_string(), "-c", "listen_addresses=127.0.0.1"]);
-        server.args(["-c", "unix_socket_directories=", "-c", "max_connections=50"]);
+        server.args(["-c", "unix_socket_directories=.", "-c", "max_connections=50"]);
         server.stdout(Stdio::null()).stderr(Stdio::null());
         self.server = Some(server.spawn().expect("postgres starts"));
         self.wait_until("it answers", |this| this.try_query("SELECT 1").is_some());
@@ -124,6 +124,11 @@ impl Postgres {
     /// How it is reached.
     pub fn source(&self) -> String {
         format!("postgresql://gateway:secret@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// The folder of its socket.
+    pub fn sockets(&self) -> PathBuf {
+        self.data()
     }
 
     /// Its port on this host.

@@ -40,6 +40,7 @@ impl Embedded {
             what: "user database",
             key: "Gateway.UserDB.Bolt.UserDB",
             renewal: "a new file is made, to which ADD_USER adds the users",
+            mending: "restore it from a backup",
         };
         let thread = Thread(File::open(place.clone(), CACHE_BYTES, make_tables)?);
         let (jobs, waiting) = sync_channel(WAITING_MAX);

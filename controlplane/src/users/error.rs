@@ -15,6 +15,8 @@ pub struct Place {
     pub key: &'static str,
     /// What follows where a new one is made.
     pub renewal: &'static str,
+    /// What is to be done with a damaged one.
+    pub mending: &'static str,
 }
 
 /// Why a database cannot be used, or did not do what it was asked for.
@@ -30,7 +32,7 @@ pub enum StoreError {
     #[error("{} is no {} ({}); move it away, and a new one is made", .0.path.display(), .0.what, .0.key)]
     Foreign(Place),
     /// A damaged file.
-    #[error("{} is damaged: {problem} ({}); restore it from a backup", .place.path.display(), .place.key)]
+    #[error("{} is damaged: {problem} ({}); {}", .place.path.display(), .place.key, .place.mending)]
     Damaged {
         /// The file.
         place: Place,
@@ -75,20 +77,23 @@ pub enum StoreError {
     /// PostgreSQL cannot be asked.
     #[error("PostgreSQL: {0} (Gateway.SQLDB)")]
     Sql(String),
+    /// There is no connection to it now; what becomes of that is told by who makes one.
+    #[error("PostgreSQL: there is no connection (Gateway.SQLDB)")]
+    Unconnected,
     /// PostgreSQL says that it does not do it.
     #[error("PostgreSQL: {0} (Gateway.SQLDB)")]
     Told(String),
     /// It was to be written with something else, which has the reason.
-    #[error("the user database does not take it")]
+    #[error("the database does not take it")]
     NotWritten,
     /// More is asked of it than it does.
-    #[error("the user database does not keep up")]
+    #[error("the database does not keep up")]
     Busy,
     /// It has said nothing in time.
-    #[error("the user database does not answer within {0} s")]
+    #[error("the database does not answer within {0} s")]
     Silent(u64),
     /// Its thread has ended.
-    #[error("the thread of the user database has ended")]
+    #[error("the thread of the database has ended")]
     Ended,
 }
 

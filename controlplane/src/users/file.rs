@@ -5,6 +5,7 @@ use super::error::{Place, StoreError};
 use crate::process::store_file::{Kind, look};
 use redb::{Database, WriteTransaction};
 use std::fs::{OpenOptions, remove_file};
+use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 
 /// One file. It has one owner.
@@ -27,8 +28,7 @@ impl File {
         let io = |error| StoreError::Io { place: place.clone(), error };
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let handle = options.open(&place.path).map_err(io)?;
-        let kind = look(&handle).map_err(io)?;
+        let kind = options.open(&place.path).and_then(|handle| look(&handle)).map_err(io)?;
         match kind {
             Kind::New | Kind::Redb => {}
             Kind::Bbolt => return Err(StoreError::Reference(place)),
@@ -36,7 +36,7 @@ impl File {
         }
         let mut file = Self { place, cache_bytes, make, database: None };
         let opened = file.open_again();
-        if opened.is_err() && kind == Kind::New {
+        if kind == Kind::New && !matches!(opened, Ok(()) | Err(StoreError::InUse(_))) {
             // What could not be made would be taken for somebody's file; the first error is the one to tell.
             let _ = remove_file(&file.place.path);
         }
@@ -78,6 +78,9 @@ impl File {
     fn failed(&self, error: redb::Error) -> StoreError {
         let place = self.place.clone();
         match error {
+            redb::Error::Io(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                StoreError::Damaged { place, problem: "it is cut short".into() }
+            }
             redb::Error::Io(error) => StoreError::Io { place, error },
             redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => StoreError::InUse(place),
             error => StoreError::Damaged { place, problem: error.to_string() },

@@ -4,6 +4,7 @@
 use super::error::{Place, StoreError};
 use super::file::File;
 use super::letters::{Batch, FETCHED_MAX, Kept, Letter, Limits, MAILBOX_LETTERS_MAX, SWEPT_MAX, Swept, Written};
+use super::steady::Steady;
 use gateway::shelf::{Head, Placed, Shelf, ShelfLimits};
 use gateway::{UserId, archive};
 use redb::{Database, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
@@ -11,7 +12,7 @@ use rustix::io::Errno;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::oneshot;
 
 /// A letter's number to what is known of it, and to the letter.
@@ -40,15 +41,8 @@ pub struct LetterFile(SyncSender<Job>);
 impl LetterFile {
     /// Opens the file, or makes it with mode 0600.
     pub fn open(path: &Path, limits: Limits) -> Result<Self, StoreError> {
-        let place = Place {
-            path: path.into(),
-            what: "spool",
-            key: "Gateway.SpoolDB.Bolt.SpoolDB",
-            renewal: "a new file is made; what is in the old one is for names that no client has any more",
-        };
-        let file = File::open(place.clone(), CACHE_BYTES, make_tables)?;
-        let mut thread = Thread { file, limits, shelf: None, is_full: false };
-        thread.shelf = Some(thread.load()?);
+        let thread = Thread::open(path, limits)?;
+        let place = thread.file.place().clone();
         let (jobs, waiting) = sync_channel(WAITING_MAX);
         let named = std::thread::Builder::new().name("spool".into());
         named.spawn(move || thread.work(&waiting)).map_err(|error| StoreError::Io { place, error })?;
@@ -94,9 +88,25 @@ struct Thread {
     shelf: Option<Shelf>,
     /// The disk was full when something was to be written last.
     is_full: bool,
+    steady: Steady,
 }
 
 impl Thread {
+    fn open(path: &Path, limits: Limits) -> Result<Self, StoreError> {
+        let place = Place {
+            path: path.into(),
+            what: "spool",
+            key: "Gateway.SpoolDB.Bolt.SpoolDB",
+            renewal: "a new file is made; what is in the old one is for names that no client has any more",
+            mending: "move it away, and a new one is made; the mail in it is lost",
+        };
+        let file = File::open(place, CACHE_BYTES, make_tables)?;
+        let steady = Steady::new(unix_seconds(), Instant::now());
+        let mut thread = Self { file, limits, shelf: None, is_full: false, steady };
+        thread.shelf = Some(thread.load()?);
+        Ok(thread)
+    }
+
     fn work(mut self, jobs: &Receiver<Job>) {
         while let Ok(job) = jobs.recv() {
             // Whoever has asked may have gone in the meantime.
@@ -126,6 +136,7 @@ impl Thread {
                     shelf.load(number.value(), &head);
                 }
             }
+            shelf.settle_times(unix_seconds());
             Ok(shelf)
         })
     }
@@ -165,6 +176,7 @@ impl Thread {
             transaction.commit()?;
             Ok(written)
         });
+        self.is_full = matches!(&written, Err(StoreError::Io { error, .. }) if is_no_space(error));
         self.note(shelf, written)
     }
 
@@ -176,8 +188,14 @@ impl Thread {
     }
 
     fn sweep(&mut self) -> Result<Swept, StoreError> {
+        self.sweep_at(unix_seconds(), Instant::now())
+    }
+
+    fn sweep_at(&mut self, now: u64, at: Instant) -> Result<Swept, StoreError> {
         let mut shelf = self.load()?;
-        let expired = shelf.expire(unix_seconds(), SWEPT_MAX);
+        shelf.settle_times(now);
+        let most = if self.steady.is_believed(now, at) { SWEPT_MAX } else { 0 };
+        let expired = shelf.expire(now, most);
         let displaced = shelf.shrink(SWEPT_MAX);
         let swept = Swept {
             expired: expired.len() as u64,
@@ -202,7 +220,6 @@ impl Thread {
 
     /// What is known of letters is good as long as all goes well.
     fn note<T>(&mut self, shelf: Shelf, done: Result<T, StoreError>) -> Result<T, StoreError> {
-        self.is_full = matches!(&done, Err(StoreError::Io { error, .. }) if is_no_space(error));
         if done.is_ok() {
             self.shelf = Some(shelf);
         }
@@ -212,7 +229,8 @@ impl Thread {
     /// After a disk was full nothing is tried before there is room: to open the file again takes long, and would be in
     /// vain.
     fn check_room(&self, batch: &Batch) -> Result<(), StoreError> {
-        if !self.is_full {
+        // What only removes something is tried all the same.
+        if !self.is_full || batch.keeps.is_empty() {
             return Ok(());
         }
         let needed = batch.keeps.iter().map(|(_, letter)| 2 * letter.len() as u64).sum::<u64>() + ROOM_BYTES;

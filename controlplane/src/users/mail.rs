@@ -21,6 +21,8 @@ const LINGER: Duration = Duration::from_millis(100);
 /// How long the store may take, and pauses between two tries.
 const WRITE_LIMIT: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(500);
+/// How long a look for old letters may take: two statements, whose own limit comes before so that the reason is known.
+const SWEEP_LIMIT: Duration = Duration::from_secs(12);
 /// Names about which the user database is asked at a time, and how long it may take.
 const ASKED_MAX: usize = 128;
 const ASK_LIMIT: Duration = Duration::from_secs(2);
@@ -62,7 +64,7 @@ impl Mail {
 
     /// A user is none any more.
     pub fn forget(&self, user: UserId) {
-        self.queue().forget(user);
+        self.queue().forget(user, Instant::now(), &self.tally.letters);
         self.news.notify_one();
     }
 
@@ -80,24 +82,33 @@ impl Mail {
         let (mut is_away, mut is_told) = (false, false);
         loop {
             tokio::select! {
-                () = self.news.notified() => tokio::time::sleep(LINGER).await,
+                biased;
                 () = tokio::time::sleep_until(next_sweep) => {
                     let swept = self.sweep().await;
-                    // That it is away is told by others.
-                    if let Err(error @ super::StoreError::Told(_)) = &swept
-                        && !std::mem::replace(&mut is_told, true)
-                    {
-                        log.warning(super::MODULE, format_args!("old mail is not removed: {error}"));
-                    }
-                    is_told &= swept.is_err();
-                    let pause = match swept {
-                        Ok(Swept { has_more: false, .. }) => self.limits.sweep_every,
-                        Ok(_) | Err(_) => PAUSE,
+                    let pause = match &swept {
+                        Ok(Swept { has_more: true, .. }) => PAUSE,
+                        // That is told by others, and to try again costs nothing.
+                        Err(super::StoreError::Unconnected) => PAUSE,
+                        // What fails may take long, in which nothing is written.
+                        Ok(_) | Err(_) => self.limits.sweep_every,
                     };
+                    match swept {
+                        Err(super::StoreError::Unconnected) => {}
+                        Err(error) => {
+                            if !std::mem::replace(&mut is_told, true) {
+                                log.warning(super::MODULE, format_args!("old mail is not removed: {error}"));
+                            }
+                        }
+                        Ok(_) => is_told = false,
+                    }
                     next_sweep = tokio::time::Instant::now() + pause;
                 }
+                () = self.news.notified() => tokio::time::sleep(LINGER).await,
             }
-            while let Some(batch) = self.next() {
+            // However many letters come, old ones are looked for.
+            while tokio::time::Instant::now() < next_sweep
+                && let Some(batch) = self.next()
+            {
                 let batch = Arc::new(batch);
                 while let Err(error) = self.write(&batch, answers).await {
                     if !std::mem::replace(&mut is_away, true) {
@@ -112,6 +123,9 @@ impl Mail {
                 }
                 self.tally.letters.set_away(false);
                 self.queue().done();
+            }
+            if self.queue().has_more() {
+                self.news.notify_one();
             }
         }
     }
@@ -171,7 +185,8 @@ impl Mail {
     }
 
     fn next(&self) -> Option<Batch> {
-        self.queue().next(&self.tally.letters)
+        let since = Instant::now().checked_sub(LINGER)?;
+        self.queue().next(since, &self.tally.letters)
     }
 
     /// All of it, in this order. What is written twice is there once, so that it can be tried again as a whole.
@@ -211,8 +226,8 @@ impl Mail {
     }
 
     async fn sweep(&self) -> Result<Swept, super::StoreError> {
-        let silent = |_| super::StoreError::Silent(WRITE_LIMIT.as_secs());
-        let swept = tokio::time::timeout(WRITE_LIMIT, self.store.sweep()).await.map_err(silent)??;
+        let silent = |_| super::StoreError::Silent(SWEEP_LIMIT.as_secs());
+        let swept = tokio::time::timeout(SWEEP_LIMIT, self.store.sweep()).await.map_err(silent)??;
         let letters = &self.tally.letters;
         letters.add(LetterOutcome::Expired, swept.expired);
         letters.add(LetterOutcome::Displaced, swept.displaced);

@@ -19,6 +19,7 @@
 //! | `mail`, `queue` | letters of registered clients on their way to a store, and what waits there |
 //! | `letters`, `letter_store` | what every store of letters is asked |
 //! | `letter_file`, `sql_letters` | the one in a file, and the one in PostgreSQL |
+//! | `steady` | whether the clock can be believed when letters are to go because of their age |
 //! | `memory` | whom it has let in |
 //! | `orders` | what operators order over the management socket |
 //! | `tally` | counts |
@@ -40,6 +41,7 @@ mod queue;
 mod source;
 mod sql;
 mod sql_letters;
+mod steady;
 mod store;
 mod strikes;
 mod tally;
@@ -186,7 +188,7 @@ impl Users {
         }
         match within(self.ask(&question)).await {
             Ok(verdict) => {
-                self.is_back();
+                self.is_back(user, link_key);
                 self.memory().note(user, link_key, verdict, Instant::now());
                 verdict
             }
@@ -210,8 +212,10 @@ impl Users {
         tokio::spawn(async move {
             while users.tally.is_away() {
                 tokio::time::sleep(LOOK_PAUSE).await;
+                // A name about which nothing is ever said would keep it away for ever.
+                let (user, link_key) = lock(&users.strikes).answered().unwrap_or_else(|| (user, link_key.clone()));
                 if within(users.store.find(user, &link_key)).await.is_ok() {
-                    users.is_back();
+                    users.is_back(user, &link_key);
                 }
             }
             drop(place);
@@ -226,8 +230,8 @@ impl Users {
         self.memory().recall(user, link_key, Instant::now())
     }
 
-    fn is_back(&self) {
-        lock(&self.strikes).clear();
+    fn is_back(&self, user: UserId, link_key: &[u8]) {
+        lock(&self.strikes).clear(user, link_key);
         if self.tally.set_away(false) && self.may_tell("back") {
             self.log.notice(MODULE, "the user database answers again");
         }
@@ -279,7 +283,15 @@ impl Users {
 
     /// Writes, and notes whether that can be done.
     async fn change(&self, change: Change) -> Result<Done, StoreError> {
+        let newcomer = match &change {
+            Change::Add(user, _) | Change::Trust(user, _) => Some(*user),
+            _ => None,
+        };
         let done = self.store.change(change).await;
+        if let (Ok(Done::Yes), Some(user), Some(mail)) = (&done, newcomer, &self.mail) {
+            // What is left of somebody who had the name before is not for who has it now.
+            mail.forget(user);
+        }
         match &done {
             Ok(_) => self.tally.set_unwilling(None),
             // It is no fault of a program that is not told anything.
@@ -318,7 +330,9 @@ impl Users {
         if changed {
             self.memory().forget(&user);
         }
-        if let (true, Ok(orders::Answer::Done), Some(mail)) = (is_removal, &answer, &self.mail) {
+        // Mail goes with its user, and where nobody knows whether that one is gone, too.
+        let may_be_gone = matches!(&answer, Ok(_) | Err(StoreError::Silent(_) | StoreError::Sql(_)));
+        if let (true, true, Some(mail)) = (is_removal, may_be_gone, &self.mail) {
             mail.forget(user);
         }
         answer

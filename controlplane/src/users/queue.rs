@@ -26,7 +26,8 @@ const MISSES_MAX: u32 = 240;
 /// What waits.
 #[derive(Default)]
 pub struct Queue {
-    waiting: VecDeque<Item>,
+    /// With the time since when each waits.
+    waiting: VecDeque<(Instant, Item)>,
     /// Letters that wait, here or with the strangers.
     keeps: HashSet<Name>,
     /// Those of them that have arrived in the meantime.
@@ -64,7 +65,7 @@ impl Queue {
             Record::Keep { user, surb_id, payload } => {
                 let letter = ((user, surb_id), payload.to_vec());
                 if self.is_known(&user, now) {
-                    self.put(letter, tally);
+                    self.put(letter, now, tally);
                 } else {
                     self.put_aside(letter, tally);
                 }
@@ -73,32 +74,34 @@ impl Queue {
                 if self.keeps.contains(&(user, surb_id)) {
                     self.arrived.insert((user, surb_id));
                 } else {
-                    self.push(Item::Gone((user, surb_id)));
+                    self.push(Item::Gone((user, surb_id)), now);
                 }
-                self.drip(user);
+                self.drip(user, now);
             }
             Record::Fetch { user } => {
                 // Only who is registered is asked for.
                 self.know(user, now);
-                self.welcome(&user, tally);
-                self.push(Item::Fetch(user, id));
+                self.welcome(&user, now, tally);
+                self.push(Item::Fetch(user, id), now);
             }
         }
         tally.set_waiting(self.bytes + self.strangers_bytes);
     }
 
     /// A user is none any more.
-    pub fn forget(&mut self, user: UserId) {
-        self.known.remove(&user);
-        self.push(Item::Forget(user));
+    pub fn forget(&mut self, user: UserId, now: Instant, tally: &Letters) {
+        self.is_nobody(&user, tally);
+        // Whatever waits: there is no second one.
+        self.waiting.push_back((now, Item::Forget(user)));
     }
 
-    /// What is to be done next, until [`Queue::done`].
-    pub fn next(&mut self, tally: &Letters) -> Option<Batch> {
+    /// What is to be done next, until [`Queue::done`], of what waits since then or longer.
+    pub fn next(&mut self, since: Instant, tally: &Letters) -> Option<Batch> {
         let mut batch = Batch::default();
         for _ in 0..BATCH_MAX {
-            match self.waiting.pop_front() {
-                Some(Item::Keep((name, payload))) => {
+            let Some((at, item)) = self.waiting.pop_front_if(|(at, _)| *at <= since) else { break };
+            match item {
+                Item::Keep((name, payload)) => {
                     self.keeps.remove(&name);
                     self.bytes -= payload.len();
                     if self.arrived.remove(&name) {
@@ -107,15 +110,14 @@ impl Queue {
                         batch.keeps.push((name, payload));
                     }
                 }
-                Some(Item::Gone(name)) => batch.gone.push(name),
-                Some(Item::Fetch(user, id)) => batch.fetches.push((user, id)),
-                Some(Item::Forget(user)) if batch.is_empty() => batch.forgotten.push(user),
+                Item::Gone(name) => batch.gone.push(name),
+                Item::Fetch(user, id) => batch.fetches.push((user, id)),
+                Item::Forget(user) if batch.is_empty() => batch.forgotten.push(user),
                 // What came before is done before.
-                Some(forget @ Item::Forget(_)) => {
-                    self.waiting.push_front(forget);
+                forget @ Item::Forget(_) => {
+                    self.waiting.push_front((at, forget));
                     break;
                 }
-                None => break,
             }
         }
         tally.set_waiting(self.bytes + self.strangers_bytes);
@@ -145,7 +147,7 @@ impl Queue {
     /// A name is somebody's: its letters are to be written.
     pub fn is_somebody(&mut self, user: UserId, now: Instant, tally: &Letters) {
         self.know(user, now);
-        self.welcome(&user, tally);
+        self.welcome(&user, now, tally);
         tally.set_waiting(self.bytes + self.strangers_bytes);
     }
 
@@ -179,6 +181,11 @@ impl Queue {
         }
     }
 
+    /// Whether something waits that is to be done.
+    pub fn has_more(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// Whether nothing waits and nothing is being written.
     pub fn is_idle(&self) -> bool {
         self.waiting.is_empty() && self.strangers.is_empty() && !self.is_busy
@@ -199,25 +206,25 @@ impl Queue {
     }
 
     /// The letters of somebody who was a stranger.
-    fn welcome(&mut self, user: &UserId, tally: &Letters) {
+    fn welcome(&mut self, user: &UserId, now: Instant, tally: &Letters) {
         for (name, payload) in self.strangers.remove(user).unwrap_or_default().letters {
             self.strangers_bytes -= payload.len();
             self.keeps.remove(&name);
             if self.arrived.remove(&name) {
                 tally.count(LetterOutcome::Spared);
             } else {
-                self.put((name, payload), tally);
+                self.put((name, payload), now, tally);
             }
         }
     }
 
-    fn put(&mut self, (name, payload): Letter, tally: &Letters) {
+    fn put(&mut self, (name, payload): Letter, now: Instant, tally: &Letters) {
         if self.waiting.len() >= WAITING_MAX || self.bytes + payload.len() > BYTES_MAX {
             return tally.count(LetterOutcome::Overflowed);
         }
         self.bytes += payload.len();
         self.keeps.insert(name);
-        self.waiting.push_back(Item::Keep((name, payload)));
+        self.waiting.push_back((now, Item::Keep((name, payload))));
     }
 
     fn put_aside(&mut self, (name, payload): Letter, tally: &Letters) {
@@ -233,20 +240,20 @@ impl Queue {
         letters.push((name, payload));
     }
 
-    fn push(&mut self, item: Item) {
+    fn push(&mut self, item: Item, now: Instant) {
         if self.waiting.len() < WAITING_MAX {
-            self.waiting.push_back(item);
+            self.waiting.push_back((now, item));
         }
     }
 
     /// One of the letters that were given back has arrived, or will never; after the last one more are asked for.
-    fn drip(&mut self, user: UserId) {
+    fn drip(&mut self, user: UserId, now: Instant) {
         let Some((id, left)) = self.dripping.get_mut(&user) else { return };
         *left -= 1;
         if *left == 0 {
             let id = *id;
             self.dripping.remove(&user);
-            self.push(Item::Fetch(user, id));
+            self.push(Item::Fetch(user, id), now);
         }
     }
 }

@@ -6,7 +6,7 @@ use super::tls::{Check, Tls};
 use std::str::FromStr;
 use std::time::Duration;
 use tokio_postgres::Config;
-use tokio_postgres::config::SslMode;
+use tokio_postgres::config::{Host, SslMode};
 use zeroize::Zeroizing;
 
 /// How long a connection may take to be made.
@@ -51,6 +51,11 @@ impl Source {
         let mut config = Config::from_str(&rest).map_err(|_| source(UNREADABLE.into()))?;
         if config.get_hosts().is_empty() {
             return Err(source("names no host: write host=/run/postgresql for one on this host".into()));
+        }
+        if mode == SslMode::Require && config.get_hosts().iter().any(|host| matches!(host, Host::Unix(_))) {
+            let mode = value(MODE).unwrap_or_default();
+            let remedy = "over which no TLS is spoken: write sslmode=disable, or the name of a host";
+            return Err(source(format!("has {MODE}={mode} and a socket of this host, {remedy}")));
         }
         let pem = match (check, root) {
             (Check::Nothing, _) => None,

@@ -69,7 +69,7 @@ impl Kept {
 
     fn session(&self) -> Result<Arc<Session>, StoreError> {
         let session = self.session.borrow().clone().filter(|session| !session.client.is_closed());
-        session.ok_or_else(|| StoreError::Sql("there is no connection".into()))
+        session.ok_or(StoreError::Unconnected)
     }
 }
 
@@ -89,6 +89,7 @@ pub(super) struct MailStatements {
     pub keep: Statement,
     pub gone: Statement,
     pub take: Statement,
+    pub expire: Statement,
     pub sweep: Statement,
 }
 
@@ -96,11 +97,11 @@ impl Sql {
     /// Begins to connect. That the database is away is no reason not to start.
     pub fn open(source: &DataSource, mail: Option<Limits>, log: &Log) -> Result<Self, StoreError> {
         let source = Arc::new(Source::read(source.expose())?);
-        // The one that tells asks for all that the others need.
-        let reader = Kept::start(&source, mail.is_some(), Some(log));
+        // One of those for users tells for all. What is wrong about mail alone keeps no users out.
+        let reader = Kept::start(&source, false, Some(log));
         let writers = [(); WRITERS].map(|()| Kept::start(&source, false, None));
         let mail = mail.map(|limits| {
-            let (connection, bytes) = (Kept::start(&source, true, None), AtomicU64::new(0));
+            let (connection, bytes) = (Kept::start(&source, true, Some(log)), AtomicU64::new(0));
             ForMail { connection, limits, bytes }
         });
         Ok(Self(Arc::new(Connections { reader, writers, mail, turn: AtomicUsize::new(0) })))
@@ -184,7 +185,8 @@ async fn keep(source: Arc<Source>, keeps_mail: bool, publish: watch::Sender<Opti
                 let session = Arc::new(session);
                 publish.send_replace(Some(session.clone()));
                 if let Some(log) = &log {
-                    log.notice(super::MODULE, "connected to PostgreSQL");
+                    let what = if keeps_mail { ", for mail" } else { "" };
+                    log.notice(super::MODULE, format_args!("connected to PostgreSQL{what}"));
                 }
                 // Ends with the connection, which ends where the server is silent: what waits for it would pile up.
                 tokio::select! {
@@ -197,7 +199,8 @@ async fn keep(source: Arc<Source>, keeps_mail: bool, publish: watch::Sender<Opti
                 let silent = || StoreError::Silent(CONNECT_LIMIT.as_secs());
                 let error = other.map_or_else(|_| silent(), |result| result.err().unwrap_or_else(silent));
                 if let (Some(log), false) = (&log, std::mem::replace(&mut is_told, true)) {
-                    log.error(super::MODULE, format_args!("cannot connect: {error}; trying again"));
+                    let what = if keeps_mail { "cannot keep mail" } else { "cannot connect" };
+                    log.error(super::MODULE, format_args!("{what}: {error}; trying again"));
                 }
             }
         }
@@ -267,10 +270,12 @@ async fn connect(source: &Source, keeps_mail: bool) -> Result<(Session, Driver),
             .await?,
             gone: prepare("SELECT spool_gone(n, s) FROM unnest($1::bytea[], $2::bytea[]) AS t (n, s)").await?,
             take: prepare("SELECT surb_id, message_body FROM spool_take($1, $2, $3)").await?,
-            sweep: prepare("SELECT bytes, expired, displaced FROM spool_sweep($1, $2, $3)").await?,
+            expire: prepare("SELECT spool_expire($1, $2)").await?,
+            sweep: prepare("SELECT bytes, displaced FROM spool_sweep($1, $2)").await?,
         }),
     };
-    let link_key = prepare("SELECT user_get_authentication_key($1)").await?;
+    // Larger ones are nobody's, whatever they begin with; how large they are others decide.
+    let link_key = prepare("SELECT substr(user_get_authentication_key($1), 1, 65536)").await?;
     let set_link_key = prepare("SELECT user_set_authentication_key($1, $2, $3)").await?;
     let identity_key = prepare("SELECT user_get_identity_key($1)").await?;
     let set_identity_key = prepare("SELECT user_set_identity_key($1, $2)").await?;

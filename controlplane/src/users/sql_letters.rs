@@ -5,6 +5,7 @@ use super::letters::{Batch, FETCHED_MAX, Kept, Letter, MAILBOX_LETTERS_MAX, SWEP
 use super::sql::{Sql, failed};
 use gateway::{UserId, archive};
 use std::sync::atomic::Ordering;
+use tokio_postgres::Row;
 
 impl Sql {
     /// Writes what is to be kept, then removes what is gone.
@@ -70,16 +71,20 @@ impl Sql {
         let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         let (age, bytes) = (number(mail.limits.age_max.as_secs()), number(mail.limits.bytes_max));
         let most = i32::try_from(SWEPT_MAX).unwrap_or(i32::MAX);
-        let row = session.client.query_one(&statements.sweep, &[&age, &bytes, &most]).await;
+        let row = session.client.query_one(&statements.expire, &[&age, &most]).await;
+        let expired = column(&row.map_err(|error| failed(&error))?, 0)?;
+        let row = session.client.query_one(&statements.sweep, &[&bytes, &most]).await;
         let row = row.map_err(|error| failed(&error))?;
-        let column = |at: usize| {
-            let found = row.try_get::<_, i64>(at).map_err(|error| failed(&error));
-            found.map(|found| u64::try_from(found).unwrap_or(0))
-        };
-        let (bytes, expired, displaced) = (column(0)?, column(1)?, column(2)?);
+        let (bytes, displaced) = (column(&row, 0)?, column(&row, 1)?);
         mail.bytes.store(bytes, Ordering::Relaxed);
-        Ok(Swept { expired, displaced, bytes, has_more: expired >= SWEPT_MAX as u64 })
+        Ok(Swept { expired, displaced, bytes, has_more: expired.max(displaced) >= SWEPT_MAX as u64 })
     }
+}
+
+/// A count.
+fn column(row: &Row, at: usize) -> Result<u64, StoreError> {
+    let found = row.try_get::<_, i64>(at).map_err(|error| failed(&error));
+    found.map(|found| u64::try_from(found).unwrap_or(0))
 }
 
 #[cfg(test)]

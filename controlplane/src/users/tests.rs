@@ -129,6 +129,40 @@ async fn a_full_disk_is_no_absence() {
     drop(users);
 }
 
+/// What is left in the store for a name is not for who has it next, and goes with who had it, too.
+#[tokio::test]
+async fn a_name_comes_without_letters() {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = Limits {
+        letter_bytes: 100,
+        bytes_max: 1 << 20,
+        age_max: Duration::from_secs(3600),
+        sweep_every: Limits::SWEEP_EVERY,
+    };
+    let kept = KeptMail { store: MailStore::Embedded, path: folder.path().join("spool.db"), limits };
+    let store = UserStore::Embedded(folder.path().join("users.db"));
+    let config = config::server::Users { store, trusts_on_first_use: true, admits_ephemeral: false };
+    let users = Users::open(&config, Some(&kept), &Log::silent()).unwrap();
+    let mail = users.mail.clone().unwrap();
+    let keeps = [ALICE, BOB, CAROL].map(|user| ((user, [1; 16]), vec![1; 100])).to_vec();
+    mail.store().write(&Arc::new(letters::Batch { keeps, ..letters::Batch::default() })).await.unwrap();
+    let answer = users.obey(Order::Change(Change::Add(ALICE, b"alice's".into()))).await.unwrap();
+    assert_eq!(answer, orders::Answer::Done);
+    assert_eq!(users.judge(BOB, b"bob's", true).await, Verdict::Registered);
+    assert_eq!(users.obey(Order::Change(Change::Remove(CAROL))).await.unwrap(), orders::Answer::Refused);
+    let (rings, _fd) = interplane::requests::PluginRings::create(1, 4096).unwrap();
+    let answers = Arc::new(Mutex::new(rings.answers(interplane::requests::Bell::new().unwrap())));
+    let writer = tokio::spawn(mail.clone().run(users.store.clone(), answers, Log::silent()));
+    let deadline = Instant::now() + Duration::from_secs(60);
+    for user in [ALICE, BOB, CAROL] {
+        while !mail.store().fetch(user).await.unwrap().is_empty() {
+            assert!(Instant::now() < deadline, "{user:?} has a letter of somebody else");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    writer.abort();
+}
+
 /// A file, and PostgreSQL where there is one, with users and mail.
 async fn measured(folder: &std::path::Path) -> (Vec<(&'static str, Users)>, Option<testhost::postgres::Postgres>) {
     let limits = Limits {

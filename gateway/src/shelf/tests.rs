@@ -98,3 +98,14 @@ fn heads_are_read_as_they_are_written() {
     assert_eq!(Head::read(&[0; HEAD_BYTES + 1]), None);
     assert_eq!(Head::read(&[]), None);
 }
+
+/// Letters from a time when the clock was ahead do not stay for longer, nor do those behind them.
+#[test]
+fn times_to_come_are_none() {
+    let mut shelf = shelf(100, 1000);
+    keep(&mut shelf, &head(ALICE, 1, 5000));
+    keep(&mut shelf, &head(BOB, 2, 200));
+    shelf.settle_times(200);
+    assert!(shelf.expire(299, 9).is_empty());
+    assert_eq!(shelf.expire(300, 9), [0, 1]);
+}

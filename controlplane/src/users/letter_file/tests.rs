@@ -98,6 +98,38 @@ async fn there_are_limits_for_one_and_for_all() {
     assert_eq!(written.kept.iter().filter(|kept| **kept == Kept::MailboxFull).count(), 600 - MAILBOX_LETTERS_MAX);
 }
 
+/// A clock that is ahead for a minute costs no letter, and none that came meanwhile keeps older ones.
+#[test]
+fn a_clock_that_jumps_costs_no_letters() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut thread = Thread::open(&folder.path().join("spool.db"), limits(1000)).unwrap();
+    thread.write(&letters(ALICE, 0..5)).unwrap();
+    let (now, at) = (unix_seconds(), Instant::now());
+    assert_eq!(thread.sweep_at(now, at).unwrap().expired, 0);
+    let after = |seconds| at + Duration::from_secs(seconds);
+    assert_eq!(thread.sweep_at(now + 30 * 24 * 3600, after(60)).unwrap().expired, 0);
+    assert_eq!(thread.sweep_at(now + 120, after(120)).unwrap(), Swept { bytes: 500, ..Swept::default() });
+    // By a clock that goes on as it should they are too old in the end.
+    for seconds in (180..=3600).step_by(60) {
+        thread.sweep_at(now + seconds, after(seconds)).unwrap();
+    }
+    assert_eq!(thread.sweep_at(now + 7300, after(7300)).unwrap().expired, 5);
+}
+
+/// A file that is cut short says what to do.
+#[test]
+fn a_spool_that_is_cut_short_is_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("spool.db");
+    drop(Thread::open(&path, limits(1)).unwrap());
+    for length in [64, 9] {
+        fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(length).unwrap();
+        let error = Thread::open(&path, limits(1)).err().expect("it is damaged").to_string();
+        assert!(error.contains("is damaged") && error.contains("move it away"), "{length}: {error}");
+        assert_eq!(fs::metadata(&path).unwrap().len(), length);
+    }
+}
+
 #[test]
 fn an_old_spool_is_told_apart() {
     let folder = tempfile::tempdir().unwrap();
@@ -146,6 +178,10 @@ async fn a_full_disk_is_no_end() {
         assert!(file.write(&batch(rounds)).await.is_err());
         assert_eq!(file.fetch(UserId([0; 32])).await.unwrap().len(), 50);
     }
+    // What removes letters is not refused for want of room.
+    let forgotten = Arc::new(Batch { forgotten: vec![UserId([0; 32])], ..Batch::default() });
+    let removed = file.write(&forgotten).await.map_err(|error| error.to_string());
+    assert!(removed.as_ref().map_or_else(|error| !error.contains("No space"), |_| true), "{removed:?}");
     disk.resize(64 << 20);
     assert_eq!(file.write(&batch(rounds)).await.unwrap().kept, [Kept::Yes; 50]);
     drop(file);

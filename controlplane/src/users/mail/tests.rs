@@ -63,6 +63,16 @@ impl Site {
         users: Store,
         letters: LetterStore,
     ) -> Self {
+        Self::with_log(postgres, folder, users, letters, &Log::silent()).await
+    }
+
+    async fn with_log(
+        postgres: Option<Postgres>,
+        folder: Option<tempfile::TempDir>,
+        users: Store,
+        letters: LetterStore,
+        log: &Log,
+    ) -> Self {
         while users.change(Change::Add(ALICE, b"key".into())).await.is_err() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -72,7 +82,7 @@ impl Site {
         let bell = || Bell::new().expect("eventfds work");
         let answers = Arc::new(Mutex::new(rings.answers(bell())));
         let shard = rings.shard(0, bell()).expect("a shard");
-        let writer = tokio::spawn(mail.clone().run(users.clone(), answers, Log::silent()));
+        let writer = tokio::spawn(mail.clone().run(users.clone(), answers, log.clone()));
         Self { postgres, mail, users, tally, shard, writer, _folder: folder }
     }
 
@@ -195,6 +205,52 @@ async fn what_is_kept_is_looked_at_again_and_again() {
     while site.tally.letters.kept_bytes() != 500 {
         assert!(Instant::now() < deadline, "nobody looks");
         tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// That old letters stay is told, whatever the reason is, and keeps no new ones from being written.
+#[tokio::test]
+async fn a_look_that_takes_too_long_is_told() {
+    let Some(postgres) = Postgres::start() else { return };
+    postgres.load(include_str!("../../../../deploy/sql/schema.sql"));
+    postgres.query(
+        "CREATE OR REPLACE FUNCTION spool_expire(seconds bigint, most integer) RETURNS bigint LANGUAGE sql AS \
+         'SELECT 0::bigint FROM pg_sleep(60)'",
+    );
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("log");
+    let log = Log::to_file(crate::logging::Level::Notice, &path).expect("a log");
+    let store = Sql::open(&DataSource::new(postgres.source()), Some(limits()), &log).expect("a source");
+    let (users, letters) = (Store::Sql(store.clone()), LetterStore::Sql(store));
+    let site = Site::with_log(Some(postgres), None, users, letters, &log).await;
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !std::fs::read_to_string(&path).unwrap_or_default().contains("old mail is not removed: PostgreSQL: canceling")
+    {
+        assert!(Instant::now() < deadline, "nobody tells: {:?}", std::fs::read_to_string(&path));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    site.keep(ALICE, 1);
+    while site.count(LetterOutcome::Kept) < 1 {
+        assert!(Instant::now() < deadline, "nothing is written");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Letters that come all the time keep nobody from looking for old ones.
+#[tokio::test]
+async fn letters_without_a_pause_do_not_end_the_looks() {
+    let site = Site::of_files().await;
+    site.mail.take(ASKS, &Record::Fetch { user: ALICE });
+    let deadline = Instant::now() + Duration::from_secs(60);
+    for number in 0..u32::MAX {
+        if site.tally.letters.kept_bytes() > 0 {
+            break;
+        }
+        assert!(Instant::now() < deadline, "nobody looks");
+        let mut surb_id = [0; 16];
+        surb_id[..4].copy_from_slice(&number.to_le_bytes());
+        site.mail.take(ASKS, &Record::Keep { user: ALICE, surb_id, payload: &[7; 100] });
+        tokio::task::yield_now().await;
     }
 }
 

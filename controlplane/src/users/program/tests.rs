@@ -165,6 +165,21 @@ async fn one_name_without_an_answer_takes_the_program_from_nobody() {
     assert!(said.contains("answers again") && said.lines().count() < 12 && !said.contains("bob"), "{said}");
 }
 
+/// Names about which it never says anything do not keep it away.
+#[tokio::test]
+async fn odd_names_do_not_keep_a_program_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let fails = |request: &str| !request.contains("user=alice");
+    let answers = answering(move |request| if fails(request) { status("500 Oh") } else { known(request) });
+    let (users, ..) = gateway(&answers, &folder).await;
+    assert_eq!(users.judge(UserId::of(b"alice"), &[1, 2], false).await, Verdict::Registered);
+    for name in [&b"bob"[..], b"carol", b"dave"] {
+        assert_eq!(users.judge(UserId::of(name), &[1, 2], false).await, Verdict::Unknown);
+    }
+    assert!(users.tally().is_away());
+    wait_until("it is not back", || !users.tally().is_away()).await;
+}
+
 /// Nor does an order, which it is not told; what stands before it and says that it is away does.
 #[tokio::test]
 async fn an_order_takes_nothing_away() {

@@ -39,7 +39,7 @@ impl Site {
 
     /// The reply blocks of the letters of the next batch.
     fn written(&mut self) -> Vec<u8> {
-        let batch = self.queue.next(&self.tally);
+        let batch = self.queue.next(self.now, &self.tally);
         self.queue.done();
         batch.map_or_else(Vec::new, |batch| batch.keeps.iter().map(|((_, surb_id), _)| surb_id[0]).collect())
     }
@@ -102,15 +102,31 @@ fn who_has_more_letters_gets_them_as_others_arrive() {
     let mut site = Site::new();
     site.queue.fetched(ALICE, ASKS, FETCHED_MAX, true);
     for number in 0..FETCHED_MAX as u32 {
-        assert!(site.queue.next(&site.tally).is_none_or(|batch| batch.fetches.is_empty()));
+        assert!(site.queue.next(site.now, &site.tally).is_none_or(|batch| batch.fetches.is_empty()));
         site.gone(ALICE, number);
     }
-    let batch = site.queue.next(&site.tally).expect("something to do");
+    let batch = site.queue.next(site.now, &site.tally).expect("something to do");
     assert_eq!(batch.fetches, [(ALICE, ASKS)]);
     // The last ones.
     site.queue.fetched(ALICE, ASKS, FETCHED_MAX - 1, false);
     (0..FETCHED_MAX as u32).for_each(|number| site.gone(ALICE, number));
-    assert!(site.queue.next(&site.tally).is_some_and(|batch| batch.fetches.is_empty()));
+    assert!(site.queue.next(site.now, &site.tally).is_some_and(|batch| batch.fetches.is_empty()));
+}
+
+/// A letter is not written before its client had the time to acknowledge it, whatever else waits.
+#[test]
+fn what_came_later_waits_longer() {
+    let mut site = Site::new();
+    let start = site.now;
+    site.take(&Record::Fetch { user: ALICE });
+    site.keep(ALICE, 1, b"one");
+    site.now += Duration::from_secs(1);
+    site.keep(ALICE, 2, b"two");
+    let batch = site.queue.next(start, &site.tally).expect("something to do");
+    assert_eq!((batch.fetches.len(), batch.keeps.len()), (1, 1));
+    assert!(site.queue.next(start, &site.tally).is_none() && site.queue.has_more());
+    assert_eq!(site.written(), [2]);
+    assert!(!site.queue.has_more());
 }
 
 #[test]
@@ -118,13 +134,28 @@ fn who_is_removed_loses_what_came_before() {
     let mut site = Site::new();
     site.take(&Record::Fetch { user: ALICE });
     site.keep(ALICE, 1, b"before");
-    site.queue.forget(ALICE);
+    site.queue.forget(ALICE, site.now, &site.tally);
     site.keep(ALICE, 2, b"after");
     assert_eq!(site.queue.next_names(9), [ALICE]);
     site.queue.is_somebody(ALICE, site.now, &site.tally);
     assert_eq!(site.written(), [1]);
-    let batch = site.queue.next(&site.tally).expect("something to do");
+    let batch = site.queue.next(site.now, &site.tally).expect("something to do");
     assert_eq!((batch.forgotten, batch.keeps.len()), (vec![ALICE], 1));
+}
+
+/// However much waits, and whether it is known or not whose it was.
+#[test]
+fn nothing_is_left_for_who_has_a_name_next() {
+    let mut site = Site::new();
+    site.keep(ALICE, 1, b"stranger's");
+    (0..WAITING_MAX as u32).for_each(|number| site.gone(UserId([2; 32]), number));
+    site.queue.forget(ALICE, site.now, &site.tally);
+    assert_eq!((site.count(LetterOutcome::UnknownUser), site.tally.waiting_bytes()), (1, 0));
+    let mut forgotten = Vec::new();
+    while let Some(batch) = site.queue.next(site.now, &site.tally) {
+        forgotten.extend(batch.forgotten);
+    }
+    assert_eq!(forgotten, [ALICE]);
 }
 
 #[test]

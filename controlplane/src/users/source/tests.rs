@@ -1,6 +1,5 @@
 use super::*;
 use config::server::DataSource;
-use tokio_postgres::config::Host;
 
 fn error(source: &str) -> String {
     Source::read(source).err().expect("it cannot be used").to_string()
@@ -62,6 +61,8 @@ fn what_is_said_of_tls_is_told_by_key_and_value() {
             "has sslrootcert=/nowhere/ca.pem, which cannot be read",
         ),
         ("postgres://a?sslmode=require&sslrootcert=%2Fnowhere", "has sslrootcert=/nowhere, which cannot be read"),
+        ("host=/run/postgresql sslmode=require", "has sslmode=require and a socket of this host"),
+        ("postgres://%2Frun/x?sslmode=verify-full", "has sslmode=verify-full and a socket of this host"),
         (&format!("host=a sslmode=verify-ca sslrootcert='{}'", path.display()), "in which there is no certificate"),
         (&format!("postgres://a?sslrootcert={escaped}&sslmode=verify-ca"), "in which there is no certificate"),
     ] {

@@ -269,6 +269,23 @@ async fn tls_is_spoken_as_the_source_says() {
     }
 }
 
+/// A socket of this host has no name that TLS could ask for, whether the server speaks it elsewhere or not.
+#[tokio::test]
+async fn a_socket_of_this_host_needs_no_tls() {
+    let Some(postgres) = Postgres::start_with_tls() else { return };
+    postgres.load(SCHEMA);
+    let (folder, port) = (postgres.sockets(), postgres.port());
+    let escaped = folder.display().to_string().replace('/', "%2F");
+    for source in [
+        format!("host={} port={port} user=gateway dbname=postgres", folder.display()),
+        format!("host={} port={port} user=gateway dbname=postgres sslmode=prefer", folder.display()),
+        format!("postgresql://gateway@{escaped}:{port}/postgres?sslmode=disable"),
+    ] {
+        let users = users_of(&source, true);
+        judged(&users, ALICE, b"alice's", Verdict::Registered).await;
+    }
+}
+
 /// A server without TLS is told so where that is asked for.
 #[tokio::test]
 async fn a_server_without_tls_is_no_server_that_has_it() {

@@ -5,7 +5,7 @@ use crate::logging::Log;
 use crate::users::change::Change;
 use crate::users::letters::Limits;
 use config::server::DataSource;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use testhost::postgres::Postgres;
 
 const SCHEMA: &str = include_str!("../../../../deploy/sql/schema.sql");
@@ -66,9 +66,33 @@ async fn letters_are_kept_up_to_a_limit_that_whoever_has_most_pays_for() {
     assert_eq!((swept.displaced, swept.expired), (3, 0));
     assert_eq!((held(&store, ALICE).await.len(), held(&store, BOB).await), (25, vec![0, 1, 2]));
     // Where nobody has more than one there is nothing to remove.
-    assert_eq!(postgres.query("SELECT displaced FROM spool_sweep(1000, 1, 1000)"), "26");
+    assert_eq!(postgres.query("SELECT displaced FROM spool_sweep(1, 1000)"), "26");
     assert_eq!(postgres.query("SELECT count(*) FROM spool"), "2");
-    assert_eq!(postgres.query("SELECT displaced FROM spool_sweep(1000, 1, 1000)"), "0");
+    assert_eq!(postgres.query("SELECT displaced FROM spool_sweep(1, 1000)"), "0");
+}
+
+/// More than go at once: each time some of them, the newest of whoever has most.
+#[tokio::test]
+async fn a_flood_is_removed_part_by_part() {
+    let Some(postgres) = Postgres::start() else { return };
+    postgres.load(SCHEMA);
+    let store = store(&postgres, 32, AGES).await;
+    postgres.query(
+        "INSERT INTO spool (user_id, surb_id, message_body) SELECT user_id, decode(lpad(to_hex(number), 32, '0'), 'hex'), \
+         repeat('a', 100)::bytea FROM users, generate_series(1, 12000) AS number",
+    );
+    let mut displaced = Vec::new();
+    loop {
+        let swept = store.sweep_letters().await.expect("it answers");
+        displaced.push(swept.displaced);
+        assert!(displaced.len() < 5, "{displaced:?}");
+        if !swept.has_more {
+            assert_eq!(swept.bytes, 28 * LETTER_BYTES as u64);
+            break;
+        }
+    }
+    assert_eq!(displaced, [SWEPT_MAX as u64, SWEPT_MAX as u64, 24_000 - 28 - 2 * SWEPT_MAX as u64]);
+    assert_eq!((held(&store, ALICE).await.len(), held(&store, BOB).await.len()), (14, 14));
 }
 
 #[tokio::test]
@@ -98,6 +122,42 @@ async fn letters_of_another_size_hide_no_others() {
             "INSERT INTO spool (user_id, surb_id, message_body) SELECT {user}, {surb_id}, {body} FROM generate_series(1, 50)"
         ));
     }
+    store.write_letters(&letters(ALICE, 0..2)).await.expect("it answers");
+    assert_eq!(held(&store, ALICE).await, [0, 1]);
+}
+
+/// With a schema from before mail was swept: users come in, and what is wrong with their mail is told until the schema is
+/// loaded again.
+#[tokio::test]
+async fn an_older_schema_keeps_no_users_out() {
+    let Some(postgres) = Postgres::start() else { return };
+    postgres.load(SCHEMA);
+    postgres.query("ALTER TABLE spool DROP COLUMN kept_at");
+    for function in ["take(bytea, integer, integer)", "expire(bigint, integer)", "sweep(bigint, integer)"] {
+        postgres.query(&format!("DROP FUNCTION spool_{function}"));
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("log");
+    let log = Log::to_file(crate::logging::Level::Notice, &path).expect("a log");
+    let limits = Limits { letter_bytes: LETTER_BYTES, bytes_max: 1 << 20, age_max: AGES, sweep_every: AGES };
+    let store = Sql::open(&DataSource::new(postgres.source()), Some(limits), &log).expect("a source");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let wait = async |what: &str| {
+        while !std::fs::read_to_string(&path).unwrap_or_default().contains(what) {
+            assert!(Instant::now() < deadline, "{what}: {:?}", std::fs::read_to_string(&path));
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    wait("connected to PostgreSQL\n").await;
+    wait("cannot keep mail: PostgreSQL: the database has no schema, or an older one; load the output").await;
+    while store.change(Change::Add(ALICE, b"key".into())).await.is_err() {
+        assert!(Instant::now() < deadline, "it has no users");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(store.link_key(ALICE).await.expect("it answers"), Some(b"key".to_vec()));
+    assert!(store.write_letters(&letters(ALICE, 0..2)).await.is_err());
+    postgres.load(SCHEMA);
+    wait("connected to PostgreSQL, for mail").await;
     store.write_letters(&letters(ALICE, 0..2)).await.expect("it answers");
     assert_eq!(held(&store, ALICE).await, [0, 1]);
 }
