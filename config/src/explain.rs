@@ -4,6 +4,7 @@
 mod tests;
 
 use crate::reader::{Description, Section, join, suggest};
+use crate::server::live::is_live;
 use crate::server::{own, raw};
 use crate::{authority, client};
 
@@ -121,7 +122,12 @@ fn list(file: File, above: &str, table: &Description, entries: &mut Vec<Entry>) 
     for key in table.keys {
         let section = key.section.map(|section| section());
         let path = join(above, key.name);
-        let meaning = [key.meaning.trim(), key.effect.trim()].join(" ").trim_end().to_owned();
+        let live = match matches!(file, File::Server | File::Own) && is_live(&path) {
+            true => "A running node takes it over at RELOAD.",
+            false => "",
+        };
+        let sentences = [key.meaning.trim(), key.effect.trim(), live].into_iter().filter(|text| !text.is_empty());
+        let meaning = sentences.collect::<Vec<_>>().join(" ");
         let keys = section.iter().flat_map(|section| section.keys).map(|key| key.name).collect();
         let (kind, default) = (key.kind, key.default);
         entries.push(Entry { file, path: path.clone(), kind, default, meaning, keys });

@@ -5,7 +5,8 @@ mod tests;
 
 use crate::authority;
 use crate::client;
-use crate::reader::{Description, Section};
+use crate::reader::{Description, Section, join};
+use crate::server::live::is_live;
 use crate::server::{own, raw};
 use std::fmt::Write;
 
@@ -22,6 +23,8 @@ which is optional and holds what only this implementation knows.
   `[[PKI.Voting.Authorities]]`. Unknown keys are warnings at a normal start and errors under `--validate-only`.
 * `katzensprung.toml` is always strict.
 * Durations in `[Debug]` are integers in milliseconds.
+* A running node reads both files again at `katzensprung ctl RELOAD`. Keys with _(live)_ count at once, whatever else has
+  changed; it names the others that are written otherwise than at its start, and they count from the next one on.
 ";
 
 const AUTHORITY_INTRODUCTION: &str = "\
@@ -84,9 +87,9 @@ its set (`replay_early_quota`). How full the sets are is in the metrics `katzens
 pub fn markdown() -> String {
     let mut text = String::from(INTRODUCTION);
     text.push_str("\n# katzenpost.toml\n");
-    write_tables(&mut text, "", raw::Root::describe(), false);
+    write_tables(&mut text, "", raw::Root::describe(), false, is_live);
     text.push_str("\n# katzensprung.toml\n");
-    write_tables(&mut text, "", own::Root::describe(), false);
+    write_tables(&mut text, "", own::Root::describe(), false, is_live);
     text.push_str(MEMORY);
     text
 }
@@ -94,28 +97,29 @@ pub fn markdown() -> String {
 /// The text of the manual page of directory authorities.
 pub fn markdown_of_authority() -> String {
     let mut text = String::from(AUTHORITY_INTRODUCTION);
-    write_tables(&mut text, "", authority::raw::Root::describe(), false);
+    write_tables(&mut text, "", authority::raw::Root::describe(), false, |_| false);
     text
 }
 
 /// The text of the manual page of clients.
 pub fn markdown_of_client() -> String {
     let mut text = String::from(CLIENT_INTRODUCTION);
-    write_tables(&mut text, "", client::raw::Root::describe(), false);
+    write_tables(&mut text, "", client::raw::Root::describe(), false, |_| false);
     text
 }
 
-fn write_tables(text: &mut String, path: &str, table: Description, is_array: bool) {
+fn write_tables(text: &mut String, path: &str, table: Description, is_array: bool, is_live: fn(&str) -> bool) {
     if !path.is_empty() {
         let header = if is_array { format!("[[{path}]]") } else { format!("[{path}]") };
         let _ = write!(text, "\n## `{header}`\n\n{}\n", table.about.trim());
     }
     text.push_str("\n| key | type | default | meaning |\n|---|---|---|---|\n");
     for key in table.keys {
+        let live = if is_live(&join(path, key.name)) { " _(live)_" } else { "" };
         let effect = if key.effect.is_empty() { String::new() } else { format!(" {}", key.effect) };
         let _ = writeln!(
             text,
-            "| `{}` | {} | {} | {}{effect} |",
+            "| `{}` | {} | {} | {}{effect}{live} |",
             key.name,
             key.kind,
             key.default,
@@ -124,8 +128,7 @@ fn write_tables(text: &mut String, path: &str, table: Description, is_array: boo
     }
     for key in table.keys {
         if let Some(section) = key.section {
-            let below = if path.is_empty() { key.name.to_string() } else { format!("{path}.{}", key.name) };
-            write_tables(text, &below, section(), key.kind.starts_with("array"));
+            write_tables(text, &join(path, key.name), section(), key.kind.starts_with("array"), is_live);
         }
     }
 }

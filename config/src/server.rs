@@ -5,6 +5,7 @@ pub(crate) mod authorities;
 mod debug;
 mod gateway;
 pub(crate) mod geometry;
+pub mod live;
 pub(crate) mod load;
 pub(crate) mod logging;
 pub(crate) mod network;
@@ -17,16 +18,19 @@ mod roles;
 pub(crate) mod sockets;
 #[cfg(test)]
 pub(crate) mod tests;
+mod written;
 
 pub use authorities::Authority;
 pub use debug::Debug;
 pub use gateway::{DataSource, ExternUrl, Gateway, MailStore, UserStore, Users};
-pub use load::{Loaded, Sources, parse, read_text};
+pub use live::{Change, Changes};
+pub use load::{Loaded, OWN_FILE_NAME, Sources, parse, read_text};
 pub use logging::{LogDestination, LogLevel, Logging};
 pub use network::Network;
 pub use node::{MANAGEMENT_SOCKET, Management, Shutdown};
 pub use own::{Backend, OwnConfig};
 pub use roles::{BuiltIn, BuiltInService, Keyserver, PluginProtocol, PluginService, Role, ServiceNode};
+pub use written::Written;
 
 use crate::finding::Finding;
 use crate::reader::Strictness;
@@ -35,7 +39,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 /// Everything that the two files say.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ServerConfig {
     /// Name in the directory, normalised.
     pub identifier: String,
@@ -65,6 +69,10 @@ pub struct ServerConfig {
     pub own: OwnConfig,
     /// That file, if there is one.
     pub own_file: Option<PathBuf>,
+    /// The main file.
+    pub file: PathBuf,
+    /// What is written in both.
+    pub written: Written,
 }
 
 impl ServerConfig {

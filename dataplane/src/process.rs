@@ -19,7 +19,7 @@ use crate::io::driver::{Clock, Plan, Task};
 use crate::io::{Driver, DriverError, Io};
 use crate::shard::{Instruments, Next, Shard};
 use crate::shared::{EpochKey, Facts, FactsError, KeyRing, Shared};
-use announce::{Announcements, KeysToAnnounce};
+use announce::{Announcements, KeysToAnnounce, Numbered, RollToAnnounce};
 use attach::Process;
 use crypto_simd::cpu::{Level, level};
 use crypto_simd::random::{OsRandom, Random};
@@ -37,7 +37,7 @@ use interplane::replay::ReplaySet;
 use interplane::requests::{Bell, PluginRings};
 use interplane::ring::EventRings;
 use interplane::secret::Secrets;
-use interplane::setup::Setup;
+use interplane::setup::{Adjustable, Setup};
 use interplane::snapshot::Snapshot;
 use pki::Epoch;
 use secret_memory::within;
@@ -245,6 +245,24 @@ impl Work {
         self.announcements.keys = Some(KeysToAnnounce { number, epochs, locked });
         self.wake_all();
         Ok(())
+    }
+
+    /// Goes by other values, if a data plane with them would be a sound one.
+    fn adjust(&mut self, order: u64, to: &Adjustable) -> Result<(), ProcessError> {
+        let mut setup = self.setup.clone();
+        setup.adjust(to);
+        setup.check().map_err(FactsError::from)?;
+        let number = self.shared.adjust(to);
+        self.setup = setup;
+        self.announcements.adjustment = Some(Numbered { order, number });
+        self.wake_all();
+        Ok(())
+    }
+
+    fn call_roll(&mut self, order: u64) {
+        let number = self.shared.call_roll();
+        self.announcements.roll = Some(RollToAnnounce::Called(Numbered { order, number }));
+        self.wake_all();
     }
 
     /// Wakes the shards for which plugins have answered while they slept.

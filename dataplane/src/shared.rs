@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`errand`] | what the shards of a client and of its mailbox ask of each other |
 //! | [`facts`] | what is fixed for the life of the data plane |
+//! | [`live`] | what is not fixed after all |
 //! | [`directory`] | documents as this node sees them, and the owner of each outgoing destination |
 //! | [`admission`] | how many connections and unfinished handshakes there may be |
 //! | [`keys`] | loaded mix keys with their replay sets, and the link key |
@@ -21,6 +22,7 @@ pub mod directory;
 pub mod errand;
 pub mod facts;
 pub mod keys;
+pub mod live;
 mod parking;
 pub mod port;
 pub mod sessions;
@@ -30,9 +32,12 @@ pub use directory::{Destination, DestinationId, Directory};
 pub use errand::Errand;
 pub use facts::{Facts, FactsError};
 pub use keys::{EpochKey, KeyRing};
+pub use live::Live;
 pub use port::{Order, Port};
 pub use sessions::Sessions;
 
+use interplane::roll::Roll;
+use interplane::setup::Adjustable;
 use interplane::snapshot::Snapshot;
 use sphinx::RECIPIENT_ID_BYTES;
 use std::collections::HashSet;
@@ -49,6 +54,8 @@ pub struct Shared {
     sessions: Sessions,
     admission: Arc<Admission>,
     closing: AtomicBool,
+    /// How often shards were asked for their links.
+    roll_calls: AtomicU64,
     /// The recipient of this node's own loops, if it makes any.
     own_decoys: Option<[u8; RECIPIENT_ID_BYTES]>,
 }
@@ -60,6 +67,8 @@ pub struct Applied {
     pub serial: u64,
     /// The number of the oldest key ring that a shard uses, as [`Shared::publish_keys`] gave it.
     pub keys: u64,
+    /// The number of the oldest change by which a shard and its clients go, as [`Shared::adjust`] gave it.
+    pub adjustment: u64,
 }
 
 impl Shared {
@@ -74,6 +83,7 @@ impl Shared {
             sessions: Sessions::default(),
             admission: Arc::new(Admission::new(facts.limits)),
             closing: AtomicBool::new(false),
+            roll_calls: AtomicU64::default(),
             own_decoys: None,
             facts,
         }
@@ -106,12 +116,38 @@ impl Shared {
         self.keys.publish(keys)
     }
 
+    /// Lets all shards go by other values from now on. Gives the number to look for in [`Applied::adjustment`].
+    pub fn adjust(&self, to: &Adjustable) -> u64 {
+        self.facts.live.adjust(to, self.facts.shards)
+    }
+
+    /// Asks all shards for their links to and from nodes; gives the number for [`Shared::take_roll`].
+    pub fn call_roll(&self) -> u64 {
+        self.roll_calls.fetch_add(1, Ordering::Release) + 1
+    }
+
+    /// What all shards have said, once all of them have; then it is gone.
+    pub fn take_roll(&self, number: u64) -> Option<Roll> {
+        if !self.ports.iter().all(|port| port.has_roll(number)) {
+            return None;
+        }
+        Some(Roll(self.ports.iter().filter_map(|port| port.take_roll(number)).flatten().collect()))
+    }
+
+    pub(crate) fn roll_called(&self) -> u64 {
+        self.roll_calls.load(Ordering::Acquire)
+    }
+
     /// What all shards have taken over.
     pub fn applied(&self) -> Applied {
         let least = |of: fn(&Port) -> &AtomicU64| {
             self.ports.iter().map(|port| of(port).load(Ordering::Acquire)).min().unwrap_or(0)
         };
-        Applied { serial: least(|port| &port.applied_serial), keys: least(|port| &port.applied_keys) }
+        Applied {
+            serial: least(|port| &port.applied_serial),
+            keys: least(|port| &port.applied_keys),
+            adjustment: least(|port| &port.applied_adjustment),
+        }
     }
 
     /// Tells every shard to take no more connections: the node is about to stop.

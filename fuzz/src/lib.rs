@@ -92,6 +92,7 @@ pub const TARGETS: &[Target] = &[
     planes::TO_DATA,
     planes::TO_CONTROL,
     planes::SNAPSHOT,
+    planes::ROLL,
     planes::SECRETS,
     planes::MEMORY,
     planes::EVENTS,

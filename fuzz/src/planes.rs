@@ -3,7 +3,7 @@
 use crate::storm::Dice;
 use crate::{Target, Verdict};
 use interplane::channel::Channel;
-use interplane::counter::Counters;
+use interplane::counter::{Counters, Direction};
 use interplane::event::{Detail, Event, Peer};
 use interplane::loops::LoopCounts;
 use interplane::memory::{self, SharedMemory};
@@ -12,6 +12,7 @@ use interplane::poison::InFlight;
 use interplane::replay::ReplaySet;
 use interplane::requests::{Bell, PluginRings, RequestId};
 use interplane::ring::EventRings;
+use interplane::roll::{LinkReport, LinkState, Passed, Roll};
 use interplane::secret::{SecretBytes, Secrets};
 use interplane::setup::{Limits, Machine, Times};
 use interplane::snapshot::{ClientDocument, EncodedDocument, Handler, Service, Snapshot};
@@ -34,6 +35,8 @@ pub const TO_DATA: Target = Target { name: "interplane_to_data", run: to_data, s
 pub const TO_CONTROL: Target = Target { name: "interplane_to_control", run: to_control, seeds: messages_to_control };
 /// The bytes of a snapshot.
 pub const SNAPSHOT: Target = Target { name: "interplane_snapshot", run: snapshot, seeds: snapshots };
+/// The bytes of what is said of links.
+pub const ROLL: Target = Target { name: "interplane_roll", run: roll, seeds: rolls };
 /// The bytes of secrets.
 pub const SECRETS: Target = Target { name: "interplane_secrets", run: secrets, seeds: secret_files };
 /// Shared memory of every kind, from its first word.
@@ -79,6 +82,8 @@ fn messages_to_data() -> Vec<Vec<u8>> {
         encoded(&sets, &keys),
         encoded(&[Descriptor::Remembered], &ToData::Remember),
         encoded(&[], &ToData::Ping { number: 7 }),
+        encoded(&[], &ToData::Adjust { number: 7, to: setup().adjustable() }),
+        encoded(&[], &ToData::CallRoll { number: 7 }),
         encoded(&[], &ToData::Stop),
     ]
 }
@@ -94,6 +99,8 @@ fn messages_to_control() -> Vec<Vec<u8>> {
         encoded(&[], &ToControl::KeysLoaded { epochs, locked: true }),
         encoded(&[], &ToControl::Failed { order: Order::Keys, reason: "no".into() }),
         encoded(&[], &ToControl::Pong { number: 7 }),
+        encoded(&[], &ToControl::Adjusted { number: 7 }),
+        encoded(&[Descriptor::Roll], &ToControl::Roll { number: 7 }),
         encoded(&[], &ToControl::Ending),
         encoded(&[], &ToControl::Stopped { account: Default::default() }),
     ]
@@ -155,6 +162,32 @@ fn snapshots() -> Vec<Vec<u8>> {
         services: vec![Service { recipient: [1; 32], handler: Handler::BuiltIn(BuiltIn::Echo) }],
     };
     [empty, full].map(|snapshot| postcard::to_stdvec(&snapshot).expect("small")).into()
+}
+
+fn rolls() -> Vec<Vec<u8>> {
+    let link = LinkReport {
+        node: [7; 32],
+        direction: Direction::Outgoing,
+        shard: 1,
+        state: LinkState::Up,
+        may_send: true,
+        state_ms: 5,
+        last_packet_ms: Some(3),
+        queued: 1,
+        sealed: 2,
+        stalled_ms: None,
+        failures: 0,
+        all: Passed { packets: 9, too_late: 1, dropped: 0 },
+        lately: Passed::default(),
+    };
+    vec![postcard::to_stdvec(&Roll(vec![link])).expect("small")]
+}
+
+fn roll(data: &[u8]) -> Verdict {
+    let fd = memory::seal("fuzz", data).expect("a memfd");
+    let Ok(roll) = Roll::open(&fd) else { return Verdict::Refused };
+    let _ = roll.0.iter().filter(|link| link.is_slow()).count();
+    Verdict::Accepted
 }
 
 fn snapshot(data: &[u8]) -> Verdict {

@@ -92,6 +92,7 @@ short! {
     interplane_to_data
     interplane_to_control
     interplane_snapshot
+    interplane_roll
     interplane_secrets
     interplane_memory
     interplane_events

@@ -7,19 +7,27 @@ mod tests;
 use std::time::Duration;
 use wire::Instant;
 
-/// Tokens that a bucket holds at most: the largest burst.
+/// Tokens that a bucket holds at most, where nothing else is said: the largest burst.
 pub const BURST: u64 = 256;
 
 /// Refill of a bucket.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     /// Time between two tokens; none is no limit at all.
     interval: Option<Duration>,
+    /// Tokens that the bucket holds at most.
+    burst: u64,
+}
+
+impl Default for Rate {
+    fn default() -> Self {
+        Self::OFF
+    }
 }
 
 impl Rate {
     /// No limit.
-    pub const OFF: Self = Self { interval: None };
+    pub const OFF: Self = Self { interval: None, burst: BURST };
 
     /// The rate that follows from a document's parameters, which are events per millisecond.
     pub fn of(lambda_p: f64, lambda_l: f64) -> Self {
@@ -29,7 +37,19 @@ impl Rate {
         }
         // The cast saturates.
         let interval_ns = (1e6 / (lambda * 1.1)).ceil() as u64;
-        Self { interval: Some(Duration::from_nanos(interval_ns)).filter(|interval| !interval.is_zero()) }
+        let interval = Some(Duration::from_nanos(interval_ns)).filter(|interval| !interval.is_zero());
+        Self { interval, burst: BURST }
+    }
+
+    /// So many packets in a minute; none of them is no limit (server.md D.5).
+    pub fn per_minute(packets: u32) -> Self {
+        let interval_ns = 60_000_000_000_u64.checked_div(packets.into());
+        Self { interval: interval_ns.map(Duration::from_nanos), burst: BURST }
+    }
+
+    /// The same with a bucket of another size, which holds one token at least.
+    pub fn with_burst(self, burst: u32) -> Self {
+        Self { burst: u64::from(burst).max(1), ..self }
     }
 
     /// Time between two tokens, if there is a limit.
@@ -52,7 +72,7 @@ impl TokenBucket {
         match (self.rate.interval, rate.interval) {
             (_, None) => *self = Self::default(),
             (None, Some(_)) => *self = Self { rate, tokens: 1, refilled_at: now },
-            (Some(_), Some(_)) => self.rate = rate,
+            (Some(_), Some(_)) => (self.rate, self.tokens) = (rate, self.tokens.min(rate.burst)),
         }
     }
 
@@ -72,7 +92,7 @@ impl TokenBucket {
         if more > 0 {
             // Not `now`: what is left of an interval counts for the next token.
             self.refilled_at += Duration::from_nanos(more * interval_ns);
-            self.tokens = self.tokens.saturating_add(more).min(BURST);
+            self.tokens = self.tokens.saturating_add(more).min(self.rate.burst);
         }
     }
 }

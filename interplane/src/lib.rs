@@ -16,6 +16,7 @@
 //! | [`event`], [`ring`] | what the data plane tells the log, and the rings that carry it |
 //! | [`inherited`] | descriptors that a service manager kept for this process |
 //! | [`requests`] | requests to plugins and their answers |
+//! | [`roll`] | what is said of links to and from nodes, for people who ask |
 //! | [`loops`] | which of this node's own loops came back, by segment |
 //! | [`replay`] | which packets were seen with a mix key |
 //! | [`poison`] | which packets were in flight when a data plane crashed |
@@ -48,6 +49,7 @@ pub mod reason;
 pub mod replay;
 pub mod requests;
 pub mod ring;
+pub mod roll;
 pub mod secret;
 pub mod setup;
 pub mod snapshot;

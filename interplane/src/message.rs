@@ -3,13 +3,13 @@
 //! Descriptors travel beside a message, each with its meaning.
 
 use crate::counter::Account;
-use crate::setup::Setup;
+use crate::setup::{Adjustable, Setup};
 use pki::Epoch;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
 /// Version of messages and of all layouts in shared memory; planes of different versions do not work together.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 /// Most tags that are refused as poison.
 pub const REFUSED_TAGS_MAX: usize = 2048;
 
@@ -46,6 +46,8 @@ pub enum Descriptor {
     AnswerBell,
     /// `loops::LoopCounts`.
     Loops,
+    /// A sealed `roll::Roll`.
+    Roll,
 }
 
 /// A listening socket that the control plane made.
@@ -77,6 +79,10 @@ pub enum Order {
     Keys,
     /// [`ToData::Remember`].
     Remember,
+    /// [`ToData::Adjust`].
+    Adjust,
+    /// [`ToData::CallRoll`].
+    CallRoll,
     /// Any other message.
     Other,
 }
@@ -89,6 +95,8 @@ impl ToData {
             Self::Publish { .. } => Order::Publish,
             Self::Keys { .. } => Order::Keys,
             Self::Remember => Order::Remember,
+            Self::Adjust { .. } => Order::Adjust,
+            Self::CallRoll { .. } => Order::CallRoll,
             Self::Hello { .. } | Self::Ping { .. } | Self::Stop => Order::Other,
         }
     }
@@ -129,6 +137,18 @@ pub enum ToData {
         /// Comes back.
         number: u64,
     },
+    /// Go by these values from now on. Answered by [`ToControl::Adjusted`] once all links do.
+    Adjust {
+        /// Comes back.
+        number: u64,
+        /// The values.
+        to: Adjustable,
+    },
+    /// Tell of all links to and from nodes. Answered by [`ToControl::Roll`] once all shards have.
+    CallRoll {
+        /// Comes back.
+        number: u64,
+    },
     /// Finish: close the listeners, send what is due, end.
     Stop,
 }
@@ -165,6 +185,16 @@ pub enum ToControl {
     Remembered,
     /// The answer to [`ToData::Ping`].
     Pong {
+        /// That of the question.
+        number: u64,
+    },
+    /// All shards, and all links of clients, go by the values.
+    Adjusted {
+        /// That of the order.
+        number: u64,
+    },
+    /// All links to and from nodes, in a [`Descriptor::Roll`].
+    Roll {
         /// That of the question.
         number: u64,
     },

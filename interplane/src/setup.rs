@@ -1,10 +1,12 @@
 //! What a data plane is told once, when a control plane attaches. Every value is final: defaults of the configuration
 //! file are filled in.
 
+mod adjustable;
 mod pool_size;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use adjustable::{Adjustable, ClientRate, OrderedRate};
 pub use pool_size::PoolSize;
 
 use crate::counter::SHARDS_MAX;
@@ -120,8 +122,8 @@ pub struct Limits {
 /// What clients of a gateway may do and have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Clients {
-    /// Whether they may send faster than the documents' parameters say (`DisableRateLimit`).
-    pub is_rate_unlimited: bool,
+    /// How fast they may send.
+    pub rate: ClientRate,
     /// Messages that wait for one of them.
     pub mailbox_messages: u32,
     /// Bytes of the messages that wait for all of them.
@@ -135,7 +137,7 @@ pub struct Clients {
 impl Default for Clients {
     fn default() -> Self {
         Self {
-            is_rate_unlimited: false,
+            rate: ClientRate::default(),
             mailbox_messages: 512,
             spool_bytes: 256 << 20,
             has_user_database: false,

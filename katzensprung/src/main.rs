@@ -45,9 +45,7 @@ enum Command {
     Ping(commands::ping::Arguments),
     /// Writes the files of a whole network
     Genconfig(Box<commands::genconfig::Arguments>),
-    /// Asks a running node how it is, and where its loops are lost
-    Status(commands::status::Arguments),
-    /// Tells a running node what to do: DRAIN, SHUTDOWN, STATUS and others
+    /// Asks a running node how it fares, or tells it what to do: STATUS, PEERS, KEYS, LOOPS, RELOAD, DRAIN, SHUTDOWN and others
     Ctl(commands::ctl::Arguments),
     /// Checks configuration files
     Config(commands::configuration::Arguments),
@@ -118,7 +116,6 @@ fn main() -> ExitCode {
         Command::Fetch(arguments) => commands::fetch::run(&arguments).map(done),
         Command::Ping(arguments) => commands::ping::run(&arguments),
         Command::Genconfig(arguments) => commands::genconfig::run(&arguments).map(done),
-        Command::Status(arguments) => commands::status::run(&arguments).map(done),
         Command::Ctl(arguments) => commands::ctl::run(&arguments).map(done),
         Command::Config(arguments) => commands::configuration::run(&arguments),
         Command::Doctor(arguments) => commands::doctor::run(&arguments),

@@ -79,7 +79,7 @@ fn the_usage_is_that_of_the_name() {
 #[test]
 fn a_program_called_fetch_is_no_node() {
     let folder = Folder::new();
-    for name in ["fetch", "status"] {
+    for name in ["fetch", "ctl"] {
         let link = folder.path().join(name);
         symlink(env!("CARGO_BIN_EXE_katzensprung"), &link).unwrap();
         let help = finish(Command::new(&link).arg("--help")).succeeded();

@@ -1,6 +1,6 @@
 //! Reading the files, and the order of the checks.
 
-use super::{ServerConfig, Shutdown, authorities, debug, geometry, logging, network, node, roles};
+use super::{ServerConfig, Shutdown, Written, authorities, debug, geometry, logging, network, node, roles};
 use crate::finding::{Finding, Findings, Place, Severity};
 use crate::program::Program;
 use crate::reader::{Reader, Strictness};
@@ -103,7 +103,7 @@ pub fn interface_addresses() -> Vec<IpAddr> {
 
 /// The configuration that the sources give, or everything that is wrong with them.
 pub fn parse(sources: &Sources, strictness: Strictness) -> Result<Loaded, Vec<Finding>> {
-    let mut findings = Findings::new(&sources.path);
+    let mut findings = Findings::of(&sources.path, strictness == Strictness::Strict);
     let mut main = parse_main(sources, strictness, &mut findings);
     let mut listed = findings.into_sorted();
     if let Some((path, text)) = &sources.own {
@@ -195,5 +195,7 @@ fn parse_main(sources: &Sources, strictness: Strictness, findings: &mut Findings
         debug,
         own: OwnConfig::default(),
         own_file: sources.own.as_ref().map(|(path, _)| path.clone()),
+        file: sources.path.clone(),
+        written: Written::of(&sources.text, sources.own.as_ref().map(|(_, text)| text.as_str())),
     })
 }

@@ -91,7 +91,7 @@ section! {
         /// KEM of that key.
         wire_kem_scheme: String = ("WireKEMScheme", "required", "");
         /// URLs at which it is reached: `tcp://`, `quic://`, `onion://`.
-        addresses: Vec<At<String>> = ("Addresses", "required", "May be empty: an authority that is trusted but not asked.");
+        addresses: Vec<At<String>> = ("Addresses", "required", "May be empty: an authority that is trusted but not asked. What nobody can dial is left out at a start, and an error of `config check`.");
     }
 
     /// The management socket.

@@ -2,7 +2,7 @@
 
 use super::clients::{Held, pack};
 use super::fetch::Fetch;
-use super::{Directory, EpochCounts, MODULE, Outside, Plane, Report, Verified};
+use super::{Directory, EpochCounts, MODULE, Nodes, Outside, Plane, Report, Verified};
 use crypto_simd::random::OsRandom;
 use pki::Epoch;
 use pki::authority::Answers;
@@ -110,7 +110,9 @@ impl<P: Plane, O: Outside> Directory<P, O> {
         drop(self.plane.publish(&View::new(self.options.own.role, maps), self.client_documents()));
         self.stored.documents = self.documents.iter().map(|(epoch, held)| (epoch.0, held.raw.to_vec())).collect();
         self.plane.remember(&self.stored);
-        self.status().documents = self.documents.keys().map(|epoch| epoch.0).collect();
+        let (epochs, nodes) = (self.documents.keys().map(|epoch| epoch.0).collect(), Nodes::of(&self.documents));
+        let mut status = self.status();
+        (status.documents, status.nodes) = (epochs, Arc::new(nodes));
     }
 
     fn count(&self, epoch: Epoch, change: impl FnOnce(&mut EpochCounts)) {

@@ -33,7 +33,7 @@ mod tests;
 
 pub use outside::{Internet, Outside, Reached};
 pub use plane::{Held, Plane, Stored};
-pub use status::{DirectoryStatus, EpochCounts};
+pub use status::{DirectoryStatus, EpochCounts, Nodes};
 
 use crate::keys::MixKeys;
 use crate::logging::Log;

@@ -18,6 +18,8 @@ use config::server::{LogDestination, LogLevel, Logging};
 use std::fmt::{self, Arguments, Display, Write as _};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 use writer::{Queue, Sink};
 
@@ -46,6 +48,17 @@ impl Level {
             "INFO" => Some(Self::Info),
             "DEBUG" => Some(Self::Debug),
             _ => None,
+        }
+    }
+
+    /// The level that a configuration has.
+    pub fn of(configured: LogLevel) -> Self {
+        match configured {
+            LogLevel::Error => Self::Error,
+            LogLevel::Warning => Self::Warning,
+            LogLevel::Notice => Self::Notice,
+            LogLevel::Info => Self::Info,
+            LogLevel::Debug => Self::Debug,
         }
     }
 
@@ -95,7 +108,8 @@ impl Drop for Flushed {
 /// Where all of the node's lines go; cheap to clone.
 #[derive(Clone)]
 pub struct Log {
-    level: Level,
+    /// As a number, the same for all copies: it may change.
+    level: Arc<AtomicU8>,
     /// None writes nothing.
     queue: Option<Queue>,
 }
@@ -103,13 +117,7 @@ pub struct Log {
 impl Log {
     /// As a configuration file says.
     pub fn open(logging: &Logging) -> Result<Self, OpenError> {
-        let level = match logging.level {
-            LogLevel::Error => Level::Error,
-            LogLevel::Warning => Level::Warning,
-            LogLevel::Notice => Level::Notice,
-            LogLevel::Info => Level::Info,
-            LogLevel::Debug => Level::Debug,
-        };
+        let level = Level::of(logging.level);
         match &logging.destination {
             LogDestination::Silent => Ok(Self::silent()),
             LogDestination::Stdout => Ok(Self::to_stdout(level)?),
@@ -131,11 +139,20 @@ impl Log {
 
     /// Writes nothing.
     pub fn silent() -> Self {
-        Self { level: Level::Error, queue: None }
+        Self { level: Self::shared(Level::Error), queue: None }
     }
 
     fn new(level: Level, sink: Sink) -> io::Result<Self> {
-        Ok(Self { level, queue: Some(Queue::start(sink)?) })
+        Ok(Self { level: Self::shared(level), queue: Some(Queue::start(sink)?) })
+    }
+
+    fn shared(level: Level) -> Arc<AtomicU8> {
+        Arc::new(AtomicU8::new(level as u8))
+    }
+
+    /// Writes lines of another level from now on.
+    pub fn set_level(&self, level: Level) {
+        self.level.store(level as u8, Ordering::Relaxed);
     }
 
     /// Has the file opened again after the operator has moved it (SIGHUP). The log itself says how that went; on
@@ -153,7 +170,7 @@ impl Log {
 
     /// Queues one line if `level` is enabled.
     pub fn write(&self, level: Level, module: &str, message: Arguments<'_>) {
-        if level > self.level {
+        if level as u8 > self.level.load(Ordering::Relaxed) {
             return;
         }
         if let Some(queue) = &self.queue {

@@ -26,9 +26,12 @@ const LINE_BYTES_MAX: usize = 64 * 1024;
 const CONNECTIONS_MAX: usize = 64;
 
 /// The answer to HELP, one line as every answer.
-const HELP: &str = "214 HELP: this line. STATUS: the node's state as one line of JSON. SHUTDOWN: stops the node as \
+const HELP: &str = "214 HELP: this line. STATUS, PEERS, KEYS, LOOPS: the node's \
+                    state, its links to other nodes, its mix keys, and where its own loops are lost, each as one line of JSON. \
+                    RELOAD: reads the configuration again. SHUTDOWN: stops the node as \
                     SIGTERM does. DRAIN: the same, after no consensus lists the node any more. START_KAETZCHEN and STOP_KAETZCHEN, with a capability: start and stop a service of a \
-                    service node. ADD_USER, UPDATE_USER, REMOVE_USER, SET_USER_IDENTITY, REMOVE_USER_IDENTITY, \
+                    service node. SEND_RATE and SEND_BURST, with a number: how many packets a client of a gateway may send \
+                    in a minute until the next epoch, and save up. ADD_USER, UPDATE_USER, REMOVE_USER, SET_USER_IDENTITY, REMOVE_USER_IDENTITY, \
                     USER_IDENTITY and USER_LINK, with a name, and a key in hexadecimal digits or base64: the clients \
                     of a gateway with a user database. QUIT: ends this connection.";
 
@@ -36,10 +39,20 @@ const HELP: &str = "214 HELP: this line. STATUS: the node's state as one line of
 const START_SERVICE: &str = "START_KAETZCHEN";
 const STOP_SERVICE: &str = "STOP_KAETZCHEN";
 
+/// Commands of gateways (server.md 9.4).
+const SEND_RATE: &str = "SEND_RATE";
+const SEND_BURST: &str = "SEND_BURST";
+
 /// What was asked for is done.
 pub const DONE: &str = "250 Requested action ok, completed";
 /// What was asked for cannot be done.
 pub const FAILED: &str = "554 Transaction failed";
+/// Clients are not limited at all.
+pub const SHUT_OFF: &str = "554 Transaction failed: Debug.DisableRateLimit is true";
+/// The answer to one more change while many are under way.
+pub const CROWDED: &str = "554 Transaction failed: others are under way";
+/// A command that nobody knows, or not here.
+const UNKNOWN: &str = "500 Syntax error, command unrecognised";
 /// A command has other arguments than it takes.
 pub const MALFORMED: &str = "501 Syntax error in parameters or arguments";
 
@@ -51,6 +64,14 @@ pub trait Node: Send + Sync + 'static {
     fn drain(&self);
     /// The state of the node as one line of JSON.
     fn status(&self) -> String;
+    /// Something else about it; gives the answer.
+    fn look(&self, at: Look) -> Line;
+    /// Reads its configuration again; gives the answer.
+    fn reload(&self) -> Line;
+    /// Whether there are clients to limit.
+    fn has_clients(&self) -> bool;
+    /// Limits them otherwise; gives the answer.
+    fn limit(&self, limit: Limit) -> Line;
     /// Whether there are services to start and to stop.
     fn has_services(&self) -> bool;
     /// Starts the service of a capability; gives whether it runs now and did not before.
@@ -61,6 +82,38 @@ pub trait Node: Send + Sync + 'static {
     fn has_users(&self) -> bool;
     /// Carries out an order about users, of a command in capital letters with its arguments; gives the answer.
     fn order_users(&self, command: String, arguments: String) -> Line;
+}
+
+/// What can be looked at besides the state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// Links to and from other nodes.
+    Peers,
+    /// Mix keys.
+    Keys,
+    /// The node's own loops.
+    Loops,
+}
+
+/// How a gateway's clients are limited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// Packets of each in a minute; 0 is no limit.
+    PerMinute(u32),
+    /// Packets that each may save up.
+    Burst(u32),
+}
+
+impl Limit {
+    /// The order that a command in capital letters gives with its argument.
+    fn parse(command: &str, argument: &str) -> Option<Self> {
+        // Digits alone: a sign is none.
+        let number = Some(argument).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?.parse().ok()?;
+        match command {
+            SEND_RATE => Some(Self::PerMinute(number)),
+            _ => Some(Self::Burst(number)).filter(|_| number > 0),
+        }
+    }
 }
 
 /// What takes its time.
@@ -104,6 +157,10 @@ pub async fn answer(node: &dyn Node, line: &str) -> Reply {
             Reply::keeps(DONE)
         }
         ("STATUS", "") => Reply::keeps(format!("250 {}", node.status())),
+        ("PEERS", "") => Reply::keeps(node.look(Look::Peers).await),
+        ("KEYS", "") => Reply::keeps(node.look(Look::Keys).await),
+        ("LOOPS", "") => Reply::keeps(node.look(Look::Loops).await),
+        ("RELOAD", "") => Reply::keeps(node.reload().await),
         ("HELP", "") => Reply::keeps(HELP),
         (START_SERVICE | STOP_SERVICE, capability)
             if node.has_services() && !capability.is_empty() && !capability.contains(' ') =>
@@ -115,14 +172,17 @@ pub async fn answer(node: &dyn Node, line: &str) -> Reply {
                 false => Reply::keeps(FAILED),
             }
         }
-        (START_SERVICE | STOP_SERVICE, _) if !node.has_services() => {
-            Reply::keeps("500 Syntax error, command unrecognised")
-        }
+        (START_SERVICE | STOP_SERVICE, _) if !node.has_services() => Reply::keeps(UNKNOWN),
+        (command @ (SEND_RATE | SEND_BURST), number) if node.has_clients() => match Limit::parse(command, number) {
+            Some(limit) => Reply::keeps(node.limit(limit).await),
+            None => Reply::keeps(MALFORMED),
+        },
         (command, arguments) if node.has_users() && is_about_users(command) => {
             Reply::keeps(node.order_users(command.into(), arguments.into()).await)
         }
-        ("SHUTDOWN" | "DRAIN" | "STATUS" | "HELP" | START_SERVICE | STOP_SERVICE, _) => Reply::keeps(MALFORMED),
-        _ => Reply::keeps("500 Syntax error, command unrecognised"),
+        ("SHUTDOWN" | "DRAIN" | "STATUS" | "PEERS" | "KEYS" | "LOOPS" | "RELOAD" | "HELP", _)
+        | (START_SERVICE | STOP_SERVICE, _) => Reply::keeps(MALFORMED),
+        _ => Reply::keeps(UNKNOWN),
     }
 }
 
@@ -151,7 +211,7 @@ impl Socket {
 
 /// Removes the socket that an earlier run left, which happens even where management is off (server.md 1.7). The
 /// reference removes any file; one that is no socket is somebody's, and stays, and so does one at which somebody
-/// listens: gives whether one does.
+/// listens: gives whether one does. No warning: the reference leaves one at every stop.
 pub fn remove_stale(path: &Path, log: &Log) -> std::io::Result<bool> {
     if !path.symlink_metadata().is_ok_and(|metadata| metadata.file_type().is_socket()) {
         return Ok(false);
@@ -159,7 +219,7 @@ pub fn remove_stale(path: &Path, log: &Log) -> std::io::Result<bool> {
     if is_served(path)? {
         return Ok(true);
     }
-    log.warning(MODULE, format_args!("removing the socket that an earlier run left at {}", path.display()));
+    log.notice(MODULE, format_args!("removing the socket that an earlier run left at {}", path.display()));
     std::fs::remove_file(path)?;
     Ok(false)
 }
@@ -226,7 +286,7 @@ async fn converse(mut stream: UnixStream, identifier: &str, node: &dyn Node) -> 
             }
         }
         if received.len() > LINE_BYTES_MAX {
-            return stream.write_all(b"500 Syntax error, command unrecognised\r\n").await;
+            return stream.write_all(format!("{UNKNOWN}\r\n").as_bytes()).await;
         }
         let mut chunk = [0; 4096];
         match stream.read(&mut chunk).await? {

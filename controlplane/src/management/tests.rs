@@ -7,6 +7,7 @@ struct Counting {
     drains: AtomicUsize,
     has_services: bool,
     has_users: bool,
+    has_clients: bool,
 }
 
 impl Node for Counting {
@@ -20,6 +21,22 @@ impl Node for Counting {
 
     fn status(&self) -> String {
         "{\"epoch\":7}".into()
+    }
+
+    fn look(&self, at: Look) -> Line {
+        Box::pin(std::future::ready(format!("250 {{\"of\":\"{at:?}\"}}")))
+    }
+
+    fn reload(&self) -> Line {
+        Box::pin(std::future::ready("554 {}".into()))
+    }
+
+    fn has_clients(&self) -> bool {
+        self.has_clients
+    }
+
+    fn limit(&self, limit: Limit) -> Line {
+        Box::pin(std::future::ready(format!("250 {limit:?}")))
     }
 
     fn has_services(&self) -> bool {
@@ -59,6 +76,42 @@ async fn orders_about_users_need_a_database() {
         let line = format!("{} alice 00\r\n", command.to_lowercase());
         assert_eq!(answer(&with, &line).await.line, format!("250 {command} alice 00"));
         assert_eq!(answer(&Counting::default(), &line).await.line, "500 Syntax error, command unrecognised");
+    }
+}
+
+/// Those of server.md 9.4 about the rate are there where there are clients.
+#[tokio::test]
+async fn clients_are_limited_by_a_number() {
+    let gateway = Counting { has_clients: true, ..Counting::default() };
+    for (line, expected) in [
+        ("SEND_RATE 100\n", "250 PerMinute(100)"),
+        ("send_rate 0", "250 PerMinute(0)"),
+        ("SEND_BURST 7\r\n", "250 Burst(7)"),
+        ("SEND_BURST 0", MALFORMED),
+        ("SEND_RATE", MALFORMED),
+        ("SEND_RATE -1", MALFORMED),
+        ("SEND_RATE +1", MALFORMED),
+        ("SEND_RATE 1 2", MALFORMED),
+        ("SEND_RATE 4294967296", MALFORMED),
+        ("SEND_BURST x", MALFORMED),
+    ] {
+        assert_eq!(answer(&gateway, line).await.line, expected, "{line}");
+        assert_eq!(answer(&Counting::default(), line).await.line, UNKNOWN, "{line}");
+    }
+}
+
+#[tokio::test]
+async fn what_can_be_looked_at_takes_no_arguments() {
+    let node = Counting::default();
+    for (command, expected) in [
+        ("peers", "250 {\"of\":\"Peers\"}"),
+        ("KEYS", "250 {\"of\":\"Keys\"}"),
+        ("Loops", "250 {\"of\":\"Loops\"}"),
+        ("RELOAD", "554 {}"),
+    ] {
+        assert_eq!(answer(&node, command).await.line, expected);
+        assert_eq!(answer(&node, &format!("{command} now")).await.line, MALFORMED);
+        assert!(answer(&node, "HELP").await.line.contains(&command.to_uppercase()));
     }
 }
 

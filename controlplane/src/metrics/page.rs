@@ -136,6 +136,10 @@ impl Facts {
         {
             lines.push(format!("{} packets were dropped in a second, see below", rate(rates.dropped)));
         }
+        match sources.counters.total(Counter::LINKS_SLOW) {
+            0 => {}
+            slow => lines.push(format!("links to {slow} nodes are slow: 'katzensprung ctl PEERS' says which")),
+        }
         if sources.health.restarts() > 0 {
             lines.push(format!("the data plane was started {} times again: see the log", sources.health.restarts()));
         }

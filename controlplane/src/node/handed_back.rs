@@ -45,7 +45,7 @@ impl HandedBack {
         Some(Self { setup: setup?, attachments })
     }
 
-    /// Whether it works as these say: then it can go on.
+    /// Whether it works as these say, or does so with values that may change: then it can go on.
     pub fn works_as(&self, setup: &Setup, listen: &[SocketAddr], link_private_key: &[u8]) -> bool {
         let mut addresses = self.attachments.iter().filter_map(|(what, _)| match what {
             Descriptor::Listener(listener) => Some(listener.address),
@@ -53,7 +53,7 @@ impl HandedBack {
         });
         let listens_there =
             addresses.by_ref().take(listen.len()).eq(listen.iter().copied()) && addresses.next().is_none();
-        self.setup == *setup && listens_there && self.has_link_key(link_private_key)
+        self.setup.can_become(setup) && listens_there && self.has_link_key(link_private_key)
     }
 
     fn has_link_key(&self, link_private_key: &[u8]) -> bool {

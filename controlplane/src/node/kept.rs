@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 impl Node {
     /// Where keys are kept, if they are.
-    fn kept_folder(&self) -> Option<PathBuf> {
+    pub(super) fn kept_folder(&self) -> Option<PathBuf> {
         match &self.config.shutdown {
             Shutdown::PersistMixKeys(Some(folder)) => Some(folder.clone()),
             Shutdown::PersistMixKeys(None) => Some(kept::default_folder(&pki::hash(&self.identity.public))),

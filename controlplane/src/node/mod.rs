@@ -12,16 +12,19 @@
 //! | `serve`, `stop` | the parts in their order, and what ends them |
 //! | `stored` | what a service manager keeps over the end of both processes |
 //! | `plane`, `supervise` | what the data plane is given, and that there is one that works |
-//! | `events`, `status` | what the data plane says for the log; STATUS |
+//! | `events`, `status`, `questions` | what the data plane says for the log; what is answered to operators |
+//! | `live` | what of the configuration may change meanwhile |
 
 mod error;
 mod events;
 mod handed_back;
 mod kept;
+mod live;
 mod look;
 mod memory;
 mod network;
 mod plane;
+mod questions;
 mod role;
 mod serve;
 mod setup;

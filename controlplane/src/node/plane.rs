@@ -16,11 +16,11 @@ use interplane::loops::LoopCounts;
 use interplane::memory::{self, MemoryError};
 use interplane::message::{Descriptor, Listener, ToData, VERSION};
 use interplane::poison::{InFlight, Suspects};
-use interplane::replay::ReplaySet;
+use interplane::replay::{Fill, ReplaySet};
 use interplane::requests::{Bell, PluginRings};
 use interplane::ring::EventRings;
 use interplane::secret::{SecretBytes, SecretFile, Secrets};
-use interplane::setup::Setup;
+use interplane::setup::{Adjustable, Setup, SetupError};
 use interplane::snapshot::{ClientDocument, Service, Snapshot};
 use pki::Epoch;
 use pki::neighbours::Role;
@@ -159,6 +159,8 @@ pub struct DataPlane {
     secrets_before: Option<SecretFile>,
     replay_sets: BTreeMap<Epoch, OwnedFd>,
     remembered: Option<OwnedFd>,
+    /// Grows with each change of the setup's values that may change.
+    adjustment: u64,
     /// Keeps for the next start what two ended processes would lose; with it, how this one works.
     manager: Option<(Manager, OwnedFd)>,
 }
@@ -187,6 +189,7 @@ impl DataPlane {
             secrets_before: None,
             replay_sets: BTreeMap::new(),
             remembered: None,
+            adjustment: 0,
             manager: None,
             setup,
         })
@@ -220,6 +223,8 @@ impl DataPlane {
                     stored = remembered(&fd)?;
                     plane.remembered = Some(fd);
                 }
+                // Told to one who asked, and not kept.
+                Descriptor::Roll => {}
                 Descriptor::PluginRings | Descriptor::RequestBell | Descriptor::AnswerBell => {
                     if let Some(plugins) = &mut plane.plugins {
                         plugins.adopt(&descriptor, fd)?;
@@ -280,7 +285,7 @@ impl DataPlane {
             let identity = |fd| rustix::fs::fstat(fd).map(|stat| (stat.st_dev, stat.st_ino));
             identity(one).is_ok_and(|one| identity(other) == Ok(one))
         };
-        handed_back.setup == self.setup
+        handed_back.setup.can_become(&self.setup)
             && handed_back
                 .attachments
                 .iter()
@@ -320,6 +325,36 @@ impl DataPlane {
     pub fn to_remember(&self) -> Option<Letter<'_>> {
         let fd = self.remembered.as_ref()?;
         Some((ToData::Remember, vec![(Descriptor::Remembered, fd.as_fd())]))
+    }
+
+    /// The values of the setup that may change.
+    pub fn adjustment(&self) -> Letter<'_> {
+        (ToData::Adjust { number: self.adjustment, to: self.setup.adjustable() }, Vec::new())
+    }
+
+    /// The number of their last change.
+    pub fn adjustment_number(&self) -> u64 {
+        self.adjustment
+    }
+
+    /// Takes over such values, if a data plane could run with them.
+    pub fn store_adjustment(&mut self, to: &Adjustable) -> Result<(), SetupError> {
+        let mut setup = self.setup.clone();
+        setup.adjust(to);
+        setup.check()?;
+        (self.setup, self.adjustment) = (setup, self.adjustment + 1);
+        Ok(())
+    }
+
+    /// Whether a service manager keeps what the next start goes on with.
+    pub fn has_manager(&self) -> bool {
+        self.manager.is_some()
+    }
+
+    /// The epochs of the mix keys, and how full their replay sets are.
+    pub fn fills(&self) -> Vec<(Epoch, Fill)> {
+        let fill = |(epoch, fd): (&Epoch, &OwnedFd)| Some((*epoch, ReplaySet::attach(fd).ok()?.fill()));
+        self.replay_sets.iter().filter_map(fill).collect()
     }
 
     /// The epochs of the keys.

@@ -1,5 +1,6 @@
 //! The parts of a node, started in their order and stopped in the other one (server.md 1.7, 1.8).
 
+use super::live::Live;
 use super::plane::{DataPlane, PlaneError};
 use super::role::Part;
 use super::setup::descriptors;
@@ -63,7 +64,6 @@ impl Node {
             }
         };
         plugins.iter().for_each(|(board, _)| options.offer = board.offer());
-
         let (advertise, advertising) = watch::channel(true);
         let (mut tasks, status) = (Tasks::default(), Arc::new(Mutex::new(DirectoryStatus::default())));
         self.start_users(users.as_ref(), wires, &mut tasks);
@@ -88,6 +88,7 @@ impl Node {
             services: plugins.as_ref().map(|(_, plugins)| plugins.services()),
             loops,
             users,
+            plane: handle.clone(),
             tallies: plugins.as_ref().map(|(_, plugins)| plugins.tallies()).unwrap_or_default(),
         };
         for part in self.role.parts() {
@@ -228,6 +229,17 @@ impl Node {
             users: shared.users.clone(),
             kem: self.config.wire_kem,
             loops: shared.loops.clone(),
+            sends_loops: self.config.debug.send_decoy_traffic,
+            has_clients: self.role.has_clients(),
+            kept_folder: self.kept_folder(),
+            plane: shared.plane.clone(),
+            live: Arc::new(Live::new(
+                self.config.clone(),
+                shared.plane.clone(),
+                self.clock,
+                shared.status.clone(),
+                self.log.clone(),
+            )),
             started: Instant::now(),
             log: self.log.clone(),
         }
@@ -343,6 +355,7 @@ struct Shared {
     tallies: Vec<Arc<Tally>>,
     loops: LoopCounts,
     users: Option<Users>,
+    plane: PlaneHandle,
 }
 
 /// Waits for the end of what keeps plugins running, if this node has any.

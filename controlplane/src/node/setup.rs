@@ -5,7 +5,7 @@ use super::memory::Wanted;
 use super::role::NodeRole;
 use config::ServerConfig;
 use config::server::{Debug, Role};
-use interplane::setup::{Backend, Clients, Limits, Machine, Setup, Times};
+use interplane::setup::{Adjustable, Backend, ClientRate, Clients, Limits, Machine, Setup, Times};
 use pki::EpochClock;
 use rustix::process::{Resource, getrlimit};
 use std::num::NonZeroUsize;
@@ -42,7 +42,7 @@ impl Node {
             epoch_period: self.clock.period(),
             times: times(&config.debug),
             limits: Limits {
-                scheduler_queue_packets: config.debug.scheduler_queue_size.map_or(0, |size| size.get() as u64),
+                scheduler_queue_packets: queue_packets(&config.debug),
                 packets_per_second: sizes.line_rate,
                 link_queue_packets: u32::try_from((line_rate * LINK_QUEUE_MS / 1000).max(64)).unwrap_or(u32::MAX),
                 connections: Limits::default().connections.min(connections_that_fit(descriptors())),
@@ -57,7 +57,7 @@ impl Node {
                 ..Limits::default()
             },
             clients: Clients {
-                is_rate_unlimited: config.debug.disable_rate_limit,
+                rate: ClientRate { is_unlimited: config.debug.disable_rate_limit, ..ClientRate::default() },
                 mailbox_messages: own.mailbox_messages.unwrap_or(Clients::default().mailbox_messages),
                 spool_bytes: sizes.spool_bytes,
                 keeps_mail: matches!(&config.role, Role::Gateway(gateway) if gateway.mail.is_some()),
@@ -119,6 +119,15 @@ pub(super) fn wanted(config: &ServerConfig, clock: &EpochClock) -> Wanted {
         has_clients: NodeRole::of(&config.role).has_clients(),
         spool_mib: own.spool_mib,
     }
+}
+
+/// What of the setup may change, by this configuration and what operators have ordered.
+pub(super) fn adjustable(debug: &Debug, client_rate: ClientRate) -> Adjustable {
+    Adjustable { times: times(debug), scheduler_queue_packets: queue_packets(debug), client_rate }
+}
+
+fn queue_packets(debug: &Debug) -> u64 {
+    debug.scheduler_queue_size.map_or(0, |size| size.get() as u64)
 }
 
 fn times(debug: &Debug) -> Times {

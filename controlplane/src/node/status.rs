@@ -1,10 +1,13 @@
 //! The node as the management socket sees it.
 
+use super::live::{Live, Reloaded};
+use super::questions::{self, Keeping};
 use super::stop::StopOrder;
-use crate::directory::{DirectoryStatus, Reached, epoch_time};
+use super::supervise::PlaneHandle;
+use crate::directory::{DirectoryStatus, Nodes, Reached, epoch_time};
 use crate::health::Health;
 use crate::logging::Log;
-use crate::management::{self, Done, Line};
+use crate::management::{self, Done, Limit, Line, Look};
 use crate::plugins::Services;
 use crate::users::{self, Answer, Users};
 use config::schemes::KemScheme;
@@ -12,8 +15,21 @@ use interplane::Counter;
 use interplane::counter::KeyEpoch;
 use interplane::loops::LoopCounts;
 use pki::{Epoch, EpochClock};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+
+/// The answer where nobody can tell.
+const NO_DATA_PLANE: &str = "554 Transaction failed: the data plane does not answer; see the log";
+
+/// How long a data plane may take to tell of its links.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+
+/// What was asked for, unless it takes too long or there is nobody to give it.
+async fn answered<T>(answer: oneshot::Receiver<T>) -> Option<T> {
+    tokio::time::timeout(ANSWER_LIMIT, answer).await.ok()?.ok()
+}
 
 /// What STATUS reads, and whom SHUTDOWN tells.
 pub struct Managed {
@@ -39,6 +55,16 @@ pub struct Managed {
     pub kem: KemScheme,
     /// How its own loops fare.
     pub loops: LoopCounts,
+    /// Whether it makes any.
+    pub sends_loops: bool,
+    /// Whether it has clients.
+    pub has_clients: bool,
+    /// Where a clean stop writes mix keys to, if it does.
+    pub kept_folder: Option<PathBuf>,
+    /// Who is asked about links and keys.
+    pub plane: PlaneHandle,
+    /// Who carries out changes of the configuration.
+    pub live: Arc<Live>,
     /// When the node started.
     pub started: Instant,
     /// The log.
@@ -47,16 +73,19 @@ pub struct Managed {
 
 impl Managed {
     /// The loops of the current epoch and the one before, by segment: where they are lost.
-    fn loops(&self, epoch: Epoch) -> Vec<serde_json::Value> {
-        let of_epoch = |epoch: Epoch| self.loops.read(epoch).into_iter().map(move |count| (epoch, count));
-        let counts = [epoch.before(1), epoch].into_iter().flat_map(of_epoch);
-        let json = counts.map(|(epoch, count)| {
-            let (from, to) = count.nodes();
-            serde_json::json!({
-                "epoch": epoch.0, "from": from, "to": to, "sent": count.sent, "completed": count.completed,
-            })
-        });
-        json.collect()
+    fn loops(&self, epoch: Epoch, nodes: &Nodes) -> Vec<serde_json::Value> {
+        let epochs = [epoch.before(1), epoch].into_iter();
+        epochs.flat_map(|epoch| questions::loops(epoch, &self.loops.read(epoch), nodes)).collect()
+    }
+
+    fn directory_status(&self) -> DirectoryStatus {
+        self.status.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    fn all_loops(&self) -> String {
+        let epoch = epoch_time(&self.clock).epoch;
+        let loops = self.loops(epoch, &self.directory_status().nodes);
+        format!("250 {}", serde_json::json!({ "epoch": epoch.0, "sent_at_all": self.sends_loops, "loops": loops }))
     }
 }
 
@@ -128,9 +157,50 @@ impl management::Node for Managed {
         self.services.is_some()
     }
 
+    fn look(&self, at: Look) -> Line {
+        let (plane, clock) = (self.plane.clone(), self.clock);
+        match at {
+            Look::Loops => Box::pin(std::future::ready(self.all_loops())),
+            Look::Peers => {
+                let nodes = self.directory_status().nodes;
+                Box::pin(async move {
+                    let Some(roll) = answered(plane.call_roll()).await else { return NO_DATA_PLANE.into() };
+                    format!("250 {}", questions::peers(&roll, &nodes, &epoch_time(&clock)))
+                })
+            }
+            Look::Keys => {
+                let (are_locked, folder) = (self.health.are_keys_locked(), self.kept_folder.clone());
+                Box::pin(async move {
+                    let Some(held) = answered(plane.list_keys()).await else { return NO_DATA_PLANE.into() };
+                    let keeping = Keeping { are_locked, has_manager: held.has_manager, folder: folder.as_deref() };
+                    format!("250 {}", questions::keys(&held.fills, &keeping, &epoch_time(&clock)))
+                })
+            }
+        }
+    }
+
+    fn reload(&self) -> Line {
+        let live = self.live.clone();
+        self.live.carry_out(async move {
+            match live.reload().await {
+                Reloaded::Done(json) => format!("250 {json}"),
+                Reloaded::Refused(json) => format!("554 {json}"),
+            }
+        })
+    }
+
+    fn has_clients(&self) -> bool {
+        self.has_clients
+    }
+
+    fn limit(&self, limit: Limit) -> Line {
+        let live = self.live.clone();
+        self.live.carry_out(async move { live.limit(limit).await })
+    }
+
     fn status(&self) -> String {
         let now = epoch_time(&self.clock);
-        let status = self.status.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let status = self.directory_status();
         let (account, health) = (self.counters.account_total(), &self.health);
         serde_json::json!({
             "identifier": self.identifier,
@@ -152,7 +222,7 @@ impl management::Node for Managed {
             "shards": self.counters.shards(),
             "packets": account,
             "packets_unaccounted": account.difference(),
-            "loops": self.loops(now.epoch),
+            "loops": self.loops(now.epoch, &status.nodes),
         })
         .to_string()
     }

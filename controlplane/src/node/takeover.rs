@@ -47,6 +47,7 @@ impl Node {
         if let Some((channel, Some(handed_back))) = greet(socket, ANSWER_LIMIT, || true)? {
             if handed_back.works_as(&setup, &addresses, link_key) {
                 let (mut plane, keys, stored) = DataPlane::adopt(handed_back, within(|| link_key.clone()))?;
+                plane.store_adjustment(&setup.adjustable()).map_err(|error| PlaneError::Refused(error.to_string()))?;
                 self.keep_with(&mut plane, manager)?;
                 mix_keys.adopt(keys).map_err(bad_key)?;
                 self.log.notice(MODULE, "going on with the data plane that is at work");

@@ -5,7 +5,7 @@ mod path;
 use crate::packet::pool::Slot;
 use crate::packet::route::Delivery;
 use crate::random::ShardRandom;
-use crate::shared::Facts;
+use crate::shared::{Facts, Live};
 use crate::time::Instant;
 use crypto_simd::random::Random;
 use crypto_simd::symmetric::equal;
@@ -17,7 +17,7 @@ use pki::neighbours::{NeighbourMap, Role};
 use pki::{Epoch, EpochClock, EpochTime, NodeId};
 use sphinx::plaintext::BlockSphinxPlaintext;
 use sphinx::{SURB_ID_BYTES, SetupError, Sphinx, decrypt_surb_payload};
-use std::time::Duration;
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// The shard that makes the loops.
@@ -55,7 +55,7 @@ pub struct Decoys {
     /// The upper half of the ids: when the first loop was made.
     id_base: Option<u64>,
     sphinx: Sphinx,
-    slack: Duration,
+    live: Arc<Live>,
     outstanding: Vec<Option<Outstanding>>,
     next_place: usize,
     counts: LoopWriter,
@@ -74,7 +74,7 @@ impl Decoys {
             recipient,
             id_base: None,
             sphinx: Sphinx::new(facts.geometry.clone())?,
-            slack: facts.decoy_slack,
+            live: Arc::clone(&facts.live),
             outstanding: (0..OUTSTANDING_MAX).map(|_| None).collect(),
             next_place: 0,
             counts: counts.writer(),
@@ -135,7 +135,7 @@ impl Decoys {
             self.outstanding[place] = Some(Outstanding {
                 id: u64::from_be_bytes(random_id),
                 epoch: epoch.epoch,
-                until: now + way.total() + self.slack,
+                until: now + way.total() + self.live.decoy_slack.get(),
                 keys: surb.keys,
                 segments,
             });

@@ -93,7 +93,7 @@ impl Mail {
         now: Instant,
         desk: &mut Desk,
     ) -> Result<Sent, DropReason> {
-        if now.since(slot.recv_at) > facts.gateway_delay {
+        if now.since(slot.recv_at) > facts.live.gateway_delay.get() {
             return Err(DropReason::GatewayDwellExceeded);
         }
         let surb_id = delivery.surb_id.ok_or(DropReason::GatewayNotAReply)?;

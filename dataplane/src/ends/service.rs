@@ -7,13 +7,14 @@ use crate::account::Account;
 use crate::packet::pool::Slot;
 use crate::packet::route::{Arrival, Delivery, Routes, remaining_delay};
 use crate::random::ShardRandom;
-use crate::shared::Facts;
+use crate::shared::{Facts, Live};
 use crate::time::Instant;
 use interplane::counter::{Destination, Origin};
 use interplane::requests::ShardEnd;
 use interplane::snapshot::Handler;
 use interplane::{Counter, DropReason, Histogram};
 use service::{Answer, BuiltIn, Responder};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What became of a packet that ends here.
@@ -55,8 +56,7 @@ pub struct Bench<'a> {
 pub struct Services {
     responder: Responder,
     plugins: Option<Plugins>,
-    service_delay: Duration,
-    kaetzchen_delay: Duration,
+    live: Arc<Live>,
 }
 
 impl Services {
@@ -65,15 +65,14 @@ impl Services {
         Self {
             responder: Responder::new(&facts.geometry),
             plugins: plugins.map(|end| Plugins::new(shard, end)),
-            service_delay: facts.service_delay,
-            kaetzchen_delay: facts.kaetzchen_delay,
+            live: Arc::clone(&facts.live),
         }
     }
 
     /// Lets the service for which a packet is have it.
     pub fn serve(&mut self, slot: &mut Slot, delivery: &Delivery, bench: &mut Bench<'_>) -> Served {
         let age = bench.now.since(slot.recv_at);
-        if age > self.service_delay {
+        if age > self.live.service_delay.get() {
             return Served::Refused(DropReason::ServiceDwellExceeded);
         }
         let Some(service) = bench.routes.directory.snapshot().service(&delivery.recipient) else {
@@ -85,7 +84,7 @@ impl Services {
         if delivery.surb_id.is_some() {
             return of(DropReason::ServiceKaetzchenSurbReply, DropReason::ServiceCborKaetzchenSurbReply);
         }
-        if age > self.kaetzchen_delay {
+        if age > self.live.kaetzchen_delay.get() {
             return of(DropReason::KaetzchenDwellExceeded, DropReason::CborKaetzchenDwellExceeded);
         }
         bench.account.count(Counter::KAETZCHEN_REQUESTS);

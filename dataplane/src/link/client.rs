@@ -2,11 +2,12 @@
 //! its mail, and the documents that it asks for.
 
 use crate::account::Account;
-use crate::shared::{Directory, Facts};
+use crate::shared::Directory;
 use crate::time::Instant;
 use gateway::{Download, Letter, Push, Rate, Request, Requests, TokenBucket, UserId, refusal_code};
 use interplane::Counter;
 use interplane::counter::{DocumentRefusal, LinkEnd};
+use interplane::setup::ClientRate;
 use interplane::snapshot::EncodedDocument;
 use pki::Epoch;
 use std::sync::Arc;
@@ -233,11 +234,20 @@ fn send(link: &mut Link, command: &Command<'_>) -> Result<bool, LinkEnd> {
     }
 }
 
-/// The rate that clients may send at by the newest document that counts.
-pub fn rate(facts: &Facts, directory: &Directory, epoch: Epoch) -> Rate {
-    if facts.clients.is_rate_unlimited {
+/// The rate that clients may send at by the newest document that counts, unless an operator has said something else
+/// since it counts.
+pub fn rate(said: ClientRate, directory: &Directory, epoch: Epoch) -> Rate {
+    let ClientRate { is_unlimited, ordered, burst_packets } = said;
+    if is_unlimited {
         return Rate::OFF;
     }
     let current = directory.view().documents().iter().rev().find(|document| document.epoch <= epoch);
-    current.map_or(Rate::OFF, |document| Rate::of(document.lambda_p, document.lambda_l))
+    let rate = current.map_or(Rate::OFF, |document| {
+        let ordered = ordered.filter(|ordered| ordered.epoch == document.epoch);
+        ordered.map_or_else(
+            || Rate::of(document.lambda_p, document.lambda_l),
+            |ordered| Rate::per_minute(ordered.per_minute),
+        )
+    });
+    burst_packets.map_or(rate, |burst| rate.with_burst(burst))
 }

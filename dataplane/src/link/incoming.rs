@@ -3,6 +3,8 @@
 use super::carry::{self, Progress};
 use super::client::{Client, KEEP_ALIVE, Library};
 use super::counted;
+use super::outgoing::ms;
+use super::tally::Tally;
 use crate::account::Account;
 use crate::io::{ConnId, Io};
 use crate::packet::batch::Backlog;
@@ -16,7 +18,8 @@ use crate::time::Instant;
 use crypto_simd::random::Random;
 use crypto_simd::schemes::KemDecapsulationKey;
 use gateway::Request;
-use interplane::counter::{LinkEnd, Request as RequestLabel};
+use interplane::counter::{Direction, LinkEnd, Request as RequestLabel};
+use interplane::roll::{LinkReport, LinkState};
 use interplane::{Counter, DropReason};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -62,6 +65,8 @@ pub struct Up {
     pub class: Class,
     /// A document in one piece is on its way to it.
     pub is_sent_whole: bool,
+    /// Since when.
+    since: Instant,
     /// Whether it has shown that it has its link key, as nobody has before the first frame that opens.
     proof: Proof,
 }
@@ -83,9 +88,18 @@ pub enum Class {
     Node {
         /// Whether its packets are taken now.
         may_send: bool,
+        /// What it has sent.
+        tally: Box<Tally>,
     },
     /// A client of this gateway.
     Client(Box<Client>),
+}
+
+impl Class {
+    /// A node, from now on.
+    pub fn node(may_send: bool, now: Instant) -> Self {
+        Self::Node { may_send, tally: Box::new(Tally::new(now)) }
+    }
 }
 
 /// Where opened packets go.
@@ -167,11 +181,19 @@ impl Handshaking {
     }
 
     /// The link after it; none if it is not finished.
-    pub fn finish(mut self, class: impl FnOnce(&PeerCredentials) -> Class) -> Option<Up> {
+    pub fn finish(mut self, now: Instant, class: impl FnOnce(&PeerCredentials) -> Class) -> Option<Up> {
         // A public key is more than a kilobyte: it is not to be there twice for each client.
         let peer = if self.link.is_up() { self.link.take_peer() } else { None }?;
         let key = SessionKey::new(&peer.additional_data, &peer.public_key);
-        Some(Up { class: class(&peer), link: self.link, peer, key, is_sent_whole: false, proof: Proof::Owed })
+        Some(Up {
+            class: class(&peer),
+            link: self.link,
+            peer,
+            key,
+            is_sent_whole: false,
+            since: now,
+            proof: Proof::Owed,
+        })
     }
 }
 
@@ -196,6 +218,26 @@ impl Up {
             self.proof = Proof::Noted;
         }
         is_fresh
+    }
+
+    /// How the link of a node fares; none of a client.
+    pub fn report(&self, shard: usize, conn: ConnId, io: &impl Io, now: Instant) -> Option<LinkReport> {
+        let Class::Node { may_send, tally } = &self.class else { return None };
+        Some(LinkReport {
+            node: self.peer.additional_data.as_slice().try_into().ok()?,
+            direction: Direction::Incoming,
+            shard: u16::try_from(shard).unwrap_or(u16::MAX),
+            state: LinkState::Up,
+            may_send: *may_send,
+            state_ms: ms(now.since(self.since)),
+            last_packet_ms: tally.last_packet(now).map(ms),
+            queued: 0,
+            sealed: 0,
+            stalled_ms: io.sending(conn).map(|sending| ms(now.since(sending.progress_at))),
+            failures: 0,
+            all: tally.all(),
+            lately: tally.lately(now),
+        })
     }
 
     /// Whether it has shown who it is.
@@ -344,18 +386,23 @@ fn wish(command: &[u8], class: &mut Class, intake: &Intake<'_>) -> Wish {
         Ok(command) => command,
         Err(_) => return Wish::Close(LinkEnd::Protocol),
     };
-    if !matches!(class, Class::Node { may_send: false }) {
+    if !matches!(class, Class::Node { may_send: false, .. }) {
         intake.account.count(Counter::request(request(command.id())));
     }
     match command {
         Command::SendPacket { packet } if packet.len() != intake.packet_bytes => return Wish::Close(LinkEnd::Protocol),
-        Command::Disconnect if !matches!(class, Class::Node { may_send: false }) => {
+        Command::Disconnect if !matches!(class, Class::Node { may_send: false, .. }) => {
             return Wish::Close(LinkEnd::PeerClosed);
         }
         _ => {}
     }
     match class {
-        Class::Node { may_send } => wish_of_node(&command, *may_send),
+        Class::Node { may_send, tally } => {
+            if matches!(command, Command::SendPacket { .. }) {
+                if *may_send { tally.passed(1, intake.now) } else { tally.dropped(intake.now) }
+            }
+            wish_of_node(&command, *may_send)
+        }
         Class::Client(client) => wish_of_client(&command, client, intake.now),
     }
 }

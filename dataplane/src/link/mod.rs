@@ -6,11 +6,13 @@
 //! | [`client`] | what a gateway has for the peer of an incoming link that is its client |
 //! | [`incoming`] | a link that a peer opened: from received bytes to opened packets |
 //! | [`outgoing`] | the link to one destination: dialling, its queue, packets out |
+//! | [`tally`] | what a link has carried, in all and lately |
 
 pub mod carry;
 pub mod client;
 pub mod incoming;
 pub mod outgoing;
+pub mod tally;
 
 use interplane::counter::LinkEnd;
 use wire::link::End;

@@ -7,9 +7,12 @@
 
 mod dial;
 mod patience;
+mod report;
 
 pub use dial::{Judge, Pushed, Waiter};
+pub(super) use report::ms;
 
+use super::tally::Tally;
 use super::{carry, counted};
 use crate::account::{self, Account};
 use crate::io::{ConnId, ConnectFailure, Io, Received};
@@ -62,6 +65,11 @@ pub struct Peer {
     next_address: usize,
     patience: Patience,
     dialled_at: Instant,
+    /// Since when it is as far as it is.
+    since: Instant,
+    /// Dials and handshakes that have failed since it was up.
+    failures: u32,
+    tally: Tally,
     /// Only the next epoch's document lists it, as far as the last look at the documents told.
     is_early: bool,
     is_gateway: bool,
@@ -101,6 +109,9 @@ impl Peer {
             next_address: 0,
             patience: Patience::default(),
             dialled_at: now,
+            since: now,
+            failures: 0,
+            tally: Tally::new(now),
             is_early: false,
             is_gateway: false,
             is_told_unreachable: false,
@@ -113,6 +124,10 @@ impl Peer {
             Stage::Waiting { .. } => None,
             Stage::Connecting { conn, .. } | Stage::Connected { conn } | Stage::Linked { conn, .. } => Some(*conn),
         }
+    }
+
+    fn enter(&mut self, stage: Stage, now: Instant) {
+        (self.stage, self.since) = (stage, now);
     }
 
     fn link(&self) -> Option<&Link> {
@@ -170,6 +185,7 @@ impl Peer {
         }
         if self.queue.len() >= with.facts.link_queue_packets {
             with.account.dropped(DropReason::OutgoingQueueFull, with.now);
+            self.tally.too_late(with.now);
             with.slots.give(slot);
         } else {
             self.queue.push_back(slot);
@@ -179,10 +195,11 @@ impl Peer {
     /// Drops what has waited for longer than SendSlack.
     pub fn drop_overdue<I>(&mut self, with: &mut Surroundings<'_, I>) {
         while let Some(slot) = self.queue.front()
-            && with.now.since(slot.dispatch_at) > with.facts.send_slack
+            && with.now.since(slot.dispatch_at) > with.facts.live.send_slack.get()
             && let Some(slot) = self.queue.pop_front()
         {
             with.account.dropped(DropReason::OutgoingSendDeadlineBlown, with.now);
+            self.tally.too_late(with.now);
             with.slots.give(slot);
         }
     }
@@ -216,7 +233,7 @@ impl Peer {
         let command_bytes = COMMAND_HEADER_BYTES + with.facts.geometry.packet_length;
         while !self.queue.is_empty() && link.has_room(command_bytes) {
             let Some(mut slot) = self.queue.pop_front() else { break };
-            let late = with.now.since(slot.dispatch_at) > with.facts.send_slack;
+            let late = with.now.since(slot.dispatch_at) > with.facts.live.send_slack.get();
             let sealed = match (late, self.may_send) {
                 (true, _) => Err(DropReason::OutgoingSendDeadlineBlown),
                 (false, false) => Err(DropReason::OutgoingPeerNotConnected),
@@ -228,6 +245,10 @@ impl Peer {
             with.slots.give(slot);
             if let Err(reason) = sealed {
                 with.account.dropped(reason, with.now);
+                match reason {
+                    DropReason::OutgoingSendDeadlineBlown => self.tally.too_late(with.now),
+                    _ => self.tally.dropped(with.now),
+                }
                 if reason == DropReason::OutgoingSendCommandFailed {
                     return false;
                 }
@@ -242,7 +263,9 @@ impl Peer {
         if link.is_up() {
             with.account.add(Counter::BYTES_SENT, taken as u64);
         }
-        with.account.sent(link.handle_sent(buffer, taken) as u64);
+        let sent = link.handle_sent(buffer, taken) as u64;
+        with.account.sent(sent);
+        self.tally.passed(sent, with.now);
         match link.ended() {
             Some(end) => self.end(end, with),
             None => self.flush(with),
@@ -272,7 +295,7 @@ impl Peer {
             Stage::Connected { .. } => Instant::NEVER,
             Stage::Linked { link, .. } => link.poll_timeout(),
         };
-        let oldest = self.queue.front().map_or(Instant::NEVER, |slot| slot.dispatch_at + facts.send_slack);
+        let oldest = self.queue.front().map_or(Instant::NEVER, |slot| slot.dispatch_at + facts.live.send_slack.get());
         stage.min(oldest + Duration::from_nanos(1))
     }
 
@@ -328,6 +351,7 @@ impl Peer {
     fn drop_queue<I>(&mut self, reason: DropReason, with: &mut Surroundings<'_, I>) {
         while let Some(slot) = self.queue.pop_front() {
             with.account.dropped(reason, with.now);
+            self.tally.dropped(with.now);
             with.slots.give(slot);
         }
     }
@@ -341,9 +365,13 @@ impl Peer {
         if let Stage::Linked { link, .. } = &mut self.stage {
             let (sent, lost) = link.handle_lost(taken);
             with.account.sent(sent as u64);
-            (0..lost).for_each(|_| with.account.dropped(DropReason::OutgoingSendCommandFailed, with.now));
+            self.tally.passed(sent as u64, with.now);
+            for _ in 0..lost {
+                with.account.dropped(DropReason::OutgoingSendCommandFailed, with.now);
+                self.tally.dropped(with.now);
+            }
         }
-        self.stage = Stage::Waiting { until: Instant::NEVER };
+        self.enter(Stage::Waiting { until: Instant::NEVER }, with.now);
         self.may_send = false;
     }
 

@@ -9,8 +9,8 @@ mod provoked;
 
 use super::batch::Batch;
 use super::pool::KeyHint;
-use crate::shared::Facts;
 use crate::shared::keys::{Candidates, EpochKey};
+use crate::shared::{Facts, Live};
 use crate::time::Instant;
 use interplane::poison::ShardInFlight;
 use interplane::replay::Place;
@@ -18,7 +18,7 @@ use interplane::setup::BATCH_PACKETS_MAX;
 use interplane::{DropReason, Insert};
 use sphinx::{REPLAY_TAG_BYTES, SetupError, UnwrapError, UnwrapErrorReason, Unwrapped, Unwrapper};
 use std::collections::HashSet;
-use std::time::Duration;
+use std::sync::Arc;
 
 type Tag = [u8; REPLAY_TAG_BYTES];
 type UnwrapResult = Result<Unwrapped, UnwrapError>;
@@ -49,7 +49,7 @@ enum Progress {
 pub struct UnwrapStage {
     unwrapper: Unwrapper,
     geometry: sphinx::Geometry,
-    dwell_max: Duration,
+    live: Arc<Live>,
     tags: [Tag; BATCH_PACKETS_MAX],
     places: [[Option<Place>; BATCH_PACKETS_MAX]; 3],
     progress: [Progress; BATCH_PACKETS_MAX],
@@ -82,7 +82,7 @@ impl UnwrapStage {
         Ok(Self {
             unwrapper: Unwrapper::new(&facts.geometry, BATCH_PACKETS_MAX)?,
             geometry: facts.geometry.clone(),
-            dwell_max: facts.unwrap_delay,
+            live: Arc::clone(&facts.live),
             tags: [[0; REPLAY_TAG_BYTES]; BATCH_PACKETS_MAX],
             places: [[None; BATCH_PACKETS_MAX]; 3],
             progress: [Progress::Finished; BATCH_PACKETS_MAX],
@@ -128,8 +128,9 @@ impl UnwrapStage {
     }
 
     fn check_dwell(&mut self, batch: &Batch, now: Instant) {
+        let dwell_max = self.live.unwrap_delay.get();
         for (at, slot) in batch.iter() {
-            if now.since(slot.recv_at) > self.dwell_max {
+            if now.since(slot.recv_at) > dwell_max {
                 self.finish(at, Outcome::Drop(DropReason::UnwrapDwellExceeded));
             }
         }

@@ -231,6 +231,14 @@ impl Process {
                 self.work()?.load_keys(epochs, received.attachments)?;
                 Ok(Obeyed::Later)
             }
+            ToData::Adjust { number, ref to } => {
+                self.work()?.adjust(number, to)?;
+                Ok(Obeyed::Later)
+            }
+            ToData::CallRoll { number } => {
+                self.work()?.call_roll(number);
+                Ok(Obeyed::Later)
+            }
             ToData::Remember => {
                 let (what, fd) = received
                     .take(|what| matches!(what, Descriptor::Remembered))

@@ -10,6 +10,7 @@ use crate::shard::steps::Steps;
 use crate::shared::{Errand, Port, Shared};
 use crate::time::Instant;
 use gateway::UserId;
+use interplane::setup::ClientRate;
 use std::sync::Arc;
 
 /// Where this shard stands, its clock, its books, its random numbers.
@@ -24,6 +25,8 @@ pub struct Context {
     pub account: Account,
     /// Random numbers.
     pub random: ShardRandom,
+    /// How fast clients may send, as this shard has heard last.
+    pub client_rate: ClientRate,
 }
 
 impl Context {

@@ -3,6 +3,7 @@
 mod clients;
 pub mod desk;
 mod receive;
+mod roll;
 mod users;
 
 use super::context::{Context, Round};
@@ -23,6 +24,7 @@ use interplane::counter::{AdmissionRefusal, Direction, LinkEnd, PeerClass};
 use interplane::event::{Event as LogEvent, Peer as EventPeer};
 use pki::neighbours::Role;
 use pki::policy::IncomingPeer;
+use roll::RollCall;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
@@ -49,6 +51,7 @@ pub struct IncomingLinks {
     unasked: Option<usize>,
     /// The same for what the user database is asked.
     unasked_users: Option<usize>,
+    roll: Option<RollCall>,
     desk: Desk,
     answers: Vec<Answer>,
     /// Letters that the store of mail has had.
@@ -87,6 +90,7 @@ impl IncomingLinks {
             deadlines: Deadlines::default(),
             unasked: None,
             unasked_users: None,
+            roll: None,
             desk,
             answers: Vec::new(),
             kept: Vec::new(),
@@ -103,8 +107,13 @@ impl IncomingLinks {
     }
 
     /// Whether links are left that the policy is to be asked about.
-    pub fn is_busy(&self) -> bool {
+    pub fn is_asking(&self) -> bool {
         self.unasked.is_some()
+    }
+
+    /// Whether links are left to be looked at without anybody's doing.
+    pub fn is_busy(&self) -> bool {
+        self.is_asking() || self.roll.is_some()
     }
 
     /// When [`IncomingLinks::keep_house`] has something to do.
@@ -243,7 +252,7 @@ impl IncomingLinks {
         let Stage::Handshaking(handshake, handshake_permit) = stage else { return };
         drop(handshake_permit);
         let took = round.context.now.since(handshake.started_at);
-        let Some(mut up) = handshake.finish(|peer| clients::class_of(round, peer)) else {
+        let Some(mut up) = handshake.finish(round.context.now, |peer| clients::class_of(round, peer)) else {
             count_ended(round.context);
             self.deadlines.remove(conn.index);
             round.io.close(conn);
@@ -416,7 +425,7 @@ impl IncomingLinks {
         let Stage::Up(up) = &mut link.incoming.stage else { return };
         let found = round.sight.classify(&up.peer);
         match (&mut up.class, found) {
-            (Class::Node { may_send }, IncomingPeer::Node(verdict)) => *may_send = verdict.may_send,
+            (Class::Node { may_send, .. }, IncomingPeer::Node(verdict)) => *may_send = verdict.may_send,
             (Class::Node { .. }, IncomingPeer::Rejected(_) | IncomingPeer::Client) => {
                 let peer = account::peer(Some(&up.peer.additional_data), Some(link.incoming.address));
                 round.context.account.peer_refused(peer);
@@ -428,7 +437,7 @@ impl IncomingLinks {
             // It came before this node had the document that lists it.
             (Class::Client(_), IncomingPeer::Node(verdict)) => {
                 clients::take_leave(round.context, round.io, up, conn);
-                up.class = Class::Node { may_send: verdict.may_send };
+                up.class = Class::node(verdict.may_send, round.context.now);
                 up.keep_alive(round.context.now, &mut round.context.random);
                 (self.clients, self.nodes) = (self.clients - 1, self.nodes + 1);
             }

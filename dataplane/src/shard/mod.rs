@@ -11,6 +11,7 @@
 //! | `mail` | the mailboxes of a gateway's clients that have their home here |
 //! | `steps` | who waits for a KEM operation |
 //! | `packets` | slots, opened packets, the unwrapper, the wheel |
+//! | `wishes` | what operators want of it meanwhile |
 //! | `table`, `deadlines` | connections by their names; when to look at which link |
 //!
 //! The order matters: packets that are due leave after at most one piece of a batch, and a round is bounded by one large
@@ -29,6 +30,7 @@ mod steps;
 mod table;
 #[cfg(test)]
 pub(crate) mod tests;
+mod wishes;
 
 use crate::account::Account;
 use crate::ends::gateway::Mail;
@@ -55,6 +57,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use steps::Steps;
+use wishes::Wishes;
 
 /// Packets that leave the wheel at once: about what one link takes, in its buffers and its queue.
 const EXPIRIES_MAX: usize = 128;
@@ -102,6 +105,7 @@ pub struct Shard {
     packets: Packets,
     /// Of a gateway only.
     mail: Option<Mail>,
+    wishes: Wishes,
     reauthenticate_at: Instant,
     rounds_to_gauges: u32,
     /// It has parked and was not polled since.
@@ -124,7 +128,8 @@ impl Shard {
         let is_service = shared.facts().role == Role::Service;
         let (plugins, users) = if is_service { (plugins, None) } else { (None, plugins) };
         let desk = Desk::new(index, users, &mut random);
-        let context = Context { index, shared, now, account, random };
+        let client_rate = shared.facts().live.client_rate();
+        let context = Context { index, shared, now, account, random, client_rate };
         let facts = context.shared.facts();
         Ok(Self {
             sight: Sight::new(&context.shared),
@@ -133,7 +138,8 @@ impl Shard {
             steps: Steps::default(),
             packets: Packets::new(&context, in_flight, plugins, loops)?,
             mail: (facts.role == Role::Gateway).then(|| Mail::new(facts)),
-            reauthenticate_at: now + facts.reauth_interval,
+            wishes: Wishes::default(),
+            reauthenticate_at: now + facts.live.reauth_interval.get(),
             rounds_to_gauges: 0,
             is_parked: false,
             busy_since: None,
@@ -155,6 +161,7 @@ impl Shard {
         let looked_from = self.busy_since.take().unwrap_or(self.context.now);
         self.context.account.count(Counter::HEARTBEAT);
         self.take_over(io);
+        self.hear_wishes();
         self.packets.collect(&mut self.context);
         self.incoming.obey_orders(&mut self.context, io);
         self.run_errands(io);
@@ -162,6 +169,7 @@ impl Shard {
         let more_events = handle_events(&mut round, incoming, outgoing, EVENTS_MAX);
         let looked = round.io.now().since(looked_from);
         self.keep_house(io);
+        self.grant_wishes(io);
         self.take_step(io);
         let (mut round, incoming, _) = self.split(io);
         let packets = incoming.read(&mut round);
@@ -205,7 +213,7 @@ impl Shard {
         let (mut round, _, outgoing) = self.split(io);
         outgoing.shut_down(&mut round);
         self.packets.shut_down(&mut self.context);
-        self.update_gauges();
+        self.update_gauges(io);
     }
 
     /// The links of both kinds, and what they work with.
@@ -217,7 +225,7 @@ impl Shard {
     /// Goes by what was published, and by the part of the epoch that has begun.
     fn take_over(&mut self, io: &mut impl Io) {
         let Some(news) = self.sight.take_over(&self.context.shared, io.unix_now()) else { return };
-        self.reauthenticate_at = self.context.now + self.context.shared.facts().reauth_interval;
+        self.reauthenticate_at = self.context.now + self.context.shared.facts().live.reauth_interval.get();
         let (mut round, incoming, outgoing) = self.split(io);
         outgoing.take_over(&mut round, news);
         incoming.reauthenticate();
@@ -237,11 +245,14 @@ impl Shard {
     fn keep_house(&mut self, io: &mut impl Io) {
         let is_due = self.context.now >= self.reauthenticate_at;
         if is_due {
-            self.reauthenticate_at = self.context.now + self.context.shared.facts().reauth_interval;
+            self.reauthenticate_at = self.context.now + self.context.shared.facts().live.reauth_interval.get();
         }
         let (mut round, incoming, outgoing) = self.split(io);
         if is_due {
-            incoming.reauthenticate();
+            // What is under way ends first: with an interval shorter than that takes it would begin anew for ever.
+            if !incoming.is_asking() {
+                incoming.reauthenticate();
+            }
             incoming.reauthenticate_users();
             outgoing.reauthenticate(&mut round);
         }
@@ -305,7 +316,7 @@ impl Shard {
 
     /// Decides whether there is more to do, else parks.
     fn rest(&mut self, io: &mut impl Io, more_events: bool) -> Next {
-        let Self { context, sight, incoming, outgoing, steps, packets, mail, .. } = self;
+        let Self { context, sight, incoming, outgoing, steps, packets, mail, wishes, .. } = self;
         let has_surplus = || context.shared.ports().iter().any(|port| !port.surplus.is_empty());
         let is_starved = incoming.is_readable() && packets.is_starved();
         let busy = more_events
@@ -319,7 +330,7 @@ impl Shard {
         self.rounds_to_gauges = self.rounds_to_gauges.saturating_sub(1);
         if busy {
             if self.rounds_to_gauges == 0 {
-                self.update_gauges();
+                self.update_gauges(io);
             }
             return Next::Busy;
         }
@@ -333,6 +344,7 @@ impl Shard {
         // Whoever brought something before the flag was up did not wake this shard.
         if context.port().has_work()
             || sight.has_news(&context.shared)
+            || wishes.has_news(&context.shared)
             || has_surplus()
             || !packets.fall_asleep()
             || !incoming.fall_asleep()
@@ -340,20 +352,20 @@ impl Shard {
             context.port().parking.awake();
             return Next::Busy;
         }
-        self.update_gauges();
+        self.update_gauges(io);
         self.is_parked = true;
         self.context.account.forget_unshared();
         self.context.account.set(Counter::PARKED, 1);
         Next::ParkUntil(until)
     }
 
-    fn update_gauges(&mut self) {
+    fn update_gauges(&mut self, io: &impl Io) {
         self.rounds_to_gauges = GAUGE_ROUNDS;
         let context = &self.context;
         context.account.set(Counter::HELD, self.held());
         self.packets.update_gauges(context);
         self.incoming.update_gauges(context);
-        self.outgoing.update_gauges(context);
+        self.outgoing.update_gauges(context, io);
         if let Some(mail) = &mut self.mail {
             mail.update_gauges(&context.account);
         }

@@ -281,10 +281,12 @@ impl OutgoingLinks {
     }
 
     /// Sets the gauges of these links.
-    pub fn update_gauges(&self, context: &Context) {
+    pub fn update_gauges(&self, context: &Context, io: &impl Io) {
         let queued: usize = self.peers().map(Peer::queued).sum();
         let up = self.peers().filter(|peer| peer.is_up()).count();
         context.account.set(Counter::queued(Queue::Outgoing), queued as u64);
+        let slow = self.peers().filter(|peer| peer.is_slow(io, context.now)).count();
         context.account.set(Counter::connections(PeerClass::Outgoing), up as u64);
+        context.account.set(Counter::LINKS_SLOW, slow as u64);
     }
 }

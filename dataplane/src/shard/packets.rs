@@ -290,7 +290,7 @@ impl Packets {
             slot.due += Duration::from_nanos(context.random.below(WHOLE_DELAY_NS).into());
         }
         self.wheel.insert(slot);
-        let is_full = context.shared.facts().delayed_max.is_some_and(|most| self.wheel.len() > most);
+        let is_full = self.wheel.len() > context.shared.facts().live.delayed_max();
         let overflow = if is_full {
             self.wheel.remove_random(&mut context.random)
         } else if context.shared.ports().get(home).is_some_and(Port::is_short) {
@@ -326,7 +326,8 @@ impl Packets {
     /// Takes a packet whose time has come; one that is too late for its link is an error, and dropped (server.md 3.8).
     pub fn pop_due(&mut self, context: &mut Context) -> Option<Result<Box<Slot>, ()>> {
         let mut slot = self.wheel.pop_ready()?;
-        let (lateness, is_too_late) = Wheel::lateness(&slot, context.now, context.shared.facts().scheduler_slack);
+        let (lateness, is_too_late) =
+            Wheel::lateness(&slot, context.now, context.shared.facts().live.scheduler_slack.get());
         context.account.observe_us(Histogram::LATENESS_US, lateness);
         if is_too_late {
             self.drop_packet(context, slot, DropReason::SchedulerDeadlineBlown);

@@ -1,5 +1,6 @@
 //! What is fixed for the life of a data plane: [`Setup`] in the units and with the lookups that shards need.
 
+use super::live::Live;
 use crypto_simd::schemes::{Kem, LookupError, kem};
 use gateway::{MailLimits, MemorySpool};
 use interplane::Setup;
@@ -8,6 +9,7 @@ use pki::epoch::PeriodError;
 use pki::neighbours::Role;
 use pki::{EpochClock, NodeId};
 use sphinx::Geometry;
+use std::sync::Arc;
 use std::time::Duration;
 use wire::link::Limits as LinkLimits;
 use wire::{CommandSet, CommandSizes, Role as LinkRole, SessionConfig};
@@ -49,33 +51,13 @@ pub struct Facts {
     pub spreads_delays: bool,
     /// Packet slots of each shard.
     pub slots: usize,
-    /// Packets in one shard's delay queue; none is no limit.
-    pub delayed_max: Option<usize>,
     /// Packets in the queue of one link.
     pub link_queue_packets: usize,
     /// Limits of connections.
     pub limits: Limits,
-    /// Longest dwell before an unwrap.
-    pub unwrap_delay: Duration,
-    /// Longest time between arrival and service at a service node.
-    pub service_delay: Duration,
-    /// Longest time between arrival and a service's work.
-    pub kaetzchen_delay: Duration,
-    /// How much later than its delays say a loop of this node may come back.
-    pub decoy_slack: Duration,
-    /// Latest dispatch after a packet is due.
-    pub scheduler_slack: Duration,
-    /// Longest wait for a link.
-    pub send_slack: Duration,
-    /// Longest dial.
-    pub connect_timeout: Duration,
-    /// Longest handshake.
-    pub handshake_timeout: Duration,
-    /// Time between two authentications of a live link.
-    pub reauth_interval: Duration,
-    /// Longest time between arrival and delivery at a gateway.
-    pub gateway_delay: Duration,
-    /// What clients may do and have.
+    /// What is not fixed after all.
+    pub live: Arc<Live>,
+    /// What clients may do and have; how fast they may send is in `live`.
     pub clients: Clients,
     kem: &'static dyn Kem,
     sizes: CommandSizes,
@@ -99,9 +81,8 @@ impl Facts {
     /// The facts of a setup, if it can be run.
     pub fn new(setup: &Setup) -> Result<Self, FactsError> {
         setup.check()?;
-        let (times, machine, geometry) = (&setup.times, &setup.machine, &setup.geometry);
+        let (machine, geometry) = (&setup.machine, &setup.geometry);
         let shards = usize::from(machine.shards);
-        let queue_packets = usize::try_from(setup.limits.scheduler_queue_packets).unwrap_or(usize::MAX);
         let surb_reply_bytes = geometry.payload_tag_length + geometry.forward_payload_length;
         Ok(Self {
             node_id: setup.node_id,
@@ -114,19 +95,9 @@ impl Facts {
             batch_wait: Duration::from_micros(u64::from(machine.batch_wait_us)),
             spreads_delays: machine.spreads_delays,
             slots: machine.slots_per_shard as usize,
-            delayed_max: (queue_packets > 0).then(|| queue_packets.div_ceil(shards)),
             link_queue_packets: LINK_QUEUE_PACKETS_MIN.max(setup.limits.link_queue_packets as usize),
             limits: setup.limits,
-            unwrap_delay: Duration::from_millis(times.unwrap_delay_ms),
-            service_delay: Duration::from_millis(times.service_delay_ms),
-            kaetzchen_delay: Duration::from_millis(times.kaetzchen_delay_ms),
-            decoy_slack: Duration::from_millis(times.decoy_slack_ms),
-            scheduler_slack: Duration::from_millis(times.scheduler_slack_ms),
-            send_slack: Duration::from_millis(times.send_slack_ms),
-            connect_timeout: Duration::from_millis(times.connect_timeout_ms),
-            handshake_timeout: Duration::from_millis(times.handshake_timeout_ms),
-            reauth_interval: Duration::from_millis(times.reauth_interval_ms),
-            gateway_delay: Duration::from_millis(times.gateway_delay_ms),
+            live: Arc::new(Live::new(&setup.adjustable(), shards)),
             clients: setup.clients,
             kem: kem::by_name(&setup.wire_kem)?,
             sizes: CommandSizes::mixnet(geometry.packet_length, surb_reply_bytes),
@@ -146,6 +117,7 @@ impl Facts {
 
     /// The limits of a link. Whoever has not begun its handshake in half the time gives its place away.
     pub fn link_limits(&self, role: LinkRole) -> LinkLimits {
+        let handshake_timeout = self.live.handshake_timeout.get();
         let frames = match role {
             LinkRole::Initiator => (OUTPUT_BYTES / self.frame_bytes()).clamp(OUTPUT_FRAMES_MIN, OUTPUT_FRAMES_MAX),
             LinkRole::Responder if self.role == Role::Gateway => (CLIENT_OUTPUT_BYTES / self.frame_bytes()).max(1),
@@ -153,9 +125,9 @@ impl Facts {
             LinkRole::Responder => 1,
         };
         LinkLimits {
-            message_1: self.handshake_timeout / 2,
+            message_1: handshake_timeout / 2,
             output_bytes: frames * self.frame_bytes(),
-            ..LinkLimits::node(role, self.handshake_timeout)
+            ..LinkLimits::node(role, handshake_timeout)
         }
     }
 

@@ -8,6 +8,7 @@ use crate::packet::pool::{KeyHint, Slot};
 use crossbeam::queue::{ArrayQueue, SegQueue};
 use crossbeam::utils::CachePadded;
 use interplane::counter::AdmissionRefusal;
+use interplane::roll::LinkReport;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
@@ -41,6 +42,9 @@ pub struct Port {
     pub(crate) connections: CachePadded<AtomicUsize>,
     pub(crate) applied_serial: CachePadded<AtomicU64>,
     pub(crate) applied_keys: AtomicU64,
+    pub(crate) applied_adjustment: AtomicU64,
+    /// What the shard has said of its links when it was asked last, and the number of that question.
+    roll: Mutex<(u64, Vec<LinkReport>)>,
     /// Few slots of this shard's pool are left: whoever delays a packet in one of them makes room for it first.
     is_short: CachePadded<AtomicBool>,
     /// Whether the shard sleeps, and who wakes it.
@@ -60,6 +64,8 @@ impl Port {
             connections: CachePadded::default(),
             applied_serial: CachePadded::default(),
             applied_keys: AtomicU64::default(),
+            applied_adjustment: AtomicU64::default(),
+            roll: Mutex::default(),
             is_short: CachePadded::default(),
             parking: Parking::new(),
             hints: (0..HINTS).map(|_| AtomicU8::default()).collect(),
@@ -91,6 +97,22 @@ impl Port {
         let mut orders = lock(&self.orders);
         self.has_orders.store(false, Ordering::Relaxed);
         std::mem::take(&mut *orders)
+    }
+
+    /// Tells of the shard's links.
+    pub(crate) fn answer_roll(&self, number: u64, reports: Vec<LinkReport>) {
+        *lock(&self.roll) = (number, reports);
+    }
+
+    /// What was told, if it answers that question.
+    pub(crate) fn take_roll(&self, number: u64) -> Option<Vec<LinkReport>> {
+        let mut roll = lock(&self.roll);
+        (roll.0 == number).then(|| std::mem::take(&mut roll.1))
+    }
+
+    /// Whether the question is answered.
+    pub(crate) fn has_roll(&self, number: u64) -> bool {
+        lock(&self.roll).0 == number
     }
 
     /// Whether there is something to do for the shard that did not come in through its connections.

@@ -76,3 +76,20 @@ fn without_a_limit_everything_passes_and_changes_keep_what_is_owed() {
     bucket.set_rate(Rate::of(0.001, 0.0), at(5));
     assert!(bucket.take(at(5)) && !bucket.take(at(5)));
 }
+
+#[test]
+fn an_operator_may_order_another_rate_and_a_smaller_bucket() {
+    assert_eq!(Rate::per_minute(0), Rate::OFF);
+    assert_eq!(Rate::per_minute(1).interval(), Some(Duration::from_secs(60)));
+    assert_eq!(Rate::per_minute(120).interval(), Some(Duration::from_millis(500)));
+    assert!(Rate::per_minute(u32::MAX).interval().is_some_and(|interval| !interval.is_zero()));
+    let mut bucket = TokenBucket::default();
+    bucket.set_rate(Rate::per_minute(60), at(0));
+    let later = at(100_000_000_000);
+    assert!(bucket.take(later));
+    // What is saved up beyond the new size is gone, and no more is saved up.
+    bucket.set_rate(Rate::per_minute(60).with_burst(3), later);
+    assert_eq!((0..100).filter(|_| bucket.take(later)).count(), 3);
+    let much_later = at(500_000_000_000);
+    assert_eq!((0..100).filter(|_| bucket.take(much_later)).count(), 3);
+}

@@ -37,6 +37,7 @@ plain! {
     CONNECTIONS_MADE ConnectionsMade,
     CONNECTIONS_CANCELLED ConnectionsCancelled,
     REFUSED_NO_PKI_DOC RefusedNoPkiDoc,
+    LINKS_SLOW LinksSlow,
     KAETZCHEN_REQUESTS KaetzchenRequests,
     LETTERS_WAITING LettersWaiting,
     SPOOL_BYTES SpoolBytes,

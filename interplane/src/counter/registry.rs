@@ -148,6 +148,8 @@ families! {
         "Live outgoing connections ended by a shutdown.";
     Connections, "katzensprung_connections", Kind::Gauge, [PeerClass::DIMENSION],
         "Open connections.";
+    LinksSlow, "katzensprung_links_slow", Kind::Gauge, [],
+        "Links to nodes that take packets more slowly than they come: 1 % and more of the last minute's were too late, or nothing was taken for a second.";
     LinksEnded, "katzensprung_links_ended_total", Kind::Counter, [LinkEnd::DIMENSION],
         "Established links that ended.";
     RefusedNoPkiDoc, "katzenpost_incoming_refused_no_pki_doc_total", Kind::Counter, [],

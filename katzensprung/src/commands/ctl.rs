@@ -1,5 +1,9 @@
 //! `ctl`: commands for a running node over its management socket (server.md 9).
 
+#[cfg(test)]
+mod tests;
+mod text;
+
 use super::findings_text;
 use config::{ServerConfig, Strictness};
 use serde_json::Value;
@@ -7,9 +11,6 @@ use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-#[cfg(test)]
-mod tests;
 
 /// How long the node may take to answer.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -25,11 +26,11 @@ pub struct Arguments {
     /// The management socket, for users who may not read the configuration
     #[arg(long, conflicts_with = "config")]
     socket: Option<PathBuf>,
-    /// Print the answer to STATUS as the node gives it
+    /// Print the answers to STATUS, PEERS, KEYS, LOOPS and RELOAD as the node gives them
     #[arg(long)]
     json: bool,
-    /// STATUS, DRAIN, SHUTDOWN, HELP, START_KAETZCHEN CAPABILITY, STOP_KAETZCHEN CAPABILITY, ADD_USER NAME KEY and others
-    /// (HELP names all); letter case does not matter
+    /// STATUS, PEERS, KEYS, LOOPS, RELOAD, DRAIN, SHUTDOWN, HELP, START_KAETZCHEN CAPABILITY, STOP_KAETZCHEN CAPABILITY, SEND_RATE
+    /// NUMBER, SEND_BURST NUMBER, ADD_USER NAME KEY and others (HELP names all); letter case does not matter
     #[arg(required = true)]
     command: Vec<String>,
 }
@@ -47,23 +48,31 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
     if line.is_empty() || line.contains(char::is_control) {
         return Err("a command is one line of words, such as STATUS".into());
     }
-    if line.eq_ignore_ascii_case("STATUS") {
-        let json = ask_status(&socket)?;
-        let unreadable = |error| format!("{}: the answer to STATUS is no JSON: {error}", socket.display());
-        return match arguments.json {
-            true => super::print(format_args!("{json}\n")),
-            false => super::print(format_args!("{}", text(&serde_json::from_str(&json).map_err(unreadable)?))),
-        };
-    }
-    let answer = printable(&ask(&socket, &line)?);
-    match answer.starts_with('2') {
-        true => super::print(format_args!("{answer}\n")),
-        false => Err(format!("the node answers '{answer}' to {line}; HELP lists its commands")),
+    let answer = ask(&socket, &line)?;
+    let (code, rest) = answer.split_once(' ').unwrap_or((&answer, ""));
+    let is_good = code.starts_with('2');
+    let Some(show) = text::of(&line) else {
+        let answer = printable(&answer);
+        return if is_good { super::print(format_args!("{answer}\n")) } else { Err(refused(&answer, &line)) };
+    };
+    let json = serde_json::from_str::<Value>(rest);
+    match (json, is_good) {
+        (Ok(_), true) if arguments.json => super::print(format_args!("{}\n", printable(rest))),
+        (Ok(json), true) => super::print(format_args!("{}", show(&json))),
+        // What is wrong is for people and tools, too.
+        (Ok(_), false) if arguments.json => Err(printable(rest)),
+        (Ok(json), false) => Err(show(&json).trim_end().to_owned()),
+        (Err(error), true) => Err(format!("{}: the answer to {line} is no JSON: {error}", socket.display())),
+        (Err(_), false) => Err(refused(&printable(&answer), &line)),
     }
 }
 
+fn refused(answer: &str, line: &str) -> String {
+    format!("the node answers '{answer}' to {line}; HELP lists its commands")
+}
+
 /// The node's configuration, and its file.
-pub fn configuration(file: Option<&Path>) -> Result<(PathBuf, ServerConfig), String> {
+fn configuration(file: Option<&Path>) -> Result<(PathBuf, ServerConfig), String> {
     let file = super::config_file(file)?;
     let loaded = ServerConfig::load(&file, Strictness::Lenient);
     let refused = |findings: Vec<_>| format!("failed to load config file:\n  {}", findings_text(&findings));
@@ -71,7 +80,7 @@ pub fn configuration(file: Option<&Path>) -> Result<(PathBuf, ServerConfig), Str
 }
 
 /// Where a node is asked.
-pub fn socket_of(file: &Path, config: &ServerConfig) -> Result<PathBuf, String> {
+fn socket_of(file: &Path, config: &ServerConfig) -> Result<PathBuf, String> {
     match &config.management {
         management if management.enabled => Ok(management.path.clone()),
         _ => Err(format!(
@@ -79,13 +88,6 @@ pub fn socket_of(file: &Path, config: &ServerConfig) -> Result<PathBuf, String> 
             file.display()
         )),
     }
-}
-
-/// What the node answers to STATUS.
-pub fn ask_status(socket: &Path) -> Result<String, String> {
-    let answer = ask(socket, "STATUS")?;
-    let json = answer.strip_prefix("250 ").filter(|rest| rest.starts_with('{')).map(str::to_owned);
-    json.ok_or_else(|| format!("{}: no answer to STATUS; check that the node is ours", socket.display()))
 }
 
 /// The line that answers a line, within [`LIMIT`] whatever is at the other end.
@@ -115,71 +117,6 @@ fn converse(socket: &Path, command: &str) -> Result<String, String> {
     stream.write_all(command.as_bytes()).map_err(describe)?;
     let answer = lines.next().transpose().map_err(describe)?;
     answer.ok_or_else(|| "no answer; the node may be stopping".into())
-}
-
-/// STATUS for people.
-fn text(status: &Value) -> String {
-    let rows = [
-        of_node(status),
-        each(status, "authorities", "authority", |name, answered| {
-            Some(format!("{name}: {}", if answered == &Value::Bool(true) { "answers" } else { "does not answer" }))
-        }),
-        each(status, "mix_keys", "mix key", |key, fill| {
-            let (tags, slots) = (number(fill, "/replay_tags"), number(fill, "/replay_slots"));
-            let percent = if slots == 0 { 0.0 } else { 100.0 * tags as f64 / slots as f64 };
-            Some(format!("{key}: {tags} packets seen, replay set {percent:.1} % full"))
-        }),
-        vec![("data plane", data_plane(status))],
-        each(status, "packets", "packets", |name, count| {
-            count.as_u64().filter(|count| *count > 0).map(|count| format!("{name}: {count}"))
-        }),
-        vec![("unaccounted", number(status, "/packets_unaccounted").to_string())],
-    ];
-    let lines = rows.concat().into_iter().map(|(name, value)| format!("{name:<16} {}\n", printable(&value)));
-    lines.collect()
-}
-
-type Rows = Vec<(&'static str, String)>;
-
-/// Itself, the epoch, its place in the consensus.
-fn of_node(status: &Value) -> Rows {
-    let word = |path: &str| status.pointer(path).and_then(Value::as_str).unwrap_or("unknown");
-    let (name, version, state) = (word("/identifier"), word("/version"), word("/state"));
-    let (epoch, left) = (number(status, "/epoch"), number(status, "/epoch_seconds_left"));
-    let documents = status.get("documents").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let is_listed = documents.iter().any(|of| of.as_u64() == Some(epoch));
-    let documents = documents.iter().map(Value::to_string).collect::<Vec<_>>().join(", ");
-    let consensus = match (is_listed, documents.is_empty()) {
-        (true, _) => format!("listed; documents of epochs {documents}"),
-        (false, true) => "no document lists this node".into(),
-        (false, false) => format!("not listed in this epoch; documents of epochs {documents}"),
-    };
-    vec![
-        ("node", format!("{name}, version {version}, {state} for {} s", number(status, "/uptime_seconds"))),
-        ("epoch", format!("{epoch}, {left} s to go")),
-        ("consensus", consensus),
-        ("published", format!("for epoch {}", status.get("published_epoch").unwrap_or(&Value::Null))),
-    ]
-}
-
-fn data_plane(status: &Value) -> String {
-    match status.pointer("/data_plane/process").and_then(Value::as_u64) {
-        Some(process) => {
-            let (shards, restarts) = (number(status, "/shards"), number(status, "/data_plane/restarts"));
-            format!("process {process}, {shards} shards, {restarts} restarts")
-        }
-        None => "none is at work".into(),
-    }
-}
-
-/// A row for each entry of a table that is worth one.
-fn each(status: &Value, table: &str, name: &'static str, row: impl Fn(&str, &Value) -> Option<String>) -> Rows {
-    let entries = status.get(table).and_then(Value::as_object).into_iter().flatten();
-    entries.filter_map(|(key, value)| Some((name, row(key, value)?))).collect()
-}
-
-fn number(value: &Value, path: &str) -> u64 {
-    value.pointer(path).and_then(Value::as_u64).unwrap_or_default()
 }
 
 /// Without what a terminal would obey.

@@ -15,7 +15,6 @@ pub mod ping;
 pub mod plugin;
 pub mod server;
 pub mod sql;
-pub mod status;
 pub mod strict;
 pub mod testnet;
 pub mod tuning;

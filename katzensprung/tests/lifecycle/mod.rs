@@ -11,6 +11,7 @@ mod plugins;
 mod provoked;
 mod service;
 mod signals;
+mod socket;
 mod stop;
 mod upgrade;
 mod users;

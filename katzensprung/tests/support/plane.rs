@@ -149,6 +149,9 @@ fn child_process() {
                 },
                 ToData::Publish { serial } => ToControl::Applied { serial },
                 ToData::Remember => ToControl::Remembered,
+                ToData::Adjust { number, .. } => ToControl::Adjusted { number },
+                // It has no links of which it could tell.
+                ToData::CallRoll { .. } => continue,
                 ToData::Stop => ToControl::Stopped { account: Account::default() },
             };
             let ends = matches!(answer, ToControl::Stopped { .. });

@@ -135,6 +135,11 @@ impl Site {
         Traffic::new(self.network.clone(), self.credentials.clone(), self.folder.address, listener)
     }
 
+    /// Lets the node behind take little at a time; only before it is dialled.
+    pub fn narrow(&self) {
+        socket2::SockRef::from(&self.listener).set_recv_buffer_size(4096).expect("a socket");
+    }
+
     /// Whether anybody has dialled the node behind; only before [`Self::link`].
     pub fn is_dialled(&self) -> bool {
         self.listener.set_nonblocking(true).expect("a listener");

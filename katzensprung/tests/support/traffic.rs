@@ -9,6 +9,7 @@ use sphinx::Sphinx;
 use sphinx::create::{LoadCommand, LoadMaker};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 use testnet::neighbours;
@@ -52,6 +53,8 @@ pub struct Traffic {
     linked: Receiver<()>,
     /// What comes out over any of them.
     received: Receiver<Vec<u8>>,
+    /// The node behind reads nothing.
+    deaf: Arc<AtomicBool>,
 }
 
 impl Traffic {
@@ -59,12 +62,18 @@ impl Traffic {
     #[track_caller]
     pub fn new(network: Arc<Network>, node: PeerCredentials, address: SocketAddr, listener: TcpListener) -> Self {
         let ((link_sender, linked), (packet_sender, received)) = (channel(), channel());
-        let behind =
-            Behind { network: network.clone(), node: node.clone(), links: link_sender, packets: packet_sender };
+        let deaf = Arc::new(AtomicBool::new(false));
+        let behind = Behind {
+            network: network.clone(),
+            node: node.clone(),
+            links: link_sender,
+            packets: packet_sender,
+            deaf: deaf.clone(),
+        };
         std::thread::spawn(move || behind.accept(&listener));
         let upstream = dial(&network, &node, address);
         linked.recv_timeout(SOON).expect("the node dials the node behind");
-        Self { network, node, address, upstream, linked, received }
+        Self { network, node, address, upstream, linked, received, deaf }
     }
 
     /// Links both again after the node has dropped them.
@@ -72,6 +81,12 @@ impl Traffic {
     pub fn relink(&mut self) {
         self.upstream = dial(&self.network, &self.node, self.address);
         self.linked.recv_timeout(SOON).expect("the node dials the node behind");
+    }
+
+    /// Has the node before dial again, which takes the place of its link.
+    #[track_caller]
+    pub fn dial_again(&mut self) {
+        self.upstream = dial(&self.network, &self.node, self.address);
     }
 
     /// New packets for the mix key of `epoch` in the node's descriptor.
@@ -124,6 +139,11 @@ impl Traffic {
         }
     }
 
+    /// Whether the node behind reads anything from now on, but for one packet.
+    pub fn set_deaf(&self, is_deaf: bool) {
+        self.deaf.store(is_deaf, Ordering::Relaxed);
+    }
+
     /// Waits until exactly these packets have come out, each once, in any order.
     #[track_caller]
     pub fn receive(&mut self, packets: &[Packet]) {
@@ -171,6 +191,7 @@ struct Behind {
     node: PeerCredentials,
     links: Sender<()>,
     packets: Sender<Vec<u8>>,
+    deaf: Arc<AtomicBool>,
 }
 
 impl Behind {
@@ -179,16 +200,19 @@ impl Behind {
         neighbours::accept(&self.network, &self.network.downstream[0], &self.node, listener, |session| {
             // A link may be silent for as long as it likes.
             session.stream.set_read_timeout(None).expect("a socket");
-            let packets = self.packets.clone();
-            std::thread::spawn(move || read(session, &set, &packets));
+            let (packets, deaf) = (self.packets.clone(), self.deaf.clone());
+            std::thread::spawn(move || read(session, &set, &packets, &deaf));
             // The test is over if this fails.
             self.links.send(()).is_ok()
         });
     }
 }
 
-fn read(mut session: Session, set: &CommandSet, packets: &Sender<Vec<u8>>) {
+fn read(mut session: Session, set: &CommandSet, packets: &Sender<Vec<u8>>, deaf: &AtomicBool) {
     while let Ok(received) = session.receive() {
+        while deaf.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         match set.parse(&received) {
             Ok(Command::SendPacket { packet }) => {
                 if packets.send(packet.to_vec()).is_err() {

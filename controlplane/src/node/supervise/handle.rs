@@ -5,7 +5,11 @@ use super::super::plane::DataPlane;
 use crate::directory::{Held, Plane, Stored};
 use crate::keys::{MixKeys, PrivateMixKeys};
 use interplane::counter::Account;
+use interplane::replay::Fill;
+use interplane::roll::Roll;
+use interplane::setup::Adjustable;
 use interplane::snapshot::{ClientDocument, Service};
+use pki::Epoch;
 use pki::policy::View;
 use rustix::event::{EventfdFlags, eventfd};
 use secret_memory::within;
@@ -27,6 +31,20 @@ pub enum Order {
     Remember(Box<Stored>),
     /// These services answer.
     Services(Vec<Service>),
+    /// These are the values that may change.
+    Adjust(Box<Adjustable>, oneshot::Sender<Answer>),
+    /// Which links to and from nodes are there?
+    CallRoll(oneshot::Sender<Roll>),
+    /// Which mix keys are held, and how full are their replay sets?
+    ListKeys(oneshot::Sender<HeldKeys>),
+}
+
+/// What a data plane is given of mix keys.
+pub struct HeldKeys {
+    /// Their epochs, and how full their replay sets are.
+    pub fills: Vec<(Epoch, Fill)>,
+    /// Whether a service manager keeps them, too.
+    pub has_manager: bool,
 }
 
 /// Wakes the supervisor, and tells it that the node stops.
@@ -73,6 +91,13 @@ pub struct PlaneHandle {
 }
 
 impl PlaneHandle {
+    /// One whose orders a test obeys.
+    #[cfg(test)]
+    pub fn of_test() -> (Self, mpsc::Receiver<Order>) {
+        let (orders, ordered) = mpsc::channel();
+        (Self { orders, bell: Arc::new(Bell::new().expect("an eventfd")) }, ordered)
+    }
+
     /// Stops the data plane. Its end is told by the supervisor.
     pub fn stop(&self) {
         self.bell.stopping.store(true, Ordering::SeqCst);
@@ -82,6 +107,27 @@ impl PlaneHandle {
     /// Has the data plane answer for these services from now on.
     pub fn set_services(&self, services: Vec<Service>) {
         self.order(Order::Services(services));
+    }
+
+    /// Has the data plane go by these values from now on, and each after it.
+    pub fn adjust(&self, to: Adjustable) -> Held {
+        let (told, answer) = oneshot::channel();
+        self.order(Order::Adjust(Box::new(to), told));
+        held(answer)
+    }
+
+    /// Asks for all links to and from nodes. Never answered where the data plane ends before it has.
+    pub fn call_roll(&self) -> oneshot::Receiver<Roll> {
+        let (told, answer) = oneshot::channel();
+        self.order(Order::CallRoll(told));
+        answer
+    }
+
+    /// Asks which mix keys the data plane is given, and how full their replay sets are.
+    pub fn list_keys(&self) -> oneshot::Receiver<HeldKeys> {
+        let (told, answer) = oneshot::channel();
+        self.order(Order::ListKeys(told));
+        answer
     }
 
     fn order(&self, order: Order) {

@@ -6,15 +6,17 @@
 //! | `mod` | the thread that does what was decided, and owns the control channel |
 //! | `begin` | lets a data plane begin, or tries whether one could |
 //! | `process` | the data plane's process |
+//! | `rolls` | who waits to be told of links |
 //! | `handle` | what the rest of the control plane holds: a queue of orders, and their answers |
 
 mod begin;
 mod handle;
 mod process;
+mod rolls;
 mod vigil;
 
 pub use begin::rehearse;
-pub use handle::{Ended, PlaneHandle, Supervised};
+pub use handle::{Ended, Order, PlaneHandle, Supervised};
 pub use vigil::STOP_LIMIT;
 
 use super::handed_back::greet;
@@ -23,13 +25,16 @@ use crate::health::Health;
 use crate::logging::{Level, Log};
 use crate::process::remedy::{remedy, unlocked};
 use begin::{KILL_LIMIT, begin, one_line};
-use handle::{Answer, Bell, Order};
+use handle::{Answer, Bell, HeldKeys};
 use interplane::channel::{Channel, ChannelError, Received};
 use interplane::counter::{Account, Counter, Counters};
-use interplane::message::{self, ToControl, ToData};
+use interplane::message::{self, Descriptor, ToControl, ToData};
+use interplane::setup::Adjustable;
 use pki::Epoch;
 use process::Process;
+use rolls::Rolls;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
@@ -82,6 +87,8 @@ pub fn start(supervision: Supervision, resumed: Option<Channel>) -> Result<Super
         has_lost_one: false,
         waiting_for_keys: Vec::new(),
         waiting_for_documents: Vec::new(),
+        waiting_for_adjustment: Vec::new(),
+        rolls: Rolls::default(),
         started: Some(tell_start),
         supervision,
     };
@@ -114,6 +121,8 @@ struct Supervisor {
     has_lost_one: bool,
     waiting_for_keys: Vec<oneshot::Sender<Answer>>,
     waiting_for_documents: Vec<oneshot::Sender<Answer>>,
+    waiting_for_adjustment: Vec<oneshot::Sender<Answer>>,
+    rolls: Rolls,
     started: Option<oneshot::Sender<Result<(), PlaneError>>>,
 }
 
@@ -122,7 +131,7 @@ impl Supervisor {
     /// Ends at once if there never was one, which the starter has been told.
     fn run(&mut self) -> (Option<Account>, bool) {
         if self.link.is_some() {
-            self.reached("");
+            self.found_again();
         }
         loop {
             self.take_orders();
@@ -166,6 +175,7 @@ impl Supervisor {
             Do::Ping { number } => self.give(Some((ToData::Ping { number }, Vec::new()))),
             Do::GiveKeys => self.give(self.supervision.plane.keys()),
             Do::GiveDocuments => self.give(self.supervision.plane.documents()),
+            Do::Adjust => self.give(Some(self.supervision.plane.adjustment())),
             Do::Replace(fault) => self.replace(fault),
             Do::Stop => self.give(Some((ToData::Stop, Vec::new()))),
             Do::Kill => {
@@ -204,6 +214,12 @@ impl Supervisor {
         self.tell_start(Ok(()));
     }
 
+    /// A data plane that was at work before: it may go by other values.
+    fn found_again(&mut self) {
+        self.reached("");
+        self.vigil.want_adjustment(self.supervision.plane.adjustment_number(), Instant::now());
+    }
+
     /// Starts a data plane and lets it begin. One that cannot be used is not left behind.
     fn reach(&mut self) -> Result<(), PlaneError> {
         let mut process = if self.supervision.foreign { None } else { Some(Process::spawn(&self.supervision.socket)?) };
@@ -239,7 +255,7 @@ impl Supervisor {
         {
             link.channel = channel;
             self.log().warning(MODULE, "the control channel was lost; going on with the data plane that is at work");
-            self.reached("");
+            self.found_again();
             return;
         }
         self.replace(Fault::Ended);
@@ -277,6 +293,9 @@ impl Supervisor {
             );
         }
         self.vigil.gone(Instant::now());
+        self.rolls.forget();
+        // The next one begins with them.
+        grant(&mut self.waiting_for_adjustment);
     }
 
     /// Whether no data plane uses what it was given any more.
@@ -343,6 +362,16 @@ impl Supervisor {
                         refuse(&self.supervision.log, "documents", vec![answer], &PlaneError::from(error).to_string())
                     }
                 },
+                Order::Adjust(to, answer) => self.adjust(&to, answer),
+                Order::CallRoll(answer) if self.vigil.is_at_work() => {
+                    let number = self.rolls.call(answer);
+                    self.give(Some((ToData::CallRoll { number }, Vec::new())));
+                }
+                // Whoever asks is told so by the end of the answer.
+                Order::CallRoll(_) => {}
+                Order::ListKeys(answer) => {
+                    drop(answer.send(HeldKeys { fills: plane.fills(), has_manager: plane.has_manager() }))
+                }
                 Order::Services(services) => match plane.store_services(services) {
                     Ok(true) => self.vigil.want_documents(plane.serial(), now),
                     Ok(false) => {}
@@ -360,6 +389,18 @@ impl Supervisor {
                     ),
                 },
             }
+        }
+    }
+
+    /// Other values, for this data plane if there is one, and for those after it.
+    fn adjust(&mut self, to: &Adjustable, answer: oneshot::Sender<Answer>) {
+        if let Err(error) = self.supervision.plane.store_adjustment(to) {
+            return refuse(self.log(), "other values", vec![answer], &error.to_string());
+        }
+        self.vigil.want_adjustment(self.supervision.plane.adjustment_number(), Instant::now());
+        self.waiting_for_adjustment.push(answer);
+        if !self.vigil.is_at_work() {
+            grant(&mut self.waiting_for_adjustment);
         }
     }
 
@@ -388,7 +429,7 @@ impl Supervisor {
     fn hear(&mut self) {
         while let Some(link) = &self.link {
             match link.channel.try_recv::<ToControl>() {
-                Ok(Some(Received { message, .. })) => self.take(&message),
+                Ok(Some(Received { message, attachments })) => self.take(&message, &attachments),
                 Ok(None) => return,
                 Err(error) => {
                     if error != ChannelError::Closed {
@@ -401,17 +442,22 @@ impl Supervisor {
         }
     }
 
-    fn take(&mut self, message: &ToControl) {
+    fn take(&mut self, message: &ToControl, attachments: &[(Descriptor, OwnedFd)]) {
         self.vigil.heard(message, Instant::now());
         match message {
             ToControl::KeysLoaded { .. } if self.vigil.holds_keys() => grant(&mut self.waiting_for_keys),
             ToControl::Applied { .. } if self.vigil.holds_documents() => grant(&mut self.waiting_for_documents),
+            ToControl::Adjusted { .. } if self.vigil.is_adjusted() => grant(&mut self.waiting_for_adjustment),
+            ToControl::Roll { number } => self.rolls.take(*number, attachments),
             ToControl::Failed { order, reason } => {
                 let (what, waiting) = match order {
                     message::Order::Keys => ("mix keys", std::mem::take(&mut self.waiting_for_keys)),
                     message::Order::Publish => ("documents", std::mem::take(&mut self.waiting_for_documents)),
                     message::Order::Remember => ("what is to be remembered", Vec::new()),
-                    message::Order::Attach | message::Order::Other => ("an order", Vec::new()),
+                    message::Order::Adjust => ("other values", std::mem::take(&mut self.waiting_for_adjustment)),
+                    message::Order::Attach | message::Order::CallRoll | message::Order::Other => {
+                        ("an order", Vec::new())
+                    }
                 };
                 refuse(self.log(), what, waiting, &one_line(reason));
             }

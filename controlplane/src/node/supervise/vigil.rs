@@ -60,7 +60,7 @@ pub enum Fault {
         /// Which.
         shard: usize,
     },
-    /// Keys or documents are not taken up.
+    /// Keys, documents or other values are not taken up.
     Deaf,
 }
 
@@ -77,7 +77,9 @@ impl fmt::Display for Fault {
             Self::Ended | Self::Told => write!(f, "it has ended"),
             Self::Mute => write!(f, "no answer within {SILENCE_LIMIT:?}"),
             Self::Stuck { shard } => write!(f, "no sign of life from shard {shard} within {SILENCE_LIMIT:?}"),
-            Self::Deaf => write!(f, "its shards do not take up keys or documents within {UPTAKE_LIMIT:?}"),
+            Self::Deaf => {
+                write!(f, "its shards do not take up keys, documents or other values within {UPTAKE_LIMIT:?}")
+            }
         }
     }
 }
@@ -98,6 +100,8 @@ pub enum Do {
     GiveKeys,
     /// Give the documents.
     GiveDocuments,
+    /// Give the values that have changed.
+    Adjust,
     /// It is of no use any more: end it as nothing can prevent; then [`Vigil::gone`].
     Replace(Fault),
     /// Tell it to stop.
@@ -115,7 +119,7 @@ enum Phase {
     },
     /// The channel is closed; whether the process lives is being found out.
     Cut,
-    AtWork(Watched),
+    AtWork(Box<Watched>),
     /// Being ended for its fault.
     Condemned,
     /// It said that it ends, or was told to.
@@ -134,6 +138,7 @@ struct Watched {
     shards: Vec<(Beat, Duration)>,
     keys: Uptake<Vec<Epoch>>,
     documents: Uptake<u64>,
+    adjustment: Uptake<u64>,
 }
 
 /// An order that is given until it is carried out.
@@ -215,6 +220,9 @@ impl Vigil {
                 if watched.documents.is_due(now) {
                     return Some(Do::GiveDocuments);
                 }
+                if watched.adjustment.is_due(now) {
+                    return Some(Do::Adjust);
+                }
                 if watched.pinged.is_none() && watched.next_ping <= now {
                     self.pings += 1;
                     watched.pinged = Some((self.pings, Duration::ZERO));
@@ -247,7 +255,7 @@ impl Vigil {
             self.begin_to_stop(now);
             return;
         }
-        self.phase = Phase::AtWork(Watched {
+        self.phase = Phase::AtWork(Box::new(Watched {
             since: now,
             looked: now,
             pinged: None,
@@ -255,7 +263,8 @@ impl Vigil {
             shards: vec![(Beat::default(), Duration::ZERO); shards],
             keys: Uptake::new(keys, now),
             documents: Uptake::new(serial, now),
-        });
+            adjustment: Uptake::new(None, now),
+        }));
     }
 
     /// No data plane could be had.
@@ -282,6 +291,23 @@ impl Vigil {
         if let Phase::AtWork(watched) = &mut self.phase {
             watched.documents = Uptake::new(Some(serial), now);
         }
+    }
+
+    /// Values of its setup are others from now on.
+    pub fn want_adjustment(&mut self, number: u64, now: Instant) {
+        if let Phase::AtWork(watched) = &mut self.phase {
+            watched.adjustment = Uptake::new(Some(number), now);
+        }
+    }
+
+    /// Whether the data plane goes by the values that it was given last.
+    pub fn is_adjusted(&self) -> bool {
+        matches!(&self.phase, Phase::AtWork(watched) if watched.adjustment.wanted.is_none())
+    }
+
+    /// Whether there is a data plane that can be told something.
+    pub fn is_at_work(&self) -> bool {
+        matches!(self.phase, Phase::AtWork(_))
     }
 
     /// Whether the data plane goes by the keys that it was given last.
@@ -322,6 +348,8 @@ impl Vigil {
             }
             (ToControl::KeysLoaded { epochs, .. }, Phase::AtWork(watched)) => watched.keys.done(epochs),
             (ToControl::Applied { serial }, Phase::AtWork(watched)) => watched.documents.done(serial),
+            (ToControl::Adjusted { number }, Phase::AtWork(watched)) => watched.adjustment.done(number),
+            (ToControl::Failed { order: Order::Adjust, .. }, Phase::AtWork(watched)) => watched.adjustment.refused(now),
             (ToControl::Failed { order: Order::Keys, .. }, Phase::AtWork(watched)) => watched.keys.refused(now),
             (ToControl::Failed { order: Order::Publish, .. }, Phase::AtWork(watched)) => watched.documents.refused(now),
             _ => {}
@@ -394,7 +422,7 @@ impl Watched {
                 return Some(Fault::Stuck { shard });
             }
         }
-        let overdue = self.keys.pass(passed) || self.documents.pass(passed);
-        overdue.then_some(Fault::Deaf)
+        let overdue = [self.keys.pass(passed), self.documents.pass(passed), self.adjustment.pass(passed)];
+        overdue.contains(&true).then_some(Fault::Deaf)
     }
 }

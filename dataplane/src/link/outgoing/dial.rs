@@ -71,7 +71,7 @@ impl Peer {
                 // Before its epoch it would take this node for a client, and drop what comes over the link later
                 // (server.md 3.2, 3.7 row 7). The boundary ends the wait.
                 let wait = beyond_the_boundary(with.facts.clock.period());
-                self.stage = Stage::Waiting { until: with.now + wait };
+                self.enter(Stage::Waiting { until: with.now + wait }, with.now);
                 return true;
             }
             self.tell_reachable(entry, with);
@@ -81,7 +81,8 @@ impl Peer {
                 self.next_address += 1;
                 self.dialled_at = with.now;
                 let conn = with.io.connect(Target::tcp(address));
-                self.stage = Stage::Connecting { conn, deadline: with.now + with.facts.connect_timeout };
+                let deadline = with.now + with.facts.live.connect_timeout.get();
+                self.enter(Stage::Connecting { conn, deadline }, with.now);
             }
             None => {
                 with.account.count(Counter::dial_failure(DialFailure::NoTransport));
@@ -126,6 +127,7 @@ impl Peer {
     /// A dial or a handshake failed.
     fn wait_after_failure<I>(&mut self, has_another_address: bool, with: &mut Surroundings<'_, I>) {
         let period = with.facts.clock.period();
+        self.failures = self.failures.saturating_add(1);
         let wait = self.patience.after_a_failure(has_another_address, self.is_early, period);
         self.wait(wait, with);
     }
@@ -133,14 +135,15 @@ impl Peer {
     /// Waits for so long, up to an eighth more or less, so that nodes that lost each other together do not return
     /// together.
     pub(super) fn wait<I>(&mut self, wait: Duration, with: &mut Surroundings<'_, I>) {
-        self.stage = Stage::Waiting { until: with.now + wait * 7 / 8 + jitter(wait / 4, with.random) };
+        let until = with.now + wait * 7 / 8 + jitter(wait / 4, with.random);
+        self.enter(Stage::Waiting { until }, with.now);
     }
 
     /// The connection is there; the handshake waits for its turn.
     pub fn handle_connected<I: Io>(&mut self, with: &mut Surroundings<'_, I>) -> Pushed {
         let Stage::Connecting { conn, .. } = self.stage else { return Pushed::Waits };
         with.account.count(Counter::CONNECTIONS_MADE);
-        self.stage = Stage::Connected { conn };
+        self.enter(Stage::Connected { conn }, with.now);
         Pushed::Expensive
     }
 
@@ -213,7 +216,7 @@ impl Peer {
         };
         let (config, limits) = (with.facts.session(Role::Initiator), with.facts.link_limits(Role::Initiator));
         let link = Link::new(config, Arc::clone(key), &with.facts.node_id, limits, with.now);
-        self.stage = Stage::Linked { conn, link: Box::new(link) };
+        self.enter(Stage::Linked { conn, link: Box::new(link) }, with.now);
     }
 
     /// The peer must be the one that was dialled, and one that may be sent to (wire.md 5.5).
@@ -226,6 +229,8 @@ impl Peer {
     fn up<I: Io>(&mut self, judge: Judge<'_>, with: &mut Surroundings<'_, I>) -> Pushed {
         self.may_send = self.verdict(judge).may_send;
         self.patience.reward();
+        (self.since, self.failures) = (with.now, 0);
+        self.tally.came_up(with.now);
         let (peer, took) = (self.event_peer(), with.now.since(self.dialled_at));
         with.account.link_up(Direction::Outgoing, Some(peer), took);
         // Nothing was received beyond the NoOp: what follows it must be looked for once, to be told of the rest.

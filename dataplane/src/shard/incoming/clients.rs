@@ -19,8 +19,8 @@ const WHOLE_DOCUMENTS_MAX: u32 = 32;
 /// What kind of peer has just shaken hands.
 pub fn class_of<I: Io>(round: &Round<'_, I>, peer: &PeerCredentials) -> Class {
     match round.sight.classify(peer) {
-        IncomingPeer::Node(Verdict { may_send, .. }) => Class::Node { may_send },
-        IncomingPeer::Rejected(_) => Class::Node { may_send: false },
+        IncomingPeer::Node(Verdict { may_send, .. }) => Class::node(may_send, round.context.now),
+        IncomingPeer::Rejected(_) => Class::node(false, round.context.now),
         IncomingPeer::Client => {
             let user = UserId::of(&peer.additional_data);
             Class::Client(Box::new(Client::new(user, rate(round), round.context.now)))
@@ -30,7 +30,7 @@ pub fn class_of<I: Io>(round: &Round<'_, I>, peer: &PeerCredentials) -> Class {
 
 /// The rate that clients may send at now.
 pub fn rate<I: Io>(round: &Round<'_, I>) -> gateway::Rate {
-    client::rate(round.context.shared.facts(), round.sight.directory(), round.sight.view().epoch.epoch)
+    client::rate(round.context.client_rate, round.sight.directory(), round.sight.view().epoch.epoch)
 }
 
 /// Tells the home of a client's mailbox that the client is here, and whether its name is registered with its key.

@@ -4,6 +4,7 @@ mod documents;
 mod harm;
 mod mail;
 mod users;
+mod wishes;
 
 use super::net::{Net, Plan};
 use super::nodes::{DOWNSTREAM, EPOCH, Mint, OWN, Order, UPSTREAM, address_of, gateway_document, snapshot_as};

@@ -258,3 +258,24 @@ fn a_fault_is_answered_within_five_seconds() {
         }
     }
 }
+
+#[test]
+fn other_values_are_given_until_they_are_taken_up() {
+    let mut trial = Trial::at_work();
+    assert!(trial.vigil.is_at_work() && trial.vigil.is_adjusted());
+    trial.vigil.want_adjustment(3, trial.now);
+    assert_eq!(trial.poll(), Some(Do::Adjust));
+    trial.vigil.heard(&ToControl::Adjusted { number: 2 }, trial.now);
+    assert!(!trial.vigil.is_adjusted(), "that was an earlier change");
+    trial.vigil.heard(&ToControl::Failed { order: Order::Adjust, reason: "no".into() }, trial.now);
+    let again = trial.run(LONG);
+    assert!(matches!(again, Some((after, Do::Adjust)) if after >= AGAIN_MIN), "{again:?}");
+    trial.vigil.heard(&ToControl::Adjusted { number: 3 }, trial.now);
+    assert!(trial.vigil.is_adjusted());
+    assert_eq!(trial.run(LONG), None);
+    // One that says nothing to them is of no use.
+    trial.vigil.want_adjustment(4, trial.now);
+    assert_eq!(trial.poll(), Some(Do::Adjust));
+    assert_eq!(trial.run(LONG).map(|(_, action)| action), Some(Do::Replace(Fault::Deaf)));
+    assert!(!trial.vigil.is_at_work());
+}

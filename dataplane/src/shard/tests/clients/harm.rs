@@ -48,7 +48,7 @@ fn nodes_have_no_rate_and_the_limit_can_be_switched_off() {
     }
     gateway.net.run_until_received(gateway.downstream[0], 50);
     let mut plan = plan(1, LAMBDA);
-    plan.setup.clients.is_rate_unlimited = true;
+    plan.setup.clients.rate.is_unlimited = true;
     let mut gateway = Gateway::new(plan, 1);
     for _ in 0..50 {
         let packet = mint.packet(Order::to(DOWNSTREAM[0], 5));

@@ -168,7 +168,7 @@ fn connected_clients_are_asked_about_again() {
         site.answer(id, Verdict::Registered);
     }
     clients.iter().for_each(|client| site.say(*client));
-    let interval = site.gateway.net.shared.facts().reauth_interval;
+    let interval = site.gateway.net.shared.facts().live.reauth_interval.get();
     site.gateway.net.run_for(interval + Duration::from_secs(1));
     let asked = site.asked();
     assert_eq!(asked.len(), 3);
@@ -362,7 +362,7 @@ fn letters_of_registered_clients_are_kept_until_they_have_arrived() {
         let account = site.gateway.net.account();
         assert_eq!((account.received, account.delivered), (3, 3), "shards: {shards}");
         // With the next answer about it the store is asked again: other gateways may have had letters for it.
-        let interval = site.gateway.net.shared.facts().reauth_interval;
+        let interval = site.gateway.net.shared.facts().live.reauth_interval.get();
         site.gateway.net.run_for(interval);
         for (id, ..) in site.asked() {
             site.answer(id, Verdict::Registered);
