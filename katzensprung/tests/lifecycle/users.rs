@@ -317,7 +317,7 @@ fn mail_in_postgresql_outlives_the_node() {
     let authority = site.start_authority();
     let mut node = site.start_node();
     let mut way = site.traffic(&authority);
-    site.wait_for_log("connected to PostgreSQL", 1);
+    site.wait_for_log("connected to PostgreSQL\n", 1);
     let alice = identity(&site, "alice");
     assert_eq!(ctl(&site, &["ADD_USER", "alice", &hexadecimal(&alice)]), Ok(DONE.into()));
     let mut client = comes_in(&site, &alice);
