@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 const NAME: &str = "roll";
 /// Bytes of the longest: some hundred for each of the links that a node may have.
 const ROLL_BYTES_MAX: usize = 16 << 20;
+/// Links that one tells of: far more than a network has nodes. What is read takes more memory than what is written.
+const LINKS_MAX: usize = 1 << 14;
 
 /// A connection that takes nothing for so long is slow.
 pub const SLOW_SEND_MS: u64 = 1_000;
@@ -108,6 +110,9 @@ pub struct Roll(pub Vec<LinkReport>);
 impl Roll {
     /// In a sealed memfd.
     pub fn to_file(&self) -> Result<OwnedFd, MemoryError> {
+        if self.0.len() > LINKS_MAX {
+            return Err(MemoryError::Content(NAME));
+        }
         let encoded = postcard::to_stdvec(self).map_err(|_| MemoryError::Content(NAME))?;
         if encoded.len() > ROLL_BYTES_MAX {
             return Err(MemoryError::Size { what: NAME, bytes: encoded.len() as u64 });
@@ -118,6 +123,11 @@ impl Roll {
     /// Reads it from one.
     pub fn open(fd: impl AsFd) -> Result<Self, MemoryError> {
         let content = SealedMemory::open(fd, NAME, ROLL_BYTES_MAX)?;
+        // The number of links comes first.
+        let links = postcard::take_from_bytes::<usize>(&content).map_or(usize::MAX, |(links, _)| links);
+        if links > LINKS_MAX {
+            return Err(MemoryError::Content(NAME));
+        }
         postcard::from_bytes(&content).map_err(|_| MemoryError::Content(NAME))
     }
 }

@@ -116,7 +116,7 @@ fn main() -> ExitCode {
         Command::Fetch(arguments) => commands::fetch::run(&arguments).map(done),
         Command::Ping(arguments) => commands::ping::run(&arguments),
         Command::Genconfig(arguments) => commands::genconfig::run(&arguments).map(done),
-        Command::Ctl(arguments) => commands::ctl::run(&arguments).map(done),
+        Command::Ctl(arguments) => commands::ctl::run(&arguments),
         Command::Config(arguments) => commands::configuration::run(&arguments),
         Command::Doctor(arguments) => commands::doctor::run(&arguments),
         Command::Tuning(arguments) => commands::tuning::run(&arguments),

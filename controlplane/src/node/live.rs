@@ -30,6 +30,9 @@ const UPTAKE_LIMIT: Duration = Duration::from_secs(8);
 const READ_LIMIT: Duration = Duration::from_secs(5);
 const READ_AGAIN: &str = "look after the file, and give RELOAD again";
 
+/// Findings that are logged of one RELOAD; its answer has all of them.
+const LOGGED_MAX: usize = 10;
+
 /// Orders that may be under way: one at work, and those that wait for it.
 const ORDERS_MAX: usize = 9;
 
@@ -111,8 +114,12 @@ impl Live {
             read.unwrap_or_else(|problem| Err(vec![refusal(&state.config.file, "not-read", problem, READ_AGAIN)]));
         let file = state.config.file.display().to_string();
         let refused = |findings: &[Finding]| {
-            for finding in findings {
+            for finding in findings.iter().take(LOGGED_MAX) {
                 self.log.warning(MODULE, format_args!("the configuration stays as it was: {}", finding.text()));
+            }
+            if findings.len() > LOGGED_MAX {
+                let more = findings.len() - LOGGED_MAX;
+                self.log.warning(MODULE, format_args!("the configuration stays as it was: {more} more findings"));
             }
             Reloaded::Refused(json!({ "file": &file, "findings": json_of(findings) }))
         };

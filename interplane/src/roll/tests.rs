@@ -27,6 +27,15 @@ fn a_roll_comes_back_out_of_its_memory() {
 }
 
 #[test]
+fn a_roll_of_more_links_than_there_can_be_is_refused() {
+    let of = |links| Roll(vec![report(); links]);
+    assert_eq!(Roll::open(of(LINKS_MAX).to_file().unwrap()).unwrap().0.len(), LINKS_MAX);
+    assert!(of(LINKS_MAX + 1).to_file().is_err());
+    let encoded = postcard::to_stdvec(&of(LINKS_MAX + 1)).unwrap();
+    assert!(Roll::open(memory::seal(NAME, &encoded).unwrap()).is_err());
+}
+
+#[test]
 fn a_link_is_slow_that_loses_packets_or_takes_nothing() {
     let lossy = |too_late| LinkReport { lately: Passed { packets: 990, too_late, dropped: 0 }, ..report() };
     assert!(!lossy(9).is_slow());

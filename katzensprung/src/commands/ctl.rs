@@ -10,10 +10,11 @@ use serde_json::Value;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Duration;
 
-/// How long the node may take to answer.
-const LIMIT: Duration = Duration::from_secs(10);
+/// How long the node may take to answer: more than its own limits for RELOAD together.
+const LIMIT: Duration = Duration::from_secs(20);
 /// Bytes of the longest answer.
 const ANSWER_BYTES_MAX: u64 = 16 << 20;
 
@@ -36,7 +37,7 @@ pub struct Arguments {
 }
 
 /// Tells the node, and prints what it says.
-pub fn run(arguments: &Arguments) -> Result<(), String> {
+pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     let socket = match &arguments.socket {
         Some(socket) => socket.clone(),
         None => {
@@ -53,18 +54,22 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
     let is_good = code.starts_with('2');
     let Some(show) = text::of(&line) else {
         let answer = printable(&answer);
-        return if is_good { super::print(format_args!("{answer}\n")) } else { Err(refused(&answer, &line)) };
+        return if is_good { print(format_args!("{answer}\n"), true) } else { Err(refused(&answer, &line)) };
     };
     let json = serde_json::from_str::<Value>(rest);
     match (json, is_good) {
-        (Ok(_), true) if arguments.json => super::print(format_args!("{}\n", printable(rest))),
-        (Ok(json), true) => super::print(format_args!("{}", show(&json))),
-        // What is wrong is for people and tools, too.
-        (Ok(_), false) if arguments.json => Err(printable(rest)),
+        // What is wrong is for tools, too.
+        (Ok(_), is_good) if arguments.json => print(format_args!("{}\n", printable(rest)), is_good),
+        (Ok(json), true) => print(format_args!("{}", show(&json)), true),
         (Ok(json), false) => Err(show(&json).trim_end().to_owned()),
         (Err(error), true) => Err(format!("{}: the answer to {line} is no JSON: {error}", socket.display())),
         (Err(_), false) => Err(refused(&printable(&answer), &line)),
     }
+}
+
+/// Prints an answer; a refusal ends the program with 1.
+fn print(text: std::fmt::Arguments<'_>, is_good: bool) -> Result<ExitCode, String> {
+    super::print(text).map(|()| ExitCode::from(u8::from(!is_good)))
 }
 
 fn refused(answer: &str, line: &str) -> String {
@@ -75,7 +80,10 @@ fn refused(answer: &str, line: &str) -> String {
 fn configuration(file: Option<&Path>) -> Result<(PathBuf, ServerConfig), String> {
     let file = super::config_file(file)?;
     let loaded = ServerConfig::load(&file, Strictness::Lenient);
-    let refused = |findings: Vec<_>| format!("failed to load config file:\n  {}", findings_text(&findings));
+    let refused = |findings: Vec<_>| {
+        let findings = findings_text(&findings);
+        format!("failed to load config file:\n  {findings}\n  or name the running node's socket with --socket")
+    };
     loaded.map(|loaded| (file, loaded.config)).map_err(refused)
 }
 

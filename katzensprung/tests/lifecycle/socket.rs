@@ -10,8 +10,12 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 use testnet::session::{Identity, Session};
 use wire::Command;
+
+/// Longer than the sending of some packets takes.
+const DELAY: Duration = Duration::from_millis(500);
 
 const UNKNOWN: &str = "500 Syntax error, command unrecognised";
 const MALFORMED: &str = "501 Syntax error in parameters or arguments";
@@ -148,7 +152,6 @@ fn reload_takes_over_what_it_can_and_names_the_rest() {
     let packets: Vec<Packet> = traffic.packets(&descriptor, epoch, 40);
     let mut passed = packets.chunks(10);
     let mut pass = |traffic: &mut Traffic| traffic.pass(passed.next().unwrap());
-    let data_plane = site.wait_for_data_plane(None);
     let config = fs::read_to_string(site.folder.config()).unwrap();
     let nothing = json!({
         "file": site.folder.config().display().to_string(), "changed": [], "needs_restart": [], "findings": [],
@@ -203,17 +206,101 @@ fn reload_takes_over_what_it_can_and_names_the_rest() {
         (&answer["changed"], &answer["needs_restart"]),
         (&json!([]), &json!(["Debug.ConnectTimeout", "dataplane.slots"]))
     );
-    // Whoever goes on with the data plane finds it as the file says, and so does one whose file says something else.
-    fs::write(site.folder.own_config(), own.replace("2048", "1024")).unwrap();
-    fs::write(site.folder.config(), good.replace("ConnectTimeout = 1000", "SchedulerSlack = 500")).unwrap();
+    assert!(!site.log().contains(" ERRO "), "{}", site.log());
+    node.stop();
+    site.is_quiet();
+}
+
+#[test]
+fn a_refusal_is_told_to_tools_and_says_where_to_ask() {
+    let site = Site::new(LONG);
+    let mut node = site.start_node();
+    let answers = site.manage(&["HELP"]);
+    assert!(answers[1].starts_with("214 "), "{answers:?}");
+    fs::write(site.folder.config(), "[Unknown]\n").unwrap();
+    // For tools the answer is where a good one would be.
+    let outcome = finish(program().args(["ctl", "--json", "--socket"]).arg(site.management_socket()).arg("RELOAD"));
+    assert_eq!((outcome.status.code(), outcome.stderr.as_str()), (Some(1), ""));
+    assert_eq!(serde_json::from_str::<Value>(&outcome.stdout).unwrap(), asked(&site, "RELOAD", "554 "));
+    let outcome = finish(program().arg("ctl").arg("-f").arg(site.folder.config()).arg("RELOAD"));
+    assert!(!outcome.status.success() && outcome.stderr.contains("--socket"), "{}", outcome.stderr);
+    node.stop();
+}
+
+#[test]
+fn a_limit_counts_at_once_and_for_whoever_goes_on_with_the_data_plane() {
+    let site = Site::new(LONG);
+    let authority = site.start_authority();
+    let mut node = site.start_node();
+    let (mut traffic, descriptor, epoch) = site.traffic(&authority);
+    let data_plane = site.wait_for_data_plane(None);
+    let wide = fs::read_to_string(site.folder.config()).unwrap();
+    let narrow = wide.replace("[Management]", "[Debug]\n  SchedulerQueueSize = 1\n[Management]");
+    // How many of ten packets are dropped.
+    let delayed = |traffic: &mut Traffic| -> u64 {
+        let packets = traffic.packets_with_delay(&descriptor, epoch, 10, DELAY);
+        let ended = || ["sent", "dropped"].map(|end| site.status()["packets"][end].as_u64().unwrap());
+        let before = ended();
+        traffic.send(&packets);
+        let [sent, dropped] = wait_for("the packets", SOON, || {
+            let now = ended();
+            (now[0] + now[1] == before[0] + before[1] + 10).then_some([now[0] - before[0], now[1] - before[1]])
+        });
+        (0..sent).for_each(|_| drop(traffic.next(SOON).expect("a packet that was sent")));
+        dropped
+    };
+    assert_eq!(delayed(&mut traffic), 0);
+    fs::write(site.folder.config(), &narrow).unwrap();
+    assert_eq!(asked(&site, "RELOAD", "250 ")["changed"][0]["key"], "Debug.SchedulerQueueSize");
+    assert!(delayed(&mut traffic) > 0, "more than one waits at a time");
+    fs::write(site.folder.config(), &wide).unwrap();
+    assert_eq!(asked(&site, "RELOAD", "250 ")["changed"][0]["to"], "unlimited");
+    assert_eq!(delayed(&mut traffic), 0);
+    // Whoever goes on with a data plane has it go by what its own file says.
+    fs::write(site.folder.config(), &narrow).unwrap();
     node.kill();
     node = site.start_node();
     site.wait_for_log("going on with the data plane that is at work", 1);
-    pass(&mut traffic);
+    wait_for("the other limit", SOON, || (delayed(&mut traffic) > 0).then_some(()));
     assert_eq!(site.data_plane(), Some(data_plane));
     assert!(!site.log().contains(" ERRO "), "{}", site.log());
     node.stop();
     site.is_quiet();
+}
+
+/// Nothing stays of values that were refused, though the supervisor had them and could not look at them.
+#[test]
+fn what_is_not_taken_over_is_taken_back() {
+    let site = Site::new(LONG);
+    site.folder.run_as_two_units();
+    let authority = site.start_authority();
+    let mut plane = site.start_data_plane_with(&[]);
+    let mut node = site.start_node();
+    let (mut traffic, descriptor, epoch) = site.traffic(&authority);
+    let packets = traffic.packets_with_delay(&descriptor, epoch, 10, DELAY);
+    // One that has lived for long is waited for at once.
+    std::thread::sleep(Duration::from_millis(1500));
+    let config = fs::read_to_string(site.folder.config()).unwrap();
+    let narrow = config.replace("[Management]", "[Debug]\n  SchedulerQueueSize = 1\n[Management]");
+    fs::write(site.folder.config(), narrow).unwrap();
+    plane.kill();
+    site.wait_for_log("starting another", 1);
+    let answer = asked(&site, "RELOAD", "554 ");
+    assert!(answer["findings"][0]["problem"].as_str().unwrap().contains("does not take it over"), "{answer}");
+    let mut plane = site.start_data_plane_with(&[]);
+    site.wait_for_log("the data plane is back", 1);
+    traffic.relink();
+    fs::write(site.folder.config(), &config).unwrap();
+    assert_eq!(asked(&site, "RELOAD", "250 ")["changed"], json!([]));
+    traffic.pass(&packets);
+
+    // A pipe has no end: it is not read, and keeps nothing from its end.
+    fs::remove_file(site.folder.config()).unwrap();
+    let (folder, mode) = (rustix::fs::CWD, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR);
+    rustix::fs::mknodat(folder, site.folder.config(), rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    assert_eq!(asked(&site, "RELOAD", "554 ")["findings"][0]["problem"], "is no file");
+    node.stop();
+    assert_eq!(plane.wait().code(), Some(0));
 }
 
 /// A client's session.
@@ -240,10 +327,10 @@ fn the_rate_of_clients_changes_while_they_send() {
     site.wait_for_document();
     let mut client = connect(&site);
     let data_plane = site.wait_for_data_plane(None);
-    let packets = traffic.packets(&descriptor, epoch, 120);
+    let packets = traffic.packets(&descriptor, epoch, 140);
     let mut batches = packets.chunks(20);
     // How many of twenty packets are dropped.
-    let mut dropped = || {
+    let mut dropped_of = |client: &mut Session| {
         let before = counted(&site);
         for packet in batches.next().unwrap() {
             client.send(&Command::SendPacket { packet: packet.before() }).expect("the gateway reads");
@@ -251,6 +338,7 @@ fn the_rate_of_clients_changes_while_they_send() {
         wait_for("the packets", SOON, || (counted(&site).0 == before.0 + 20).then_some(()));
         counted(&site).1 - before.1
     };
+    let mut dropped = || dropped_of(&mut client);
     let order = |line: &str| site.manage(&[line]).remove(1);
 
     assert_eq!(order("SEND_RATE 0"), "250 0");
@@ -274,14 +362,16 @@ fn the_rate_of_clients_changes_while_they_send() {
     fs::write(site.folder.config(), &config).unwrap();
     assert_eq!(asked(&site, "RELOAD", "250 ")["changed"][0]["to"], "false");
     assert!((18..=19).contains(&dropped()), "what was ordered holds again");
-    assert!(ctl(&site, &["SEND_RATE", "600000"]).unwrap().contains("250 600000"));
+    assert!(ctl(&site, &["SEND_RATE", "2"]).unwrap().contains("250 2"));
 
     // What was ordered goes with the data plane's successor, too.
     rustix::process::kill_process(data_plane, rustix::process::Signal::KILL).unwrap();
     site.wait_for_log("the data plane is back", 1);
+    let mut client = connect(&site);
+    assert!((18..=19).contains(&dropped_of(&mut client)), "one in half a minute");
     assert_eq!(order("SEND_RATE 0"), "250 0");
-    let log = site.log();
-    assert!(log.contains("how clients may send packets in a minute: 600000"), "{log}");
+    assert_eq!(dropped_of(&mut client), 0, "without a limit");
+    assert!(site.log().contains("how clients may send packets in a minute: 2"), "{}", site.log());
     node.stop();
     site.is_quiet();
 }

@@ -140,3 +140,17 @@ async fn orders_whose_connections_have_ended_do_not_pile_up() {
     drop(limit(9));
     assert_eq!(limit(9).await, "250 9", "there is room again");
 }
+
+#[tokio::test]
+async fn a_spoilt_file_does_not_fill_the_log() {
+    let site = Site::new();
+    let unknown: String = (0..50).map(|number| format!("[[Debug.Unknown{number}]]\n")).collect();
+    fs::write(site.file(), unknown).expect("the file");
+    let Reloaded::Refused(json) = site.live.reload().await else { panic!("the file is good") };
+    let found = json["findings"].as_array().expect("a list").len();
+    assert!(found > LOGGED_MAX, "{json}");
+    assert!(site.live.log.flush(Duration::from_secs(5)));
+    let log = fs::read_to_string(site.folder.path().join("log")).expect("the log");
+    assert_eq!(log.matches("the configuration stays as it was").count(), LOGGED_MAX + 1, "{log}");
+    assert!(log.contains(&format!("{} more findings", found - LOGGED_MAX)), "{log}");
+}

@@ -34,7 +34,7 @@ pub enum Order {
     /// These are the values that may change.
     Adjust(Box<Adjustable>, oneshot::Sender<Answer>),
     /// Which links to and from nodes are there?
-    CallRoll(oneshot::Sender<Roll>),
+    CallRoll(oneshot::Sender<Arc<Roll>>),
     /// Which mix keys are held, and how full are their replay sets?
     ListKeys(oneshot::Sender<HeldKeys>),
 }
@@ -117,7 +117,7 @@ impl PlaneHandle {
     }
 
     /// Asks for all links to and from nodes. Never answered where the data plane ends before it has.
-    pub fn call_roll(&self) -> oneshot::Receiver<Roll> {
+    pub fn call_roll(&self) -> oneshot::Receiver<Arc<Roll>> {
         let (told, answer) = oneshot::channel();
         self.order(Order::CallRoll(told));
         answer

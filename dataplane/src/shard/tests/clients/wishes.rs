@@ -50,12 +50,19 @@ fn clients_go_by_the_rate_that_is_ordered_while_its_document_counts() {
     }
 }
 
-/// Clients in more than one piece of a look at all links.
-const MANY: u8 = 140;
+/// A gateway with clients in more than one piece of a look at all links.
+fn crowded() -> Gateway {
+    let mut gateway = Gateway::new(plan(1, 0.0), 1);
+    for number in 1..140 {
+        let client = add_client(&mut gateway.net, CLIENT + number);
+        gateway.net.run_until_up(client);
+    }
+    gateway
+}
 
 #[test]
 fn an_interval_that_is_shorter_than_a_look_at_all_links_keeps_no_shard_from_its_end() {
-    let mut gateway = Gateway::new(plan(1, 0.0), MANY);
+    let mut gateway = crowded();
     let mut values = super::super::net::setup(1).adjustable();
     values.times.reauth_interval_ms = 0;
     let number = gateway.net.shared.adjust(&values);
@@ -82,7 +89,7 @@ fn roll(net: &mut Net) -> Roll {
 
 #[test]
 fn links_behind_many_clients_are_told_of_too() {
-    let mut gateway = Gateway::new(plan(1, 0.0), MANY);
+    let mut gateway = crowded();
     let last = gateway.net.add_dialler(UPSTREAM[1]);
     gateway.net.run_until_up(last);
     let roll = roll(&mut gateway.net);
