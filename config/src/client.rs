@@ -13,7 +13,7 @@ use crate::finding::{Finding, Findings, Place, Severity};
 use crate::program::Program;
 use crate::reader::{At, Reader, Strictness};
 use crate::schemes::{KemScheme, SignatureScheme, kem_scheme, signature_scheme};
-use crate::server::{Authority, geometry, load, network, node};
+use crate::server::{Authority, geometry, load, logging, network, node};
 use std::path::Path;
 
 /// Transports that a client of ours dials, in the order in which it does.
@@ -57,7 +57,7 @@ impl ClientConfig {
 
     /// The configuration that `text` gives; `path` is for findings only.
     pub fn parse(path: &Path, text: &str, strictness: Strictness) -> Result<LoadedClient, Vec<Finding>> {
-        let mut findings = Findings::new(path);
+        let mut findings = Findings::of(path, strictness == Strictness::Strict);
         let config = parse(text, strictness, &mut findings);
         let listed = findings.into_sorted();
         let failed = listed.iter().any(|finding| finding.severity == Severity::Error);
@@ -123,15 +123,28 @@ fn refuse_what_cannot_be(root: &raw::Root, findings: &mut Findings) {
         findings.error("pigeonhole-geometry", &at.place, problem, "remove the table");
     }
     let proxy = root.upstream_proxy.as_ref().and_then(|proxy| proxy.value.kind.as_ref());
-    if let Some(at) = proxy.filter(|at| !matches!(at.value.as_str(), "" | "none")) {
+    if let Some(at) = proxy.filter(|at| !matches!(at.value.to_ascii_lowercase().as_str(), "" | "none")) {
         // Going on without it would show the gateway an address that was to stay hidden.
         let problem = format!("a proxy of type '{}' is not supported in this version", at.value);
         findings.error("not-in-this-version", &at.place, problem, "write \"none\" if a direct connection will do");
     }
-    if let Some(at) = &root.session_grace_period
-        && let Err(error) = pki::epoch::parse_go_duration(&at.value)
-    {
-        findings.error("duration", &at.place, error.to_string(), "write for example 10m");
+    if let Some(at) = root.logging.as_ref().and_then(|logging| logging.value.level.as_ref()) {
+        let _for_the_daemon_only = logging::level(at, findings);
+    }
+    // The reference's daemon does not start without these two; who connects by itself needs neither.
+    let listens = |listen: &At<raw::Listen>| {
+        let raw::Listen { unix, tcp, ws, .. } = &listen.value;
+        unix.is_some() || tcp.is_some() || ws.is_some()
+    };
+    if !root.listen.as_ref().is_some_and(listens) {
+        let place = root.listen.as_ref().map_or_else(|| Place::absent("Listen"), |at| at.place.clone());
+        let problem = "transport: no listen transport configured: the reference's daemon does not start";
+        findings.doubt("no-listen", &place, problem, "add [Listen.Tcp] with Address = \"127.0.0.1:64331\"");
+    }
+    if root.upstream_proxy.is_none() {
+        let problem = "is not there: the reference's daemon does not start";
+        let remedy = "add [UpstreamProxy] with Type = \"none\"";
+        findings.doubt("no-proxy-table", &Place::absent("UpstreamProxy"), problem, remedy);
     }
 }
 

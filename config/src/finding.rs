@@ -98,6 +98,7 @@ impl Place {
 #[derive(Debug)]
 pub struct Findings {
     file: PathBuf,
+    is_strict: bool,
     list: Vec<Finding>,
     /// Keys whose values could not be read.
     unreadable: Vec<String>,
@@ -108,7 +109,13 @@ pub struct Findings {
 impl Findings {
     /// None yet.
     pub fn new(file: &Path) -> Self {
-        Self { file: file.to_path_buf(), list: Vec::new(), unreadable: Vec::new(), misspelt: Vec::new() }
+        let file = file.to_path_buf();
+        Self { file, is_strict: false, list: Vec::new(), unreadable: Vec::new(), misspelt: Vec::new() }
+    }
+
+    /// None yet, of a file that is to be checked strictly or not.
+    pub fn of(file: &Path, is_strict: bool) -> Self {
+        Self { is_strict, ..Self::new(file) }
     }
 
     /// Adds the error that the value at `place` cannot be read.
@@ -197,6 +204,12 @@ impl Findings {
         remedy: impl Into<String>,
     ) {
         self.add(Severity::Warning, code, place, problem, remedy);
+    }
+
+    /// Adds what the reference runs with, though not as its writer meant it: a warning at a start, and an error of a check.
+    pub fn doubt(&mut self, code: &'static str, place: &Place, problem: impl Into<String>, remedy: impl Into<String>) {
+        let severity = if self.is_strict { Severity::Error } else { Severity::Warning };
+        self.add(severity, code, place, problem, remedy);
     }
 
     /// All, in the order of the file; those without a line come first.

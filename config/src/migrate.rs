@@ -151,15 +151,34 @@ impl Work {
             let names: Vec<String> = table.iter().map(|(name, _)| name.to_owned()).collect();
             for name in names.iter().filter(|name| !keys.iter().any(|key| key.eq_ignore_ascii_case(name))) {
                 table.remove(name);
-                self.changes.push(format!("Provider.{name}: removed, as [{section}] has no such key"));
+                let reason = server::removed::hint(&format!("{section}.{name}"));
+                let reason = reason.and_then(|hint| hint.strip_prefix("remove it; "));
+                let reason = reason.map_or_else(|| format!("as [{section}] has no such key"), str::to_owned);
+                self.changes.push(format!("Provider.{name}: removed, {reason}"));
             }
         }
         self.changes.push(format!("[Provider]: is now [{section}]"));
+        if let (ProviderRole::Gateway, Some(table)) = (role, old.as_table_mut()) {
+            self.keep_users(table);
+        }
         if old.get("CBORPluginKaetzchen").is_some() && role == ProviderRole::ServiceNode {
             let note = "ServiceNode.CBORPluginKaetzchen: a plugin that was made for version 0.0.3 or older needs Protocol = \"http\"";
             self.changes.push(note.into());
         }
         self.document.insert(section, old);
+    }
+
+    /// A provider with a user database took nobody else, unless a flag said so. A gateway without the flags takes everybody.
+    fn keep_users(&mut self, gateway: &mut Table) {
+        let has = |key: &str| find(gateway, key).is_some();
+        let (flag, other) = ("EnableEphemeralClients", "TrustOnFirstUse");
+        if (has("UserDB") || has("SQLDB")) && !has(flag) && !has(other) {
+            put(gateway, flag, false);
+            self.changes.push(format!(
+                "Gateway.{flag}: is written as false, what it was where it was not written: without it and {other} every \
+                 client is accepted"
+            ));
+        }
     }
 
     /// Advertised addresses beside those that are bound became two lists.

@@ -54,6 +54,14 @@ pub fn check_endpoint(endpoint: &str) -> Result<(), EndpointError> {
     if normal != endpoint {
         return Err(EndpointError::NotNormal(normal.into_owned()));
     }
+    // The reference holds every name beyond ASCII against the rule for text of two directions (RFC 5893): such a name
+    // begins with a letter, and ends with one or with a digit.
+    let ends = (endpoint.chars().next(), endpoint.chars().last());
+    if let (false, (Some(first), Some(last))) = (endpoint.is_ascii(), ends)
+        && !(first.is_alphabetic() && last.is_alphanumeric())
+    {
+        return Err(EndpointError::Disallowed);
+    }
     if is_local_part(endpoint) { Ok(()) } else { Err(EndpointError::NotLocalPart) }
 }
 

@@ -22,7 +22,7 @@ mod written;
 
 pub use authorities::Authority;
 pub use debug::Debug;
-pub use gateway::{DataSource, ExternUrl, Gateway, UserStore, Users};
+pub use gateway::{DataSource, ExternUrl, Gateway, MailStore, UserStore, Users};
 pub use live::{Change, Changes};
 pub use load::{Loaded, OWN_FILE_NAME, Sources, parse, read_text};
 pub use logging::{LogDestination, LogLevel, Logging};

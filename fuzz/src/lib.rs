@@ -12,12 +12,14 @@
 //! | `texts` | configuration files, PEM, URLs, names, durations |
 //! | `planes` | control messages and shared memory between the two processes |
 //! | `services` | requests to services, messages of plugins |
+//! | `gateways` | what a gateway reads of its users and their mail: programs, databases, files, the other process |
 //! | `schemes` | public keys, ciphertexts and signatures of all built-in schemes |
 //! | `canary` | a target that fails on purpose, so that the alarm is known to ring |
 #![forbid(unsafe_code)]
 
 mod canary;
 mod directory;
+mod gateways;
 mod links;
 mod packets;
 mod planes;
@@ -98,6 +100,13 @@ pub const TARGETS: &[Target] = &[
     services::PLUGIN,
     services::PLUGIN_HTTP,
     services::KEYSERVER,
+    services::PLUGIN_PARAMETERS,
+    gateways::PROGRAM,
+    gateways::RECORD,
+    gateways::QUESTION,
+    gateways::HEAD,
+    gateways::ROW,
+    gateways::SHELF,
     schemes::KEYS,
 ];
 

@@ -19,6 +19,10 @@ pub const PLUGIN_HTTP: Target = Target { name: "service_plugin_http", run: plugi
 /// A request to the keyserver: JSON with zeros behind it, from anybody.
 pub const KEYSERVER: Target = Target { name: "service_keyserver", run: keyserver, seeds: questions };
 
+/// What a plugin wants to be published, by either protocol.
+pub const PLUGIN_PARAMETERS: Target =
+    Target { name: "service_plugin_parameters", run: plugin_parameters, seeds: parameters };
+
 static GEOMETRY: LazyLock<Geometry> =
     LazyLock::new(|| Geometry::nike("x25519", 100, 5, true).expect("a sound geometry"));
 
@@ -110,4 +114,14 @@ fn keyserver(data: &[u8]) -> Verdict {
     let text = std::str::from_utf8(&reply).expect("JSON is text");
     assert!(text.starts_with(r#"{"PublicKey":""#) && text.ends_with(r#","Version":0}"#), "{text}");
     Verdict::of(!text.contains(r#""StatusCode":1,"#))
+}
+
+fn parameters() -> Vec<Vec<u8>> {
+    vec![b"\xa1aaab".to_vec(), b"\xf6".to_vec(), b"\xa2aa\x82\x01\x02ab\xa1ac\xf5".to_vec()]
+}
+
+fn plugin_parameters(data: &[u8]) -> Verdict {
+    let Ok(parameters) = controlplane::plugins::read_parameters(data) else { return Verdict::Refused };
+    assert!(parameters.len() <= data.len());
+    Verdict::Accepted
 }

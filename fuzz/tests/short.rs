@@ -100,6 +100,13 @@ short! {
     service_plugin
     service_plugin_http
     service_keyserver
+    service_plugin_parameters
+    gateway_program
+    gateway_record
+    gateway_question
+    gateway_head
+    gateway_row
+    gateway_shelf
     crypto_keys
 }
 

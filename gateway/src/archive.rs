@@ -69,3 +69,11 @@ impl<'a> Record<'a> {
         }
     }
 }
+
+/// A letter that others may have written into a database: none if it has no reply block or another size, because nothing
+/// could deliver it.
+pub fn letter(surb_id: Option<&[u8]>, payload: Option<&[u8]>, bytes: usize) -> Option<([u8; SURB_ID_BYTES], Vec<u8>)> {
+    let surb_id = surb_id?.try_into().ok()?;
+    let payload = payload.filter(|payload| payload.len() == bytes)?;
+    Some((surb_id, payload.to_vec()))
+}

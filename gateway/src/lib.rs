@@ -10,9 +10,11 @@
 //! | [`mail_room`] | who has a mailbox, who is there to take its mail, what is under way |
 //! | [`spool`] | the mail itself: the interface of stores, and the one in memory |
 //! | [`archive`] | what is said to a store that keeps the letters of registered clients |
+//! | [`shelf`] | which of them a file holds, and which have to go |
 //! | [`push`] | one client's end of it: a numbered message, and the wait for its acknowledgement |
 //! | [`requests`] | the documents that a client waits for |
 //! | [`users`] | names of clients, and who may be one |
+//! | [`program`] | what a program says that is asked about them |
 //!
 //! A reply on its way to a client:
 //!
@@ -41,8 +43,10 @@
 pub mod archive;
 pub mod bucket;
 pub mod mail_room;
+pub mod program;
 pub mod push;
 pub mod requests;
+pub mod shelf;
 pub mod spool;
 pub mod users;
 

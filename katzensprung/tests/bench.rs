@@ -76,6 +76,19 @@ fn a_gateway_serves_senders_receivers_newcomers_and_sleepers() {
     assert_eq!((&idle["sessions"], &idle["sessions_lost"]), (&40.into(), &0.into()), "{report}");
 }
 
+/// The same where it knows its users and keeps their mail: none of it is lost or late for that.
+#[test]
+fn a_gateway_that_knows_its_users_serves_them() {
+    let users = ["--role", "gateway", "--clients", "20", "--idle-clients", "0", "--users", "file", "--spool", "file"];
+    let Some(report) = measure(&users) else { return };
+    is_accounted_for(&report, "from_clients");
+    let to_clients = &report["to_clients"];
+    is_accounted_for(to_clients, "to_clients");
+    assert_eq!(to_clients["account"]["delivered"], to_clients["packets_sent"], "{report}");
+    assert_eq!(report["users"], "users in a file, their mail in a file");
+    assert!(report["new_clients"]["made"].as_u64().unwrap() > 0, "{report}");
+}
+
 #[test]
 fn a_mix_has_no_clients() {
     let Some(report) = measure(&[]) else { return };
@@ -106,6 +119,10 @@ fn a_soak_is_accounted_for_every_minute() {
 fn what_no_host_can_do_is_refused_with_its_remedy() {
     run(["bench", "node", "--role", "gateway", "--clients", "0"]).refused(&["--clients: 1 to 1024"]);
     run(["bench", "node", "--role", "gateway", "--idle-clients", "20000"]).refused(&["--idle-clients: 0 to 14000"]);
+    run(["bench", "node", "--users", "file"]).refused(&["--users: with --role gateway only"]);
+    let gateway = |more: &[&str]| run(["bench", "node", "--role", "gateway"].iter().chain(more));
+    gateway(&["--users", "sql"]).refused(&["--users sql: where is it?", "--database"]);
+    gateway(&["--users", "file", "--spool", "sql"]).refused(&["--spool sql: with --users sql only"]);
     run(["bench", "node", "--soak", "0"]).refused(&["--soak: 1 to 40320 minutes"]);
     run(["bench", "node", "--soak", "1", "--load", "0"]).refused(&["--load: 1 to 100 percent"]);
     // The hard limit, so that it cannot be raised.

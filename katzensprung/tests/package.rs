@@ -1,5 +1,6 @@
 //! What packages hold, and the Debian package on a host of its own: a root above this host's that is gone afterwards.
 
+mod life;
 mod systemd;
 
 use crate::support::free_address;

@@ -1,6 +1,8 @@
 //! Alert rules and dashboards: what they ask for is what a running network exports, down to labels and their values.
 
+use crate::support::free_address;
 use crate::support::program::{finish, run};
+use crate::support::site::Site;
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -152,10 +154,19 @@ fn what_rules_and_dashboards_ask_for_is_exported() {
         ["katzenpost.toml", "authority.toml"]
             .map(|name| fs::read_to_string(member.path().join(name)).unwrap_or_default())
     });
-    let addresses: Vec<String> = files
+    let mut addresses: Vec<String> = files
         .filter_map(|text| Some(text.split("MetricsAddress = \"").nth(1)?.split('"').next()?.to_owned()))
         .collect();
     assert_eq!(addresses.len(), 8);
+    // And a gateway that knows its users.
+    let site = Site::of_gateway(LONG);
+    let address = free_address().to_string();
+    let users = "[Gateway]\n  EnableEphemeralClients = false\n[Gateway.UserDB]\n[Management]\n";
+    site.folder.edit("[Management]\n", users);
+    site.folder.edit("  DataDir", &format!("  MetricsAddress = \"{address}\"\n  DataDir"));
+    addresses.push(address);
+    let _authority = site.start_authority();
+    let mut gateway = site.start_node();
     let questions = questions();
     let (started, mut ended) = (Instant::now(), false);
     loop {
@@ -177,6 +188,7 @@ fn what_rules_and_dashboards_ask_for_is_exported() {
         std::thread::sleep(Duration::from_millis(500));
     }
     command(&["stop"]).succeeded();
+    gateway.stop();
 }
 
 fn end_authority(folder: &Path) {

@@ -3,6 +3,7 @@
 //! | module | what it plays or does |
 //! |---|---|
 //! | `traffic` | which way packets take through the node |
+//! | `users` | the user database of a gateway, and its spool |
 //! | `frame` | a packet in its frame |
 //! | `link` | established links with large buffers |
 //! | `peers` | the fake mixes before and behind the node, and its clients |
@@ -65,6 +66,7 @@ mod supply;
 #[cfg(test)]
 mod tests;
 mod traffic;
+mod users;
 mod world;
 
 pub use account::NodeAccount;
@@ -76,6 +78,7 @@ pub use report::{IdleClients, NewClients, OpenLoop, Report};
 pub use soak::found::{Minute, Soak};
 pub use stages::Stage;
 pub use traffic::Service;
+pub use users::{Spool, UserOptions};
 
 use cpu::{CpuTime, Placement};
 use drive::{Drive, Load};
@@ -128,6 +131,8 @@ pub struct Options {
     pub idle_clients: usize,
     /// For how many seconds they do nothing.
     pub idle_seconds: u64,
+    /// Whether a gateway knows its users, and keeps their mail; none is a gateway that takes everybody.
+    pub users: Option<users::UserOptions>,
     /// For how long capacity and lateness are measured, each.
     pub seconds: u64,
     /// Links on either side of the node.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use testnet::neighbours;
 use testnet::network::Network;
 use testnet::session::{Identity, Session};
-use wire::{PeerCredentials, Role};
+use wire::{Command, PeerCredentials, Role};
 
 /// Links that the node has made, with the number of the node behind it that they lead to.
 pub type Accepted = Receiver<(usize, Incoming)>;
@@ -82,7 +82,11 @@ pub fn connect(
         return Ok(Links { upstream, sealers, downstream: behind, accepted, _unused: None });
     };
     let set = network.client_session().command_set();
-    let receiving = |session: Session| Incoming::of_client(session, set);
+    let receiving = |mut session: Session| {
+        // Only by saying something a client shows who it is, where the gateway wants to know that.
+        session.send(&Command::NoOp)?;
+        Incoming::of_client(session, set)
+    };
     let clients = clients.iter().map(|own| receiving(dial_as_client(own)?).map(Some));
     let downstream = clients.collect::<Result<_, String>>()?;
     let (_nobody, no_newer) = channel();

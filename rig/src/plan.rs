@@ -293,6 +293,8 @@ fn check(options: &Options) -> Result<(), String> {
     }
     if options.role == Role::Gateway {
         check_clients(options)?;
+    } else if options.users.is_some() {
+        return Err("--users: with --role gateway only".into());
     }
     if options.peer_server.is_some() && options.role != Role::Mix {
         return Err("--peer-server: with --role mix only".into());

@@ -62,11 +62,13 @@ pub struct NodeOptions {
     pub default_slots: bool,
     /// What the node is there for.
     pub traffic: Traffic,
+    /// What a gateway's file says of users; nothing takes everybody.
+    pub gateway: String,
 }
 
 impl NodeOptions {
     fn file(&self) -> String {
-        let Self { line_rate, shards, processors, io, default_slots, traffic } = self;
+        let Self { line_rate, shards, processors, io, default_slots, traffic, .. } = self;
         let slots = if *default_slots { String::new() } else { format!("slots = {SLOTS}\n") };
         let pinned = if processors.is_empty() { String::new() } else { format!("pin_cpus = {processors:?}\n") };
         // All clients are here.
@@ -117,7 +119,7 @@ impl NodeProcess {
             write(&plugin, &plugin_script(program, &folder.path().join("plugin.sock")))?;
             fs::set_permissions(&plugin, fs::Permissions::from_mode(0o755)).map_err(|error| error.to_string())?;
         }
-        let role = role(options.traffic, &plugin);
+        let role = role(options, &plugin);
         let text = main_file(network, authority, address, metrics, &data_dir, &role)?;
         write(&config, &text)?;
         write(&folder.path().join("katzensprung.toml"), &options.file())?;
@@ -268,7 +270,7 @@ struct RoleLines {
     debug: &'static str,
 }
 
-fn role(traffic: Traffic, plugin: &Path) -> RoleLines {
+fn role(options: &NodeOptions, plugin: &Path) -> RoleLines {
     let service = |list: &str, program: String| RoleLines {
         server: "  IsServiceNode = true\n",
         sections: format!(
@@ -276,12 +278,12 @@ fn role(traffic: Traffic, plugin: &Path) -> RoleLines {
         ),
         debug: "",
     };
-    match traffic {
+    match options.traffic {
         Traffic::Through => RoleLines::default(),
         // Few clients send as much as many do.
         Traffic::FromClients | Traffic::ToClients => RoleLines {
             server: "  IsGatewayNode = true\n",
-            sections: String::new(),
+            sections: options.gateway.clone(),
             debug: "  DisableRateLimit = true\n",
         },
         Traffic::Requests(Service::Echo) => service("Kaetzchen", String::new()),

@@ -20,6 +20,7 @@ use super::probe::WIDTH_SHARE_MIN;
 use super::soak::found::Soak;
 use super::stages::Stage;
 use super::traffic::Traffic;
+use super::users::UserOptions;
 use hdrhistogram::Histogram;
 use pki::neighbours::Role;
 use serde::Serialize;
@@ -37,6 +38,8 @@ pub struct Report {
     pub traffic: &'static str,
     /// Clients that they came from or went to; their rate was not limited.
     pub clients: usize,
+    /// Where a gateway has its users and their mail; none is one that takes everybody.
+    pub users: Option<String>,
     /// The scheme of the packets.
     pub sphinx: String,
     /// Bytes of a packet.
@@ -272,6 +275,7 @@ impl Report {
             },
             traffic: traffic.name(),
             clients: if traffic.role() == Role::Gateway { options.clients } else { 0 },
+            users: options.users.as_ref().map(UserOptions::describe),
             sphinx: if kem.is_empty() { format!("{nike} NIKE") } else { format!("{kem} KEM") },
             packet_bytes: geometry.packet_length,
             delay_mean_ms: delays.mean_ms,

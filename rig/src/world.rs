@@ -11,6 +11,7 @@ use super::process::{ENDPOINT, NodeOptions, NodeProcess, Program};
 use super::stages;
 use super::supply::Supply;
 use super::traffic::Traffic;
+use super::users::UserOptions;
 use super::{Failure, LINKS_LIMIT, Options, Report, on_processor, say, until};
 use crypto_simd::random::{OsRandom, Random};
 use pki::descriptor::MixDescriptor;
@@ -227,6 +228,7 @@ impl Started {
             io: options.io.clone(),
             default_slots: options.network_delays,
             traffic,
+            gateway: options.users.as_ref().map_or(String::new(), UserOptions::section),
         };
         let node = NodeProcess::start(program, &network, authority.address, &node_options)?;
         Ok(Self { network, listeners, authority, node })

@@ -4,13 +4,17 @@
 //! that leaves things out proves too little. Who runs the check on a poorer host on purpose names what it lacks:
 //! `KATZENSPRUNG_LACKS=io_uring,ipv6`.
 //!
-//! It never looks at the host itself but for [`postgres`], which starts a PostgreSQL where there is one; what a processor does not have is no matter of the host's set-up and is left out everywhere.
+//! It never looks at the host itself but for [`postgres`], which starts a PostgreSQL where there is one, and [`disk`], which
+//! mounts where that is allowed; what a processor does not have is no matter of the host's set-up and is left out
+//! everywhere.
 //!
 //! | module | what lives there |
 //! |---|---|
 //! | [`postgres`] | a PostgreSQL of a test's own |
+//! | [`disk`] | a small disk of a test's own |
 #![forbid(unsafe_code)]
 
+pub mod disk;
 pub mod postgres;
 #[cfg(test)]
 mod tests;

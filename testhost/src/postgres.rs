@@ -1,5 +1,6 @@
 //! A PostgreSQL of a test's own: made, started, stopped, frozen and killed as the test wants, at a port of its own.
 
+use crate::disk::SmallDisk;
 use std::fs::{self, Permissions};
 use std::io::Write;
 use std::net::TcpListener;
@@ -27,6 +28,36 @@ impl Postgres {
     /// PostgreSQL.
     #[must_use]
     pub fn start() -> Option<Self> {
+        let mut postgres = Self::make()?;
+        postgres.run();
+        Some(postgres)
+    }
+
+    /// The same with TLS, by a certificate for `localhost` that an authority of its own has signed; none where there is no
+    /// `openssl` either.
+    #[must_use]
+    pub fn start_with_tls() -> Option<Self> {
+        if Command::new("openssl").arg("version").output().is_err() {
+            crate::lacks_tool("openssl");
+            return None;
+        }
+        let mut postgres = Self::make()?;
+        postgres.make_certificates();
+        let configuration = "ssl = on\nssl_cert_file = '../host.pem'\nssl_key_file = '../host.key'\n";
+        let path = postgres.data().join("postgresql.conf");
+        let usual = fs::read_to_string(&path).expect("its configuration");
+        fs::write(&path, usual + configuration).expect("its configuration");
+        postgres.run();
+        Some(postgres)
+    }
+
+    /// The certificate of the authority that has signed the server's.
+    pub fn authority(&self) -> PathBuf {
+        self.folder.join("authority.pem")
+    }
+
+    /// One whose folder is there.
+    fn make() -> Option<Self> {
         let Some(programs) = programs() else {
             crate::lacks_tool("postgres");
             return None;
@@ -35,7 +66,7 @@ impl Postgres {
         let folder = std::env::temp_dir().join(format!("katzensprung-postgres-{}-{port}", std::process::id()));
         fs::create_dir(&folder).expect("a folder");
         fs::set_permissions(&folder, Permissions::from_mode(0o711)).expect("its mode");
-        let mut postgres = Self { folder, programs, port, server: None };
+        let postgres = Self { folder, programs, port, server: None };
         let data = postgres.data();
         fs::create_dir(&data).expect("a folder");
         if is_root(&data) {
@@ -44,15 +75,47 @@ impl Postgres {
         let mut make = postgres.command("initdb");
         make.args(["-A", "trust", "-U", "gateway", "--no-sync", "-D"]).arg(&data);
         assert!(make.output().expect("initdb runs").status.success(), "initdb fails");
-        postgres.run();
         Some(postgres)
+    }
+
+    fn make_certificates(&self) {
+        let run = |arguments: &str| {
+            let mut openssl = Command::new("openssl");
+            openssl.current_dir(&self.folder).args(arguments.split(' '));
+            let output = openssl.output().expect("openssl runs");
+            assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
+        };
+        let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+        run(&format!("req -x509 {key} -days 2 -subj /CN=authority -keyout authority.key -out authority.pem"));
+        run(&format!("req -new {key} -subj /CN=localhost -keyout host.key -out host.csr"));
+        fs::write(self.folder.join("names"), "subjectAltName=DNS:localhost\n").expect("a file");
+        let by = "-CA authority.pem -CAkey authority.key -CAcreateserial";
+        run(&format!("x509 -req -in host.csr {by} -days 2 -extfile names -out host.pem"));
+        let key = self.folder.join("host.key");
+        fs::set_permissions(&key, Permissions::from_mode(0o600)).expect("its mode");
+        if is_root(&self.data()) {
+            chown(&key, Some(NOBODY), Some(NOBODY)).expect("its owner");
+        }
+    }
+
+    /// Lets all tables of a script that follows be on another disk.
+    #[track_caller]
+    pub fn move_to(&self, disk: &SmallDisk) {
+        let place = disk.path().join("tables");
+        fs::create_dir(&place).expect("a folder");
+        if is_root(&place) {
+            chown(&place, Some(NOBODY), Some(NOBODY)).expect("its owner");
+        }
+        self.query(&format!("CREATE TABLESPACE elsewhere LOCATION '{}'", place.display()));
+        self.query("ALTER SYSTEM SET default_tablespace = 'elsewhere'");
+        self.query("SELECT pg_reload_conf()");
     }
 
     /// Starts it where it does not run, and waits until it answers.
     pub fn run(&mut self) {
         let mut server = self.command("postgres");
         server.arg("-D").arg(self.data()).args(["-p", &self.port.to_string(), "-c", "listen_addresses=127.0.0.1"]);
-        server.args(["-c", "unix_socket_directories=", "-c", "max_connections=50"]);
+        server.args(["-c", "unix_socket_directories=.", "-c", "max_connections=50"]);
         server.stdout(Stdio::null()).stderr(Stdio::null());
         self.server = Some(server.spawn().expect("postgres starts"));
         self.wait_until("it answers", |this| this.try_query("SELECT 1").is_some());
@@ -61,6 +124,11 @@ impl Postgres {
     /// How it is reached.
     pub fn source(&self) -> String {
         format!("postgresql://gateway:secret@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// The folder of its socket.
+    pub fn sockets(&self) -> PathBuf {
+        self.data()
     }
 
     /// Its port on this host.

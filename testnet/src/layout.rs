@@ -3,7 +3,7 @@
 use crypto_simd::random::{OsRandom, Random};
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{IpAddr, TcpListener};
 
 /// How many there are of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,8 +72,8 @@ pub struct Layout {
 /// How ports are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ports {
-    /// At random, on loopback, such as nobody listens at.
-    Free,
+    /// At random, such as nobody listens at on that address.
+    Free(IpAddr),
     /// From that one on, as the reference counts them.
     After(u16),
 }
@@ -88,7 +88,7 @@ pub enum PortsError {
     #[error("cannot look for free ports: {0}; raise the limit of open files (ulimit -n)")]
     Host(String),
     /// Nothing is free.
-    #[error("no {count} free ports on 127.0.0.1 between {} and {}", FREE_PORTS.start, FREE_PORTS.end)]
+    #[error("no {count} free ports on loopback between {} and {}", FREE_PORTS.start, FREE_PORTS.end)]
     NoneFree {
         /// How many there must be.
         count: usize,
@@ -106,7 +106,7 @@ impl Layout {
     pub fn new(shape: &Shape, ports: Ports, host_of: impl Fn(&str) -> String) -> Result<Self, PortsError> {
         let roles = shape.roles();
         let (pairs, client_port) = match ports {
-            Ports::Free => free_ports(roles.len())?,
+            Ports::Free(address) => free_ports(roles.len(), address)?,
             Ports::After(base) => (ports_after(base, &roles)?, CLIENT_PORT),
         };
         let members = roles.into_iter().zip(pairs).map(|((name, role), (port, metrics_port))| Member {
@@ -160,13 +160,13 @@ fn ports_after(base: u16, roles: &[(String, Role)]) -> Result<Vec<(u16, u16)>, P
 }
 
 /// Pairs of ports at which nobody listens, and one more. All are held until the last is found, so that they differ.
-fn free_ports(pairs: usize) -> Result<(Vec<(u16, u16)>, u16), PortsError> {
+fn free_ports(pairs: usize, address: IpAddr) -> Result<(Vec<(u16, u16)>, u16), PortsError> {
     let wanted = 2 * pairs + 1;
     let start = random_port();
     let width = FREE_PORTS.end - FREE_PORTS.start;
     let mut held = Vec::new();
     for port in (0..width).map(|step| FREE_PORTS.start + (start + step) % width) {
-        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+        match TcpListener::bind((address, port)) {
             Ok(listener) => held.push((port, listener)),
             Err(error) if matches!(error.kind(), ErrorKind::AddrInUse | ErrorKind::PermissionDenied) => {}
             Err(error) => return Err(PortsError::Host(error.to_string())),

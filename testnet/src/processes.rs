@@ -123,10 +123,12 @@ fn began(pid: i32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name in parentheses may hold anything.
     let (_, rest) = stat.rsplit_once(')')?;
-    let mut fields = rest.split_whitespace();
-    let is_there = fields.next().is_some_and(|state| !matches!(state, "Z" | "X"));
-    // The state was field 3, the time is field 22.
-    fields.nth(18).filter(|_| is_there)?.parse().ok()
+    let fields: Vec<&str> = rest.split_whitespace().collect();
+    // The state is field 3, so that field n is at n - 3. A dead process whose threads are not all gone still has its
+    // sockets.
+    let (state, threads, began) = (fields.first()?, fields.get(17)?, fields.get(19)?);
+    let is_there = !matches!(*state, "Z" | "X") || threads.parse::<u32>().is_ok_and(|threads| threads > 1);
+    began.parse().ok().filter(|_| is_there)
 }
 
 /// The last lines of a file.

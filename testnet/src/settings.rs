@@ -25,6 +25,8 @@ pub struct Settings {
     pub allow_hostnames: bool,
     /// How late packets may be before a node drops them, in milliseconds; 0 leaves it to each node.
     pub lateness_ms_max: u32,
+    /// Whether nodes keep their mix keys over a stop, in their own folders.
+    pub keeps_mix_keys: bool,
     /// What stands beside each node's file as `katzensprung.toml`, if anything.
     pub own_file: Option<&'static str>,
 }

@@ -1,9 +1,9 @@
-//! Pages lead somewhere: their links to files of the tree, and the tables of [`RULES`] that say where each rule stands.
+//! Pages lead somewhere: their links to files of the tree, and the tables of the [`RULES`].
 
 use crate::{Source, is_name};
 
-/// The page that says where each rule stands.
-pub const RULES: &str = "docs/internals/rules.md";
+/// The pages that say where each rule stands, and which test holds it.
+pub const RULES: [&str; 2] = ["docs/internals/rules.md", "docs/internals/conformance.md"];
 
 /// What opens and what closes its tables.
 pub const MARKERS: [&str; 2] = ["<!-- rules -->", "<!-- end of rules -->"];
@@ -18,10 +18,11 @@ pub fn broken(page: &Source, exists: impl Fn(&str) -> bool) -> Vec<String> {
     missing.map(|path| format!("{}: a link to {path}, which is not there", page.path)).collect()
 }
 
-/// Rows of the tables in `page` that lead nowhere: each names files, what in them is the rule, and the sections of the
-/// protocol that it carries out, or that it is ours. `read` gives the text of a file of the tree.
-pub fn misplaced(page: &str, read: impl Fn(&str) -> Option<String>) -> Vec<String> {
-    let inside = page.split(MARKERS[0]).nth(1).and_then(|rest| rest.split(MARKERS[1]).next()).unwrap_or_default();
+/// Rows of the tables in `page` that lead nowhere: each names files, what in them is the rule or its test, and the
+/// sections of the protocol that it carries out, or that it is ours. `read` gives the text of a file of the tree.
+pub fn misplaced(page: &Source, read: impl Fn(&str) -> Option<String>) -> Vec<String> {
+    let Source { path, text } = page;
+    let inside = text.split(MARKERS[0]).nth(1).and_then(|rest| rest.split(MARKERS[1]).next()).unwrap_or_default();
     let rows = inside.lines().filter(|line| line.starts_with("| ") && line.contains('`'));
     let mut found = Vec::new();
     let mut count = 0;
@@ -32,21 +33,21 @@ pub fn misplaced(page: &str, read: impl Fn(&str) -> Option<String>) -> Vec<Strin
             match span.contains('/') {
                 true => match read(span) {
                     Some(text) => texts.push(text),
-                    None => found.push(format!("{RULES}: {span} is not there, in the row: {row}")),
+                    None => found.push(format!("{path}: {span} is not there, in the row: {row}")),
                 },
                 false => names.push(span),
             }
         }
         let origin = row.split('|').nth(3).unwrap_or_default().trim();
         if origin != "ours" && !origin.contains(".md ") {
-            found.push(format!("{RULES}: neither a section of the protocol nor \"ours\": {row}"));
+            found.push(format!("{path}: neither a section of the protocol nor \"ours\": {row}"));
         }
         let is_there = |name: &&str| texts.iter().any(|text| has_name(text, name));
         let astray = names.into_iter().filter(|name| !is_there(name));
-        found.extend(astray.map(|name| format!("{RULES}: no file of its row has `{name}`: {row}")));
+        found.extend(astray.map(|name| format!("{path}: no file of its row has `{name}`: {row}")));
     }
     if count == 0 {
-        found.push(format!("{RULES}: no table between {} and {}", MARKERS[0], MARKERS[1]));
+        found.push(format!("{path}: no table between {} and {}", MARKERS[0], MARKERS[1]));
     }
     found
 }

@@ -7,6 +7,7 @@ use crate::keys::{IDENTITY_PUBLIC_FILE, read_public_key};
 use crate::program::Program;
 use crate::reader::{Reader, Strictness};
 use crate::schemes::{KemScheme, SignatureScheme, kem_scheme, signature_scheme};
+use crate::server::authorities::Undiallable;
 use crate::server::load::{interface_addresses, read_text};
 use crate::server::{Authority, LogDestination, authorities, geometry, logging, network as server_network, node};
 use std::net::IpAddr;
@@ -50,7 +51,7 @@ impl Sources {
 
 /// The configuration that the sources give, or everything that is wrong with them.
 pub fn parse(sources: &Sources, strictness: Strictness, purpose: Purpose) -> Result<Loaded, Vec<Finding>> {
-    let mut findings = Findings::new(&sources.path);
+    let mut findings = Findings::of(&sources.path, strictness == Strictness::Strict);
     let config = parse_file(sources, strictness, purpose, &mut findings);
     let findings = findings.into_sorted();
     let failed = findings.iter().any(|finding| finding.severity == Severity::Error);
@@ -161,7 +162,7 @@ fn check_authorities(
             findings.error("one-authority", &written.place, problem, "list all authorities of the network");
             None
         }
-        Some(written) => authorities::check_list(&written.value, names, findings),
+        Some(written) => authorities::check_list(&written.value, names, Undiallable::Refused, findings),
         None => {
             let place = root.authorities.as_ref().map_or_else(|| Place::absent("Authorities"), |at| at.place.clone());
             let remedy = "list all authorities as [[Authorities]], this one included";

@@ -8,6 +8,15 @@ pub fn hint(path: &str) -> Option<&'static str> {
         ["parameters", "lambdag"] => "remove it; it is computed from the gateways and the largest layer",
         ["parameters", key] if key.ends_with("maxdelay") => "remove it; limits of delays follow from the rates",
         ["parameters", "lambdad" | "sendrateperminute"] => "remove it",
+        ["authority"] => "it is called [Server] now",
+        ["providers"] => {
+            "a provider is a gateway or a service node now: list it under [[GatewayNodes]] or [[ServiceNodes]]"
+        }
+        ["mixes" | "gatewaynodes" | "servicenodes", "identitykey" | "identitykeypem"] => {
+            "use IdentityPublicKeyPem, the path of a file with the key"
+        }
+        ["authorities", "identitypublickeypem"] => "use IdentityPublicKey, the PEM text itself",
+        ["authorities", "linkpublickeypem"] => "use LinkPublicKey, the PEM text itself",
         ["authorities", "bindaddresses"] => "remove it; an authority binds what its own [Server] says",
         _ => return None,
     })

@@ -5,7 +5,7 @@ use crate::address::{Address, HostNames};
 use crate::finding::{Findings, Place};
 use crate::reader::At;
 use crate::schemes::{KemScheme, SignatureScheme, kem_scheme, signature_scheme};
-use crate::server::authorities::{check_addresses, check_list, public_key};
+use crate::server::authorities::{Undiallable, check_addresses, check_list, public_key};
 use crate::server::{self, Authority, node};
 
 /// A gateway that the file names.
@@ -69,7 +69,9 @@ fn check_one(
         .zip(link)
         .and_then(|(scheme, text)| public_key(&text, scheme.info().name, |key| scheme.check_public_key(key), findings));
     let addresses = match &raw.addresses {
-        Some(written) if !written.value.is_empty() => Some(check_addresses(&written.value, names, findings)),
+        Some(written) if !written.value.is_empty() => {
+            Some(check_addresses(&written.value, names, Undiallable::Refused, findings))
+        }
         written => {
             let place = written.as_ref().map_or_else(|| Place::absent(key("Addresses")), |at| at.place.clone());
             findings.error("no-address", &place, "lists no address", "list where the gateway is reached");
@@ -102,5 +104,5 @@ pub fn authorities(raw: &raw::VotingAuthority, names: HostNames, findings: &mut 
         findings.error("no-authority", &place, "lists no authority", "list the network's authorities");
         return None;
     }
-    check_list(&written, names, findings)
+    check_list(&written, names, Undiallable::LeftOut, findings)
 }

@@ -1,7 +1,7 @@
 //! The reference's `client.toml` as it is written: every key under the reference's name (client.md 3.2). The
 //! declarations are also the manual (`docs/reference/client-config.md`).
 
-use crate::reader::{At, Value};
+use crate::reader::{At, GoDuration, Value};
 use crate::section;
 use crate::server::raw::{Geometry, Logging};
 
@@ -19,7 +19,7 @@ section! {
         /// Allow host names instead of IP literals in addresses.
         allow_hostname_addresses: bool = ("AllowHostnameAddresses", "false", "");
         /// How long the client daemon keeps the state of an application that went away.
-        session_grace_period: String = ("SessionGracePeriod", "`10m`", "Checked, and without effect: for the daemon only.");
+        session_grace_period: GoDuration = ("SessionGracePeriod", "`10m`", "Checked, and without effect: for the daemon only.");
         /// Where the client daemon listens for applications.
         listen: Listen = ("Listen", "none", "Without effect: for the daemon only.");
         /// The sizes of the network's packets: copied from the network's configuration, the same everywhere.
@@ -92,8 +92,8 @@ section! {
         gateways: Vec<PinnedGateway> = ("Gateways", "required", "At least one.");
     }
 
-    /// One gateway. All keys are required.
-    AnyCase PinnedGateway {
+    /// One gateway. Key names are matched with their letter case; all are required.
+    ExactCase PinnedGateway {
         /// Its name.
         name: String = ("Name", "required", "");
         /// KEM of its link key: the network's.

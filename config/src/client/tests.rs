@@ -177,3 +177,37 @@ fn a_geometry_without_reply_blocks_is_of_no_use() {
     let without = sphinx::Geometry::nike("x25519", 2000, 5, false).expect("a geometry").to_toml();
     refused(&with, &without, "no-surb", "SphinxGeometry");
 }
+
+/// Only the reference's daemon needs them: a client of ours goes on, and a check of the file does not.
+#[test]
+fn what_the_daemon_does_not_start_without_is_told() {
+    let listen = "[Listen]\n  [Listen.Tcp]\n    Address = \"127.0.0.1:64331\"\n    Network = \"tcp\"\n";
+    let proxy =
+        "[UpstreamProxy]\n  Type = \"none\"\n  Network = \"\"\n  Address = \"\"\n  User = \"\"\n  Password = \"\"\n";
+    for (table, code, key) in [(listen, "no-listen", "Listen"), (proxy, "no-proxy-table", "UpstreamProxy")] {
+        let text = file().replace(table, "");
+        assert_ne!(text, file());
+        let findings = load(&text, Strictness::Lenient).expect("it can be used").findings;
+        let [finding] = findings.as_slice() else { panic!("{findings:?}") };
+        assert_eq!((finding.severity, finding.code, finding.key.as_str()), (Severity::Warning, code, key));
+        let findings = load(&text, Strictness::Strict).expect_err("a check refuses it");
+        assert_eq!((findings.len(), findings[0].severity, findings[0].code), (1, Severity::Error, code));
+    }
+    refused("Level = \"NOTICE\"", "Level = \"NOTIC\"", "log-level", "Logging.Level");
+}
+
+#[test]
+fn what_the_reference_takes_is_taken() {
+    for (from, to) in [
+        ("SessionGracePeriod = \"0s\"", "SessionGracePeriod = 600000000000"),
+        ("Type = \"none\"", "Type = \"NONE\""),
+        ("Level = \"NOTICE\"", "Level = \"notice\""),
+    ] {
+        assert_eq!(edited(from, to), [], "{to}");
+    }
+    // Names of keys with their letter case, as of authorities: the reference crashes at others.
+    let findings = edited("    Name = \"gateway1\"", "    name = \"gateway1\"");
+    let [finding] = findings.as_slice() else { panic!("{findings:?}") };
+    assert_eq!((finding.severity, finding.code), (Severity::Error, "unknown-key"), "{finding}");
+    assert!(finding.problem.contains("Name: is not set"), "{finding}");
+}

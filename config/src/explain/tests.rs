@@ -29,9 +29,19 @@ fn what_is_said_is_what_the_manual_says() {
 
 #[test]
 fn retired_keys_say_what_became_of_them() {
-    assert!(
-        matches!(explain("Server.IsProvider"), Answer::Retired(File::Server, hint) if hint.contains("IsGatewayNode"))
-    );
+    for (key, file, said) in [
+        ("Server.IsProvider", File::Server, "IsGatewayNode"),
+        ("Gateway.EnableUserRegistrationHTTP", File::Server, "ADD_USER"),
+        ("Authority", File::Authority, "[Server]"),
+        ("Providers", File::Authority, "[[GatewayNodes]]"),
+        ("Mixes.IdentityKey", File::Authority, "IdentityPublicKeyPem"),
+        ("Authorities.IdentityPublicKeyPem", File::Authority, "IdentityPublicKey,"),
+        ("PinnedProviders", File::Client, "[[PinnedGateways.Gateways]]"),
+        ("VotingAuthority.Peers.LinkPublicKeyPem", File::Client, "LinkPublicKey,"),
+    ] {
+        let told = explain(key);
+        assert!(matches!(told, Answer::Retired(of, hint) if of == file && hint.contains(said)), "{key}: {told:?}");
+    }
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn endpoints() {
     for good in ["+echo", "courier", "echo/", "\"q\"", "é", "+http"] {
         assert_eq!(check_endpoint(good), Ok(()), "{good}");
     }
-    for bad in ["a..b", ".a", "a.", "a@b", "a,b", "a;b", "a:b", "<x", "a b", "\"", "\"a\"b\""] {
+    for bad in ["a..b", ".a", "a.", "a@b", "a,b", "a;b", "a:b", "<x", "a b", "\"", "\"a\"b\"", "+é", "é+"] {
         assert!(check_endpoint(bad).is_err(), "{bad}");
     }
     assert_eq!(check_endpoint("+Echo"), Err(EndpointError::NotNormal("+echo".into())));

@@ -86,6 +86,9 @@ impl Field for i64 {
     }
 }
 
+/// The largest integer up to which each is a floating-point number.
+const FLOAT_INTEGER_MAX: u64 = 1 << 53;
+
 /// A number; an integer will do.
 impl Field for f64 {
     const KIND: &'static str = "float";
@@ -93,8 +96,16 @@ impl Field for f64 {
     fn read(value: &Spanned<DeValue<'_>>, place: &Place, reader: &mut Reader<'_>) -> Option<Self> {
         let number = match value.get_ref() {
             DeValue::Float(float) => float.as_str().parse().ok(),
-            // Beyond 2^53 the nearest number that there is, as everywhere.
-            DeValue::Integer(_) => i64::read(value, place, reader).map(|integer| integer as f64),
+            DeValue::Integer(_) => {
+                let integer = i64::read(value, place, reader)?;
+                // The reference refuses what is not this very number any more.
+                if integer.unsigned_abs() > FLOAT_INTEGER_MAX {
+                    let problem = format!("{integer} is no floating-point number");
+                    reader.findings.unreadable("integer-range", place, problem, "write a smaller number");
+                    return None;
+                }
+                Some(integer as f64)
+            }
             _ => None,
         };
         if number.is_none() {

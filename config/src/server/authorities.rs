@@ -10,6 +10,15 @@ use crypto_simd::pem;
 use crypto_simd::schemes::SchemeError;
 use pki::VerifyingKey;
 
+/// What becomes of an address of another that nobody can dial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Undiallable {
+    /// It is an error.
+    Refused,
+    /// It is left out, as the reference goes on without it; an error under the strict check.
+    LeftOut,
+}
+
 /// A directory authority.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authority {
@@ -52,17 +61,27 @@ pub fn check(raw: &raw::Pki, names: HostNames, findings: &mut Findings) -> Optio
         findings.error("no-authority", &place, "lists no authority", "list the network's authorities");
         return None;
     }
-    check_list(written, names, findings)
+    check_list(written, names, Undiallable::LeftOut, findings)
 }
 
 /// All of them, or none after findings.
-pub fn check_list(written: &[raw::Authority], names: HostNames, findings: &mut Findings) -> Option<Vec<Authority>> {
-    let authorities: Vec<_> = written.iter().map(|raw| check_one(raw, names, findings)).collect();
+pub fn check_list(
+    written: &[raw::Authority],
+    names: HostNames,
+    undiallable: Undiallable,
+    findings: &mut Findings,
+) -> Option<Vec<Authority>> {
+    let authorities: Vec<_> = written.iter().map(|raw| check_one(raw, names, undiallable, findings)).collect();
     report_doubles(written, &authorities, findings);
     authorities.into_iter().collect()
 }
 
-fn check_one(raw: &raw::Authority, names: HostNames, findings: &mut Findings) -> Option<Authority> {
+fn check_one(
+    raw: &raw::Authority,
+    names: HostNames,
+    undiallable: Undiallable,
+    findings: &mut Findings,
+) -> Option<Authority> {
     let missing = |name: &str, findings: &mut Findings| {
         let place = Place { line: raw.place.line, key: format!("{}.{name}", raw.place.key) };
         findings.error("required", &place, "is missing", "set it; key names have exact letter case here");
@@ -83,7 +102,7 @@ fn check_one(raw: &raw::Authority, names: HostNames, findings: &mut Findings) ->
             missing("Addresses", findings);
             None
         }
-        Some(written) => Some(check_addresses(&written.value, names, findings)),
+        Some(written) => Some(check_addresses(&written.value, names, undiallable, findings)),
     };
     let signature = signature.and_then(|name| signature_scheme(&name, findings));
     let kem = kem.and_then(|name| kem_scheme(&name, findings));
@@ -105,16 +124,29 @@ fn check_one(raw: &raw::Authority, names: HostNames, findings: &mut Findings) ->
 }
 
 /// Addresses to dial: those that can be dialled.
-pub(crate) fn check_addresses(written: &[At<String>], names: HostNames, findings: &mut Findings) -> Vec<Address> {
+pub(crate) fn check_addresses(
+    written: &[At<String>],
+    names: HostNames,
+    undiallable: Undiallable,
+    findings: &mut Findings,
+) -> Vec<Address> {
     let mut addresses = Vec::new();
     for at in written {
-        let Some(address) = network::parse(at, names, findings) else { continue };
+        let parsed = match undiallable {
+            Undiallable::Refused => network::parse(at, names, findings),
+            Undiallable::LeftOut => network::parse_of_another(at, names, findings),
+        };
+        let Some(address) = parsed else { continue };
         if matches!(address.value.transport, Transport::Tcp4 | Transport::Tcp6) {
             let problem = format!("'{}' cannot be dialled by the reference", at.value);
             findings.warning("address-family-scheme", &at.place, problem, "use tcp://");
         }
         if address.value.port == 0 {
-            findings.error("address", &at.place, format!("address '{}' has port 0", at.value), "write its port");
+            let problem = format!("address '{}' has port 0", at.value);
+            match undiallable {
+                Undiallable::Refused => findings.error("address", &at.place, problem, "write its port"),
+                Undiallable::LeftOut => findings.doubt("address", &at.place, problem, "write its port"),
+            }
             continue;
         }
         addresses.push(address.value);

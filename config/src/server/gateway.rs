@@ -12,12 +12,21 @@ use zeroize::Zeroizing;
 /// Gateway role.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gateway {
-    /// Absolute path of the reference's spool file.
+    /// Absolute path of the spool file.
     pub spool_path: PathBuf,
     /// Who may be a client; none is everybody.
     pub users: Option<Users>,
-    /// Whether the letters of registered clients are kept beside them, in PostgreSQL.
-    pub keeps_mail: bool,
+    /// Where the letters of registered clients are kept; none is in memory alone.
+    pub mail: Option<MailStore>,
+}
+
+/// Where the letters of registered clients are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailStore {
+    /// In the spool file, which is this node's own.
+    Embedded,
+    /// Beside the users, in PostgreSQL.
+    Sql,
 }
 
 /// The user database of a gateway.
@@ -91,15 +100,22 @@ pub fn check(raw: Option<raw::Gateway>, data_dir: &Path, findings: &mut Findings
     };
     let has_sql = matches!(users.as_ref(), Some(Some(Users { store: UserStore::Sql(_), .. })));
     let spool = raw.spool_db.map(|at| at.value).unwrap_or_default();
-    let keeps_mail = spool.backend.as_ref().is_some_and(|at| at.value == "sql");
+    let mail = match spool.backend.as_ref().map(|at| at.value.as_str()) {
+        Some("sql") => Some(MailStore::Sql),
+        Some("memory") => None,
+        _ => Some(MailStore::Embedded),
+    };
     let spool_path = check_spool(spool, has_sql, data_dir, findings);
-    Some(Gateway { spool_path: spool_path?, users: users?, keeps_mail })
+    let users = users?;
+    // Names that end with their connections have nothing to come back for.
+    Some(Gateway { spool_path: spool_path?, mail: mail.filter(|_| users.is_some()), users })
 }
 
 fn check_spool(spool: raw::SpoolDb, has_sql: bool, data_dir: &Path, findings: &mut Findings) -> Option<PathBuf> {
     if let Some(at) = spool.backend.filter(|at| !matches!(at.value.as_str(), "" | "bolt")) {
         let problem = format!("config: Provider: Invalid SpoolDB Backend: '{}'", at.value);
         match at.value.as_str() {
+            "memory" => {}
             "sql" if has_sql => {}
             "sql" => {
                 let remedy = "use bolt; or write Backend = \"sql\" below [Gateway.UserDB] too, and EnableEphemeralClients below \
@@ -108,7 +124,7 @@ fn check_spool(spool: raw::SpoolDb, has_sql: bool, data_dir: &Path, findings: &m
                 return None;
             }
             _ => {
-                findings.error("spool-backend", &at.place, problem, "use bolt or sql");
+                findings.error("spool-backend", &at.place, problem, "use bolt, sql or memory");
                 return None;
             }
         }

@@ -103,7 +103,7 @@ pub fn interface_addresses() -> Vec<IpAddr> {
 
 /// The configuration that the sources give, or everything that is wrong with them.
 pub fn parse(sources: &Sources, strictness: Strictness) -> Result<Loaded, Vec<Finding>> {
-    let mut findings = Findings::new(&sources.path);
+    let mut findings = Findings::of(&sources.path, strictness == Strictness::Strict);
     let mut main = parse_main(sources, strictness, &mut findings);
     let mut listed = findings.into_sorted();
     if let Some((path, text)) = &sources.own {

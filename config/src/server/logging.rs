@@ -60,18 +60,7 @@ pub struct Logging {
 pub fn logging(raw: Option<raw::Logging>, data_dir: &Path, config_files: &[&Path], findings: &mut Findings) -> Logging {
     let raw = raw.unwrap_or_default();
     let level = raw.level.and_then(|at| {
-        let level = match at.value.to_ascii_uppercase().as_str() {
-            "" | "NOTICE" => LogLevel::Notice,
-            "ERROR" => LogLevel::Error,
-            "WARNING" => LogLevel::Warning,
-            "INFO" => LogLevel::Info,
-            "DEBUG" => LogLevel::Debug,
-            _ => {
-                let problem = format!("config: Logging: Level '{}' is invalid", at.value);
-                findings.error("log-level", &at.place, problem, "use ERROR, WARNING, NOTICE, INFO or DEBUG");
-                return None;
-            }
-        };
+        let level = level(&at, findings)?;
         if level == LogLevel::Debug {
             findings.warning(
                 "log-level-debug",
@@ -97,4 +86,20 @@ pub fn logging(raw: Option<raw::Logging>, data_dir: &Path, config_files: &[&Path
         _ => LogDestination::Stdout,
     };
     Logging { level: level.unwrap_or_default(), destination }
+}
+
+/// The level of that name; none after a finding.
+pub fn level(at: &At<String>, findings: &mut Findings) -> Option<LogLevel> {
+    Some(match at.value.to_ascii_uppercase().as_str() {
+        "" | "NOTICE" => LogLevel::Notice,
+        "ERROR" => LogLevel::Error,
+        "WARNING" => LogLevel::Warning,
+        "INFO" => LogLevel::Info,
+        "DEBUG" => LogLevel::Debug,
+        _ => {
+            let problem = format!("config: Logging: Level '{}' is invalid", at.value);
+            findings.error("log-level", &at.place, problem, "use ERROR, WARNING, NOTICE, INFO or DEBUG");
+            return None;
+        }
+    })
 }

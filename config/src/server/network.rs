@@ -153,11 +153,34 @@ pub fn parse_all(written: &[At<String>], names: HostNames, findings: &mut Findin
 
 /// One address, or none after a finding.
 pub fn parse(at: &At<String>, names: HostNames, findings: &mut Findings) -> Option<At<Address>> {
+    parse_as(at, names, findings, |error, findings| {
+        findings.error("address", &at.place, error.to_string(), error.remedy());
+    })
+}
+
+/// One address of somebody else: a start goes on without it, as the reference does.
+pub fn parse_of_another(at: &At<String>, names: HostNames, findings: &mut Findings) -> Option<At<Address>> {
+    parse_as(at, names, findings, |error, findings| {
+        // The reference refuses names where they are not allowed, and nothing else.
+        if matches!(error, AddressError::HostName(_)) {
+            findings.error("address", &at.place, error.to_string(), error.remedy());
+        } else {
+            findings.doubt("address", &at.place, format!("{error}, and is left out"), error.remedy());
+        }
+    })
+}
+
+fn parse_as(
+    at: &At<String>,
+    names: HostNames,
+    findings: &mut Findings,
+    tell: impl FnOnce(AddressError, &mut Findings),
+) -> Option<At<Address>> {
     match Address::parse(&at.value, names) {
         Ok(value) => Some(At { value, place: at.place.clone() }),
         Err(AddressError::HostName(_)) if names_were_meant(findings) => None,
         Err(error) => {
-            findings.error("address", &at.place, error.to_string(), error.remedy());
+            tell(error, findings);
             None
         }
     }

@@ -53,6 +53,10 @@ section! {
     AnyCase RawControlplane {
         /// Stay up after the first SIGTERM until no consensus lists the node.
         shutdown_withdraw: bool = ("shutdown_withdraw", "`Server.WaitForConsensusExitOnShutdown`", "Exclusive with `Server.PersistMixKeysOnShutdown`.");
+        /// Gateway with a user database: messages of registered clients that `Gateway.SpoolDB` keeps for all of them, in MiB, 1 to 65536. Beyond, whoever has most gives some up.
+        kept_mail_mib: i64 = ("kept_mail_mib", "1024", "");
+        /// Gateway with a user database: for how many days they are kept, 1 to 3650.
+        kept_mail_days: i64 = ("kept_mail_days", "30", "");
     }
 }
 
@@ -132,11 +136,17 @@ impl Default for Dataplane {
 pub struct Controlplane {
     /// Whether the node stays until no consensus lists it; none leaves that to the main file.
     pub shutdown_withdraw: Option<bool>,
+    /// How much mail of registered clients is kept; none is the default.
+    pub kept_mail_mib: Option<u32>,
+    /// For how many days; none is the default.
+    pub kept_mail_days: Option<u32>,
 }
 
 /// Most packets that are unwrapped together.
 pub const BATCH_PACKETS_MAX: usize = 32;
 const SHARDS_MAX: i64 = 256;
+const KEPT_MAIL_MIB_MAX: i64 = 65_536;
+const KEPT_MAIL_DAYS_MAX: i64 = 3_650;
 const CPU_MAX: i64 = 4_095;
 
 /// The knobs in `text`; what is wrong stays at its default and is an error among the findings.
@@ -152,7 +162,18 @@ pub fn parse(text: &str, findings: &mut Findings) -> OwnConfig {
     let controlplane = root.controlplane.map(|at| at.value).unwrap_or_default();
     OwnConfig {
         dataplane: dataplane(root.dataplane.map(|at| at.value).unwrap_or_default(), findings),
-        controlplane: Controlplane { shutdown_withdraw: controlplane.shutdown_withdraw.map(|at| at.value) },
+        controlplane: self::controlplane(&controlplane, findings),
+    }
+}
+
+fn controlplane(raw: &RawControlplane, findings: &mut Findings) -> Controlplane {
+    let mut small = |value: &Option<At<i64>>, most: i64| {
+        in_range(value, 1..=most, findings).and_then(|number| u32::try_from(number).ok())
+    };
+    Controlplane {
+        shutdown_withdraw: raw.shutdown_withdraw.as_ref().map(|at| at.value),
+        kept_mail_mib: small(&raw.kept_mail_mib, KEPT_MAIL_MIB_MAX),
+        kept_mail_days: small(&raw.kept_mail_days, KEPT_MAIL_DAYS_MAX),
     }
 }
 

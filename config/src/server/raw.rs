@@ -91,7 +91,7 @@ section! {
         /// KEM of that key.
         wire_kem_scheme: String = ("WireKEMScheme", "required", "");
         /// URLs at which it is reached: `tcp://`, `quic://`, `onion://`.
-        addresses: Vec<At<String>> = ("Addresses", "required", "May be empty: an authority that is trusted but not asked.");
+        addresses: Vec<At<String>> = ("Addresses", "required", "May be empty: an authority that is trusted but not asked. What nobody can dial is left out at a start, and an error of `config check`.");
     }
 
     /// The management socket.
@@ -174,8 +174,8 @@ section! {
     AnyCase SqlDb {
         /// Kind of database; only `pgx`, which is PostgreSQL 9.5 or later.
         backend: String = ("Backend", "required", "");
-        /// How it is reached: `postgresql://user:password@host:port/database`, or pairs such as `host=/run/postgresql user=gateway dbname=katzenpost`.
-        data_source_name: String = ("DataSourceName", "required", "Never shown in a log or message. TLS is not spoken.");
+        /// How it is reached: `postgresql://user:password@host:port/database`, or pairs such as `host=/run/postgresql user=gateway dbname=katzenpost`; TLS by `sslmode` and `sslrootcert`.
+        data_source_name: String = ("DataSourceName", "required", "Never shown in a log or message.");
     }
 
     /// Settings of the user database in a file.
@@ -186,8 +186,8 @@ section! {
 
     /// Where messages of absent clients are kept.
     AnyCase SpoolDb {
-        /// Kind of store: `bolt`, or `sql`, in which the messages of registered clients are kept; only with `UserDB.Backend = "sql"`.
-        backend: String = ("Backend", "`bolt`", "With `bolt` messages are in memory alone.");
+        /// Where the messages of registered clients are kept beside the memory: `bolt`, a file of this node's own; `sql`, PostgreSQL, only with `UserDB.Backend = "sql"`; `memory`, nowhere. Without a user database all are in memory alone.
+        backend: String = ("Backend", "`bolt`", "The file is one of redb; one of the reference's bbolt is refused where it would be used. `memory` is ours.");
         /// Settings of that store.
         bolt: BoltSpool = ("Bolt", "defaults", "");
     }
@@ -195,7 +195,7 @@ section! {
     /// Settings of the store.
     AnyCase BoltSpool {
         /// Absolute path of the file.
-        spool_db: String = ("SpoolDB", "`<DataDir>/spool.db`", "");
+        spool_db: String = ("SpoolDB", "`<DataDir>/spool.db`", "Made with mode 0600 where it is used.");
     }
 
     /// Service role.

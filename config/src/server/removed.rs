@@ -10,11 +10,20 @@ pub fn hint(path: &str) -> Option<&'static str> {
             "list advertised addresses in Server.Addresses and local ones in Server.BindAddresses"
         }
         ["provider"] => {
-            "split it: UserDB, SpoolDB, SQLDB, TrustOnFirstUse and EnableEphemeralClients go to [Gateway], services to \
-             [ServiceNode]"
+            "split it, as `config migrate` does: UserDB, SpoolDB, SQLDB, TrustOnFirstUse and EnableEphemeralClients go to \
+             [Gateway], services to [ServiceNode]"
         }
-        ["gateway", "binaryrecipients" | "casesensitiverecipients" | "recipientdelimiter"] => {
+        ["gateway" | "servicenode", "binaryrecipients" | "casesensitiverecipients" | "recipientdelimiter"] => {
             "remove it; recipients are 32 bytes as they are"
+        }
+        [
+            "gateway" | "servicenode",
+            "enableuserregistrationhttp" | "userregistrationhttpaddresses" | "advertiseuserregistrationhttpaddresses",
+        ] => {
+            "remove it; users are registered by ADD_USER (`katzensprung ctl`), or by TrustOnFirstUse = true below [Gateway]"
+        }
+        ["gateway" | "servicenode", "pluginkaetzchen"] => {
+            "remove it; gRPC plugins were removed, programs that speak CBOR are [[ServiceNode.CBORPluginKaetzchen]]"
         }
         ["servicenode", "userdb"] => "user databases belong to [Gateway]",
         ["servicenode", "sqldb"] => "SQL stores belong to [Gateway]",

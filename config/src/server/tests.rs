@@ -1,5 +1,6 @@
 mod checks;
 pub(crate) mod fixture;
+mod handbook;
 mod leniency;
 mod one_mistake;
 mod roles;

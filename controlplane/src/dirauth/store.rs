@@ -81,7 +81,7 @@ impl Store {
             Kind::Foreign => return Err(StoreError::Foreign(path)),
         };
         let opened = open_file(&path);
-        if opened.is_err() && is_new {
+        if is_new && !matches!(opened, Ok(_) | Err(StoreError::InUse(_))) {
             // What could not be made would be taken for somebody's file; the first error is the one to tell.
             let _ = std::fs::remove_file(&path);
         }

@@ -219,8 +219,20 @@ pub fn look(folder: &Path, scheme: Scheme, now: Epoch) -> Result<Kept, KeptError
         }
     }
     epochs.sort_unstable();
+    let mut bare = Vec::new();
     for epoch in epochs {
-        look_at_one(epoch, scheme, &mut kept)?;
+        if look_at_one(epoch, scheme, &mut kept)? == Found::Bare {
+            bare.push(epoch);
+        }
+    }
+    if let Some(last) = bare.last() {
+        kept.findings.push(format!(
+            "{} of the mix keys in {} came without the packets that were seen with them, as the reference writes them: each of \
+             those could be sent once more until epoch {} is over",
+            bare.len(),
+            folder.display(),
+            last + 1
+        ));
     }
     // Where nothing can be removed a start has to fail while nothing is lost.
     let may_remove = rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK);
@@ -230,7 +242,18 @@ pub fn look(folder: &Path, scheme: Scheme, now: Epoch) -> Result<Kept, KeptError
     Ok(kept)
 }
 
-fn look_at_one(epoch: u64, scheme: Scheme, kept: &mut Kept) -> Result<(), KeptError> {
+/// What is there of one epoch.
+#[derive(PartialEq, Eq)]
+enum Found {
+    /// A key and what was seen with it.
+    Whole,
+    /// A key alone.
+    Bare,
+    /// No key that may be used.
+    Nothing,
+}
+
+fn look_at_one(epoch: u64, scheme: Scheme, kept: &mut Kept) -> Result<Found, KeptError> {
     let (key_file, set_file) = (key_file(&kept.folder, epoch), set_file(&kept.folder, epoch));
     let private = read_key(&key_file, scheme)?;
     let public = public_key(scheme, &private).ok_or_else(|| KeptError::Key(key_file.clone()))?;
@@ -238,24 +261,20 @@ fn look_at_one(epoch: u64, scheme: Scheme, kept: &mut Kept) -> Result<(), KeptEr
     let set = read_set(&set_file, epoch, &mark);
     kept.files.push(key_file.clone());
     kept.files.extend(set_file.symlink_metadata().is_ok().then(|| set_file.clone()));
-    match set {
+    let found = match set {
         Ok(Some(set)) => {
             kept.replay_sets.insert(Epoch(epoch), set);
+            Found::Whole
         }
-        Ok(None) => kept.findings.push(format!(
-            "{} came without the packets that were seen with it, as the reference writes it: each of them could be sent once \
-             more until epoch {} is over",
-            key_file.display(),
-            epoch + 1
-        )),
+        Ok(None) => Found::Bare,
         Err(error) => {
             // Nobody can say what was seen.
             kept.findings.push(format!("cannot read {}: {error}; epoch {epoch} gets a new key", set_file.display()));
-            return Ok(());
+            return Ok(Found::Nothing);
         }
-    }
+    };
     kept.mix_keys.push((epoch, private));
-    Ok(())
+    Ok(found)
 }
 
 /// Opens a file and nothing else: a pipe would never end.

@@ -211,7 +211,7 @@ impl Socket {
 
 /// Removes the socket that an earlier run left, which happens even where management is off (server.md 1.7). The
 /// reference removes any file; one that is no socket is somebody's, and stays, and so does one at which somebody
-/// listens: gives whether one does.
+/// listens: gives whether one does. No warning: the reference leaves one at every stop.
 pub fn remove_stale(path: &Path, log: &Log) -> std::io::Result<bool> {
     if !path.symlink_metadata().is_ok_and(|metadata| metadata.file_type().is_socket()) {
         return Ok(false);
@@ -219,7 +219,7 @@ pub fn remove_stale(path: &Path, log: &Log) -> std::io::Result<bool> {
     if is_served(path)? {
         return Ok(true);
     }
-    log.warning(MODULE, format_args!("removing the socket that an earlier run left at {}", path.display()));
+    log.notice(MODULE, format_args!("removing the socket that an earlier run left at {}", path.display()));
     std::fs::remove_file(path)?;
     Ok(false)
 }

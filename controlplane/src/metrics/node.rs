@@ -11,6 +11,7 @@ use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::{Metric, MetricFamily, MetricType};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Families that describe the node.
 pub fn families(sources: &Sources) -> Vec<MetricFamily> {
@@ -118,17 +119,22 @@ pub fn users(tally: Option<&users::Tally>) -> Vec<MetricFamily> {
     vec![
         family_of(
             "katzensprung_kept_letters_total",
-            "Letters of registered clients that were to be kept in the database, by what became of them.",
+            "Letters of registered clients that were to be kept in the store of mail, by what became of them.",
             letters.collect(),
         ),
         gauges(
             "katzensprung_kept_letters_waiting_bytes",
-            "Bytes of letters that are not written to the database yet.",
+            "Bytes of letters that are not written to the store of mail yet.",
             plain(tally.letters.waiting_bytes()),
         ),
         gauges(
+            "katzensprung_kept_letters_bytes",
+            "Bytes of letters that were in the store of mail when it was looked at last, once a minute.",
+            plain(tally.letters.kept_bytes()),
+        ),
+        gauges(
             "katzensprung_kept_letters_away",
-            "1 if letters could not be written to the database when it was tried last.",
+            "1 if letters could not be written to the store of mail when it was tried last.",
             is(tally.letters.is_away()),
         ),
         family_of(
@@ -138,8 +144,8 @@ pub fn users(tally: Option<&users::Tally>) -> Vec<MetricFamily> {
         ),
         gauges(
             "katzensprung_user_database_away",
-            "1 if the user database did not answer when it was asked last.",
-            is(tally.is_away()),
+            "1 if the user database did not answer when it was asked last, or has not taken what was to be written.",
+            is(tally.is_away() || tally.is_unwilling(Instant::now())),
         ),
     ]
 }

@@ -101,7 +101,7 @@ pub fn run(mut config: ServerConfig) -> Result<(), StartError> {
         log.warning(MODULE, format_args!("{}: {}; {}", limit.key, limit.problem, limit.remedy));
     }
     if let config::server::Role::Gateway(gateway) = &config.role
-        && !gateway.keeps_mail
+        && gateway.mail.is_none()
     {
         log.notice(
             MODULE,

@@ -16,7 +16,7 @@ use crate::process::manager::Manager;
 use crate::process::signals::Signals;
 use crate::process::tasks::{TaskEnd, Tasks};
 use crate::selfcheck::SelfCheck;
-use crate::users::{Desk, Users};
+use crate::users::{self, Desk, KeptMail, Users};
 use crate::{management, metrics, selfcheck};
 use config::address;
 use config::keys::DataDir;
@@ -35,6 +35,9 @@ use tokio::sync::{oneshot, watch};
 
 /// How long the supervisor may take to end a data plane, one that has to be killed included.
 const END_LIMIT: Duration = Duration::from_secs(10);
+/// Mail of registered clients that is kept, if `katzensprung.toml` says nothing else.
+const KEPT_MAIL_MIB: u32 = 1024;
+const KEPT_MAIL_DAYS: u32 = 30;
 
 impl Node {
     /// Runs until the node is told to stop.
@@ -112,7 +115,16 @@ impl Node {
     /// The user database of a gateway that has one.
     fn open_users(&self) -> Result<Option<Users>, StartError> {
         let Role::Gateway(gateway) = &self.config.role else { return Ok(None) };
-        Ok(gateway.users.as_ref().map(|users| Users::open(users, gateway.keeps_mail, &self.log)).transpose()?)
+        let (geometry, own) = (&self.config.geometry, &self.config.own.controlplane);
+        let days = u64::from(own.kept_mail_days.unwrap_or(KEPT_MAIL_DAYS));
+        let limits = users::Limits {
+            letter_bytes: geometry.payload_tag_length + geometry.forward_payload_length,
+            bytes_max: u64::from(own.kept_mail_mib.unwrap_or(KEPT_MAIL_MIB)) << 20,
+            age_max: Duration::from_secs(days * 24 * 3600),
+            sweep_every: users::Limits::SWEEP_EVERY,
+        };
+        let mail = gateway.mail.map(|store| KeptMail { store, path: gateway.spool_path.clone(), limits });
+        Ok(gateway.users.as_ref().map(|users| Users::open(users, mail.as_ref(), &self.log)).transpose()?)
     }
 
     /// Lets the data plane's questions be answered.

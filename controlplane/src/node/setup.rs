@@ -60,7 +60,7 @@ impl Node {
                 rate: ClientRate { is_unlimited: config.debug.disable_rate_limit, ..ClientRate::default() },
                 mailbox_messages: own.mailbox_messages.unwrap_or(Clients::default().mailbox_messages),
                 spool_bytes: sizes.spool_bytes,
-                keeps_mail: matches!(&config.role, Role::Gateway(gateway) if gateway.keeps_mail),
+                keeps_mail: matches!(&config.role, Role::Gateway(gateway) if gateway.mail.is_some()),
                 has_user_database: matches!(&config.role, Role::Gateway(gateway) if gateway.users.is_some()),
             },
             machine: Machine {

@@ -4,6 +4,7 @@ use super::{MODULE, Node};
 use crate::directory::{DirectoryStatus, epoch_time};
 use crate::process::signals::{Signals, Told};
 use config::server::Shutdown;
+use pki::epoch::EpochTime;
 use std::io::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -117,21 +118,22 @@ impl Node {
         loop {
             let now = epoch_time(&self.clock);
             let last = status.lock().unwrap_or_else(std::sync::PoisonError::into_inner).last_advertised();
-            match last {
-                Some(last) if last >= now.epoch.0 => {
-                    let wait = now.till + self.clock.period() * u32::try_from(last - now.epoch.0).unwrap_or(1);
-                    self.log.notice(MODULE, format_args!("Advertised until epoch {last}: {} s to go.", wait.as_secs()));
-                    tokio::time::sleep(now.till + Duration::from_millis(10)).await;
-                }
-                _ => {
-                    let epoch = now.epoch.0;
-                    self.log.notice(
-                        MODULE,
-                        format_args!("Consensus withdrawal complete: node is not advertised in epoch {epoch}."),
-                    );
-                    return;
-                }
-            }
+            let (Some(last), Some(wait)) = (last, advertised_for(last, &now)) else {
+                let epoch = now.epoch.0;
+                let text = format_args!("Consensus withdrawal complete: node is not advertised in epoch {epoch}.");
+                return self.log.notice(MODULE, text);
+            };
+            self.log.notice(MODULE, format_args!("Advertised until epoch {last}: {} s to go.", wait.as_secs()));
+            tokio::time::sleep(now.till + Duration::from_millis(10)).await;
         }
     }
 }
+
+/// For how long a node is advertised whose last epoch in a document is `last`; none if it is not any more.
+fn advertised_for(last: Option<u64>, now: &EpochTime) -> Option<Duration> {
+    let whole = last?.checked_sub(now.epoch.0)?;
+    Some(now.till + now.period * u32::try_from(whole).unwrap_or(1))
+}
+
+#[cfg(test)]
+mod tests;

@@ -148,7 +148,7 @@ impl Keeper {
         let Self { name, plugin, log, .. } = self;
         match outcome {
             Ok((child, conversation)) => {
-                log.notice(MODULE, format_args!("{name} answers for '{}' at {}", plugin.capability, plugin.endpoint));
+                log.notice(MODULE, format_args!("{name} answers at {}", plugin.endpoint));
                 if self.line.join() {
                     self.board.set(Place::Plugin(self.number.into()), true);
                 }

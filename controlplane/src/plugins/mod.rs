@@ -32,6 +32,7 @@ mod tests;
 
 pub use board::{Board, Offer};
 pub use child::ChildError;
+pub use parameters::{ParametersError, read as read_parameters};
 pub use tally::{Outcome, Tally};
 
 use crate::logging::Log;
@@ -111,12 +112,13 @@ impl Plugins {
             let (entrance, line) = Line::new(tally.clone());
             exchange.add(entrance);
             plugins.tallies.push(tally);
-            let command = plugin.command.display();
+            // One program may answer for several capabilities.
+            let name = |nth: &str| format!("'{}' ({}{nth})", plugin.capability, plugin.command.display());
             let names = match plugin.protocol {
                 PluginProtocol::Http { processes: many @ 2.. } => {
-                    (1..=many).map(|nth| format!("{command} ({nth} of {many})")).collect()
+                    (1..=many).map(|nth| name(&format!(", {nth} of {many}"))).collect()
                 }
-                PluginProtocol::Http { .. } | PluginProtocol::Stream { .. } => vec![command.to_string()],
+                PluginProtocol::Http { .. } | PluginProtocol::Stream { .. } => vec![name("")],
             };
             let mut keepers = Vec::new();
             for name in names {

@@ -26,6 +26,4 @@ pub enum Done {
     Exists,
     /// The name is not there.
     Unknown,
-    /// There are as many names as are trusted on their first use.
-    Full,
 }

@@ -1,7 +1,6 @@
 //! Takes the data plane's questions out of its rings and brings the answers back. It never waits for one.
 
 use super::Users;
-use super::store::Store;
 use crate::logging::Log;
 use crate::plugins::Wires;
 use gateway::archive::Record;
@@ -45,8 +44,8 @@ impl Desk {
 
     /// The part that writes letters, where they are kept.
     pub fn writer(&self, log: &Log) -> Option<impl Future<Output = String> + Send + use<>> {
-        let (Some(mail), Store::Sql(store)) = (&self.users.mail, &self.users.store) else { return None };
-        Some(mail.clone().run(store.clone(), self.answers.clone(), log.clone()))
+        let mail = self.users.mail.clone()?;
+        Some(mail.run(self.users.store.clone(), self.answers.clone(), log.clone()))
     }
 
     /// Works until it is dropped; gives why it cannot.

@@ -2,13 +2,11 @@
 //! it works becomes one transaction, so that many names cost one write.
 
 use super::change::{Change, Done};
-use super::error::StoreError;
-use crate::process::store_file::{Kind, look};
+use super::error::{Place, StoreError};
+use super::file::File;
 use gateway::UserId;
-use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction};
-use std::fs::{OpenOptions, remove_file};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use redb::{ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use tokio::sync::oneshot;
 
@@ -21,8 +19,6 @@ const CACHE_BYTES: usize = 32 << 20;
 /// What waits for the thread, and what it does in one transaction.
 const WAITING_MAX: usize = 4096;
 const BATCH_MAX: usize = 512;
-/// Names that are trusted on their first use: whoever connects could fill the disk with more.
-const TRUSTED_MAX: u64 = 1 << 17;
 
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -39,26 +35,17 @@ pub struct Embedded(SyncSender<Job>);
 impl Embedded {
     /// Opens the file, or makes it with mode 0600.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let mut file = File { path: path.into(), database: None, trusted_max: TRUSTED_MAX };
-        let io = |error| StoreError::Io { path: path.into(), error };
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let handle = options.open(path).map_err(io)?;
-        let kind = look(&handle).map_err(io)?;
-        match kind {
-            Kind::New | Kind::Redb => {}
-            Kind::Bbolt => return Err(StoreError::Reference(path.into())),
-            Kind::Foreign => return Err(StoreError::Foreign(path.into())),
-        }
-        let opened = file.open();
-        if opened.is_err() && kind == Kind::New {
-            // What could not be made would be taken for somebody's file; the first error is the one to tell.
-            let _ = remove_file(path);
-        }
-        opened?;
+        let place = Place {
+            path: path.into(),
+            what: "user database",
+            key: "Gateway.UserDB.Bolt.UserDB",
+            renewal: "a new file is made, to which ADD_USER adds the users",
+            mending: "restore it from a backup",
+        };
+        let thread = Thread(File::open(place.clone(), CACHE_BYTES, make_tables)?);
         let (jobs, waiting) = sync_channel(WAITING_MAX);
-        let thread = std::thread::Builder::new().name("users".into());
-        thread.spawn(move || file.work(&waiting)).map_err(io)?;
+        let named = std::thread::Builder::new().name("users".into());
+        named.spawn(move || thread.work(&waiting)).map_err(|error| StoreError::Io { place, error })?;
         Ok(Self(jobs))
     }
 
@@ -93,15 +80,16 @@ impl Embedded {
     }
 }
 
-/// The file as its thread has it.
-struct File {
-    path: PathBuf,
-    /// None after an error: a database that had one takes nothing more, and is opened again.
-    database: Option<Database>,
-    trusted_max: u64,
+fn make_tables(transaction: &WriteTransaction) -> Result<(), redb::Error> {
+    transaction.open_table(USERS)?;
+    transaction.open_table(IDENTITIES)?;
+    Ok(())
 }
 
-impl File {
+/// The file as its thread has it.
+struct Thread(File);
+
+impl Thread {
     fn work(mut self, jobs: &Receiver<Job>) {
         while let Ok(first) = jobs.recv() {
             let (mut finds, mut changes) = (Vec::new(), Vec::new());
@@ -138,11 +126,10 @@ impl File {
         if changes.is_empty() {
             return;
         }
-        let trusted_max = self.trusted_max;
-        let written = self.with(|database| {
+        let written = self.0.with(|database| {
             let transaction = database.begin_write()?;
             let done: Result<Vec<Done>, redb::Error> =
-                changes.iter().map(|(change, _)| apply(&transaction, change, trusted_max)).collect();
+                changes.iter().map(|(change, _)| apply(&transaction, change)).collect();
             let done = done?;
             transaction.commit()?;
             Ok(done)
@@ -153,7 +140,7 @@ impl File {
                 let mut error = Some(error);
                 for (_, reply) in changes {
                     // One has the reason, which is the same for all.
-                    drop(reply.send(Err(error.take().unwrap_or(StoreError::Busy))));
+                    drop(reply.send(Err(error.take().unwrap_or(StoreError::NotWritten))));
                 }
             }
         }
@@ -164,41 +151,14 @@ impl File {
         table: TableDefinition<'static, &'static [u8], &'static [u8]>,
         user: UserId,
     ) -> Result<Option<Vec<u8>>, StoreError> {
-        self.with(|database| {
+        self.0.with(|database| {
             let found = database.begin_read()?.open_table(table)?.get(user.0.as_slice())?;
             Ok(found.map(|value| value.value().to_vec()))
         })
     }
-
-    fn with<T>(&mut self, act: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, StoreError> {
-        if self.database.is_none() {
-            self.open()?;
-        }
-        let Some(database) = &self.database else { return Err(StoreError::Busy) };
-        act(database).map_err(|error| {
-            self.database = None;
-            failed(&self.path, error)
-        })
-    }
-
-    fn open(&mut self) -> Result<(), StoreError> {
-        let made = || -> Result<Database, redb::Error> {
-            let mut builder = Database::builder();
-            builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
-            let database = builder.create(&self.path)?;
-            // So that readers find the tables, and what cannot be written is known at the start.
-            let transaction = database.begin_write()?;
-            transaction.open_table(USERS)?;
-            transaction.open_table(IDENTITIES)?;
-            transaction.commit()?;
-            Ok(database)
-        };
-        self.database = Some(made().map_err(|error| failed(&self.path, error))?);
-        Ok(())
-    }
 }
 
-fn apply(transaction: &WriteTransaction, change: &Change, trusted_max: u64) -> Result<Done, redb::Error> {
+fn apply(transaction: &WriteTransaction, change: &Change) -> Result<Done, redb::Error> {
     let mut users = transaction.open_table(USERS)?;
     let (Change::Add(user, _)
     | Change::Update(user, _)
@@ -210,7 +170,6 @@ fn apply(transaction: &WriteTransaction, change: &Change, trusted_max: u64) -> R
     match (change, is_there) {
         (Change::Add(..) | Change::Trust(..), true) => return Ok(Done::Exists),
         (Change::Update(..) | Change::Remove(_) | Change::SetIdentity(..), false) => return Ok(Done::Unknown),
-        (Change::Trust(..), false) if users.len()? >= trusted_max => return Ok(Done::Full),
         (Change::Add(_, key) | Change::Trust(_, key), false) | (Change::Update(_, key), true) => {
             users.insert(name, key.as_slice())?;
         }
@@ -226,15 +185,6 @@ fn apply(transaction: &WriteTransaction, change: &Change, trusted_max: u64) -> R
         }
     }
     Ok(Done::Yes)
-}
-
-fn failed(path: &Path, error: redb::Error) -> StoreError {
-    let path = path.to_path_buf();
-    match error {
-        redb::Error::Io(error) => StoreError::Io { path, error },
-        redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => StoreError::InUse(path),
-        error => StoreError::Damaged { path, problem: error.to_string() },
-    }
 }
 
 #[cfg(test)]

@@ -4,8 +4,9 @@
 use super::error::StoreError;
 use config::server::ExternUrl;
 use gateway::UserId;
+use gateway::program::{self, ANSWER_BYTES_MAX, Said};
 use gateway::users::Found;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{Request, StatusCode};
@@ -17,8 +18,6 @@ use tokio::sync::Semaphore;
 
 /// Questions under way at a time.
 const CONNECTIONS_MAX: usize = 64;
-/// Bytes of the longest answer.
-const ANSWER_BYTES_MAX: usize = 64 << 10;
 
 /// The way to the program.
 #[derive(Clone)]
@@ -37,24 +36,29 @@ impl Program {
     pub async fn find(&self, user: UserId, link_key: &[u8]) -> Result<Found, StoreError> {
         let key = hex::encode(link_key);
         let fields = [("user", user.trimmed()), ("key", key.as_bytes())];
-        if self.ask("isvalid", &fields).await?.as_bool() == Some(true) {
+        if self.ask("isvalid", &fields).await?.truth() == Some(true) {
             return Ok(Found::ThisKey);
         }
-        let exists = self.ask("exists", &fields[..1]).await?.as_bool();
-        Ok(if exists == Some(false) { Found::Nobody } else { Found::AnotherKey })
+        Ok(if self.exists(user).await? { Found::AnotherKey } else { Found::Nobody })
+    }
+
+    /// Whether a name is there: what is no plain no means that it is somebody's.
+    pub async fn exists(&self, user: UserId) -> Result<bool, StoreError> {
+        Ok(self.ask("exists", &[("user", user.trimmed())]).await?.truth() != Some(false))
     }
 
     /// The identity key of a name.
     pub async fn identity_key(&self, user: UserId) -> Result<Option<Vec<u8>>, StoreError> {
-        let answer = self.ask("getidkey", &[("user", user.trimmed())]).await?;
-        Ok(answer.as_str().and_then(|digits| hex::decode(digits).ok()).filter(|key| !key.is_empty()))
+        Ok(self.ask("getidkey", &[("user", user.trimmed())]).await?.key())
     }
 
-    /// The value that the answer has under the question's name, or null.
-    async fn ask(&self, question: &str, fields: &[(&str, &[u8])]) -> Result<serde_json::Value, StoreError> {
+    /// What the answer has under the question's name.
+    async fn ask(&self, question: &str, fields: &[(&str, &[u8])]) -> Result<Said, StoreError> {
         let _place = self.places.acquire().await;
         let url = &*self.url;
-        let failed = |problem: String| StoreError::Program { at: format!("{}{}", url.authority, url.path), problem };
+        let at = || format!("{}{}", url.authority, url.path);
+        let failed = |problem: String| StoreError::Program { at: at(), problem };
+        let odd = |problem: String| StoreError::Answer { at: at(), problem };
         let stream = TcpStream::connect(url.authority.as_str()).await.map_err(|error| failed(error.to_string()))?;
         let shaken = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
         let (mut sender, connection) = shaken.map_err(|error| failed(error.to_string()))?;
@@ -65,11 +69,21 @@ impl Program {
             .map_err(|error| failed(error.to_string()))?;
         let exchange = async {
             let response = sender.send_request(request).await.map_err(|error| failed(error.to_string()))?;
-            if response.status() != StatusCode::OK {
-                return Err(failed(format!("it answers {} to {question}", response.status())));
+            match response.status() {
+                StatusCode::OK => {}
+                // What stands before a program says so when that is away.
+                status @ (StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT) => {
+                    return Err(failed(format!("it answers {status} to {question}")));
+                }
+                status => return Err(odd(format!("answers {status} to {question}"))),
             }
-            let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
-            Ok(body.map_err(|error| failed(error.to_string()))?.to_bytes())
+            match Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await {
+                Ok(body) => Ok(body.to_bytes()),
+                Err(error) if error.is::<LengthLimitError>() => {
+                    Err(odd(format!("answers {question} with more than {ANSWER_BYTES_MAX} bytes")))
+                }
+                Err(error) => Err(failed(error.to_string())),
+            }
         };
         tokio::pin!(exchange);
         // The connection ends with what was asked over it.
@@ -77,9 +91,7 @@ impl Program {
             body = &mut exchange => body?,
             _ended = connection => exchange.await?,
         };
-        let mut answer: serde_json::Value =
-            serde_json::from_slice(&body).map_err(|_| failed(format!("its answer to {question} is no JSON")))?;
-        Ok(answer.get_mut(question).map(serde_json::Value::take).unwrap_or_default())
+        program::read(question, &body).map_err(|error| odd(format!("answers {question} with what {error}")))
     }
 }
 

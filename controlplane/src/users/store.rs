@@ -37,6 +37,14 @@ impl Store {
         }
     }
 
+    /// Whether a name is there.
+    pub async fn is_there(&self, user: UserId) -> Result<bool, StoreError> {
+        match self {
+            Self::Embedded(_) | Self::Sql(_) => Ok(self.link_key(user).await?.is_some()),
+            Self::Program(program) => program.exists(user).await,
+        }
+    }
+
     /// The identity key of a name; the inner one is none for a name without. None if the name is not there.
     pub async fn identity_key(&self, user: UserId) -> Result<Option<Option<Vec<u8>>>, StoreError> {
         match self {

@@ -1,6 +1,11 @@
 //! How a user database fares, for the metrics.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long a database that has not taken something counts as one that takes nothing, unless it takes something.
+const UNWILLING_FOR: Duration = Duration::from_secs(60);
 
 macro_rules! outcomes {
     ($( $variant:ident $label:literal $meaning:literal, )+) => {
@@ -30,6 +35,8 @@ outcomes! {
     Refused "refused" "The name is registered with another key, or not at all.",
     Remembered "remembered" "The database was away, and the client was let in because it had been before.",
     Away "away" "The database was away, and nothing was known of the client.",
+    Unanswered "unanswered" "The program that is asked over HTTP said nothing of use about this name.",
+    TooMany "too_many" "So many names were trusted on their first use that this one has to come again.",
 }
 
 /// How it fares.
@@ -37,6 +44,8 @@ outcomes! {
 pub struct Tally {
     counts: [AtomicU64; Outcome::ALL.len()],
     is_away: AtomicBool,
+    /// When it has not taken what was to be written.
+    unwilling_since: Mutex<Option<Instant>>,
     /// What became of letters, where mail is kept.
     pub letters: Letters,
 }
@@ -57,6 +66,17 @@ impl Tally {
         self.is_away.load(Ordering::Relaxed)
     }
 
+    /// Whether it does not take what is to be written.
+    pub fn is_unwilling(&self, now: Instant) -> bool {
+        let since = *self.unwilling_since.lock().unwrap_or_else(PoisonError::into_inner);
+        since.is_some_and(|since| now.saturating_duration_since(since) < UNWILLING_FOR)
+    }
+
+    /// It has taken something, or has not.
+    pub fn set_unwilling(&self, since: Option<Instant>) {
+        *self.unwilling_since.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    }
+
     /// It is now, or it is back; gives whether that is news.
     pub fn set_away(&self, is_away: bool) -> bool {
         self.is_away.swap(is_away, Ordering::Relaxed) != is_away
@@ -73,17 +93,32 @@ pub enum LetterOutcome {
     /// Nobody is registered under its name.
     UnknownUser,
     /// So many letters are kept for its client that there is no room for it.
-    Full,
+    MailboxFull,
+    /// So many letters are kept for all clients that there is no room for it.
+    StoreFull,
     /// So many letters waited to be written that there was no room for it.
     Overflowed,
     /// It was given back to the data plane.
     Fetched,
+    /// Its client has not asked for it for too long.
+    Expired,
+    /// It went for one to somebody with fewer letters.
+    Displaced,
 }
 
 impl LetterOutcome {
     /// Every outcome.
-    pub const ALL: [Self; 6] =
-        [Self::Kept, Self::Spared, Self::UnknownUser, Self::Full, Self::Overflowed, Self::Fetched];
+    pub const ALL: [Self; 9] = [
+        Self::Kept,
+        Self::Spared,
+        Self::UnknownUser,
+        Self::MailboxFull,
+        Self::StoreFull,
+        Self::Overflowed,
+        Self::Fetched,
+        Self::Expired,
+        Self::Displaced,
+    ];
 
     /// The stable name.
     pub const fn label(self) -> &'static str {
@@ -91,9 +126,12 @@ impl LetterOutcome {
             Self::Kept => "kept",
             Self::Spared => "spared",
             Self::UnknownUser => "unknown_user",
-            Self::Full => "mailbox_full",
+            Self::MailboxFull => "mailbox_full",
+            Self::StoreFull => "store_full",
             Self::Overflowed => "overflowed",
             Self::Fetched => "fetched",
+            Self::Expired => "expired",
+            Self::Displaced => "displaced",
         }
     }
 }
@@ -103,6 +141,7 @@ impl LetterOutcome {
 pub struct Letters {
     counts: [AtomicU64; LetterOutcome::ALL.len()],
     waiting_bytes: AtomicU64,
+    kept_bytes: AtomicU64,
     is_away: AtomicBool,
 }
 
@@ -124,7 +163,22 @@ impl Letters {
 
     /// Counts one.
     pub fn count(&self, outcome: LetterOutcome) {
-        self.counts[outcome as usize].fetch_add(1, Ordering::Relaxed);
+        self.add(outcome, 1);
+    }
+
+    /// Counts so many.
+    pub fn add(&self, outcome: LetterOutcome, count: u64) {
+        self.counts[outcome as usize].fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Bytes of letters that were in the store when it was looked at last.
+    pub fn kept_bytes(&self) -> u64 {
+        self.kept_bytes.load(Ordering::Relaxed)
+    }
+
+    /// So many bytes are in the store.
+    pub fn set_kept(&self, bytes: u64) {
+        self.kept_bytes.store(bytes, Ordering::Relaxed);
     }
 
     /// So many bytes wait.

@@ -57,7 +57,8 @@ impl Directory {
         let mut by_node = Vec::with_capacity(nodes.len());
         for node in nodes {
             let at = previous.find(&node).unwrap_or_else(|| {
-                let owner = (0..load.len()).min_by_key(|shard| load[*shard]).unwrap_or(0);
+                // From the last shard on: incoming links are dealt from the first one on (`Shared::deal`).
+                let owner = (0..load.len()).rev().min_by_key(|shard| load[*shard]).unwrap_or(0);
                 load[owner] += 1;
                 place(&mut destinations, Destination { node, owner })
             });

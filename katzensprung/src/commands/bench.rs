@@ -59,6 +59,26 @@ enum ServiceName {
     Plugin,
 }
 
+/// Where a gateway has its users.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum UsersName {
+    /// In a file of its own
+    File,
+    /// In PostgreSQL
+    Sql,
+}
+
+/// Where a gateway has its users' mail beside the memory.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum SpoolName {
+    /// Nowhere
+    Memory,
+    /// In a file of its own
+    File,
+    /// In PostgreSQL, with its users
+    Sql,
+}
+
 /// Arguments of `bench node`.
 #[derive(clap::Args)]
 struct Node {
@@ -77,6 +97,15 @@ struct Node {
     /// For how many seconds they do nothing
     #[arg(long, value_name = "N", default_value_t = 20)]
     idle_seconds: u64,
+    /// A gateway that knows its users, which all of its clients are: each is written down when it comes first
+    #[arg(long, value_name = "WHERE")]
+    users: Option<UsersName>,
+    /// Where their mail is kept beside the memory
+    #[arg(long, value_name = "WHERE", default_value = "memory", requires = "users")]
+    spool: SpoolName,
+    /// PostgreSQL with the schema of `katzensprung sql schema`, as Gateway.SQLDB.DataSourceName has it
+    #[arg(long, value_name = "URL", requires = "users")]
+    database: Option<String>,
     /// Seconds for which capacity and lateness are measured, each
     #[arg(long, default_value_t = 5)]
     seconds: u64,
@@ -152,6 +181,7 @@ fn measure(node: &Node) -> Result<ExitCode, String> {
         shards: node.shards,
         io: node.io.clone(),
         rate: node.rate,
+        users: users(node)?,
         only_capacity: false,
         network_delays: node.network_delays,
         peer_server: node.peer_server.clone(),
@@ -178,6 +208,25 @@ fn measure(node: &Node) -> Result<ExitCode, String> {
         std::fs::write(path, report.to_html()).map_err(|error| format!("--report {}: {error}", path.display()))?;
     }
     Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The users of a gateway that is to know them.
+fn users(node: &Node) -> Result<Option<rig::UserOptions>, String> {
+    let Some(users) = node.users else { return Ok(None) };
+    let database = match (users, &node.database) {
+        (UsersName::File, _) => None,
+        (UsersName::Sql, Some(source)) => Some(source.clone()),
+        (UsersName::Sql, None) => {
+            return Err("--users sql: where is it? --database postgresql://user:password@host/database".into());
+        }
+    };
+    let spool = match node.spool {
+        SpoolName::Memory => rig::Spool::Memory,
+        SpoolName::File => rig::Spool::File,
+        SpoolName::Sql if database.is_some() => rig::Spool::Database,
+        SpoolName::Sql => return Err("--spool sql: with --users sql only".into()),
+    };
+    Ok(Some(rig::UserOptions { database, spool }))
 }
 
 /// Refuses what would fail only after everything was measured.

@@ -211,6 +211,7 @@ impl Arguments {
             log_level: self.log_level.clone(),
             allow_hostnames: true,
             lateness_ms_max: 0,
+            keeps_mix_keys: false,
             own_file: None,
         })
     }

@@ -1,6 +1,8 @@
 //! `ping`: sends packets to a service that returns them, with the reference's flags, output and exit status (client.md
 //! 17.1, 17.4), over a link of its own.
 
+mod graph;
+
 use super::findings_text;
 use client::ping::PingError;
 use client::{Outcome, Ping, Plan, Progress, Report, Settings};
@@ -8,6 +10,8 @@ use config::{ClientConfig, Strictness};
 use nix::sys::signal::Signal;
 use pki::EpochClock;
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -36,6 +40,9 @@ pub struct Arguments {
     /// Print both payloads where an answer is another one than was sent
     #[arg(long)]
     print_diff: bool,
+    /// Draw all pings over time into a new SVG file: how much longer than asked for each took, and which were lost
+    #[arg(long, value_name = "FILE")]
+    graph: Option<PathBuf>,
     /// Use a running client daemon (not in this version)
     #[arg(long)]
     thin: bool,
@@ -59,10 +66,14 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
         );
     }
     let settings = settings(&arguments.config)?;
+    // Where it cannot be made, nothing is sent.
+    let cannot_write =
+        |error| format!("--graph: cannot make {:?}: {error}", arguments.graph.as_deref().unwrap_or("".as_ref()));
+    let graph = arguments.graph.as_ref().map(File::create_new).transpose().map_err(cannot_write)?;
     let mut status = Ok(ExitCode::FAILURE);
     super::with_secrets(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
-        status = runtime.block_on(ping(arguments, settings));
+        status = runtime.block_on(ping(arguments, settings, graph));
         Ok(())
     })?;
     status
@@ -80,7 +91,7 @@ fn settings(file: &std::path::Path) -> Result<Settings, String> {
     Settings::of(&loaded.config, clock).map_err(|error| format!("{}: {error}", file.display()))
 }
 
-async fn ping(arguments: &Arguments, settings: Settings) -> Result<ExitCode, String> {
+async fn ping(arguments: &Arguments, settings: Settings, graph: Option<File>) -> Result<ExitCode, String> {
     let clock = settings.clock;
     let plan = Plan {
         service: arguments.service.clone(),
@@ -102,6 +113,14 @@ async fn ping(arguments: &Arguments, settings: Settings) -> Result<ExitCode, Str
             }
         }
     };
+    let drawn = match &ended {
+        Some(Ok(report)) => Some(report),
+        Some(Err(_)) => None,
+        None => Some(&seen),
+    };
+    if let (Some(mut file), Some(report)) = (graph, drawn) {
+        file.write_all(graph::svg(report).as_bytes()).map_err(|error| format!("--graph: {error}"))?;
+    }
     match ended {
         Some(Ok(report)) => {
             super::print(format_args!("{}", summary(&report, arguments)))?;

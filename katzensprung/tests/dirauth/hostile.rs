@@ -121,6 +121,20 @@ fn gauge(network: &Network, name: &str) -> usize {
     line.trim().parse().expect("a number")
 }
 
+/// More than one would keep a place that others wait for (pki.md 8.1).
+#[test]
+fn a_connection_carries_one_request() {
+    let network = Network::new(PERIOD);
+    let _running = start(&network);
+    let ask = Command::GetConsensus { epoch: network.now().epoch.0, padded: false };
+    let mut session = claimed(&network, 0, [127, 0, 0, 1]);
+    session.send(&ask).expect("it listens");
+    session.receive().expect("an answer");
+    let _it_may_be_closed_already = session.send(&ask);
+    session.receive().expect_err("a second answer");
+    assert!(is_closed(&mut session.stream.stream));
+}
+
 /// Sixteen connections are what an authority may have. Who has only its public key gets none of them.
 #[test]
 fn whoever_has_only_the_public_key_of_an_authority_takes_none_of_its_places() {

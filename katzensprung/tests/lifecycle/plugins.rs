@@ -214,7 +214,7 @@ fn bad_plugins_harm_nobody_but_themselves() {
         [(Form::Stream, "dies"), (Form::Stream, "garbage"), (Form::Http, "dies"), (Form::Http, "hangs")]
     {
         let program = plugin::program(outside.path(), form, behaviour).display().to_string();
-        let again = format!("{program} is started again in ");
+        let again = format!("{program}) is started again in ");
         wait_for(&again, limit, || site.log().contains(&again).then_some(()));
     }
     let reply = service.ask(&plugin::endpoint(Form::Http, "good"), b"still here").expect("a reply");

@@ -4,9 +4,11 @@ use super::LONG;
 use crate::support::folder::Folder;
 use crate::support::program::{finish, program, run};
 use crate::support::site::{SOON, Site};
+use crate::support::traffic::Traffic;
 use crate::support::wait_for;
 use crypto_simd::random::OsRandom;
-use pki::NodeId;
+use pki::descriptor::MixDescriptor;
+use pki::{Epoch, NodeId};
 use rustix::process::{Signal, kill_process};
 use sphinx::commands::RoutingCommand;
 use sphinx::{PathHop, Sphinx};
@@ -254,7 +256,7 @@ fn the_page_for_operators_holds() {
         page.split(&fence).skip(1).filter_map(|rest| rest.split("```").next()).map(str::to_owned).collect::<Vec<_>>()
     };
     let configurations = blocks("toml");
-    assert_eq!(configurations.len(), 4);
+    assert_eq!(configurations.len(), 5);
     for configuration in configurations {
         let folder = Folder::new();
         folder.edit("[Server]\n", "[Server]\n  IsGatewayNode = true\n");
@@ -280,6 +282,32 @@ fn the_page_for_operators_holds() {
     site.is_quiet();
 }
 
+/// Sends what becomes mail: a reply from the last layer.
+fn send_letter(site: &Site, way: &mut (Traffic, MixDescriptor, Epoch), to: &Identity, number: u8) {
+    let (traffic, descriptor, epoch) = way;
+    let id: NodeId = site.credentials.additional_data.as_slice().try_into().expect("an id");
+    let commands = vec![RoutingCommand::Recipient(to.id), RoutingCommand::SurbReply([number; 16])];
+    let public_key = descriptor.mix_key(*epoch).expect("a key").to_vec();
+    let sphinx = Sphinx::new(site.network.geometry.clone()).expect("a geometry");
+    let payload = vec![1; site.network.geometry.forward_payload_length];
+    let packet = sphinx.new_packet(&[PathHop { id, public_key, commands }], &payload, &mut OsRandom);
+    traffic.send_bytes(&packet.expect("a packet"));
+}
+
+/// The next letter that a client is given: its sequence and its number.
+#[track_caller]
+fn next_letter(site: &Site, client: &mut Session) -> (u32, u8) {
+    let set = site.network.client_session().command_set();
+    // Only by saying something it shows who it is.
+    client.send(&Command::NoOp).expect("the gateway reads");
+    loop {
+        let plain = client.receive().expect("the gateway sends");
+        if let Ok(Command::Message { sequence, surb_id, .. }) = set.parse(&plain) {
+            return (sequence, surb_id[0]);
+        }
+    }
+}
+
 /// The letter of a registered client outlives both processes, and is gone once its client has acknowledged it.
 #[test]
 fn mail_in_postgresql_outlives_the_node() {
@@ -288,20 +316,14 @@ fn mail_in_postgresql_outlives_the_node() {
     site.folder.edit("[Gateway.UserDB]\n", "[Gateway.SpoolDB]\n  Backend = \"sql\"\n[Gateway.UserDB]\n");
     let authority = site.start_authority();
     let mut node = site.start_node();
-    let (mut traffic, descriptor, epoch) = site.traffic(&authority);
-    site.wait_for_log("connected to PostgreSQL", 1);
+    let mut way = site.traffic(&authority);
+    site.wait_for_log("connected to PostgreSQL\n", 1);
     let alice = identity(&site, "alice");
     assert_eq!(ctl(&site, &["ADD_USER", "alice", &hexadecimal(&alice)]), Ok(DONE.into()));
     let mut client = comes_in(&site, &alice);
     is_served(&site, &mut client);
-    // A reply from the last layer, which the client does not acknowledge.
-    let id: NodeId = site.credentials.additional_data.as_slice().try_into().expect("an id");
-    let commands = vec![RoutingCommand::Recipient(alice.id), RoutingCommand::SurbReply([7; 16])];
-    let public_key = descriptor.mix_key(epoch).expect("a key").to_vec();
-    let sphinx = Sphinx::new(site.network.geometry.clone()).expect("a geometry");
-    let payload = vec![1; site.network.geometry.forward_payload_length];
-    let packet = sphinx.new_packet(&[PathHop { id, public_key, commands }], &payload, &mut OsRandom);
-    traffic.send_bytes(&packet.expect("a packet"));
+    // The client does not acknowledge it.
+    send_letter(&site, &mut way, &alice, 7);
     wait_for("the letter in the database", SOON, || {
         (postgres.query("SELECT count(*) FROM spool") == "1").then_some(())
     });
@@ -311,17 +333,62 @@ fn mail_in_postgresql_outlives_the_node() {
     drop(client);
     node = site.start_node();
     let mut client = comes_in(&site, &alice);
-    let set = site.network.client_session().command_set();
-    is_served(&site, &mut client);
-    loop {
-        let plain = client.receive().expect("the gateway sends");
-        if let Ok(Command::Message { sequence, surb_id, .. }) = set.parse(&plain) {
-            assert_eq!(*surb_id, [7; 16]);
-            client.send(&Command::MessageDelivered { sequence }).expect("the gateway reads");
-            break;
-        }
-    }
+    let (sequence, number) = next_letter(&site, &mut client);
+    assert_eq!(number, 7);
+    client.send(&Command::MessageDelivered { sequence }).expect("the gateway reads");
     wait_for("an empty database", SOON, || (postgres.query("SELECT count(*) FROM spool") == "0").then_some(()));
     node.stop();
     site.is_quiet();
+}
+
+/// What a registered client has not acknowledged before a clean stop is there after it, and nothing else; mail for who has
+/// never been here, too.
+#[test]
+fn mail_in_a_file_outlives_a_clean_stop() {
+    let site = site("[Gateway]\n  EnableEphemeralClients = false\n[Gateway.UserDB]\n");
+    let authority = site.start_authority();
+    let mut node = site.start_node();
+    let mut way = site.traffic(&authority);
+    let (alice, bob) = (identity(&site, "alice"), identity(&site, "bob"));
+    for (name, own) in [("alice", &alice), ("bob", &bob)] {
+        assert_eq!(ctl(&site, &["ADD_USER", name, &hexadecimal(own)]), Ok(DONE.into()));
+    }
+    let mut client = comes_in(&site, &alice);
+    is_served(&site, &mut client);
+    for (to, number) in [(&alice, 7), (&bob, 9), (&alice, 8)] {
+        send_letter(&site, &mut way, to, number);
+    }
+    let (sequence, number) = next_letter(&site, &mut client);
+    assert_eq!(number, 7);
+    client.send(&Command::MessageDelivered { sequence }).expect("the gateway reads");
+    // The last one that was sent is with its client, which does not say so.
+    assert_eq!(next_letter(&site, &mut client).1, 8);
+    node.stop();
+    site.is_quiet();
+    drop((client, way));
+    let mut node = site.start_node();
+    for (own, expected) in [(&alice, 8), (&bob, 9)] {
+        let mut client = comes_in(&site, own);
+        let (sequence, number) = next_letter(&site, &mut client);
+        assert_eq!(number, expected);
+        client.send(&Command::MessageDelivered { sequence }).expect("the gateway reads");
+        is_served(&site, &mut client);
+    }
+    let log = site.log();
+    assert!(!log.contains(" ERRO ") && log.contains("their mail is kept in "), "{log}");
+    node.stop();
+    site.is_quiet();
+}
+
+#[test]
+fn a_spool_of_the_reference_is_told_apart() {
+    let folder = Folder::new();
+    folder.edit("[Server]\n", "[Server]\n  IsGatewayNode = true\n");
+    folder.edit("[Management]\n", "[Gateway]\n  EnableEphemeralClients = false\n[Gateway.UserDB]\n[Management]\n");
+    folder.generate_keys();
+    let mut bbolt = vec![0; 4096];
+    bbolt[16..20].copy_from_slice(&0xED0C_DAED_u32.to_le_bytes());
+    fs::write(folder.data("spool.db"), &bbolt).unwrap();
+    folder.refuses(&["spool.db is a bbolt file of a reference server", "move it away", "Gateway.SpoolDB.Bolt.SpoolDB"]);
+    assert_eq!(fs::read(folder.data("spool.db")).unwrap(), bbolt);
 }

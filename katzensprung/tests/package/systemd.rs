@@ -5,7 +5,7 @@ use crate::support::program::{Outcome, finish_within};
 use crate::support::site::Site;
 use crate::support::wait_for;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ const SOON: Duration = Duration::from_secs(60);
 const LONG: Duration = Duration::from_secs(1200);
 
 /// A host whose first process is systemd.
-struct Machine(Child);
+pub struct Machine(Child);
 
 impl Machine {
     /// None where this host has none.
-    fn boot(folder: &Path, data: &Path) -> Option<Self> {
+    pub fn boot(folder: &Path, data: &Path) -> Option<Self> {
         let boot = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/package/boot.sh");
         let mut command = Command::new("unshare");
         command.args(["--mount", "--pid", "--ipc", "--uts", "--cgroup", "--fork", "--kill-child", "sh"]);
@@ -45,15 +45,27 @@ impl Machine {
         Some(fs::read_to_string(children).ok()?.split_whitespace().next()?.to_owned())
     }
 
-    fn run(&self, command: &[&str]) -> Outcome {
-        let first = self.first().unwrap_or_else(|| "0".into());
-        let mut all = Command::new("nsenter");
-        all.args(["--target", &first, "--mount", "--pid", "--ipc", "--uts", "--cgroup", "--root", "--wd"]);
-        finish_within(all.args(command).env_remove("KATZENPOST_CONFIG"), Duration::from_secs(120))
+    /// Its root folder, as this host sees it.
+    pub fn root(&self) -> PathBuf {
+        format!("/proc/{}/root", self.first().unwrap_or_else(|| "0".into())).into()
     }
 
+    /// A command that is to run there.
+    pub fn command(&self, words: &[&str]) -> Command {
+        let first = self.first().unwrap_or_else(|| "0".into());
+        let mut command = Command::new("nsenter");
+        command.args(["--target", &first, "--mount", "--pid", "--ipc", "--uts", "--cgroup", "--root", "--wd"]);
+        command.args(words).env_remove("KATZENPOST_CONFIG");
+        command
+    }
+
+    fn run(&self, words: &[&str]) -> Outcome {
+        finish_within(&mut self.command(words), Duration::from_secs(120))
+    }
+
+    /// What a script prints there, which has to succeed.
     #[track_caller]
-    fn shell(&self, text: &str) -> String {
+    pub fn shell(&self, text: &str) -> String {
         let outcome = self.run(&["sh", "-euc", text]);
         assert!(outcome.status.success(), "{text}: {outcome:?}\n{:?}", self.run(&["journalctl", "--no-pager"]));
         outcome.stdout
@@ -66,28 +78,33 @@ impl Drop for Machine {
     }
 }
 
+/// Says what this host lacks to be such a host for a while.
+pub fn lacks_anything() -> bool {
+    if !rustix::process::geteuid().is_root() {
+        testhost::lacks("root", "only root can boot a host of its own");
+        return true;
+    }
+    let missing = ["dpkg-deb", "nsenter", "/lib/systemd/systemd"].into_iter().find(|tool| !has(tool));
+    missing.inspect(|tool| testhost::lacks_tool(tool)).is_some()
+}
+
 #[test]
 fn systemd_restarts_a_node_that_keeps_its_keys_its_listeners_and_what_it_has_seen() {
-    if !rustix::process::geteuid().is_root() {
-        return testhost::lacks("root", "only root can boot a host of its own");
-    }
-    for tool in ["dpkg-deb", "nsenter", "/lib/systemd/systemd"] {
-        if !has(tool) {
-            return testhost::lacks_tool(tool);
-        }
+    if lacks_anything() {
+        return;
     }
     let outside = tempfile::tempdir().unwrap();
     let package = script("deb", &["--binary", env!("CARGO_BIN_EXE_katzensprung"), outside.path().to_str().unwrap()]);
     let package = fs::read(package.trim()).unwrap();
     let site = Site::new(LONG);
     let Some(machine) = Machine::boot(outside.path(), &site.folder.data_dir()) else { return };
-    let first = machine.first().unwrap();
-    fs::write(format!("/proc/{first}/root/given/package.deb"), package).unwrap();
+    let root = machine.root();
+    fs::write(root.join("given/package.deb"), package).unwrap();
     machine.shell("dpkg --install /given/package.deb; chown -R katzensprung: /var/lib/katzensprung");
     // An operator's files, as they are but for DataDir.
     let data = site.folder.data_dir().display().to_string();
     let config = fs::read_to_string(site.folder.config()).unwrap().replace(&data, "/var/lib/katzensprung");
-    let inside = |file: &str| format!("/proc/{first}/root/etc/katzensprung/{file}");
+    let inside = |file: &str| root.join("etc/katzensprung").join(file);
     fs::write(inside("katzenpost.toml"), config).unwrap();
     fs::copy(site.folder.own_config(), inside("katzensprung.toml")).unwrap();
     let period = format!("{}={}ns\n", pki::epoch::PERIOD_VARIABLE, site.network.clock.period().as_nanos());

@@ -5,6 +5,7 @@ use crate::support::program::{finish, finish_within, program, run};
 use crate::support::wait_for;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Child, Stdio};
 
@@ -131,6 +132,57 @@ fn stop_finds_what_no_record_names() {
     finish(program().args(["testnet", "clean"]).args(dir)).succeeded();
     reader.kill().and_then(|()| reader.wait()).unwrap();
     assert!(!folder.exists());
+}
+
+#[test]
+fn members_change_their_programs_in_place() {
+    let outside = tempfile::tempdir().unwrap();
+    let (folder, peers) = (outside.path().join("network"), outside.path().join("peers"));
+    let command = |words: &[&str]| run(["testnet"].iter().chain(words).chain(&["--dir", folder.to_str().unwrap()]));
+    command(&["start"]).succeeded();
+    let process = |name: &str| fs::read_to_string(folder.join(name).join("katzensprung.lock")).unwrap();
+    let (mix, authority) = (process("mix1"), process("auth2"));
+    let other = peers.to_str().unwrap();
+    command(&["swap", "mix9"]).refused(&["no member 'mix9'"]);
+    command(&["swap", "mix1", "auth2", "--peers", other]).refused(&["--peers", "server"]);
+    assert_eq!((process("mix1"), process("auth2")), (mix.clone(), authority.clone()), "nothing is stopped in vain");
+    // Under the reference's names ours is a program like any other.
+    fs::create_dir(&peers).unwrap();
+    for name in ["dirauth", "server"] {
+        symlink(env!("CARGO_BIN_EXE_katzensprung"), peers.join(name)).unwrap();
+    }
+    command(&["swap", "mix1", "auth2", "--peers", other]).succeeded();
+    assert!(process("mix1") != mix && process("auth2") != authority);
+    let is_played = |name: &str| {
+        let status = command(&["status"]).succeeded();
+        status.lines().any(|line| line.starts_with(name) && line.contains(other))
+    };
+    assert!(is_played("mix1") && is_played("auth2") && !is_played("mix2"));
+    command(&["swap", "mix1"]).succeeded();
+    assert!(!is_played("mix1") && is_played("auth2"));
+    command(&["stop"]).succeeded();
+    nobody_is_left(&folder);
+    command(&["swap", "mix1"]).refused(&["the network is stopped"]);
+}
+
+#[test]
+fn a_soak_says_what_was_lost_and_what_processes_hold() {
+    let outside = tempfile::tempdir().unwrap();
+    let (folder, report) = (outside.path().join("network"), outside.path().join("report"));
+    let dir = ["--dir", folder.to_str().unwrap()];
+    let command = |words: &[&str]| {
+        let mut command = program();
+        finish_within(command.arg("testnet").args(words).args(dir), LONG)
+    };
+    command(&["soak", "--for", "1s"]).refused(&["holds no test network"]);
+    command(&["start"]).succeeded();
+    command(&["wait"]).succeeded();
+    let told = command(&["soak", "--for", "6s", "--report", report.to_str().unwrap()]).succeeded();
+    command(&["stop"]).succeeded();
+    assert_eq!(fs::read_to_string(&report).unwrap(), told);
+    assert!(told.contains(" pings answered, ") && told.contains("mix1 (data plane): "), "{told}");
+    assert!(told.contains(" descriptors at most") && !told.contains("PROBLEM"), "{told}");
+    nobody_is_left(&folder);
 }
 
 #[test]

@@ -81,6 +81,8 @@ impl Voting {
     fn bootstrap(&mut self, now: &EpochTime, outputs: &mut Vec<Output>) {
         if now.elapsed > now.fraction(1, 8) {
             self.sit_out(now);
+            // The others may reach it, or have reached it.
+            self.lost = Some(now.epoch.after(1));
             outputs.push(Output::Notice(Notice::Waiting { epoch: self.voting_epoch }));
         } else {
             (self.state, self.deadline) = (State::AcceptDescriptors, now.at(1, 8));
@@ -377,26 +379,32 @@ impl Voting {
         }
     }
 
-    /// The document that would let this authority go on with the chain, while that is of use.
-    fn wanted(&self, now: &EpochTime) -> Option<Epoch> {
+    /// The documents that would let this authority go on with the chain, while that is of use.
+    fn wanted(&self, now: &EpochTime) -> impl Iterator<Item = Epoch> {
         let is_idle = match self.state {
             State::Bootstrap => true,
             State::AcceptDescriptors => self.voting_epoch == now.epoch.after(1),
             _ => !self.chained,
         };
-        let lost = self.lost.filter(|lost| *lost == now.epoch.after(1) && now.unix >= now.at(6, 8));
-        let epoch = lost.unwrap_or(now.epoch);
-        (is_idle && !self.documents.contains_key(&epoch)).then_some(epoch)
+        let lost = self.lost_round(now).filter(|_| now.unix >= now.at(6, 8));
+        let epochs = [lost, Some(now.epoch)].into_iter().flatten().filter(move |_| is_idle);
+        epochs.filter(|epoch| !self.documents.contains_key(epoch))
+    }
+
+    /// The next epoch, if this authority has no part in its document, and does not hold it.
+    fn lost_round(&self, now: &EpochTime) -> Option<Epoch> {
+        self.lost.filter(|lost| *lost == now.epoch.after(1) && !self.documents.contains_key(lost))
     }
 
     /// Fetches it, again and again until it is held.
     fn fetch(&mut self, now: &EpochTime, outputs: &mut Vec<Output>) {
         if self.fetch_at.is_some_and(|at| now.unix >= at) {
-            let wanted = self.wanted(now);
-            self.fetch_at = wanted.map(|_| now.unix + now.fraction(1, 16));
-            if let Some(epoch) = wanted {
-                self.fetch_one(epoch, now, outputs);
-            }
+            let wanted: Vec<Epoch> = self.wanted(now).collect();
+            self.fetch_at = match wanted.is_empty() {
+                false => Some(now.unix + now.fraction(1, 16)),
+                true => self.lost_round(now).map(|_| now.at(6, 8)).filter(|at| *at > now.unix),
+            };
+            wanted.into_iter().for_each(|epoch| self.fetch_one(epoch, now, outputs));
         }
     }
 

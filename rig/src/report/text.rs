@@ -45,11 +45,12 @@ impl Report {
     /// What the node is, and which way packets take.
     pub(super) fn subject(&self) -> String {
         let clients = self.clients;
+        let users = self.users.as_ref().map_or(String::new(), |users| format!(" ({users})"));
         match self.traffic {
             "echo" => "One service node, requests to its echo".into(),
             "plugin" => "One service node, requests to a plugin that echoes".into(),
-            "from_clients" => format!("One gateway, packets from {clients} clients (no rate limit) to mixes"),
-            "to_clients" => format!("One gateway, packets from mixes to {clients} clients"),
+            "from_clients" => format!("One gateway{users}, packets from {clients} clients (no rate limit) to mixes"),
+            "to_clients" => format!("One gateway{users}, packets from mixes to {clients} clients"),
             _ => "One mix".into(),
         }
     }

@@ -21,7 +21,7 @@ pub fn text(network: &Network<'_>, member: &Member) -> Result<String, String> {
   IsGatewayNode = {is_gateway}
   IsServiceNode = {is_service}
   AllowHostnameAddresses = {allow_hostnames}
-
+{kept}
 [Logging]
   Disable = false
   File = "{LOG_FILE}"
@@ -42,6 +42,7 @@ pub fn text(network: &Network<'_>, member: &Member) -> Result<String, String> {
         is_service = member.role == Role::ServiceNode,
         allow_hostnames = settings.allow_hostnames,
         log_level = quoted(&settings.log_level),
+        kept = kept(network, member)?,
         role = role(network, member)?,
         authorities = authorities(network, "PKI.Voting.Authorities")?,
         debug = debug(settings, member.role),
@@ -49,13 +50,25 @@ pub fn text(network: &Network<'_>, member: &Member) -> Result<String, String> {
     ))
 }
 
+/// Beside the other files of the node, not in the folder for all nodes of the host that is the default.
+fn kept(network: &Network<'_>, member: &Member) -> Result<String, String> {
+    if !network.settings.keeps_mix_keys {
+        return Ok(String::new());
+    }
+    let folder = quoted(&path(network, member, "mixkeys")?);
+    Ok(format!("  PersistMixKeysOnShutdown = true\n  PersistMixKeysOnShutdownDir = {folder}\n"))
+}
+
+fn path(network: &Network<'_>, member: &Member, name: &str) -> Result<String, String> {
+    let path = network.base.join(&member.name).join(name);
+    path.to_str().map(str::to_owned).ok_or_else(|| "the path of the network's folder is not UTF-8 text".into())
+}
+
 fn role(network: &Network<'_>, member: &Member) -> Result<String, String> {
     Ok(match member.role {
         Role::Authority | Role::Mix(_) => String::new(),
         Role::Gateway => {
-            let spool = network.base.join(&member.name).join("spool.db");
-            let spool = spool.to_str().ok_or("the path of the network's folder is not UTF-8 text")?;
-            let spool = quoted(spool);
+            let spool = quoted(&path(network, member, "spool.db")?);
             format!(
                 "[Gateway]\n  [Gateway.SpoolDB]\n    Backend = \"bolt\"\n    [Gateway.SpoolDB.Bolt]\n      SpoolDB = {spool}\n\n"
             )

@@ -4,6 +4,7 @@ use crate::settings::{Decoys, SHARED_PROFILE, geometry};
 use crypto_simd::schemes::{kem, signature};
 use pki::voting::Parameters;
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 
 fn settings(sphinx: &str, layers: usize) -> Settings {
     Settings {
@@ -16,6 +17,7 @@ fn settings(sphinx: &str, layers: usize) -> Settings {
         log_level: "NOTICE".into(),
         allow_hostnames: true,
         lateness_ms_max: 0,
+        keeps_mix_keys: false,
         own_file: Some(SHARED_PROFILE),
     }
 }
@@ -49,7 +51,7 @@ fn ports_are_counted_as_the_reference_counts_them() {
 
 #[test]
 fn free_ports_differ() {
-    let layout = Layout::new(&shape(), Ports::Free, |_| "127.0.0.1".into()).unwrap();
+    let layout = Layout::new(&shape(), Ports::Free(Ipv4Addr::LOCALHOST.into()), |_| "127.0.0.1".into()).unwrap();
     let mut ports: BTreeSet<u16> =
         layout.members.iter().flat_map(|member| [member.port, member.metrics_port]).collect();
     ports.insert(layout.client_port);

@@ -17,7 +17,8 @@ fn a_link_to_nothing_is_found() {
 fn a_row_that_leads_nowhere_is_found() {
     let read = |path: &str| (path == "a/b.rs").then(|| "fn wait_for() {}".to_owned());
     let table = |cell: &str| {
-        format!("<!-- rules -->\n| rule | place | protocol |\n|---|---|---|\n| x | {cell} |\n<!-- end of rules -->")
+        let rows = format!("| rule | place | protocol |\n|---|---|---|\n| x | {cell} |\n");
+        Source::new("docs/a.md", &format!("<!-- rules -->\n{rows}<!-- end of rules -->"))
     };
     assert_eq!(misplaced(&table("`a/b.rs`: `wait_for` | ours"), read), [""; 0]);
     assert_eq!(misplaced(&table("`a/b.rs`: `wait_for` | server.md 3.7"), read), [""; 0]);

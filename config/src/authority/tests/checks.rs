@@ -105,6 +105,13 @@ fn numbers() {
             ("Mu = 0.005", "Mu = -1", "rate", "Parameters.Mu", "-1 is not a rate"),
             ("Mu = 0.005", "Mu = nan", "rate", "Parameters.Mu", "NaN"),
             ("LambdaP = 0.001", "LambdaP = inf", "rate", "Parameters.LambdaP", "inf"),
+            (
+                "LambdaP = 0.001",
+                "LambdaP = 9007199254740993",
+                "integer-range",
+                "Parameters.LambdaP",
+                "9007199254740993",
+            ),
             ("Mu = 0.005", "Mu = \"0.005\"", "wrong-type", "Parameters.Mu", "string"),
             (
                 "MinNodesPerLayer = 1",

@@ -19,7 +19,7 @@ fn every_key() {
     let (own, findings) = parsed(
         "[dataplane]\nshards = 2\npin_cpus = [4, 5, 6]\nbackend = \"epoll\"\nline_rate_packets_per_second = 20000\nbatch_max = 16\n\
          batch_wait_us = 0\nspread_delays = true\nslots = 1024\nconnections_per_address = 0\nmailbox_messages = 7\nspool_mib = 8\nrun_as_two_units = true\n\
-         [controlplane]\nshutdown_withdraw = true\n",
+         [controlplane]\nshutdown_withdraw = true\nkept_mail_mib = 9\nkept_mail_days = 2\n",
     );
     assert_eq!(findings, []);
     assert_eq!(
@@ -39,7 +39,11 @@ fn every_key() {
                 spool_mib: Some(8),
                 run_as_two_units: true,
             },
-            controlplane: Controlplane { shutdown_withdraw: Some(true) },
+            controlplane: Controlplane {
+                shutdown_withdraw: Some(true),
+                kept_mail_mib: Some(9),
+                kept_mail_days: Some(2),
+            },
         }
     );
     assert_eq!(parsed("[dataplane]\npin_cpus = [1, 0]").0.dataplane.shards, NonZeroUsize::new(2));
@@ -58,6 +62,9 @@ fn every_finding() {
         ("[dataplane]\nconnections_per_address = -1", "out-of-range", 2),
         ("[dataplane]\nmailbox_messages = 0", "out-of-range", 2),
         ("[dataplane]\nspool_mib = 1000001", "out-of-range", 2),
+        ("[controlplane]\nkept_mail_mib = 0", "out-of-range", 2),
+        ("[controlplane]\nkept_mail_mib = 65537", "out-of-range", 2),
+        ("[controlplane]\nkept_mail_days = 3651", "out-of-range", 2),
         ("[dataplane]\npin_cpus = [\n0,\n-1]", "out-of-range", 4),
         ("[dataplane]\npin_cpus = [\n0,\n0]", "pin-cpus", 4),
         ("[dataplane]\nshards = 3\npin_cpus = [0, 1]", "pin-cpus", 3),

@@ -387,7 +387,6 @@ fn authorities() {
             (&link, "", "public-key", &at("LinkPublicKey"), "no PEM block"),
             ("WireKEMScheme = \"xwing\"", "WireKEMScheme = \"none\"", "unknown-scheme", &at("WireKEMScheme"), "'none'"),
             ("[\"tcp://192.0.2.101:30001\"]", "[\"tcp://auth:1\"]", "address", &at("Addresses[0]"), "host name"),
-            ("[\"tcp://192.0.2.101:30001\"]", "[\"tcp://192.0.2.1:0\"]", "address", &at("Addresses[0]"), "port 0"),
             (&identity, &other, "authority-doubled", "PKI.Voting.Authorities[1]", "identity key of authority 'auth1'"),
         ],
     );
@@ -405,6 +404,18 @@ fn authorities() {
             ("\"auth1\"", "\"auth1\"\nBindAddresses = []", "removed-key", &at("BindAddresses"), "no longer"),
         ],
     );
+    // The reference goes on without an address that nobody can dial; a check does not.
+    for address in ["tcp://192.0.2.1:0", "tcp://192.0.2.1", "192.0.2.1:1", "http://192.0.2.1:1", "tcp://::1:1"] {
+        let good = "tcp://192.0.2.101:30001";
+        let text = main_file().replace(&format!("[\"{good}\"]"), &format!("[\"{address}\", \"{good}\"]"));
+        let loaded = load_text(&text).unwrap_or_else(|findings| panic!("{findings:#?}"));
+        let [finding] = &loaded.findings[..] else { panic!("{:#?}", loaded.findings) };
+        assert_eq!((finding.severity, finding.code), (Severity::Warning, "address"), "{finding}");
+        let left: Vec<_> = loaded.config.authorities[0].addresses.iter().map(|address| address.url()).collect();
+        assert_eq!(left, [good]);
+        let findings = parse(&sources(&text), Strictness::Strict).expect_err("a check refuses it");
+        assert_eq!((findings.len(), findings[0].severity, findings[0].code), (1, Severity::Error, "address"));
+    }
     let without_addresses = main_file().replace("[\"tcp://192.0.2.101:30001\"]", "[]");
     assert_eq!(load_text(&without_addresses).expect("may be empty").findings, []);
     // Exact letter case: the key is unknown under another one, and so the one that is meant is missing.

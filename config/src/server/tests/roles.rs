@@ -3,7 +3,7 @@
 use super::fixture::{load_text, main_file};
 use crate::reader::Value;
 use crate::server::{
-    BuiltIn, BuiltInService, DataSource, ExternUrl, Gateway, Keyserver, PluginProtocol, PluginService, Role,
+    BuiltIn, BuiltInService, DataSource, ExternUrl, Gateway, Keyserver, MailStore, PluginProtocol, PluginService, Role,
     ServiceNode, UserStore, Users,
 };
 use std::collections::BTreeMap;
@@ -32,11 +32,7 @@ fn a_gateway() {
         let config = load_text(&gateway_file(section)).unwrap_or_else(|findings| panic!("{findings:#?}")).config;
         assert_eq!(
             config.role,
-            Role::Gateway(Gateway {
-                spool_path: "/var/lib/katzenpost/mix1/spool.db".into(),
-                users: None,
-                keeps_mail: false
-            })
+            Role::Gateway(Gateway { spool_path: "/var/lib/katzenpost/mix1/spool.db".into(), users: None, mail: None })
         );
     }
     let section = "[Gateway]\n[Gateway.AltAddresses]\ntcp = [\"x\"]\n[Gateway.SpoolDB]\nBackend = \"bolt\"\n\
@@ -45,7 +41,7 @@ fn a_gateway() {
     assert_eq!(loaded.findings, []);
     assert_eq!(
         loaded.config.role,
-        Role::Gateway(Gateway { spool_path: "/srv/spool.db".into(), users: None, keeps_mail: false })
+        Role::Gateway(Gateway { spool_path: "/srv/spool.db".into(), users: None, mail: None })
     );
     let onion = gateway_file("").replace(
         "Addresses = [\"tcp://192.0.2.1:30014\"]",
@@ -90,7 +86,11 @@ fn a_gateway_with_a_user_database() {
         let users = Some(Users { store, trusts_on_first_use, admits_ephemeral });
         assert_eq!(
             loaded.config.role,
-            Role::Gateway(Gateway { spool_path: "/var/lib/katzenpost/mix1/spool.db".into(), users, keeps_mail: false })
+            Role::Gateway(Gateway {
+                spool_path: "/var/lib/katzenpost/mix1/spool.db".into(),
+                users,
+                mail: Some(MailStore::Embedded)
+            })
         );
     }
     // A program that is asked, by each of the names that its table and its URL have had; PostgreSQL.
@@ -113,7 +113,9 @@ fn a_gateway_with_a_user_database() {
     assert_eq!(users_of(&sql).store, UserStore::Sql(DataSource::new(source.into())));
     assert!(!format!("{:?}", load_text(&gateway_file(&sql))).contains("s3cr3t"));
     let with_mail = load_text(&gateway_file(&format!("{sql}\n[Gateway.SpoolDB]\nBackend = \"sql\""))).expect("good");
-    assert!(matches!(with_mail.config.role, Role::Gateway(Gateway { keeps_mail: true, .. })));
+    assert!(matches!(with_mail.config.role, Role::Gateway(Gateway { mail: Some(MailStore::Sql), .. })));
+    let without = load_text(&gateway_file(&format!("{sql}\n[Gateway.SpoolDB]\nBackend = \"memory\""))).expect("good");
+    assert!(matches!(without.config.role, Role::Gateway(Gateway { mail: None, .. })));
     // The old place is told of the new one.
     let old = load_text(&format!("{}\n[Provider.UserDB]\nBackend = \"bolt\"\n", gateway_file(""))).expect("ignored");
     let finding = &old.findings[0];

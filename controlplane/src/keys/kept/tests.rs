@@ -83,12 +83,16 @@ fn files_are_the_references() {
 
 #[test]
 fn a_key_of_the_reference_is_taken_and_said() {
-    let root = kept(x25519(), &[1000]);
+    let root = kept(x25519(), &[999, 1000, 1001]);
     let folder = root.path().join("keys");
-    fs::remove_file(folder.join("replays-1000.bin")).unwrap();
+    for epoch in [999, 1000] {
+        fs::remove_file(folder.join(format!("replays-{epoch}.bin"))).unwrap();
+    }
     let taken = taken(&folder, x25519());
-    assert_eq!((taken.mix_keys.len(), taken.replay_sets.len()), (1, 0));
+    assert_eq!((taken.mix_keys.len(), taken.replay_sets.len()), (3, 1));
+    assert!(taken.findings[0].starts_with("2 of the mix keys in "), "{:?}", taken.findings);
     assert!(taken.findings[0].contains("once more until epoch 1001"), "{:?}", taken.findings);
+    assert_eq!(taken.findings.len(), 1, "one line says it");
 }
 
 #[test]

@@ -43,7 +43,7 @@ async fn as_many_requests_are_under_way_as_there_are_processes() {
     ids.sort();
     answers.sort();
     assert_eq!(answers, ids);
-    for nth in ["(1 of 3)", "(2 of 3)", "(3 of 3)"] {
+    for nth in [", 1 of 3)", ", 2 of 3)", ", 3 of 3)"] {
         site.until_logged(nth).await;
     }
     // All are stopped together, and all are started.

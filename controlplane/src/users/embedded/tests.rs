@@ -78,36 +78,18 @@ async fn many_names_cost_few_writes() {
 }
 
 #[test]
-fn strangers_cannot_fill_the_disk() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("users.db");
-    let mut file = File { path, database: None, trusted_max: 2 };
-    let mut apply_one = |change: Change| {
-        file.with(|database| {
-            let transaction = database.begin_write()?;
-            let done = apply(&transaction, &change, 2)?;
-            transaction.commit()?;
-            Ok(done)
-        })
-        .unwrap()
-    };
-    for (number, expected) in [(1, Done::Yes), (2, Done::Yes), (3, Done::Full)] {
-        assert_eq!(apply_one(Change::Trust(UserId([number; 32]), key(1))), expected);
-    }
-    // The operator may.
-    assert_eq!(apply_one(Change::Add(UserId([3; 32]), key(1))), Done::Yes);
-}
-
-#[test]
 fn nothing_is_written_into_what_is_no_store() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("users.db");
     let mut bbolt = vec![0; 4096];
     bbolt[8] = 4;
     bbolt[16..20].copy_from_slice(&0xED0C_DAED_u32.to_le_bytes());
-    for (content, problem) in
-        [(bbolt, "is a bbolt file of a reference server"), (b"#!/bin/sh\n".repeat(9), "is no user database")]
-    {
+    let zeros = [&[0; 200_000][..], b"something"].concat();
+    for (content, problem) in [
+        (bbolt, "is a bbolt file of a reference server"),
+        (b"#!/bin/sh\n".repeat(9), "is no user database"),
+        (zeros, "is no user database"),
+    ] {
         fs::write(&path, &content).unwrap();
         let error = Embedded::open(&path).err().expect("it is none").to_string();
         assert!(error.contains(problem) && error.contains("move it away"), "{error}");
@@ -116,4 +98,21 @@ fn nothing_is_written_into_what_is_no_store() {
     }
     let error = Embedded::open(&folder.path().join("no/users.db")).err().expect("no folder").to_string();
     assert!(error.contains("check that the folder exists"), "{error}");
+}
+
+/// What another process is just making is its own.
+#[test]
+fn a_file_that_somebody_has_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("users.db");
+    for zeros in [0, 5000] {
+        fs::write(&path, vec![0; zeros]).unwrap();
+        let other = fs::File::open(&path).unwrap();
+        other.lock().unwrap();
+        assert!(matches!(Embedded::open(&path), Err(StoreError::InUse(_))));
+        assert_eq!(fs::read(&path).unwrap(), vec![0; zeros]);
+    }
+    // A making that was cut off is no file of anybody's.
+    let store = Embedded::open(&path).unwrap();
+    drop(store);
 }

@@ -1,12 +1,21 @@
 //! Against a program over a real socket.
 
 use super::*;
+use crate::logging::{Level, Log};
+use crate::users::change::Change;
+use crate::users::{Order, Outcome, Users};
+use config::server::UserStore;
+use gateway::Verdict;
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-/// A program that knows one user, or answers one thing to everybody; and what it was asked.
-async fn program(answer: Option<&'static str>) -> (Program, Arc<Mutex<Vec<String>>>) {
+/// What a program answers to a request.
+type Answers = Arc<Mutex<Box<dyn Fn(&str) -> String + Send>>>;
+
+/// A program that answers so, and what it was asked.
+async fn serve(answers: Answers) -> (ExternUrl, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
     let authority = listener.local_addr().expect("an address").to_string();
     let asked = Arc::new(Mutex::new(Vec::new()));
@@ -23,15 +32,23 @@ async fn program(answer: Option<&'static str>) -> (Program, Arc<Mutex<Vec<String
                 }
             }
             let text = String::from_utf8_lossy(&request).into_owned();
-            let body = match answer {
-                Some(answer) => answer.into(),
-                None => known(&text),
-            };
+            let body = answers.lock().unwrap()(&text);
             seen.lock().unwrap().push(text);
             let _gone = stream.write_all(body.as_bytes()).await;
         }
     });
-    (Program::new(&ExternUrl { authority, path: "/users".into() }), asked)
+    (ExternUrl { authority, path: "/users".into() }, asked)
+}
+
+fn answering(answer: impl Fn(&str) -> String + Send + 'static) -> Answers {
+    Arc::new(Mutex::new(Box::new(answer)))
+}
+
+/// A program that knows one user, or answers one thing to everybody; and what it was asked.
+async fn program(answer: Option<&'static str>) -> (Program, Arc<Mutex<Vec<String>>>) {
+    let answer = move |request: &str| answer.map_or_else(|| known(request), str::to_owned);
+    let (url, asked) = serve(answering(answer)).await;
+    (Program::new(&url), asked)
 }
 
 fn is_whole(request: &[u8]) -> bool {
@@ -80,8 +97,8 @@ async fn nonsense_lets_nobody_in() {
         ("", Some("connection")),
         ("\0\0\0\0", Some("http://")),
         ("HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n", Some("500")),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", Some("is no JSON")),
-        (&*long.leak(), Some("http://")),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", Some("with what is no JSON")),
+        (&*long.leak(), Some("with more than 65536 bytes")),
         ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]", None),
         ("HTTP/1.1 200 OK\r\nContent-Length: 17\r\n\r\n{\"isvalid\": \"ja\"}", None),
     ] {
@@ -97,4 +114,89 @@ async fn nonsense_lets_nobody_in() {
     }
     let nobody = Program::new(&ExternUrl { authority: "127.0.0.1:1".into(), path: String::new() });
     assert!(nobody.find(UserId::of(b"alice"), &[1]).await.is_err());
+}
+
+fn status(code: &str) -> String {
+    format!("HTTP/1.1 {code}\r\nContent-Length: 0\r\n\r\n")
+}
+
+/// A gateway that asks it and lets nobody else in; its log.
+async fn gateway(answers: &Answers, folder: &tempfile::TempDir) -> (Users, Log, std::path::PathBuf) {
+    let path = folder.path().join("log");
+    let log = Log::to_file(Level::Notice, &path).expect("a log");
+    let store = UserStore::Extern(serve(answers.clone()).await.0);
+    let config = config::server::Users { store, trusts_on_first_use: false, admits_ephemeral: false };
+    (Users::open(&config, None, &log).expect("it opens"), log, path)
+}
+
+async fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A name about which it says nothing is that name's misfortune, however often it comes, and hardly fills the log.
+/// Several names in a row are the program's, and it is back as soon as it answers, whether anybody comes or not.
+#[tokio::test]
+async fn one_name_without_an_answer_takes_the_program_from_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let fails = |request: &str| !request.contains("user=alice");
+    let answers = answering(move |request| if fails(request) { status("500 Oh") } else { known(request) });
+    let (users, log, path) = gateway(&answers, &folder).await;
+    let (alice, bob) = (UserId::of(b"alice"), UserId::of(b"bob"));
+    for _ in 0..50 {
+        assert_eq!(users.judge(bob, &[1, 2], false).await, Verdict::Unknown);
+        assert!(!users.tally().is_away());
+    }
+    assert_eq!(users.judge(alice, &[1, 2], false).await, Verdict::Registered);
+    assert_eq!((users.tally().get(Outcome::Unanswered), users.tally().get(Outcome::Away)), (50, 0));
+    for name in [&b"bob"[..], b"carol", b"dave"] {
+        assert_eq!(users.judge(UserId::of(name), &[1, 2], false).await, Verdict::Unknown);
+    }
+    assert!(users.tally().is_away());
+    *answers.lock().unwrap() = Box::new(known);
+    wait_until("it is not back", || !users.tally().is_away()).await;
+    assert_eq!(users.judge(bob, &[1, 2], false).await, Verdict::Refused);
+    assert!(log.flush(Duration::from_secs(10)));
+    let said = std::fs::read_to_string(path).unwrap();
+    assert_eq!(said.matches("answers 500").count(), 7, "{said}");
+    assert!(said.contains("answers again") && said.lines().count() < 12 && !said.contains("bob"), "{said}");
+}
+
+/// Names about which it never says anything do not keep it away.
+#[tokio::test]
+async fn odd_names_do_not_keep_a_program_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let fails = |request: &str| !request.contains("user=alice");
+    let answers = answering(move |request| if fails(request) { status("500 Oh") } else { known(request) });
+    let (users, ..) = gateway(&answers, &folder).await;
+    assert_eq!(users.judge(UserId::of(b"alice"), &[1, 2], false).await, Verdict::Registered);
+    for name in [&b"bob"[..], b"carol", b"dave"] {
+        assert_eq!(users.judge(UserId::of(name), &[1, 2], false).await, Verdict::Unknown);
+    }
+    assert!(users.tally().is_away());
+    wait_until("it is not back", || !users.tally().is_away()).await;
+}
+
+/// Nor does an order, which it is not told; what stands before it and says that it is away does.
+#[tokio::test]
+async fn an_order_takes_nothing_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let answers = answering(known);
+    let (users, ..) = gateway(&answers, &folder).await;
+    let alice = UserId::of(b"alice");
+    for order in [Order::Change(Change::Add(alice, vec![1, 2])), Order::Link(alice)] {
+        let error = users.obey(order).await.expect_err("it is read only").to_string();
+        assert!(error.contains("tell it yourself"), "{error}");
+    }
+    let now = Instant::now();
+    assert!(!users.tally().is_away() && !users.tally().is_unwilling(now));
+    *answers.lock().unwrap() = Box::new(|_| status("502 Bad Gateway"));
+    assert_eq!(users.judge(alice, &[1, 2], false).await, Verdict::Unknown);
+    assert!(users.tally().is_away());
+    // Nobody comes, and it is known to be back.
+    *answers.lock().unwrap() = Box::new(known);
+    wait_until("it is not back", || !users.tally().is_away()).await;
 }

@@ -9,6 +9,18 @@ use std::time::Instant;
 use testhost::postgres::Postgres;
 
 const SCHEMA: &str = include_str!("../../../../deploy/sql/schema.sql");
+/// An authority that has signed nothing.
+const OTHER_AUTHORITY: &str = "\
+    -----BEGIN CERTIFICATE-----\n\
+    MIIBfDCCASGgAwIBAgIUPp0IEIlT6xodxuDexQhkbY8ZvAEwCgYIKoZIzj0EAwIw\n\
+    EjEQMA4GA1UEAwwHYW5vdGhlcjAgFw0yNjExMzAyMDM5NDBaGA8yMTI2MTEwNjIw\n\
+    Mzk0MFowEjEQMA4GA1UEAwwHYW5vdGhlcjBZMBMGByqGSM49AgEGCCqGSM49AwEH\n\
+    A0IABMP1nBTKFzt/TJ4E6c9kWWTxhHHzrJEgf3Q4HEA1Vqrc0gU8Xwr+et9TQmDR\n\
+    yECAAtdC8CzdPb+PM0JNYQBkvHajUzBRMB0GA1UdDgQWBBTRcHdh3HHz5vgG7BNq\n\
+    mPDGgCnbYTAfBgNVHSMEGDAWgBTRcHdh3HHz5vgG7BNqmPDGgCnbYTAPBgNVHRMB\n\
+    Af8EBTADAQH/MAoGCCqGSM49BAMCA0kAMEYCIQDqwqLzYEXs/CSHSoZEdooijM1U\n\
+    K4N4O94qKgKHa+ZN+QIhALS8KvNdtR05/bvZKABvXDXqYlUS++QHhhF1r8PppKyq\n\
+    -----END CERTIFICATE-----\n";
 const ALICE: UserId = UserId([1; 32]);
 
 fn bob() -> UserId {
@@ -25,7 +37,7 @@ fn postgres() -> Option<Postgres> {
 fn users_of(source: &str, trusts_on_first_use: bool) -> Users {
     let store = UserStore::Sql(DataSource::new(source.into()));
     let config = config::server::Users { store, trusts_on_first_use, admits_ephemeral: false };
-    Users::open(&config, false, &Log::silent()).expect("a source that can be read")
+    Users::open(&config, None, &Log::silent()).expect("a source that can be read")
 }
 
 /// Until an answer is there: the connection is made, or made again, beside everything else.
@@ -177,27 +189,6 @@ async fn a_database_that_says_nothing_is_away() {
     assert!(!users.tally().is_away());
 }
 
-#[tokio::test]
-async fn what_is_no_source_is_told_without_its_text() {
-    for source in [
-        "hunter2",
-        "postgresql://gateway:hunter2@:x:/",
-        "host=localhost pass word=hunter2",
-        "host=localhost password=hunter2 colour=blue",
-        "postgresql://gateway:hunter2@localhost/katzenpost?sslmode=require",
-        "password=hunter2 user=gateway",
-    ] {
-        let error = parse(source).expect_err("it cannot be used").to_string();
-        assert!(error.starts_with("Gateway.SQLDB.DataSourceName ") && !error.contains("hunter2"), "{error}");
-    }
-    for source in ["host=/run/postgresql database=katzenpost user=gateway", "postgres://gateway@[::1]:5433/katzenpost"]
-    {
-        assert_eq!(parse(source).expect("both forms").get_dbname(), Some("katzenpost"));
-    }
-    let shown = format!("{:?}", DataSource::new("hunter2".into()));
-    assert!(!shown.contains("hunter2"));
-}
-
 /// Neither a server that refuses the password nor a schema that is not there stops the node, and the log says what to do.
 #[tokio::test]
 async fn what_is_wrong_with_the_database_is_in_the_log() {
@@ -207,7 +198,7 @@ async fn what_is_wrong_with_the_database_is_in_the_log() {
     let log = Log::to_file(crate::logging::Level::Notice, &path).expect("a log");
     let nowhere = format!("postgresql://gateway:hunter2@127.0.0.1:{}/nowhere", postgres.port());
     let stores =
-        [postgres.source(), nowhere].map(|source| Sql::open(&DataSource::new(source), false, &log).expect("it starts"));
+        [postgres.source(), nowhere].map(|source| Sql::open(&DataSource::new(source), None, &log).expect("it starts"));
     let deadline = Instant::now() + Duration::from_secs(30);
     let said = loop {
         let said = std::fs::read_to_string(&path).unwrap_or_default();
@@ -223,4 +214,122 @@ async fn what_is_wrong_with_the_database_is_in_the_log() {
     for store in stores {
         assert!(store.link_key(ALICE).await.is_err());
     }
+}
+
+/// TLS as `sslmode` says: whose certificate is not looked at, has to be of an authority, or of the host, too.
+#[tokio::test]
+async fn tls_is_spoken_as_the_source_says() {
+    let Some(postgres) = Postgres::start_with_tls() else { return };
+    postgres.load(SCHEMA);
+    let (port, authority) = (postgres.port(), postgres.authority());
+    let other = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(other.path(), OTHER_AUTHORITY).expect("a file");
+    let ours = format!("sslrootcert={}", authority.display());
+    let others = format!("sslrootcert={}", other.path().display());
+    for (host, mode, root, problem) in [
+        ("localhost", "disable", "", None),
+        ("localhost", "prefer", "", None),
+        ("127.0.0.1", "require", "", None),
+        ("localhost", "verify-full", &*ours, None),
+        ("127.0.0.1", "verify-ca", &ours, None),
+        ("127.0.0.1", "require", &ours, None),
+        ("127.0.0.1", "verify-full", &ours, Some("invalid peer certificate")),
+        ("localhost", "verify-full", &others, Some("invalid peer certificate")),
+        ("localhost", "verify-ca", &others, Some("invalid peer certificate")),
+        ("localhost", "require", &others, Some("invalid peer certificate")),
+    ] {
+        for source in [
+            format!("host={host} port={port} user=gateway dbname=postgres sslmode={mode} {root}"),
+            format!("postgresql://gateway:secret@{host}:{port}/postgres?sslmode={mode}&{root}"),
+        ] {
+            let source = Source::read(&source).unwrap_or_else(|error| panic!("{source}: {error}"));
+            match (connect(&source, false).await, problem) {
+                (Ok((session, _driver)), None) => {
+                    let row = session.client.query_one("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()", &[]);
+                    let is_tls: bool = row.await.expect("an answer").get(0);
+                    assert_eq!(is_tls, mode != "disable", "{host} {mode}");
+                }
+                (Err(error), Some(problem)) => {
+                    let error = error.to_string();
+                    assert!(error.contains(problem) && error.contains("Gateway.SQLDB"), "{error}");
+                    assert!(!error.contains("secret"), "{error}");
+                }
+                (connected, _) => panic!("{host} {mode} {root}: {:?}", connected.err()),
+            }
+        }
+    }
+    // The whole way.
+    let source = format!("postgresql://gateway@localhost:{port}/postgres?sslmode=verify-full&{ours}");
+    let users = users_of(&source, true);
+    judged(&users, ALICE, b"alice's", Verdict::Registered).await;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while postgres.query("SELECT count(*) FROM pg_stat_ssl WHERE ssl AND pid <> pg_backend_pid()") != "5" {
+        assert!(Instant::now() < deadline, "not all connections have it");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A socket of this host has no name that TLS could ask for, whether the server speaks it elsewhere or not.
+#[tokio::test]
+async fn a_socket_of_this_host_needs_no_tls() {
+    let Some(postgres) = Postgres::start_with_tls() else { return };
+    postgres.load(SCHEMA);
+    let (folder, port) = (postgres.sockets(), postgres.port());
+    let escaped = folder.display().to_string().replace('/', "%2F");
+    for source in [
+        format!("host={} port={port} user=gateway dbname=postgres", folder.display()),
+        format!("host={} port={port} user=gateway dbname=postgres sslmode=prefer", folder.display()),
+        format!("postgresql://gateway@{escaped}:{port}/postgres?sslmode=disable"),
+    ] {
+        let users = users_of(&source, true);
+        judged(&users, ALICE, b"alice's", Verdict::Registered).await;
+    }
+}
+
+/// A server without TLS is told so where that is asked for.
+#[tokio::test]
+async fn a_server_without_tls_is_no_server_that_has_it() {
+    let Some(postgres) = postgres() else { return };
+    let source = format!("host=localhost port={} user=gateway dbname=postgres", postgres.port());
+    let read = |source: &str| Source::read(source).unwrap_or_else(|error| panic!("{error}"));
+    assert!(connect(&read(&source), false).await.is_ok());
+    let error = connect(&read(&format!("{source} sslmode=require")), false).await.err().expect("it has none");
+    assert!(error.to_string().contains("TLS"), "{error}");
+}
+
+/// A disk that is full is told for what is written, costs nothing that was acknowledged, and is over when there is room.
+#[tokio::test]
+async fn a_full_tablespace_is_no_absence() {
+    let Some(postgres) = Postgres::start() else { return };
+    let Some(disk) = testhost::disk::SmallDisk::mount(2 << 20) else { return };
+    postgres.move_to(&disk);
+    postgres.load(SCHEMA);
+    let users = users_of(&postgres.source(), true);
+    judged(&users, ALICE, b"alice's", Verdict::Registered).await;
+    let mut added = Vec::new();
+    let failed = loop {
+        let mut name = [9; 32];
+        name[..4].copy_from_slice(&(added.len() as u32).to_le_bytes());
+        match users.obey(change(Change::Add(UserId(name), vec![7; 1216]))).await {
+            Ok(answer) => assert_eq!(answer, orders::Answer::Done),
+            Err(error) => break error.to_string(),
+        }
+        added.push(UserId(name));
+        assert!(added.len() < 10_000, "the disk does not fill");
+    };
+    assert!(failed.contains("No space left on device (53100)"), "{failed}");
+    let tally = users.tally();
+    assert!(!tally.is_away() && tally.is_unwilling(Instant::now()));
+    for name in &added {
+        assert_eq!(users.judge(*name, &[7; 1216], false).await, Verdict::Registered);
+    }
+    disk.resize(64 << 20);
+    let mut name = [9; 32];
+    name[..4].copy_from_slice(&(added.len() as u32).to_le_bytes());
+    let again = users.obey(change(Change::Add(UserId(name), vec![7; 1216]))).await.expect("there is room");
+    assert_eq!(again, orders::Answer::Done);
+    assert!(!tally.is_unwilling(Instant::now()));
+    assert_eq!(postgres.query("SELECT count(*) FROM users"), (added.len() + 2).to_string());
+    // It is ended before its disk goes.
+    drop(postgres);
 }

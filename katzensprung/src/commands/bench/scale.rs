@@ -122,6 +122,7 @@ fn measure(options: &Scale, shards: usize, links: usize) -> Result<HostRow, Fail
         links,
         shards,
         io: options.io.clone(),
+        users: None,
         only_capacity: true,
         rate: None,
         network_delays: false,

@@ -104,6 +104,13 @@ impl State {
         self.members.iter().find(|member| member.name == name)?.program.clone()
     }
 
+    /// From now on that program plays the member, or ours.
+    pub fn set_program(&mut self, name: &str, program: Option<PathBuf>) {
+        if let Some(member) = self.members.iter_mut().find(|member| member.name == name) {
+            member.program = program;
+        }
+    }
+
     /// All programs of another implementation.
     pub fn programs(&self) -> Vec<PathBuf> {
         self.members.iter().filter_map(|member| member.program.clone()).collect()

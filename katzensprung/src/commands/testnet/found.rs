@@ -52,8 +52,18 @@ pub fn processes_of(folder: &Path, programs: &[PathBuf]) -> Vec<Found> {
 
 /// Ends them all, the data planes after those that started them; gives the names of those that had to be killed.
 pub fn stop(folder: &Path, programs: &[PathBuf]) -> Vec<String> {
-    let (first, planes): (Vec<_>, Vec<_>) =
-        processes_of(folder, programs).into_iter().partition(|found| found.part == Part::First);
+    end(folder, processes_of(folder, programs))
+}
+
+/// The same with those of one member.
+pub fn stop_member(folder: &Path, programs: &[PathBuf], name: &str) -> Vec<String> {
+    let mut found = processes_of(folder, programs);
+    found.retain(|found| found.process.name == name);
+    end(folder, found)
+}
+
+fn end(folder: &Path, found: Vec<Found>) -> Vec<String> {
+    let (first, planes): (Vec<_>, Vec<_>) = found.into_iter().partition(|found| found.part == Part::First);
     let process = |found: Found| found.process;
     let mut late = processes::stop(&mut first.into_iter().map(process).collect::<Vec<_>>(), STOP_LIMIT);
     let mut planes: Vec<Process> = planes.into_iter().map(process).collect();

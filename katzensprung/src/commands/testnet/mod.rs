@@ -13,6 +13,7 @@
 //! | `ping` | pings |
 //! | `report` | what a run says at its end, and what it checks of itself |
 //! | `sim` | one in this process, under a clock of its own, from a seed |
+//! | `soak` | pings for hours, and a line a minute about what was lost |
 //! | `standing` | the subcommands for a network that stays up |
 
 mod child;
@@ -25,6 +26,7 @@ mod ping;
 mod report;
 mod scrape;
 mod sim;
+mod soak;
 mod standing;
 mod watch;
 
@@ -68,6 +70,10 @@ enum What {
     Ping(standing::Ping),
     /// Shows what the authorities vote, and whether their documents are the same
     Votes(standing::At),
+    /// Stops members and starts other programs in their places: another implementation's, or ours
+    Swap(standing::Swap),
+    /// Pings through it for hours, and says every minute what was lost and what its processes hold
+    Soak(soak::Soak),
     /// Removes the files of one that has been stopped
     Clean(standing::Clean),
     /// Runs one in this process, under a clock of its own, while things go wrong: all from a seed
@@ -111,6 +117,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
         Some(What::Watch(at)) => in_runtime(standing::watch(at)).map(done),
         Some(What::Ping(ping)) => told(ping.json, in_runtime(standing::ping(ping))),
         Some(What::Votes(at)) => in_runtime(standing::votes(at)),
+        Some(What::Swap(swap)) => in_runtime(standing::swap(swap)).map(done),
+        Some(What::Soak(soak)) => in_runtime(soak::soak(soak)),
         Some(What::Clean(clean)) => standing::clean(clean).map(done),
         Some(What::Sim(sim)) => sim::run(sim),
         Some(What::Child(child)) => child::run(child).map(done),

@@ -69,11 +69,28 @@ impl Network {
 
     /// One that another command has started.
     pub fn open(path: &Path) -> Result<Self, String> {
-        let folder = Folder::open(path)?;
+        Self::of(Folder::open(path)?)
+    }
+
+    /// The same, and no other command makes, changes or removes it meanwhile.
+    pub fn open_alone(path: &Path) -> Result<Self, String> {
+        Self::of(Folder::open_alone(path)?)
+    }
+
+    fn of(folder: Folder) -> Result<Self, String> {
         let state = folder.state()?;
         let layout = state.layout()?;
         let clock = EpochClock::with_period(state.period()).map_err(|error| error.to_string())?;
         Ok(Self { folder, state, layout, clock, started: Instant::now(), children: Vec::new() })
+    }
+
+    /// Stops a member and starts another program in its folder: that one, or ours. Gives whether it had to be killed.
+    pub fn swap(&mut self, member: &Member, program: Option<PathBuf>) -> Result<bool, String> {
+        let late = found::stop_member(self.folder.path(), &self.state.programs(), &member.name);
+        self.state.set_program(&member.name, program.clone());
+        self.folder.save(&self.state)?;
+        task(&self.folder, member, program, self.clock.period(), true).start()?;
+        Ok(!late.is_empty())
     }
 
     /// An error with its last words if a member has ended.

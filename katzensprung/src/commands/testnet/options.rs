@@ -5,7 +5,7 @@ use client::ping::PAYLOAD_BYTES_MIN;
 use crypto_simd::schemes::{kem, nike, signature};
 use pki::epoch::{PERIOD_VARIABLE, parse_go_duration};
 use pki::voting::Parameters;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use testnet::layout::{Layout, Ports, PortsError, Shape};
@@ -77,6 +77,12 @@ pub struct NetworkOptions {
     /// Mixes and gateways send loops too
     #[arg(long)]
     decoys: bool,
+    /// On ::1 instead of 127.0.0.1
+    #[arg(long)]
+    ipv6: bool,
+    /// Nodes keep their mix keys over a stop, so that a member that is swapped goes on with them
+    #[arg(long)]
+    keep_mix_keys: bool,
     /// First of the ports; otherwise free ones are taken at random
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1024..))]
     port_base: Option<u16>,
@@ -121,11 +127,20 @@ impl NetworkOptions {
 
     /// Names and ports.
     pub fn layout(&self) -> Result<Layout, String> {
-        let ports = self.port_base.map_or(Ports::Free, Ports::After);
-        Layout::new(&self.shape(), ports, |_| "127.0.0.1".into()).map_err(|error| match error {
+        let (address, host) = self.loopback();
+        let ports = self.port_base.map_or(Ports::Free(address), Ports::After);
+        Layout::new(&self.shape(), ports, |_| host.into()).map_err(|error| match error {
             PortsError::Host(_) => error.to_string(),
             PortsError::Beyond(_) | PortsError::NoneFree { .. } => format!("{error}; --port-base chooses others"),
         })
+    }
+
+    /// The address of all members, and as it stands before a port.
+    fn loopback(&self) -> (IpAddr, &'static str) {
+        match self.ipv6 {
+            true => (Ipv6Addr::LOCALHOST.into(), "[::1]"),
+            false => (Ipv4Addr::LOCALHOST.into(), "127.0.0.1"),
+        }
     }
 
     /// An error if somebody listens where members are to.
@@ -133,7 +148,7 @@ impl NetworkOptions {
         let Some(base) = self.port_base else { return Ok(()) };
         for member in &layout.members {
             for port in [member.port, member.metrics_port] {
-                if let Err(error) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+                if let Err(error) = TcpListener::bind((self.loopback().0, port)) {
                     let name = &member.name;
                     return Err(format!(
                         "--port-base {base}: {name} cannot listen at port {port}: {error}; choose another"
@@ -171,6 +186,7 @@ impl NetworkOptions {
             log_level: self.log_level.clone(),
             allow_hostnames: false,
             lateness_ms_max: LATENESS_MS_MAX,
+            keeps_mix_keys: self.keep_mix_keys,
             own_file: Some(SHARED_PROFILE),
         })
     }

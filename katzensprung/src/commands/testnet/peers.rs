@@ -89,6 +89,14 @@ impl Peers {
     }
 }
 
+/// The program in `folder` that plays a role; an error if it is not there.
+pub fn program(folder: &Path, role: Role) -> Result<PathBuf, String> {
+    let folder = std::path::absolute(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let program = folder.join(if role == Role::Authority { "dirauth" } else { "server" });
+    check(&program)?;
+    Ok(program)
+}
+
 fn check(program: &Path) -> Result<(), String> {
     let metadata = program.metadata().map_err(|error| format!("{}: {error}", program.display()))?;
     if !metadata.is_file() || metadata.permissions().mode() & 0o111 == 0 {

@@ -60,6 +60,8 @@ pub struct Hop {
     pub sent: Option<u64>,
     /// Packets that it dropped.
     pub dropped: u64,
+    /// The same by reason.
+    pub drops_by_reason: BTreeMap<String, u64>,
 }
 
 /// What nodes said before the pings and after them.
@@ -153,6 +155,7 @@ impl Report {
                 is_counted,
                 sent: readings.grown(name, SENT),
                 dropped: drops.values().sum(),
+                drops_by_reason: drops.clone(),
             });
             for (reason, count) in drops {
                 *report.drops_by_reason.entry(reason).or_default() += count;

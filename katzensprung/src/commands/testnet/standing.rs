@@ -5,6 +5,7 @@ use super::folder::{Folder, State, quoted, role_name, temporary_files};
 use super::found;
 use super::network::Network;
 use super::options::NetworkOptions;
+use super::peers;
 use super::watch::{self, Watcher};
 use super::{Interrupts, announce, ping_and_read, print_report};
 use std::fmt::Write as _;
@@ -48,6 +49,19 @@ pub struct Ping {
     at: At,
 }
 
+/// Arguments of `testnet swap`.
+#[derive(clap::Args)]
+pub struct Swap {
+    /// Members, for example mix1 auth2
+    #[arg(required = true, value_name = "NAME")]
+    members: Vec<String>,
+    /// Folder of another implementation's programs (`dirauth`, `server`); without it ours take the places
+    #[arg(long, value_name = "DIR")]
+    peers: Option<PathBuf>,
+    #[command(flatten)]
+    at: At,
+}
+
 /// Arguments of `testnet clean`.
 #[derive(clap::Args)]
 pub struct Clean {
@@ -66,7 +80,8 @@ impl At {
         Ok(temporary_files()?.join(format!("katzensprung-testnet-{}", rustix::process::geteuid().as_raw())))
     }
 
-    fn open(&self) -> Result<Network, String> {
+    /// The network that is there.
+    pub fn open(&self) -> Result<Network, String> {
         Network::open(&self.path()?)
     }
 }
@@ -109,6 +124,27 @@ pub fn stop(at: &At) -> Result<(), String> {
     let killed = if late.is_empty() { String::new() } else { format!("; had to be killed: {}", late.join(", ")) };
     let dir = quoted(folder.path());
     print(format_args!("stopped{killed}; testnet clean --dir {dir} removes the files\n"))
+}
+
+/// Starts other programs in the places of members, one after the other. Nothing is stopped if one of them cannot be had.
+pub async fn swap(swap: &Swap) -> Result<(), String> {
+    let mut network = Network::open_alone(&swap.at.path()?)?;
+    network.refuse_stopped()?;
+    let find = |name: &String| {
+        let member = network.layout.members.iter().find(|member| member.name == *name);
+        let member = member.ok_or_else(|| format!("the network has no member '{name}'"))?;
+        let program = swap.peers.as_ref().map(|folder| peers::program(folder, member.role)).transpose();
+        Ok((member.clone(), program.map_err(|error| format!("--peers: {error}"))?))
+    };
+    let swaps = swap.members.iter().map(find).collect::<Result<Vec<_>, String>>()?;
+    for (member, program) in swaps {
+        let shown = program.as_ref().map_or("ours".into(), |program| program.display().to_string());
+        let was_killed = network.swap(&member, program)?;
+        let name = &member.name;
+        print(format_args!("{name}: {shown}{}\n", if was_killed { "; the one before had to be killed" } else { "" }))?;
+    }
+    tokio::time::sleep(FIRST_LOOK).await;
+    network.check()
 }
 
 /// Shows its processes and nodes; fails if one does not run.

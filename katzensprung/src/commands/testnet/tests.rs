@@ -174,6 +174,17 @@ fn peers_are_the_first_of_their_role() {
 }
 
 #[test]
+fn warnings_of_both_implementations_are_told_from_other_lines() {
+    use super::soak::{Held, is_warning};
+    assert!(is_warning("19:40:01.123 WARN mix1/pki: no document"));
+    assert!(is_warning("19:40:01.123 ERRO dataplane: gone"));
+    assert!(!is_warning("19:40:01.123 NOTI pki: the authorities said WARN") && !is_warning(""));
+    let own = Held::by(std::process::id() as i32).unwrap().to_string();
+    assert!(own.contains(" MiB, ") && own.ends_with(" descriptors"), "{own}");
+    assert_eq!(Held::by(-1), None);
+}
+
+#[test]
 fn a_folder_with_something_else_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let (own, other) = (folder.path().join("own"), folder.path().join("other"));
@@ -248,6 +259,7 @@ fn our_own_programs_take_every_file() {
     accepted(&["--sphinx", "mlkem768-x25519"]);
     accepted(&["--sphinx", "x448", "--layers", "5"]);
     accepted(&["--payload", "30000"]);
+    accepted(&["--ipv6", "--keep-mix-keys"]);
     accepted(&["--authorities", "5", "--mixes", "2", "--gateways", "2", "--services", "2"]);
     accepted(&["--pki-signature", "Ed25519 Sphincs+"]);
     accepted(&["--wire-kem", "mlkem768-x25519", "--authorities", "2", "--layers", "1", "--mixes", "11"]);

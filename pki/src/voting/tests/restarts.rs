@@ -60,6 +60,34 @@ fn a_missed_vote_is_made_up_for() {
     assert_eq!((document.genesis_epoch, signers), (FIRST, BTreeMap::from([(0, 3), (1, 3), (2, 3)])));
 }
 
+/// Nodes ask any authority, and the others may end or change their programs before the epoch begins.
+#[test]
+fn who_begins_after_the_vote_has_the_next_document_before_its_epoch() {
+    let mut network = Network::new(3);
+    let begin = |network: &mut Network, who: usize| {
+        network.kill(who);
+        network.stores[who].clear();
+        network.start(who);
+    };
+    let holds = |network: &Network, who: usize, epoch| network.get(who).documents().epochs().any(|held| held == epoch);
+    network.vote(FIRST);
+    network.run_to(FIRST.after(1), 0);
+    network.run_to(FIRST.after(1), 5);
+    network.run_until(network.now + Duration::from_secs(1));
+    begin(&mut network, 1);
+    network.run_until(network.now + Duration::from_secs(1));
+    assert!(holds(&network, 1, FIRST) && !holds(&network, 1, FIRST.after(1)));
+    network.run_to(FIRST.after(1), 7);
+    assert!(holds(&network, 1, FIRST.after(1)));
+    begin(&mut network, 0);
+    begin(&mut network, 2);
+    network.run_to(FIRST.after(2), 0);
+    assert!([0, 2].iter().all(|who| [FIRST, FIRST.after(1)].iter().all(|epoch| holds(&network, *who, *epoch))));
+    network.vote(FIRST.after(2));
+    let (document, signers) = network.agreed(FIRST.after(2)).expect("a consensus");
+    assert_eq!((document.genesis_epoch, signers.len()), (FIRST, 3));
+}
+
 /// What is stored keeps what was accepted, where the reference loses it (pki.md 11).
 #[test]
 fn uploads_outlive_a_restart_and_others_are_forgotten() {
