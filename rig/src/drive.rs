@@ -111,9 +111,10 @@ impl Drive {
         &self.checker
     }
 
-    /// Whether there is anything left to send.
-    pub fn has_packets(&mut self) -> bool {
-        self.supply.look() != Next::Over
+
+    /// How many packets are made and not sent.
+    pub fn stock(&self) -> usize {
+        self.supply.stock()
     }
 
     /// Waits no longer from now on for packets that do not come out.

@@ -40,8 +40,8 @@ const RAMP: Duration = Duration::from_millis(300);
 const OWN_TURN: Duration = Duration::from_millis(500);
 /// For how long the other one is.
 const PEER_TURN: Duration = Duration::from_secs(2);
-/// Packets that are made for it.
-const PEER_PACKETS: usize = 150_000;
+/// Packets that are made for it: enough to find the rate of one that carries 13,000 packets/s.
+const PEER_PACKETS: usize = 400_000;
 /// When to stop waiting for packets that it has dropped.
 const QUIET: Duration = Duration::from_millis(800);
 /// The first rate as a part of what ours does at most.
@@ -107,8 +107,9 @@ impl<'a> Side<'a> {
         Ok(phase)
     }
 
-    fn has_packets(&mut self) -> bool {
-        self.drive.has_packets()
+    /// Whether there are packets for a turn at this rate.
+    fn has_stock_for(&self, packets_per_second: f64, turn: Duration) -> bool {
+        self.drive.stock() as f64 >= packets_per_second * (RAMP + turn).as_secs_f64()
     }
 
     /// Sends at a rate; gives what became of it.
@@ -139,7 +140,7 @@ pub fn compare(plan: &Plan, options: &Options, program: &Path) -> Result<Peer, F
 }
 
 fn compare_worlds(plan: &Plan, options: &Options, peer: &mut World, own: &mut World) -> Result<Peer, Failure> {
-    let own_packets = plan.capacity_max * (RAMP + OWN_TURN).as_secs_f64() * TURNS as f64;
+    let own_packets = 1.1 * plan.capacity_max * (RAMP + OWN_TURN).as_secs_f64() * TURNS as f64;
     let bytes_max = memory_available()? * MEMORY_SHARE / (plan.geometry.packet_length + FRAME_OVERHEAD_BYTES) as f64;
     let own_packets = own_packets.min(bytes_max) as usize;
     say(format_args!("making {PEER_PACKETS} packets for the one and {own_packets} for the other"));
@@ -158,7 +159,11 @@ fn take_turns(plan: &Plan, options: &Options, peer: &mut Side<'_>, own: &mut Sid
     let window = Load::Window(Traffic::Through.window(options.network_delays, plan.capacity_max));
     let (mut search, mut phases, mut trials) = (Search::new(plan.capacity_max), Vec::new(), Vec::new());
     let started = Instant::now();
-    while trials.len() < TURNS && started.elapsed() < MEASURED.mul_f64(0.8) && peer.has_packets() && own.has_packets() {
+    // The other one is asked once more in the end, at half of a rate.
+    let has_stock = |peer: &Side<'_>, own: &Side<'_>, rate: f64| {
+        peer.has_stock_for(1.6 * rate, PEER_TURN) && own.has_stock_for(plan.capacity_max, OWN_TURN)
+    };
+    while trials.len() < TURNS && started.elapsed() < MEASURED.mul_f64(0.8) && has_stock(peer, own, search.rate) {
         phases.push(own.run(window, OWN_TURN)?);
         let trial = peer.try_rate(search.rate)?;
         search.handle(&trial);

@@ -76,6 +76,12 @@ impl Supply {
         Next::Packet
     }
 
+    /// How many are made, and not taken.
+    pub fn stock(&self) -> usize {
+        let streamed = self.stream.as_ref().map_or(0, |stream| stream.stocked.load(Ordering::Relaxed));
+        self.pool.count().saturating_sub(self.next) + streamed
+    }
+
     /// The pool and the number in it of the packet that [`Supply::look`] has found.
     pub fn packet(&self) -> (&Arc<Pool>, usize) {
         (&self.pool, self.next)
