@@ -68,7 +68,7 @@ fn connect_and_wait(world: &mut World, options: &Options) -> Result<IdleClients,
 
 /// Their connections: what the node tells them is left there.
 fn connect(world: &World, clients: &[Identity]) -> Result<Vec<TcpStream>, String> {
-    let (node, address, deadline) = (world.credentials(), world.node.address, Instant::now() + DIALS_LIMIT);
+    let (node, address, deadline) = (world.credentials(), world.entrance(), Instant::now() + DIALS_LIMIT);
     let dial = |own: &Identity| neighbours::dial_as_client(&world.network, own, &node, address, deadline);
     let connect_one = |own: &Identity| {
         let mut session = dial(own)?;

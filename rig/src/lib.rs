@@ -8,6 +8,7 @@
 //! | `link` | established links with large buffers |
 //! | `peers` | the fake mixes before and behind the node, and its clients |
 //! | `ready` | which of the links have something |
+//! | `relay` | the rig's end of QUIC |
 //! | [`mill`] | valid, unique packets, made in advance |
 //! | [`floor`] | what one core does with the cryptography alone |
 //! | `supply`, `mills` | packets that were made before, or are made while others are sent |
@@ -59,6 +60,7 @@ pub mod plugin;
 pub mod probe;
 mod process;
 mod ready;
+mod relay;
 mod report;
 mod soak;
 mod stages;
@@ -141,6 +143,8 @@ pub struct Options {
     pub shards: usize,
     /// The data plane's backend; none leaves it to the node.
     pub io: Option<String>,
+    /// Links are over QUIC instead of TCP.
+    pub is_quic: bool,
     /// Capacity and stages, and nothing else.
     pub only_capacity: bool,
     /// Packets per second while lateness is measured; none is half of the measured capacity.

@@ -92,7 +92,7 @@ impl<'a> Side<'a> {
         let listeners = world.take_listeners();
         let world = &*world;
         std::thread::sleep(until(world.network.clock.start(world.epoch) + SETTLE));
-        let (node, address, limit) = (world.credentials(), world.node.address, world.links_limit());
+        let (node, address, limit) = (world.credentials(), world.entrance(), world.links_limit());
         let mut links = peers::connect(&world.network, listeners, &node, address, Ends::Mixes, limit)?;
         pool.seal(&mut links.sealers, None)?;
         Ok(Self { world, drive: Drive::new(Supply::of(pool), links)? })

@@ -64,6 +64,8 @@ pub struct NodeOptions {
     pub traffic: Traffic,
     /// What a gateway's file says of users; nothing takes everybody.
     pub gateway: String,
+    /// Over what it is reached.
+    pub scheme: &'static str,
 }
 
 impl NodeOptions {
@@ -120,7 +122,7 @@ impl NodeProcess {
             fs::set_permissions(&plugin, fs::Permissions::from_mode(0o755)).map_err(|error| error.to_string())?;
         }
         let role = role(options, &plugin);
-        let text = main_file(network, authority, address, metrics, &data_dir, &role)?;
+        let text = main_file(network, authority, (options.scheme, address), metrics, &data_dir, &role)?;
         write(&config, &text)?;
         write(&folder.path().join("katzensprung.toml"), &options.file())?;
         let output = File::create(folder.path().join("output")).map_err(|error| error.to_string())?;
@@ -301,7 +303,7 @@ fn plugin_script(program: &Path, socket: &Path) -> String {
 fn main_file(
     network: &Network,
     authority: SocketAddr,
-    address: SocketAddr,
+    (scheme, address): (&'static str, SocketAddr),
     metrics: SocketAddr,
     data_dir: &Path,
     role: &RoleLines,
@@ -312,6 +314,7 @@ fn main_file(
         .concat();
     let RoleLines { server, sections, debug } = role;
     let file = MainFile {
+        scheme,
         address,
         data_dir,
         authority,

@@ -54,6 +54,8 @@ pub struct Report {
     pub shards: usize,
     /// The backend that was asked for; none is the node's own choice.
     pub io: Option<String>,
+    /// What carries its links.
+    pub transport: &'static str,
     /// Processors of the shards; none when they are not pinned.
     pub node_processors: Vec<usize>,
     /// The rig's processor; none when it has none for itself.
@@ -282,6 +284,7 @@ impl Report {
             delay_max_ms: delays.max_ms,
             links: options.links,
             shards: options.shards,
+            transport: if options.is_quic { "quic" } else { "tcp" },
             io: options.io.clone(),
             node_processors: placement.node.clone(),
             rig_processor: placement.rig,

@@ -79,7 +79,7 @@ impl Soaking<'_> {
         std::thread::sleep(until(world.network.clock.start(world.epoch) + SETTLE));
         let (network, node) = (world.network.clone(), world.credentials());
         let ends = self.traffic.ends(&clients);
-        let mut links = peers::connect(&network, listeners, &node, world.node.address, ends, world.links_limit())?;
+        let mut links = peers::connect(&network, listeners, &node, world.entrance(), ends, world.links_limit())?;
         let ways = world.ways(&clients);
         let mills = Mills {
             geometry: &self.plan.geometry,

@@ -7,6 +7,7 @@ use super::mill::{Pool, Purpose};
 use super::peers;
 use super::phases::Phases;
 use super::plan::{self, IDLE, Plan, Schedule};
+use super::relay::{Doors, Relay};
 use super::process::{ENDPOINT, NodeOptions, NodeProcess, Program};
 use super::stages;
 use super::supply::Supply;
@@ -18,7 +19,7 @@ use pki::descriptor::MixDescriptor;
 use pki::neighbours::Role;
 use pki::{Epoch, NodeId};
 use sphinx::RECIPIENT_ID_BYTES;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use testnet::authority::Authority;
@@ -46,6 +47,8 @@ pub struct World {
     traffic: Traffic,
     listeners: Vec<TcpListener>,
     authority: Authority,
+    /// Where the node speaks QUIC.
+    relay: Option<Relay>,
 }
 
 /// A node that has not posted its descriptor yet.
@@ -53,6 +56,7 @@ struct Started {
     network: Arc<Network>,
     listeners: Vec<TcpListener>,
     authority: Authority,
+    relay: Option<Relay>,
     node: NodeProcess,
 }
 
@@ -66,12 +70,12 @@ impl World {
         mut period: Duration,
     ) -> Result<Self, Failure> {
         for _ in 0..STARTS {
-            let Started { network, listeners, authority, mut node } =
+            let Started { network, listeners, authority, relay, mut node } =
                 Started::new(plan, options, program, traffic, period)?;
             let limit = period.mul_f64(POSTING_EPOCHS) + plan::SETTLE;
             if let Some(post) = authority.find_post(limit, |_| true) {
                 let (epoch, descriptor) = (post.epoch, post.checked()?);
-                return Ok(Self { network, node, epoch, descriptor, traffic, listeners, authority });
+                return Ok(Self { network, node, epoch, descriptor, traffic, listeners, authority, relay });
             }
             node.check().map_err(|reason| node.with_last_lines(Failure::Failed(reason)))?;
             node.stop()?;
@@ -84,6 +88,11 @@ impl World {
     pub fn credentials(&self) -> PeerCredentials {
         let (id, key) = (self.descriptor.id(), self.descriptor.link_key());
         PeerCredentials { additional_data: id.to_vec(), public_key: key.to_vec() }
+    }
+
+    /// Where connections to the node are taken.
+    pub fn entrance(&self) -> SocketAddr {
+        self.relay.as_ref().map_or(self.node.address, |relay| relay.address)
     }
 
     /// Where the nodes behind listen; once.
@@ -114,13 +123,13 @@ impl World {
         say(format_args!("waiting for the next epoch and for links"));
         let listeners = self.take_listeners();
         let ends = self.traffic.ends(&clients);
-        let mut links = peers::connect(&network, listeners, &node, self.node.address, ends, self.links_limit())?;
+        let mut links = peers::connect(&network, listeners, &node, self.entrance(), ends, self.links_limit())?;
         pool.seal(&mut links.sealers, Some(Instant::now() + until(schedule.latest_begin())))?;
         report.packets_made = pool.count();
         std::thread::sleep(until(schedule.begin(unix_now())?));
         let mut drive = Drive::new(Supply::of(pool), links)?;
         let caller = if self.traffic.role() == Role::Gateway { Caller::Client } else { Caller::Node };
-        let (address, processor) = (self.node.address, plan.placement.caller);
+        let (address, processor) = (self.entrance(), plan.placement.caller);
         let calls = Calls { network: &network, caller, node: &node, address, processor };
         let phases = Phases { plan, options, traffic: self.traffic, schedule: &schedule, node: &self.node, calls };
         on_processor(plan.placement.rig, || phases.measure(&mut drive, report))?;
@@ -215,7 +224,11 @@ impl Started {
         let clock = network::clock_starting_at(unix_now(), period)?;
         let (listeners, addresses) = peers::listen(options.links)?;
         let mu = 1.0 / traffic.delays(options.network_delays).mean_ms;
-        let mut network = Network::new(plan.geometry.clone(), clock, mu, options.links, &addresses)?;
+        let doors = options.is_quic.then(|| Doors::open(options.links)).transpose()?;
+        let listed = doors.as_ref().map_or_else(|| addresses.clone(), Doors::behind);
+        let mut network = Network::new(plan.geometry.clone(), clock, mu, options.links, &listed)?;
+        let scheme = if options.is_quic { network::QUIC } else { network::TCP };
+        network.downstream.iter_mut().for_each(|peer| peer.scheme = scheme);
         network.role = traffic.role();
         let network = Arc::new(network);
         let authority = Authority::start(network.clone(), None, (Ipv4Addr::LOCALHOST, 0).into())?;
@@ -229,9 +242,12 @@ impl Started {
             default_slots: options.network_delays,
             traffic,
             gateway: options.users.as_ref().map_or(String::new(), UserOptions::section),
+            scheme,
         };
         let node = NodeProcess::start(program, &network, authority.address, &node_options)?;
-        Ok(Self { network, listeners, authority, node })
+        let start = |doors: Doors| doors.relay(node.address, &addresses, plan.placement.rig);
+        let relay = doors.map(start).transpose()?;
+        Ok(Self { network, listeners, authority, relay, node })
     }
 }
 

@@ -8,6 +8,8 @@ use std::path::Path;
 
 /// What differs between nodes of this network.
 pub struct MainFile<'a> {
+    /// Over what the node is dialled: the scheme of its address.
+    pub scheme: &'static str,
     /// Where the node listens.
     pub address: SocketAddr,
     /// Its DataDir.
@@ -35,13 +37,13 @@ impl MainFile<'_> {
             let text = pem::encode(&pem::public_key_type(scheme), bytes).map_err(|error| error.to_string())?;
             Ok::<_, String>(text.replace('\n', "\\n"))
         };
-        let Self { address, authority, server, logging, sections, .. } = self;
+        let Self { scheme, address, authority, server, logging, sections, .. } = self;
         Ok(format!(
             r#"[Server]
   Identifier = "{NODE_NAME}"
   WireKEM = "{WIRE_KEM}"
   PKISignatureScheme = "{SIGNATURE_SCHEME}"
-  Addresses = ["tcp://{address}"]
+  Addresses = ["{scheme}://{address}"]
   DataDir = "{data_dir}"
 {server}
 [Logging]

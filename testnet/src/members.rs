@@ -44,7 +44,7 @@ impl Member {
             epoch,
             link_key: Some(self.link_key),
             mix_keys: Some(mix_keys.collect()),
-            addresses: Some(Addresses::from(&BTreeMap::from([("tcp4".to_string(), vec![self.url])]))),
+            addresses: Some(Addresses::from(&BTreeMap::from([(transport(&self.url).to_string(), vec![self.url])]))),
             identity_key: Some(self.identity_key),
             is_gateway_node: self.role == Role::Gateway,
             is_service_node: self.role == Role::Service,
@@ -119,6 +119,11 @@ pub fn id(number: u8) -> NodeId {
 /// A public link key that nobody has the private half of.
 pub fn link_key(number: u8) -> Vec<u8> {
     vec![number ^ 0x80; 32]
+}
+
+/// Under which key descriptors have an address.
+fn transport(url: &str) -> &'static str {
+    if url.starts_with("quic:") { "quic" } else { "tcp4" }
 }
 
 fn url(number: u8) -> String {

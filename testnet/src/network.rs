@@ -20,6 +20,10 @@ pub const SIGNATURE_SCHEME: &str = "Ed25519";
 pub const WIRE_KEM: &str = "XWING";
 /// The measured node's name.
 pub const NODE_NAME: &str = "measured";
+/// The scheme of addresses over TCP.
+pub const TCP: &str = "tcp";
+/// The scheme of addresses over QUIC.
+pub const QUIC: &str = "quic";
 /// Where nodes claim to be that nobody dials.
 const NOWHERE: &str = "tcp://127.0.0.1:1";
 
@@ -35,6 +39,8 @@ pub struct Peer {
     pub identity_key: Vec<u8>,
     /// Where it listens, if anybody dials it.
     pub address: Option<SocketAddr>,
+    /// Over what it is dialled: the scheme of its address.
+    pub scheme: &'static str,
 }
 
 /// Everybody but the node.
@@ -150,7 +156,7 @@ impl Peer {
     ) -> Result<Self, String> {
         let identity_key = signing_key()?.public_key().to_vec();
         let identity = Identity::generate(pki::hash(&identity_key), kem)?;
-        Ok(Self { name, role, identity, identity_key, address })
+        Ok(Self { name, role, identity, identity_key, address, scheme: TCP })
     }
 
     /// What the network knows of it.
@@ -160,7 +166,7 @@ impl Peer {
             role: self.role,
             identity_key: self.identity_key.clone(),
             link_key: self.identity.link_key.public_key().to_vec(),
-            url: self.address.map_or(NOWHERE.into(), |address| format!("tcp://{address}")),
+            url: self.address.map_or(NOWHERE.into(), |address| format!("{}://{address}", self.scheme)),
         }
     }
 

@@ -59,6 +59,15 @@ enum ServiceName {
     Plugin,
 }
 
+/// What carries links.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum TransportName {
+    /// TCP
+    Tcp,
+    /// QUIC, over UDP
+    Quic,
+}
+
 /// Where a gateway has its users.
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum UsersName {
@@ -118,6 +127,9 @@ struct Node {
     /// The data plane's backend, as `[dataplane] backend` names it [default: the node's choice]
     #[arg(long, value_name = "NAME")]
     io: Option<String>,
+    /// What carries the links
+    #[arg(long, value_name = "NAME", default_value = "tcp")]
+    transport: TransportName,
     /// Packets per second while lateness is measured [default: half of the capacity, then 80 % of it]
     #[arg(long, value_name = "N")]
     rate: Option<u32>,
@@ -180,6 +192,7 @@ fn measure(node: &Node) -> Result<ExitCode, String> {
         links: node.links,
         shards: node.shards,
         io: node.io.clone(),
+        is_quic: matches!(node.transport, TransportName::Quic),
         rate: node.rate,
         users: users(node)?,
         only_capacity: false,

@@ -67,6 +67,7 @@ impl Folder {
 
     fn main_file(&self, keys: &AuthorityKeys, authority: SocketAddr) -> String {
         let file = MainFile {
+            scheme: testnet::network::TCP,
             address: self.address,
             data_dir: &self.data_dir(),
             authority,

@@ -23,6 +23,7 @@ impl Site {
         let link = kem::by_name(WIRE_KEM).expect("built in");
         let link = link.load(&link.generate(&mut OsRandom)).expect("a fresh key");
         let text = MainFile {
+            scheme: testnet::network::TCP,
             address: "127.0.0.1:30001".parse().expect("an address"),
             data_dir: &folder.path().join("data"),
             authority: "127.0.0.1:30002".parse().expect("an address"),

@@ -121,6 +121,7 @@ fn measure(options: &Scale, shards: usize, links: usize) -> Result<HostRow, Fail
         seconds: options.seconds,
         links,
         shards,
+        is_quic: false,
         io: options.io.clone(),
         users: None,
         only_capacity: true,
