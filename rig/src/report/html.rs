@@ -53,7 +53,7 @@ impl Report {
 
     fn facts(&self) -> String {
         format!(
-            "{}, packets of {} bytes, delays of {} ms ({} at most), {} links on either side, {} shard(s), io {}; node on \
+            "{}, packets of {} bytes, delays of {} ms ({} at most), {} links on either side, {} shard(s), {} by {}; node on \
              {}{}",
             self.sphinx,
             number(self.packet_bytes as f64),
@@ -61,7 +61,8 @@ impl Report {
             number(f64::from(self.delay_max_ms)),
             self.links,
             self.shards,
-            self.io.as_deref().unwrap_or("as the node chooses"),
+            self.transport,
+            self.io.as_deref().unwrap_or("what the node chooses"),
             self.placement(),
             if self.is_quiet() { "" } else { "; NOT A QUIET MACHINE" }
         )

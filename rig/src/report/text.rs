@@ -58,10 +58,11 @@ impl Report {
     fn fmt_figures(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             formatter,
-            "{}, {} shard(s), io {}, {}, packets of {} bytes, delays of {} ms ({} at most), {} links on either side",
+            "{}, {} shard(s), {} by {}, {}, packets of {} bytes, delays of {} ms ({} at most), {} links on either side",
             self.subject(),
             self.shards,
-            self.io.as_deref().unwrap_or("as the node chooses"),
+            self.transport,
+            self.io.as_deref().unwrap_or("what the node chooses"),
             self.sphinx,
             self.packet_bytes,
             self.delay_mean_ms,
