@@ -56,12 +56,7 @@ impl Doors {
     }
 
     /// Relays between `node` and the rig's `listeners`, which are those of the nodes behind.
-    pub fn relay(
-        self,
-        node: SocketAddr,
-        listeners: &[SocketAddr],
-        processor: Option<usize>,
-    ) -> Result<Relay, String> {
+    pub fn relay(self, node: SocketAddr, listeners: &[SocketAddr], processor: Option<usize>) -> Result<Relay, String> {
         let Self { listener, behind } = self;
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         listener.set_nonblocking(true).map_err(|error| error.to_string())?;

@@ -142,7 +142,7 @@ impl Pair {
     fn pump_to_node(&mut self, endpoint: &mut Endpoint) -> Moved {
         let Waiting { buffer, rest } = &mut self.to_node;
         loop {
-            while !rest.is_empty() {
+            while rest.start < rest.end {
                 match endpoint.write(self.conn, &buffer[rest.clone()]) {
                     Wrote::Bytes(count) => rest.start += count,
                     Wrote::WouldBlock => return Moved::All,
