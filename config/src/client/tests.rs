@@ -160,7 +160,11 @@ fn transports_are_tried_in_the_order_of_the_file() {
     let loaded = load(&text, Strictness::Lenient).expect("it can be used");
     assert_eq!(loaded.config.transports, ["tcp6", "tcp"]);
     assert_eq!(loaded.findings.iter().map(|finding| finding.code).collect::<Vec<_>>(), ["not-in-this-version"]);
-    let findings = load(&text.replace("\"TCP6\", \"tcp\"", "\"quic\""), Strictness::Lenient).expect_err("none is left");
+    let loaded = load(&text.replace("\"TCP6\"", "\"QUIC\""), Strictness::Lenient).expect("it can be used");
+    assert_eq!(loaded.config.transports, ["quic", "tcp"]);
+    let loaded = load(&file(), Strictness::Lenient).expect("it can be used");
+    assert_eq!(loaded.config.transports, ["tcp", "tcp4", "tcp6", "quic"]);
+    let findings = load(&text.replace("\"TCP6\", \"tcp\"", "\"ws\""), Strictness::Lenient).expect_err("none is left");
     assert!(findings.iter().any(|finding| finding.code == "transport" && finding.key == "PreferedTransports"));
 }
 
