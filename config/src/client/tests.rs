@@ -74,7 +74,7 @@ fn the_generators_file_is_read_as_it_is() {
     assert_eq!(loaded.findings, []);
     let config = loaded.config;
     assert_eq!(config.wire_kem.info().name, "XWING");
-    assert_eq!(config.transports, ["tcp", "tcp4", "tcp6"]);
+    assert_eq!(config.transports, ["tcp", "tcp4", "tcp6", "quic"]);
     assert!(!config.is_decoy_traffic_disabled);
     assert_eq!(config.geometry.packet_length, 3_082);
     let [gateway] = config.gateways.as_slice() else { panic!("one gateway") };
