@@ -41,9 +41,9 @@
 //!   that shard's parked flag to false, so there is at most one call per sleep. A wake-up that arrives between
 //!   `poll` returning [`Next::ParkUntil`](crate::shard::Next) and the driver's sleep must not be lost.
 //!
-//! These are streams. Datagrams, when a backend carries them, are a trait of their own beside this one, with a timer
-//! and batches; what makes streams of them (QUIC) then stands between that trait and an [`Io`], so that a shard keeps
-//! seeing streams, whatever their [`Transport`].
+//! These are streams. Datagrams are a trait of their own beside this one, [`datagram::Datagrams`], which the backends
+//! implement too; what makes streams of them (QUIC) stands between that trait and an [`Io`], so that a shard keeps seeing
+//! streams, whatever their [`Transport`]. Sockets for datagrams come among the listeners, and each shard has its own.
 
 pub mod choice;
 pub mod driver;
