@@ -10,7 +10,7 @@ use super::driver::{Backend, Clock, Wakes};
 use super::error::accept_failure;
 use super::sockets::{connect_failure, peer_of, prepare, read, stream_to, write};
 use super::under_way::UnderWay;
-use super::{ConnId, ConnectFailure, DriverError, Event, Io, Received, Sending, Target, Transport};
+use super::{ConnId, ConnectFailure, DriverError, Event, Io, Received, Sending, Target};
 use crate::shard::Next;
 use crate::time::Instant;
 use datagram::udp::plain::PlainSockets;
@@ -436,9 +436,9 @@ impl Io for EpollIo {
     }
 
     fn connect(&mut self, to: Target) -> ConnId {
-        let Target { transport: Transport::Tcp, address } = to;
+        let address = to.address;
         let conn = self.reserve();
-        let begun = stream_to(address, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC).and_then(|socket| {
+        let begun = stream_to(to, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC).and_then(|socket| {
             match rustix::net::connect(&socket, &address) {
                 Ok(()) | Err(Errno::INPROGRESS) => {}
                 Err(errno) => return Err(errno),

@@ -506,11 +506,15 @@ impl Io for GlommioIo {
     }
 
     fn connect(&mut self, to: Target) -> ConnId {
-        let Target { transport: Transport::Tcp, address: to } = to;
         let conn = self.reserve();
         if let Some(entry) = self.entry(conn) {
             entry.state = State::Connecting;
         }
+        if to.transport != Transport::Tcp {
+            self.arrivals.borrow_mut().push_back(Arrival::ConnectFailed(conn, ConnectFailure::Other));
+            return conn;
+        }
+        let to = to.address;
         let (arrivals, fabric, shard) = (self.arrivals.clone(), self.fabric.clone(), self.shard);
         glommio::spawn_local(async move {
             let arrival = match TcpStream::connect_timeout(to, CONNECT_LIMIT).await {

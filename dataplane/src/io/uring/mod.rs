@@ -30,7 +30,7 @@ use super::driver::{Backend, Clock, Wakes};
 use super::error::accept_failure;
 use super::sockets::{connect_failure, peer_of, prepare, stream_to};
 use super::under_way::{UnderWay, Wrote};
-use super::{ConnId, DriverError, Event, Io, Received, Sending, Target, Transport};
+use super::{ConnId, DriverError, Event, Io, Received, Sending, Target};
 use crate::shard::Next;
 use crate::time::Instant;
 use arrival::Header;
