@@ -11,7 +11,15 @@
 //!   counted. Who asks [`Datagrams::room`] first loses nothing here.
 //! * **Sockets** are numbered from zero, those that were given at the start first. They are never closed.
 //! * **Nothing that arrives is trusted**: lengths are checked, an address is only what the packet says.
-#![forbid(unsafe_code)]
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | [`udp`] | the kernel's sockets: how they are set up, what is said to and by the kernel with a train, plain calls |
+//! | [`look`] | when the kernel had what is read only now |
+#![deny(unsafe_code)]
+
+pub mod look;
+pub mod udp;
 
 use std::net::{IpAddr, SocketAddr};
 use wire::Instant;
