@@ -1,4 +1,4 @@
-//! The sockets and clocks around a client: one connection, over TCP.
+//! The sockets and clocks around a client: one connection, over TCP or QUIC.
 
 #[cfg(test)]
 mod tests;
@@ -6,11 +6,12 @@ mod tests;
 use crate::engine::{Client, Event};
 use crate::time::Now;
 use crypto_simd::random::{OsRandom, Random};
+use pki::address::Target;
 use std::future::{Future, pending};
 use std::pin::Pin;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use streams::Stream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::{Instant as Clock, sleep_until, timeout};
 use wire::Instant;
 
@@ -38,6 +39,9 @@ pub trait Owner {
 
 /// Runs `client` until `owner` is done. Dropping the future closes the connection.
 pub async fn drive<O: Owner>(client: &mut Client, owner: &mut O) -> O::Outcome {
+    if client.may_dial_quic() {
+        streams::warm_up();
+    }
     let mut driver = Driver::default();
     client.handle_timeout(driver.now(), &mut OsRandom);
     loop {
@@ -57,12 +61,12 @@ pub async fn drive<O: Owner>(client: &mut Client, owner: &mut O) -> O::Outcome {
     }
 }
 
-type Dialling = Pin<Box<dyn Future<Output = Result<TcpStream, String>> + Send>>;
+type Dialling = Pin<Box<dyn Future<Output = Result<Stream, String>> + Send>>;
 
 struct Driver {
     start: Clock,
     dialling: Option<Dialling>,
-    stream: Option<TcpStream>,
+    stream: Option<Stream>,
     /// What is being sent, and how much of it is.
     writing: Option<(Vec<u8>, usize)>,
     buffer: Vec<u8>,
@@ -76,7 +80,7 @@ impl Default for Driver {
 
 /// What came first.
 enum Came {
-    Connected(Result<TcpStream, String>),
+    Connected(Result<Stream, String>),
     Read(std::io::Result<usize>),
     Written(std::io::Result<usize>),
     Deadline,
@@ -133,7 +137,7 @@ impl Driver {
         };
         let (read, write) = match &mut self.stream {
             Some(stream) => {
-                let (read, write) = stream.split();
+                let (read, write) = tokio::io::split(stream);
                 (Some(read), Some(write))
             }
             None => (None, None),
@@ -198,14 +202,11 @@ impl Driver {
 }
 
 /// A connection to the first of the addresses that answers.
-async fn connect(addresses: Vec<String>) -> Result<TcpStream, String> {
+async fn connect(addresses: Vec<Target>) -> Result<Stream, String> {
     let mut reasons = Vec::new();
     for address in addresses {
-        match timeout(CONNECT_LIMIT, TcpStream::connect(&address)).await {
-            Ok(Ok(stream)) => match stream.set_nodelay(true) {
-                Ok(()) => return Ok(stream),
-                Err(error) => reasons.push(format!("{address}: {error}")),
-            },
+        match timeout(CONNECT_LIMIT, streams::connect(&address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => reasons.push(format!("{address}: {error}")),
             Err(_) => reasons.push(format!("{address}: no answer within {} s", CONNECT_LIMIT.as_secs())),
         }

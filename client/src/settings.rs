@@ -23,7 +23,7 @@ pub struct Settings {
     pub clock: EpochClock,
     /// Whether idle slots are filled with loops, and loops are sent at a rate of their own.
     pub sends_decoys: bool,
-    /// Transports in the order in which addresses are tried (`tcp`, `tcp4`, `tcp6`); what is not listed is not dialled.
+    /// Transports in the order in which addresses are tried (`tcp`, `tcp4`, `tcp6`, `quic`); what is not listed is not dialled.
     pub transports: Vec<String>,
 }
 

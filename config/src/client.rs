@@ -17,9 +17,9 @@ use crate::server::{Authority, geometry, load, logging, network, node};
 use std::path::Path;
 
 /// Transports that a client of ours dials, in the order in which it does.
-pub const TRANSPORTS: [&str; 3] = ["tcp", "tcp4", "tcp6"];
+pub const TRANSPORTS: [&str; 4] = ["tcp", "tcp4", "tcp6", "quic"];
 /// Transports of the reference that it does not.
-const OTHER_TRANSPORTS: [&str; 3] = ["quic", "ws", "onion"];
+const OTHER_TRANSPORTS: [&str; 2] = ["ws", "onion"];
 
 /// What the file says.
 #[derive(Clone, Debug)]
@@ -168,7 +168,7 @@ fn transports(written: Option<&At<Vec<At<String>>>>, findings: &mut Findings) ->
             dialled.push(name);
         } else if OTHER_TRANSPORTS.contains(&name.as_str()) {
             let problem = format!("'{name}' is not dialled in this version");
-            findings.warning("not-in-this-version", &at.place, problem, "have tcp in the list too");
+            findings.warning("not-in-this-version", &at.place, problem, "have tcp or quic in the list too");
         } else {
             let known: Vec<_> = known.clone().copied().collect();
             let problem = format!("unknown transport '{}'", at.value);
@@ -177,7 +177,7 @@ fn transports(written: Option<&At<Vec<At<String>>>>, findings: &mut Findings) ->
     }
     if dialled.is_empty() {
         let problem = "names no transport that this version dials";
-        findings.error("transport", &written.place, problem, "add \"tcp\", or remove the key");
+        findings.error("transport", &written.place, problem, "add \"tcp\" or \"quic\", or remove the key");
     }
     Some(dialled).filter(|dialled| !dialled.is_empty())
 }

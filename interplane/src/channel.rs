@@ -24,8 +24,8 @@ use std::time::{Duration, Instant};
 pub const SOCKET_NAME: &str = "dataplane.sock";
 /// Most bytes of a message; less than the kernel's default send buffer.
 pub const MESSAGE_BYTES_MAX: usize = 128 << 10;
-/// Most descriptors beside a message.
-pub const DESCRIPTORS_MAX: usize = 64;
+/// Most descriptors beside a message: what the kernel takes.
+pub const DESCRIPTORS_MAX: usize = 253;
 
 /// Why the channel did not work.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -6,6 +6,7 @@ use crate::counter::Account;
 use crate::setup::{Adjustable, Setup};
 use pki::Epoch;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::net::SocketAddr;
 
 /// Version of messages and of all layouts in shared memory; planes of different versions do not work together.
@@ -50,13 +51,24 @@ pub enum Descriptor {
     Roll,
 }
 
-/// A listening socket that the control plane made.
+/// A listening socket that the control plane made. There may be several of one address over QUIC, the first of which is for
+/// the first shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Listener {
     /// Where it is bound.
     pub address: SocketAddr,
     /// What is spoken there.
     pub transport: Transport,
+}
+
+/// For people: what is no TCP says so.
+impl fmt::Display for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.transport {
+            Transport::Tcp => write!(f, "{}", self.address),
+            Transport::Quic => write!(f, "quic://{}", self.address),
+        }
+    }
 }
 
 /// What carries a link.

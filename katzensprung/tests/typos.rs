@@ -114,11 +114,6 @@ fn a_check_looks_at_key_files_too_and_both_checks_say_the_same() {
         assert!(checked.stdout.contains("FAIL") && checked.stdout.contains(problem), "{}", checked.stdout);
         folder.refuses(&[name, problem]);
     }
-    let folder = Folder::new();
-    folder.make_data_dir();
-    folder.edit("tcp://", "quic://");
-    let checked = finish(program().args(["config", "check"]).arg(folder.config()));
-    assert!(checked.stdout.contains("QUIC is not in this version"), "{}", checked.stdout);
 }
 
 #[test]

@@ -8,7 +8,6 @@ use crypto_simd::random::{Random, SeededRandom};
 use dataplane::io::{ConnId, Event, Io, Received, Target};
 use dataplane::{Instant, Next};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Between one ping and the next.
@@ -197,7 +196,7 @@ impl User {
     fn hear(&mut self, io: &mut impl Io, event: ClientEvent) {
         match event {
             ClientEvent::Dial { addresses, .. } => {
-                let address = addresses.first().and_then(|address| address.parse::<SocketAddr>().ok());
+                let address = addresses.first().and_then(|address| address.socket_address());
                 let until = io.now() + CONNECT_LIMIT;
                 self.dialling = address.map(|address| (io.connect(Target::tcp(address)), until));
             }

@@ -3,7 +3,7 @@
 use crypto_simd::random::{OsRandom, Random};
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
-use std::net::{IpAddr, TcpListener};
+use std::net::{IpAddr, TcpListener, UdpSocket};
 
 /// How many there are of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,41 @@ pub enum Role {
     Mix(usize),
 }
 
+/// Over what a member is reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Transports {
+    /// TCP.
+    #[default]
+    Tcp,
+    /// QUIC.
+    Quic,
+    /// Either, at one number of a port.
+    Both,
+}
+
+impl Transports {
+    /// The schemes of its URLs.
+    pub fn schemes(self) -> &'static [&'static str] {
+        match self {
+            Self::Tcp => &["tcp"],
+            Self::Quic => &["quic"],
+            Self::Both => &["tcp", "quic"],
+        }
+    }
+}
+
+/// Over what the members of a network are reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NetworkTransport {
+    /// All over TCP.
+    #[default]
+    Tcp,
+    /// All over QUIC.
+    Quic,
+    /// One over TCP, the next over QUIC, the next over either.
+    Mixed,
+}
+
 /// A process of the network that others talk to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
@@ -46,12 +81,15 @@ pub struct Member {
     pub port: u16,
     /// Its port for metrics.
     pub metrics_port: u16,
+    /// Over what links come.
+    pub transports: Transports,
 }
 
 impl Member {
-    /// The URL that others dial.
-    pub fn url(&self) -> String {
-        format!("tcp://{}:{}", self.host, self.port)
+    /// The URLs that others dial.
+    pub fn urls(&self) -> Vec<String> {
+        let url = |scheme: &&str| format!("{scheme}://{}:{}", self.host, self.port);
+        self.transports.schemes().iter().map(url).collect()
     }
 
     /// Where it serves metrics.
@@ -115,8 +153,21 @@ impl Layout {
             role,
             port,
             metrics_port,
+            transports: Transports::Tcp,
         });
         Ok(Self { members: members.collect(), client_port })
+    }
+
+    /// The same network with links over that transport.
+    pub fn over(mut self, transport: NetworkTransport) -> Self {
+        for (at, member) in self.members.iter_mut().enumerate() {
+            member.transports = match transport {
+                NetworkTransport::Tcp => Transports::Tcp,
+                NetworkTransport::Quic => Transports::Quic,
+                NetworkTransport::Mixed => [Transports::Tcp, Transports::Quic, Transports::Both][at % 3],
+            };
+        }
+        self
     }
 
     /// The members with a role.
@@ -166,8 +217,10 @@ fn free_ports(pairs: usize, address: IpAddr) -> Result<(Vec<(u16, u16)>, u16), P
     let width = FREE_PORTS.end - FREE_PORTS.start;
     let mut held = Vec::new();
     for port in (0..width).map(|step| FREE_PORTS.start + (start + step) % width) {
-        match TcpListener::bind((address, port)) {
-            Ok(listener) => held.push((port, listener)),
+        // What is free for TCP need not be for QUIC.
+        let bound = TcpListener::bind((address, port)).and_then(|tcp| Ok((tcp, UdpSocket::bind((address, port))?)));
+        match bound {
+            Ok(sockets) => held.push((port, sockets)),
             Err(error) if matches!(error.kind(), ErrorKind::AddrInUse | ErrorKind::PermissionDenied) => {}
             Err(error) => return Err(PortsError::Host(error.to_string())),
         }

@@ -6,7 +6,7 @@ use crate::settings::{Gateway, Settings};
 use crate::time::Now;
 use crypto_simd::random::Random;
 use pki::EpochTime;
-use pki::address::Url;
+use pki::address::{Carrier, Target};
 use pki::descriptor::MixDescriptor;
 use std::time::Duration;
 
@@ -42,15 +42,15 @@ impl Pause {
 impl Client {
     /// Wants a gateway dialled: one of the document's, or of the configuration's as long as there is no document.
     pub(super) fn dial(&mut self, time: &EpochTime, now: Now, random: &mut dyn Random) {
-        let known = match self.documents.current(time.epoch) {
+        let known: Vec<Gateway> = match self.documents.current(time.epoch) {
             Some(consensus) => {
                 consensus.document().gateway_nodes.iter().map(|node| listed(node, &self.settings)).collect()
             }
-            None => self.settings.gateways.clone(),
+            None => self.settings.gateways.iter().map(|gateway| pinned(gateway, &self.settings)).collect(),
         };
-        let choices: Vec<(Gateway, Vec<String>)> = known
+        let choices: Vec<(Gateway, Vec<Target>)> = known
             .into_iter()
-            .map(|gateway| (gateway.clone(), host_ports(&gateway.addresses, &self.settings.transports)))
+            .map(|gateway| (gateway.clone(), targets(&gateway.addresses, &self.settings.transports)))
             .filter(|(_, addresses)| !addresses.is_empty())
             .collect();
         match sample::one(random, &choices) {
@@ -61,7 +61,9 @@ impl Client {
             }
             None => {
                 self.link = Connection::Resting(now.at + self.pause.next(random));
-                let reason = "no gateway is known with an address that can be dialled (tcp://host:port)".to_owned();
+                let reason =
+                    "no gateway is known with an address that can be dialled (tcp://host:port or quic://host:port)"
+                        .to_owned();
                 self.events.push_back(Event::Disconnected { gateway: String::new(), reason });
             }
         }
@@ -82,16 +84,26 @@ fn listed(node: &MixDescriptor, settings: &Settings) -> Gateway {
     }
 }
 
-/// `host:port` of each URL whose scheme is one of `transports`; descriptors write `tcp://` under all keys of TCP.
-fn host_ports(urls: &[String], transports: &[String]) -> Vec<String> {
-    let is_tcp = |scheme: &str| matches!(scheme, "tcp" | "tcp4" | "tcp6");
-    let has_tcp = transports.iter().any(|transport| is_tcp(transport));
-    let host_port = |text: &String| {
-        let url = Url::parse(text)?;
-        let (host, port) = url.host_and_port()?;
-        let is_v6 = host.contains(':');
-        let text = if is_v6 { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-        (has_tcp && is_tcp(&url.scheme)).then_some(text)
+/// A gateway that the configuration names, its addresses in the order of the settings: those over each carrier when the
+/// first of its transports has its turn.
+fn pinned(gateway: &Gateway, settings: &Settings) -> Gateway {
+    let turn = |url: &String| Target::of_url(url).and_then(|target| turn(target.carrier, &settings.transports));
+    let mut addresses = gateway.addresses.clone();
+    addresses.sort_by_key(turn);
+    Gateway { addresses, ..gateway.clone() }
+}
+
+/// Where the URLs lead that go over one of `transports`; descriptors write `tcp://` under all keys of TCP.
+fn targets(urls: &[String], transports: &[String]) -> Vec<Target> {
+    let targets = urls.iter().filter_map(|url| Target::of_url(url));
+    targets.filter(|target| turn(target.carrier, transports).is_some()).collect()
+}
+
+/// The place of the first transport that a carrier is behind.
+fn turn(carrier: Carrier, transports: &[String]) -> Option<usize> {
+    let is_behind = |transport: &String| match carrier {
+        Carrier::Tcp => matches!(transport.as_str(), "tcp" | "tcp4" | "tcp6"),
+        Carrier::Quic => transport == "quic",
     };
-    urls.iter().filter_map(host_port).collect()
+    transports.iter().position(is_behind)
 }

@@ -22,6 +22,7 @@ use crate::slots::Slots;
 use crate::time::Now;
 use crypto_simd::random::Random;
 use dial::Pause;
+use pki::address::{Carrier, Target};
 use pki::authority::DocumentVerifier;
 use pki::document::{Consensus, DocumentError};
 use pki::{Epoch, EpochTime};
@@ -75,8 +76,8 @@ pub enum Event {
     Dial {
         /// The gateway's name.
         gateway: String,
-        /// `host:port`, the host perhaps a name.
-        addresses: Vec<String>,
+        /// Its addresses.
+        addresses: Vec<Target>,
     },
     /// The link is up.
     Connected {
@@ -160,6 +161,12 @@ impl Client {
             is_stopped: false,
             settings,
         })
+    }
+
+    /// Whether one of the gateways that are dialled first is reached over QUIC.
+    pub fn may_dial_quic(&self) -> bool {
+        let mut urls = self.settings.gateways.iter().flat_map(|gateway| &gateway.addresses);
+        urls.any(|url| Target::of_url(url).is_some_and(|target| target.carrier == Carrier::Quic))
     }
 
     // 1. What happened.

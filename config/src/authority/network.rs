@@ -1,7 +1,7 @@
 //! The addresses in `[Server]` of an authority.
 
 use super::raw;
-use crate::address::{Address, Host, HostNames, Transport};
+use crate::address::{Address, Host, HostNames};
 use crate::finding::{Findings, Place};
 use crate::reader::At;
 use crate::server::network::{self as shared, HostPort};
@@ -15,7 +15,7 @@ pub const AUTHORITY_PORT_DEFAULT: u16 = 62472;
 pub struct Network {
     /// Addresses at which others reach it.
     pub addresses: Vec<Address>,
-    /// Addresses to listen on; at least one is not QUIC.
+    /// Addresses to listen on; at least one is no onion address.
     pub listen: Vec<Address>,
     /// Host and port of the metrics; no host means all addresses.
     pub metrics: Option<HostPort>,
@@ -62,30 +62,19 @@ pub fn check(raw: &raw::Server, interfaces: &[IpAddr], findings: &mut Findings) 
     Some(Network { listen: values(listen), addresses: values(&own), metrics, dials_v4, dials_v6, host_names: names })
 }
 
-/// Whether an authority can listen there: over TCP, at an address of a host.
-pub fn is_listened_on(address: &Address) -> bool {
-    !matches!(address.transport, Transport::Quic | Transport::Onion)
-}
-
 fn check_transports(listen: &[At<Address>], key: &str, findings: &mut Findings) {
     if listen.is_empty() {
         return;
     }
-    if !listen.iter().any(|at| is_listened_on(&at.value)) {
+    if !listen.iter().any(|at| at.value.can_listen()) {
         let place = Place { line: listen[0].place.line, key: key.into() };
-        let problem = "has no address that can be listened on: QUIC is not in this version yet, and onion addresses \
-                       belong to Tor";
-        findings.error("no-listener", &place, problem, "add a tcp:// address");
+        let problem = "has no address that can be listened on: onion addresses belong to Tor";
+        findings.error("no-listener", &place, problem, "add a tcp:// or quic:// address");
         return;
     }
-    for at in listen.iter().filter(|at| !is_listened_on(&at.value)) {
+    for at in listen.iter().filter(|at| !at.value.can_listen()) {
         let problem = format!("'{}' is not listened on", at.value);
-        findings.warning(
-            "not-listened-on",
-            &at.place,
-            problem,
-            "others reach this authority over its tcp:// addresses",
-        );
+        findings.warning("not-listened-on", &at.place, problem, "others reach this authority at its other addresses");
     }
     for at in listen.iter().filter(|at| at.value.port == 0 && matches!(at.value.host, Host::Ip(_))) {
         let problem = format!("'{}' has port 0, which nobody can reach", at.value);

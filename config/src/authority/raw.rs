@@ -41,7 +41,7 @@ section! {
         /// Signature scheme of the directory, the same in the whole network.
         pki_signature_scheme: String = ("PKISignatureScheme", "required", "Signed under its canonical name however it is written; the reference's authority ends at its first vote when it is written otherwise.");
         /// URLs at which others reach this authority, and listened on unless `BindAddresses` is set: `tcp://` or `quic://`, IP literal, port.
-        addresses: Vec<At<String>> = ("Addresses", "`tcp://<address>:62472` with the first globally routable IPv4 address of an interface", "Their families are those over which other authorities are dialled. `quic://` is not listened on.");
+        addresses: Vec<At<String>> = ("Addresses", "`tcp://<address>:62472` with the first globally routable IPv4 address of an interface", "Their families are those over which other authorities are dialled.");
         /// URLs to listen on instead of `Addresses`: for authorities behind address translation.
         bind_addresses: Vec<At<String>> = ("BindAddresses", "none", "");
         /// Absolute path of the folder of keys and state. Created with mode 0700 when missing; an existing one must be a real directory of exactly mode 0700.

@@ -12,8 +12,8 @@ section! {
         pki_signature_scheme: String = ("PKISignatureScheme", "required", "");
         /// KEM of links, the same in the whole network. Letter case does not matter.
         wire_kem_scheme: String = ("WireKEMScheme", "required", "");
-        /// Transports in the order in which a gateway's addresses are tried: `tcp`, `tcp4`, `tcp6`; `quic`, `ws` and `onion` are known.
-        prefered_transports: Vec<At<String>> = ("PreferedTransports", "`tcp`, `tcp4`, `tcp6`", "Spelled with one `r`. Only those of TCP are dialled.");
+        /// Transports in the order in which a gateway's addresses are tried: `tcp`, `tcp4`, `tcp6`, `quic`; `ws` and `onion` are known.
+        prefered_transports: Vec<At<String>> = ("PreferedTransports", "`tcp`, `tcp4`, `tcp6`, `quic`", "Spelled with one `r`. `ws` and `onion` are not dialled.");
         /// `host:port` on which the client daemon serves metrics.
         metrics_address: String = ("MetricsAddress", "off", "Without effect: for the daemon only.");
         /// Allow host names instead of IP literals in addresses.
@@ -104,7 +104,7 @@ section! {
         identity_key: String = ("IdentityKey", "required", "");
         /// Its link key, PEM text.
         link_key: String = ("LinkKey", "required", "");
-        /// URLs at which it is reached: `tcp://`, `tcp4://`, `tcp6://`; `quic://` and `onion://` are known and not dialled.
+        /// URLs at which it is reached: `tcp://`, `tcp4://`, `tcp6://`, `quic://`; `onion://` is known and not dialled.
         addresses: Vec<At<String>> = ("Addresses", "required", "At least one.");
     }
 

@@ -74,7 +74,7 @@ fn the_generators_file_is_read_as_it_is() {
     assert_eq!(loaded.findings, []);
     let config = loaded.config;
     assert_eq!(config.wire_kem.info().name, "XWING");
-    assert_eq!(config.transports, ["tcp", "tcp4", "tcp6"]);
+    assert_eq!(config.transports, ["tcp", "tcp4", "tcp6", "quic"]);
     assert!(!config.is_decoy_traffic_disabled);
     assert_eq!(config.geometry.packet_length, 3_082);
     let [gateway] = config.gateways.as_slice() else { panic!("one gateway") };
@@ -160,7 +160,11 @@ fn transports_are_tried_in_the_order_of_the_file() {
     let loaded = load(&text, Strictness::Lenient).expect("it can be used");
     assert_eq!(loaded.config.transports, ["tcp6", "tcp"]);
     assert_eq!(loaded.findings.iter().map(|finding| finding.code).collect::<Vec<_>>(), ["not-in-this-version"]);
-    let findings = load(&text.replace("\"TCP6\", \"tcp\"", "\"quic\""), Strictness::Lenient).expect_err("none is left");
+    let loaded = load(&text.replace("\"TCP6\"", "\"QUIC\""), Strictness::Lenient).expect("it can be used");
+    assert_eq!(loaded.config.transports, ["quic", "tcp"]);
+    let loaded = load(&file(), Strictness::Lenient).expect("it can be used");
+    assert_eq!(loaded.config.transports, ["tcp", "tcp4", "tcp6", "quic"]);
+    let findings = load(&text.replace("\"TCP6\", \"tcp\"", "\"ws\""), Strictness::Lenient).expect_err("none is left");
     assert!(findings.iter().any(|finding| finding.code == "transport" && finding.key == "PreferedTransports"));
 }
 

@@ -6,7 +6,7 @@ use crate::logging::Log;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use streams::Listener;
 
 const MODULE: &str = "authority";
 
@@ -15,18 +15,18 @@ const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
 /// Accepts until the future is dropped.
 pub async fn listen(socket: OwnedFd, door: Arc<Door>, desk: Arc<Desk>, log: Log) -> std::io::Error {
-    let listener = match TcpListener::from_std(std::net::TcpListener::from(socket)) {
+    let listener = match Listener::new(socket) {
         Ok(listener) => listener,
         Err(error) => return error,
     };
     let mut failed = 0_u64;
     loop {
         match listener.accept().await {
-            Ok((stream, address)) => {
+            Ok(visitor) => {
                 failed = 0;
-                let Some(place) = door.enter(address.ip()) else { continue };
+                let Some(place) = door.enter(visitor.from().ip()) else { continue };
                 let number = place.number();
-                let task = tokio::spawn(desk.clone().serve(stream, place));
+                let task = tokio::spawn(desk.clone().serve(visitor, place));
                 door.served_by(number, task.abort_handle());
             }
             Err(error) => {

@@ -37,13 +37,14 @@ use crate::process::listen::{self as sockets, Families};
 use crate::process::remedy;
 use crate::process::signals::{Signals, Told};
 use crate::process::tasks::{TaskEnd, Tasks};
-use config::address::{Address, Host, Transport};
+use config::address::{Host, Transport};
 use config::authority::{AuthorityConfig, REFERENCE_STORE_FILE};
 use config::keys::{self, DataDir, KeyPair};
 use crypto_simd::random::OsRandom;
 use crypto_simd::schemes::KemDecapsulationKey;
 use door::Door;
 use inspections::Inspections;
+use interplane::message::Listener;
 use machine::{Ended, Errand, Machine, Orders};
 use metrics::Metrics;
 use pki::authority::DocumentVerifier;
@@ -100,6 +101,9 @@ pub fn run(config: AuthorityConfig) -> Result<(), StartError> {
     let voting = Arc::new(configuration::voting(&config, &identity)?);
     let authority = Authority { config, clock, log, voting, identity, link };
     authority.report_configuration();
+    if authority.uses_quic() {
+        streams::warm_up();
+    }
     // Last of all that may fail: what does not start has changed nothing.
     let sockets = Sockets { listeners: authority.bind()?, metrics: authority.bind_metrics()? };
     let store = Store::open(data_dir.path())?;
@@ -119,7 +123,7 @@ struct Authority {
 
 /// What was bound before anything was started.
 struct Sockets {
-    listeners: Vec<(SocketAddr, OwnedFd)>,
+    listeners: Vec<(Listener, OwnedFd)>,
     metrics: Option<(SocketAddr, std::net::TcpListener)>,
 }
 
@@ -234,16 +238,19 @@ impl Authority {
         }
     }
 
-    fn bind(&self) -> Result<Vec<(SocketAddr, OwnedFd)>, StartError> {
-        let is_listened_on = |address: &&Address| !matches!(address.transport, Transport::Quic | Transport::Onion);
-        for address in self.config.network.listen.iter().filter(|address| !is_listened_on(address)) {
+    fn uses_quic(&self) -> bool {
+        let others = self.config.authorities.iter().flat_map(|authority| &authority.addresses);
+        self.config.network.listen.iter().chain(others).any(|address| address.transport == Transport::Quic)
+    }
+
+    fn bind(&self) -> Result<Vec<(Listener, OwnedFd)>, StartError> {
+        let listen = &self.config.network.listen;
+        for address in listen.iter().filter(|address| !address.can_listen()) {
             self.log
-                .warning(MODULE, format_args!("not listening on {address}: this version listens on tcp:// addresses"));
+                .warning(MODULE, format_args!("not listening on {address}: Tor does, and comes to another address"));
         }
-        let listened: Vec<_> = self.config.network.listen.iter().filter(is_listened_on).cloned().collect();
-        let addresses = sockets::resolve(&listened, Families::of_host())?;
-        let bound = sockets::bind_all(&addresses, Vec::new())?;
-        Ok(bound.into_iter().map(|(listener, socket)| (listener.address, socket)).collect())
+        let listened: Vec<_> = listen.iter().filter(|address| address.can_listen()).cloned().collect();
+        Ok(sockets::bind_all(&sockets::resolve(&listened, Families::of_host())?, Vec::new())?)
     }
 
     fn bind_metrics(&self) -> Result<Option<(SocketAddr, std::net::TcpListener)>, StartError> {

@@ -14,7 +14,7 @@ use pki::Epoch;
 use pki::voting::{Configuration, Message, MessageKind, Peer, Reply, Request};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
+use streams::Visitor;
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
@@ -50,10 +50,8 @@ pub struct Desk {
 
 impl Desk {
     /// Serves one connection. How it ends is the peer's affair.
-    pub async fn serve(self: Arc<Self>, stream: TcpStream, place: Place) {
-        if stream.set_nodelay(true).is_err() {
-            return;
-        }
+    pub async fn serve(self: Arc<Self>, visitor: Visitor, place: Place) {
+        let Ok(stream) = visitor.admit().await else { return };
         let began = Instant::now();
         let mut driver = Driver::new(stream, self.link());
         let Some(peer) = self.shake_hands(&mut driver, &place, began).await else { return };

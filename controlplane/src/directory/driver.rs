@@ -1,10 +1,10 @@
-//! One end of a PKI session over TCP: moves bytes between the socket and the link, and waits for what happens next.
+//! One end of a PKI session: moves bytes between the connection and the link, and waits for what happens next.
 
 use crypto_simd::random::OsRandom;
 use std::io;
 use std::time::Duration;
+use streams::Stream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::{Instant as Clock, timeout_at};
 use wire::link::{Event, Input, Link};
 use wire::{FrameError, Instant};
@@ -31,7 +31,7 @@ pub enum Happened {
 pub struct Driver {
     /// The link.
     pub link: Link,
-    stream: TcpStream,
+    stream: Stream,
     start: Clock,
     buffer: Vec<u8>,
     /// What of the buffer is read and not yet taken.
@@ -42,7 +42,7 @@ pub struct Driver {
 
 impl Driver {
     /// A link that was made for the time [`Instant::default`].
-    pub fn new(stream: TcpStream, link: Link) -> Self {
+    pub fn new(stream: Stream, link: Link) -> Self {
         Self { link, stream, start: Clock::now(), buffer: Vec::new(), from: 0, to: 0, is_announced: false }
     }
 

@@ -4,9 +4,9 @@ use super::driver::{Driver, Happened};
 use super::session::{Caller, unix_seconds};
 use crypto_simd::random::{OsRandom, Random};
 use crypto_simd::schemes::Kem;
-use std::net::SocketAddr;
+use pki::address::Target;
 use std::time::Duration;
-use tokio::net::TcpStream;
+use streams::Stream;
 use tokio::time::timeout;
 use wire::link::{Due, Event, Limits, Link};
 use wire::{CommandSizes, Instant, PeerCredentials, Role, SessionConfig};
@@ -38,14 +38,14 @@ pub enum GreetError {
 }
 
 /// Connects.
-pub async fn reach(address: SocketAddr, limit: Duration) -> Result<TcpStream, GreetError> {
-    let connected = timeout(limit, TcpStream::connect(address)).await;
+pub async fn reach(address: &Target, limit: Duration) -> Result<Stream, GreetError> {
+    let connected = timeout(limit, streams::connect(address)).await;
     Ok(connected.map_err(|_| GreetError::Silent(limit))??)
 }
 
 /// Shakes hands over a connection as a client that nobody knows, and hangs up. Mixes and service nodes do so first.
 pub async fn greet(
-    stream: TcpStream,
+    stream: Stream,
     kem: &'static dyn Kem,
     sizes: CommandSizes,
     limit: Duration,

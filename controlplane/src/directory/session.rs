@@ -3,14 +3,14 @@
 use super::driver::{Driver, Happened};
 use crypto_simd::random::{OsRandom, Random};
 use crypto_simd::schemes::{Kem, KemDecapsulationKey};
-use pki::address::Url;
+use pki::address::Target;
 use pki::authority::Authority;
 use secret_memory::within;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::net::TcpStream;
+use streams::Stream;
 use tokio::time::timeout;
 use wire::link::{CLOCK_SKEW_SECONDS_MAX, Due, End, Event, Limits, Link};
 use wire::{Command, CommandSizes, HandshakeReason, HandshakeState, Instant, Role, SessionConfig};
@@ -25,13 +25,13 @@ const ANSWER_BYTES_MAX: usize = pki::document::SIGNED_BYTES_MAX;
 #[derive(Debug, thiserror::Error)]
 pub enum ExchangeError {
     /// None of the authority's addresses can be dialled by this node.
-    #[error("no address that can be dialled (tcp://host:port)")]
+    #[error("no address that can be dialled (tcp://host:port or quic://host:port)")]
     NoAddress,
     /// The connection could not be made.
     #[error("cannot connect to {address}: {error}")]
     Connect {
-        /// `host:port`.
-        address: String,
+        /// The address.
+        address: Target,
         /// The operating system's reason.
         error: std::io::Error,
     },
@@ -164,14 +164,11 @@ impl Dialler {
         conversation.ask(command, take).await
     }
 
-    async fn dial(&self, authority: &Authority) -> Result<TcpStream, ExchangeError> {
+    async fn dial(&self, authority: &Authority) -> Result<Stream, ExchangeError> {
         let mut last = ExchangeError::NoAddress;
         for address in dialled_addresses(authority, &mut OsRandom) {
-            match timeout(self.connect_limit, TcpStream::connect(&address)).await {
-                Ok(Ok(stream)) => {
-                    stream.set_nodelay(true)?;
-                    return Ok(stream);
-                }
+            match timeout(self.connect_limit, streams::connect(&address)).await {
+                Ok(Ok(stream)) => return Ok(stream),
                 Ok(Err(error)) => last = ExchangeError::Connect { address, error },
                 Err(_) => last = ExchangeError::TimedOut { step: "connection", limit: self.connect_limit },
             }
@@ -180,15 +177,9 @@ impl Dialler {
     }
 }
 
-/// `host:port` of each address that goes over TCP, in random order (server.md 8.10).
-fn dialled_addresses(authority: &Authority, random: &mut dyn Random) -> Vec<String> {
-    let addresses = authority.addresses.iter().filter_map(|text| {
-        let url = Url::parse(text)?;
-        let (host, port) = url.host_and_port()?;
-        let is_v6 = host.contains(':');
-        (url.scheme == "tcp").then(|| if is_v6 { format!("[{host}]:{port}") } else { format!("{host}:{port}") })
-    });
-    let mut addresses: Vec<_> = addresses.collect();
+/// Where an authority can be dialled, over whatever transport, in random order (server.md 8.10).
+fn dialled_addresses(authority: &Authority, random: &mut dyn Random) -> Vec<Target> {
+    let mut addresses: Vec<_> = authority.addresses.iter().filter_map(|url| Target::of_url(url)).collect();
     for last in (1..addresses.len()).rev() {
         let mut bytes = [0; 8];
         random.fill(&mut bytes);

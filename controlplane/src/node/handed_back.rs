@@ -14,7 +14,6 @@ use interplane::setup::Setup;
 use pki::Epoch;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -46,13 +45,12 @@ impl HandedBack {
     }
 
     /// Whether it works as these say, or does so with values that may change: then it can go on.
-    pub fn works_as(&self, setup: &Setup, listen: &[SocketAddr], link_private_key: &[u8]) -> bool {
-        let mut addresses = self.attachments.iter().filter_map(|(what, _)| match what {
-            Descriptor::Listener(listener) => Some(listener.address),
+    pub fn works_as(&self, setup: &Setup, listen: &[Listener], link_private_key: &[u8]) -> bool {
+        let listeners = self.attachments.iter().filter_map(|(what, _)| match what {
+            Descriptor::Listener(listener) => Some(listener),
             _ => None,
         });
-        let listens_there =
-            addresses.by_ref().take(listen.len()).eq(listen.iter().copied()) && addresses.next().is_none();
+        let listens_there = listeners.eq(listen);
         self.setup.can_become(setup) && listens_there && self.has_link_key(link_private_key)
     }
 

@@ -6,6 +6,7 @@ use super::setup;
 use crate::process::listen::{self, Families, ListenError};
 use crate::process::remedy::{self, remedy_at_address};
 use config::ServerConfig;
+use interplane::message::Listener;
 use pki::EpochClock;
 use rustix::process::{Resource, getrlimit};
 use std::io::ErrorKind;
@@ -46,8 +47,9 @@ impl Look {
 /// Looks at limits, memory and addresses for a node of this configuration; where one of this DataDir runs, it is no fault
 /// that its addresses are taken.
 pub fn look(config: &ServerConfig, clock: &EpochClock, is_running: bool) -> Vec<Look> {
-    let mut looks = vec![open_files(), locked_memory(setup::shards(config)), memory(config, clock)];
-    looks.extend(addresses(config, is_running));
+    let shards = setup::shards(config);
+    let mut looks = vec![open_files(), locked_memory(shards), memory(config, clock)];
+    looks.extend(addresses(config, shards, is_running));
     looks.extend(metrics(config, is_running));
     looks
 }
@@ -94,25 +96,30 @@ fn memory(config: &ServerConfig, clock: &EpochClock) -> Look {
     }
 }
 
-fn addresses(config: &ServerConfig, is_running: bool) -> Vec<Look> {
+fn addresses(config: &ServerConfig, shards: usize, is_running: bool) -> Vec<Look> {
     const WHAT: &str = "address";
-    let addresses = match listen::resolve(&config.network.listen, Families::of_host()) {
-        Ok(addresses) => addresses,
+    let resolved = listen::resolve(&config.network.listen, Families::of_host())
+        .and_then(|listeners| listen::for_shards(&listeners, shards).map(|_| listeners));
+    let listeners = match resolved {
+        Ok(listeners) => listeners,
         Err(error) => return vec![Look::new(WHAT, Verdict::Bad, error.to_string())],
     };
-    let look = |address| match listen::bind_all(&[address], Vec::new()) {
+    let look = |address: Listener| match listen::bind_all(&[address], Vec::new()) {
         Ok(_) if is_running => {
             let seen =
                 format!("{address}: nobody listens there, although a node of this DataDir runs: look at its log");
             Look::new(WHAT, Verdict::Bad, seen)
         }
-        Ok(_) => Look::new(WHAT, Verdict::Well, format!("{address} can be listened on")),
+        Ok(sockets) => match sockets.iter().find_map(|(_, fd)| listen::small_buffer(fd)) {
+            Some(bytes) => Look::new(WHAT, Verdict::Unusual, format!("{address} {}", remedy::small_buffer(bytes))),
+            None => Look::new(WHAT, Verdict::Well, format!("{address} can be listened on")),
+        },
         Err(ListenError::Bind { error, .. }) if is_running && error.kind() == ErrorKind::AddrInUse => {
             Look::new(WHAT, Verdict::Well, format!("{address} is in use, and a node of this DataDir runs"))
         }
         Err(error) => Look::new(WHAT, Verdict::Bad, error.to_string()),
     };
-    addresses.into_iter().map(look).collect()
+    listeners.into_iter().map(look).collect()
 }
 
 fn metrics(config: &ServerConfig, is_running: bool) -> Option<Look> {

@@ -33,6 +33,10 @@ impl Node {
             .map_err(|error| StartError::Scheme { what: "link.private.pem", error })?;
         let caller =
             Caller { link_key: within(|| Arc::from(link)), additional_data: pki::hash(&own.identity_key).to_vec() };
+        let mut addresses = config.authorities.iter().flat_map(|authority| &authority.addresses);
+        if addresses.any(|at| at.transport == address::Transport::Quic) {
+            streams::warm_up();
+        }
         let options = DirectoryOptions {
             clock: self.clock,
             authorities: Arc::new(authorities(config)?),

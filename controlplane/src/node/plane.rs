@@ -27,7 +27,6 @@ use pki::neighbours::Role;
 use pki::policy::View;
 use secret_memory::within;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use zeroize::Zeroizing;
@@ -263,10 +262,14 @@ impl DataPlane {
         self.counters.0.clone()
     }
 
-    /// Where it listens, with the ports that the system has chosen.
-    pub fn listens_at(&self) -> Vec<SocketAddr> {
+    /// Where it listens, with the ports that the system has chosen; each address once.
+    pub fn listens_at(&self) -> Vec<Listener> {
         let bound = |fd: &OwnedFd| socket2::SockRef::from(fd).local_addr().ok()?.as_socket();
-        self.listeners.iter().map(|(listener, fd)| bound(fd).unwrap_or(listener.address)).collect()
+        let mut all: Vec<_> = (self.listeners.iter())
+            .map(|(listener, fd)| Listener { address: bound(fd).unwrap_or(listener.address), ..*listener })
+            .collect();
+        all.dedup();
+        all
     }
 
     /// The counts of this node's own loops in shared memory.
@@ -448,7 +451,10 @@ impl DataPlane {
     fn keep(&mut self) {
         let Some((manager, setup)) = &mut self.manager else { return };
         let named = |what: Descriptor, fd| (stored::name(&what), fd);
-        let listeners = self.listeners.iter().map(|(listener, fd)| named(Descriptor::Listener(*listener), fd.as_fd()));
+        let listeners = self.listeners.iter().enumerate().map(|(at, (listener, fd))| {
+            let number = self.listeners[..at].iter().filter(|(other, _)| other == listener).count();
+            (stored::listener_name(listener, number), fd.as_fd())
+        });
         // The sets before the keys: keys without them would be worse than none.
         let sets = self.replay_sets.iter().map(|(&epoch, fd)| named(Descriptor::ReplaySet { epoch }, fd.as_fd()));
         let secrets = self.secrets.iter().map(|(_, file)| named(Descriptor::Secrets, file.as_fd()));

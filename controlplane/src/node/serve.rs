@@ -25,6 +25,7 @@ use interplane::Counters;
 use interplane::channel::SOCKET_NAME;
 use interplane::counter::Account;
 use interplane::loops::LoopCounts;
+use interplane::message::Listener;
 use interplane::ring::EventRings;
 use interplane::setup::Limits;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -266,7 +267,7 @@ impl Node {
     }
 
     /// What an operator compares with what was meant; the service manager is told too.
-    fn report_start(&self, listens_at: &[SocketAddr], metrics_at: Option<SocketAddr>) {
+    fn report_start(&self, listens_at: &[Listener], metrics_at: Option<SocketAddr>) {
         let (config, setup) = (&self.config, self.setup());
         let addresses: Vec<_> = listens_at.iter().map(ToString::to_string).collect();
         self.log.notice(MODULE, format_args!("listening on {}", addresses.join(", ")));

@@ -7,24 +7,38 @@ use pki::Epoch;
 use socket2::{SockRef, Type};
 use std::os::fd::OwnedFd;
 
+#[cfg(test)]
+mod tests;
+
 /// How it worked.
 pub const SETUP: &str = "setup";
 const SECRETS: &str = "secrets";
 const REMEMBERED: &str = "remembered";
 const REPLAYS_PREFIX: &str = "replays-";
 const LISTENER_PREFIX: &str = "listener-";
+const QUIC_PREFIX: &str = "quic-";
 const SETUP_BYTES_MAX: usize = 1 << 20;
 
-/// The name under which it is kept. A colon would end a name.
+/// The name under which it is kept.
 pub fn name(what: &Descriptor) -> String {
     match what {
-        Descriptor::Listener(listener) => format!("{LISTENER_PREFIX}{}", listener.address).replace(':', ";"),
+        Descriptor::Listener(listener) => listener_name(listener, 0),
         Descriptor::ReplaySet { epoch } => format!("{REPLAYS_PREFIX}{}", epoch.0),
         Descriptor::Remembered => REMEMBERED.into(),
         Descriptor::Secrets => SECRETS.into(),
         // Nothing else is worth it.
         _ => String::new(),
     }
+}
+
+/// The name of a listening socket, the one of that number of several for one address. A colon would end a name.
+pub fn listener_name(listener: &Listener, number: usize) -> String {
+    let address = listener.address;
+    let name = match listener.transport {
+        Transport::Tcp => format!("{LISTENER_PREFIX}{address}"),
+        Transport::Quic => format!("{LISTENER_PREFIX}{QUIC_PREFIX}{number}-{address}"),
+    };
+    name.replace(':', ";")
 }
 
 /// What is kept under that name.
@@ -49,11 +63,19 @@ pub fn is_listener(name: &str) -> bool {
 pub fn take_listeners(kept: &mut Vec<(String, OwnedFd)>) -> Vec<(String, Listener, OwnedFd)> {
     let listeners = kept.extract_if(.., |(name, _)| is_listener(name));
     let listeners = listeners.filter_map(|(name, fd)| {
-        let address = name.strip_prefix(LISTENER_PREFIX)?.replace(';', ":").parse().ok()?;
+        let rest = name.strip_prefix(LISTENER_PREFIX)?;
+        let (transport, address) = match rest.strip_prefix(QUIC_PREFIX) {
+            Some(rest) => (Transport::Quic, rest.split_once('-')?.1),
+            None => (Transport::Tcp, rest),
+        };
+        let address = address.replace(';', ":").parse().ok()?;
         let socket = SockRef::from(&fd);
-        let listens = socket.is_listener().ok()? && socket.r#type().ok()? == Type::STREAM;
+        let listens = match transport {
+            Transport::Tcp => socket.is_listener().ok()? && socket.r#type().ok()? == Type::STREAM,
+            Transport::Quic => socket.r#type().ok()? == Type::DGRAM,
+        };
         let is_there = socket.local_addr().ok()?.as_socket() == Some(address);
-        (listens && is_there).then_some((name, Listener { address, transport: Transport::Tcp }, fd))
+        (listens && is_there).then_some((name, Listener { address, transport }, fd))
     });
     listeners.collect()
 }

@@ -8,12 +8,12 @@ use crate::directory::Stored;
 use crate::keys::{MixKeys, Scheme};
 use crate::process::listen::{self, Families, ListenError};
 use crate::process::manager::Manager;
+use crate::process::remedy;
 use interplane::channel::Channel;
 use interplane::inherited;
 use interplane::message::Listener;
 use interplane::setup::Setup;
 use secret_memory::within;
-use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use zeroize::Zeroizing;
@@ -41,11 +41,11 @@ impl Node {
         let scheme = Scheme::of(&self.config.geometry).map_err(|error| StartError::Authorities(error.to_string()))?;
         let mut mix_keys = MixKeys::new(scheme);
         let bad_key = |error| StartError::Scheme { what: "mix key", error };
-        let addresses = self.listen_addresses()?;
-        let FromManager { manager, kept, listeners } = FromManager::take(&addresses);
+        let wanted = self.listeners(setup.machine.shards.into())?;
+        let FromManager { manager, kept, listeners } = FromManager::take(&wanted);
         let (mut inheritance, replaced);
         if let Some((channel, Some(handed_back))) = greet(socket, ANSWER_LIMIT, || true)? {
-            if handed_back.works_as(&setup, &addresses, link_key) {
+            if handed_back.works_as(&setup, &wanted, link_key) {
                 let (mut plane, keys, stored) = DataPlane::adopt(handed_back, within(|| link_key.clone()))?;
                 plane.store_adjustment(&setup.adjustable()).map_err(|error| PlaneError::Refused(error.to_string()))?;
                 self.keep_with(&mut plane, manager)?;
@@ -64,7 +64,8 @@ impl Node {
         let mut in_files = self.kept_keys(scheme)?;
         inheritance.add_sets(std::mem::take(&mut in_files.replay_sets), replaced.is_none());
         mix_keys.adopt(std::mem::take(&mut in_files.mix_keys)).map_err(bad_key)?;
-        let listeners = listen::bind_all(&addresses, std::mem::take(&mut inheritance.listeners))?;
+        let listeners = listen::bind_all(&wanted, std::mem::take(&mut inheritance.listeners))?;
+        self.tell_of_buffers(&listeners);
         if replaced.is_some() && !self.config.own.dataplane.run_as_two_units {
             self.rehearse(socket, &setup)?;
         }
@@ -85,6 +86,14 @@ impl Node {
         self.keep_with(&mut plane, manager)?;
         in_files.consume()?;
         Ok(Found { plane, resumed: None, mix_keys, stored })
+    }
+
+    /// Warns once of sockets that may hold few datagrams only.
+    fn tell_of_buffers(&self, listeners: &[(Listener, OwnedFd)]) {
+        let small = listeners.iter().find_map(|(listener, fd)| Some((listener, listen::small_buffer(fd)?)));
+        if let Some((listener, bytes)) = small {
+            self.log.warning(MODULE, format_args!("{listener} {}", remedy::small_buffer(bytes)));
+        }
     }
 
     fn keep_with(&self, plane: &mut DataPlane, manager: Option<Manager>) -> Result<(), PlaneError> {
@@ -127,9 +136,9 @@ impl Node {
             .map_err(|error| PlaneError::Rehearsal { reason: error.to_string(), socket: socket.into() })
     }
 
-    /// Where the data plane listens.
-    fn listen_addresses(&self) -> Result<Vec<SocketAddr>, ListenError> {
-        listen::resolve(&self.config.network.listen, Families::of_host())
+    /// What a data plane with so many shards listens with.
+    fn listeners(&self, shards: usize) -> Result<Vec<Listener>, ListenError> {
+        listen::for_shards(&listen::resolve(&self.config.network.listen, Families::of_host())?, shards)
     }
 }
 
@@ -144,18 +153,20 @@ struct FromManager {
 
 impl FromManager {
     /// Takes all of it. The manager gives up listening sockets that are not wanted any more: they would be in the way.
-    fn take(addresses: &[SocketAddr]) -> Self {
+    fn take(wanted: &[Listener]) -> Self {
         let mut kept = inherited::take();
         let names: Vec<_> = kept.iter().map(|(name, _)| name.clone()).collect();
         let mut manager = Manager::of_environment(names.iter().map(String::as_str));
-        let listeners = stored::take_listeners(&mut kept);
-        let is_wanted = |name: &String| {
-            listeners.iter().any(|(other, listener, _)| other == name && addresses.contains(&listener.address))
-        };
+        let mut missing = wanted.to_vec();
+        let mut listeners = stored::take_listeners(&mut kept);
+        listeners.retain(|(_, listener, _)| {
+            let found = missing.iter().position(|wanted| wanted == listener);
+            found.map(|at| missing.swap_remove(at)).is_some()
+        });
+        let is_wanted = |name: &String| listeners.iter().any(|(other, _, _)| other == name);
         for name in names.iter().filter(|name| stored::is_listener(name) && !is_wanted(name)) {
             manager.iter_mut().for_each(|manager| manager.forget(name));
         }
-        let wanted = listeners.into_iter().filter(|(_, listener, _)| addresses.contains(&listener.address));
-        Self { manager, kept, listeners: wanted.map(|(_, listener, fd)| (listener, fd)).collect() }
+        Self { manager, kept, listeners: listeners.into_iter().map(|(_, listener, fd)| (listener, fd)).collect() }
     }
 }

@@ -27,21 +27,9 @@ impl Limit {
 /// All such wishes.
 pub fn limits_of_this_version(config: &ServerConfig) -> Vec<Limit> {
     let mut limits = Vec::new();
-    limits.extend(listeners(config));
     limits.extend(sphinx(&config.geometry));
     limits.extend(authorities(config));
     limits
-}
-
-fn listeners(config: &ServerConfig) -> impl Iterator<Item = Limit> {
-    let network = &config.network;
-    let key = if network.listen == network.advertised { "Addresses" } else { "BindAddresses" };
-    network.listen.iter().enumerate().filter(|(_, address)| address.transport == Transport::Quic).map(
-        move |(index, address)| {
-            let problem = format!("cannot listen on {address}: QUIC is not in this version yet");
-            Limit::new(true, format!("Server.{key}[{index}]"), problem, "list tcp:// addresses only")
-        },
-    )
 }
 
 fn sphinx(geometry: &::sphinx::Geometry) -> Option<Limit> {
@@ -51,12 +39,13 @@ fn sphinx(geometry: &::sphinx::Geometry) -> Option<Limit> {
 }
 
 fn authorities(config: &ServerConfig) -> impl Iterator<Item = Limit> {
-    let is_dialled = |address: &Address| !matches!(address.transport, Transport::Quic | Transport::Onion);
+    let is_dialled = |address: &Address| address.transport != Transport::Onion;
     config.authorities.iter().enumerate().filter_map(move |(index, authority)| {
         if authority.addresses.is_empty() || authority.addresses.iter().any(is_dialled) {
             return None;
         }
-        let problem = format!("'{}' has no tcp:// address: this version cannot reach it", authority.identifier);
+        let problem =
+            format!("'{}' has no tcp:// or quic:// address: this version cannot reach it", authority.identifier);
         let remedy = "ask its operator for one; until then this node neither posts to it nor fetches from it";
         Some(Limit::new(false, format!("PKI.Voting.Authorities[{index}].Addresses"), problem, remedy))
     })

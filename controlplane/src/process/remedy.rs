@@ -1,5 +1,6 @@
 //! What to do about errors of the operating system.
 
+use super::listen::BUFFER_BYTES;
 use rustix::io::Errno;
 use secret_memory::{locked_bytes, protection};
 
@@ -24,6 +25,16 @@ pub fn unlocked(what: &str, shards: usize) -> String {
     format!(
         "{what} cannot be locked in memory and may reach the swap: raise the limit of locked memory \
          (LimitMEMLOCK={mebibytes}M or more in a systemd unit, `ulimit -l {kibibytes}` in a shell), or turn swap off{full}"
+    )
+}
+
+/// What to say of a UDP socket that may hold so few bytes.
+pub fn small_buffer(bytes: usize) -> String {
+    format!(
+        "may hold {} kB of datagrams that wait, of {} kB that a busy node needs; more are lost and sent again: raise \
+         net.core.rmem_max and net.core.wmem_max to {BUFFER_BYTES}",
+        bytes >> 10,
+        BUFFER_BYTES >> 10
     )
 }
 

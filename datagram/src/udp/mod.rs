@@ -57,6 +57,11 @@ pub fn is_datagram(socket: impl AsFd) -> bool {
     SockRef::from(&socket.as_fd()).r#type().is_ok_and(|kind| kind == Type::DGRAM)
 }
 
+/// Those for datagrams, and the others.
+pub fn set_apart(sockets: Vec<OwnedFd>) -> (Vec<OwnedFd>, Vec<OwnedFd>) {
+    sockets.into_iter().partition(|socket| is_datagram(socket))
+}
+
 /// The address that it is bound to.
 pub fn local_address(socket: impl AsFd) -> io::Result<SocketAddr> {
     let address = SockRef::from(&socket.as_fd()).local_addr()?.as_socket();

@@ -42,9 +42,10 @@
 //!   that shard's parked flag to false, so there is at most one call per sleep. A wake-up that arrives between
 //!   `poll` returning [`Next::ParkUntil`](crate::shard::Next) and the driver's sleep must not be lost.
 //!
-//! These are streams. Datagrams are a trait of their own ([`datagram::Datagrams`]); what makes streams of them ([`quic`])
-//! stands between that trait and an [`Io`], so that a shard sees streams, whatever their [`Transport`]. A backend alone
-//! connects over TCP only.
+//! These are streams. Datagrams are a trait of their own ([`datagram::Datagrams`]), which the backends implement too; what
+//! makes streams of them ([`quic`]) stands between that trait and an [`Io`], so that a shard sees streams, whatever their
+//! [`Transport`]. A backend alone connects over TCP only. Sockets for datagrams come among the listeners, and each shard
+//! has its own.
 
 pub mod choice;
 pub mod driver;

@@ -137,7 +137,7 @@ labels! {
         Timeout "timeout" "No answer.",
         NoRoute "no_route" "The network does not lead there.",
         Dns "dns" "The name does not resolve.",
-        NoTransport "no_transport" "The peer lists no address over a transport that this node has, such as QUIC only.",
+        NoTransport "no_transport" "The peer lists no address over a transport that this node has.",
         Other "other" "Anything else.",
     }
 

@@ -124,7 +124,7 @@ fn what_answers_and_is_no_node_is_told() {
     server.join().expect("no panic");
     has(&looks, "IPv4", "ok", "accepts connections");
     has(&looks, "handshake", "fail", "does not speak the link protocol");
-    for wrong in ["nonsense", "quic://127.0.0.1:1", "127.0.0.1", ":1"] {
+    for wrong in ["nonsense", "ws://127.0.0.1:1", "127.0.0.1", ":1"] {
         run(["doctor", "--from-outside", wrong]).refused(&[wrong, "is no address"]);
     }
     run(["doctor", "--from-outside", &at, "-f", "/nonexistent.toml"]).refused(&["/nonexistent.toml"]);

@@ -2,10 +2,12 @@
 //! its descriptor's address map.
 
 mod map;
+mod target;
 #[cfg(test)]
 mod tests;
 
 pub use map::Addresses;
+pub use target::{Carrier, Target};
 
 use std::borrow::Cow;
 use std::net::Ipv6Addr;

@@ -1,6 +1,6 @@
 //! `authority.toml` (pki.md 13.1, appendix C).
 
-use super::text::{authorities, float, quoted};
+use super::text::{authorities, float, quoted, urls};
 use super::{LOG_FILE, Network};
 use crate::layout::{Member, Role};
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ pub fn text(network: &Network<'_>, member: &Member) -> Result<String, String> {
   Identifier = {name}
   WireKEMScheme = {kem}
   PKISignatureScheme = {signature}
-  Addresses = [{url}]
+  Addresses = [{urls}]
   DataDir = {data_dir}
   MetricsAddress = {metrics}
   AllowHostnameAddresses = {allow_hostnames}
@@ -46,7 +46,7 @@ pub fn text(network: &Network<'_>, member: &Member) -> Result<String, String> {
         name = quoted(&member.name),
         kem = quoted(settings.wire_kem.info().name),
         signature = quoted(settings.signature.info().name),
-        url = quoted(&member.url()),
+        urls = urls(member),
         data_dir = network.data_dir(member)?,
         metrics = quoted(&member.metrics_address()),
         allow_hostnames = settings.allow_hostnames,

@@ -1,7 +1,7 @@
 //! `client.toml` and `thinclient.toml` (client.md 3.2, 3.3).
 
 use super::Network;
-use super::text::{authorities, public_key, quoted};
+use super::text::{authorities, public_key, quoted, urls};
 use crate::layout::Role;
 
 /// The file of the client and of its daemon.
@@ -13,13 +13,13 @@ pub fn text(network: &Network<'_>) -> Result<String, String> {
         let keys = network.keys(member)?;
         gateways += &format!(
             "  [[PinnedGateways.Gateways]]\n    Name = {name}\n    WireKEMScheme = {kem_name}\n    PKISignatureScheme = {scheme}\n    \
-             IdentityKey = {identity}\n    LinkKey = {link}\n    Addresses = [{url}]\n\n",
+             IdentityKey = {identity}\n    LinkKey = {link}\n    Addresses = [{urls}]\n\n",
             name = quoted(&member.name),
             kem_name = quoted(kem),
             scheme = quoted(signature),
             identity = public_key(signature, keys.identity.public())?,
             link = public_key(kem, keys.link.public())?,
-            url = quoted(&member.url()),
+            urls = urls(member),
         );
     }
     Ok(format!(

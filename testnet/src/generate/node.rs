@@ -1,6 +1,6 @@
 //! `katzenpost.toml` of mixes, gateways and service nodes (server.md 2).
 
-use super::text::{authorities, quoted};
+use super::text::{authorities, quoted, urls};
 use super::{LOG_FILE, Network};
 use crate::layout::{Member, Role};
 use crate::settings::Settings;
@@ -8,14 +8,14 @@ use crate::settings::Settings;
 /// The file of `member`.
 pub fn text(network: &Network<'_>, member: &Member) -> Result<String, String> {
     let settings = network.settings;
-    let url = quoted(&member.url());
+    let urls = urls(member);
     Ok(format!(
         r#"[Server]
   Identifier = {name}
   WireKEM = {kem}
   PKISignatureScheme = {signature}
-  Addresses = [{url}]
-  BindAddresses = [{url}]
+  Addresses = [{urls}]
+  BindAddresses = [{urls}]
   MetricsAddress = {metrics}
   DataDir = {data_dir}
   IsGatewayNode = {is_gateway}

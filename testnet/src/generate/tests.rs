@@ -1,5 +1,5 @@
 use super::*;
-use crate::layout::{Ports, Shape};
+use crate::layout::{NetworkTransport, Ports, Shape};
 use crate::settings::{Decoys, SHARED_PROFILE, geometry};
 use crypto_simd::schemes::{kem, signature};
 use pki::voting::Parameters;
@@ -84,6 +84,31 @@ fn everybody_has_files_and_keys() {
     }
     assert!(files.contains_key("client/client.toml") && files.contains_key("client/thinclient.toml"));
     assert!(files["mix1/katzenpost.toml"].contains(r#"DataDir = "/a \"folder\"/mix1""#));
+}
+
+#[test]
+fn a_network_is_reached_over_what_was_asked_for() {
+    let settings = settings("x25519", 3);
+    let texts = |transport| {
+        let layout = Layout::new(&shape(), Ports::After(30_000), |_| "127.0.0.1".into()).unwrap().over(transport);
+        let network = Network::new(&settings, &layout, Path::new("/folder"), &Known::new()).unwrap();
+        let files = network.files().unwrap().into_iter();
+        files
+            .filter(|file| file.path.extension().is_some_and(|ending| ending == "toml"))
+            .map(|file| file.text.to_string())
+            .collect::<String>()
+    };
+    let (tcp, quic, mixed) =
+        (texts(NetworkTransport::Tcp), texts(NetworkTransport::Quic), texts(NetworkTransport::Mixed));
+    assert!(tcp.contains("Addresses = [\"tcp://127.0.0.1:30001\"]") && !tcp.contains("quic://"));
+    assert!(quic.contains("Addresses = [\"quic://127.0.0.1:30001\"]") && !quic.contains("tcp://"));
+    for urls in [
+        "[\"tcp://127.0.0.1:30001\"]",
+        "[\"quic://127.0.0.1:30003\"]",
+        "[\"tcp://127.0.0.1:30005\", \"quic://127.0.0.1:30005\"]",
+    ] {
+        assert!(mixed.contains(&format!("Addresses = {urls}")), "{urls}");
+    }
 }
 
 #[test]

@@ -23,6 +23,11 @@ pub fn quoted(text: &str) -> String {
     quoted + "\""
 }
 
+/// Where a member is reached, as elements of an array.
+pub fn urls(member: &Member) -> String {
+    member.urls().iter().map(|url| quoted(url)).collect::<Vec<_>>().join(", ")
+}
+
 /// A public key as a PEM text in quotes.
 pub fn public_key(scheme: &str, bytes: &[u8]) -> Result<String, String> {
     let text = pem::encode(&pem::public_key_type(scheme), bytes).map_err(|error| error.to_string())?;
@@ -48,12 +53,12 @@ fn authority(settings: &Settings, network: &Network<'_>, member: &Member, table:
     let (signature, kem) = (settings.signature.info().name, settings.wire_kem.info().name);
     Ok(format!(
         "[[{table}]]\n  Identifier = {name}\n  IdentityPublicKey = {identity}\n  PKISignatureScheme = {scheme}\n  \
-         LinkPublicKey = {link}\n  WireKEMScheme = {kem_name}\n  Addresses = [{url}]\n\n",
+         LinkPublicKey = {link}\n  WireKEMScheme = {kem_name}\n  Addresses = [{urls}]\n\n",
         name = quoted(&member.name),
         identity = public_key(signature, keys.identity.public())?,
         scheme = quoted(signature),
         link = public_key(kem, keys.link.public())?,
         kem_name = quoted(kem),
-        url = quoted(&member.url()),
+        urls = urls(member),
     ))
 }

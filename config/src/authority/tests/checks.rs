@@ -45,7 +45,7 @@ fn server_section() {
             ("DataDir = \"", "DataDir = \"relative", "not-absolute", "Server.DataDir", "not an absolute path"),
             ("tcp://127.0.0.1:30001", "tcp://auth1:30001", "address", "Server.Addresses[0]", "host name"),
             ("tcp://127.0.0.1:30001", "ftp://127.0.0.1:30001", "address", "Server.Addresses[0]", "ftp"),
-            ("tcp://127.0.0.1:30001", "quic://127.0.0.1:30001", "no-listener", "Server.Addresses", "QUIC"),
+            ("tcp://127.0.0.1:30001", "onion://a.onion:30001", "no-listener", "Server.Addresses", "Tor"),
             ("[\"tcp://127.0.0.1:30001\"]", "[]", "no-address", "Server.Addresses", "lists no address"),
             ("127.0.0.1:30002", "127.0.0.1", "metrics-address", "Server.MetricsAddress", "no port"),
             ("127.0.0.1:30002", "127.0.0.1:30001", "metrics-address", "Server.MetricsAddress", "has the port of"),
@@ -85,7 +85,7 @@ fn server_section() {
                 "Server.PKISignatureScheme",
                 "'Ed25519'",
             ),
-            ("30001\"]", "30001\", \"quic://127.0.0.1:30001\"]", "not-listened-on", "Server.Addresses[1]", "quic"),
+            ("30001\"]", "30001\", \"onion://a.onion:30001\"]", "not-listened-on", "Server.Addresses[1]", "onion"),
             (
                 "DisableIPv4 = false\n  DisableIPv6 = false",
                 "DisableIPv4 = true\n  DisableIPv6 = true",

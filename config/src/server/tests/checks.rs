@@ -182,6 +182,12 @@ fn what_cannot_be_listened_on() {
         let text = main_file().replacen(bind, &both(other), 1);
         assert_eq!(load_text(&text).unwrap_or_else(|findings| panic!("{findings:#?}")).findings, []);
     }
+    // UDP and TCP have ports of their own.
+    let quic = "BindAddresses = [\"tcp://127.0.0.1:30014\", \"quic://127.0.0.1:30014\", \"quic://127.0.0.1:30016\"]";
+    assert_eq!(load_text(&main_file().replacen(bind, quic, 1)).expect("it can be used").findings, []);
+    let both_quic = "BindAddresses = [\"quic://127.0.0.1:1\", \"quic://[::]:1\"]";
+    let finding = one_finding(bind, both_quic);
+    assert_eq!((finding.code, finding.key.as_str()), ("address-twice", "Server.BindAddresses[1]"), "{finding}");
     for address in ["127.0.0.1:30014", "0.0.0.0:30014", "[::]:30014", "[::ffff:127.0.0.1]:30014"] {
         let finding = one_finding(metrics, &format!("{address:?}"));
         assert_eq!((finding.code, finding.key.as_str()), ("metrics-address", "Server.MetricsAddress"), "{finding}");

@@ -12,13 +12,14 @@ fn addresses_are_dialled_in_random_order() {
             .into(),
         ..members::authorities().list()[0].clone()
     };
-    let mut orders: BTreeMap<Vec<String>, usize> = BTreeMap::new();
-    for _ in 0..600 {
+    let mut orders: BTreeMap<Vec<Target>, usize> = BTreeMap::new();
+    for _ in 0..2400 {
         *orders.entry(dialled_addresses(&authority, &mut random)).or_default() += 1;
     }
-    assert_eq!(orders.len(), 6, "{orders:?}");
+    assert_eq!(orders.len(), 24, "{orders:?}");
     assert!(orders.values().all(|count| (60..140).contains(count)), "{orders:?}");
     let mut all = orders.into_keys().next().expect("one order");
     all.sort();
-    assert_eq!(all, ["192.0.2.1:1", "[2001:db8::3]:3", "mix.example:4"]);
+    let all: Vec<_> = all.iter().map(ToString::to_string).collect();
+    assert_eq!(all, ["192.0.2.1:1", "[2001:db8::3]:3", "mix.example:4", "quic://192.0.2.2:2"]);
 }

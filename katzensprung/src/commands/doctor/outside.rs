@@ -5,6 +5,7 @@ use super::network::Network;
 use config::address::{Host, HostNames, parse_host_port};
 use controlplane::directory::greet::{Greeting, greet, reach};
 use controlplane::node::{Look, Verdict};
+use pki::address::{Carrier, Target};
 use pki::document::{Consensus, Layer};
 use pki::{EpochClock, NodeId};
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -20,7 +21,8 @@ pub async fn look(address: &str, network: Option<&Network>, clock: &EpochClock) 
     let mut looks = Vec::new();
     let mut greetings: Vec<Greeting> = Vec::new();
     for at in addresses {
-        let what = if at.is_ipv4() { "IPv4" } else { "IPv6" };
+        let what = if at.host.contains(':') { "IPv6" } else { "IPv4" };
+        let at = &at;
         let stream = match reach(at, LIMIT).await {
             Ok(stream) => stream,
             Err(error) => {
@@ -55,12 +57,14 @@ pub async fn look(address: &str, network: Option<&Network>, clock: &EpochClock) 
     Ok(looks)
 }
 
-fn resolve(address: &str) -> Result<Vec<SocketAddr>, String> {
-    let wrong = || format!("'{address}' is no address: write host:port or tcp://host:port");
-    let bare = ["tcp://", "tcp4://", "tcp6://"].iter().find_map(|scheme| address.strip_prefix(scheme));
+fn resolve(address: &str) -> Result<Vec<Target>, String> {
+    let wrong = || format!("'{address}' is no address: write host:port, tcp://host:port or quic://host:port");
+    let bare = ["tcp://", "tcp4://", "tcp6://", "quic://"].iter().find_map(|scheme| address.strip_prefix(scheme));
     let bare = bare.unwrap_or(address);
+    let carrier = if address.starts_with("quic:") { Carrier::Quic } else { Carrier::Tcp };
+    let target = |at: SocketAddr| Target { carrier, host: at.ip().to_string(), port: at.port() };
     let (host, port) = match parse_host_port(bare, HostNames::Allowed) {
-        Ok((Some(Host::Ip(ip)), port)) => return Ok(vec![SocketAddr::new(ip, port)]),
+        Ok((Some(Host::Ip(ip)), port)) => return Ok(vec![target(SocketAddr::new(ip, port))]),
         Ok((Some(Host::Name(name)), port)) => (name, port),
         Ok((None, _)) | Err(_) => return Err(wrong()),
     };
@@ -72,11 +76,14 @@ fn resolve(address: &str) -> Result<Vec<SocketAddr>, String> {
             addresses.push(at);
         }
     }
-    if addresses.is_empty() { Err(format!("'{host}' has no such address")) } else { Ok(addresses) }
+    if addresses.is_empty() {
+        return Err(format!("'{host}' has no such address"));
+    }
+    Ok(addresses.into_iter().map(target).collect())
 }
 
 /// Who answers; the same behind every address.
-fn shaken(at: SocketAddr, greeting: &Greeting, first: Option<&Greeting>) -> Look {
+fn shaken(at: &Target, greeting: &Greeting, first: Option<&Greeting>) -> Look {
     const WHAT: &str = "handshake";
     let id = hex(&greeting.peer.additional_data);
     match first {

@@ -8,7 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use testnet::generate::CLIENT_FOLDER;
-use testnet::layout::{Layout, Member, Role};
+use testnet::layout::{Layout, Member, Role, Transports};
 
 /// It says that the folder is a test network's, and of whom the network is made.
 const STATE_FILE: &str = "testnet.json";
@@ -41,6 +41,9 @@ struct SavedMember {
     host: String,
     port: u16,
     metrics_port: u16,
+    /// The schemes of its addresses; none in the files of earlier versions, which knew TCP alone.
+    #[serde(default)]
+    transports: Vec<String>,
     /// Another implementation's program.
     program: Option<PathBuf>,
 }
@@ -73,6 +76,7 @@ impl State {
             host: member.host.clone(),
             port: member.port,
             metrics_port: member.metrics_port,
+            transports: member.transports.schemes().iter().map(ToString::to_string).collect(),
             program: program_of(&member.name),
         });
         Self {
@@ -94,7 +98,13 @@ impl State {
                 (other, _) => return Err(format!("{}: unknown role '{other}'", member.name)),
             };
             let (name, host) = (member.name.clone(), member.host.clone());
-            Ok(Member { name, role, host, port: member.port, metrics_port: member.metrics_port })
+            let has = |scheme: &str| member.transports.iter().any(|other| other == scheme);
+            let transports = match (has("tcp"), has("quic")) {
+                (_, false) => Transports::Tcp,
+                (false, true) => Transports::Quic,
+                (true, true) => Transports::Both,
+            };
+            Ok(Member { name, role, host, port: member.port, metrics_port: member.metrics_port, transports })
         });
         Ok(Layout { members: members.collect::<Result<_, _>>()?, client_port: self.client_port })
     }

@@ -5,10 +5,10 @@ use client::ping::PAYLOAD_BYTES_MIN;
 use crypto_simd::schemes::{kem, nike, signature};
 use pki::epoch::{PERIOD_VARIABLE, parse_go_duration};
 use pki::voting::Parameters;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use testnet::layout::{Layout, Ports, PortsError, Shape};
+use testnet::layout::{Layout, NetworkTransport, Ports, PortsError, Shape};
 use testnet::settings::{Decoys, SHARED_PROFILE, Settings, geometry};
 
 /// Epochs of a network that is all ours.
@@ -77,9 +77,12 @@ pub struct NetworkOptions {
     /// Mixes and gateways send loops too
     #[arg(long)]
     decoys: bool,
-    /// On ::1 instead of 127.0.0.1
+    /// On ::1 instead of 127.0.0.1; with --transport mixed every second member
     #[arg(long)]
     ipv6: bool,
+    /// What carries the links: of a mixed network one member is reached over TCP, the next over QUIC, the next over both
+    #[arg(long, value_name = "WHICH", default_value = "tcp", value_parser = ["tcp", "quic", "mixed"])]
+    transport: String,
     /// Nodes keep their mix keys over a stop, so that a member that is swapped goes on with them
     #[arg(long)]
     keep_mix_keys: bool,
@@ -129,10 +132,20 @@ impl NetworkOptions {
     pub fn layout(&self) -> Result<Layout, String> {
         let (address, host) = self.loopback();
         let ports = self.port_base.map_or(Ports::Free(address), Ports::After);
-        Layout::new(&self.shape(), ports, |_| host.into()).map_err(|error| match error {
+        let layout = Layout::new(&self.shape(), ports, |_| host.into()).map_err(|error| match error {
             PortsError::Host(_) => error.to_string(),
             PortsError::Beyond(_) | PortsError::NoneFree { .. } => format!("{error}; --port-base chooses others"),
-        })
+        })?;
+        let transport = match self.transport.as_str() {
+            "quic" => NetworkTransport::Quic,
+            "mixed" => NetworkTransport::Mixed,
+            _ => NetworkTransport::Tcp,
+        };
+        let mut layout = layout.over(transport);
+        if self.ipv6 && transport == NetworkTransport::Mixed {
+            layout.members.iter_mut().skip(1).step_by(2).for_each(|member| member.host = "127.0.0.1".into());
+        }
+        Ok(layout)
     }
 
     /// The address of all members, and as it stands before a port.
@@ -148,7 +161,8 @@ impl NetworkOptions {
         let Some(base) = self.port_base else { return Ok(()) };
         for member in &layout.members {
             for port in [member.port, member.metrics_port] {
-                if let Err(error) = TcpListener::bind((self.loopback().0, port)) {
+                let at = (self.loopback().0, port);
+                if let Err(error) = TcpListener::bind(at).and_then(|_tcp| UdpSocket::bind(at)) {
                     let name = &member.name;
                     return Err(format!(
                         "--port-base {base}: {name} cannot listen at port {port}: {error}; choose another"

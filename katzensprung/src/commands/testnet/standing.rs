@@ -177,7 +177,7 @@ pub async fn status(at: &At) -> Result<ExitCode, String> {
             member.name,
             role_name(member.role),
             yes(runs),
-            member.url(),
+            member.urls().join(" "),
         );
     }
     let (epoch, till) = (view.now.epoch, view.now.till.as_secs_f64());
