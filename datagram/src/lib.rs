@@ -11,7 +11,13 @@
 //!   counted. Who asks [`Datagrams::room`] first loses nothing here.
 //! * **Sockets** are numbered from zero, those that were given at the start first. They are never closed.
 //! * **Nothing that arrives is trusted**: lengths are checked, an address is only what the packet says.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | [`frame`] | headers of Ethernet, IP and UDP, for who moves datagrams past the kernel |
 #![forbid(unsafe_code)]
+
+pub mod frame;
 
 use std::net::{IpAddr, SocketAddr};
 use wire::Instant;
