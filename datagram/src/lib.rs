@@ -15,9 +15,11 @@
 //! | module | what lives there |
 //! |---|---|
 //! | [`udp`] | the kernel's sockets: how they are set up, what is said to and by the kernel with a train, plain calls |
+//! | [`frame`] | headers of Ethernet, IP and UDP, for who moves datagrams past the kernel |
 //! | [`look`] | when the kernel had what is read only now |
 #![deny(unsafe_code)]
 
+pub mod frame;
 pub mod look;
 pub mod udp;
 

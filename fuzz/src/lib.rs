@@ -8,6 +8,7 @@
 //! | [`storm`] | the engine: inputs from seeds by a seeded generator, and the alarm |
 //! | `packets` | Sphinx packets, routing commands, reply blocks, payloads |
 //! | `links` | handshakes in both roles, frames, commands of each session kind, consensus chunks |
+//! | `frames` | frames of Ethernet with datagrams in them |
 //! | `directory` | CBOR, certificates, descriptors, uploads, documents, the policy, a vote |
 //! | `texts` | configuration files, PEM, URLs, names, durations |
 //! | `planes` | control messages and shared memory between the two processes |
@@ -19,6 +20,7 @@
 
 mod canary;
 mod directory;
+mod frames;
 mod gateways;
 mod links;
 mod packets;
@@ -71,6 +73,7 @@ pub const TARGETS: &[Target] = &[
     links::COMMANDS_PKI,
     links::COMMANDS_REPLICA,
     links::CONSENSUS2,
+    frames::FRAME,
     directory::CBOR,
     directory::CERTIFICATE,
     directory::DESCRIPTOR,
