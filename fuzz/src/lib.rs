@@ -74,6 +74,7 @@ pub const TARGETS: &[Target] = &[
     links::COMMANDS_REPLICA,
     links::CONSENSUS2,
     frames::FRAME,
+    frames::NEIGHBOURS,
     directory::CBOR,
     directory::CERTIFICATE,
     directory::DESCRIPTOR,

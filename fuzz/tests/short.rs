@@ -72,6 +72,7 @@ short! {
     wire_commands_replica
     wire_consensus2
     datagram_frame
+    dpdk_neighbours
     pki_cbor
     pki_certificate
     pki_descriptor
