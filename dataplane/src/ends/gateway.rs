@@ -120,6 +120,9 @@ impl Mail {
                     if is_told && matches!(stored, Err(MailRefusal::Spool(_))) {
                         return Ok(None);
                     }
+                    if !is_told && stored.is_ok() {
+                        account.count(Counter::letters(LetterEvent::NotKept));
+                    }
                 }
                 Ok(sent(stored.map_err(reason)?, account))
             }

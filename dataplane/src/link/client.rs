@@ -33,6 +33,8 @@ pub struct Client {
     requests: Requests<Directory>,
     /// Until when the document that is on its way is to be taken.
     download_until: Option<Instant>,
+    /// Its acknowledgement may be among what is not read yet: before then it is not late.
+    excused_until: Instant,
     has_delivered: bool,
 }
 
@@ -54,7 +56,8 @@ impl Client {
         let mut bucket = TokenBucket::default();
         bucket.set_rate(rate, now);
         let (push, requests) = (Push::default(), Requests::new(now));
-        Self { user, bucket, push, requests, download_until: None, has_delivered: false }
+        let excused_until = Instant::default();
+        Self { user, bucket, push, requests, download_until: None, excused_until, has_delivered: false }
     }
 
     /// Goes by another rate.
@@ -99,7 +102,13 @@ impl Client {
 
     /// When the client has taken too long to acknowledge its letter, or to take a document.
     pub fn next_timeout(&self) -> Instant {
-        self.push.poll_timeout().min(self.download_until.unwrap_or(Instant::NEVER))
+        let acknowledgement = self.push.poll_timeout().max(self.excused_until);
+        acknowledgement.min(self.download_until.unwrap_or(Instant::NEVER))
+    }
+
+    /// What it has sent waits to be read: until then it owes no acknowledgement.
+    pub fn excuse(&mut self, until: Instant) {
+        self.excused_until = until;
     }
 
     /// Seals what is to be said, as far as there is room; true if a document in one piece is among it.

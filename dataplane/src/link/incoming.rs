@@ -283,6 +283,14 @@ impl Up {
         }
     }
 
+    /// What the peer has sent waits to be read: until then it is not late with anything. What it is owed is due as before.
+    pub fn excuse(&mut self, until: Instant) {
+        self.link.excuse_silence(until);
+        if let Some(client) = self.client() {
+            client.excuse(until);
+        }
+    }
+
     /// Looks at the deadlines; the reason if one of them ends the link.
     pub fn handle_timeout(
         &mut self,

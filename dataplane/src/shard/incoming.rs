@@ -32,7 +32,7 @@ use std::time::Duration;
 use users::Standing;
 use wire::link::{Due, End};
 
-/// Between two looks at a link that is not read although its time is over.
+/// Between two looks at a link that is not read although its peer's time is over.
 const UNREAD_INTERVAL: Duration = Duration::from_secs(1);
 /// Between two looks at the deadlines of one link.
 const LEAST_INTERVAL: Duration = Duration::from_millis(1);
@@ -412,7 +412,8 @@ impl IncomingLinks {
         }
         for _ in 0..TIMED_OUT_MAX {
             let Some(place) = self.deadlines.pop_due(round.context.now) else { return };
-            let Some((conn, link)) = self.links.at(place as usize) else { continue };
+            let Some((conn, _)) = self.links.at(place as usize) else { continue };
+            let Some(link) = self.links.get_mut(conn) else { continue };
             let deadline = deadline(link, round.context.now);
             if deadline > round.context.now {
                 self.deadlines.set(place, deadline);
@@ -520,13 +521,17 @@ fn event_peer(up: &Up, address: SocketAddr) -> Option<EventPeer> {
     (!up.is_client()).then(|| account::peer(Some(&up.peer.additional_data), Some(address)))
 }
 
-/// When a connection has been silent for too long. A link that waits to be read is not silent; it is looked at again
-/// after a while.
-fn deadline(link: &Link, now: Instant) -> Instant {
-    match &link.incoming.stage {
+/// When a connection is to be looked at. Its peer is not late with what may wait to be read; it is looked at again after a
+/// while. What this node owes is due whether it reads or not: a client gives up a gateway that is silent.
+fn deadline(link: &mut Link, now: Instant) -> Instant {
+    match &mut link.incoming.stage {
         Stage::Handshaking(handshake, _) => handshake.next_timeout(),
-        Stage::Up(up) if link.is_listed => up.next_timeout().max(now + UNREAD_INTERVAL),
-        Stage::Up(up) => up.next_timeout(),
+        Stage::Up(up) => {
+            if link.is_listed {
+                up.excuse(now + UNREAD_INTERVAL);
+            }
+            up.next_timeout()
+        }
     }
 }
 

@@ -167,6 +167,7 @@ labels! {
         Expired "expired" "Its client did not come back within an epoch.",
         Undeliverable "undeliverable" "Its client has not acknowledged it on any of three connections.",
         Displaced "displaced" "The spool was full and its mailbox the fullest: it made room for another client's.",
+        NotKept "not_kept" "A registered client's is in memory alone: the ring to the store of mail was full.",
     }
 
     /// What a packet's way through a shard is made of.

@@ -344,6 +344,12 @@ impl Link {
         self.rest_from(now);
     }
 
+    /// What the peer has sent waits to be read by the owner, who has no time for it: before `until` the peer is not silent.
+    /// What this end owes is due as before.
+    pub fn excuse_silence(&mut self, until: Instant) {
+        self.state.timers.no_earlier_than(Timer::Receive, until);
+    }
+
     /// From now on takes no frame with a larger body than this, tag included: for who knows only now how much the peer
     /// may have to say.
     pub fn receive_at_most(&mut self, body_bytes: usize) {

@@ -100,6 +100,13 @@ impl TimerTable {
         self.0[timer as usize] = at;
     }
 
+    /// Puts a timer off, if it runs.
+    pub(super) fn no_earlier_than(&mut self, timer: Timer, at: Instant) {
+        if self.runs(timer) && self.0[timer as usize] < at {
+            self.set(timer, at);
+        }
+    }
+
     pub(super) fn stop(&mut self, timer: Timer) {
         self.set(timer, Instant::NEVER);
     }

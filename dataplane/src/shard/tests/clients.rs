@@ -165,6 +165,27 @@ fn clients_hear_something_within_ten_seconds_and_nodes_nothing() {
     assert_eq!(gateway.net.total(Counter::connections(PeerClass::Client)), 1);
 }
 
+/// Where a shard has more to read than it can unwrap, every link waits to be read, and is owed its NoOps all the same.
+#[test]
+fn clients_hear_something_from_a_shard_that_reads_none_of_them_to_the_end() {
+    let mut gateway = Gateway::new(plan(1, 0.0), 3);
+    let packet = Mint::new(1).packet(Order::to(DOWNSTREAM[0], 5));
+    let heard: Vec<_> = gateway.clients.iter().map(|client| gateway.net.peer(*client).no_ops).collect();
+    for client in &gateway.clients {
+        for _ in 0..1_000 {
+            gateway.net.peer(*client).send(packet.clone());
+        }
+    }
+    // One batch takes half a second.
+    gateway.net.simulation.set_round(Duration::from_millis(500));
+    gateway.net.run_for(Duration::from_secs(12));
+    assert!(gateway.net.account().received < 3_000, "none was read to its end");
+    assert!(gateway.net.total(Counter::OPENED_FULL) > 10);
+    for (client, before) in gateway.clients.iter().zip(heard) {
+        assert!(gateway.net.peer(*client).no_ops > before, "12 s of silence");
+    }
+}
+
 /// A mix may know this gateway before this gateway knows it.
 #[test]
 fn a_client_that_turns_out_to_be_a_node_is_one_from_then_on() {

@@ -89,6 +89,21 @@ fn a_receive_limit_covers_header_and_body_together() {
     assert_eq!(pair.responder.end(), Some(End::Silent), "120 s after the last whole command");
 }
 
+/// Whose owner has no time to read it says NoOp all the same.
+#[test]
+fn a_peer_that_waits_to_be_read_is_not_silent_and_hears_what_it_is_owed() {
+    let mut pair = Pair::of(x25519()).established();
+    pair.responder.link.keep_alive_every(Some(seconds(8)), pair.now, &mut crypto_simd::random::SeededRandom::new(&[1; 32]));
+    for _ in 0..130 {
+        pair.responder.link.excuse_silence(pair.now + seconds(2));
+        pair.pass(seconds(1));
+    }
+    assert_eq!(pair.responder.end(), None);
+    assert!((13..=19).contains(&pair.responder.line.len()), "{} NoOps", pair.responder.line.len());
+    pair.pass(seconds(2));
+    assert_eq!(pair.responder.end(), Some(End::Silent));
+}
+
 #[test]
 fn a_peer_that_takes_nothing_is_given_up() {
     let mut pair = Pair::of(x25519()).established();

@@ -30,8 +30,9 @@ impl Site {
         let mut plan = plan(shards, 0.0);
         plan.setup.clients.has_user_database = true;
         plan.setup.clients.keeps_mail = keeps_mail;
+        plan.setup.clients.mailbox_messages = 1 << 14;
         let question_bytes = users::QUESTION_BYTES + link_kem().info().public_key_bytes;
-        let letter_bytes = if keeps_mail { gateway::archive::RECORD_BYTES + 4096 } else { 0 };
+        let letter_bytes = if keeps_mail { gateway::archive::RECORD_BYTES + 1024 } else { 0 };
         let (rings, _fd) =
             PluginRings::create(usize::from(shards), question_bytes.max(letter_bytes)).expect("memfds work");
         let [bell, answers] = [(); 2].map(|()| Bell::new().expect("eventfds work"));
@@ -369,4 +370,39 @@ fn letters_of_registered_clients_are_kept_until_they_have_arrived() {
         }
         assert!(told(&mut site).contains(&("fetch", CLIENT, 0)));
     }
+}
+
+/// The control plane stands still: letters are taken all the same, and it is told how many of them are in memory alone.
+#[test]
+fn letters_that_a_full_ring_does_not_take_are_counted() {
+    let mut site = Site::with_mail(1, true);
+    let client = come_in(&mut site, CLIENT, Verdict::Registered);
+    let host = site.gateway.clients[client];
+    site.gateway.net.peer(host).is_mute_to_messages = true;
+    assert_eq!(told(&mut site), [("fetch", CLIENT, 0)]);
+    let mut mint = Mint::new(1);
+    let mut replies = 0;
+    while site.gateway.net.total(Counter::letters(Letter::NotKept)) == 0 {
+        for _ in 0..64 {
+            site.gateway.reply(&mut mint, name(CLIENT), 1);
+        }
+        site.run(20);
+        replies += 64;
+        assert!(replies < 16_000, "the ring never fills");
+    }
+    let not_kept = site.gateway.net.total(Counter::letters(Letter::NotKept));
+    let mut kept = 0;
+    loop {
+        match told(&mut site).len() as u64 {
+            0 => break,
+            more => kept += more,
+        }
+    }
+    assert_eq!(kept + not_kept, replies);
+    assert_eq!(site.gateway.net.drops(), []);
+    // There is room again.
+    site.gateway.reply(&mut mint, name(CLIENT), 2);
+    site.run(20);
+    assert_eq!(told(&mut site), [("keep", CLIENT, 2)]);
+    assert_eq!(site.gateway.net.total(Counter::letters(Letter::NotKept)), not_kept);
 }
