@@ -16,6 +16,7 @@
 //! | [`address`] | listen, dial and advertised addresses |
 //! | [`names`] | node identifiers and service endpoints |
 //! | [`keys`] | DataDir, its lock, identity and link key files |
+//! | [`sealing`] | files that one machine alone can read |
 //! | [`manual`] | `docs/reference/config.md` from the declarations |
 //! | [`explain`] | the same, one key at a time |
 //! | [`migrate`] | a file of an older release as today's |
@@ -46,6 +47,7 @@ pub mod names;
 pub mod program;
 pub mod reader;
 pub mod schemes;
+pub mod sealing;
 pub mod server;
 
 pub use authority::AuthorityConfig;

@@ -7,6 +7,7 @@
 
 mod commands;
 mod host;
+mod profiling;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -31,6 +32,8 @@ enum Command {
     Dirauth(commands::dirauth::Arguments),
     /// Makes a key pair (`server -g` makes those of a node that are missing)
     Keygen(commands::keygen::Arguments),
+    /// Unseals kept mix keys, for the way back to the reference
+    Keys(commands::keys::Arguments),
     /// Prints the Sphinx geometry of a scheme and payload
     Geometry(commands::geometry::Arguments),
     /// Prints what a gateway's PostgreSQL has to have
@@ -111,6 +114,7 @@ fn main() -> ExitCode {
             commands::dirauth::run(&arguments).map(done)
         }
         Command::Keygen(arguments) => commands::keygen::run(&arguments).map(done),
+        Command::Keys(arguments) => commands::keys::run(&arguments).map(done),
         Command::Geometry(arguments) => commands::geometry::run(&arguments).map(done),
         Command::Sql(arguments) => commands::sql::run(&arguments).map(done),
         Command::Fetch(arguments) => commands::fetch::run(&arguments).map(done),

@@ -160,3 +160,21 @@ fn shards_that_cannot_begin_are_refused_with_their_remedy() {
     }
     outcome.refused(&["this process may lock 0", "raise LimitMEMLOCK= (ulimit -l)"]);
 }
+
+/// A doctor with as few descriptors as a process can begin with.
+#[test]
+fn a_doctor_without_descriptors_says_so() {
+    let folder = Folder::new();
+    let doctor = |descriptors: u32, more: &[&str]| {
+        let mut command = limited(&[&format!("-n {descriptors}")]);
+        finish(command.args(["doctor", "-f"]).arg(folder.config()).args(more))
+    };
+    for descriptors in 4..=12 {
+        for more in [&["--offline"][..], &["--from-outside", "127.0.0.1:1"]] {
+            let outcome = doctor(descriptors, more);
+            assert_eq!(outcome.status.code(), Some(1), "{descriptors}: {outcome:?}");
+            assert!(!outcome.stderr.contains("panicked"), "{descriptors}: {outcome:?}");
+        }
+    }
+    doctor(7, &["--offline"]).refused(&["this process may have 7 open files", "ulimit -n"]);
+}

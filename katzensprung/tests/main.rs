@@ -32,6 +32,7 @@ mod limits;
 mod migrate;
 mod package;
 mod ping;
+mod profiling;
 mod secrets;
 mod support;
 mod testnet;

@@ -19,6 +19,8 @@ section! {
         dataplane: RawDataplane = ("dataplane", "every key at its default", "");
         /// The process that talks to authorities and operators.
         controlplane: RawControlplane = ("controlplane", "every key at its default", "");
+        /// Private keys on the disk.
+        keys: RawKeys = ("keys", "every key at its default", "");
     }
 
     /// The process that forwards packets.
@@ -58,6 +60,12 @@ section! {
         /// Gateway with a user database: for how many days they are kept, 1 to 3650.
         kept_mail_days: i64 = ("kept_mail_days", "30", "");
     }
+
+    /// Private keys on the disk.
+    AnyCase RawKeys {
+        /// How a stop writes the mix keys and replay sets that `Server.PersistMixKeysOnShutdown` keeps: `off` writes them as the reference does; `systemd` seals them with the credential `katzensprung-seal` of the unit (`LoadCredentialEncrypted=`), so that they are of no use where that cannot be opened. Without the credential the node does not start. Before going back to the reference, which cannot read them: `katzensprung keys unseal`.
+        seal: String = ("seal", "`off`", "");
+    }
 }
 
 /// What `katzensprung.toml` says, with defaults where it says nothing.
@@ -67,6 +75,8 @@ pub struct OwnConfig {
     pub dataplane: Dataplane,
     /// The process that talks to authorities and operators.
     pub controlplane: Controlplane,
+    /// Private keys on the disk.
+    pub keys: Keys,
 }
 
 /// The process that forwards packets.
@@ -142,6 +152,23 @@ pub struct Controlplane {
     pub kept_mail_days: Option<u32>,
 }
 
+/// Private keys on the disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keys {
+    /// How kept mix keys are written.
+    pub seal: Seal,
+}
+
+/// With what files are sealed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Seal {
+    /// Not at all: the reference can read them.
+    #[default]
+    Off,
+    /// The credential that systemd gives to the unit.
+    Systemd,
+}
+
 /// Most packets that are unwrapped together.
 pub const BATCH_PACKETS_MAX: usize = 32;
 const SHARDS_MAX: i64 = 256;
@@ -163,6 +190,19 @@ pub fn parse(text: &str, findings: &mut Findings) -> OwnConfig {
     OwnConfig {
         dataplane: dataplane(root.dataplane.map(|at| at.value).unwrap_or_default(), findings),
         controlplane: self::controlplane(&controlplane, findings),
+        keys: Keys { seal: seal(root.keys.and_then(|at| at.value.seal), findings) },
+    }
+}
+
+fn seal(name: Option<At<String>>, findings: &mut Findings) -> Seal {
+    let Some(at) = name else { return Seal::default() };
+    match at.value.as_str() {
+        "off" => Seal::Off,
+        "systemd" => Seal::Systemd,
+        other => {
+            findings.error("seal", &at.place, format!("nothing is sealed by '{other}'"), "write off or systemd");
+            Seal::default()
+        }
     }
 }
 

@@ -1,10 +1,16 @@
 //! Mix keys over a clean stop, as files that the reference reads too (server.md 4.5), each beside its replay set: both or
 //! neither. What a start goes on with is removed from the folder, so that no crash brings a key back.
 
+//!
+//! Sealed for the machine, a key and its set are one file, of which the reference takes no notice. Of an epoch there are never
+//! both: should somebody have written a key since, that one counts.
+
+mod sealed;
 #[cfg(test)]
 mod tests;
 
 use super::{PrivateMixKeys, Scheme};
+use config::sealing::{CREDENTIAL, SealError, SealKey};
 use interplane::replay::kept as replays;
 use pki::Epoch;
 use rustix::fs::Access;
@@ -61,6 +67,28 @@ pub enum KeptError {
         /// The reason.
         error: std::io::Error,
     },
+    /// It is sealed, and there is nothing to open it with.
+    #[error("{} is sealed, and {error}; or remove the file to begin with a new key", .path.display())]
+    Sealed {
+        /// The file.
+        path: PathBuf,
+        /// Why there is no key.
+        error: SealError,
+    },
+    /// It was sealed with something else.
+    #[error(
+        "{} was sealed with another credential '{CREDENTIAL}' than this one, or on another machine, or is damaged; give the \
+         unit the credential with which it was sealed, or remove the file to begin with a new key", .0.display()
+    )]
+    Unsealable(PathBuf),
+    /// What is to be unsealed is there already.
+    #[error("{} is there already, beside {}; remove the one that is not wanted", .clear.display(), .sealed.display())]
+    Both {
+        /// The key as the reference writes it.
+        clear: PathBuf,
+        /// The sealed one.
+        sealed: PathBuf,
+    },
     /// Somebody else could put keys there that they know.
     #[error(
         "{} is not this user's alone; remove it, or set Server.PersistMixKeysOnShutdownDir to a folder of mode 0700", .0.display()
@@ -106,13 +134,14 @@ fn sync(folder: &Path) -> Result<(), KeptError> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(os("sync", folder))
 }
 
-/// Writes keys, each with its replay set. Nobody may use them any more. Gives how many; what cannot be written is left out
-/// as a whole, with the first reason.
+/// Writes keys, each with its replay set, sealed where there is something to seal with. Nobody may use them any more. Gives
+/// how many; what cannot be written is left out as a whole, with the first reason.
 pub fn keep(
     folder: &Path,
     scheme: Scheme,
     keys: &PrivateMixKeys,
     sets: &BTreeMap<Epoch, OwnedFd>,
+    seal: Option<&SealKey>,
 ) -> (usize, Result<(), KeptError>) {
     if let Err(error) = make_own(folder).and_then(|()| clear(folder)) {
         return (0, Err(error));
@@ -121,7 +150,11 @@ pub fn keep(
     for (epoch, private) in keys {
         // Without its set a key would accept again what it has accepted.
         let Some(set) = sets.get(&Epoch(*epoch)) else { continue };
-        match keep_one(folder, scheme, *epoch, private, set) {
+        let kept = match seal {
+            Some(seal) => keep_sealed(folder, scheme, *epoch, (private, set), seal),
+            None => keep_one(folder, scheme, *epoch, private, set),
+        };
+        match kept {
             Ok(()) => count += 1,
             Err(error) => outcome = outcome.and(Err(error)),
         }
@@ -143,9 +176,10 @@ fn keep_one(folder: &Path, scheme: Scheme, epoch: u64, private: &[u8], set: &Own
             to.write_all(&mark_of(&key_draft, &public)?)?;
             replays::write(set, to)
         })?;
-        // The set first: a key must never be there alone.
+        // The set first: a key must never be there alone. What is sealed goes when all is there.
         fs::rename(&set_draft, &set_file)?;
-        fs::rename(&key_draft, &key_file)
+        fs::rename(&key_draft, &key_file)?;
+        remove_if_there(&sealed_file(folder, epoch))
     };
     write().map_err(|error| {
         for file in [&key_draft, &set_draft, &key_file, &set_file] {
@@ -153,6 +187,58 @@ fn keep_one(folder: &Path, scheme: Scheme, epoch: u64, private: &[u8], set: &Own
         }
         os("write", &key_file)(error)
     })
+}
+
+fn keep_sealed(
+    folder: &Path,
+    scheme: Scheme,
+    epoch: u64,
+    (private, set): (&[u8], &OwnedFd),
+    seal: &SealKey,
+) -> Result<(), KeptError> {
+    let file = sealed_file(folder, epoch);
+    public_key(scheme, private).ok_or_else(|| KeptError::Key(file.clone()))?;
+    let new = draft_of(&file);
+    let write = || {
+        draft(&new, |to| sealed::write(to, scheme, epoch, (private, set), seal))?;
+        // Of this epoch's keys there is no other one that is at work.
+        remove_if_there(&key_file(folder, epoch))?;
+        remove_if_there(&set_file(folder, epoch))?;
+        fs::rename(&new, &file)
+    };
+    write().map_err(|error| {
+        let _never_there = fs::remove_file(&new);
+        os("write", &file)(error)
+    })
+}
+
+fn remove_if_there(path: &Path) -> std::io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Writes what is sealed as the reference reads it. Gives the epochs; at a failure those before it are unsealed, and the others
+/// as they were.
+pub fn unseal(folder: &Path, scheme: Scheme, seal: &SealKey) -> Result<Vec<u64>, KeptError> {
+    match check_own(folder) {
+        Err(KeptError::Os { error, .. }) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        checked => checked?,
+    }
+    clear(folder)?;
+    let mut epochs: Vec<_> = list(folder)?.into_iter().filter(|(kind, ..)| *kind == SEALED_PREFIX).collect();
+    epochs.sort_unstable();
+    for (_, epoch, sealed) in &epochs {
+        let clear = key_file(folder, *epoch);
+        if clear.symlink_metadata().is_ok() {
+            return Err(KeptError::Both { clear, sealed: sealed.clone() });
+        }
+        let (private, set) = sealed::read(sealed, scheme, *epoch, Some(seal))?;
+        keep_one(folder, scheme, *epoch, &private, &set)?;
+    }
+    sync(folder)?;
+    Ok(epochs.into_iter().map(|(_, epoch, _)| epoch).collect())
 }
 
 /// What a set says of its key: the file as it was written, so that one that somebody has written since is another.
@@ -194,8 +280,20 @@ fn clear(folder: &Path) -> Result<(), KeptError> {
     Ok(())
 }
 
-/// Looks what a stop has left for the epochs around `now`; of other epochs nothing stays.
-pub fn look(folder: &Path, scheme: Scheme, now: Epoch) -> Result<Kept, KeptError> {
+/// The files of keys in a folder: which they are, of which epoch, and where.
+fn list(folder: &Path) -> Result<Vec<(&'static str, u64, PathBuf)>, KeptError> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).map_err(os("list", folder))? {
+        let entry = entry.map_err(os("list", folder))?;
+        if let Some((kind, epoch)) = entry.file_name().to_str().and_then(parse) {
+            files.push((kind, epoch, entry.path()));
+        }
+    }
+    Ok(files)
+}
+
+/// Looks what a stop has left for the epochs around `now`; of other epochs nothing stays. What is sealed is opened with `seal`.
+pub fn look(folder: &Path, scheme: Scheme, now: Epoch, seal: Option<&SealKey>) -> Result<Kept, KeptError> {
     let mut kept = Kept { folder: folder.into(), ..Kept::default() };
     match check_own(folder) {
         Ok(()) => clear(folder)?,
@@ -206,22 +304,20 @@ pub fn look(folder: &Path, scheme: Scheme, now: Epoch) -> Result<Kept, KeptError
         }
     }
     let mut epochs = Vec::new();
-    for entry in fs::read_dir(folder).map_err(os("list", folder))? {
-        let entry = entry.map_err(os("list", folder))?;
-        let (name, path) = (entry.file_name(), entry.path());
-        let Some((prefix, epoch)) = name.to_str().and_then(parse) else { continue };
+    for (kind, epoch, path) in list(folder)? {
         let wanted = now.0.saturating_sub(EPOCHS_BEFORE)..=now.0.saturating_add(EPOCHS_AFTER);
         if wanted.contains(&epoch) {
-            epochs.extend((prefix == KEY_PREFIX).then_some(epoch));
-        } else if entry.file_type().is_ok_and(|kind| !kind.is_dir()) {
+            epochs.extend((kind != SET_PREFIX).then_some(epoch));
+        } else if path.symlink_metadata().is_ok_and(|metadata| !metadata.is_dir()) {
             fs::remove_file(&path).map_err(os("remove", &path))?;
             kept.findings.push(format!("removed {}, which is not of this time's epochs", path.display()));
         }
     }
     epochs.sort_unstable();
+    epochs.dedup();
     let mut bare = Vec::new();
     for epoch in epochs {
-        if look_at_one(epoch, scheme, &mut kept)? == Found::Bare {
+        if look_at_one(epoch, scheme, seal, &mut kept)? == Found::Bare {
             bare.push(epoch);
         }
     }
@@ -253,12 +349,30 @@ enum Found {
     Nothing,
 }
 
-fn look_at_one(epoch: u64, scheme: Scheme, kept: &mut Kept) -> Result<Found, KeptError> {
+fn look_at_one(epoch: u64, scheme: Scheme, seal: Option<&SealKey>, kept: &mut Kept) -> Result<Found, KeptError> {
     let (key_file, set_file) = (key_file(&kept.folder, epoch), set_file(&kept.folder, epoch));
+    let sealed_file = sealed_file(&kept.folder, epoch);
+    let is_sealed = sealed_file.symlink_metadata().is_ok();
+    if is_sealed && key_file.symlink_metadata().is_err() {
+        let (private, set) = sealed::read(&sealed_file, scheme, epoch, seal)?;
+        public_key(scheme, &private).ok_or_else(|| KeptError::Key(sealed_file.clone()))?;
+        kept.files.push(sealed_file);
+        // One whose key somebody has taken away.
+        kept.files.extend(set_file.symlink_metadata().is_ok().then_some(set_file));
+        kept.replay_sets.insert(Epoch(epoch), set);
+        kept.mix_keys.push((epoch, private));
+        return Ok(Found::Whole);
+    }
     let private = read_key(&key_file, scheme)?;
     let public = public_key(scheme, &private).ok_or_else(|| KeptError::Key(key_file.clone()))?;
     let mark = mark_of(&key_file, &public).map_err(os("look at", &key_file))?;
     let set = read_set(&set_file, epoch, &mark);
+    if is_sealed {
+        let (clear, sealed) = (key_file.display(), sealed_file.display());
+        kept.findings.push(format!("{clear} was written beside {sealed}, and counts: the sealed key is removed"));
+        // Before the other one, or it would count if that is all that can be removed.
+        kept.files.push(sealed_file);
+    }
     kept.files.push(key_file.clone());
     kept.files.extend(set_file.symlink_metadata().is_ok().then(|| set_file.clone()));
     let found = match set {
@@ -326,6 +440,7 @@ fn read_set(path: &Path, epoch: u64, mark: &[u8; MARK_BYTES]) -> std::io::Result
 
 const KEY_PREFIX: &str = "mixkey-";
 const SET_PREFIX: &str = "replays-";
+const SEALED_PREFIX: &str = "sealed-";
 const SUFFIX: &str = ".bin";
 const DRAFT_PREFIX: &str = ".";
 
@@ -337,9 +452,13 @@ fn set_file(folder: &Path, epoch: u64) -> PathBuf {
     folder.join(format!("{SET_PREFIX}{epoch}{SUFFIX}"))
 }
 
-/// Which of the two files this is, and of which epoch.
+fn sealed_file(folder: &Path, epoch: u64) -> PathBuf {
+    folder.join(format!("{SEALED_PREFIX}{epoch}{SUFFIX}"))
+}
+
+/// Which of the three files this is, and of which epoch.
 fn parse(name: &str) -> Option<(&'static str, u64)> {
-    [KEY_PREFIX, SET_PREFIX].into_iter().find_map(|prefix| {
+    [KEY_PREFIX, SET_PREFIX, SEALED_PREFIX].into_iter().find_map(|prefix| {
         let digits = name.strip_prefix(prefix)?.strip_suffix(SUFFIX)?;
         let epoch: u64 = digits.parse().ok()?;
         // Written in one way only, or one epoch would have two files.

@@ -36,6 +36,9 @@ pub enum StartError {
     /// DataDir or its keys.
     #[error("{0}")]
     Keys(#[from] KeyError),
+    /// The key to seal with.
+    #[error("{0} (keys.seal of katzensprung.toml)")]
+    Seal(#[from] config::sealing::SealError),
     /// Mix keys that an earlier node has left.
     #[error("{0}")]
     Kept(#[from] crate::keys::kept::KeptError),

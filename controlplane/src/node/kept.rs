@@ -5,23 +5,45 @@ use super::{MODULE, Node};
 use crate::directory::epoch_time;
 use crate::keys::Scheme;
 use crate::keys::kept::{self, Kept, KeptError};
+use config::ServerConfig;
+use config::sealing::{SealError, SealKey};
 use config::server::Shutdown;
-use std::path::PathBuf;
+use config::server::own::Seal;
+use std::path::{Path, PathBuf};
+
+/// Where a node keeps keys over a stop, if it does. The second is its public identity key.
+pub fn kept_folder(config: &ServerConfig, identity: &[u8]) -> Option<PathBuf> {
+    match &config.shutdown {
+        Shutdown::PersistMixKeys(Some(folder)) => Some(folder.clone()),
+        Shutdown::PersistMixKeys(None) => Some(kept::default_folder(&pki::hash(identity))),
+        _ => None,
+    }
+}
+
+/// Writes the sealed keys in a folder as the reference reads them. Gives their epochs.
+pub fn unseal_kept(folder: &Path, config: &ServerConfig, seal: &SealKey) -> Result<Vec<u64>, String> {
+    let scheme = Scheme::of(&config.geometry).map_err(|error| error.to_string())?;
+    kept::unseal(folder, scheme, seal).map_err(|error| error.to_string())
+}
+
+/// The key with which keys are sealed and unsealed; an error where the configuration wants one that is not there.
+pub(super) fn seal_key(config: &ServerConfig) -> Result<Option<SealKey>, SealError> {
+    match (SealKey::of_unit()?, config.own.keys.seal) {
+        (None, Seal::Systemd) => Err(SealError::Missing),
+        (key, _) => Ok(key),
+    }
+}
 
 impl Node {
     /// Where keys are kept, if they are.
     pub(super) fn kept_folder(&self) -> Option<PathBuf> {
-        match &self.config.shutdown {
-            Shutdown::PersistMixKeys(Some(folder)) => Some(folder.clone()),
-            Shutdown::PersistMixKeys(None) => Some(kept::default_folder(&pki::hash(&self.identity.public))),
-            _ => None,
-        }
+        kept_folder(&self.config, &self.identity.public)
     }
 
     /// The keys that an earlier node has left. They stay where they are until they are consumed.
     pub(super) fn kept_keys(&self, scheme: Scheme) -> Result<Kept, KeptError> {
         let Some(folder) = self.kept_folder() else { return Ok(Kept::default()) };
-        let kept = kept::look(&folder, scheme, epoch_time(&self.clock).epoch)?;
+        let kept = kept::look(&folder, scheme, epoch_time(&self.clock).epoch, self.seal.as_ref())?;
         for finding in &kept.findings {
             self.log.warning(MODULE, finding);
         }
@@ -42,7 +64,8 @@ impl Node {
         };
         let kept = left.map_err(|error| error.to_string()).and_then(|(keys, sets)| {
             let scheme = Scheme::of(&self.config.geometry).map_err(|error| error.to_string())?;
-            Ok((keys.len(), kept::keep(&folder, scheme, &keys, &sets)))
+            let seal = self.seal.as_ref().filter(|_| self.config.own.keys.seal == Seal::Systemd);
+            Ok((keys.len(), kept::keep(&folder, scheme, &keys, &sets, seal)))
         });
         match kept {
             Ok((_, (count, Ok(())))) => {

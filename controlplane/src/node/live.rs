@@ -6,7 +6,7 @@ mod tests;
 
 use super::setup::adjustable;
 use super::supervise::PlaneHandle;
-use super::version::limits_of_this_version;
+use super::version::findings_of_limits;
 use crate::directory::{DirectoryStatus, epoch_time};
 use crate::logging::{Level, Log};
 use crate::management::{CROWDED, FAILED, Limit, Line, SHUT_OFF};
@@ -255,18 +255,8 @@ fn load(file: &Path) -> Result<(ServerConfig, Vec<Finding>), Vec<Finding>> {
         return Err(vec![refusal(&path, "not-read", "is no file".into(), "give a file, or start the node again")]);
     }
     let loaded = ServerConfig::load(file, Strictness::Lenient)?;
-    let limits = limits_of_this_version(&loaded.config).into_iter().filter(|limit| limit.is_fatal);
-    let fatal: Vec<_> = limits
-        .map(|limit| Finding {
-            severity: Severity::Error,
-            code: "not-in-this-version",
-            file: file.to_path_buf(),
-            line: config::line_of(file, &limit.key),
-            key: limit.key,
-            problem: limit.problem,
-            remedy: limit.remedy,
-        })
-        .collect();
+    let limits = findings_of_limits(file, &loaded.config);
+    let fatal: Vec<_> = limits.filter(|limit| limit.severity == Severity::Error).collect();
     if fatal.is_empty() { Ok((loaded.config, loaded.findings)) } else { Err(fatal) }
 }
 

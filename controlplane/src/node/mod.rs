@@ -37,16 +37,18 @@ mod version;
 
 pub use error::StartError;
 pub use handed_back::stop_orphan;
+pub use kept::{kept_folder, unseal_kept};
 pub use look::{Look, Verdict, look};
 pub use network::{authorities, dialler};
 pub use setup::backend;
 pub(crate) use stop::{State, StopOrder};
-pub use version::{Limit, limits_of_this_version};
+pub use version::{Limit, findings_of_limits, limits_of_this_version};
 
 use crate::logging::{Flushed, Level, Log};
 use crate::process::remedy;
 use config::ServerConfig;
 use config::keys::{self, DataDir, KeyPair};
+use config::sealing::SealKey;
 use config::server::MANAGEMENT_SOCKET;
 use crypto_simd::random::OsRandom;
 use pki::EpochClock;
@@ -80,6 +82,7 @@ pub fn run(mut config: ServerConfig) -> Result<(), StartError> {
     let _written_at_the_end = Flushed(log.clone());
     log.notice(MODULE, format_args!("Katzensprung {} ({level})", env!("CARGO_PKG_VERSION")));
     log.notice(MODULE, format_args!("Server identifier is: '{}'", config.identifier));
+    let seal = kept::seal_key(&config)?;
     let identity = keys::identity(&data_dir, config.pki_signature_scheme, &mut OsRandom)?;
     log.notice(MODULE, format_args!("Server identity public key hash is: {}", hex(&pki::hash(&identity.public))));
     let link = keys::link(&data_dir, config.wire_kem, &mut OsRandom)?;
@@ -119,7 +122,7 @@ pub fn run(mut config: ServerConfig) -> Result<(), StartError> {
         (text, false) => log.notice(MODULE, text),
         (text, true) => log.warning(MODULE, text),
     }
-    let node = Node { config, sizes, role, clock, log, identity, link };
+    let node = Node { config, sizes, role, clock, log, identity, link, seal };
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     runtime.enable_all().on_thread_start(secret_memory::protect_stack).build()?.block_on(node.serve(&data_dir))
 }
@@ -143,6 +146,8 @@ struct Node {
     log: Log,
     identity: KeyPair,
     link: KeyPair,
+    /// With what kept keys are sealed, where the unit has it.
+    seal: Option<SealKey>,
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -2,8 +2,9 @@
 //! says what a start would say.
 
 use crate::keys::Scheme;
-use config::ServerConfig;
 use config::address::{Address, Transport};
+use config::{Finding, ServerConfig, Severity};
+use std::path::Path;
 
 /// One wish that this version cannot grant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +31,19 @@ pub fn limits_of_this_version(config: &ServerConfig) -> Vec<Limit> {
     limits.extend(sphinx(&config.geometry));
     limits.extend(authorities(config));
     limits
+}
+
+/// The same as findings about the file.
+pub fn findings_of_limits(file: &Path, config: &ServerConfig) -> impl Iterator<Item = Finding> {
+    limits_of_this_version(config).into_iter().map(|limit| Finding {
+        severity: if limit.is_fatal { Severity::Error } else { Severity::Warning },
+        code: "not-in-this-version",
+        file: file.to_path_buf(),
+        line: config::line_of(file, &limit.key),
+        key: limit.key,
+        problem: limit.problem,
+        remedy: limit.remedy,
+    })
 }
 
 fn sphinx(geometry: &::sphinx::Geometry) -> Option<Limit> {

@@ -3,16 +3,12 @@
 use super::line::{Entrance, Waiting};
 use super::tally::Outcome;
 use crate::logging::Log;
+use crate::process::rings::{Taker, take_all};
 use interplane::requests::{Bell, Requests};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 
 /// Requests of each shard between two looks at everything else.
 const ROUND_REQUESTS: usize = 256;
-
-/// Longest sleep, whatever the bell does.
-const SLEEP_MAX: Duration = Duration::from_secs(1);
 
 /// The queues, by the plugins' numbers.
 pub struct Exchange {
@@ -35,27 +31,15 @@ impl Exchange {
 
     /// Works until it is dropped.
     pub async fn run(mut self, log: Log) {
-        #[expect(
-            deprecated,
-            reason = "what takes its place is unsafe; a bell keeps its descriptor open while it lives"
-        )]
-        let bell = match AsyncFd::with_interest(self.bell.clone(), Interest::READABLE) {
-            Ok(bell) => bell,
-            Err(error) => return log.error("plugins", format_args!("cannot wait for requests: {error}")),
-        };
-        loop {
-            while self.take() {
-                tokio::task::yield_now().await;
-            }
-            if !self.requests.fall_asleep() {
-                continue;
-            }
-            // Whoever brings something from here on rings.
-            if let Ok(Ok(mut rung)) = tokio::time::timeout(SLEEP_MAX, bell.readable()).await {
-                bell.get_ref().still();
-                rung.clear_ready();
-            }
-        }
+        let bell = self.bell.clone();
+        let error = take_all(&mut self, bell).await;
+        log.error("plugins", format_args!("cannot wait for requests: {error}"));
+    }
+}
+
+impl Taker for Exchange {
+    fn requests(&mut self) -> &mut Requests {
+        &mut self.requests
     }
 
     /// Distributes what is there; gives whether there may be more.

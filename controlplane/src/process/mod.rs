@@ -12,7 +12,9 @@
 pub mod clock;
 pub mod listen;
 pub mod manager;
+pub mod outcomes;
 pub mod remedy;
+pub mod rings;
 pub mod signals;
 pub mod store_file;
 pub mod tasks;

@@ -3,13 +3,11 @@
 use super::Users;
 use crate::logging::Log;
 use crate::plugins::Wires;
+use crate::process::rings::{Taker, take_all};
 use gateway::archive::Record;
 use gateway::{Question, UserId, Verdict};
 use interplane::requests::{Answers, Bell, RequestId, Requests};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::sync::Semaphore;
 
 /// What records for the store of mail have in the place of a plugin's number.
@@ -18,8 +16,6 @@ const OF_MAIL: u16 = 1;
 const ROUND_QUESTIONS: usize = 256;
 /// Questions that the database has at a time; beyond, it does not keep up.
 const UNDER_WAY_MAX: usize = 2048;
-/// Longest sleep, whatever the bell does.
-const SLEEP_MAX: Duration = Duration::from_secs(1);
 
 /// Between the rings and the database.
 pub struct Desk {
@@ -50,30 +46,16 @@ impl Desk {
 
     /// Works until it is dropped; gives why it cannot.
     pub async fn run(mut self, log: Log) -> String {
-        #[expect(
-            deprecated,
-            reason = "what takes its place is unsafe; a bell keeps its descriptor open while it lives"
-        )]
-        let bell = match AsyncFd::with_interest(self.bell.clone(), Interest::READABLE) {
-            Ok(bell) => bell,
-            Err(error) => {
-                log.error(super::MODULE, format_args!("cannot wait for questions: {error}"));
-                return error.to_string();
-            }
-        };
-        loop {
-            while self.take() {
-                tokio::task::yield_now().await;
-            }
-            if !self.requests.fall_asleep() {
-                continue;
-            }
-            // Whoever brings something from here on rings.
-            if let Ok(Ok(mut rung)) = tokio::time::timeout(SLEEP_MAX, bell.readable()).await {
-                bell.get_ref().still();
-                rung.clear_ready();
-            }
-        }
+        let bell = self.bell.clone();
+        let error = take_all(&mut self, bell).await;
+        log.error(super::MODULE, format_args!("cannot wait for questions: {error}"));
+        error.to_string()
+    }
+}
+
+impl Taker for Desk {
+    fn requests(&mut self) -> &mut Requests {
+        &mut self.requests
     }
 
     /// Passes on what is there; gives whether there may be more.

@@ -2,13 +2,13 @@
 //! it works becomes one transaction, so that many names cost one write.
 
 use super::change::{Change, Done};
+use super::clerk::{Clerk, Reply};
 use super::error::{Place, StoreError};
 use super::file::File;
 use gateway::UserId;
 use redb::{ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 use std::path::Path;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use tokio::sync::oneshot;
+use std::sync::mpsc::Receiver;
 
 /// Name to link key, and name to identity key.
 const USERS: TableDefinition<'static, &'static [u8], &'static [u8]> = TableDefinition::new("users");
@@ -20,8 +20,6 @@ const CACHE_BYTES: usize = 32 << 20;
 const WAITING_MAX: usize = 4096;
 const BATCH_MAX: usize = 512;
 
-type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
-
 enum Job {
     LinkKey(UserId, Reply<Option<Vec<u8>>>),
     IdentityKey(UserId, Reply<Option<Option<Vec<u8>>>>),
@@ -30,7 +28,7 @@ enum Job {
 
 /// The way to the thread; it ends with the last of them.
 #[derive(Clone)]
-pub struct Embedded(SyncSender<Job>);
+pub struct Embedded(Clerk<Job>);
 
 impl Embedded {
     /// Opens the file, or makes it with mode 0600.
@@ -43,40 +41,28 @@ impl Embedded {
             mending: "restore it from a backup",
         };
         let thread = Thread(File::open(place.clone(), CACHE_BYTES, make_tables)?);
-        let (jobs, waiting) = sync_channel(WAITING_MAX);
-        let named = std::thread::Builder::new().name("users".into());
-        named.spawn(move || thread.work(&waiting)).map_err(|error| StoreError::Io { place, error })?;
-        Ok(Self(jobs))
+        Clerk::start("users", place, WAITING_MAX, move |jobs| thread.work(jobs)).map(Self)
     }
 
     /// The link key of a name.
     pub async fn link_key(&self, user: UserId) -> Result<Option<Vec<u8>>, StoreError> {
-        self.ask(|reply| Job::LinkKey(user, reply)).await
+        self.0.ask(|reply| Job::LinkKey(user, reply)).await
     }
 
     /// The identity key of a name, if there is the name.
     pub async fn identity_key(&self, user: UserId) -> Result<Option<Option<Vec<u8>>>, StoreError> {
-        self.ask(|reply| Job::IdentityKey(user, reply)).await
+        self.0.ask(|reply| Job::IdentityKey(user, reply)).await
     }
 
     /// Writes; it is on the disk when this returns.
     pub async fn change(&self, change: Change) -> Result<Done, StoreError> {
-        self.ask(|reply| Job::Change(change, reply)).await
+        self.0.ask(|reply| Job::Change(change, reply)).await
     }
 
     /// One whose thread has ended.
     #[cfg(test)]
     pub fn ended() -> Self {
-        Self(sync_channel(1).0)
-    }
-
-    async fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, StoreError> {
-        let (reply, answer) = oneshot::channel();
-        self.0.try_send(job(reply)).map_err(|error| match error {
-            TrySendError::Full(_) => StoreError::Busy,
-            TrySendError::Disconnected(_) => StoreError::Ended,
-        })?;
-        answer.await.map_err(|_| StoreError::Ended)?
+        Self(Clerk::ended())
     }
 }
 

@@ -1,6 +1,7 @@
 //! The letters of registered clients in a file of this node's own (`[Gateway.SpoolDB] Backend = "bolt"`). A thread has the
 //! file; what is written is one transaction for each batch, which is on the disk when the answer comes.
 
+use super::clerk::{Clerk, Reply};
 use super::error::{Place, StoreError};
 use super::file::File;
 use super::letters::{Batch, FETCHED_MAX, Kept, Letter, Limits, MAILBOX_LETTERS_MAX, SWEPT_MAX, Swept, Written};
@@ -11,9 +12,8 @@ use redb::{Database, ReadableDatabase, ReadableTable, Table, TableDefinition, Wr
 use rustix::io::Errno;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::Receiver;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
-use tokio::sync::oneshot;
 
 /// A letter's number to what is known of it, and to the letter.
 const HEADS: TableDefinition<'static, u64, &'static [u8]> = TableDefinition::new("heads");
@@ -26,8 +26,6 @@ const WAITING_MAX: usize = 4;
 /// Bytes that have to be free beside what is to be written, after a disk was full.
 const ROOM_BYTES: u64 = 1 << 20;
 
-type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
-
 enum Job {
     Write(Arc<Batch>, Reply<Written>),
     Fetch(UserId, Reply<Vec<Letter>>),
@@ -36,41 +34,29 @@ enum Job {
 
 /// The way to the thread; it ends with the last of them.
 #[derive(Clone)]
-pub struct LetterFile(SyncSender<Job>);
+pub struct LetterFile(Clerk<Job>);
 
 impl LetterFile {
     /// Opens the file, or makes it with mode 0600.
     pub fn open(path: &Path, limits: Limits) -> Result<Self, StoreError> {
         let thread = Thread::open(path, limits)?;
         let place = thread.file.place().clone();
-        let (jobs, waiting) = sync_channel(WAITING_MAX);
-        let named = std::thread::Builder::new().name("spool".into());
-        named.spawn(move || thread.work(&waiting)).map_err(|error| StoreError::Io { place, error })?;
-        Ok(Self(jobs))
+        Clerk::start("spool", place, WAITING_MAX, move |jobs| thread.work(jobs)).map(Self)
     }
 
     /// Writes what is to be kept and removes what is gone; it is on the disk when this returns.
     pub async fn write(&self, batch: &Arc<Batch>) -> Result<Written, StoreError> {
-        self.ask(|reply| Job::Write(batch.clone(), reply)).await
+        self.0.ask(|reply| Job::Write(batch.clone(), reply)).await
     }
 
     /// The oldest letters of a user.
     pub async fn fetch(&self, user: UserId) -> Result<Vec<Letter>, StoreError> {
-        self.ask(|reply| Job::Fetch(user, reply)).await
+        self.0.ask(|reply| Job::Fetch(user, reply)).await
     }
 
     /// Removes what is too old.
     pub async fn sweep(&self) -> Result<Swept, StoreError> {
-        self.ask(Job::Sweep).await
-    }
-
-    async fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, StoreError> {
-        let (reply, answer) = oneshot::channel();
-        self.0.try_send(job(reply)).map_err(|error| match error {
-            TrySendError::Full(_) => StoreError::Busy,
-            TrySendError::Disconnected(_) => StoreError::Ended,
-        })?;
-        answer.await.map_err(|_| StoreError::Ended)?
+        self.0.ask(Job::Sweep).await
     }
 }
 

@@ -26,6 +26,7 @@
 //! | `error` | why one cannot be used |
 
 mod change;
+mod clerk;
 mod desk;
 mod embedded;
 mod error;

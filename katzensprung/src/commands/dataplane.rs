@@ -1,6 +1,7 @@
 //! `dataplane`: the process that forwards packets.
 
 use crate::host;
+use crate::profiling::{self, Process};
 use dataplane::process::{self, Signals};
 use std::path::PathBuf;
 
@@ -24,5 +25,6 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
     host::raise_descriptor_limit();
     // Before any other thread is there: all of them must leave signals to the one that reads them.
     let signals = Signals::take_over().map_err(|error| format!("cannot take over signals: {error}"))?;
+    profiling::start(Process::DataPlane)?;
     super::with_secrets(|| process::run(&arguments.socket, signals).map_err(|error| error.to_string()))
 }

@@ -2,6 +2,7 @@
 
 use super::{findings_text, strict};
 use crate::host;
+use crate::profiling::{self, Process};
 use config::authority::{AuthorityConfig, Loaded, Purpose};
 use config::{Finding, Strictness};
 use controlplane::dirauth;
@@ -46,6 +47,9 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
         return super::print(format_args!("configuration file '{path}' is valid\n"));
     }
     host::raise_descriptor_limit();
+    if !arguments.generate_only {
+        profiling::start(Process::Authority)?;
+    }
     super::with_secrets(|| {
         dirauth::run(config).map_err(|error| match error.came_later() {
             true => error.to_string(),

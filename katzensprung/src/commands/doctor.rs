@@ -33,7 +33,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     let period = std::env::var(pki::epoch::PERIOD_VARIABLE).ok();
     let clock = EpochClock::from_variable(period.as_deref()).map_err(|error| error.to_string())?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+    let runtime = super::runtime()?;
     let looks = match &arguments.from_outside {
         Some(address) => {
             let network = arguments.config.as_deref().map(network_of).transpose()?;

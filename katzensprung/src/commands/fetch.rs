@@ -61,7 +61,7 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
         .map_err(|findings| format!("failed to load config file:\n  {}", findings_text(&findings)))?;
     let clock = EpochClock::from_variable(std::env::var(pki::epoch::PERIOD_VARIABLE).ok().as_deref())
         .map_err(|error| error.to_string())?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+    let runtime = super::runtime()?;
     if !arguments.require_ready.is_empty() {
         runtime.block_on(wait_until_ready(&arguments.require_ready, &clock, arguments.ready_within))?;
     }

@@ -11,6 +11,7 @@ pub mod genconfig;
 pub mod generate;
 pub mod geometry;
 pub mod keygen;
+pub mod keys;
 pub mod ping;
 pub mod plugin;
 pub mod server;
@@ -65,6 +66,24 @@ fn print(text: Arguments<'_>) -> Result<(), String> {
 /// Writes a line to standard error. `eprintln!` would panic where nobody takes it, and so end a node.
 pub fn complain(text: Arguments<'_>) {
     let _nobody_takes_it = writeln!(std::io::stderr(), "{text}");
+}
+
+/// What tokio opens for itself, and something to spare.
+const RUNTIME_DESCRIPTORS: usize = 10;
+
+/// A runtime on this thread. Where its driver of signals has no descriptors left it panics, so they are asked for before.
+pub fn runtime() -> Result<tokio::runtime::Runtime, String> {
+    let spare: Result<Vec<_>, _> = (0..RUNTIME_DESCRIPTORS).map(|_| std::fs::File::open("/dev/null")).collect();
+    let enough = spare.map_err(|error| {
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
+        format!(
+            "cannot open what this needs: {error}; this process may have {limit} open files: raise the limit (ulimit -n) to 64 \
+             at least"
+        )
+    })?;
+    drop(enough);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| format!("cannot start: {error}"))
 }
 
 /// Runs a process that holds private keys: nobody may look into it, and they lie on locked pages and stacks.

@@ -72,7 +72,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     let graph = arguments.graph.as_ref().map(File::create_new).transpose().map_err(cannot_write)?;
     let mut status = Ok(ExitCode::FAILURE);
     super::with_secrets(|| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+        let runtime = super::runtime()?;
         status = runtime.block_on(ping(arguments, settings, graph));
         Ok(())
     })?;

@@ -2,6 +2,7 @@
 
 use super::{findings_text, strict};
 use crate::host;
+use crate::profiling::{self, Process};
 use config::{Finding, Loaded, ServerConfig, Severity, Strictness};
 use controlplane::node;
 use std::ffi::OsString;
@@ -38,6 +39,9 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
         return super::print(format_args!("configuration file '{path}' is valid\n"));
     }
     host::raise_descriptor_limit();
+    if !arguments.generate_only {
+        profiling::start(Process::ControlPlane)?;
+    }
     let mut config = config;
     config.debug.generate_only |= arguments.generate_only;
     super::with_secrets(|| {
@@ -54,7 +58,7 @@ fn load(file: &Path, is_strict: bool) -> Result<Loaded, Vec<Finding>> {
         return strict::server(file);
     }
     let Loaded { config, mut findings } = ServerConfig::load(file, Strictness::Lenient)?;
-    findings.extend(strict::limits(file, &config).filter(|limit| limit.severity == Severity::Error));
+    findings.extend(node::findings_of_limits(file, &config).filter(|limit| limit.severity == Severity::Error));
     if strict::is_refused(&findings) { Err(findings) } else { Ok(Loaded { config, findings }) }
 }
 

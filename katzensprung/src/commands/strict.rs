@@ -11,7 +11,7 @@ use std::path::Path;
 /// A node's file. Nothing is changed.
 pub fn server(file: &Path) -> Result<Loaded, Vec<Finding>> {
     let Loaded { config, mut findings } = ServerConfig::load(file, Strictness::Strict)?;
-    findings.extend(limits(file, &config));
+    findings.extend(node::findings_of_limits(file, &config));
     findings.extend(data_dir(file, &config.data_dir, config.pki_signature_scheme, config.wire_kem));
     if is_refused(&findings) { Err(findings) } else { Ok(Loaded { config, findings }) }
 }
@@ -21,19 +21,6 @@ pub fn authority(file: &Path, purpose: Purpose) -> Result<authority::Loaded, Vec
     let authority::Loaded { config, mut findings } = AuthorityConfig::load(file, Strictness::Strict, purpose)?;
     findings.extend(data_dir(file, &config.data_dir, config.pki_signature_scheme, config.wire_kem));
     if is_refused(&findings) { Err(findings) } else { Ok(authority::Loaded { config, findings }) }
-}
-
-/// What this version cannot do of what a node's file asks for.
-pub fn limits(file: &Path, config: &ServerConfig) -> impl Iterator<Item = Finding> {
-    node::limits_of_this_version(config).into_iter().map(|limit| Finding {
-        severity: if limit.is_fatal { Severity::Error } else { Severity::Warning },
-        code: "not-in-this-version",
-        file: file.to_path_buf(),
-        line: config::line_of(file, &limit.key),
-        key: limit.key,
-        problem: limit.problem,
-        remedy: limit.remedy,
-    })
 }
 
 /// Whether an error is among them.

@@ -9,6 +9,7 @@ mod gateway;
 mod plugins;
 #[cfg(debug_assertions)]
 mod provoked;
+mod sealed;
 mod service;
 mod signals;
 mod socket;

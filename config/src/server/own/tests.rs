@@ -19,7 +19,7 @@ fn every_key() {
     let (own, findings) = parsed(
         "[dataplane]\nshards = 2\npin_cpus = [4, 5, 6]\nbackend = \"epoll\"\nline_rate_packets_per_second = 20000\nbatch_max = 16\n\
          batch_wait_us = 0\nspread_delays = true\nslots = 1024\nconnections_per_address = 0\nmailbox_messages = 7\nspool_mib = 8\nrun_as_two_units = true\n\
-         [controlplane]\nshutdown_withdraw = true\nkept_mail_mib = 9\nkept_mail_days = 2\n",
+         [controlplane]\nshutdown_withdraw = true\nkept_mail_mib = 9\nkept_mail_days = 2\n[keys]\nseal = \"systemd\"\n",
     );
     assert_eq!(findings, []);
     assert_eq!(
@@ -44,6 +44,7 @@ fn every_key() {
                 kept_mail_mib: Some(9),
                 kept_mail_days: Some(2),
             },
+            keys: Keys { seal: Seal::Systemd },
         }
     );
     assert_eq!(parsed("[dataplane]\npin_cpus = [1, 0]").0.dataplane.shards, NonZeroUsize::new(2));
@@ -65,6 +66,7 @@ fn every_finding() {
         ("[controlplane]\nkept_mail_mib = 0", "out-of-range", 2),
         ("[controlplane]\nkept_mail_mib = 65537", "out-of-range", 2),
         ("[controlplane]\nkept_mail_days = 3651", "out-of-range", 2),
+        ("[keys]\nseal = \"tpm\"", "seal", 2),
         ("[dataplane]\npin_cpus = [\n0,\n-1]", "out-of-range", 4),
         ("[dataplane]\npin_cpus = [\n0,\n0]", "pin-cpus", 4),
         ("[dataplane]\nshards = 3\npin_cpus = [0, 1]", "pin-cpus", 3),

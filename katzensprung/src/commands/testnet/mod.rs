@@ -136,8 +136,7 @@ fn told(as_json: bool, outcome: Result<ExitCode, String>) -> Result<ExitCode, St
 
 /// On this very thread, because members end with the thread that started them.
 fn in_runtime<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|error| format!("cannot start: {error}"))?.block_on(work)
+    super::runtime()?.block_on(work)
 }
 
 /// A network from its files to its end.

@@ -93,7 +93,11 @@ fn a_receive_limit_covers_header_and_body_together() {
 #[test]
 fn a_peer_that_waits_to_be_read_is_not_silent_and_hears_what_it_is_owed() {
     let mut pair = Pair::of(x25519()).established();
-    pair.responder.link.keep_alive_every(Some(seconds(8)), pair.now, &mut crypto_simd::random::SeededRandom::new(&[1; 32]));
+    pair.responder.link.keep_alive_every(
+        Some(seconds(8)),
+        pair.now,
+        &mut crypto_simd::random::SeededRandom::new(&[1; 32]),
+    );
     for _ in 0..130 {
         pair.responder.link.excuse_silence(pair.now + seconds(2));
         pair.pass(seconds(1));
