@@ -14,6 +14,7 @@
 //! | `package` | what packages hold; the Debian package installed, upgraded, removed |
 //! | `ping` | what a user of `ping` can get wrong, and what is said where there is no network |
 //! | `secrets` | where private keys lie in the memory of both processes |
+//! | `status_page` | the status page in a headless browser |
 //! | `testnet` | whole networks from one command |
 //! | `support` | the program, a node's folder, the authority and the neighbours |
 //! | `tuning` | how a host is set: looked at, changed on a made-up one, and taken back |
@@ -34,6 +35,7 @@ mod package;
 mod ping;
 mod profiling;
 mod secrets;
+mod status_page;
 mod support;
 mod testnet;
 mod tuning;

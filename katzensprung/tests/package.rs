@@ -1,5 +1,7 @@
 //! What packages hold, and the Debian package on a host of its own: a root above this host's that is gone afterwards.
 
+mod ansible;
+mod container;
 mod life;
 mod systemd;
 
@@ -121,22 +123,56 @@ fn the_debian_package_is_installed_started_upgraded_and_removed_without_the_loss
     let folder = outside.path().to_str().unwrap();
     let package = script("deb", &["--binary", env!("CARGO_BIN_EXE_katzensprung"), folder]);
     fs::rename(package.trim(), outside.path().join("package.deb")).unwrap();
-    let (network, port) = (outside.path().join("network"), free_address().port().to_string());
-    let out = network.to_str().unwrap();
-    run(["genconfig", "-b", out, "-o", out, "--wirekem", "xwing", "-v", "-n", "3", "-P", &port]).succeeded();
-    fs::write(outside.path().join("inside.sh"), include_str!("package/inside.sh")).unwrap();
+    let held = on_a_root_of_its_own(outside.path(), include_str!("package/inside.sh"));
+    assert!(held.is_none_or(|held| held.len() >= 10));
+}
+
+#[test]
+fn the_rpm_package_is_installed_upgraded_and_removed_without_the_loss_of_a_key() {
+    if let Some(missing) = ["rpmbuild", "rpm"].into_iter().find(|tool| !has(tool)) {
+        return testhost::lacks_tool(missing);
+    }
+    if !rustix::process::geteuid().is_root() {
+        return testhost::lacks("root", "only root can install packages");
+    }
+    let outside = tempfile::tempdir().unwrap();
+    let package = script("rpm", &["--binary", env!("CARGO_BIN_EXE_katzensprung"), outside.path().to_str().unwrap()]);
+    fs::rename(package.trim(), outside.path().join("package.rpm")).unwrap();
+    let held = on_a_root_of_its_own(outside.path(), include_str!("package/rpm.sh"));
+    assert!(held.is_none_or(|held| held.len() == 3));
+}
+
+/// Runs a script on a root above this host's, with the package that lies in the folder and a network's files; gives what
+/// holds, if this host has such roots.
+#[track_caller]
+fn on_a_root_of_its_own(folder: &Path, inside: &str) -> Option<Vec<String>> {
+    make_network(folder);
+    fs::write(folder.join("inside.sh"), inside).unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/package/outside.sh");
     let mut command = Command::new("unshare");
     // Whatever the package starts ends with the first process of the namespace.
     command.args(["--mount", "--pid", "--fork", "--kill-child", "sh"]).arg(script).arg(folder);
-    let outcome @ Outcome { status, .. } = &finish_within(&mut command, LONG);
+    held(&mut command).inspect_err(|missing| testhost::lacks("mount_namespaces", missing.trim())).ok()
+}
+
+/// The files of a whole network, in the folder `network`.
+fn make_network(folder: &Path) {
+    let (network, port) = (folder.join("network"), free_address().port().to_string());
+    let out = network.to_str().unwrap();
+    run(["genconfig", "-b", out, "-o", out, "--wirekem", "xwing", "-v", "-n", "3", "-P", &port]).succeeded();
+}
+
+/// What a script prints of what holds; else why this host cannot run it.
+#[track_caller]
+fn held(command: &mut Command) -> Result<Vec<String>, String> {
+    let outcome @ Outcome { status, .. } = &finish_within(command, LONG);
     if status.code() == Some(77) || outcome.stderr.contains("unshare:") {
-        return testhost::lacks("mount_namespaces", outcome.stderr.trim());
+        return Err(outcome.stderr.clone());
     }
     assert_eq!(status.code(), Some(0), "{}\n{}", outcome.stdout, outcome.stderr);
-    let held: Vec<_> = outcome.stdout.lines().filter(|line| line.starts_with("HOLDS: ")).collect();
+    let held: Vec<_> = outcome.stdout.lines().filter(|line| line.starts_with("HOLDS: ")).map(str::to_owned).collect();
     println!("{}", held.join("\n"));
-    assert!(held.len() >= 10, "{}", outcome.stdout);
+    Ok(held)
 }
 
 fn lines_of(command: &mut Command) -> Vec<String> {
@@ -203,32 +239,4 @@ fn an_image_holds_all_that_its_program_asks_for() {
     let standard: Vec<String> = serde_json::from_str(&arguments("CMD")[0]).unwrap();
     let standard: Vec<_> = standard.iter().map(String::as_str).collect();
     inside(&standard).refused(&["error: /etc/katzensprung/katzenpost.toml", "cannot be read"]);
-}
-
-#[test]
-fn the_playbook_knows_each_of_its_variables() {
-    let role = deploy().join("ansible/roles/katzensprung");
-    let page = |name: &str| fs::read_to_string(role.join(name)).unwrap();
-    let known: Vec<String> = [page("defaults/main.yml"), page("vars/main.yml")]
-        .iter()
-        .flat_map(|text| text.lines())
-        .filter_map(|line| line.split_once(':').map(|(name, _)| name.to_owned()))
-        .filter(|name| name.starts_with("katzensprung_"))
-        .collect();
-    let tasks = [page("tasks/main.yml"), page("handlers/main.yml")].concat();
-    for word in tasks.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')) {
-        assert!(!word.starts_with("katzensprung_") || known.iter().any(|name| name == word), "{word} is not set");
-    }
-    for name in &known {
-        assert!(tasks.contains(name.as_str()), "nobody uses {name}");
-    }
-    for handler in tasks.lines().filter_map(|line| line.trim().strip_prefix("notify: ")) {
-        assert!(page("handlers/main.yml").contains(&format!("- name: {handler}\n")), "{handler}");
-    }
-    if !has("ansible-playbook") {
-        return testhost::lacks_tool("ansible-playbook");
-    }
-    let mut command = Command::new("ansible-playbook");
-    command.args(["--syntax-check", "--inventory", "localhost,", "site.yml"]).current_dir(deploy().join("ansible"));
-    finish_within(&mut command, LONG).succeeded();
 }

@@ -1,6 +1,7 @@
 //! What others may see of the directory worker.
 
 use super::clients::Held;
+use pki::document::Layer;
 use pki::neighbours::Direction;
 use pki::{Epoch, NodeId};
 use std::collections::BTreeMap;
@@ -24,6 +25,8 @@ pub struct Nodes {
     pub names: BTreeMap<NodeId, String>,
     /// Those that may connect to this one, by epoch.
     pub incoming: BTreeMap<Epoch, Vec<NodeId>>,
+    /// Where this node stands, and how many mix layers there are, by epoch.
+    pub places: BTreeMap<Epoch, (Layer, u8)>,
 }
 
 impl Nodes {
@@ -33,6 +36,7 @@ impl Nodes {
         Self {
             names: listed.map(|node| (node.id, node.name.clone())).collect(),
             incoming: documents.iter().map(|(epoch, held)| (*epoch, incoming(held))).collect(),
+            places: documents.iter().map(|(epoch, held)| (*epoch, (held.map.own_layer, held.map.layers))).collect(),
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::node::State;
 use interplane::counter::{Counter, Family, KeyEpoch, Kind, PeerClass};
 use interplane::reason::DropReason;
 use interplane::replay::{Fill, WARN_FILL_PERCENT};
+use pki::document::Layer;
 use std::fmt::Write as _;
 
 /// The picture of the throughput.
@@ -15,16 +16,23 @@ const WIDTH: f64 = 600.0;
 const HEIGHT: f64 = 80.0;
 
 const STYLE: &str = "\
-:root{color-scheme:light dark;--line:#8884;--good:#2a8a4a;--bad:#c0392b;--tint:#3b82f6}\
-body{font:15px/1.45 system-ui,sans-serif;margin:0 auto;max-width:60rem;padding:1rem}\
-h1{font-size:1.3rem;margin:0}h2{font-size:1rem;margin:1.5rem 0 .4rem}\
-.cards{display:grid;gap:.6rem;grid-template-columns:repeat(auto-fit,minmax(9rem,1fr));margin-top:1rem}\
-.card{border:1px solid var(--line);border-radius:.5rem;padding:.5rem .7rem}.card b{display:block;font-size:1.25rem}\
-.card small,td small{opacity:.7}.good{color:var(--good)}.bad{color:var(--bad)}\
-ul.attention{border-left:4px solid var(--bad);margin:.8rem 0 0;padding:.3rem 0 .3rem 1.6rem}\
-table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid var(--line);padding:.3rem .4rem;text-align:left;\
-vertical-align:top}td.n,th.n{text-align:right;white-space:nowrap}svg{width:100%;height:5rem;display:block}\
-td.m{width:45%}meter{width:100%}";
+:root{color-scheme:light dark;--page:#fff;--text:#1c2024;--faint:#5c646d;--line:#d5dade;--good:#1a7f37;--bad:#b42318;\
+--alarm:#fdeceb;--tint:#2563eb;--area:#2563eb22;--link:#1d4ed8}\
+@media(prefers-color-scheme:dark){:root{--page:#14171a;--text:#e6e8ea;--faint:#a0a8b0;--line:#363d44;--good:#4ac26b;\
+--bad:#ff8a80;--alarm:#3a1d1b;--tint:#7aa7ff;--area:#7aa7ff22;--link:#8ab4ff}}\
+body{background:var(--page);color:var(--text);font:16px/1.45 system-ui,sans-serif;margin:0 auto;max-width:60rem;\
+overflow-wrap:anywhere;padding:1rem}\
+h1{font-size:1.3rem;margin:0}h2{font-size:1rem;margin:1.6rem 0 .4rem}p{margin:.4rem 0}a{color:var(--link)}\
+small{color:var(--faint);font-size:.85rem}.good{color:var(--good)}.bad{color:var(--bad)}\
+ul.attention{background:var(--alarm);border-left:4px solid var(--bad);margin:.8rem 0 0;padding:.5rem .6rem .5rem 1.6rem}\
+.cards{display:grid;gap:.6rem;grid-template-columns:repeat(auto-fill,minmax(max(10rem,22%),1fr));margin-top:1rem}\
+.card{border:1px solid var(--line);border-radius:.5rem;padding:.5rem .7rem}\
+.card b,.card small{display:block}.card b{font-size:1.25rem}\
+table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid var(--line);padding:.4rem 0;text-align:left;\
+vertical-align:top}td+td,th+th{padding-left:.8rem}.w{white-space:nowrap}.n{text-align:right;white-space:nowrap}\
+td.m{width:60%}meter{display:block;height:1.4rem;width:100%}\
+svg{border-bottom:1px solid var(--line);display:block;height:5rem;width:100%}\
+.ends{display:flex;justify-content:space-between}";
 
 /// The page.
 pub fn html(sources: &Sources) -> String {
@@ -35,9 +43,11 @@ pub fn html(sources: &Sources) -> String {
          content=\"width=device-width,initial-scale=1\"><meta http-equiv=\"refresh\" content=\"5\">\
          <title>{name}</title><style>{STYLE}</style></head><body>"
     );
-    let (class, state) = match sources.readiness() {
-        Ok(()) => ("good", "takes part in this epoch"),
-        Err(missing) => ("bad", missing),
+    // What is missing stands below.
+    let (class, state) = match (sources.health(), sources.readiness()) {
+        (Ok(()), Ok(())) => ("good", "takes part in this epoch"),
+        (Ok(()), Err(_)) => ("bad", "does not take part in this epoch"),
+        (Err(_), _) => ("bad", "is not at work"),
     };
     // Writing to a string cannot fail, here and below.
     let _written = write!(page, "<h1>{name} <span class=\"{class}\">{state}</span></h1>");
@@ -71,11 +81,16 @@ struct Facts {
     epoch: u64,
     seconds_left: u64,
     documents: Vec<u64>,
+    /// In the newest document that is held, with the number of mix layers.
+    place: Option<(Layer, u8)>,
     published: Option<u64>,
+    /// How many authorities answer, of how many.
+    answering: [usize; 2],
     samples: Vec<Sample>,
     rates: Option<Rates>,
     held: u64,
-    links: Vec<(&'static str, u64)>,
+    /// Handshaking, incoming, outgoing, of clients.
+    links: [u64; 4],
     lateness_ms: [Option<f64>; 2],
     drops: Vec<(DropReason, u64)>,
     /// How full the replay set of each mix key is.
@@ -95,15 +110,20 @@ impl Facts {
             let (tags, slots) = (total(Counter::replay_tags(*key)), total(Counter::replay_slots(*key)));
             (key.label(), Fill { tags, slots })
         };
+        let reached = sources.reached.by_name();
+        let answering = reached.iter().filter(|(_, answered)| **answered).count();
         Self {
             epoch: now.epoch.0,
             seconds_left: now.till.as_secs(),
             documents: status.documents,
+            place: status.nodes.places.values().next_back().copied(),
+            answering: [answering, reached.len()],
             published: status.published,
             rates: Rates::over(&samples),
             samples,
             held: total(Counter::HELD),
-            links: PeerClass::ALL.iter().map(|class| (class.label(), total(Counter::connections(*class)))).collect(),
+            links: [PeerClass::Handshaking, PeerClass::Incoming, PeerClass::Outgoing, PeerClass::Client]
+                .map(|class| total(Counter::connections(class))),
             lateness_ms: [0.5, 0.99].map(|part| lateness_ms(sources, part)),
             drops,
             keys: KeyEpoch::ALL.iter().map(fill).filter(|(_, fill)| fill.slots > 0).collect(),
@@ -151,25 +171,51 @@ impl Facts {
 
     fn cards(&self, page: &mut String) {
         let documents: Vec<_> = self.documents.iter().map(u64::to_string).collect();
-        let documents = if documents.is_empty() { "none".into() } else { documents.join(", ") };
-        let published = self.published.map_or("nothing yet".into(), |epoch| format!("epoch {epoch}"));
+        let documents = if documents.is_empty() {
+            "no document is held".into()
+        } else {
+            format!("documents of {}", documents.join(", "))
+        };
+        let published = self.published.map_or("none yet".into(), |epoch| format!("for epoch {epoch}"));
+        let [answering, authorities] = self.answering;
         let [median, high] = self.lateness_ms.map(|ms| ms.map_or("none yet".into(), |ms| format!("\u{2264} {ms} ms")));
         let rates = |of: fn(&Rates) -> f64| self.rates.as_ref().map_or("none yet".into(), |rates| rate(of(rates)));
+        let dropped: u64 = self.drops.iter().map(|(_, count)| count).sum();
+        let [handshaking, incoming, outgoing, clients] = self.links.map(grouped);
         page.push_str("<div class=\"cards\">");
         card(page, "epoch", &self.epoch.to_string(), &format!("{} s to go", self.seconds_left));
-        card(page, "documents of epochs", &documents, &format!("keys published for {published}"));
+        card(page, "place in the consensus", &self.place(), &documents);
+        card(page, "keys published", &published, &format!("{answering} of {authorities} authorities answer"));
+        card(page, "links", &format!("{incoming} in, {outgoing} out"), &format!("{handshaking} not known yet"));
         card(page, "packets in, a second", &rates(|rates| rates.received), "over the last half minute");
-        card(page, "packets out, a second", &rates(|rates| rates.sent), &format!("{} are held", self.held));
+        card(page, "packets out, a second", &rates(|rates| rates.sent), &format!("{} are held", grouped(self.held)));
+        card(
+            page,
+            "packets dropped, a second",
+            &rates(|rates| rates.dropped),
+            &format!("{} since the start", grouped(dropped)),
+        );
         card(page, "late, 99 of 100 packets", &high, &format!("half of them {median}"));
-        for (class, count) in &self.links {
-            card(page, "connections", &count.to_string(), class);
+        if clients != "0" || matches!(self.place, Some((Layer::Gateway, _))) {
+            card(page, "clients", &clients, "connected now");
         }
         page.push_str("</div>");
+    }
+
+    fn place(&self) -> String {
+        match self.place {
+            None => "none".into(),
+            // People count from one.
+            Some((Layer::Mix(layer), layers)) => format!("layer {} of {layers}", u16::from(layer) + 1),
+            Some((Layer::Gateway, _)) => "gateway".into(),
+            Some((Layer::Service, _)) => "service node".into(),
+        }
     }
 
     /// What came in over the last minutes, as a line.
     fn throughput(&self, page: &mut String) {
         let rates: Vec<f64> = self.samples.windows(2).filter_map(|pair| Some(Rates::over(pair)?.received)).collect();
+        let (Some(oldest), Some(newest)) = (self.samples.first(), self.samples.last()) else { return };
         if rates.len() < 2 {
             return;
         }
@@ -178,14 +224,16 @@ impl Facts {
         let points = rates.iter().enumerate().map(|(place, rate)| {
             format!("{:.1},{:.1}", place as f64 * step, HEIGHT - rate / most * (HEIGHT - 4.0) - 2.0)
         });
-        let points: Vec<_> = points.collect();
+        let points = points.collect::<Vec<_>>().join(" ");
+        let seconds = newest.at.saturating_duration_since(oldest.at).as_secs();
         let _written = write!(
             page,
-            "<h2>Packets in, a second, over the last minutes (at most {})</h2><svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" \
-             preserveAspectRatio=\"none\" role=\"img\" aria-label=\"throughput\"><polyline fill=\"none\" \
-             stroke=\"var(--tint)\" stroke-width=\"2\" vector-effect=\"non-scaling-stroke\" points=\"{}\"/></svg>",
-            rate(most),
-            points.join(" ")
+            "<h2>Packets in, a second (at most {})</h2><svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" \
+             preserveAspectRatio=\"none\" role=\"img\" aria-label=\"throughput\">\
+             <polygon fill=\"var(--area)\" points=\"0,{HEIGHT} {points} {WIDTH},{HEIGHT}\"/><polyline fill=\"none\" \
+             stroke=\"var(--tint)\" stroke-width=\"2\" vector-effect=\"non-scaling-stroke\" points=\"{points}\"/></svg>\
+             <div class=\"ends\"><small>{seconds} s ago</small><small>now</small></div>",
+            rate(most)
         );
     }
 
@@ -195,12 +243,13 @@ impl Facts {
             page.push_str("<p>None.</p>");
             return;
         }
-        page.push_str("<table><tr><th>reason</th><th class=\"n\">packets</th><th>what to do</th></tr>");
+        page.push_str("<table><tr><th>reason, and what to do</th><th class=\"n\">packets</th></tr>");
         for (reason, count) in &self.drops {
             let (label, meaning, remedy) = (reason.label(), escaped(reason.meaning()), escaped(reason.remedy()));
             let _written = write!(
                 page,
-                "<tr><td>{label}<br><small>{meaning}</small></td><td class=\"n\">{count}</td><td>{remedy}</td></tr>"
+                "<tr><td><b>{label}</b> <small>{meaning}</small><br>{remedy}</td><td class=\"n\">{}</td></tr>",
+                grouped(*count)
             );
         }
         page.push_str("</table>");
@@ -215,8 +264,10 @@ impl Facts {
             let percent = 100.0 * *tags as f64 / *slots as f64;
             let _written = write!(
                 page,
-                "<tr><td>{key}</td><td class=\"m\"><meter max=\"100\" high=\"{WARN_FILL_PERCENT}\" value=\"{percent:.1}\"></meter></td>\
-                 <td class=\"n\">{tags} packets, {percent:.1} %</td></tr>"
+                "<tr><td class=\"w\">{key}</td><td class=\"m\"><meter max=\"100\" high=\"{WARN_FILL_PERCENT}\" \
+                 value=\"{percent:.1}\" aria-label=\"how full\"></meter></td>\
+                 <td class=\"n\">{percent:.1} %<br><small>{} packets</small></td></tr>",
+                grouped(*tags)
             );
         }
         page.push_str("</table>");
@@ -245,7 +296,21 @@ fn lateness_ms(sources: &Sources, part: f64) -> Option<f64> {
 
 /// A number per second, short.
 fn rate(per_second: f64) -> String {
-    if per_second < 10.0 { format!("{per_second:.1}") } else { format!("{per_second:.0}") }
+    // Rates are finite and not negative.
+    if per_second < 10.0 { format!("{per_second:.1}") } else { grouped(per_second.round() as u64) }
+}
+
+/// A number with its thousands apart.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// Text that is no markup.

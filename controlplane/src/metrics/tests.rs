@@ -1,6 +1,8 @@
 use super::*;
+use crate::directory::Nodes;
 use crate::logging::Log;
 use interplane::reason::DropReason;
+use pki::document::Layer;
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -194,18 +196,24 @@ fn the_page_says_what_needs_attention_and_nothing_else_comes_from_elsewhere() {
     writer.dropped(reason);
     writer.set(Counter::replay_tags(interplane::counter::KeyEpoch::Current), 71);
     writer.set(Counter::replay_slots(interplane::counter::KeyEpoch::Current), 100);
+    writer.set(Counter::connections(interplane::counter::PeerClass::Incoming), 1200);
     writer.observe(interplane::Histogram::LATENESS_US, 100);
+    let places = [(pki::Epoch(4), (Layer::Gateway, 3)), (pki::Epoch(5), (Layer::Mix(1), 3))].into();
+    sources.directory.lock().unwrap().nodes = Arc::new(Nodes { places, ..Nodes::default() });
     let page = page_of(&sources, &[0, 500, 1500, 1500]);
     for part in [
-        "mix&lt;1&gt;",
         "no data plane is attached: see the log",
         "the replay set of the current key is 71 % full",
-        &format!("<td>{}<br>", reason.label()),
+        "<h1>mix&lt;1&gt; <span class=\"bad\">is not at work</span></h1>",
+        "<b>layer 2 of 3</b>",
+        "<b>1,200 in, 0 out</b>",
+        &format!("<td><b>{}</b>", reason.label()),
         &page::escaped(reason.remedy()),
         "at most 200)",
         "<b>100</b>",
         "\u{2264} 0.128 ms",
         "points=\"0.0,40.0 300.0,2.0 600.0,78.0\"",
+        "<small>15 s ago</small>",
     ] {
         assert!(page.contains(part), "{part} in {page}");
     }

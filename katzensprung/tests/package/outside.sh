@@ -1,5 +1,5 @@
 # A root of its own above this host's, for `inside.sh`: what is installed there is gone afterwards.
-# Arguments: a folder with the package, the configuration and `inside.sh`. Exit status 77: this host has no such roots.
+# Arguments: a folder with a package, the configuration and `inside.sh`. Exit status 77: this host has no such roots.
 set -eu
 given=$1
 mkdir "$given/layers"
@@ -10,5 +10,5 @@ mount -t overlay overlay -o "lowerdir=/,upperdir=$PWD/upper,workdir=$PWD/work" r
 mount -t proc proc root/proc
 mount --rbind /dev root/dev
 mkdir -p root/given
-cp -r "$given/package.deb" "$given/network" "$given/inside.sh" root/given/
+cp -r "$given"/package.* "$given/network" "$given/inside.sh" root/given/
 exec chroot root env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin sh -eu /given/inside.sh

@@ -1,6 +1,7 @@
 //! Everything around the program.
 
 pub mod authority;
+pub mod browser;
 pub mod folder;
 pub mod launcher;
 pub mod manager;

@@ -35,7 +35,7 @@ fn link(node: u8, direction: Direction, too_late: u64) -> LinkReport {
 fn peers_have_names_and_those_that_are_not_there_are_told_of() {
     let names = BTreeMap::from([([1; 32], "mix1".to_owned()), ([3; 32], "mix3".to_owned())]);
     let incoming = BTreeMap::from([(Epoch(6), vec![[9; 32]]), (Epoch(7), vec![[2; 32], [3; 32]])]);
-    let nodes = Nodes { names, incoming };
+    let nodes = Nodes { names, incoming, ..Nodes::default() };
     let roll = Roll(vec![link(2, Direction::Incoming, 0), link(1, Direction::Outgoing, 50)]);
     let answer = peers(&roll, &nodes, &now(7));
     let said: Vec<_> = answer["peers"]

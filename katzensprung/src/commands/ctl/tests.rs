@@ -15,6 +15,7 @@ fn people_see_what_needs_attention() {
     for line in [
         "mix1, version 0.1.0, draining for 5 s",
         "not listed in this epoch; documents of epochs 8",
+        "nothing yet",
         "auth2: does not answer",
         "current: 30 packets seen, replay set 25.0 % full",
         "none is at work",

@@ -52,11 +52,12 @@ fn of_node(status: &Value) -> Rows {
         (false, true) => "no document lists this node".into(),
         (false, false) => format!("not listed in this epoch; documents of epochs {documents}"),
     };
+    let published = status.get("published_epoch").and_then(Value::as_u64);
     vec![
         ("node", format!("{name}, version {version}, {state} for {} s", number(status, "/uptime_seconds"))),
         ("epoch", format!("{epoch}, {left} s to go")),
         ("consensus", consensus),
-        ("published", format!("for epoch {}", status.get("published_epoch").unwrap_or(&Value::Null))),
+        ("published", published.map_or("nothing yet".into(), |epoch| format!("for epoch {epoch}"))),
     ]
 }
 
