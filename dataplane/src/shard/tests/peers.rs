@@ -1,7 +1,7 @@
 //! Fake peers: they dial or listen, speak the link protocol, and do what a test tells them.
 
 use super::nodes::{geometry, id_of, link_kem, link_key};
-use crate::io::{ConnId, Event, Io, Received as Recv, Target};
+use crate::io::{ConnId, Event, Io, Received as Recv, Target, Transport};
 use crate::link::carry::{self, Progress};
 use crate::random::ShardRandom;
 use crate::shard::Next;
@@ -53,6 +53,8 @@ pub struct FakePeer {
     /// As a client: leaves messages without acknowledgement.
     pub is_mute_to_messages: bool,
     dials: Option<SocketAddr>,
+    /// What it dials over.
+    pub over: Transport,
     /// Dials again when a connection ends.
     pub redials: bool,
     connections: Vec<Session>,
@@ -108,6 +110,7 @@ impl FakePeer {
             heard: Heard::default(),
             is_mute_to_messages: false,
             dials: None,
+            over: Transport::Tcp,
             redials: false,
             connections: Vec::new(),
             to_send: VecDeque::new(),
@@ -171,7 +174,7 @@ impl FakePeer {
 
     pub fn poll(&mut self, io: &mut impl Io) -> Next {
         if let Some(to) = self.dials.take() {
-            io.connect(Target::tcp(to));
+            io.connect(Target { transport: self.over, address: to });
             self.dials_again = self.redials.then_some(to);
         }
         while let Some(event) = io.next_event() {
