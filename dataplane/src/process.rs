@@ -41,6 +41,7 @@ use interplane::secret::Secrets;
 use interplane::setup::{Adjustable, Setup};
 use interplane::snapshot::Snapshot;
 use pki::Epoch;
+use quic::Common;
 use secret_memory::within;
 use sphinx::MixKey;
 use std::os::fd::OwnedFd;
@@ -139,6 +140,10 @@ impl Work {
         }
         let clock = Clock::start();
         let (backend, refusal) = Choice::make(setup.machine.backend, shards, clock)?;
+        let quic = Common::new();
+        let quic =
+            quic.map_err(|error| ProcessError::Key { what: "certificate for QUIC", reason: error.to_string() })?;
+        let backend = backend.with_quic(quic);
         let mut shared = Shared::new(facts, refused);
         if setup.sends_decoys {
             let mut recipient = [0; sphinx::RECIPIENT_ID_BYTES];

@@ -3,6 +3,7 @@
 use super::driver::{Clock, Driver, Plan, Task};
 use super::{DriverError, epoll, glommio, uring};
 use interplane::setup::Backend as Wanted;
+use quic::Common;
 
 /// A backend that works here.
 pub enum Choice {
@@ -34,6 +35,15 @@ impl Choice {
             Self::Uring(_) => "uring",
             Self::Epoll(_) => "epoll",
             Self::Glommio(_) => "glommio",
+        }
+    }
+
+    /// Shards have connections over QUIC too, which have this in common.
+    pub fn with_quic(self, common: Common) -> Self {
+        match self {
+            Self::Uring(fabric) => Self::Uring(fabric.with_quic(common)),
+            Self::Epoll(fabric) => Self::Epoll(fabric.with_quic(common)),
+            Self::Glommio(fabric) => Self::Glommio(fabric.with_quic(common)),
         }
     }
 

@@ -41,7 +41,7 @@ pub trait Wakes: Send + Sync {
 
 /// One way to do input and output: what its shards share, and how one of them runs.
 pub trait Backend: Wakes + Sized + 'static {
-    /// What a shard gets.
+    /// What a shard gets: streams over TCP, and over QUIC where there is some.
     type Io: Io;
 
     /// Runs on the shard's own thread until `round` gives none. Listeners are accepted from on this shard; those for datagrams

@@ -8,6 +8,7 @@ mod trains;
 
 use super::driver::{Backend, Clock, Wakes};
 use super::error::accept_failure;
+use super::quic::QuicIo;
 use super::sockets::{connect_failure, peer_of, prepare, read, stream_to, write};
 use super::under_way::UnderWay;
 use super::{ConnId, ConnectFailure, DriverError, Event, Io, Received, Sending, Target};
@@ -15,6 +16,7 @@ use crate::shard::Next;
 use crate::time::Instant;
 use datagram::udp::plain::PlainSockets;
 use datagram::{Datagrams, SocketId};
+use quic::Common;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
@@ -49,6 +51,8 @@ const DATAGRAMS: u32 = u32::MAX - 2048;
 pub struct Fabric {
     mailboxes: Box<[Mailbox]>,
     clock: Clock,
+    /// What connections over QUIC have in common, if there are to be any.
+    quic: Option<Common>,
 }
 
 struct Mailbox {
@@ -71,7 +75,12 @@ impl Fabric {
             let bell = bell.map_err(|errno| DriverError::os(shard, "make an eventfd", &errno.into()))?;
             Ok(Mailbox { bell, adopted: Mutex::default() })
         };
-        Ok(Self { mailboxes: (0..shards).map(mailbox).collect::<Result<_, _>>()?, clock })
+        Ok(Self { mailboxes: (0..shards).map(mailbox).collect::<Result<_, _>>()?, clock, quic: None })
+    }
+
+    /// Shards have connections over QUIC too.
+    pub fn with_quic(self, common: Common) -> Self {
+        Self { quic: Some(common), ..self }
     }
 }
 
@@ -85,23 +94,26 @@ impl Wakes for Fabric {
 }
 
 impl Backend for Fabric {
-    type Io = EpollIo;
+    type Io = QuicIo<EpollIo>;
 
     fn run(
         self: Arc<Self>,
         shard: usize,
         listeners: Vec<OwnedFd>,
-        mut round: impl FnMut(&mut EpollIo) -> Option<Next> + 'static,
+        mut round: impl FnMut(&mut QuicIo<EpollIo>) -> Option<Next> + 'static,
     ) -> Result<(), DriverError> {
         let failed = |what: &'static str| move |errno: Errno| DriverError::os(shard, what, &errno.into());
-        let mut io = EpollIo::new(shard, self, listeners).map_err(failed("make its epoll instance"))?;
+        let quic = self.quic.clone();
+        let io = EpollIo::new(shard, self, listeners).map_err(failed("make its epoll instance"))?;
+        let mut io = QuicIo::new(io, quic);
         while let Some(next) = round(&mut io) {
-            let limit = match next {
+            let limit = match io.end_round(next) {
                 Next::Busy => Duration::ZERO,
                 Next::ParkUntil(at) => at.since(io.now()).min(SLEEP_MAX),
             };
-            io.gather(limit).map_err(failed("wait for its sockets"))?;
+            io.backend().gather(limit).map_err(failed("wait for its sockets"))?;
         }
+        let _ended = io.end_round(Next::Busy);
         Ok(())
     }
 }

@@ -15,6 +15,7 @@ mod trains;
 
 use super::driver::{Backend, Clock, Wakes};
 use super::error::accept_failure;
+use super::quic::QuicIo;
 use super::sockets::{connect_failure, prepare};
 use super::under_way::{UnderWay, Wrote};
 use super::{ConnId, ConnectFailure, DriverError, Event, Io, Received, Sending, Target, Transport};
@@ -26,6 +27,7 @@ use futures_lite::{AsyncRead, AsyncWrite};
 use glommio::net::{TcpListener, TcpStream};
 use glommio::timer::Timer;
 use glommio::{LocalExecutorBuilder, Placement};
+use quic::Common;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::Future;
@@ -74,6 +76,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub struct Fabric {
     mailboxes: Arc<[Mailbox]>,
     clock: Clock,
+    /// What connections over QUIC have in common, if there are to be any.
+    quic: Option<Common>,
 }
 
 impl Fabric {
@@ -84,7 +88,12 @@ impl Fabric {
         if may < LOCKED_BYTES {
             return Err(DriverError::LockedMemory { needs: LOCKED_BYTES, may });
         }
-        Ok(Self { mailboxes: (0..shards).map(|_| Mailbox::default()).collect(), clock })
+        Ok(Self { mailboxes: (0..shards).map(|_| Mailbox::default()).collect(), clock, quic: None })
+    }
+
+    /// Shards have connections over QUIC too.
+    pub fn with_quic(self, common: Common) -> Self {
+        Self { quic: Some(common), ..self }
     }
 }
 
@@ -98,13 +107,13 @@ impl Wakes for Fabric {
 }
 
 impl Backend for Fabric {
-    type Io = GlommioIo;
+    type Io = QuicIo<GlommioIo>;
 
     fn run(
         self: Arc<Self>,
         shard: usize,
         listeners: Vec<OwnedFd>,
-        round: impl FnMut(&mut GlommioIo) -> Option<Next> + 'static,
+        round: impl FnMut(&mut QuicIo<GlommioIo>) -> Option<Next> + 'static,
     ) -> Result<(), DriverError> {
         // The thread is pinned already, if it is to be.
         let builder = LocalExecutorBuilder::new(Placement::Unbound).io_memory(IO_MEMORY_BYTES);
@@ -112,12 +121,13 @@ impl Backend for Fabric {
         let executor = builder.make().map_err(|error| refused(error.to_string()))?;
         executor.run(async move {
             let (datagrams, listeners) = datagram::udp::set_apart(listeners);
+            let quic = self.quic.clone();
             let io = GlommioIo::new(shard, self, datagrams);
             let io = io.map_err(|error| DriverError::os(shard, "use a socket for datagrams", &error))?;
             for listener in listeners {
                 io.listen(listener);
             }
-            drive(io, round).await;
+            drive(QuicIo::new(io, quic), round).await;
             Ok(())
         })
     }
@@ -238,9 +248,11 @@ pub struct GlommioIo {
     watches: Vec<Rc<Watch>>,
 }
 
-async fn drive(mut io: GlommioIo, mut round: impl FnMut(&mut GlommioIo) -> Option<Next>) {
-    let mut begun = io.now();
-    while let Some(next) = round(&mut io) {
+async fn drive(mut both: QuicIo<GlommioIo>, mut round: impl FnMut(&mut QuicIo<GlommioIo>) -> Option<Next>) {
+    let mut begun = both.now();
+    while let Some(next) = round(&mut both) {
+        let next = both.end_round(next);
+        let io = both.backend();
         let sleep = match next {
             Next::Busy => BUSY_SLEEP,
             Next::ParkUntil(Instant::NEVER) => Duration::from_secs(3600),
@@ -257,6 +269,7 @@ async fn drive(mut io: GlommioIo, mut round: impl FnMut(&mut GlommioIo) -> Optio
         }
         begun = io.now();
     }
+    let _ended = both.end_round(Next::Busy);
 }
 
 /// Ends when the shard is woken or the timer fires.

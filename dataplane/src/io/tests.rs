@@ -4,6 +4,7 @@ mod crowds;
 mod datagrams;
 mod hoarders;
 mod newcomers;
+mod over_quic;
 
 use super::choice::Choice;
 use super::driver::{Clock, Driver, Plan, Task};
@@ -83,7 +84,7 @@ impl Echo {
                 board.accepted.fetch_add(1, Ordering::SeqCst);
                 let to = self.dealt % self.boards.len();
                 self.dealt += 1;
-                if to == self.shard {
+                if to == self.shard || !io.can_hand_over(conn) {
                     self.add(conn);
                 } else {
                     assert!(io.hand_over(conn, to));

@@ -10,6 +10,7 @@ impl<B: Io + Datagrams> QuicIo<B> {
     /// Begins to connect, from a socket that is opened if none can be used.
     pub(super) fn dial(&mut self, to: SocketAddr) -> ConnId {
         let now = self.backend.now();
+        self.begin();
         let Some(quic) = &mut self.quic else {
             // An odd index, as other connections over QUIC have it, and a name of its own.
             self.refusals = self.refusals.wrapping_add(1);

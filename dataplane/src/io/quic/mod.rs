@@ -33,6 +33,9 @@ const ROUND_BYTES_MAX: usize = 512 << 10;
 /// TCP as `B` does it, QUIC over the datagrams that `B` moves.
 pub struct QuicIo<B> {
     backend: B,
+    /// What connections have in common, if there is QUIC.
+    common: Option<Common>,
+    /// The connections, from the first socket or dial on: until then nothing is slower for them.
     quic: Option<Box<Quic>>,
     /// Dials over QUIC where there is none, whose failure was not told yet.
     refused: VecDeque<ConnId>,
@@ -67,15 +70,21 @@ struct Stream {
 impl<B: Io + Datagrams> QuicIo<B> {
     /// Over the sockets that the backend has. Without `common` there is TCP alone.
     pub fn new(backend: B, common: Option<Common>) -> Self {
-        let now = backend.now();
-        let quic = common.map(|common| {
-            let mut quic = Quic::new(Endpoint::new(common, now));
-            for (place, socket) in backend.sockets().iter().enumerate() {
-                quic.add(SocketId(place as u32), socket.is_listener, socket.local.is_ipv6());
-            }
-            Box::new(quic)
-        });
-        Self { backend, quic, refused: VecDeque::new(), refusals: 0 }
+        let mut io = Self { backend, common, quic: None, refused: VecDeque::new(), refusals: 0 };
+        if !io.backend.sockets().is_empty() {
+            io.begin();
+        }
+        io
+    }
+
+    /// From now on there are connections over QUIC, if there may be.
+    fn begin(&mut self) {
+        let (Some(common), None) = (&self.common, &self.quic) else { return };
+        let mut quic = Quic::new(Endpoint::new(common.clone(), self.backend.now()));
+        for (place, socket) in self.backend.sockets().iter().enumerate() {
+            quic.add(SocketId(place as u32), socket.is_listener, socket.local.is_ipv6());
+        }
+        self.quic = Some(Box::new(quic));
     }
 
     /// What moves the bytes.
@@ -153,8 +162,8 @@ impl<B: Io + Datagrams> QuicIo<B> {
 
     /// The next event of a connection over QUIC.
     fn next_quic_event(&mut self) -> Option<Event> {
-        let now = self.backend.now();
         let quic = self.quic.as_mut()?;
+        let now = self.backend.now();
         if std::mem::take(&mut quic.round_begins) {
             quic.bytes_left = ROUND_BYTES_MAX;
             quic.endpoint.begin_round(now);
@@ -303,7 +312,7 @@ impl<B: Io + Datagrams> Io for QuicIo<B> {
     fn carries(&self, transport: Transport) -> bool {
         match transport {
             Transport::Tcp => self.backend.carries(transport),
-            Transport::Quic => self.quic.is_some(),
+            Transport::Quic => self.common.is_some(),
         }
     }
 

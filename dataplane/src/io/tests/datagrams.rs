@@ -20,9 +20,9 @@ fn run(backend: Backend, listeners: Vec<OwnedFd>, mut round: impl FnMut(&mut dyn
     };
     let (choice, _) = Choice::make(backend, 1, Clock::start()).expect("it was tried");
     let ended = match choice {
-        Choice::Uring(fabric) => Arc::new(fabric).run(0, listeners, move |io| round(io)),
-        Choice::Epoll(fabric) => Arc::new(fabric).run(0, listeners, move |io| round(io)),
-        Choice::Glommio(fabric) => Arc::new(fabric).run(0, listeners, move |io| round(io)),
+        Choice::Uring(fabric) => Arc::new(fabric).run(0, listeners, move |io| round(io.backend())),
+        Choice::Epoll(fabric) => Arc::new(fabric).run(0, listeners, move |io| round(io.backend())),
+        Choice::Glommio(fabric) => Arc::new(fabric).run(0, listeners, move |io| round(io.backend())),
     };
     ended.unwrap_or_else(|error| panic!("{backend:?}: {error}"));
 }

@@ -28,6 +28,7 @@ mod udp;
 
 use super::driver::{Backend, Clock, Wakes};
 use super::error::accept_failure;
+use super::quic::QuicIo;
 use super::sockets::{connect_failure, peer_of, prepare, stream_to};
 use super::under_way::{UnderWay, Wrote};
 use super::{ConnId, DriverError, Event, Io, Received, Sending, Target};
@@ -39,6 +40,7 @@ use connection::{Entry, Open, Piece, State};
 use datagram::look::Look;
 use io_uring::{opcode, squeue, types};
 use nap::{AT_ONCE, nap};
+use quic::Common;
 use request::{What, name, named};
 use ring::{Completion, Ring, Sleep};
 use rustix::event::{EventfdFlags, eventfd};
@@ -64,6 +66,8 @@ const NO_RING: i32 = -1;
 pub struct Fabric {
     mailboxes: Box<[Mailbox]>,
     clock: Clock,
+    /// What connections over QUIC have in common, if there are to be any.
+    quic: Option<Common>,
 }
 
 struct Mailbox {
@@ -88,7 +92,12 @@ impl Fabric {
             let bell = bell.map_err(|errno| DriverError::os(shard, "make an eventfd", &errno.into()))?;
             Ok(Mailbox { bell, ring: AtomicI32::new(NO_RING), adopted: Mutex::default() })
         };
-        Ok(Self { mailboxes: (0..shards).map(mailbox).collect::<Result<_, _>>()?, clock })
+        Ok(Self { mailboxes: (0..shards).map(mailbox).collect::<Result<_, _>>()?, clock, quic: None })
+    }
+
+    /// Shards have connections over QUIC too.
+    pub fn with_quic(self, common: Common) -> Self {
+        Self { quic: Some(common), ..self }
     }
 }
 
@@ -101,25 +110,30 @@ impl Wakes for Fabric {
 }
 
 impl Backend for Fabric {
-    type Io = UringIo;
+    type Io = QuicIo<UringIo>;
 
     fn run(
         self: Arc<Self>,
         shard: usize,
         listeners: Vec<OwnedFd>,
-        mut round: impl FnMut(&mut UringIo) -> Option<Next> + 'static,
+        mut round: impl FnMut(&mut QuicIo<UringIo>) -> Option<Next> + 'static,
     ) -> Result<(), DriverError> {
-        let mut io = UringIo::new(shard, self, listeners)?;
+        let quic = self.quic.clone();
+        let mut io = QuicIo::new(UringIo::new(shard, self, listeners)?, quic);
         while let Some(next) = round(&mut io) {
+            let next = io.end_round(next);
+            let ring = io.backend();
             match next {
-                Next::ParkUntil(until) if !io.is_woken => io.turn(until.min(io.now() + SLEEP_MAX)),
-                _ => io.turn(AT_ONCE),
+                Next::ParkUntil(until) if !ring.is_woken => ring.turn(until.min(ring.now() + SLEEP_MAX)),
+                _ => ring.turn(AT_ONCE),
             }
-            io.is_woken = false;
-            if let Some(error) = io.error.take() {
+            ring.is_woken = false;
+            if let Some(error) = ring.error.take() {
                 return Err(DriverError::ring("io_uring_enter", &error));
             }
         }
+        let _ended = io.end_round(Next::Busy);
+        io.backend().turn(AT_ONCE);
         Ok(())
     }
 }
