@@ -54,10 +54,33 @@ fn signal(child: &Child, signal: Signal) {
 
 #[test]
 fn every_ping_comes_back_through_a_network_of_our_own() {
+    every_ping_comes_back(&[]);
+}
+
+#[test]
+fn every_ping_comes_back_over_quic() {
+    every_ping_comes_back(&["--transport", "quic"]);
+}
+
+/// Some members are reached over TCP, some over QUIC, some over both; every second one over IPv6 where the host has it.
+#[test]
+fn every_ping_comes_back_over_whatever_each_member_has() {
+    let ipv6: &[&str] = match std::net::TcpListener::bind("[::1]:0") {
+        Ok(_) => &["--ipv6"],
+        Err(_) => {
+            testhost::lacks("ipv6", "members on ::1");
+            &[]
+        }
+    };
+    every_ping_comes_back(&[&["--transport", "mixed"], ipv6].concat());
+}
+
+#[track_caller]
+fn every_ping_comes_back(words: &[&str]) {
     let outside = tempfile::tempdir().unwrap();
     let folder = outside.path().join("network");
     let mut command = program();
-    command.args(["testnet", "--pings", "20", "--json", "--dir"]).arg(&folder);
+    command.args(["testnet", "--pings", "20", "--json", "--dir"]).arg(&folder).args(words);
     let outcome = finish_within(&mut command, LONG);
     assert_eq!(outcome.status.code(), Some(0), "{outcome:?}");
     let report: serde_json::Value = serde_json::from_str(outcome.stdout.lines().last().unwrap()).unwrap();

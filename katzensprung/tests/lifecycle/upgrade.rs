@@ -8,6 +8,7 @@ use crate::support::site::{SOON, Site};
 use crate::support::wait_for;
 use rustix::process::{Signal, kill_process};
 use std::fs;
+use std::net::UdpSocket;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -181,6 +182,41 @@ fn a_kept_listener_is_in_nobodys_way() {
     let mut node = site.start_node_as(manager.command(program().get_program(), "server"));
     site.wait_for_log("listening on 0.0.0.0:", 1);
     site.wait_for_log("kept by the service manager", 1);
+    node.stop();
+}
+
+/// One for each shard, of which each new start has all: datagrams that come meanwhile wait.
+#[test]
+fn sockets_for_quic_are_kept_where_they_are_wanted() {
+    let site = Site::new(LONG);
+    let _authority = site.start_authority();
+    let manager = Manager::new(&site.folder.path().join("notify"));
+    let start = || site.start_node_as(manager.command(program().get_program(), "server"));
+    let free_port = || UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).unwrap().port();
+    let (port, other_port) = (free_port(), free_port());
+    let bind = |port: u16| format!("BindAddresses = [\"tcp://{}\", \"quic://127.0.0.1:{port}\"]", site.folder.address);
+    let name = |number: usize, port: u16| format!("listener-quic-{number}-127.0.0.1;{port}");
+    site.folder.edit("[Server]\n", &format!("[Server]\n  {}\n", bind(port)));
+    fs::write(site.folder.own_config(), "[dataplane]\nshards = 2\nslots = 2048\n").unwrap();
+    let mut node = start();
+    site.wait_for_document();
+    wait_for("what is to be kept", SOON, || manager.keeps("remembered").then_some(()));
+    assert!(site.log().contains(&format!("quic://127.0.0.1:{port}")), "{}", site.log());
+    assert!(manager.keeps(&name(0, port)) && manager.keeps(&name(1, port)) && !manager.keeps(&name(2, port)));
+    node.stop();
+    let error = UdpSocket::bind(("127.0.0.1", port)).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse, "nobody keeps it");
+    let mut node = start();
+    site.wait_for_log("mix keys and their replay sets, kept by the service manager", 1);
+    site.wait_for_document();
+    node.stop();
+    // The node moves: what was kept of its old port is closed.
+    site.folder.edit(&bind(port), &bind(other_port));
+    let mut node = start();
+    site.wait_for_log(&format!("quic://127.0.0.1:{other_port}"), 1);
+    wait_for("the new ones", SOON, || manager.keeps(&name(1, other_port)).then_some(()));
+    assert!(!manager.keeps(&name(0, port)) && !manager.keeps(&name(1, port)));
+    UdpSocket::bind(("127.0.0.1", port)).expect("the old port is free");
     node.stop();
 }
 

@@ -260,6 +260,8 @@ fn our_own_programs_take_every_file() {
     accepted(&["--sphinx", "x448", "--layers", "5"]);
     accepted(&["--payload", "30000"]);
     accepted(&["--ipv6", "--keep-mix-keys"]);
+    accepted(&["--transport", "quic"]);
+    accepted(&["--transport", "mixed", "--ipv6"]);
     accepted(&["--authorities", "5", "--mixes", "2", "--gateways", "2", "--services", "2"]);
     accepted(&["--pki-signature", "Ed25519 Sphincs+"]);
     accepted(&["--wire-kem", "mlkem768-x25519", "--authorities", "2", "--layers", "1", "--mixes", "11"]);

@@ -54,12 +54,8 @@ pub const LISTENER: usize = 1;
 impl Pair {
     pub fn new() -> Self {
         let now = Instant(1_000_000_000);
-        let end = |number| End {
-            endpoint: Endpoint::new(common(), now),
-            number,
-            events: Vec::new(),
-            trains: Vec::new(),
-        };
+        let end =
+            |number| End { endpoint: Endpoint::new(common(), now), number, events: Vec::new(), trains: Vec::new() };
         let mut pair = Self { now, ends: [end(1), end(2)], is_cut: false, under_way: VecDeque::new() };
         pair.ends[LISTENER].endpoint.add_port(true, false);
         pair
@@ -113,9 +109,7 @@ impl Pair {
     pub fn send(&mut self, at: usize) -> bool {
         let mut has_sent = false;
         let mut buffer = Vec::new();
-        while let Some(departure) =
-            self.ends[at].endpoint.poll_transmit(self.now, SEGMENTS, false, &mut buffer)
-        {
+        while let Some(departure) = self.ends[at].endpoint.poll_transmit(self.now, SEGMENTS, false, &mut buffer) {
             let bytes = std::mem::take(&mut buffer);
             has_sent = true;
             self.ends[at].trains.push(bytes.len().div_ceil(departure.segment_bytes));
