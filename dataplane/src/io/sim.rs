@@ -174,9 +174,7 @@ impl Network {
         };
         state.hosts.extend((0..hosts).map(host));
         drop(state);
-        (process..process + hosts)
-            .map(|host| (HostId(host), SimIo::new(Rc::clone(&self.0), host)))
-            .collect()
+        (process..process + hosts).map(|host| (HostId(host), SimIo::new(Rc::clone(&self.0), host))).collect()
     }
 
     /// From now on `host` accepts connections to `address`.

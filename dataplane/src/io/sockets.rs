@@ -3,8 +3,8 @@
 #[cfg(test)]
 mod tests;
 
-use super::{ConnectFailure, Target, Transport};
 use super::under_way::Wrote;
+use super::{ConnectFailure, Target, Transport};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use std::net::SocketAddr;
