@@ -9,6 +9,7 @@
 //! | `packets` | Sphinx packets, routing commands, reply blocks, payloads |
 //! | `links` | handshakes in both roles, frames, commands of each session kind, consensus chunks |
 //! | `frames` | frames of Ethernet with datagrams in them |
+//! | `quic` | datagrams of strangers and of a dialled peer |
 //! | `directory` | CBOR, certificates, descriptors, uploads, documents, the policy, a vote |
 //! | `texts` | configuration files, PEM, URLs, names, durations |
 //! | `planes` | control messages and shared memory between the two processes |
@@ -25,6 +26,7 @@ mod gateways;
 mod links;
 mod packets;
 mod planes;
+mod quic;
 mod schemes;
 mod services;
 pub mod storm;
@@ -75,6 +77,7 @@ pub const TARGETS: &[Target] = &[
     links::CONSENSUS2,
     frames::FRAME,
     frames::NEIGHBOURS,
+    quic::ENDPOINT,
     directory::CBOR,
     directory::CERTIFICATE,
     directory::DESCRIPTOR,

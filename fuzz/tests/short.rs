@@ -73,6 +73,7 @@ short! {
     wire_consensus2
     datagram_frame
     dpdk_neighbours
+    quic_endpoint
     pki_cbor
     pki_certificate
     pki_descriptor

@@ -98,6 +98,7 @@ impl<B: Io + Datagrams> QuicIo<B> {
     }
 
     /// Connections over QUIC, those that are being closed included.
+    #[cfg(test)]
     pub fn quic_connections(&self) -> usize {
         self.quic.as_ref().map_or(0, |quic| quic.endpoint.connections())
     }
