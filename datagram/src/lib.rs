@@ -14,10 +14,14 @@
 //!
 //! | module | what lives there |
 //! |---|---|
+//! | [`udp`] | the kernel's sockets: how they are set up, what is said to and by the kernel with a train, plain calls |
+//! | [`look`] | when the kernel had what is read only now |
 //! | [`frame`] | headers of Ethernet, IP and UDP, for who moves datagrams past the kernel |
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod frame;
+pub mod look;
+pub mod udp;
 
 use std::net::{IpAddr, SocketAddr};
 use wire::Instant;

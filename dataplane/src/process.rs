@@ -10,6 +10,7 @@ mod attach;
 mod fills;
 mod guard;
 mod held;
+mod listeners;
 mod signals;
 
 pub use signals::Signals;
@@ -146,7 +147,7 @@ impl Work {
         }
         let shared = Arc::new(shared);
         let ending = Arc::new(AtomicBool::new(false));
-        let mut listeners = held.listeners()?;
+        let mut listeners = listeners::deal(held.listeners()?, shards)?;
         let mut plans = Vec::new();
         for index in 0..shards {
             let (Some(counters), Some(events), Some(in_flight)) =
@@ -162,7 +163,7 @@ impl Work {
                 .map_err(|error| ProcessError::Key { what: "geometry", reason: error.to_string() })?;
             let cpu = setup.machine.cpus.get(index).map(|&cpu| usize::from(cpu));
             let task = ShardTask { shard, ending: ending.clone() };
-            plans.push(Plan { cpu, listeners: std::mem::take(&mut listeners), task });
+            plans.push(Plan { cpu, listeners: std::mem::take(&mut listeners[index]), task });
         }
         let mut guard = Guard::new(shards, counters.process(), events.process());
         guard.tell(&Event::BackendChosen { name: Detail::new(backend.name()), refusal: refusal.map(Detail::new) });

@@ -199,8 +199,13 @@ impl Shared {
     pub(crate) fn deal(&self) -> usize {
         let load = |shard: &usize| self.ports[*shard].connections.load(Ordering::Relaxed);
         let shard = (0..self.ports.len()).min_by_key(load).unwrap_or(0);
-        self.ports[shard].connections.fetch_add(1, Ordering::Relaxed);
+        self.deal_to(shard);
         shard
+    }
+
+    /// The next connection goes to this shard, whatever the others have.
+    pub(crate) fn deal_to(&self, shard: usize) {
+        self.ports[shard].connections.fetch_add(1, Ordering::Relaxed);
     }
 }
 

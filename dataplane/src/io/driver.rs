@@ -44,7 +44,8 @@ pub trait Backend: Wakes + Sized + 'static {
     /// What a shard gets.
     type Io: Io;
 
-    /// Runs on the shard's own thread until `round` gives none. Listeners are accepted from on this shard.
+    /// Runs on the shard's own thread until `round` gives none. Listeners are accepted from on this shard; those for datagrams
+    /// are its own.
     fn run(
         self: Arc<Self>,
         shard: usize,

@@ -1,15 +1,20 @@
 //! The `epoll` backend: plain readiness, for hosts without io_uring.
 //!
 //! One epoll instance per shard, connections edge-triggered, listeners level-triggered, an eventfd for wake-ups from
-//! everywhere. A sleep is a `ppoll` of the instance, which takes nanoseconds everywhere.
+//! everywhere. A sleep is a `ppoll` of the instance, which takes nanoseconds everywhere. Sockets for datagrams are
+//! level-triggered too, and read and written by plain calls.
+
+mod trains;
 
 use super::driver::{Backend, Clock, Wakes};
 use super::error::accept_failure;
 use super::sockets::{connect_failure, peer_of, prepare, read, stream_to, write};
 use super::under_way::UnderWay;
-use super::{ConnId, ConnectFailure, DriverError, Event, Io, Received, Sending, Target, Transport};
+use super::{ConnId, ConnectFailure, DriverError, Event, Io, Received, Sending, Target};
 use crate::shard::Next;
 use crate::time::Instant;
+use datagram::udp::plain::PlainSockets;
+use datagram::{Datagrams, SocketId};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
@@ -31,10 +36,14 @@ const ACCEPTS_MAX: usize = 64;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The longest sleep.
 const SLEEP_MAX: Duration = Duration::from_secs(3600);
+/// The longest sleep while datagrams wait for room in their sockets.
+const ROOM_PAUSE: Duration = Duration::from_millis(1);
 
-/// What stands for the wake-ups, and for the listeners from there on, where others have a connection's index.
+/// What stands for the wake-ups, and for the listeners and the sockets for datagrams from there on, where others have a
+/// connection's index.
 const WAKE_UPS: u32 = u32::MAX;
 const LISTENERS: u32 = u32::MAX - 1024;
+const DATAGRAMS: u32 = u32::MAX - 2048;
 
 /// What the shards share: a mailbox each.
 pub struct Fabric {
@@ -131,6 +140,8 @@ pub struct EpollIo {
     fabric: Arc<Fabric>,
     epoll: OwnedFd,
     listeners: Vec<OwnedFd>,
+    /// The other half.
+    udp: PlainSockets,
     /// When the listeners are looked at again, if they are left alone.
     accepts_again_at: Option<Instant>,
     entries: Vec<Entry>,
@@ -144,13 +155,17 @@ impl EpollIo {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let mailbox = fabric.mailboxes.get(shard).ok_or(Errno::INVAL)?;
         epoll::add(&epoll, &mailbox.bell, token(WAKE_UPS, 0), EventFlags::IN)?;
+        let (datagrams, listeners) = datagram::udp::set_apart(listeners);
         for listener in &listeners {
             rustix::io::ioctl_fionbio(listener, true)?;
         }
+        let clock = fabric.clock;
+        let udp = PlainSockets::new(datagrams, move || clock.now());
         let io = Self {
             shard,
             epoll,
             listeners,
+            udp: udp.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::INVAL))?,
             accepts_again_at: None,
             entries: Vec::new(),
             free: Vec::new(),
@@ -161,7 +176,16 @@ impl EpollIo {
         for (place, listener) in (0..).zip(&io.listeners) {
             epoll::add(&io.epoll, listener, token(LISTENERS + place, 0), EventFlags::IN)?;
         }
+        for place in 0..io.udp.sockets().len() as u32 {
+            io.watch(SocketId(place))?;
+        }
         Ok(io)
+    }
+
+    /// Has the instance say when there are datagrams.
+    fn watch(&self, socket: SocketId) -> Result<(), Errno> {
+        let fd = self.udp.socket(socket).filter(|_| socket.0 < LISTENERS - DATAGRAMS).ok_or(Errno::BADF)?;
+        epoll::add(&self.epoll, fd, token(DATAGRAMS + socket.0, 0), EventFlags::IN)
     }
 
     /// Looks at everything, and sleeps for so long at most if there is nothing.
@@ -169,6 +193,7 @@ impl EpollIo {
         let now = self.now();
         let limit = if self.events.is_empty() { limit } else { Duration::ZERO };
         let limit = self.accepts_again_at.map_or(limit, |at| limit.min(at.since(now)));
+        let limit = if self.udp.flush() { limit.min(ROOM_PAUSE) } else { limit };
         if self.accepts_again_at.is_some_and(|at| at <= now) {
             self.accepts_again_at = None;
             self.set_listening(true)?;
@@ -191,6 +216,7 @@ impl EpollIo {
             match (data as u32, (data >> 32) as u32) {
                 (WAKE_UPS, _) => self.answer_bell(),
                 (index, _) if index >= LISTENERS => self.accept(index - LISTENERS)?,
+                (index, _) if index >= DATAGRAMS => self.udp.note_readable(SocketId(index - DATAGRAMS)),
                 (index, generation) => self.notice(ConnId { index, generation }, flags),
             }
         }
@@ -410,9 +436,9 @@ impl Io for EpollIo {
     }
 
     fn connect(&mut self, to: Target) -> ConnId {
-        let Target { transport: Transport::Tcp, address } = to;
+        let address = to.address;
         let conn = self.reserve();
-        let begun = stream_to(address, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC).and_then(|socket| {
+        let begun = stream_to(to, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC).and_then(|socket| {
             match rustix::net::connect(&socket, &address) {
                 Ok(()) | Err(Errno::INPROGRESS) => {}
                 Err(errno) => return Err(errno),

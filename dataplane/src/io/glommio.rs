@@ -4,11 +4,14 @@
 //! a connection has a waker of its own that notes the connection in the shard's mailbox and wakes the shard's
 //! task, so that no task per connection is needed. Between two rounds the task sleeps on a timer of a microsecond:
 //! glommio looks at its rings only when no task is runnable or its preempt timer has fired, and a shard that merely
-//! yielded would starve its own sockets for the 100 ms of that timer.
+//! yielded would starve its own sockets for the 100 ms of that timer. Datagrams are read and written by plain calls; a
+//! task per socket waits for them.
 //!
 //! glommio 0.9.0 can park for ever with runnable tasks when its preempt timer fires before the first task of a round
 //! has run. The timer stays at its default, which makes this rare, and the attach thread wakes a shard whose heartbeat
 //! stands still, or that has slept past its time ([`Fabric::wake`]), which makes it harmless.
+
+mod trains;
 
 use super::driver::{Backend, Clock, Wakes};
 use super::error::accept_failure;
@@ -17,6 +20,8 @@ use super::under_way::{UnderWay, Wrote};
 use super::{ConnId, ConnectFailure, DriverError, Event, Io, Received, Sending, Target, Transport};
 use crate::shard::Next;
 use crate::time::Instant;
+use datagram::udp::plain::PlainSockets;
+use datagram::{Datagrams, SocketId};
 use futures_lite::{AsyncRead, AsyncWrite};
 use glommio::net::{TcpListener, TcpStream};
 use glommio::timer::Timer;
@@ -32,6 +37,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
+use trains::Watch;
 
 /// Bytes of registered buffers per executor: the smallest that starts quickly; nothing here uses them.
 const IO_MEMORY_BYTES: usize = 64 << 10;
@@ -52,6 +58,9 @@ const ACCEPTED_MAX: usize = 256;
 /// would never go through the reactor: a saturated shard would accept nothing, and hear nothing of its dials and
 /// wake-ups, for as long as the load lasts.
 const BUSY_SLEEP: Duration = Duration::from_micros(1);
+
+/// The longest sleep while datagrams wait for room in their sockets.
+const ROOM_PAUSE: Duration = Duration::from_millis(1);
 
 /// A round that took longer is followed by [`TURNS`] ways through the reactor instead of one: each step of a handshake
 /// needs some, and between long rounds they are few. After short ones they would be what costs most.
@@ -102,13 +111,15 @@ impl Backend for Fabric {
         let refused = |reason: String| DriverError::Backend { shard, backend: "glommio", reason };
         let executor = builder.make().map_err(|error| refused(error.to_string()))?;
         executor.run(async move {
-            let io = GlommioIo::new(shard, self);
+            let (datagrams, listeners) = datagram::udp::set_apart(listeners);
+            let io = GlommioIo::new(shard, self, datagrams);
+            let io = io.map_err(|error| DriverError::os(shard, "use a socket for datagrams", &error))?;
             for listener in listeners {
                 io.listen(listener);
             }
             drive(io, round).await;
-        });
-        Ok(())
+            Ok(())
+        })
     }
 }
 
@@ -222,6 +233,9 @@ pub struct GlommioIo {
     /// Connections whose buffer goes back.
     sent: VecDeque<ConnId>,
     buffer: Box<[u8]>,
+    /// The other half, with who waits for its sockets.
+    udp: PlainSockets,
+    watches: Vec<Rc<Watch>>,
 }
 
 async fn drive(mut io: GlommioIo, mut round: impl FnMut(&mut GlommioIo) -> Option<Next>) {
@@ -232,6 +246,8 @@ async fn drive(mut io: GlommioIo, mut round: impl FnMut(&mut GlommioIo) -> Optio
             Next::ParkUntil(Instant::NEVER) => Duration::from_secs(3600),
             Next::ParkUntil(moment) => moment.since(io.now()),
         };
+        let sleep = if io.udp.flush() { sleep.min(ROOM_PAUSE) } else { sleep };
+        let sleep = if io.has_datagrams() { BUSY_SLEEP } else { sleep };
         // A wake-up cuts a sleep short, but not the way through the reactor.
         let sleep = sleep.max(BUSY_SLEEP);
         let is_turn = sleep == BUSY_SLEEP;
@@ -272,16 +288,26 @@ impl Future for Sleep {
 }
 
 impl GlommioIo {
-    fn new(shard: usize, fabric: Arc<Fabric>) -> Self {
-        Self {
+    fn new(shard: usize, fabric: Arc<Fabric>, datagrams: Vec<OwnedFd>) -> std::io::Result<Self> {
+        let clock = fabric.clock;
+        let mut io = Self {
             shard,
             fabric,
+            udp: PlainSockets::new(datagrams, move || clock.now())?,
+            watches: Vec::new(),
             entries: Vec::new(),
             free: Vec::new(),
             arrivals: Rc::default(),
             sent: VecDeque::new(),
             buffer: vec![0; RECEIVE_BYTES].into_boxed_slice(),
-        }
+        };
+        (0..io.udp.sockets().len() as u32).try_for_each(|place| io.watch(SocketId(place)))?;
+        Ok(io)
+    }
+
+    /// Whether datagrams have come that were not read.
+    fn has_datagrams(&self) -> bool {
+        self.udp.may_have_more() || self.watches.iter().any(|watch| watch.is_noted())
     }
 
     fn listen(&self, listener: OwnedFd) {
@@ -480,11 +506,15 @@ impl Io for GlommioIo {
     }
 
     fn connect(&mut self, to: Target) -> ConnId {
-        let Target { transport: Transport::Tcp, address: to } = to;
         let conn = self.reserve();
         if let Some(entry) = self.entry(conn) {
             entry.state = State::Connecting;
         }
+        if to.transport != Transport::Tcp {
+            self.arrivals.borrow_mut().push_back(Arrival::ConnectFailed(conn, ConnectFailure::Other));
+            return conn;
+        }
+        let to = to.address;
         let (arrivals, fabric, shard) = (self.arrivals.clone(), self.fabric.clone(), self.shard);
         glommio::spawn_local(async move {
             let arrival = match TcpStream::connect_timeout(to, CONNECT_LIMIT).await {

@@ -12,6 +12,7 @@
 //! | [`uring`] | one io_uring per shard |
 //! | [`epoll`] | plain readiness, for hosts without io_uring |
 //! | [`glommio`] | one glommio executor per shard |
+//! | [`quic`] | streams over QUIC, beside those over TCP, for a backend that moves datagrams |
 //!
 //! Rules for implementations:
 //!
@@ -32,7 +33,7 @@
 //!   connection that is still being made, or that has a buffer under way: what the connection has not taken by then may
 //!   be lost.
 //! * **Accepting.** The listener's shard gets [`Event::Accepted`] and decides who keeps the connection. With
-//!   [`Io::hand_over`] it passes to another shard, which gets [`Event::Adopted`] (and is woken for it). The id of the
+//!   [`Io::hand_over`], where [`Io::can_hand_over`] allows it, it passes to another shard, which gets [`Event::Adopted`] (and is woken for it). The id of the
 //!   connection at the new shard is a new one.
 //! * **Sockets** have `TCP_NODELAY` and keep-alive of 3 minutes (server.md 3.1, 3.9).
 //! * **Turns.** A shard that is always busy still gets what has happened to its connections: between two rounds the
@@ -41,15 +42,17 @@
 //!   that shard's parked flag to false, so there is at most one call per sleep. A wake-up that arrives between
 //!   `poll` returning [`Next::ParkUntil`](crate::shard::Next) and the driver's sleep must not be lost.
 //!
-//! These are streams. Datagrams, when a backend carries them, are a trait of their own beside this one, with a timer
-//! and batches; what makes streams of them (QUIC) then stands between that trait and an [`Io`], so that a shard keeps
-//! seeing streams, whatever their [`Transport`].
+//! These are streams. Datagrams are a trait of their own ([`datagram::Datagrams`]), which the backends implement too; what
+//! makes streams of them ([`quic`]) stands between that trait and an [`Io`], so that a shard sees streams, whatever their
+//! [`Transport`]. A backend alone connects over TCP only. Sockets for datagrams come among the listeners, and each shard
+//! has its own.
 
 pub mod choice;
 pub mod driver;
 pub mod epoll;
 mod error;
 pub mod glommio;
+pub mod quic;
 pub mod sim;
 mod sockets;
 #[cfg(test)]
@@ -80,6 +83,8 @@ pub struct ConnId {
 pub enum Transport {
     /// TCP.
     Tcp,
+    /// One stream of a QUIC connection.
+    Quic,
 }
 
 /// Where a connection is to lead.
@@ -95,6 +100,11 @@ impl Target {
     /// Over TCP.
     pub fn tcp(address: SocketAddr) -> Self {
         Self { transport: Transport::Tcp, address }
+    }
+
+    /// Over QUIC.
+    pub fn quic(address: SocketAddr) -> Self {
+        Self { transport: Transport::Quic, address }
     }
 }
 
@@ -212,6 +222,17 @@ pub trait Io {
 
     /// Begins to connect. Ends in [`Event::Connected`] or [`Event::ConnectFailed`], never before this call returns.
     fn connect(&mut self, to: Target) -> ConnId;
+
+    /// Whether [`Io::connect`] may be asked for this.
+    fn carries(&self, transport: Transport) -> bool {
+        transport == Transport::Tcp
+    }
+
+    /// Whether a connection that was just accepted may go to another shard. One over QUIC may not: its shard has the socket to
+    /// which the peer's datagrams come.
+    fn can_hand_over(&self, _conn: ConnId) -> bool {
+        true
+    }
 
     /// Passes a connection that was just accepted to another shard of this process. False if that is not possible; it
     /// is closed then.

@@ -4,19 +4,22 @@
 //! own [`SimIo`]. [`Simulation`] polls hosts in turn and lets time pass when all of them sleep.
 //!
 //! Connections are streams with latency, bandwidth and a bounded buffer, so that a peer that does not read stalls its
-//! sender. What can go wrong is in `harm`: connections are cut or stalled, hosts crash, addresses swallow dials.
+//! sender. What can go wrong is in `harm`: connections are cut or stalled, hosts crash, addresses swallow dials. Datagrams
+//! (`datagrams`) are lost, doubled, late and damaged as their [`Weather`] says, and come from whoever they say.
 
 mod connections;
+mod datagrams;
 mod harm;
 mod simulation;
 #[cfg(test)]
 mod tests;
 
+pub use datagrams::Weather;
 pub use harm::Holdings;
 pub use simulation::{Host, Simulation};
 
 use super::under_way::{UnderWay, Wrote};
-use super::{ConnId, ConnectFailure, Event, Io, Received, Sending, Target};
+use super::{ConnId, ConnectFailure, Event, Io, Received, Sending, Target, Transport};
 use crate::random::ShardRandom;
 use crate::time::Instant;
 use connections::{Connections, End};
@@ -66,6 +69,7 @@ pub struct SimIo {
     host: usize,
     /// What was received last.
     lent: Vec<u8>,
+    datagrams: datagrams::Sockets,
 }
 
 struct State {
@@ -79,6 +83,7 @@ struct State {
     listeners: HashMap<SocketAddr, usize>,
     black_holes: HashSet<SocketAddr>,
     connections: Connections,
+    air: datagrams::Air,
     agenda: BinaryHeap<Reverse<Appointment>>,
     appointments: u64,
 }
@@ -115,13 +120,14 @@ enum Happening {
     Arrival { connection: usize, side: usize, bytes: Vec<u8> },
     End { connection: usize, side: usize },
     Loss { connection: usize, side: usize },
+    Datagram { to: SocketAddr, datagram: datagrams::Datagram },
 }
 
 impl Happening {
     /// The connection that it is about.
     fn connection(&self) -> Option<usize> {
         match self {
-            Self::Dial { .. } | Self::DialFailed { .. } => None,
+            Self::Dial { .. } | Self::DialFailed { .. } | Self::Datagram { .. } => None,
             Self::Established { connection }
             | Self::Arrival { connection, .. }
             | Self::End { connection, .. }
@@ -143,6 +149,7 @@ impl Network {
             listeners: HashMap::new(),
             black_holes: HashSet::new(),
             connections: Connections::default(),
+            air: datagrams::Air::default(),
             agenda: BinaryHeap::new(),
             appointments: 0,
         })))
@@ -168,7 +175,7 @@ impl Network {
         state.hosts.extend((0..hosts).map(host));
         drop(state);
         (process..process + hosts)
-            .map(|host| (HostId(host), SimIo { state: Rc::clone(&self.0), host, lent: Vec::new() }))
+            .map(|host| (HostId(host), SimIo::new(Rc::clone(&self.0), host)))
             .collect()
     }
 
@@ -291,6 +298,7 @@ impl State {
                 self.readable(end);
             }
             Happening::Loss { connection, side } => self.lose(End { connection, side }),
+            Happening::Datagram { to, datagram } => self.arrives(to, datagram),
         }
     }
 
@@ -507,7 +515,11 @@ impl Io for SimIo {
         let mut state = self.state.borrow_mut();
         let conn = state.new_conn(self.host, None);
         let at = state.now + state.path.latency;
-        let dial = Happening::Dial { host: self.host, conn: (conn.index, conn.generation), to: to.address };
+        let (host, name) = (self.host, (conn.index, conn.generation));
+        let dial = match to.transport {
+            Transport::Tcp => Happening::Dial { host, conn: name, to: to.address },
+            Transport::Quic => Happening::DialFailed { host, conn: name },
+        };
         state.schedule(at, dial);
         conn
     }

@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::ConnectFailure;
+use super::{ConnectFailure, Target, Transport};
 use super::under_way::Wrote;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
@@ -23,8 +23,11 @@ pub fn prepare(socket: impl AsFd) {
 }
 
 /// A socket that can connect there.
-pub fn stream_to(address: SocketAddr, flags: SocketFlags) -> Result<OwnedFd, Errno> {
-    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+pub fn stream_to(to: Target, flags: SocketFlags) -> Result<OwnedFd, Errno> {
+    if to.transport != Transport::Tcp {
+        return Err(Errno::PROTONOSUPPORT);
+    }
+    let family = if to.address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
     prepare(&socket);
     Ok(socket)

@@ -1,6 +1,7 @@
 //! The same cases over every backend that this host has: what a shard may rely on, whatever is below.
 
 mod crowds;
+mod datagrams;
 mod hoarders;
 mod newcomers;
 

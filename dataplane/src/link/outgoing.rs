@@ -15,7 +15,7 @@ pub(super) use report::ms;
 use super::tally::Tally;
 use super::{carry, counted};
 use crate::account::{self, Account};
-use crate::io::{ConnId, ConnectFailure, Io, Received};
+use crate::io::{ConnId, ConnectFailure, Io, Received, Target};
 use crate::packet::pool::Slot;
 use crate::packet::slots::Slots;
 use crate::random::ShardRandom;
@@ -27,7 +27,6 @@ use interplane::{Counter, DropReason};
 use patience::Patience;
 use pki::NodeId;
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::time::Duration;
 use wire::Link;
 use wire::command::COMMAND_HEADER_BYTES;
@@ -61,7 +60,7 @@ pub struct Peer {
     queue: VecDeque<Box<Slot>>,
     may_send: bool,
     /// Addresses of the newest descriptor; those before `next_address` have been dialled.
-    addresses: Vec<SocketAddr>,
+    addresses: Vec<Target>,
     next_address: usize,
     patience: Patience,
     dialled_at: Instant,
@@ -377,6 +376,6 @@ impl Peer {
 
     fn event_peer(&self) -> EventPeer {
         let dialled = self.next_address.checked_sub(1).and_then(|at| self.addresses.get(at));
-        account::peer(Some(&self.node), dialled.copied())
+        account::peer(Some(&self.node), dialled.map(|target| target.address))
     }
 }

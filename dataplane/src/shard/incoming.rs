@@ -129,6 +129,9 @@ impl IncomingLinks {
         } else if !round.sight.view().is_usable {
             context.account.count(Counter::REFUSED_NO_PKI_DOC);
             round.io.close(conn);
+        } else if !round.io.can_hand_over(conn) {
+            context.shared.deal_to(context.index);
+            self.adopt(round, conn, peer);
         } else {
             let shard = context.shared.deal();
             if shard == context.index {

@@ -1,5 +1,6 @@
 //! A snapshot with what shards look up in it: outgoing destinations and who owns them.
 
+use crate::io::Target;
 use interplane::snapshot::Snapshot;
 use pki::NodeId;
 use pki::address::Url;
@@ -119,14 +120,15 @@ fn place(destinations: &mut Vec<Option<Destination>>, destination: Destination) 
     DestinationId(at as u32)
 }
 
-/// The addresses to dial, in order: IPv4, then IPv6 (server.md 3.9). Host names are left out: descriptors hold the
-/// addresses behind them (server.md 8.3.1).
-pub fn dial_addresses(entry: &NodeEntry) -> Vec<SocketAddr> {
-    let urls = entry.urls("tcp4").chain(entry.urls("tcp6"));
+/// The addresses to dial, in order: TCP over IPv4, over IPv6, then QUIC (server.md 3.9). Host names are left out: descriptors
+/// hold the addresses behind them (server.md 8.3.1). What is under one of these keys is dialled as its URL says.
+pub fn dial_addresses(entry: &NodeEntry) -> Vec<Target> {
+    let urls = ["tcp4", "tcp6", "quic"].into_iter().flat_map(|transport| entry.urls(transport));
     urls.filter_map(|url| {
         let url = Url::parse(url)?;
         let (host, port) = url.host_and_port()?;
-        Some(SocketAddr::new(host.parse::<IpAddr>().ok()?, port.parse().ok()?))
+        let address = SocketAddr::new(host.parse::<IpAddr>().ok()?, port.parse().ok()?);
+        Some(if url.scheme.eq_ignore_ascii_case("quic") { Target::quic(address) } else { Target::tcp(address) })
     })
     .collect()
 }

@@ -103,6 +103,7 @@ impl State {
             let at = self.departure(end, path, 0);
             self.schedule(at, Happening::Loss { connection: end.connection, side: end.other().side });
         }
+        self.air.crash(host);
         let host = &mut self.hosts[host];
         host.events.clear();
         host.woken = false;

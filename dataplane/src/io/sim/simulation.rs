@@ -6,29 +6,29 @@ use crate::time::Instant;
 use std::time::Duration;
 
 /// Something with input and output: a shard, or a fake peer.
-pub trait Host {
+pub trait Host<I = SimIo> {
     /// One round, as [`Shard::poll`](crate::shard::Shard::poll).
-    fn poll(&mut self, io: &mut SimIo) -> Next;
+    fn poll(&mut self, io: &mut I) -> Next;
 }
 
 /// A network and the hosts on it.
-pub struct Simulation<H> {
+pub struct Simulation<H, I = SimIo> {
     network: Network,
-    seats: Vec<Seat<H>>,
+    seats: Vec<Seat<H, I>>,
     round: Duration,
 }
 
-struct Seat<H> {
+struct Seat<H, I> {
     id: HostId,
     host: H,
-    io: SimIo,
+    io: I,
     /// When it wants to be polled again.
     wake_at: Instant,
     /// An idle host is not polled at all, whatever happens.
     stopped: bool,
 }
 
-impl<H: Host> Simulation<H> {
+impl<H: Host<I>, I> Simulation<H, I> {
     /// No hosts yet. Each round in which some host has work takes one microsecond.
     pub fn new(network: Network) -> Self {
         Self { network, seats: Vec::new(), round: Duration::from_micros(1) }
@@ -45,7 +45,7 @@ impl<H: Host> Simulation<H> {
     }
 
     /// Adds a host. It is polled at once.
-    pub fn add(&mut self, id: HostId, host: H, io: SimIo) {
+    pub fn add(&mut self, id: HostId, host: H, io: I) {
         self.seats.push(Seat { id, host, io, wake_at: Instant::default(), stopped: false });
     }
 
@@ -72,7 +72,7 @@ impl<H: Host> Simulation<H> {
     }
 
     /// Lets `act` do something with each host outside the rounds.
-    pub fn for_each(&mut self, mut act: impl FnMut(&mut H, &mut SimIo)) {
+    pub fn for_each(&mut self, mut act: impl FnMut(&mut H, &mut I)) {
         self.seats.iter_mut().for_each(|seat| act(&mut seat.host, &mut seat.io));
     }
 

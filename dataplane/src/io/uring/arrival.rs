@@ -1,22 +1,15 @@
 //! Receiving from a link together with the time at which the kernel had its bytes.
-//!
-//! A shard sleeps and unwraps while bytes come. Were delays counted from when it reads them, all would leave so much later.
 
 #[cfg(test)]
 mod tests;
 
-use super::stream::unix_now;
-use crate::io::driver::Clock;
 use crate::time::Instant;
+use datagram::look::Look;
 use io_uring::{opcode, squeue, types};
 use std::mem::offset_of;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
-/// What has lain longer has waited for this shard, which is behind: its delay then counts from so long before it was
-/// read. Without this bound most packets of a shard that is far behind would be due at once, in the order of their arrival,
-/// and a clock that is set forward would make packets early.
-const LAIN_MAX: Duration = Duration::from_millis(1);
 /// Where the kernel puts the time.
 const CONTROL_BYTES: usize = 64;
 
@@ -70,8 +63,7 @@ impl Header {
 
     /// When the last of the bytes came that a request has brought. What came before them counts from then, too.
     pub fn arrived_at(&self, look: Look) -> Instant {
-        let lain = self.time().and_then(|time| look.civil.checked_sub(time)).unwrap_or_default();
-        Instant(look.at.0.saturating_sub(u64::try_from(lain.min(LAIN_MAX).as_nanos()).unwrap_or(0)))
+        look.arrived_at(self.time())
     }
 
     /// The time since 1970 that the kernel has put there.
@@ -84,22 +76,5 @@ impl Header {
         let seconds = u64::try_from(word(TIME_AT + offset_of!(libc::timespec, tv_sec))?).ok()?;
         let nanos = u32::try_from(word(TIME_AT + offset_of!(libc::timespec, tv_nsec))?).ok()?;
         is_time.then_some(Duration::from_secs(seconds) + Duration::from_nanos(nanos.into()))
-    }
-}
-
-/// A look at completions, by two clocks.
-#[derive(Clone, Copy)]
-pub struct Look {
-    /// By that of delays.
-    pub at: Instant,
-    /// By that of the kernel's times, a little before: so nothing counts from before it came.
-    civil: Duration,
-}
-
-impl Look {
-    /// Now, by `clock`.
-    pub fn now(clock: Clock) -> Self {
-        let civil = unix_now();
-        Self { at: clock.now(), civil }
     }
 }

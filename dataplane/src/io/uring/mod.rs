@@ -8,28 +8,38 @@
 //!
 //! Sockets are ordinary descriptors: an accepted one has to pass to another shard's ring, and a direct descriptor would
 //! have to be installed as one first. They are in blocking mode, or the ring would give `EAGAIN` instead of waiting.
+//!
+//! Datagrams are received by one multishot request per socket, into buffers that this socket alone has: a flood at one
+//! of them takes none from the others. Each buffer takes a whole train (`udp`); what leaves has places of its own
+//! (`places`). Zero-copy sends always cost more.
 
 mod arrival;
 mod buffers;
 mod connection;
 mod nap;
+mod places;
 mod probe;
+mod request;
 mod ring;
 mod starving;
 mod stream;
+mod trains;
+mod udp;
 
 use super::driver::{Backend, Clock, Wakes};
 use super::error::accept_failure;
 use super::sockets::{connect_failure, peer_of, prepare, stream_to};
 use super::under_way::{UnderWay, Wrote};
-use super::{ConnId, DriverError, Event, Io, Received, Sending, Target, Transport};
+use super::{ConnId, DriverError, Event, Io, Received, Sending, Target};
 use crate::shard::Next;
 use crate::time::Instant;
-use arrival::{Header, Look};
-use buffers::Buffers;
+use arrival::Header;
+use buffers::{Buffers, STREAMS};
 use connection::{Entry, Open, Piece, State};
+use datagram::look::Look;
 use io_uring::{opcode, squeue, types};
 use nap::{AT_ONCE, nap};
+use request::{What, name, named};
 use ring::{Completion, Ring, Sleep};
 use rustix::event::{EventfdFlags, eventfd};
 use starving::Starving;
@@ -39,6 +49,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use udp::Udp;
 
 /// How long to leave a listener alone after an error such as EMFILE.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -113,33 +124,6 @@ impl Backend for Fabric {
     }
 }
 
-/// What a request does; with an index it makes the request's name.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-enum What {
-    /// Waits for the bell.
-    Bell,
-    /// Comes from another shard's ring.
-    Message,
-    /// Wakes the shard with that number.
-    Wake,
-    /// Accepts from the listener with that number.
-    Accept,
-    /// On the connection with that index.
-    Connect,
-    Receive,
-    Send,
-    /// Ends other requests; what becomes of it matters to nobody.
-    Cancel,
-}
-
-const WHATS: [What; 8] =
-    [What::Bell, What::Message, What::Wake, What::Accept, What::Connect, What::Receive, What::Send, What::Cancel];
-
-fn name(what: What, index: u32) -> u64 {
-    (what as u64) << 32 | u64::from(index)
-}
-
 /// The input and output of one shard on io_uring.
 pub struct UringIo {
     // Closed before what its requests point to is freed.
@@ -149,6 +133,8 @@ pub struct UringIo {
     shard: usize,
     fabric: Arc<Fabric>,
     listeners: Vec<OwnedFd>,
+    /// The other half, if there are datagrams.
+    udp: Option<Box<Udp>>,
     /// Listeners that are left alone, until then.
     accepts_again: Vec<(u32, Instant)>,
     entries: Vec<Entry>,
@@ -170,8 +156,11 @@ pub struct UringIo {
 impl UringIo {
     fn new(shard: usize, fabric: Arc<Fabric>, listeners: Vec<OwnedFd>) -> Result<Self, DriverError> {
         let ring = Ring::new().map_err(|error| DriverError::ring("io_uring_setup", &error))?;
-        let buffers = Buffers::register(&ring.submitter());
+        let buffers = Buffers::register(&ring.submitter(), STREAMS);
         let buffers = buffers.map_err(|error| DriverError::ring("io_uring_register", &error))?;
+        let (datagrams, listeners) = datagram::udp::set_apart(listeners);
+        let udp = if datagrams.is_empty() { Ok(None) } else { Udp::new(&ring.submitter(), datagrams).map(Some) };
+        let udp = udp.map_err(|error| DriverError::os(shard, "use a socket for datagrams", &error))?;
         for listener in &listeners {
             let blocking = rustix::io::ioctl_fionbio(listener, false);
             blocking.map_err(|errno| DriverError::os(shard, "use a listener", &errno.into()))?;
@@ -186,6 +175,7 @@ impl UringIo {
             shard,
             fabric,
             listeners,
+            udp: udp.map(Box::new),
             accepts_again: Vec::new(),
             entries: Vec::new(),
             free: Vec::new(),
@@ -213,6 +203,9 @@ impl UringIo {
         let now = self.now();
         let may_sleep = self.events.is_empty() && (self.starving.is_empty() || self.buffers.provided() == 0);
         let mut until = if may_sleep { until } else { AT_ONCE };
+        if let Some(udp) = &mut self.udp {
+            until = until.min(udp.prepare_turn(&mut self.ring, now));
+        }
         for (place, at) in std::mem::take(&mut self.accepts_again) {
             if at <= now {
                 self.accept(place);
@@ -227,7 +220,7 @@ impl UringIo {
         }
         let mut completions = std::mem::take(&mut self.completions);
         self.ring.fetch(&mut completions);
-        let look = Look::now(self.fabric.clock);
+        let look = Look::now(|| self.fabric.clock.now());
         for completion in completions.drain(..) {
             self.complete(completion, look);
         }
@@ -261,8 +254,7 @@ impl UringIo {
 
     fn complete(&mut self, completion: Completion, look: Look) {
         let Completion { name, result, has_more, .. } = completion;
-        let index = name as u32;
-        let Some(&what) = WHATS.get((name >> 32) as usize) else { return };
+        let Some((what, index)) = named(name) else { return };
         match what {
             What::Bell => {
                 self.listen_to_bell();
@@ -283,6 +275,8 @@ impl UringIo {
                 }
                 self.bury(index);
             }
+            What::Arrive => self.udp.iter_mut().for_each(|udp| udp.arrived(index, completion, look)),
+            What::Leave => self.left(index, result),
             What::Wake | What::Cancel => {}
         }
     }
@@ -417,10 +411,10 @@ impl UringIo {
             open.header.iter_mut().for_each(|header| header.forget());
             let receive =
                 opcode::Recv::new(types::Fd(open.socket.as_raw_fd()), std::ptr::null_mut(), open.asked_bytes as u32);
-            receive.buf_group(buffers::GROUP).build().flags(squeue::Flags::BUFFER_SELECT)
+            receive.buf_group(STREAMS.group).build().flags(squeue::Flags::BUFFER_SELECT)
         } else {
             let header = open.header.get_or_insert_with(|| Header::of(&open.socket));
-            header.request(&open.socket, buffers::GROUP)
+            header.request(&open.socket, STREAMS.group)
         };
         self.entries[conn.index as usize].requests += 1;
         // SAFETY: the bytes go into provided buffers, which live as long as the ring. The header is boxed, belongs to this
@@ -522,6 +516,9 @@ impl Drop for UringIo {
                 _ => {}
             }
             std::mem::forget(entry.address.take());
+        }
+        if let Some(udp) = self.udp.take() {
+            udp.leave_to_the_kernel();
         }
     }
 }

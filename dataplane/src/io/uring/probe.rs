@@ -1,7 +1,7 @@
 //! Whether a ring does here what shards ask of it: a sandbox may let one be made and refuse its use.
 
 use super::arrival::Header;
-use super::buffers::{Buffers, GROUP};
+use super::buffers::{Buffers, STREAMS};
 use super::ring::{Completion, Ring, Sleep};
 use crate::io::DriverError;
 use io_uring::{opcode, squeue, types};
@@ -60,10 +60,10 @@ impl Bench {
             opcode::Connect::new(fd(&self.caller), self.address.as_ptr().cast(), self.address.len()).build(),
             opcode::Send::new(fd(&self.sender), CALLS[0].as_ptr(), 2).build(),
             opcode::Recv::new(fd(&self.receiver), std::ptr::null_mut(), 1)
-                .buf_group(GROUP)
+                .buf_group(STREAMS.group)
                 .build()
                 .flags(squeue::Flags::BUFFER_SELECT),
-            self.header.request(&self.receiver, GROUP),
+            self.header.request(&self.receiver, STREAMS.group),
         ]
     }
 }
@@ -91,7 +91,7 @@ fn ring() -> Result<(Ring, Buffers), DriverError> {
         Some(libc::EINVAL) => DriverError::Feature { feature: "DEFER_TASKRUN", since: "6.1" },
         _ => DriverError::ring("io_uring_setup", &error),
     })?;
-    let buffers = Buffers::register(&ring.submitter());
+    let buffers = Buffers::register(&ring.submitter(), STREAMS);
     let buffers = buffers.map_err(|error| DriverError::ring("io_uring_register", &error))?;
     Ok((ring, buffers))
 }

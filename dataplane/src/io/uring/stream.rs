@@ -74,8 +74,8 @@ impl Io for UringIo {
     }
 
     fn connect(&mut self, to: Target) -> ConnId {
-        let Target { transport: Transport::Tcp, address: target } = to;
-        let socket = stream_to(target, rustix::net::SocketFlags::CLOEXEC);
+        let target = to.address;
+        let socket = stream_to(to, rustix::net::SocketFlags::CLOEXEC);
         let (state, failure) = match socket {
             Ok(socket) => (State::Connecting { socket, target }, None),
             Err(errno) => (State::Failed, Some(connect_failure(errno.raw_os_error()))),

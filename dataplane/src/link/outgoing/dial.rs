@@ -2,7 +2,7 @@
 
 use super::patience::{beyond_the_boundary, longest};
 use super::{Peer, Stage, Surroundings};
-use crate::io::{ConnId, ConnectFailure, Io, Target};
+use crate::io::{ConnId, ConnectFailure, Io};
 use crate::link::carry::{self, Progress};
 use crate::random::ShardRandom;
 use crate::shared::DestinationId;
@@ -63,6 +63,7 @@ impl Peer {
             let Some(entry) = judge.view.node(index) else { return false };
             self.link_key.clone_from(&entry.link_key);
             self.addresses = dial_addresses(entry);
+            self.addresses.retain(|target| with.io.carries(target.transport));
             self.next_address = 0;
             let verdict = self.verdict(judge);
             self.is_early = verdict.valid && !verdict.may_send;
@@ -77,10 +78,10 @@ impl Peer {
             self.tell_reachable(entry, with);
         }
         match self.addresses.get(self.next_address) {
-            Some(&address) => {
+            Some(&target) => {
                 self.next_address += 1;
                 self.dialled_at = with.now;
-                let conn = with.io.connect(Target::tcp(address));
+                let conn = with.io.connect(target);
                 let deadline = with.now + with.facts.live.connect_timeout.get();
                 self.enter(Stage::Connecting { conn, deadline }, with.now);
             }

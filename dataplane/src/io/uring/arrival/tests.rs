@@ -1,8 +1,9 @@
 use super::super::Fabric;
 use super::*;
-use crate::io::driver::Backend;
+use crate::io::driver::{Backend, Clock};
 use crate::io::{ConnId, Event, Io, Received};
 use crate::shard::Next;
+use datagram::look::LAIN_MAX;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
