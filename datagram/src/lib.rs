@@ -17,6 +17,7 @@
 //! | [`udp`] | the kernel's sockets: how they are set up, what is said to and by the kernel with a train, plain calls |
 //! | [`frame`] | headers of Ethernet, IP and UDP, for who moves datagrams past the kernel |
 //! | [`look`] | when the kernel had what is read only now |
+//! | [`frame`] | headers of Ethernet, IP and UDP, for who moves datagrams past the kernel |
 #![deny(unsafe_code)]
 
 pub mod frame;

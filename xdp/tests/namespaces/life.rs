@@ -19,7 +19,7 @@ fn victim() {
     let Ok(address) = std::env::var(VICTIM) else { return };
     let attachment = Attachment::new("wire", &Mode::ALL).unwrap();
     let queue = Queue::open(&attachment, 0, xdp::Frames::default()).unwrap();
-    let sockets = crate::support::sockets::Sockets::bind(&[address.parse().unwrap()]);
+    let sockets = crate::support::sockets(&[address.parse().unwrap()]);
     let mut shard = xdp::Bypass::new(sockets, queue, crate::support::clock).unwrap();
     println!("\nready");
     let begin = Instant::now();

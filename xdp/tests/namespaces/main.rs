@@ -4,4 +4,5 @@
 mod exchange;
 mod foreign;
 mod life;
+mod quic_over;
 mod support;

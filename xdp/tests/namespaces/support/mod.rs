@@ -1,12 +1,11 @@
 //! Two hosts with a wire between them, and what moves datagrams there.
 
 pub mod net;
-pub mod sockets;
 
+use datagram::udp::plain::PlainSockets;
 use datagram::{Datagrams, Ecn, SocketId, Train};
 use net::Host;
-use sockets::Sockets;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 use xdp::{Attachment, Bypass, Mode, Queue};
@@ -21,13 +20,19 @@ pub fn clock() -> wire::Instant {
     wire::Instant(BEGIN.elapsed().as_nanos() as u64 + 1_000_000_000_000)
 }
 
-pub type Shard = Bypass<Sockets>;
+pub type Shard = Bypass<PlainSockets>;
+
+/// Sockets of the kernel, as backends have them.
+pub fn sockets(addresses: &[SocketAddr]) -> PlainSockets {
+    let listeners = addresses.iter().map(|address| UdpSocket::bind(address).unwrap().into()).collect();
+    PlainSockets::new(listeners, clock).unwrap()
+}
 
 /// A shard of the host over one queue, with sockets bound there.
 pub fn shard(host: &Host, attachment: &std::sync::Arc<Attachment>, queue: u32, addresses: &[SocketAddr]) -> Shard {
     host.run(|| {
         let queue = Queue::open(attachment, queue, xdp::Frames::default()).unwrap();
-        Bypass::new(Sockets::bind(addresses), queue, clock).unwrap()
+        Bypass::new(sockets(addresses), queue, clock).unwrap()
     })
 }
 
@@ -50,14 +55,23 @@ pub struct Seen {
 /// Ends the shard's round and takes what has arrived.
 pub fn round(shard: &mut Shard) -> Vec<Seen> {
     let mut seen = Vec::new();
+    for number in 0..shard.sockets().len() as u32 {
+        shard.kernel_mut().note_readable(SocketId(number));
+    }
     while let Some(arrived) = shard.next_train() {
         for bytes in arrived.bytes.chunks(arrived.segment_bytes) {
             let (socket, from, to, ecn) = (arrived.socket, arrived.from, arrived.to, arrived.ecn);
             seen.push(Seen { socket, from, to, ecn, bytes: bytes.to_vec() });
         }
     }
-    shard.end_round();
+    end(shard);
     seen
+}
+
+/// What was sent leaves, by whichever way.
+pub fn end(shard: &mut Shard) {
+    shard.kernel_mut().flush();
+    shard.end_round();
 }
 
 /// Rounds until so many datagrams have arrived.
@@ -77,7 +91,7 @@ pub fn send(shard: &mut Shard, to: SocketAddr, ecn: Option<Ecn>, segment_bytes: 
     let mut buffer = shard.buffer();
     buffer.extend_from_slice(bytes);
     shard.transmit(Train { socket: SocketId(0), to, from: None, ecn, segment_bytes }, buffer);
-    shard.end_round();
+    end(shard);
 }
 
 /// Bytes that are the same nowhere.
