@@ -326,7 +326,8 @@ impl Endpoint {
     fn lost(&mut self, index: u32, reason: &ConnectionError) {
         let handle = self.handle_of(index);
         let Some(conn) = self.conn(index) else { return };
-        let is_end = matches!(reason, ConnectionError::ApplicationClosed(close) if close.error_code == profile::END_CODE);
+        let is_end =
+            matches!(reason, ConnectionError::ApplicationClosed(close) if close.error_code == profile::END_CODE);
         conn.end.get_or_insert(if is_end { End::Closed } else { End::Failed });
         match conn.stage {
             Stage::Dialling => {
@@ -393,7 +394,9 @@ impl Endpoint {
     /// Ends a connection without a word. The shard knows nothing of it.
     pub(super) fn forget(&mut self, index: u32) {
         let Some(conn) = self.conns.get_mut(index as usize).and_then(|entry| entry.conn.as_deref_mut()) else { return };
-        if !conn.is_drained && let Some(port) = self.ports.get_mut(conn.port) {
+        if !conn.is_drained
+            && let Some(port) = self.ports.get_mut(conn.port)
+        {
             port.dialled.remove(&conn.inner.remote_address());
             if let Some(place) = port.places.get_mut(conn.number.0) {
                 *place = None;

@@ -18,8 +18,7 @@ fn what_was_written_before_closing_arrives_and_then_the_end() {
         let mut pair = Pair::new();
         let (ours, theirs) = pair.connected(b"a");
         assert_eq!(pair.read_all(LISTENER, theirs).0, b"a");
-        let (its, other, others) =
-            if closer == DIALLER { (ours, LISTENER, theirs) } else { (theirs, DIALLER, ours) };
+        let (its, other, others) = if closer == DIALLER { (ours, LISTENER, theirs) } else { (theirs, DIALLER, ours) };
         let words: Vec<u8> = (0..200_000_u32).map(|at| (at / 3) as u8).collect();
         pair.write_all(closer, its, &words);
         pair.close(closer, its);

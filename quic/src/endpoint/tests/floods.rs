@@ -19,8 +19,7 @@ fn first_flight(number: u16, now: Instant) -> Vec<u8> {
 
 fn throw(pair: &mut Pair, from: SocketAddr, bytes: &[u8]) {
     let now = pair.now;
-    let arrived =
-        Arrived { port: PortId(0), from, to: None, ecn: 0, at: now, segment_bytes: bytes.len(), bytes };
+    let arrived = Arrived { port: PortId(0), from, to: None, ecn: 0, at: now, segment_bytes: bytes.len(), bytes };
     pair.ends[LISTENER].endpoint.handle(arrived, now);
 }
 

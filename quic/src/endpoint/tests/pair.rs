@@ -54,12 +54,8 @@ pub const LISTENER: usize = 1;
 impl Pair {
     pub fn new() -> Self {
         let now = Instant(1_000_000_000);
-        let end = |number| End {
-            endpoint: Endpoint::new(common(), now),
-            number,
-            events: Vec::new(),
-            trains: Vec::new(),
-        };
+        let end =
+            |number| End { endpoint: Endpoint::new(common(), now), number, events: Vec::new(), trains: Vec::new() };
         let mut pair = Self { now, ends: [end(1), end(2)], is_cut: false, under_way: VecDeque::new() };
         pair.ends[LISTENER].endpoint.add_port(true, false);
         pair
@@ -85,7 +81,9 @@ impl Pair {
     /// A dial from a socket of its own that is closed to other dials: as one of another host.
     pub fn dial_from_elsewhere(&mut self) {
         let endpoint = &mut self.ends[DIALLER].endpoint;
-        endpoint.ports.iter_mut().for_each(|port| drop(port.dialled.insert(Self::target())));
+        for port in &mut endpoint.ports {
+            port.dialled.insert(Self::target());
+        }
         endpoint.add_port(false, false);
         endpoint.connect(Self::target(), self.now).expect("a socket is there");
     }
@@ -113,9 +111,7 @@ impl Pair {
     pub fn send(&mut self, at: usize) -> bool {
         let mut has_sent = false;
         let mut buffer = Vec::new();
-        while let Some(departure) =
-            self.ends[at].endpoint.poll_transmit(self.now, SEGMENTS, false, &mut buffer)
-        {
+        while let Some(departure) = self.ends[at].endpoint.poll_transmit(self.now, SEGMENTS, false, &mut buffer) {
             let bytes = std::mem::take(&mut buffer);
             has_sent = true;
             self.ends[at].trains.push(bytes.len().div_ceil(departure.segment_bytes));

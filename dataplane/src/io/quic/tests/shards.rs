@@ -73,8 +73,7 @@ fn tcp_and_quic_live_side_by_side() {
     let mut net = Net::new(2, &DOWNSTREAM[..1], 4);
     let downstream: Vec<_> = DOWNSTREAM.iter().map(|node| net.add_listener(*node)).collect();
     let over = [Transport::Tcp, Transport::Quic, Transport::Quic];
-    let upstream: Vec<_> =
-        UPSTREAM.iter().zip(over).map(|(node, over)| net.add_dialler(*node, over, 1)).collect();
+    let upstream: Vec<_> = UPSTREAM.iter().zip(over).map(|(node, over)| net.add_dialler(*node, over, 1)).collect();
     net.run_until_up(&upstream);
     net.run_until_up(&downstream);
     send_packets(&mut net, &upstream, &downstream, 30);
