@@ -8,6 +8,7 @@
 //! | [`storm`] | the engine: inputs from seeds by a seeded generator, and the alarm |
 //! | `packets` | Sphinx packets, routing commands, reply blocks, payloads |
 //! | `links` | handshakes in both roles, frames, commands of each session kind, consensus chunks |
+//! | `quic` | datagrams of strangers and of a dialled peer |
 //! | `directory` | CBOR, certificates, descriptors, uploads, documents, the policy, a vote |
 //! | `texts` | configuration files, PEM, URLs, names, durations |
 //! | `planes` | control messages and shared memory between the two processes |
@@ -23,6 +24,7 @@ mod gateways;
 mod links;
 mod packets;
 mod planes;
+mod quic;
 mod schemes;
 mod services;
 pub mod storm;
@@ -71,6 +73,7 @@ pub const TARGETS: &[Target] = &[
     links::COMMANDS_PKI,
     links::COMMANDS_REPLICA,
     links::CONSENSUS2,
+    quic::ENDPOINT,
     directory::CBOR,
     directory::CERTIFICATE,
     directory::DESCRIPTOR,

@@ -71,6 +71,7 @@ short! {
     wire_commands_pki
     wire_commands_replica
     wire_consensus2
+    quic_endpoint
     pki_cbor
     pki_certificate
     pki_descriptor

@@ -5,6 +5,7 @@
 //! | [`profile`] | what an observer sees: TLS, certificate, transport parameters; for users of the crate `quinn`, too |
 //! | [`endpoint`] | the connections of one shard: datagrams and time in, datagrams, bytes and deadlines out |
 //! | [`limits`] | what strangers may cost, with reasons |
+//! | `clock` | our instants as the library's |
 //!
 //! The state machine of QUIC is `quinn-proto`'s, called directly. What it takes of the operating system is random numbers: TLS
 //! makes its keys of them.

@@ -81,7 +81,9 @@ impl Pair {
     /// A dial from a socket of its own that is closed to other dials: as one of another host.
     pub fn dial_from_elsewhere(&mut self) {
         let endpoint = &mut self.ends[DIALLER].endpoint;
-        endpoint.ports.iter_mut().for_each(|port| drop(port.dialled.insert(Self::target())));
+        for port in &mut endpoint.ports {
+            port.dialled.insert(Self::target());
+        }
         endpoint.add_port(false, false);
         endpoint.connect(Self::target(), self.now).expect("a socket is there");
     }
