@@ -67,7 +67,10 @@ struct Stream {
     sends: Option<UnderWay>,
 }
 
-impl<B: Io + Datagrams> QuicIo<B> {
+impl<B> QuicIo<B>
+where
+    B: Io + Datagrams,
+{
     /// Over the sockets that the backend has. Without `common` there is TCP alone.
     pub fn new(backend: B, common: Option<Common>) -> Self {
         let mut io = Self { backend, common, quic: None, refused: VecDeque::new(), refusals: 0 };
