@@ -45,7 +45,7 @@ pub struct Visitor {
 
 enum Kind {
     Tcp(TcpStream),
-    Quic(Incoming, Handshake),
+    Quic(Box<Incoming>, Handshake),
 }
 
 /// A handshake under way, until it is dropped.
@@ -94,7 +94,10 @@ impl QuicListener {
             } else {
                 self.handshakes.fetch_add(1, Ordering::Relaxed);
                 let handshake = Handshake(self.handshakes.clone());
-                return Ok(Visitor { from: incoming.remote_address(), kind: Kind::Quic(incoming, handshake) });
+                return Ok(Visitor {
+                    from: incoming.remote_address(),
+                    kind: Kind::Quic(Box::new(incoming), handshake),
+                });
             }
         }
     }
