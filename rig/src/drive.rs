@@ -111,7 +111,6 @@ impl Drive {
         &self.checker
     }
 
-
     /// How many packets are made and not sent.
     pub fn stock(&self) -> usize {
         self.supply.stock()

@@ -41,6 +41,8 @@ const UNREAD: &[(&str, &str)] = &[
         "the second reading of a hop's commands, with which tests compare the first",
     ),
     ("wire/src/command/codes.rs", "the codes of authorities and replicas, whole, as wire.md 6.9 has them"),
+    ("datagram/src/lib.rs: Datagrams", "what carries QUIC; until QUIC is there only tests move datagrams"),
+    ("dpdk-link/", "built with a feature, and without QUIC above it: until then tests alone take it"),
     ("dataplane/src/io/sim", "the simulated network is there for tests, those of other crates too"),
     ("crypto-simd/src/aez.rs: extract_key", "a step of AEZ that its vectors give on its own"),
     ("crypto-simd/src/aez.rs: encrypt_in_place", "one message; nodes take batches, clients one"),
@@ -236,8 +238,8 @@ fn every_other_crate_forbids_unsafe() {
             .iter()
             .find_map(|file| fs::read_to_string(root().join(name).join("src").join(file)).ok());
         if let Some(front) = front {
-            if name == "bench" {
-                assert!(front.contains("#![deny(unsafe_code)]"), "bench does not deny unsafe code outside its room");
+            if ["bench", "dpdk-link"].contains(&name.as_str()) {
+                assert!(front.contains("#![deny(unsafe_code)]"), "{name} does not deny unsafe code outside its room");
                 continue;
             }
             assert!(front.contains("#![forbid(unsafe_code)]"), "{name} does not forbid unsafe code");
