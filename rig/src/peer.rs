@@ -49,7 +49,7 @@ const FIRST_RATE: f64 = 0.02;
 /// The part of what its processor time allows that it is asked next.
 const SECOND_RATE: f64 = 0.7;
 /// How much the rate rises while the mix has kept up with all, and rises and falls behind that.
-const RISE: f64 = 1.12;
+const RISE: f64 = 1.2;
 const SMALL_RISE: f64 = 1.04;
 const SMALL_FALL: f64 = 0.95;
 
