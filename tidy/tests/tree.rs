@@ -44,6 +44,7 @@ const UNREAD: &[(&str, &str)] = &[
     ),
     ("wire/src/command/codes.rs", "the codes of authorities and replicas, whole, as wire.md 6.9 has them"),
     ("datagram/src/lib.rs: Datagrams", "what carries QUIC; until QUIC is there only tests move datagrams"),
+    ("xdp/src/bypass.rs", "what a shard has over AF_XDP; until QUIC is there only tests move datagrams"),
     ("dpdk-link/", "built with a feature, and without QUIC above it: until then tests alone take it"),
     ("dataplane/src/io/sim", "the simulated network is there for tests, those of other crates too"),
     ("crypto-simd/src/aez.rs: extract_key", "a step of AEZ that its vectors give on its own"),

@@ -204,6 +204,7 @@ fn ceilings(
 ) -> Vec<Quantity> {
     let (each, busy) = (shard.packets_per_second, demand.busy);
     let cores = demand.cores.unwrap_or(SHARDS_OF_NODE_MAX).min(SHARDS_OF_NODE_MAX);
+    let whose = if demand.cores.is_some() { "cores" } else { "shards, the most of a node: give --cores" };
     let line = line::packets_per_second(demand.card_gbit, measured.packet_bytes, demand.transport);
     let bytes = line::bytes(measured.packet_bytes, demand.transport).0;
     let mut found = vec![
@@ -211,7 +212,7 @@ fn ceilings(
             "processors",
             busy * each * efficiency * cores as f64,
             "packets/s",
-            format!("{busy:.2} x {each:.0} x {efficiency:.2} x {cores} cores"),
+            format!("{busy:.2} x {each:.0} x {efficiency:.2} x {cores} {whose}"),
         ),
         quantity("line", line, "packets/s", format!("{LINE_SHARE} x {}e9 / 8 / {bytes:.0}", demand.card_gbit)),
     ];

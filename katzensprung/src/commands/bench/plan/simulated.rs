@@ -34,7 +34,8 @@ pub fn run(demand: &Demand, measured: &Measured, card: CardOptions, seed: u64) -
     let rows = scale::simulate(&geometry, &costs, demand.links, &[1, shards], seed)?;
     let row = rows.into_iter().next_back().ok_or("nothing was simulated")?;
     let line = line::packets_per_second(demand.card_gbit, measured.packet_bytes, demand.transport) / line::LINE_SHARE;
-    let rates = PARTS.map(|part| (part * row.packets_per_second).min(line));
+    let mut rates = PARTS.map(|part| (part * row.packets_per_second).min(line)).to_vec();
+    rates.dedup();
     let card = CardOptions { queues: shards, ..card };
     let behind_card = scale::simulate_card(&geometry, &costs, (demand.links, shards), card, &rates, seed)?;
     Ok(Simulated { costs, row, card, behind_card })
