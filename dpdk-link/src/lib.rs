@@ -11,7 +11,7 @@
 //! | [`neighbours`] | who has which address on the wire: ARP and neighbour discovery; no I/O |
 //! | [`link`] | datagrams in frames, for whoever moves frames |
 //! | `queue` | DPDK: the process's start, ports, bursts (feature `dpdk`) |
-#![deny(unsafe_op_in_unsafe_fn)]
+#![deny(unsafe_code)]
 
 pub mod link;
 pub mod neighbours;

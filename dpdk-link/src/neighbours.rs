@@ -6,7 +6,8 @@
 //!   something has to go there; what has to wait for the answer is lost, as datagrams may be. Entries of the configuration
 //!   never change.
 //! * Others are behind the next hop. Where none is configured, they are behind whoever last brought a frame from them.
-//! * The table has [`ENTRIES_MAX`] places; who is not known when it is full is not learned.
+//! * The table has [`ENTRIES_MAX`] places. When it is full, who has not been heard of for two minutes makes room; beyond that
+//!   nobody is learned. Who is far costs no place where next hops are configured.
 
 mod messages;
 #[cfg(test)]
@@ -25,6 +26,10 @@ pub const ENTRIES_MAX: usize = 4096;
 const ASK_EVERY: Duration = Duration::from_secs(1);
 /// After what time an entry that is used is asked for again.
 const FRESH: Duration = Duration::from_secs(60);
+/// Who has not been heard of for so long makes room: longer than a neighbour that is used goes without an answer.
+const FORGOTTEN: Duration = Duration::from_secs(120);
+/// How often that is looked for: all entries are.
+const PURGE_EVERY: Duration = Duration::from_secs(1);
 
 /// What the card is to the network.
 #[derive(Clone, Debug)]
@@ -49,6 +54,7 @@ pub struct Neighbours {
     network: Network,
     mac: Mac,
     entries: HashMap<IpAddr, Entry>,
+    purged_at: Instant,
 }
 
 impl Neighbours {
@@ -58,7 +64,7 @@ impl Neighbours {
             (*address, Entry { mac: Some(*mac), is_fixed: true, learned_at: Instant::NEVER, asked_at: None })
         };
         let entries = network.fixed.iter().map(fixed).collect();
-        Self { network, mac, entries }
+        Self { network, mac, entries, purged_at: Instant::default() }
     }
 
     /// Whether that is an address of ours.
@@ -81,7 +87,7 @@ impl Neighbours {
         // Who is far and has no next hop is behind whoever brought something from there: nobody can be asked.
         let can_ask = is_near || next_hop.is_some();
         if !self.entries.contains_key(&hop) {
-            if !can_ask || self.entries.len() >= ENTRIES_MAX {
+            if !can_ask || !self.has_room(now) {
                 return None;
             }
             self.entries.insert(hop, Entry { mac: None, is_fixed: false, learned_at: now, asked_at: None });
@@ -145,16 +151,25 @@ impl Neighbours {
         if is_group || mac == [0; 6] || mac == self.mac || self.is_ours(address) {
             return;
         }
-        let has_room = self.entries.len() < ENTRIES_MAX;
+        let has_room = is_new && (self.entries.contains_key(&address) || self.has_room(now));
         match self.entries.get_mut(&address) {
             Some(entry) if entry.is_fixed => {}
             Some(entry) => (entry.mac, entry.learned_at) = (Some(mac), now),
-            None if is_new && has_room => {
+            None if has_room => {
                 let entry = Entry { mac: Some(mac), is_fixed: false, learned_at: now, asked_at: None };
                 self.entries.insert(address, entry);
             }
             None => {}
         }
+    }
+
+    /// Whether there is a place, made by who was forgotten if need be.
+    fn has_room(&mut self, now: Instant) -> bool {
+        if self.entries.len() >= ENTRIES_MAX && now.since(self.purged_at) >= PURGE_EVERY {
+            self.purged_at = now;
+            self.entries.retain(|_, entry| entry.is_fixed || now.since(entry.learned_at) < FORGOTTEN);
+        }
+        self.entries.len() < ENTRIES_MAX
     }
 
     fn is_near(&self, address: IpAddr) -> bool {

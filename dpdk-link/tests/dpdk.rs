@@ -22,9 +22,14 @@ fn dpdk() -> &'static Dpdk {
         let prefix = format!("--file-prefix=kz{}", std::process::id());
         let mut arguments = vec!["--no-huge", "-m", "256", "--no-pci", "--no-telemetry", "-l", "0", &prefix];
         arguments.extend(["--vdev=net_ring0", "--vdev=net_ring1", "--vdev=net_ring2", "--vdev=net_null0,size=64"]);
+        let memif = |number: u8, role: &str| {
+            format!("--vdev=net_memif{number},role={role},id=0,socket=kz{}.sock", std::process::id())
+        };
+        let [server, client] = [memif(0, "server"), memif(1, "client")];
+        arguments.extend([server.as_str(), client.as_str()]);
         if std::env::var_os(INSIDE).is_some() {
             arguments.extend(["--vdev=net_af_packet0,iface=left", "--vdev=net_af_packet1,iface=right"]);
-            arguments.push("--vdev=net_af_packet2,iface=near");
+            arguments.extend(["--vdev=net_af_packet2,iface=near", "--vdev=net_tap0,iface=tapped"]);
         }
         Dpdk::start(&arguments).expect("DPDK in ordinary memory")
     })
@@ -111,6 +116,19 @@ fn trains_go_both_ways_through_a_ring_and_every_byte_is_right() {
     ));
     carry(&mut one, &mut other, address_v6(2), 100);
     assert_eq!((one.lost(), other.lost(), one.refused(), other.refused()), Default::default());
+}
+
+#[test]
+fn two_cards_in_shared_memory_find_each_other_and_carry_trains() {
+    let open = |name: &str| dpdk().open(name, 1).expect("a card").queue(0).expect("its queue");
+    let (mut one, mut other) = (link(open("net_memif0"), 1, None, false), link(open("net_memif1"), 2, None, false));
+    for to in [address(2), address_v6(2)] {
+        wait(|| other.next_train().is_none() && one.next_train().is_none() && finds(&mut one, &mut other, to));
+    }
+    carry(&mut one, &mut other, address(2), 1_000);
+    carry(&mut other, &mut one, address_v6(1), 1_000);
+    let refused = [one.refused(), other.refused()].map(|refused| refused.for_others + refused.no_datagrams);
+    assert_eq!(refused, [0, 0]);
 }
 
 #[test]
@@ -222,7 +240,13 @@ fn inside() {
     testhost::report(format_args!(
         "net_af_packet on veth: 23000 datagrams checked, {rate:.2} Gbit/s, one core for both ends"
     ));
-    with_the_kernel(open("net_af_packet2"));
+    with_the_kernel(link(open("net_af_packet2"), 3, None, true), "192.0.2.7", "2001:db8::7");
+    // A tapped interface is the kernel's end of a card of ours, and both have one address of Ethernet.
+    let addresses = "ip link set tapped up && ip addr flush dev far && ip addr add 192.0.2.8/24 dev tapped && \
+                     ip addr add 2001:db8::8/64 dev tapped nodad";
+    let tapped = link(open("net_tap0"), 3, Some(8), true);
+    assert!(Command::new("sh").args(["-c", addresses]).status().expect("a shell").success());
+    with_the_kernel(tapped, "192.0.2.8", "2001:db8::8");
 }
 
 fn wait(mut is_done: impl FnMut() -> bool) {
@@ -247,10 +271,10 @@ fn finds(one: &mut Link<Queue>, other: &mut Link<Queue>, to: SocketAddr) -> bool
 }
 
 /// The kernel looks for us by ARP and neighbour discovery, and is answered over the way that its frames took.
-fn with_the_kernel(queue: Queue) {
-    let mut end = link(queue, 3, None, true);
-    for (own, kernel) in [(address(3), "192.0.2.7:0"), (address_v6(3), "[2001:db8::7]:0")] {
-        let socket = UdpSocket::bind(kernel).expect("an address of the namespace");
+fn with_the_kernel(mut end: Link<Queue>, kernel: &str, kernel_v6: &str) {
+    for (own, kernel) in [(address(3), kernel), (address_v6(3), kernel_v6)] {
+        let kernel: IpAddr = kernel.parse().expect("an address");
+        let socket = UdpSocket::bind((kernel, 0)).expect("an address of the namespace");
         socket.set_nonblocking(true).expect("a socket");
         let from = socket.local_addr().expect("an address");
         let mut answered = 0;

@@ -1,5 +1,5 @@
 //! `bench node` in every role, with a load that any host can bear: every packet is accounted for. How fast is nobody's
-//! matter here. `bench scale` without the host: nothing in it is real time.
+//! matter here. `bench scale` without the host: nothing in it is real time. `bench plan` of what `bench node` said.
 
 use crate::support::program::{finish, finish_within, program, run};
 use serde_json::Value;
@@ -146,6 +146,86 @@ fn what_is_simulated_comes_from_costs_and_a_seed() {
     let ratio = rows[1]["to_one_shard"].as_f64().unwrap();
     assert!((1.5..=2.0).contains(&ratio), "{report}");
     assert_eq!(simulate(), found);
+}
+
+/// A plan for what `bench node` has written into that file.
+fn plan(file: &std::path::Path, arguments: &[&str]) -> Value {
+    let mut command = program();
+    command.args(["bench", "plan", "--json", "--measured"]).arg(file).args(arguments);
+    let text = finish_within(&mut command, LONG).succeeded();
+    serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}"))
+}
+
+fn value(plan: &Value, list: &str, name: &str) -> f64 {
+    let all = plan[list].as_array().expect(list);
+    let found = all.iter().find(|quantity| quantity["name"] == name).unwrap_or_else(|| panic!("{name}: {plan}"));
+    assert!(!found["formula"].as_str().expect("a formula").is_empty());
+    found["value"].as_f64().expect(name)
+}
+
+#[test]
+fn a_plan_is_made_of_what_bench_node_has_written() {
+    let Some(measured) = measure(&["--role", "mix"]) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mix.json");
+    std::fs::write(&file, measured.to_string()).unwrap();
+    let rate = (8e6 / measured["cpu_us_per_packet"].as_f64().unwrap()).round().to_string();
+    let plans = plan(&file, &["--card", "100", "--rate", &rate, "--cores", "4", "--no-simulation"]);
+    // Half of what a shard can: sixteen of them, and one more if the rate was rounded up.
+    let shards = value(&plans[0], "needs", "shards, cores of their own");
+    assert!((16.0..=17.0).contains(&shards), "{plans}");
+    assert_eq!((&plans[0]["limit"], &plans[0]["is_enough"]), (&"processors".into(), &false.into()), "{plans}");
+    // As many bytes of a packet as the measured node had.
+    let line = value(&plans[0], "needs", "line for a packet");
+    assert!((line - (measured["packet_bytes"].as_f64().unwrap() + 42.0) / 1448.0 * 1583.0).abs() < 1e-6, "{plans}");
+    let small =
+        ["--card", "100", "--rate", "100000", "--links", "4", "--payload", "200", "--busy", "80", "--seed", "3"];
+    let plans = plan(&file, &small);
+    let [half, most, beyond] = plans[0]["simulated"]["behind_card"].as_array().unwrap().as_slice() else {
+        panic!("{plans}")
+    };
+    let of = |row: &Value, what: &str| row[what].as_f64().unwrap();
+    assert!(of(half, "packets_per_second") > 0.9 * of(half, "offered_packets_per_second"), "{plans}");
+    assert!(most["usage"]["mean"].as_f64() > half["usage"]["mean"].as_f64(), "{plans}");
+    assert!(of(beyond, "packets_per_second") < of(beyond, "offered_packets_per_second"), "{plans}");
+    let other = run(["bench", "plan", "--no-simulation", "--payload", "300", "--measured", file.to_str().unwrap()]);
+    other.refused(&["mix.json", "--payload 300"]);
+}
+
+#[test]
+fn a_plan_without_a_file_measures_at_once() {
+    for _ in 0..TRIES {
+        let mut command = program();
+        command.args(["bench", "plan", "--json", "--seconds", "1", "--payload", "200", "--no-simulation"]);
+        let outcome = finish_within(&mut command, LONG);
+        if outcome.status.code() != Some(3) {
+            let plans: Value = serde_json::from_str(&outcome.stdout).unwrap_or_else(|_| panic!("{outcome:?}"));
+            assert!(value(&plans[0], "needs", "one shard") > 100.0, "{plans}");
+            return;
+        }
+    }
+    testhost::lacks("time", format_args!("bench plan gave no figure {TRIES} times"));
+}
+
+#[test]
+fn what_no_plan_can_be_made_of_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mix.json");
+    std::fs::write(&file, "{}").unwrap();
+    let path = file.to_str().unwrap();
+    run(["bench", "plan", "--measured", path]).refused(&[path, "not what `bench node --json` writes"]);
+    run(["bench", "plan", "--measured", "/nowhere.json"]).refused(&["--measured /nowhere.json"]);
+    for (option, value, reason) in [
+        ("--rate", "0", "--rate: 1 packet per second or more"),
+        ("--card", "0", "--card: 1 to 1600"),
+        ("--links", "33", "--links: 1 to 32"),
+        ("--busy", "101", "--busy: 1 to 100"),
+        ("--ring", "0", "--ring: 1 to 1048576"),
+        ("--cores", "0", "--cores: 1 to 65536"),
+        ("--delay", "0", "--delay: more than 0"),
+    ] {
+        run(["bench", "plan", option, value]).refused(&[reason]);
+    }
 }
 
 #[test]

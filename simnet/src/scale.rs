@@ -8,6 +8,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`costs`] | what each stage costs |
+//! | [`card`] | a network card before the node: queues, rings, bursts |
 //! | `processor` | a shard on a processor whose time goes on with the shard's work |
 //! | `parties` | who is there |
 //! | `packets` | packets made from a seed |
@@ -15,6 +16,7 @@
 //! | `site` | the node and its network, and one run |
 //! | [`limit`] | what stops a node from carrying more |
 
+pub mod card;
 pub mod costs;
 pub mod limit;
 mod packets;
@@ -25,6 +27,7 @@ mod site;
 #[cfg(test)]
 mod tests;
 
+pub use card::CardOptions;
 pub use costs::Costs;
 pub use limit::{Limit, Usage};
 pub use site::{LINKS_MAX, SHARDS_MAX};
@@ -60,6 +63,62 @@ pub struct Row {
     pub limit: Limit,
 }
 
+/// What some shards carry of what comes over a card.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CardRow {
+    /// What peers send, if the node reads their links.
+    pub offered_packets_per_second: f64,
+    /// What leaves the node.
+    pub packets_per_second: f64,
+    /// The share of the packets on the line that found a full ring.
+    pub lost_share: f64,
+    /// The share of the packets that peers kept back, because the node did not read their links.
+    pub held_back_share: f64,
+    /// The most frames in the ring of one queue.
+    pub ring_frames_most: usize,
+    /// The share of the busiest queue in all frames.
+    pub busiest_queue_share: f64,
+    /// The share of its time that a shard works.
+    pub usage: Usage,
+}
+
+/// Simulates so many shards behind a card to which packets come at each of these rates.
+pub fn simulate_card(
+    geometry: &Geometry,
+    costs: &Costs,
+    (links, shards): (usize, usize),
+    card: CardOptions,
+    rates: &[f64],
+    seed: u64,
+) -> Result<Vec<CardRow>, String> {
+    let count = packets_of(geometry, links, links.min(shards));
+    let packets = Rc::new(Packets::new(geometry, links, count, seed)?);
+    let row = |&offered: &f64| {
+        let mut site = Site::new(geometry, *costs, links, shards, seed)?;
+        let at_card = site.put_card(card, offered, seed);
+        let found = site.run(&packets, count)?;
+        let at_card = at_card.borrow();
+        let tally = at_card.tally();
+        let share = |count: u64| count as f64 / (tally.offered as f64).max(1.0);
+        Ok(CardRow {
+            offered_packets_per_second: offered,
+            packets_per_second: found.packets_per_second,
+            lost_share: share(tally.lost),
+            held_back_share: share(tally.held_back),
+            ring_frames_most: tally.ring_frames_most,
+            busiest_queue_share: at_card.busiest_share(),
+            usage: Usage::of(&found.work, found.seconds),
+        })
+    };
+    rates.iter().map(row).collect()
+}
+
+/// Packets of a run in which so many shards can have work from links, within the memory.
+fn packets_of(geometry: &Geometry, links: usize, busy: usize) -> usize {
+    let most = (PACKETS_BYTES_MAX / geometry.packet_length).max(PACKETS_MIN / 2);
+    (PACKETS_MIN + PACKETS_OF_LINK * links.min(busy)).min(most)
+}
+
 /// Simulates each of these numbers of shards, which begin with one, with so many links on either side. The seed decides
 /// keys, packets and all that is random.
 pub fn simulate(
@@ -69,8 +128,7 @@ pub fn simulate(
     shards: &[usize],
     seed: u64,
 ) -> Result<Vec<Row>, String> {
-    let most = (PACKETS_BYTES_MAX / geometry.packet_length).max(PACKETS_MIN / 2);
-    let count = (PACKETS_MIN + PACKETS_OF_LINK * links).min(most);
+    let count = packets_of(geometry, links, links);
     let packets = Rc::new(Packets::new(geometry, links, count, seed)?);
     let mut rows: Vec<Row> = Vec::new();
     for &shards in shards {

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `error` | why a node does not start |
 //! | `role`, `version` | what differs from role to role; what this version cannot do |
-//! | `memory` | what a start looks after before it begins |
+//! | [`memory`] | what a start looks after before it begins |
 //! | `look` | the same without a start, for whoever asks |
 //! | `setup`, `network` | what the configuration asks of the data plane and of the directory worker |
 //! | `takeover`, `handed_back` | finds a data plane that is at work, and goes on with it or replaces it |
@@ -21,7 +21,7 @@ mod handed_back;
 mod kept;
 mod live;
 mod look;
-mod memory;
+pub mod memory;
 mod network;
 mod plane;
 mod questions;

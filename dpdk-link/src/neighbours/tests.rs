@@ -152,4 +152,12 @@ fn what_nobody_should_believe_is_not_believed() {
         one.seen(Ipv4Addr::from(0x0a00_0000 + number).into(), OTHER_MAC, Instant(SECOND));
     }
     assert_eq!(one.entries.len(), ENTRIES_MAX);
+    // Who is heard of stays, who was forgotten makes room for who comes then, what is configured stays for ever.
+    let (first, late) = (Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(203, 0, 113, 5));
+    one.seen(late.into(), OTHER_MAC, Instant(2 * SECOND));
+    assert_eq!(asks(&mut one, late, 2 * SECOND).0, None);
+    one.seen(first.into(), OTHER_MAC, Instant(100 * SECOND));
+    one.seen(late.into(), OTHER_MAC, Instant(122 * SECOND));
+    assert_eq!([first, late].map(|to| asks(&mut one, to, 122 * SECOND).0), [Some(OTHER_MAC); 2]);
+    assert_eq!(one.entries.len(), 3);
 }

@@ -1,5 +1,7 @@
 //! The calls of `shim/shim.c`, and what their pointers mean.
 
+#![allow(unsafe_code, reason = "the crate's only room for it")]
+
 use datagram::frame::Mac;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::io;

@@ -1,5 +1,6 @@
 //! `bench`: measures a node on this host.
 
+mod plan;
 mod scale;
 
 use crate::host;
@@ -30,6 +31,11 @@ enum What {
     ///
     /// Exit status: as of `bench node`. On two processors it takes about three minutes, of which the simulation is one.
     Scale(scale::Scale),
+    /// What a rate of packets needs on a card of 10, 25 or 100 Gbit/s, and what limits it: from what a node was measured to cost
+    ///
+    /// Every number stands beside its formula. A mix's shards are also simulated with these costs, behind a card with queues
+    /// and rings. Exit status: 0, 1 for errors, 3 as of `bench node`.
+    Plan(plan::Arguments),
     /// Plays the plugin of `bench node --service plugin`
     #[command(hide = true)]
     Plugin {
@@ -167,6 +173,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     match &arguments.what {
         What::Node(node) => measure(node),
         What::Scale(options) => scale::run(options),
+        What::Plan(arguments) => plan::run(arguments),
         What::Plugin { socket } => rig::plugin::serve(socket).map(|()| ExitCode::SUCCESS),
     }
 }

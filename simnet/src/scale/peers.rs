@@ -1,6 +1,7 @@
 //! The nodes before the measured one, which always have more to send, and those behind, which take everything. They
 //! cost no time.
 
+use super::card::Card;
 use super::packets::Packets;
 use super::parties::Identity;
 use super::processor::Books;
@@ -9,6 +10,7 @@ use dataplane::io::sim::SimIo;
 use dataplane::io::{ConnId, Event, Io, Received, Target};
 use dataplane::link::carry::{self, Progress};
 use dataplane::{Facts, Instant, Next};
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -19,8 +21,12 @@ use wire::{Command, CommandSet, FrameSealer, Link, Role};
 const BURST: usize = 32;
 /// Between two looks at what the node has let out.
 const PAUSE: Duration = Duration::from_micros(20);
+/// Between two looks at what shards have taken out of a card's rings.
+const RELEASE: Duration = Duration::from_micros(2);
 /// What is received at once.
 const RECEIVED_MAX: usize = 1 << 20;
+/// What a peer behind a card has sent and the node has not read, beside what the path holds: then it keeps the rest back.
+const WINDOW_BYTES: usize = 512 << 10;
 
 /// One end of a link.
 fn link(identity: &Identity, facts: &Facts, role: Role, now: Instant) -> Box<Link> {
@@ -56,6 +62,8 @@ struct Source {
     conn: ConnId,
     stage: Stage,
     is_sending: bool,
+    /// What the node's card has given on, and the link has not taken yet.
+    taken: Vec<u8>,
 }
 
 enum Stage {
@@ -77,6 +85,8 @@ pub struct Supply {
     pub window: usize,
     /// What says how many have left it.
     pub books: Books,
+    /// A card through which they come at its pace; none lets them come as fast as the window is open.
+    pub card: Option<Rc<RefCell<Card>>>,
 }
 
 impl Sources {
@@ -99,6 +109,7 @@ impl Sources {
     /// Whether all has been sent.
     pub fn are_done(&self) -> bool {
         self.supply.as_ref().is_some_and(|supply| supply.next == supply.end)
+            && self.links.iter().all(|link| link.taken.is_empty())
     }
 
     /// Goes as far as possible.
@@ -106,7 +117,7 @@ impl Sources {
         if self.links.is_empty() {
             for _ in &self.identities {
                 let conn = io.connect(Target::tcp(self.to));
-                self.links.push(Source { conn, stage: Stage::Dialling, is_sending: false });
+                self.links.push(Source { conn, stage: Stage::Dialling, is_sending: false, taken: Vec::new() });
             }
         }
         while let Some(event) = io.next_event() {
@@ -120,6 +131,10 @@ impl Sources {
             {
                 link.stage = Stage::Up(Box::new(transport.sealer));
             }
+        }
+        let card = self.supply.as_ref().and_then(|supply| supply.card.clone());
+        if let Some(card) = card {
+            return self.send_through(&mut card.borrow_mut(), io);
         }
         self.send(io);
         match self.supply {
@@ -168,6 +183,40 @@ impl Sources {
             link.is_sending = true;
             io.send(link.conn, frames);
         }
+    }
+}
+
+impl Sources {
+    /// What comes over the line, into the rings; and what the shards have taken out of them, into the links.
+    fn send_through(&mut self, card: &mut Card, io: &mut SimIo) -> Next {
+        let Some(supply) = &mut self.supply else { return Next::ParkUntil(Instant::NEVER) };
+        let (now, frame_bytes) = (io.now(), self.facts.frame_bytes());
+        let links = &mut self.links;
+        card.taken(|link, bytes| links[link].taken.extend(bytes));
+        while supply.next < supply.end
+            && let Some(coming) = card.next(now, frame_bytes)
+        {
+            let link = &mut links[coming.link];
+            if link.taken.len() > WINDOW_BYTES {
+                card.hold_back();
+            } else if card.has_room(&coming, frame_bytes)
+                && let Stage::Up(sealer) = &mut link.stage
+                && let Some(packet) = supply.packets.get(supply.next)
+            {
+                let mut frame = Vec::new();
+                // A packet of the node's own geometry fits.
+                let _sealed = sealer.seal_command(&self.commands, &Command::SendPacket { packet }, &mut frame);
+                card.put(&coming, frame);
+                supply.next += 1;
+            }
+        }
+        for link in links.iter_mut().filter(|link| !link.is_sending && !link.taken.is_empty()) {
+            link.is_sending = true;
+            io.send(link.conn, std::mem::take(&mut link.taken));
+        }
+        let more = if supply.next < supply.end { card.next_at(frame_bytes) } else { Instant::NEVER };
+        let is_waiting = card.is_waiting() || links.iter().any(|link| !link.taken.is_empty());
+        Next::ParkUntil(if is_waiting { more.min(now + RELEASE) } else { more })
     }
 }
 

@@ -6,6 +6,7 @@
 //! caught up: the shard that is furthest behind is always the next. What a round brings to others they see from its
 //! beginning on, which is at most one batch too early.
 
+use super::card::{Card, POLL};
 use super::costs::{Costs, Work};
 use dataplane::io::sim::SimIo;
 use dataplane::io::{ConnId, Event, Io, Received, Sending, Target};
@@ -89,6 +90,8 @@ pub struct Processor {
     pub shard: Shard,
     /// What it has done.
     pub work: Work,
+    /// The card whose rings it empties, if there is one.
+    pub card: Option<Rc<RefCell<Card>>>,
     index: usize,
     ledger: Rc<RefCell<Ledger>>,
     free_at: Instant,
@@ -99,7 +102,7 @@ impl Processor {
     /// Idle.
     pub fn new(index: usize, shard: Shard, ledger: &Rc<RefCell<Ledger>>) -> Self {
         let ledger = Rc::clone(ledger);
-        Self { shard, work: Work::default(), index, ledger, free_at: Instant::default(), pulled_batches: 0 }
+        Self { shard, work: Work::default(), card: None, index, ledger, free_at: Instant::default(), pulled_batches: 0 }
     }
 
     /// A round, if the processor is free.
@@ -108,6 +111,9 @@ impl Processor {
         if start < self.free_at {
             return Next::ParkUntil(self.free_at);
         }
+        if let Some(card) = &self.card {
+            card.borrow_mut().empty(self.index, start);
+        }
         let mut io = Charged { io, index: self.index, spent: Cell::default(), ledger: &self.ledger };
         let next = self.shard.poll(&mut io);
         let spent = io.spent.get() + self.pulled();
@@ -115,6 +121,7 @@ impl Processor {
         self.free_at = start + spent.total() + ROUND;
         match next {
             Next::Busy => Next::ParkUntil(self.free_at),
+            Next::ParkUntil(at) if self.card.is_some() => Next::ParkUntil(at.min(start + POLL).max(self.free_at)),
             Next::ParkUntil(at) => Next::ParkUntil(at.max(self.free_at)),
         }
     }

@@ -1,5 +1,6 @@
 //! The node in its network: who is there, how packets flow, and one run from the first link to the last packet.
 
+use super::card::{Card, CardOptions};
 use super::costs::{Costs, Work};
 use super::packets::Packets;
 use super::parties::{
@@ -7,6 +8,7 @@ use super::parties::{
 };
 use super::peers::{Sink, Sources, Supply};
 use super::processor::{Books, Ledger, Processor};
+use crypto_simd::random::{Random, SeededRandom};
 use dataplane::io::sim::{Host, HostId, Network, Path, SimIo, Simulation};
 use dataplane::shared::{EpochKey, KeyRing};
 use dataplane::{Facts, Instant, Instruments, Next, Shard, Shared};
@@ -19,6 +21,7 @@ use pki::EpochClock;
 use pki::neighbours::Role;
 use sphinx::Geometry;
 use std::cell::RefCell;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +46,8 @@ const SLOTS: u32 = 1 << 12;
 const WINDOW_OF_EACH: usize = 192;
 /// The share of the packets that have left when the figures begin.
 const RAMP: f64 = 0.3;
+/// The first port of those from which hosts dial.
+const PORTS_FROM: u16 = 32_768;
 /// Simulated time that nothing takes.
 const LONG: Duration = Duration::from_secs(20);
 /// Between two looks at what has happened.
@@ -82,6 +87,7 @@ pub struct Site {
     books: Books,
     window: usize,
     links: usize,
+    card: Option<Rc<RefCell<Card>>>,
 }
 
 impl Site {
@@ -112,7 +118,24 @@ impl Site {
         let (sources, io) = network.add_process(1, address(UPSTREAM)).remove(0);
         let all = Sources::new(identities, address(OWN), facts, random(seed, UPSTREAM));
         simulation.add(sources, Actor::Sources(Box::new(all)), io);
-        Ok(Self { simulation, sources, books: Books(counters), window, links })
+        Ok(Self { simulation, sources, books: Books(counters), window, links, card: None })
+    }
+
+    /// Puts a card before it, over which so many packets come.
+    pub fn put_card(&mut self, options: CardOptions, packets_per_second: f64, seed: u64) -> Rc<RefCell<Card>> {
+        let shards = self.processors().count();
+        let mut random = random(seed, OWN);
+        let flows: Vec<SocketAddrV4> = upstream(self.links).map(|number| flow(number, &mut random)).collect();
+        let to = v4(address(OWN));
+        let card = Card::new(options, packets_per_second, shards, &flows, to, random);
+        let card = Rc::new(RefCell::new(card));
+        self.simulation.for_each(|actor, _| {
+            if let Actor::Processor(processor) = actor {
+                processor.card = Some(Rc::clone(&card));
+            }
+        });
+        self.card = Some(Rc::clone(&card));
+        card
     }
 
     /// Lets so many packets through.
@@ -125,8 +148,12 @@ impl Site {
             up.count() == links && site.sources().is_some_and(Sources::are_up)
         })?;
         let (packets, books, window) = (Rc::clone(packets), self.books.clone(), self.window);
+        let card = self.card.clone();
+        if let Some(card) = &card {
+            card.borrow_mut().begin(self.simulation.network().now());
+        }
         if let Some(Actor::Sources(sources)) = self.simulation.host_mut(self.sources) {
-            sources.begin(Supply { packets, next: 0, end: count, window, books });
+            sources.begin(Supply { packets, next: 0, end: count, window, books, card });
         }
         self.wait("the first packets", |site| site.books.sent() >= (count as f64 * RAMP) as usize)?;
         let begin = self.look();
@@ -174,6 +201,21 @@ impl Site {
             self.simulation.run_until(now + STEP, |_| false);
         }
         Ok(())
+    }
+}
+
+/// Where the link of a peer comes from: its address, and a port as dials have them.
+fn flow(number: u8, random: &mut SeededRandom) -> SocketAddrV4 {
+    let mut drawn = [0; 2];
+    random.fill(&mut drawn);
+    let port = PORTS_FROM + u16::from_le_bytes(drawn) % (u16::MAX - PORTS_FROM);
+    SocketAddrV4::new(*v4(address(number)).ip(), port)
+}
+
+fn v4(address: SocketAddr) -> SocketAddrV4 {
+    match address {
+        SocketAddr::V4(address) => address,
+        SocketAddr::V6(_) => SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, address.port()),
     }
 }
 

@@ -65,3 +65,29 @@ fn bytes_from_other_processors_cost_time_where_there_are_others() {
     // Two of three packets leave from another shard than that which has unwrapped them.
     assert!(dear[1].packets_per_second < 0.9 * free[1].packets_per_second, "{dear:?}\n{free:?}");
 }
+
+fn behind_a_card(card: CardOptions, rates: &[f64]) -> Vec<CardRow> {
+    let geometry = Geometry::nike("x25519", 200, 5, true).expect("a sound geometry");
+    simulate_card(&geometry, &COSTS, (4, 2), card, rates, 1).expect("a run in which the node drops nothing")
+}
+
+const CARD: CardOptions =
+    CardOptions { bits_per_second: 100_000_000_000, queues: 2, ring_frames: 1024, burst_packets: 32 };
+
+#[test]
+fn behind_a_card_shards_carry_what_comes_until_they_are_full_and_peers_keep_back_the_rest() {
+    // Two shards of 50,000 packets/s each.
+    let [half, twice] = behind_a_card(CARD, &[50_000.0, 200_000.0]).try_into().expect("two rows");
+    assert!((half.packets_per_second / 50_000.0 - 1.0).abs() < 0.1, "{half:?}");
+    assert_eq!((half.lost_share, half.held_back_share), (0.0, 0.0), "{half:?}");
+    assert!(half.usage.mean < 0.7, "{half:?}");
+    assert!(twice.packets_per_second < 110_000.0 && twice.usage.mean > 0.9, "{twice:?}");
+    assert_eq!(behind_a_card(CARD, &[50_000.0])[0], half);
+}
+
+#[test]
+fn a_ring_that_is_smaller_than_a_burst_loses_the_rest_of_it_though_the_shards_have_time() {
+    let [small] = behind_a_card(CardOptions { ring_frames: 16, ..CARD }, &[50_000.0]).try_into().expect("one row");
+    assert!(small.lost_share > 0.2 && small.ring_frames_most == 16, "{small:?}");
+    assert!(small.usage.mean < 0.7, "{small:?}");
+}

@@ -1,6 +1,6 @@
 //! `bench scale`: how far a mix grows with its shards, on this host and, from what its stages cost there, beyond.
 
-mod report;
+pub mod report;
 
 use super::super::complain;
 use super::{NO_FIGURE, host};

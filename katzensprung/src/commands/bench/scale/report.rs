@@ -113,28 +113,33 @@ impl HostRow {
         }
     }
 
-    /// What its stages cost, for kernels of so many lanes: shares of the processor time, because stages are timed by the
-    /// clock, also while somebody else has the processor.
+    /// What its stages cost, for kernels of so many lanes.
     pub fn costs(&self, lanes: usize, hand_over: Option<Duration>) -> Costs {
-        let each = |stage: &rig::Stage| stage.seconds * 1e9 / stage.samples.max(1) as f64;
-        let scale = self.cpu_us_per_packet * 1e3 / self.stages.iter().map(each).sum::<f64>();
-        let of = |name: &str| {
-            let stage = self.stages.iter().find(|stage| stage.name == name);
-            stage.map_or(0, |stage| (each(stage) * scale).round() as u64)
-        };
-        Costs {
-            poll_ns: of("poll"),
-            receive_ns: of("receive"),
-            open_ns: of("open"),
-            look_up_ns: of("look_up"),
-            unwrap_ns: of("unwrap"),
-            route_ns: of("route"),
-            delay_ns: of("delay"),
-            seal_ns: of("seal"),
-            send_ns: of("send"),
-            hand_over_ns: hand_over.map_or(ELSEWHERE.hand_over_ns, |time| time.as_nanos() as u64),
-            lanes,
-        }
+        costs(&self.stages, self.cpu_us_per_packet, lanes, hand_over)
+    }
+}
+
+/// What stages cost: shares of the processor time, because stages are timed by the clock, also while somebody else has the
+/// processor.
+pub fn costs(stages: &[rig::Stage], cpu_us_per_packet: f64, lanes: usize, hand_over: Option<Duration>) -> Costs {
+    let each = |stage: &rig::Stage| stage.seconds * 1e9 / stage.samples.max(1) as f64;
+    let scale = cpu_us_per_packet * 1e3 / stages.iter().map(each).sum::<f64>();
+    let of = |name: &str| {
+        let stage = stages.iter().find(|stage| stage.name == name);
+        stage.map_or(0, |stage| (each(stage) * scale).round() as u64)
+    };
+    Costs {
+        poll_ns: of("poll"),
+        receive_ns: of("receive"),
+        open_ns: of("open"),
+        look_up_ns: of("look_up"),
+        unwrap_ns: of("unwrap"),
+        route_ns: of("route"),
+        delay_ns: of("delay"),
+        seal_ns: of("seal"),
+        send_ns: of("send"),
+        hand_over_ns: hand_over.map_or(ELSEWHERE.hand_over_ns, |time| time.as_nanos() as u64),
+        lanes,
     }
 }
 
