@@ -167,6 +167,7 @@ fn measure(arguments: &Arguments) -> Result<Measured, Failure> {
         seconds: arguments.seconds,
         links: 2,
         shards: 1,
+        is_quic: false,
         io: None,
         users: None,
         only_capacity: true,
