@@ -23,5 +23,5 @@ fn sockets_have_what_they_need_on_both_families() {
     }
     let stream = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     assert!(!is_datagram(&stream));
-    assert!(prepare(&std::os::unix::net::UnixDatagram::unbound().expect("a socket")).is_err());
+    assert!(prepare(std::os::unix::net::UnixDatagram::unbound().expect("a socket")).is_err());
 }

@@ -24,7 +24,7 @@ struct Place {
 /// All places, used again and again.
 #[derive(Default)]
 pub struct Places {
-    // Boxed: the kernel knows where they are.
+    #[expect(clippy::vec_box, reason = "the kernel knows where they are, and the list may move")]
     all: Vec<Box<Place>>,
     free: Vec<u32>,
 }
