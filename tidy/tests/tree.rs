@@ -29,6 +29,7 @@ const LONG_FUNCTIONS: &[(&str, &str)] =
 
 /// Public items that only tests read, each with its reason. A path without a name stands for all of its items.
 const UNREAD: &[(&str, &str)] = &[
+    ("dpdk-link/src/queue.rs: Dpdk", "the data plane does not choose it yet; its tests run it over rings and taps"),
     ("dataplane/src/delay/planted.rs", "leaks that tests plant in the wheel: no other build has the file"),
     ("config/src/manual.rs: markdown", "a test writes docs/reference/config.md with it"),
     ("allocations/", "the allocator that counts is there for tests"),
@@ -234,7 +235,8 @@ fn unsafe_stands_in_its_rooms_with_a_reason_at_each_block() {
 #[test]
 fn every_other_crate_forbids_unsafe() {
     for name in members().iter().filter(|name| {
-        !["allocations", "crypto-simd", "interplane", "dataplane", "secret-memory", "xdp"].contains(&name.as_str())
+        !["allocations", "crypto-simd", "interplane", "dataplane", "secret-memory", "xdp", "datagram", "dpdk-link"]
+            .contains(&name.as_str())
     }) {
         let front = ["lib.rs", "main.rs"]
             .iter()
