@@ -7,7 +7,7 @@
 //! | [`limits`] | what strangers may cost, with reasons |
 //! | `clock` | our instants as the library's |
 //!
-//! The state machine of QUIC is `quinn-proto`'s, called directly. What it takes of the operating system is random numbers: TLS
+//! It never opens a socket, never waits, and never panics over what a peer sends. The state machine of QUIC is `quinn-proto`'s, called directly. What it takes of the operating system is random numbers: TLS
 //! makes its keys of them.
 #![forbid(unsafe_code)]
 

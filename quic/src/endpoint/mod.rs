@@ -2,7 +2,7 @@
 //!
 //! | part | what it does |
 //! |---|---|
-//! | `arrival` | datagrams to their connections; newcomers, within [limits](crate::limits) |
+//! | `arrival` | datagrams to their connections; newcomers, within [`limits`] |
 //! | `departure` | trains of datagrams, answers to strangers |
 //! | `connection` | one connection from the dial to its end |
 //! | `deadlines` | when to look at which |

@@ -101,6 +101,7 @@ where
     }
 
     /// Connections over QUIC, those that are being closed included.
+    #[cfg(test)]
     pub fn quic_connections(&self) -> usize {
         self.quic.as_ref().map_or(0, |quic| quic.endpoint.connections())
     }

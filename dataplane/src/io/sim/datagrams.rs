@@ -1,6 +1,6 @@
 //! Datagrams on the simulated network: as fast and as late as [`Path`](super::Path) says, and harmed as [`Weather`] says.
 
-use super::{Happening, HostId, Network, SimIo, State};
+use super::{Happening, Network, SimIo, State};
 use crate::time::Instant;
 use datagram::{Arrived, Datagrams, Ecn, Socket, SocketId, TRAIN_BYTES_MAX, Train};
 use std::cell::RefCell;
@@ -15,6 +15,8 @@ const INBOX_BYTES_MAX: usize = 4 << 20;
 const DATAGRAM_BYTES_MAX: usize = 1472;
 /// The first port of sockets that are opened to reach others.
 const FIRST_PORT: u16 = 40_000;
+/// Datagrams in one train.
+const SEGMENTS_MAX: usize = 64;
 /// Trains that one call takes after the other.
 const ROOM: usize = 256;
 
@@ -64,7 +66,6 @@ pub struct Sockets {
     sockets: Vec<Socket>,
     lent: Vec<u8>,
     spare: Vec<Vec<u8>>,
-    segments_max: usize,
 }
 
 impl Network {
@@ -78,11 +79,6 @@ impl Network {
         let mut state = self.0.borrow_mut();
         let at = state.now + state.path.latency;
         state.schedule(at, Happening::Datagram { to, datagram: Datagram { from, ecn: 0, bytes } });
-    }
-
-    /// Datagrams that wait at a host.
-    pub fn datagrams_at(&self, host: HostId) -> usize {
-        self.0.borrow().air.inboxes.get(&host.0).map_or(0, |inbox| inbox.waiting.len())
     }
 }
 
@@ -152,17 +148,12 @@ impl State {
 impl SimIo {
     /// The input and output of one host.
     pub(super) fn new(state: Rc<RefCell<State>>, host: usize) -> Self {
-        Self { state, host, lent: Vec::new(), datagrams: Sockets { segments_max: 64, ..Sockets::default() } }
+        Self { state, host, lent: Vec::new(), datagrams: Sockets::default() }
     }
 
     /// A socket for datagrams that others reach under this address.
     pub fn bind(&mut self, address: SocketAddr) -> SocketId {
         self.bind_as(address, true)
-    }
-
-    /// How many datagrams one train may have from now on.
-    pub fn set_segments_max(&mut self, segments_max: usize) {
-        self.datagrams.segments_max = segments_max.max(1);
     }
 
     fn bind_as(&mut self, local: SocketAddr, is_listener: bool) -> SocketId {
@@ -216,7 +207,7 @@ impl Datagrams for SimIo {
     }
 
     fn segments_max(&self) -> usize {
-        self.datagrams.segments_max
+        SEGMENTS_MAX
     }
 
     fn datagram_bytes_max(&self) -> usize {
