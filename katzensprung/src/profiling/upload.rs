@@ -5,6 +5,7 @@
 mod tests;
 
 use crate::commands::complain;
+use nix::sys::signal::{SigSet, Signal};
 use pprof::{ProfilerGuardBuilder, Report};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -30,9 +31,12 @@ struct Target {
     path: String,
 }
 
-/// Starts the thread.
+/// Starts the thread. To be called by the thread that starts all others that are to be profiled.
 pub fn start(address: &str, name: &str, tags: &[(&str, &str)]) -> Result<(), String> {
     let target = Target::new(address, name, tags)?;
+    // A data plane keeps all signals for one that reads them; this one every thread has to take by itself.
+    let own = SigSet::from(Signal::SIGPROF).thread_unblock();
+    own.map_err(|errno| format!("cannot start the profiler: {errno}"))?;
     let thread = std::thread::Builder::new().name("pyroscope".into());
     thread.spawn(move || run(&target)).map(drop).map_err(|error| format!("cannot start the profiler: {error}"))
 }
