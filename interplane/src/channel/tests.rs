@@ -12,7 +12,7 @@ fn open_descriptors() -> usize {
 
 /// Sends bytes and descriptors as no sound sender would.
 fn send_raw(channel: &Channel, bytes: &[u8], fds: &[BorrowedFd<'_>]) {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(200))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     if !fds.is_empty() {
         assert!(control.push(SendAncillaryMessage::ScmRights(fds)));
@@ -44,7 +44,7 @@ fn messages_and_many_descriptors_cross() {
         assert_eq!(*content, epoch.to_le_bytes());
         assert!(rustix::io::fcntl_getfd(fd).expect("it is open").contains(rustix::io::FdFlags::CLOEXEC));
     }
-    let too_many: Vec<_> = attachments.iter().cycle().take(65).cloned().collect();
+    let too_many: Vec<_> = attachments.iter().cycle().take(DESCRIPTORS_MAX + 1).cloned().collect();
     assert_eq!(control.send(&ToData::Stop, &too_many), Err(ChannelError::Descriptors));
     let long = ToControl::Failed { order: Order::Other, reason: "x".repeat(MESSAGE_BYTES_MAX) };
     assert_eq!(data.send(&long, &[]), Err(ChannelError::TooLong));
@@ -92,7 +92,7 @@ fn broken_messages_are_errors_and_leave_no_descriptor_open() {
             (no_descriptors.as_slice(), 1, ChannelError::Descriptors),
             (&one, 0, ChannelError::Descriptors),
             (&one, 2, ChannelError::Descriptors),
-            (&one, 65, ChannelError::Descriptors),
+            (&one, DESCRIPTORS_MAX, ChannelError::Descriptors),
             (&one, 200, ChannelError::Descriptors),
             (&trailing, 0, ChannelError::Garbage),
             (&trailing, 1, ChannelError::Garbage),
