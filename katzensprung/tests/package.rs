@@ -151,7 +151,10 @@ fn on_a_root_of_its_own(folder: &Path, inside: &str) -> Option<Vec<String>> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/package/outside.sh");
     let mut command = Command::new("unshare");
     // Whatever the package starts ends with the first process of the namespace.
-    command.args(["--mount", "--pid", "--fork", "--kill-child", "sh"]).arg(script).arg(folder);
+    command.args(["--mount", "--pid", "--fork", "--kill-child"]);
+    // Other tests take ports of this host meanwhile; where `ip` can bring loopback up, it has one of its own.
+    command.args(has("ip").then_some("--net"));
+    command.arg("sh").arg(script).arg(folder);
     held(&mut command).inspect_err(|missing| testhost::lacks("mount_namespaces", missing.trim())).ok()
 }
 

@@ -2,6 +2,7 @@
 # Arguments: a folder with a package, the configuration and `inside.sh`. Exit status 77: this host has no such roots.
 set -eu
 given=$1
+if command -v ip >/dev/null; then ip link set lo up; fi
 mkdir "$given/layers"
 mount -t tmpfs tmpfs "$given/layers" || exit 77
 cd "$given/layers"
