@@ -50,6 +50,25 @@ pub struct Phase {
     pub without_packets: Duration,
 }
 
+impl Phase {
+    /// Both together, with sending at the same load.
+    pub fn add(&mut self, later: Self) -> Result<(), String> {
+        self.packets += later.packets;
+        self.duration += later.duration;
+        self.packets_per_second = self.packets as f64 / self.duration.as_secs_f64();
+        self.node_cpu = [self.node_cpu, later.node_cpu].into_iter().sum();
+        self.rig_cpu = [self.rig_cpu, later.rig_cpu].into_iter().sum();
+        self.guarded.discarded += later.guarded.discarded;
+        self.without_packets += later.without_packets;
+        let all = [
+            (&mut self.lateness_us, later.lateness_us),
+            (&mut self.guarded.lateness_us, later.guarded.lateness_us),
+            (&mut self.held_up_us, later.held_up_us),
+        ];
+        all.into_iter().try_for_each(|(sum, more)| sum.add(more)).map_err(|error| error.to_string())
+    }
+}
+
 /// Links, packets and what has become of them.
 pub struct Drive {
     supply: Supply,

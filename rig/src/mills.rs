@@ -46,6 +46,7 @@ pub struct Mills<'a> {
 pub struct Stock<'a> {
     shared: &'a Shared,
     pools: usize,
+    pool_packets: usize,
 }
 
 impl Stock<'_> {
@@ -59,6 +60,11 @@ impl Stock<'_> {
             std::thread::sleep(LOOK);
         }
         stocked() as f64 / self.pools as f64
+    }
+
+    /// How many packets there are.
+    pub fn packets(&self) -> usize {
+        self.shared.stocked.load(Ordering::Relaxed) * self.pool_packets
     }
 }
 
@@ -101,7 +107,7 @@ impl Mills<'_> {
             let shared_by_all = &shared;
             let start = |processor| scope.spawn(move || self.mill(shared_by_all, processor));
             let mills: Vec<_> = processors.into_iter().map(start).collect();
-            let stock = Stock { shared: &shared, pools };
+            let stock = Stock { shared: &shared, pools, pool_packets };
             // With the stream, which it drops, the mills end.
             let outcome = work(Stream { full, empty: empty_sender, stocked: shared.stocked.clone() }, &stock);
             for mill in mills {

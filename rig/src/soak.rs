@@ -2,15 +2,16 @@
 //! memory stay what it is?
 //!
 //! Packets are made while others are under way ([`super::mills`]), across epochs. Every minute of load ends with a pause
-//! in which all packets come out, so that the node's account and the rig's can be compared to the last packet. Where the
-//! mills are slower than the load, which is likely on two processors, the pause is as long as they need for a stock.
+//! in which all packets come out, so that the node's account and the rig's can be compared to the last packet. Mills that
+//! are slower than the load, which is likely on two processors, must not lessen it: a minute is cut into bouts for which
+//! the stock lasts, with pauses in which it is made again.
 
 pub mod found;
 #[cfg(test)]
 mod tests;
 
 use super::account::NodeAccount;
-use super::drive::{Drive, Load};
+use super::drive::{Drive, Load, Phase};
 use super::frame::FRAME_OVERHEAD_BYTES;
 use super::mills::{Mills, Stock};
 use super::peers;
@@ -39,6 +40,8 @@ const STOCK_BYTES_MAX: f64 = (8_u64 << 30) as f64;
 const MEMORY_SAMPLES: u64 = 1000;
 /// From one line to the next.
 const MINUTE: Duration = Duration::from_secs(60);
+/// The shortest bout, however small the stock.
+const BOUT_MIN: Duration = Duration::from_secs(5);
 /// Between two looks at the time.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -128,11 +131,8 @@ impl Soaking<'_> {
     fn minutes(&self, world: &World, drive: &mut Drive, stock: &Stock<'_>, soak: &mut Soak) -> Result<(), Failure> {
         let rate = soak.asked_packets_per_second;
         for number in 1..=self.soak.minutes {
-            let stocked = stock.wait(world.network.clock.period().mul_f64(MAKING_EPOCHS));
             let before = Counts::of(drive.checker());
-            let load = Load::PacketsPerSecond(rate);
-            let node_cpu = || world.node.data_plane_cpu().unwrap_or_default();
-            let phase = drive.run(load, usize::MAX, Duration::ZERO, MINUTE, node_cpu, || ())?;
+            let (phase, stocked) = self.minute(world, drive, stock, rate)?;
             drive.give_up();
             let counts = Counts::of(drive.checker());
             let exit = self.traffic.exit();
@@ -150,11 +150,31 @@ impl Soaking<'_> {
             };
             eprintln!("{minute}");
             soak.add(minute, account, &phase)?;
-            if phase.duration + TICK < MINUTE {
-                return Err(Failure::Failed("the mills have ended".into()));
-            }
         }
         Ok(())
+    }
+
+    /// A minute of load in as many bouts as the stock allows. Gives the share of the stock at its beginning, too.
+    fn minute(&self, world: &World, drive: &mut Drive, stock: &Stock<'_>, rate: f64) -> Result<(Phase, f64), Failure> {
+        let making = world.network.clock.period().mul_f64(MAKING_EPOCHS);
+        let node_cpu = || world.node.data_plane_cpu().unwrap_or_default();
+        let mut minute: Option<(Phase, f64)> = None;
+        loop {
+            let left = MINUTE - minute.as_ref().map_or(Duration::ZERO, |(phase, _)| phase.duration);
+            if left <= TICK {
+                break minute.ok_or_else(|| Failure::Failed("a minute without load".into()));
+            }
+            let stocked = stock.wait(making);
+            let bout = Duration::from_secs_f64(stock.packets() as f64 / rate).max(BOUT_MIN).min(left);
+            let phase = drive.run(Load::PacketsPerSecond(rate), usize::MAX, Duration::ZERO, bout, node_cpu, || ())?;
+            if phase.duration + TICK < bout {
+                return Err(Failure::Failed("the mills have ended".into()));
+            }
+            match &mut minute {
+                None => minute = Some((phase, stocked)),
+                Some((sum, _)) => sum.add(phase)?,
+            }
+        }
     }
 }
 
