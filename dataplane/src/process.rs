@@ -10,6 +10,7 @@ mod attach;
 mod fills;
 mod guard;
 mod held;
+pub mod lanes;
 mod listeners;
 mod signals;
 
@@ -17,6 +18,7 @@ pub use signals::Signals;
 
 use crate::io::choice::{self, Choice};
 use crate::io::driver::{Clock, Plan, Task};
+use crate::io::half::Lanes;
 use crate::io::{Driver, DriverError, Io};
 use crate::shard::{Instruments, Next, Shard};
 use crate::shared::{EpochKey, Facts, FactsError, KeyRing, Shared};
@@ -143,7 +145,8 @@ impl Work {
         let quic = Common::new();
         let quic =
             quic.map_err(|error| ProcessError::Key { what: "certificate for QUIC", reason: error.to_string() })?;
-        let backend = backend.with_quic(quic);
+        let (lanes, told) = lanes::open(&setup.machine, &backend);
+        let backend = backend.with_quic(quic, Lanes::new(lanes));
         let mut shared = Shared::new(facts, refused);
         if setup.sends_decoys {
             let mut recipient = [0; sphinx::RECIPIENT_ID_BYTES];
@@ -172,6 +175,7 @@ impl Work {
         }
         let mut guard = Guard::new(shards, counters.process(), events.process());
         guard.tell(&Event::BackendChosen { name: Detail::new(backend.name()), refusal: refusal.map(Detail::new) });
+        told.iter().for_each(|event| guard.tell(event));
         let driver = backend.spawn(clock, plans)?;
         if let Err(error) = driver.wait_until_ready(READY_LIMIT) {
             ending.store(true, Ordering::Release);

@@ -102,6 +102,16 @@ pub enum Event {
         /// Why it is not a faster one.
         refusal: Option<Detail>,
     },
+    /// What carries datagrams, where it is not the kernel's sockets.
+    DatagramsChosen {
+        /// What, where, and for how many shards.
+        detail: Detail,
+    },
+    /// Datagrams were to go past the kernel, and do not.
+    DatagramsRefused {
+        /// Why, and what would help.
+        detail: Detail,
+    },
     /// A shard has ended or cannot be helped; the data plane ends.
     ShardEnded {
         /// Which, and why.
@@ -181,7 +191,9 @@ impl Event {
         match self {
             // A probe that closes before its first byte is no news (server.md 10.3).
             Self::HandshakeFailed { state: HandshakeState::Message1Receive, .. } | Self::NoDocument => Level::Debug,
-            Self::LinkUp { .. } | Self::LinkDown { .. } | Self::BackendChosen { .. } => Level::Info,
+            Self::LinkUp { .. } | Self::LinkDown { .. } | Self::BackendChosen { .. } | Self::DatagramsChosen { .. } => {
+                Level::Info
+            }
             Self::ShardEnded { .. }
             | Self::HandshakeFailed { .. }
             | Self::ReplaySetFull { .. }

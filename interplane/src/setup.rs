@@ -175,6 +175,19 @@ pub enum Backend {
     Glommio,
 }
 
+/// What carries the datagrams of links over QUIC.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Datagrams {
+    /// The kernel's sockets.
+    #[default]
+    Kernel,
+    /// AF_XDP, where it works.
+    Xdp {
+        /// The network interface.
+        interface: String,
+    },
+}
+
 /// Shards and what they run on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
@@ -184,6 +197,8 @@ pub struct Machine {
     pub cpus: Vec<u16>,
     /// The backend.
     pub backend: Backend,
+    /// What carries datagrams.
+    pub datagrams: Datagrams,
     /// Packets that a batch waits for.
     pub batch_packets_max: u16,
     /// Microseconds that a batch waits for more packets.
@@ -201,6 +216,7 @@ impl Default for Machine {
             shards: 1,
             cpus: Vec::new(),
             backend: Backend::default(),
+            datagrams: Datagrams::default(),
             batch_packets_max: BATCH_PACKETS_MAX as u16,
             batch_wait_us: 500,
             spreads_delays: false,

@@ -14,6 +14,7 @@
 //! | `supply`, `mills` | packets that were made before, or are made while others are sent |
 //! | `drive` | the loop that sends and receives: open or closed |
 //! | `check` | every packet that comes out |
+//! | `site` | one host for all, or a host for the node and a cable to it |
 //! | `world` | the node at work and all that is around it |
 //! | `guard` | whether the rig itself was in time |
 //! | `phases` | what is measured while packets flow |
@@ -62,6 +63,7 @@ mod process;
 mod ready;
 mod relay;
 mod report;
+mod site;
 mod soak;
 mod stages;
 mod supply;
@@ -92,6 +94,7 @@ use pki::EpochClock;
 use pki::neighbours::Role;
 use plan::Plan;
 use process::Program;
+use site::Site;
 use soak::Soaking;
 use sphinx::Geometry;
 use std::path::PathBuf;
@@ -145,6 +148,10 @@ pub struct Options {
     pub io: Option<String>,
     /// Links are over QUIC instead of TCP.
     pub is_quic: bool,
+    /// Node and rig are each on a host of its own, with a cable between them.
+    pub is_apart: bool,
+    /// The node's datagrams go past the kernel, by AF_XDP.
+    pub is_xdp: bool,
     /// Capacity and stages, and nothing else.
     pub only_capacity: bool,
     /// Packets per second while lateness is measured; none is half of the measured capacity.
@@ -186,7 +193,9 @@ impl From<&str> for Failure {
 
 /// Measures one node and gives what was found.
 pub fn run(options: &Options) -> Result<Report, Failure> {
-    let plan = Plan::new(options, |geometry, placement| ceiling(geometry, placement, options.links))?;
+    // Before there are threads: what this one starts is where it is.
+    let site = if options.is_apart { Site::two_hosts(options.shards)? } else { Site::one_host() };
+    let plan = Plan::new(options, site, |geometry, placement| ceiling(geometry, placement, options.links))?;
     let mut reports = Vec::new();
     for traffic in Traffic::of(options.role, options.service) {
         let mut report = Report::new(options, &plan, traffic);

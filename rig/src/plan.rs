@@ -10,6 +10,7 @@ mod tests;
 use super::cpu::Placement;
 use super::floor::Floor;
 use super::frame::FRAME_OVERHEAD_BYTES;
+use super::site::Site;
 use super::{Failure, Options, Service, SoakOptions, mill, on_processor, say};
 use pki::neighbours::Role;
 use pki::{Epoch, EpochClock};
@@ -66,6 +67,8 @@ pub struct Plan {
     pub geometry: Geometry,
     /// Who runs where.
     pub placement: Placement,
+    /// Who listens where.
+    pub site: Site,
     /// What one core does with the cryptography alone, measured in turns with the node.
     pub floor: Floor,
     /// What one core unwrapped at first.
@@ -122,6 +125,7 @@ impl Plan {
     /// Looks at the options and at the host; `ceiling` measures the rig by itself.
     pub fn new(
         options: &Options,
+        site: Site,
         ceiling: impl FnOnce(&Geometry, &Placement) -> Result<f64, String>,
     ) -> Result<Self, Failure> {
         check(options)?;
@@ -156,6 +160,7 @@ impl Plan {
         Ok(Self {
             geometry,
             placement,
+            site,
             floor,
             unwraps_per_second,
             ceiling_packets_per_second,

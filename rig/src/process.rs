@@ -2,13 +2,14 @@
 //! that it starts.
 
 use super::cpu::CpuTime;
+use super::site::Site;
 use super::traffic::{Service, Traffic};
 use super::{Failure, Options, on_processor};
 use pki::neighbours::Role;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -66,18 +67,21 @@ pub struct NodeOptions {
     pub gateway: String,
     /// Over what it is reached.
     pub scheme: &'static str,
+    /// Where its datagrams go past the kernel, if they do.
+    pub interface: Option<&'static str>,
 }
 
 impl NodeOptions {
     fn file(&self) -> String {
-        let Self { line_rate, shards, processors, io, default_slots, traffic, .. } = self;
+        let Self { line_rate, shards, processors, io, default_slots, traffic, interface, .. } = self;
         let slots = if *default_slots { String::new() } else { format!("slots = {SLOTS}\n") };
         let pinned = if processors.is_empty() { String::new() } else { format!("pin_cpus = {processors:?}\n") };
         // All clients are here.
         let connections = if traffic.role() == Role::Gateway { "connections_per_address = 0\n" } else { "" };
         let backend = io.as_ref().map_or(String::new(), |io| format!("backend = {io:?}\n"));
+        let datagrams = interface.map_or(String::new(), |name| format!("datagrams = \"xdp\"\ninterface = {name:?}\n"));
         format!(
-            "[dataplane]\nshards = {shards}\n{pinned}{backend}{slots}line_rate_packets_per_second = {line_rate}\n{connections}"
+            "[dataplane]\nshards = {shards}\n{pinned}{backend}{datagrams}{slots}line_rate_packets_per_second = {line_rate}\n{connections}"
         )
     }
 }
@@ -106,13 +110,14 @@ impl NodeProcess {
     /// Starts `program server` in a new folder.
     pub fn start(
         program: &Program,
+        site: &Site,
         network: &Network,
         authority: SocketAddr,
         options: &NodeOptions,
     ) -> Result<Self, String> {
         let Program { path: program, is_peer } = program;
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-        let (address, metrics) = (free_address()?, free_address()?);
+        let (address, metrics) = site.at_node(|| Ok((free_address(site.node)?, free_address(site.node)?)))?;
         let config = folder.path().join("katzenpost.toml");
         let data_dir = folder.path().join("data");
         let write = |path: &Path, text: &str| fs::write(path, text).map_err(|error| error.to_string());
@@ -132,11 +137,11 @@ impl NodeProcess {
         command.args((!is_peer).then_some("server")).arg("-f").arg(&config);
         command.env(pki::epoch::PERIOD_VARIABLE, format!("{}ns", network.clock.period().as_nanos()));
         command.stdin(Stdio::null()).stdout(output).stderr(error_output);
-        let mut start = || command.spawn().map_err(|error| format!("cannot start {}: {error}", program.display()));
+        let start = || command.spawn().map_err(|error| format!("cannot start {}: {error}", program.display()));
         let child = match is_peer {
             // Where its threads run is inherited.
-            true => on_processor(options.processors.first().copied(), start)?,
-            false => start()?,
+            true => on_processor(options.processors.first().copied(), || site.at_node(start))?,
+            false => site.at_node(start)?,
         };
         Ok(Self { folder, child, is_peer: *is_peer, address, metrics })
     }
@@ -259,8 +264,8 @@ fn parent_of(process: &Path) -> Option<String> {
     rest.split_whitespace().nth(1).map(str::to_owned)
 }
 
-fn free_address() -> Result<SocketAddr, String> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|error| error.to_string())?;
+fn free_address(host: IpAddr) -> Result<SocketAddr, String> {
+    let listener = TcpListener::bind((host, 0)).map_err(|error| error.to_string())?;
     listener.local_addr().map_err(|error| error.to_string())
 }
 

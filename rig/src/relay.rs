@@ -12,7 +12,7 @@ use datagram::udp;
 use half::Half;
 use pair::Ears;
 use quic::Common;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,11 +38,11 @@ pub struct Relay {
 }
 
 impl Doors {
-    /// For so many nodes behind the measured one.
-    pub fn open(behind: usize) -> Result<Self, String> {
+    /// For so many nodes behind the measured one, which it reaches at `host`.
+    pub fn open(host: IpAddr, behind: usize) -> Result<Self, String> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|error| error.to_string())?;
         let open = || {
-            let socket = udp::bind((Ipv4Addr::LOCALHOST, 0).into(), false)?;
+            let socket = udp::bind((host, 0).into(), false)?;
             let address = udp::local_address(&socket)?;
             Ok::<_, std::io::Error>((socket, address))
         };

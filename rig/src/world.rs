@@ -9,6 +9,7 @@ use super::phases::Phases;
 use super::plan::{self, IDLE, Plan, Schedule};
 use super::process::{ENDPOINT, NodeOptions, NodeProcess, Program};
 use super::relay::{Doors, Relay};
+use super::site;
 use super::stages;
 use super::supply::Supply;
 use super::traffic::Traffic;
@@ -19,7 +20,7 @@ use pki::descriptor::MixDescriptor;
 use pki::neighbours::Role;
 use pki::{Epoch, NodeId};
 use sphinx::RECIPIENT_ID_BYTES;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use testnet::authority::Authority;
@@ -224,14 +225,14 @@ impl Started {
         let clock = network::clock_starting_at(unix_now(), period)?;
         let (listeners, addresses) = peers::listen(options.links)?;
         let mu = 1.0 / traffic.delays(options.network_delays).mean_ms;
-        let doors = options.is_quic.then(|| Doors::open(options.links)).transpose()?;
+        let doors = options.is_quic.then(|| Doors::open(plan.site.rig, options.links)).transpose()?;
         let listed = doors.as_ref().map_or_else(|| addresses.clone(), Doors::behind);
         let mut network = Network::new(plan.geometry.clone(), clock, mu, options.links, &listed)?;
         let scheme = if options.is_quic { network::QUIC } else { network::TCP };
         network.downstream.iter_mut().for_each(|peer| peer.scheme = scheme);
         network.role = traffic.role();
         let network = Arc::new(network);
-        let authority = Authority::start(network.clone(), None, (Ipv4Addr::LOCALHOST, 0).into())?;
+        let authority = Authority::start(network.clone(), None, (plan.site.rig, 0).into())?;
         say(format_args!("starting the node, in an epoch of {:.1} s", clock.period().as_secs_f64()));
         let line_rate = (plan.unwraps_per_second * options.shards as f64).min(10e6) as u32;
         let node_options = NodeOptions {
@@ -243,8 +244,9 @@ impl Started {
             traffic,
             gateway: options.users.as_ref().map_or(String::new(), UserOptions::section),
             scheme,
+            interface: options.is_xdp.then_some(site::INTERFACE),
         };
-        let node = NodeProcess::start(program, &network, authority.address, &node_options)?;
+        let node = NodeProcess::start(program, &plan.site, &network, authority.address, &node_options)?;
         let start = |doors: Doors| doors.relay(node.address, &addresses, plan.placement.rig);
         let relay = doors.map(start).transpose()?;
         Ok(Self { network, listeners, authority, relay, node })

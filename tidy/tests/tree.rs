@@ -45,7 +45,6 @@ const UNREAD: &[(&str, &str)] = &[
         "the second reading of a hop's commands, with which tests compare the first",
     ),
     ("wire/src/command/codes.rs", "the codes of authorities and replicas, whole, as wire.md 6.9 has them"),
-    ("xdp/src/bypass.rs", "what drives a shard over frames; a data plane takes it up beside its backend"),
     ("dataplane/src/io/sim", "the simulated network is there for tests, those of other crates too"),
     ("crypto-simd/src/aez.rs: extract_key", "a step of AEZ that its vectors give on its own"),
     ("crypto-simd/src/aez.rs: encrypt_in_place", "one message; nodes take batches, clients one"),

@@ -3,7 +3,7 @@
 use crate::attachment::Attachment;
 use crate::neighbours::{Neighbours, Way};
 use crate::netlink::Netlink;
-use crate::queue::{Lent, Queue, QueueCounters};
+use crate::queue::{Frames, Lent, Queue, QueueCounters};
 use crate::refusal::{Refusal, Step};
 use datagram::frame::{self, HOPS, Head, Mac, UdpChecksum};
 use datagram::{Arrived, Datagrams, Socket, SocketId, TRAIN_BYTES_MAX, Train};
@@ -51,14 +51,36 @@ struct Endpoint {
     socket: SocketId,
 }
 
-/// Datagrams past the kernel where that is possible, through `K` where not.
-pub struct Bypass<K> {
-    kernel: K,
+/// A queue, and all else that a shard needs to go past the kernel: what can be refused was not.
+pub struct Lane {
     queue: Queue,
     neighbours: Neighbours<Netlink>,
     netlink: Netlink,
     mac: Mac,
     mtu: usize,
+}
+
+impl Lane {
+    /// Over the queue of that number.
+    pub fn open(attachment: &Arc<Attachment>, number: u32, frames: Frames) -> Result<Self, Refusal> {
+        let queue = Queue::open(attachment, number, frames)?;
+        let interface = attachment.interface();
+        let open = || Netlink::open().map_err(|code| Refusal::of(code, Step::Interface, &interface.name, 0));
+        let mac = interface.mac.ok_or_else(|| Refusal::NotEthernet { name: interface.name.clone() })?;
+        let neighbours = Neighbours::new(open()?, interface.index);
+        Ok(Self { queue, neighbours, netlink: open()?, mac, mtu: interface.mtu as usize })
+    }
+
+    /// Whether the card reads and writes the frames itself.
+    pub fn is_zero_copy(&self) -> bool {
+        self.queue.is_zero_copy()
+    }
+}
+
+/// Datagrams past the kernel where that is possible, through `K` where not.
+pub struct Bypass<K> {
+    kernel: K,
+    lane: Lane,
     clock: Box<dyn Fn() -> Instant + Send>,
     endpoints: Vec<Endpoint>,
     addresses: Vec<IpAddr>,
@@ -74,18 +96,11 @@ pub struct Bypass<K> {
 }
 
 impl<K: Datagrams> Bypass<K> {
-    /// Over a queue, with the backend's own datagrams beneath.
-    pub fn new(kernel: K, queue: Queue, clock: impl Fn() -> Instant + Send + 'static) -> Result<Self, Refusal> {
-        let interface = queue.attachment().interface().clone();
-        let open = || Netlink::open().map_err(|code| Refusal::of(code, Step::Interface, &interface.name, 0));
-        let mac = interface.mac.ok_or_else(|| Refusal::NotEthernet { name: interface.name.clone() })?;
+    /// Over a lane, with the backend's own datagrams beneath.
+    pub fn new(kernel: K, lane: Lane, clock: impl Fn() -> Instant + Send + 'static) -> Self {
         let mut bypass = Self {
             kernel,
-            queue,
-            neighbours: Neighbours::new(open()?, interface.index),
-            netlink: open()?,
-            mac,
-            mtu: interface.mtu as usize,
+            lane,
             clock: Box::new(clock),
             endpoints: Vec::new(),
             addresses: Vec::new(),
@@ -100,7 +115,7 @@ impl<K: Datagrams> Bypass<K> {
         };
         let now = (bypass.clock)();
         bypass.look_at_addresses(now);
-        Ok(bypass)
+        bypass
     }
 
     /// The half beneath.
@@ -115,52 +130,52 @@ impl<K: Datagrams> Bypass<K> {
 
     /// Can be read from when frames have arrived.
     pub fn socket(&self) -> BorrowedFd<'_> {
-        self.queue.socket()
+        self.lane.queue.socket()
     }
 
     /// The program that picks for it.
     pub fn attachment(&self) -> &Arc<Attachment> {
-        self.queue.attachment()
+        self.lane.queue.attachment()
     }
 
     /// Whether the card reads and writes the frames itself.
     pub fn is_zero_copy(&self) -> bool {
-        self.queue.is_zero_copy()
+        self.lane.queue.is_zero_copy()
     }
 
     /// What was counted.
     pub fn counters(&self) -> Counters {
-        Counters { queue: self.queue.counters(), ..self.counters }
+        Counters { queue: self.lane.queue.counters(), ..self.counters }
     }
 
     /// Ends a round: what was given to [`Datagrams::transmit`] leaves. True if something could not yet, or if frames wait that
     /// have arrived, so that another round is needed at once.
     pub fn end_round(&mut self) -> bool {
         self.give_back();
-        self.queue.wake_fill();
-        self.queue.flush();
+        self.lane.queue.wake_fill();
+        self.lane.queue.flush();
         let now = (self.clock)();
-        if self.queue.failure().is_some() {
+        if self.lane.queue.failure().is_some() {
             self.paused_until = now + PAUSE;
         }
         if now.since(self.addresses_at) >= ADDRESSES_EVERY {
             self.look_at_addresses(now);
         }
-        self.queue.is_backlogged() || self.queue.has_arrived()
+        self.lane.queue.is_backlogged() || self.lane.queue.has_arrived()
     }
 
     fn give_back(&mut self) {
         if let Some(lent) = self.lent.take() {
-            self.queue.give_back(lent);
+            self.lane.queue.give_back(lent);
         }
     }
 
     /// Has the program pick for all sockets, at the addresses that the interface has now.
     fn look_at_addresses(&mut self, now: Instant) {
         self.addresses_at = now;
-        let attachment = Arc::clone(self.queue.attachment());
+        let attachment = Arc::clone(self.lane.queue.attachment());
         // What cannot be asked for now stays as it is.
-        if let Ok(addresses) = self.netlink.addresses(attachment.interface().index) {
+        if let Ok(addresses) = self.lane.netlink.addresses(attachment.interface().index) {
             self.addresses = addresses;
         }
         let mut wanted = Vec::new();
@@ -173,7 +188,7 @@ impl<K: Datagrams> Bypass<K> {
             let here = self.addresses.iter().filter(of_socket);
             wanted.extend(here.map(|&ip| Endpoint { address: SocketAddr::new(ip, socket.local.port()), socket: id }));
         }
-        let queue = self.queue.number();
+        let queue = self.lane.queue.number();
         let is_in = |endpoint: &Endpoint, list: &[Endpoint]| list.iter().any(|one| one.address == endpoint.address);
         for gone in self.endpoints.iter().filter(|endpoint| !is_in(endpoint, &wanted)) {
             // What is picked for nobody is dropped by `next_train`.
@@ -197,9 +212,9 @@ impl<K: Datagrams> Bypass<K> {
     /// The next frame that is a datagram for us: lent until it is given back.
     fn next_frame(&mut self) -> Option<(Lent, frame::Frame, SocketId)> {
         loop {
-            let lent = self.queue.take()?;
+            let lent = self.lane.queue.take()?;
             // The card has verified the checksum, or nobody has finished it: between two virtual interfaces of one host.
-            let parsed = self.queue.bytes(lent).map(|bytes| frame::parse(bytes, UdpChecksum::Ignored));
+            let parsed = self.lane.queue.bytes(lent).map(|bytes| frame::parse(bytes, UdpChecksum::Ignored));
             if let Some(Ok(frame)) = parsed {
                 // A datagram without bytes cannot be told from none, and QUIC has no use for one.
                 if let Some(socket) = self.socket_of(frame.to).filter(|_| !frame.payload.is_empty()) {
@@ -207,7 +222,7 @@ impl<K: Datagrams> Bypass<K> {
                 }
             }
             self.counters.refused += 1;
-            self.queue.give_back(lent);
+            self.lane.queue.give_back(lent);
         }
     }
 
@@ -218,7 +233,7 @@ impl<K: Datagrams> Bypass<K> {
             return false;
         }
         let Some(socket) = self.kernel.sockets().get(train.socket.0 as usize).copied() else { return false };
-        let Way::Frames { mac, from } = self.neighbours.way(train.to.ip(), now) else { return false };
+        let Way::Frames { mac, from } = self.lane.neighbours.way(train.to.ip(), now) else { return false };
         let local = socket.local.ip();
         let source = train.from.or(Some(local).filter(|ip| !ip.is_unspecified())).or(from);
         let source = source.or_else(|| self.addresses.iter().copied().find(|ip| is_fit(*ip, train.to.ip())));
@@ -226,14 +241,14 @@ impl<K: Datagrams> Bypass<K> {
         let from = SocketAddr::new(source, socket.local.port());
         let flow_label = if source.is_ipv6() { self.flows.hash_one((from, train.to)) as u32 } else { 0 };
         let (ecn, to) = (train.ecn, train.to);
-        let head = Head { source_mac: self.mac, destination_mac: mac, from, to, ecn, hops: HOPS, flow_label };
+        let head = Head { source_mac: self.lane.mac, destination_mac: mac, from, to, ecn, hops: HOPS, flow_label };
         let headers = head.bytes();
         // Larger than the interface takes: the kernel's to cut up, or to refuse.
-        if headers - frame::ETHERNET_BYTES + train.segment_bytes.min(bytes.len()) > self.mtu {
+        if headers - frame::ETHERNET_BYTES + train.segment_bytes.min(bytes.len()) > self.lane.mtu {
             return false;
         }
         for segment in bytes.chunks(train.segment_bytes) {
-            let is_sent = self.queue.send(headers + segment.len(), |frame| {
+            let is_sent = self.lane.queue.send(headers + segment.len(), |frame| {
                 frame[headers..].copy_from_slice(segment);
                 head.write(frame)
             });
@@ -281,16 +296,16 @@ impl<K: Datagrams> Datagrams for Bypass<K> {
         // Of a train only the first has something new.
         if self.learned != Some(frame.from.ip()) {
             self.learned = Some(frame.from.ip());
-            self.neighbours.learn(frame.from.ip(), frame.source_mac, at);
+            self.lane.neighbours.learn(frame.from.ip(), frame.source_mac, at);
         }
         let from = match frame.from {
             SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() => {
-                let interface = self.queue.attachment().interface().index;
+                let interface = self.lane.queue.attachment().interface().index;
                 SocketAddr::V6(SocketAddrV6::new(*v6.ip(), v6.port(), 0, interface))
             }
             from => from,
         };
-        let bytes = self.queue.bytes(lent)?.get_mut(frame.payload)?;
+        let bytes = self.lane.queue.bytes(lent)?.get_mut(frame.payload)?;
         let (to, ecn, segment_bytes) = (Some(frame.to.ip()), frame.ecn, bytes.len());
         Some(Arrived { socket, from, to, ecn, at, segment_bytes, bytes })
     }
@@ -301,11 +316,11 @@ impl<K: Datagrams> Datagrams for Bypass<K> {
 
     fn datagram_bytes_max(&self) -> usize {
         let headers = frame::HEADERS_IPV6_BYTES - frame::ETHERNET_BYTES;
-        self.mtu.saturating_sub(headers)
+        self.lane.mtu.saturating_sub(headers)
     }
 
     fn room(&self) -> usize {
-        (self.queue.room() / self.segments_max()).min(self.kernel.room())
+        (self.lane.queue.room() / self.segments_max()).min(self.kernel.room())
     }
 
     fn buffer(&mut self) -> Vec<u8> {
@@ -335,7 +350,7 @@ impl<K: Datagrams> Datagrams for Bypass<K> {
     }
 
     fn lost(&self) -> u64 {
-        let QueueCounters { arrived_dropped, ring_full, .. } = self.queue.counters();
+        let QueueCounters { arrived_dropped, ring_full, .. } = self.lane.queue.counters();
         self.kernel.lost() + self.counters.no_frame + arrived_dropped + ring_full
     }
 }

@@ -298,6 +298,11 @@ fn passes(code: Errno) -> bool {
 }
 
 /// How large frames have to be for such packets.
+/// The memory of a queue's frames at an interface with that MTU; none where they are too small.
+pub fn frames_bytes(mtu: u32, frames: Frames) -> Option<usize> {
+    frame_bytes(mtu).map(|bytes| (frames.arriving as usize + frames.leaving as usize) * bytes)
+}
+
 fn frame_bytes(mtu: u32) -> Option<usize> {
     let wanted = mtu as usize + datagram::frame::ETHERNET_BYTES + HEADROOM_BYTES;
     FRAME_BYTES.into_iter().find(|&bytes| wanted <= bytes)

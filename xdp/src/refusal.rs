@@ -27,7 +27,7 @@ impl Capability {
     }
 
     /// Those of the three that this thread lacks.
-    fn missing() -> Vec<Self> {
+    pub(crate) fn missing() -> Vec<Self> {
         // A kernel that does not tell is taken to have refused for another reason.
         let has = capabilities(None).map_or(CapabilitySet::all(), |sets| sets.effective);
         [Self::NetRaw, Self::Bpf, Self::NetAdmin].into_iter().filter(|one| !has.intersects(one.set())).collect()

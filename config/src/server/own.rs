@@ -31,6 +31,10 @@ section! {
         pin_cpus: Vec<At<i64>> = ("pin_cpus", "not pinned", "");
         /// How the shards do input and output: `uring`, `epoll`, `glommio`, or `auto`, which is `uring` where it works, else `epoll`.
         backend: String = ("backend", "`auto`", "");
+        /// What carries the datagrams of `quic://` links: `kernel` for sockets, `xdp` for AF_XDP at `interface`, with sockets for what cannot go that way. Not with the backend `glommio`. docs/operating/bypass.md says what it takes.
+        datagrams: String = ("datagrams", "`kernel`", "");
+        /// The network interface over which links come, for `datagrams = "xdp"`: a name as `ip link` shows it.
+        interface: String = ("interface", "none", "");
         /// Most packets per second that the node must carry, 1 to 10000000. Replay sets and packet slots are sized from it (see Memory). Packets beyond a full set are dropped. Where it is set, the memory of the replay sets is taken ahead of time.
         line_rate_packets_per_second: i64 = ("line_rate_packets_per_second", "20000 for each shard, less where half of the memory is not enough for the replay sets", "");
         /// Packets that are unwrapped together, 1 to 32.
@@ -88,6 +92,8 @@ pub struct Dataplane {
     pub pin_cpus: Vec<usize>,
     /// How the shards do input and output.
     pub backend: Backend,
+    /// The interface at which datagrams go past the kernel, if they do.
+    pub interface: Option<String>,
     /// Most packets per second, for the sizes of replay sets and pools; none is worked out from the host.
     pub line_rate_packets_per_second: Option<u32>,
     /// Packets that are unwrapped together.
@@ -128,6 +134,7 @@ impl Default for Dataplane {
             shards: None,
             pin_cpus: Vec::new(),
             backend: Backend::default(),
+            interface: None,
             line_rate_packets_per_second: None,
             batch_max: BATCH_PACKETS_MAX,
             batch_wait: Duration::from_micros(500),
@@ -175,6 +182,8 @@ const SHARDS_MAX: i64 = 256;
 const KEPT_MAIL_MIB_MAX: i64 = 65_536;
 const KEPT_MAIL_DAYS_MAX: i64 = 3_650;
 const CPU_MAX: i64 = 4_095;
+/// Names of interfaces are no longer for the kernel.
+const INTERFACE_BYTES_MAX: usize = 15;
 
 /// The knobs in `text`; what is wrong stays at its default and is an error among the findings.
 pub fn parse(text: &str, findings: &mut Findings) -> OwnConfig {
@@ -233,10 +242,12 @@ fn dataplane(raw: RawDataplane, findings: &mut Findings) -> Dataplane {
     let connections_per_address = small(&raw.connections_per_address, 0);
     let (mailbox_messages, spool_mib) = (small(&raw.mailbox_messages, 1), small(&raw.spool_mib, 1));
     let batch_max = in_range(&raw.batch_max, 1..=BATCH_PACKETS_MAX as i64, findings).unwrap_or(defaults.batch_max);
+    let interface = interface(&raw, findings);
     Dataplane {
         shards: shards.or(Some(pin_cpus.len())).and_then(NonZeroUsize::new),
         pin_cpus,
         backend: backend(raw.backend, findings),
+        interface,
         line_rate_packets_per_second: in_range(&raw.line_rate_packets_per_second, 1..=10_000_000, findings)
             .and_then(|rate| u32::try_from(rate).ok()),
         batch_max,
@@ -263,6 +274,48 @@ fn backend(name: Option<At<String>>, findings: &mut Findings) -> Backend {
             let problem = format!("there is no backend '{other}'");
             findings.error("backend", &at.place, problem, "write auto, uring, epoll or glommio");
             Backend::default()
+        }
+    }
+}
+
+/// Where datagrams go past the kernel, if they are to.
+fn interface(raw: &RawDataplane, findings: &mut Findings) -> Option<String> {
+    let named = raw.interface.as_ref();
+    let is_xdp = match raw.datagrams.as_ref().map(|at| (at, at.value.as_str())) {
+        None | Some((_, "kernel")) => false,
+        Some((_, "xdp")) => true,
+        Some((at, other)) => {
+            let problem = format!("nothing named '{other}' carries datagrams");
+            findings.error("datagrams", &at.place, problem, "write kernel or xdp");
+            return None;
+        }
+    };
+    match (is_xdp, named, &raw.datagrams) {
+        (false, None, _) | (true, None, None) => None,
+        (false, Some(at), _) => {
+            let problem = "names an interface, and the kernel's sockets carry datagrams";
+            findings.warning("interface", &at.place, problem, "write datagrams = \"xdp\" beside it, or take it out");
+            None
+        }
+        (true, None, Some(at)) => {
+            let remedy = "write interface = \"NAME\" beside it; `ip link` shows the names";
+            findings.error("interface", &at.place, "AF_XDP needs the interface over which links come", remedy);
+            None
+        }
+        (true, Some(at), _) => {
+            let is_name = |name: &str| {
+                (1..=INTERFACE_BYTES_MAX).contains(&name.len())
+                    && !name.contains(|c: char| c == '/' || c == ':' || c.is_whitespace())
+            };
+            if !is_name(&at.value) {
+                let problem = format!("'{}' cannot be the name of an interface", at.value);
+                findings.error("interface", &at.place, problem, "write a name as `ip link` shows it, as \"eth0\"");
+            }
+            if let Some(backend) = raw.backend.as_ref().filter(|at| at.value == "glommio") {
+                let problem = "glommio cannot wait for AF_XDP";
+                findings.error("backend", &backend.place, problem, "write uring or auto, or datagrams = \"kernel\"");
+            }
+            Some(at.value.clone())
         }
     }
 }

@@ -84,6 +84,8 @@ fn kind(event: &Event) -> (&'static str, Quota) {
         Event::ReplaySetFull { .. } => ("replay set full", PEERS),
         Event::SlotsTooFew { .. } => ("slots too few", SELDOM),
         Event::BackendChosen { .. } => ("backend chosen", SELDOM),
+        Event::DatagramsChosen { .. } => ("datagrams chosen", SELDOM),
+        Event::DatagramsRefused { .. } => ("datagrams refused", SELDOM),
         Event::ShardEnded { .. } => ("shard ended", SELDOM),
     }
 }
@@ -150,6 +152,11 @@ fn write_own(log: &Log, module: &str, event: &Event) {
         Event::BackendChosen { name, refusal: Some(refusal) } => {
             log.notice(module, format_args!("input and output: {name}, because: {refusal}"));
         }
+        Event::DatagramsChosen { detail } => log.notice(module, format_args!("datagrams: {detail}")),
+        Event::DatagramsRefused { detail } => log.warning(
+            module,
+            format_args!("the kernel's sockets carry datagrams, not AF_XDP: {detail}"),
+        ),
         Event::ShardEnded { detail } => log.error(module, format_args!("the data plane ends: {detail}")),
         Event::SlotsTooFew { delay_ms, needed, slots } => log.warning(
             module,

@@ -5,7 +5,7 @@ use super::memory::Wanted;
 use super::role::NodeRole;
 use config::ServerConfig;
 use config::server::{Debug, Role};
-use interplane::setup::{Adjustable, Backend, ClientRate, Clients, Limits, Machine, Setup, Times};
+use interplane::setup::{Adjustable, Backend, ClientRate, Clients, Datagrams, Limits, Machine, Setup, Times};
 use pki::EpochClock;
 use rustix::process::{Resource, getrlimit};
 use std::num::NonZeroUsize;
@@ -67,6 +67,7 @@ impl Node {
                 shards: small(shards),
                 cpus: own.pin_cpus.iter().take(shards).map(|&cpu| small(cpu)).collect(),
                 backend: backend(&self.config),
+                datagrams: own.interface.clone().map_or(Datagrams::Kernel, |interface| Datagrams::Xdp { interface }),
                 batch_packets_max: small(own.batch_max),
                 batch_wait_us: u32::try_from(own.batch_wait.as_micros()).unwrap_or(u32::MAX),
                 spreads_delays: own.spread_delays,

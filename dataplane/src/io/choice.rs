@@ -1,6 +1,7 @@
 //! Which backend does input and output on this host.
 
 use super::driver::{Clock, Driver, Plan, Task};
+use super::half::Lanes;
 use super::{DriverError, epoll, glommio, uring};
 use interplane::setup::Backend as Wanted;
 use quic::Common;
@@ -38,11 +39,18 @@ impl Choice {
         }
     }
 
-    /// Shards have connections over QUIC too, which have this in common.
-    pub fn with_quic(self, common: Common) -> Self {
+    /// Whether datagrams can go past the kernel with it.
+    pub fn can_bypass(&self) -> bool {
+        // glommio has nothing that waits for a socket of another kind.
+        !matches!(self, Self::Glommio(_))
+    }
+
+    /// Shards have connections over QUIC too, which have this in common. Their datagrams go over the lanes, where there are
+    /// some.
+    pub fn with_quic(self, common: Common, lanes: Lanes) -> Self {
         match self {
-            Self::Uring(fabric) => Self::Uring(fabric.with_quic(common)),
-            Self::Epoll(fabric) => Self::Epoll(fabric.with_quic(common)),
+            Self::Uring(fabric) => Self::Uring(fabric.with_quic(common, lanes)),
+            Self::Epoll(fabric) => Self::Epoll(fabric.with_quic(common, lanes)),
             Self::Glommio(fabric) => Self::Glommio(fabric.with_quic(common)),
         }
     }

@@ -8,6 +8,7 @@ mod trains;
 
 use super::driver::{Backend, Clock, Wakes};
 use super::error::accept_failure;
+use super::half::{Half, Lanes};
 use super::quic::QuicIo;
 use super::sockets::{connect_failure, peer_of, prepare, read, stream_to, write};
 use super::under_way::UnderWay;
@@ -46,6 +47,8 @@ const ROOM_PAUSE: Duration = Duration::from_millis(1);
 const WAKE_UPS: u32 = u32::MAX;
 const LISTENERS: u32 = u32::MAX - 1024;
 const DATAGRAMS: u32 = u32::MAX - 2048;
+/// What stands for frames past the kernel.
+const FRAMES: u32 = DATAGRAMS - 1;
 
 /// What the shards share: a mailbox each.
 pub struct Fabric {
@@ -53,6 +56,8 @@ pub struct Fabric {
     clock: Clock,
     /// What connections over QUIC have in common, if there are to be any.
     quic: Option<Common>,
+    /// Ways past the kernel for their datagrams.
+    lanes: Lanes,
 }
 
 struct Mailbox {
@@ -75,12 +80,17 @@ impl Fabric {
             let bell = bell.map_err(|errno| DriverError::os(shard, "make an eventfd", &errno.into()))?;
             Ok(Mailbox { bell, adopted: Mutex::default() })
         };
-        Ok(Self { mailboxes: (0..shards).map(mailbox).collect::<Result<_, _>>()?, clock, quic: None })
+        Ok(Self {
+            mailboxes: (0..shards).map(mailbox).collect::<Result<_, _>>()?,
+            clock,
+            quic: None,
+            lanes: Lanes::default(),
+        })
     }
 
-    /// Shards have connections over QUIC too.
-    pub fn with_quic(self, common: Common) -> Self {
-        Self { quic: Some(common), ..self }
+    /// Shards have connections over QUIC too, whose datagrams go over these lanes where there are some.
+    pub fn with_quic(self, common: Common, lanes: Lanes) -> Self {
+        Self { quic: Some(common), lanes, ..self }
     }
 }
 
@@ -94,26 +104,30 @@ impl Wakes for Fabric {
 }
 
 impl Backend for Fabric {
-    type Io = QuicIo<EpollIo>;
+    type Io = QuicIo<Half<EpollIo>>;
 
     fn run(
         self: Arc<Self>,
         shard: usize,
         listeners: Vec<OwnedFd>,
-        mut round: impl FnMut(&mut QuicIo<EpollIo>) -> Option<Next> + 'static,
+        mut round: impl FnMut(&mut QuicIo<Half<EpollIo>>) -> Option<Next> + 'static,
     ) -> Result<(), DriverError> {
         let failed = |what: &'static str| move |errno: Errno| DriverError::os(shard, what, &errno.into());
-        let quic = self.quic.clone();
+        let (quic, lane, clock) = (self.quic.clone(), self.lanes.take(shard), self.clock);
         let io = EpollIo::new(shard, self, listeners).map_err(failed("make its epoll instance"))?;
-        let mut io = QuicIo::new(io, quic);
+        let mut half = Half::new(io, lane, clock);
+        half.wait_for_frames().map_err(failed("wait for frames past the kernel"))?;
+        let mut io = QuicIo::new(half, quic);
         while let Some(next) = round(&mut io) {
-            let limit = match io.end_round(next) {
+            let next = io.end_round(next);
+            let limit = match io.backend().end_round(next) {
                 Next::Busy => Duration::ZERO,
                 Next::ParkUntil(at) => at.since(io.now()).min(SLEEP_MAX),
             };
-            io.backend().gather(limit).map_err(failed("wait for its sockets"))?;
+            io.backend().kernel().gather(limit).map_err(failed("wait for its sockets"))?;
         }
         let _ended = io.end_round(Next::Busy);
+        let _ended = io.backend().end_round(Next::Busy);
         Ok(())
     }
 }
@@ -160,6 +174,14 @@ pub struct EpollIo {
     free: Vec<u32>,
     events: VecDeque<Event>,
     buffer: Box<[u8]>,
+}
+
+impl Half<EpollIo> {
+    /// Has frames end sleeps, as long as any are left.
+    fn wait_for_frames(&mut self) -> Result<(), Errno> {
+        let Self::Xdp(bypass) = self else { return Ok(()) };
+        epoll::add(&bypass.kernel().epoll, bypass.socket(), token(FRAMES, 0), EventFlags::IN)
+    }
 }
 
 impl EpollIo {
@@ -227,6 +249,8 @@ impl EpollIo {
             let (data, flags) = (event.data.u64(), event.flags);
             match (data as u32, (data >> 32) as u32) {
                 (WAKE_UPS, _) => self.answer_bell(),
+                // The round that begins looks for them.
+                (FRAMES, _) => {}
                 (index, _) if index >= LISTENERS => self.accept(index - LISTENERS)?,
                 (index, _) if index >= DATAGRAMS => self.udp.note_readable(SocketId(index - DATAGRAMS)),
                 (index, generation) => self.notice(ConnId { index, generation }, flags),

@@ -9,6 +9,7 @@
 //! | [`choice`] | which backend this host has |
 //! | [`under_way`], `sockets` | what backends have in common |
 //! | [`sim`] | a simulated network and clock |
+//! | [`half`] | the datagram half: the backend's own, or frames past the kernel |
 //! | [`uring`] | one io_uring per shard |
 //! | [`epoll`] | plain readiness, for hosts without io_uring |
 //! | [`glommio`] | one glommio executor per shard |
@@ -52,6 +53,7 @@ pub mod driver;
 pub mod epoll;
 mod error;
 pub mod glommio;
+pub mod half;
 pub mod quic;
 pub mod sim;
 mod sockets;

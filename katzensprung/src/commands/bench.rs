@@ -130,9 +130,13 @@ struct Node {
     /// The node's shards, each on a processor of its own
     #[arg(long, value_name = "N", default_value_t = 1)]
     shards: usize,
-    /// The data plane's backend, as `[dataplane] backend` names it [default: the node's choice]
+    /// The data plane's backend, as `[dataplane] backend` names it, or xdp: datagrams past the kernel, with --transport quic
+    /// [default: the node's choice]
     #[arg(long, value_name = "NAME")]
     io: Option<String>,
+    /// Node and rig in network namespaces of their own, with a cable of virtual interfaces between them; always with --io xdp
+    #[arg(long)]
+    apart: bool,
     /// What carries the links
     #[arg(long, value_name = "NAME", default_value = "tcp")]
     transport: TransportName,
@@ -182,6 +186,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
 fn measure(node: &Node) -> Result<ExitCode, String> {
     // Many clients are many open files, here and in the node, which inherits the limit.
     host::raise_descriptor_limit();
+    let is_xdp = node.io.as_deref() == Some("xdp");
     let options = rig::Options {
         role: match node.role {
             RoleName::Mix => Role::Mix,
@@ -198,8 +203,10 @@ fn measure(node: &Node) -> Result<ExitCode, String> {
         seconds: node.seconds,
         links: node.links,
         shards: node.shards,
-        io: node.io.clone(),
+        io: node.io.clone().filter(|_| !is_xdp),
         is_quic: matches!(node.transport, TransportName::Quic),
+        is_apart: node.apart || is_xdp,
+        is_xdp,
         rate: node.rate,
         users: users(node)?,
         only_capacity: false,
@@ -251,6 +258,9 @@ fn users(node: &Node) -> Result<Option<rig::UserOptions>, String> {
 
 /// Refuses what would fail only after everything was measured.
 fn look_first(node: &Node) -> Result<(), String> {
+    if node.io.as_deref() == Some("xdp") && !matches!(node.transport, TransportName::Quic) {
+        return Err("--io xdp: only datagrams go past the kernel; add --transport quic".into());
+    }
     if let Some(path) = &node.report {
         let opened = std::fs::OpenOptions::new().append(true).create(true).open(path);
         opened.map_err(|error| format!("--report {}: {error}", path.display()))?;

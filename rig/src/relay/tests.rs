@@ -12,10 +12,13 @@ const BYTES: usize = 3 << 20;
 fn bytes_pass_through_two_relays_both_ways_and_so_do_ends() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback is up");
     let behind = listener.local_addr().expect("it is bound");
-    let second = Doors::open(1).expect("ports are free");
+    let second = Doors::open(Ipv4Addr::LOCALHOST.into(), 1).expect("ports are free");
     let entrance = second.behind()[0];
     let _second = second.relay(entrance, &[behind], None).expect("QUIC can be set up");
-    let first = Doors::open(0).expect("ports are free").relay(entrance, &[], None).expect("QUIC can be set up");
+    let first = Doors::open(Ipv4Addr::LOCALHOST.into(), 0)
+        .expect("ports are free")
+        .relay(entrance, &[], None)
+        .expect("QUIC can be set up");
 
     let mut here = TcpStream::connect(first.address).expect("the relay listens");
     // QUIC shows a connection to nobody before something is said over it.

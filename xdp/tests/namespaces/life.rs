@@ -18,9 +18,9 @@ const VICTIM: &str = "KATZENSPRUNG_TEST_XDP_VICTIM";
 fn victim() {
     let Ok(address) = std::env::var(VICTIM) else { return };
     let attachment = Attachment::new("wire", &Mode::ALL).unwrap();
-    let queue = Queue::open(&attachment, 0, xdp::Frames::default()).unwrap();
+    let lane = xdp::Lane::open(&attachment, 0, xdp::Frames::default()).unwrap();
     let sockets = crate::support::sockets(&[address.parse().unwrap()]);
-    let mut shard = xdp::Bypass::new(sockets, queue, crate::support::clock).unwrap();
+    let mut shard = xdp::Bypass::new(sockets, lane, crate::support::clock);
     println!("\nready");
     let begin = Instant::now();
     while begin.elapsed() < SOON * 3 {
@@ -38,6 +38,19 @@ fn start_victim(host: &Host) -> Child {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     assert!(lines.any(|line| line.unwrap() == "ready"), "it has ended");
     child
+}
+
+#[test]
+fn what_would_be_refused_is_seen_before() {
+    let (first, _second) = pair_or_return!(2);
+    let check = |name: &str, queues| first.run(|| xdp::check(name, queues, Frames::default()));
+    assert_eq!((check("wire", 1), check("wire", 2)), (Ok(()), Ok(())));
+    assert!(!first.ip_says("link show wire").contains("prog/xdp"), "nothing was attached to see it");
+    assert!(matches!(check("wire", 3), Err(Refusal::NoQueue { queue: 2, .. })));
+    assert!(matches!(check("lo", 1), Err(Refusal::NotEthernet { .. })));
+    assert!(matches!(check("nowhere", 1), Err(Refusal::NoInterface { .. })));
+    first.ip("link set wire mtu 9000");
+    assert!(matches!(check("wire", 1), Err(Refusal::Mtu { mtu: 9000, .. })));
 }
 
 #[test]

@@ -17,7 +17,7 @@ fn everything_is_optional() {
 #[test]
 fn every_key() {
     let (own, findings) = parsed(
-        "[dataplane]\nshards = 2\npin_cpus = [4, 5, 6]\nbackend = \"epoll\"\nline_rate_packets_per_second = 20000\nbatch_max = 16\n\
+        "[dataplane]\nshards = 2\npin_cpus = [4, 5, 6]\nbackend = \"epoll\"\ndatagrams = \"xdp\"\ninterface = \"eth0\"\nline_rate_packets_per_second = 20000\nbatch_max = 16\n\
          batch_wait_us = 0\nspread_delays = true\nslots = 1024\nconnections_per_address = 0\nmailbox_messages = 7\nspool_mib = 8\nrun_as_two_units = true\n\
          [controlplane]\nshutdown_withdraw = true\nkept_mail_mib = 9\nkept_mail_days = 2\n[keys]\nseal = \"systemd\"\n",
     );
@@ -29,6 +29,7 @@ fn every_key() {
                 shards: NonZeroUsize::new(2),
                 pin_cpus: vec![4, 5, 6],
                 backend: Backend::Epoll,
+                interface: Some("eth0".into()),
                 line_rate_packets_per_second: Some(20_000),
                 batch_max: 16,
                 batch_wait: Duration::ZERO,
@@ -63,6 +64,12 @@ fn every_finding() {
         ("[dataplane]\nconnections_per_address = -1", "out-of-range", 2),
         ("[dataplane]\nmailbox_messages = 0", "out-of-range", 2),
         ("[dataplane]\nspool_mib = 1000001", "out-of-range", 2),
+        ("[dataplane]\ndatagrams = \"dpdk\"", "datagrams", 2),
+        ("[dataplane]\ndatagrams = \"xdp\"", "interface", 2),
+        ("[dataplane]\ndatagrams = \"xdp\"\ninterface = \"\"", "interface", 3),
+        ("[dataplane]\ndatagrams = \"xdp\"\ninterface = \"eth0:1\"", "interface", 3),
+        ("[dataplane]\ndatagrams = \"xdp\"\ninterface = \"sixteen-letters-\"", "interface", 3),
+        ("[dataplane]\ndatagrams = \"xdp\"\ninterface = \"eth0\"\nbackend = \"glommio\"", "backend", 4),
         ("[controlplane]\nkept_mail_mib = 0", "out-of-range", 2),
         ("[controlplane]\nkept_mail_mib = 65537", "out-of-range", 2),
         ("[controlplane]\nkept_mail_days = 3651", "out-of-range", 2),
@@ -85,6 +92,16 @@ fn every_finding() {
         assert!(
             findings.iter().all(|finding| finding.severity == crate::Severity::Error && !finding.remedy.is_empty())
         );
+    }
+}
+
+#[test]
+fn an_interface_that_nothing_uses_is_said() {
+    for text in ["[dataplane]\ninterface = \"eth0\"", "[dataplane]\ninterface = \"eth0\"\ndatagrams = \"kernel\""] {
+        let (own, findings) = parsed(text);
+        assert_eq!(own.dataplane.interface, None);
+        let found: Vec<_> = findings.iter().map(|finding| (finding.code, finding.line, finding.severity)).collect();
+        assert_eq!(found, [("interface", Some(2), crate::Severity::Warning)], "{text}");
     }
 }
 

@@ -28,6 +28,7 @@ mod udp;
 
 use super::driver::{Backend, Clock, Wakes};
 use super::error::accept_failure;
+use super::half::{Half, Lanes};
 use super::quic::QuicIo;
 use super::sockets::{connect_failure, peer_of, prepare, stream_to};
 use super::under_way::{UnderWay, Wrote};
@@ -47,7 +48,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use starving::Starving;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -68,6 +69,8 @@ pub struct Fabric {
     clock: Clock,
     /// What connections over QUIC have in common, if there are to be any.
     quic: Option<Common>,
+    /// Ways past the kernel for their datagrams.
+    lanes: Lanes,
 }
 
 struct Mailbox {
@@ -92,12 +95,17 @@ impl Fabric {
             let bell = bell.map_err(|errno| DriverError::os(shard, "make an eventfd", &errno.into()))?;
             Ok(Mailbox { bell, ring: AtomicI32::new(NO_RING), adopted: Mutex::default() })
         };
-        Ok(Self { mailboxes: (0..shards).map(mailbox).collect::<Result<_, _>>()?, clock, quic: None })
+        Ok(Self {
+            mailboxes: (0..shards).map(mailbox).collect::<Result<_, _>>()?,
+            clock,
+            quic: None,
+            lanes: Lanes::default(),
+        })
     }
 
-    /// Shards have connections over QUIC too.
-    pub fn with_quic(self, common: Common) -> Self {
-        Self { quic: Some(common), ..self }
+    /// Shards have connections over QUIC too, whose datagrams go over these lanes where there are some.
+    pub fn with_quic(self, common: Common, lanes: Lanes) -> Self {
+        Self { quic: Some(common), lanes, ..self }
     }
 }
 
@@ -110,19 +118,23 @@ impl Wakes for Fabric {
 }
 
 impl Backend for Fabric {
-    type Io = QuicIo<UringIo>;
+    type Io = QuicIo<Half<UringIo>>;
 
     fn run(
         self: Arc<Self>,
         shard: usize,
         listeners: Vec<OwnedFd>,
-        mut round: impl FnMut(&mut QuicIo<UringIo>) -> Option<Next> + 'static,
+        mut round: impl FnMut(&mut QuicIo<Half<UringIo>>) -> Option<Next> + 'static,
     ) -> Result<(), DriverError> {
-        let quic = self.quic.clone();
-        let mut io = QuicIo::new(UringIo::new(shard, self, listeners)?, quic);
+        let (quic, lane, clock) = (self.quic.clone(), self.lanes.take(shard), self.clock);
+        let mut half = Half::new(UringIo::new(shard, self, listeners)?, lane, clock);
+        let frames = half.frames().map(|socket| socket.as_raw_fd());
+        half.kernel().frames = frames;
+        let mut io = QuicIo::new(half, quic);
         while let Some(next) = round(&mut io) {
             let next = io.end_round(next);
-            let ring = io.backend();
+            let next = io.backend().end_round(next);
+            let ring = io.backend().kernel();
             match next {
                 Next::ParkUntil(until) if !ring.is_woken => ring.turn(until.min(ring.now() + SLEEP_MAX)),
                 _ => ring.turn(AT_ONCE),
@@ -133,7 +145,8 @@ impl Backend for Fabric {
             }
         }
         let _ended = io.end_round(Next::Busy);
-        io.backend().turn(AT_ONCE);
+        let _ended = io.backend().end_round(Next::Busy);
+        io.backend().kernel().turn(AT_ONCE);
         Ok(())
     }
 }
@@ -149,6 +162,10 @@ pub struct UringIo {
     listeners: Vec<OwnedFd>,
     /// The other half, if there are datagrams.
     udp: Option<Box<Udp>>,
+    /// A socket that can be read from when frames have arrived past the kernel: it outlives the ring.
+    frames: Option<RawFd>,
+    /// The ring waits for it.
+    waits_for_frames: bool,
     /// Listeners that are left alone, until then.
     accepts_again: Vec<(u32, Instant)>,
     entries: Vec<Entry>,
@@ -190,6 +207,8 @@ impl UringIo {
             fabric,
             listeners,
             udp: udp.map(Box::new),
+            frames: None,
+            waits_for_frames: false,
             accepts_again: Vec::new(),
             entries: Vec::new(),
             free: Vec::new(),
@@ -228,6 +247,9 @@ impl UringIo {
                 until = until.min(at);
             }
         }
+        if until > now {
+            self.wait_for_frames();
+        }
         self.has_sends = false;
         if let Err(error) = self.ring.enter(nap(now, until)) {
             self.error.get_or_insert(error);
@@ -257,6 +279,15 @@ impl UringIo {
         let read = opcode::Read::new(types::Fd(mailbox.bell.as_raw_fd()), self.bell.as_mut_ptr(), 8);
         // SAFETY: the bytes are boxed and live as long as the ring; the eventfd lives in the fabric.
         unsafe { self.push(read.build(), What::Bell, 0) };
+    }
+
+    /// Has frames end the sleep that begins. Who does not sleep looks for them anyway.
+    fn wait_for_frames(&mut self) {
+        let Some(socket) = self.frames.filter(|_| !self.waits_for_frames) else { return };
+        self.waits_for_frames = true;
+        let poll = opcode::PollAdd::new(types::Fd(socket), libc::POLLIN as u32);
+        // SAFETY: the request points to nothing.
+        unsafe { self.push(poll.build(), What::Frames, 0) };
     }
 
     fn accept(&mut self, place: u32) {
@@ -291,6 +322,7 @@ impl UringIo {
             }
             What::Arrive => self.udp.iter_mut().for_each(|udp| udp.arrived(index, completion, look)),
             What::Leave => self.left(index, result),
+            What::Frames => self.waits_for_frames = false,
             What::Wake | What::Cancel => {}
         }
     }

@@ -22,11 +22,13 @@ pub enum What {
     Arrive,
     /// Sends datagrams from the place with that number.
     Leave,
+    /// Waits for frames past the kernel.
+    Frames,
     /// Ends other requests; what becomes of it matters to nobody.
     Cancel,
 }
 
-const WHATS: [What; 10] = [
+const WHATS: [What; 11] = [
     What::Bell,
     What::Message,
     What::Wake,
@@ -36,6 +38,7 @@ const WHATS: [What; 10] = [
     What::Send,
     What::Arrive,
     What::Leave,
+    What::Frames,
     What::Cancel,
 ];
 

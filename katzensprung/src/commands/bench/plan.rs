@@ -168,6 +168,8 @@ fn measure(arguments: &Arguments) -> Result<Measured, Failure> {
         links: 2,
         shards: 1,
         is_quic: false,
+        is_apart: false,
+        is_xdp: false,
         io: None,
         users: None,
         only_capacity: true,

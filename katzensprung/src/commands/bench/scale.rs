@@ -122,6 +122,8 @@ fn measure(options: &Scale, shards: usize, links: usize) -> Result<HostRow, Fail
         links,
         shards,
         is_quic: false,
+        is_apart: false,
+        is_xdp: false,
         io: options.io.clone(),
         users: None,
         only_capacity: true,

@@ -37,6 +37,7 @@ pub async fn look(file: &Path, clock: &EpochClock, offline: bool) -> Vec<Look> {
     looks.extend(disk(&config.data_dir));
     looks.extend(node::look(&config, clock, is_running));
     looks.push(input_and_output(&config));
+    looks.extend(bypass(&config));
     looks.push(tuned());
     if offline {
         return looks;
@@ -153,6 +154,19 @@ fn input_and_output(config: &ServerConfig) -> Look {
         }
         Err(error) => Look::new(WHAT, Verdict::Bad, error.to_string()),
     }
+}
+
+/// Whether datagrams could go past the kernel, where they are to.
+fn bypass(config: &ServerConfig) -> Option<Look> {
+    const WHAT: &str = "datagrams";
+    let interface = config.own.dataplane.interface.as_deref()?;
+    let processors = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    Some(match dataplane::process::lanes::check(interface, config.shards(processors).get()) {
+        Ok(()) => Look::new(WHAT, Verdict::Well, format!("nothing is in the way of AF_XDP at {interface}")),
+        Err(refusal) => {
+            Look::new(WHAT, Verdict::Unusual, format!("the kernel's sockets will carry them, not AF_XDP: {refusal}"))
+        }
+    })
 }
 
 /// How this host is set; `tuning check` says more.

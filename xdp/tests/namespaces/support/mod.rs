@@ -8,7 +8,7 @@ use net::Host;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
-use xdp::{Attachment, Bypass, Mode, Queue};
+use xdp::{Attachment, Bypass, Mode};
 
 /// Within so long what is to happen has happened, on whatever host.
 pub const SOON: Duration = Duration::from_secs(20);
@@ -31,8 +31,8 @@ pub fn sockets(addresses: &[SocketAddr]) -> PlainSockets {
 /// A shard of the host over one queue, with sockets bound there.
 pub fn shard(host: &Host, attachment: &std::sync::Arc<Attachment>, queue: u32, addresses: &[SocketAddr]) -> Shard {
     host.run(|| {
-        let queue = Queue::open(attachment, queue, xdp::Frames::default()).unwrap();
-        Bypass::new(sockets(addresses), queue, clock).unwrap()
+        let lane = xdp::Lane::open(attachment, queue, xdp::Frames::default()).unwrap();
+        Bypass::new(sockets(addresses), lane, clock)
     })
 }
 

@@ -90,5 +90,7 @@ fn a_link_tells_when_its_bytes_came_and_not_when_they_were_read() {
     let caller = TcpStream::connect(listener.local_addr().expect("its address")).expect("connected");
     caller.set_nodelay(true).expect("set");
     let mut trial = Trial { caller, conn: None, written: None, tries: 0 };
-    Arc::new(fabric).run(0, vec![listener.into()], move |io| trial.round(io.backend())).expect("the ring works");
+    Arc::new(fabric)
+        .run(0, vec![listener.into()], move |io| trial.round(io.backend().kernel()))
+        .expect("the ring works");
 }
