@@ -9,7 +9,7 @@ use std::io::Read;
 use std::path::Path;
 
 /// What is read. A `*` stands for any part of one name.
-const PATTERNS: [&str; 31] = [
+const PATTERNS: [&str; 37] = [
     "/proc/cpuinfo",
     "/proc/irq/*/smp_affinity_list",
     "/proc/self/limits",
@@ -18,7 +18,9 @@ const PATTERNS: [&str; 31] = [
     "/proc/sys/kernel/osrelease",
     "/proc/sys/kernel/random/boot_id",
     "/proc/sys/fs/nr_open",
+    "/proc/sys/net/core/rmem_max",
     "/proc/sys/net/core/somaxconn",
+    "/proc/sys/net/core/wmem_max",
     "/proc/sys/net/ipv4/tcp_rmem",
     "/proc/sys/net/ipv4/tcp_slow_start_after_idle",
     "/proc/sys/net/ipv4/tcp_wmem",
@@ -26,6 +28,7 @@ const PATTERNS: [&str; 31] = [
     "/sys/class/net/*/device/local_cpulist",
     "/sys/class/net/*/device/msi_irqs/*",
     "/sys/class/net/*/device/numa_node",
+    "/sys/class/net/*/device/uevent",
     "/sys/class/net/*/operstate",
     "/sys/class/net/*/queues/rx-*/rps_cpus",
     "/sys/class/net/*/queues/tx-*/xps_cpus",
@@ -39,8 +42,11 @@ const PATTERNS: [&str; 31] = [
     "/sys/devices/system/cpu/isolated",
     "/sys/devices/system/cpu/online",
     "/sys/devices/system/node/node*/cpulist",
+    "/sys/kernel/iommu_groups/*/type",
+    "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages",
     "/sys/kernel/mm/transparent_hugepage/enabled",
     "/sys/kernel/mm/transparent_hugepage/hpage_pmd_size",
+    "/sys/module/vfio_pci/parameters/disable_idle_d3",
 ];
 
 /// Of a file that is longer, nothing is believed; `/proc/cpuinfo` has about 1.5 kB for each processor.

@@ -114,6 +114,8 @@ sections! {
         somaxconn_min: u64,
         /// Least that a TCP connection may buffer in each direction.
         tcp_buffer_bytes_min: u64,
+        /// Least that a UDP socket may buffer in each direction.
+        udp_buffer_bytes_min: u64,
         /// Least hard limit of open files.
         open_files_min: u64,
     }

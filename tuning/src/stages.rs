@@ -1,6 +1,7 @@
 //! The table of stages. Each has a check; what it would change stands in its findings, and is undone from the state that
 //! [`crate::change`] keeps.
 
+mod datagrams;
 mod kernel;
 mod processors;
 #[cfg(test)]
@@ -21,7 +22,7 @@ pub struct Stage {
 }
 
 /// All stages, in the order in which they are checked and applied; it is undone backwards.
-pub const STAGES: [Stage; 13] = [
+pub const STAGES: [Stage; 15] = [
     Stage { name: "processors", purpose: "cores for the shards", check: processors::cores },
     Stage { name: "numa", purpose: "shards at the node of the network card", check: processors::numa },
     Stage { name: "interrupts", purpose: "no interrupts on the shards' cores", check: processors::interrupts },
@@ -33,6 +34,8 @@ pub const STAGES: [Stage; 13] = [
     Stage { name: "locked-memory", purpose: "keys that are never swapped out", check: kernel::locked_memory },
     Stage { name: "files", purpose: "descriptors for all connections", check: kernel::files },
     Stage { name: "tcp", purpose: "few links that carry much", check: kernel::tcp },
+    Stage { name: "udp", purpose: "datagrams that find room", check: datagrams::udp },
+    Stage { name: "bypass", purpose: "datagrams past the kernel", check: datagrams::bypass },
     Stage { name: "swap", purpose: "packets that stay in memory", check: kernel::swap },
     // Last: an interrupt may not stay on a processor that leaves.
     Stage { name: "siblings", purpose: "whole cores for the shards", check: processors::siblings },
@@ -50,6 +53,20 @@ pub struct Context<'a> {
     pub cards: Vec<Card>,
     /// Where shards go.
     pub placement: Placement,
+    /// What is to carry datagrams past the kernel.
+    pub bypass: Bypass,
+}
+
+/// What carries datagrams past the kernel's sockets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Bypass {
+    /// Nothing.
+    #[default]
+    None,
+    /// AF_XDP.
+    Xdp,
+    /// DPDK.
+    Dpdk,
 }
 
 impl<'a> Context<'a> {
@@ -57,7 +74,7 @@ impl<'a> Context<'a> {
     pub fn new(host: &'a Host, profile: &'a Profile, pins: Option<&[usize]>) -> Self {
         let (topology, cards) = (Topology::of(host), cards(host));
         let placement = topology.placement(profile, &cards, pins);
-        Self { host, profile, topology, cards, placement }
+        Self { host, profile, topology, cards, placement, bypass: Bypass::None }
     }
 
     /// Lines for `katzensprung.toml`.

@@ -7,7 +7,7 @@ use tuning::change::{self, STATE_FILE};
 use tuning::finding::{Finding, Remedy, Report, Write};
 use tuning::host::Host;
 use tuning::profile::{Cpu, Profile};
-use tuning::stages::{Context, STAGES, Stage, writes};
+use tuning::stages::{Bypass, Context, STAGES, Stage, writes};
 
 /// Arguments of `tuning`.
 #[derive(clap::Args)]
@@ -40,12 +40,22 @@ struct Look {
     /// Processors of the shards, as in `dataplane.pin_cpus` [default: as `inspect` suggests]
     #[arg(long, value_name = "N,...", value_delimiter = ',')]
     pin_cpus: Option<Vec<usize>>,
+    /// What is to carry datagrams of quic:// links past the kernel
+    #[arg(long, value_name = "NAME", default_value = "none")]
+    bypass: BypassName,
     /// Only this stage; may be given several times
     #[arg(long = "stage", value_name = "NAME", value_parser = clap::builder::PossibleValuesParser::new(STAGES.map(|stage| stage.name)))]
     stages: Vec<String>,
     /// Folder under which the host's /proc and /sys are
     #[arg(long, default_value = "/", value_name = "FOLDER")]
     root: PathBuf,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum BypassName {
+    None,
+    Xdp,
+    Dpdk,
 }
 
 #[derive(clap::Args)]
@@ -93,7 +103,12 @@ impl Look {
         let host = Host::read(&self.root);
         let profile = self.profile.as_deref().map_or_else(|| Profile::detect(&host), Profile::named);
         let profile = profile.map_err(|error| error.to_string())?;
-        let context = Context::new(&host, &profile, self.pin_cpus.as_deref());
+        let bypass = match self.bypass {
+            BypassName::None => Bypass::None,
+            BypassName::Xdp => Bypass::Xdp,
+            BypassName::Dpdk => Bypass::Dpdk,
+        };
+        let context = Context { bypass, ..Context::new(&host, &profile, self.pin_cpus.as_deref()) };
         let is_wanted = |stage: &&Stage| self.stages.is_empty() || self.stages.iter().any(|name| name == stage.name);
         let reports: Vec<_> = STAGES.iter().filter(is_wanted).map(|stage| (stage, stage.check(&context))).collect();
         work(&host, &context, &reports)

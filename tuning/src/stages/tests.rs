@@ -42,6 +42,7 @@ fn stages_find_what_a_distribution_sets_otherwise() {
             "echo '4096 16384 16777216' > /proc/sys/net/ipv4/tcp_wmem"
         ]
     );
+    assert_eq!(lines("udp"), ["echo 4194304 > /proc/sys/net/core/rmem_max"]);
     assert_eq!(lines("swap"), ["echo 10 > /proc/sys/vm/swappiness"]);
     for (advised, findings) in [("io-uring", 2), ("locked-memory", 1), ("files", 1)] {
         let report = &reports[advised];
@@ -60,6 +61,7 @@ fn what_is_well_is_left_alone() {
         .set("/proc/self/limits", "Max locked memory unlimited unlimited bytes\nMax open files 1024 1048576 files")
         .set("/proc/sys/kernel/io_uring_disabled", "0")
         .set("/proc/sys/kernel/osrelease", "6.1.0")
+        .set("/proc/sys/net/core/rmem_max", "4194304")
         .set("/proc/sys/net/core/somaxconn", "4096")
         .set("/proc/sys/net/ipv4/tcp_slow_start_after_idle", "0")
         .set("/proc/sys/net/ipv4/tcp_rmem", "4096 131072 33554432")
@@ -72,6 +74,41 @@ fn what_is_well_is_left_alone() {
     for (name, report) in reports(&tree.host(), "zen3") {
         assert_eq!(report.findings, [], "{name}");
     }
+}
+
+fn bypass(host: &Host, bypass: Bypass) -> Report {
+    let profile = Profile::named("zen3").expect("a shipped one");
+    let context = Context { bypass, ..Context::new(host, &profile, None) };
+    STAGES.iter().find(|stage| stage.name == "bypass").expect("a stage").check(&context)
+}
+
+fn whats(report: &Report) -> Vec<&str> {
+    report.findings.iter().map(|finding| finding.what.as_str()).collect()
+}
+
+#[test]
+fn what_goes_past_the_kernel_is_looked_at_where_it_is_wanted() {
+    let tree = Tree::server(8);
+    assert_eq!(bypass(&tree.host(), Bypass::None).findings, []);
+
+    let xdp = bypass(&tree.host(), Bypass::Xdp);
+    assert_eq!((xdp.seen.as_str(), whats(&xdp)), ("eth0: driver ice, 1 queues", vec!["queues of eth0"]));
+    let Remedy::Advice(advice) = &xdp.findings[0].remedy else { panic!("nothing is written: {xdp:?}") };
+    assert!(advice.ends_with("ethtool -L eth0 combined 4"), "{advice}");
+    for queue in 1..4 {
+        tree.set(&format!("/sys/class/net/eth0/queues/rx-{queue}/rps_cpus"), "0");
+    }
+    assert_eq!(bypass(&tree.host(), Bypass::Xdp).findings, []);
+
+    let dpdk = bypass(&tree.host(), Bypass::Dpdk);
+    let pages = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages";
+    assert_eq!(whats(&dpdk), ["IOMMU", "vfio-pci", "isolated processors", pages]);
+    assert_eq!(writes(&dpdk).map(Write::shell_line).collect::<Vec<_>>(), [format!("echo 512 > {pages}")]);
+    tree.set("/sys/kernel/iommu_groups/0/type", "DMA")
+        .set("/sys/module/vfio_pci/parameters/disable_idle_d3", "N")
+        .set("/sys/devices/system/cpu/isolated", "4-7")
+        .set(pages, "1024");
+    assert_eq!(bypass(&tree.host(), Bypass::Dpdk).findings, []);
 }
 
 #[test]
@@ -101,7 +138,7 @@ fn a_host_that_hides_everything_is_found_and_nothing_is_written() {
     let host = Tree::new().host();
     let reports = reports(&host, "zen4");
     assert!(all_writes(&host).is_empty());
-    for name in ["tcp", "huge-pages", "locked-memory", "files"] {
+    for name in ["tcp", "udp", "huge-pages", "locked-memory", "files"] {
         let findings = &reports[name].findings;
         assert!(!findings.is_empty() && findings.iter().all(|one| one.value == "is not there"), "{name}: {findings:?}");
     }
