@@ -155,13 +155,15 @@ impl<K: Datagrams> Bypass<K> {
         self.lane.queue.wake_fill();
         self.lane.queue.flush();
         let now = (self.clock)();
-        if self.lane.queue.failure().is_some() {
+        let has_failed = self.lane.queue.failure().is_some();
+        if has_failed {
             self.paused_until = now + PAUSE;
         }
         if now.since(self.addresses_at) >= ADDRESSES_EVERY {
             self.look_at_addresses(now);
         }
-        self.lane.queue.is_backlogged() || self.lane.queue.has_arrived()
+        // What an interface that is down does not take waits for it, not for the next round.
+        (self.lane.queue.is_backlogged() && !has_failed) || self.lane.queue.has_arrived()
     }
 
     fn give_back(&mut self) {
@@ -229,7 +231,7 @@ impl<K: Datagrams> Bypass<K> {
     /// Sends as frames; false if that is not possible.
     fn send_frames(&mut self, train: &Train, bytes: &[u8]) -> bool {
         let now = (self.clock)();
-        if now < self.paused_until || is_link_local(train.to.ip()) {
+        if now < self.paused_until || self.lane.queue.failure().is_some() || is_link_local(train.to.ip()) {
             return false;
         }
         let Some(socket) = self.kernel.sockets().get(train.socket.0 as usize).copied() else { return false };
@@ -320,6 +322,9 @@ impl<K: Datagrams> Datagrams for Bypass<K> {
     }
 
     fn room(&self) -> usize {
+        if self.lane.queue.failure().is_some() {
+            return self.kernel.room();
+        }
         (self.lane.queue.room() / self.segments_max()).min(self.kernel.room())
     }
 

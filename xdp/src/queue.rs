@@ -242,6 +242,9 @@ impl Queue {
         }
         // What the kernel could not take the last time is tried again too.
         let mut waiting = self.leaving.waiting();
+        if waiting == 0 {
+            self.failure = None;
+        }
         let attempts = waiting.div_ceil(SENT_AT_ONCE) + 1;
         for _ in 0..attempts {
             if waiting == 0 || (self.is_zero_copy && !self.leaving.needs_wakeup()) {
@@ -297,12 +300,12 @@ fn passes(code: Errno) -> bool {
     matches!(code, Errno::AGAIN | Errno::BUSY | Errno::NOBUFS | Errno::INTR)
 }
 
-/// How large frames have to be for such packets.
 /// The memory of a queue's frames at an interface with that MTU; none where they are too small.
 pub fn frames_bytes(mtu: u32, frames: Frames) -> Option<usize> {
     frame_bytes(mtu).map(|bytes| (frames.arriving as usize + frames.leaving as usize) * bytes)
 }
 
+/// How large frames have to be for such packets.
 fn frame_bytes(mtu: u32) -> Option<usize> {
     let wanted = mtu as usize + datagram::frame::ETHERNET_BYTES + HEADROOM_BYTES;
     FRAME_BYTES.into_iter().find(|&bytes| wanted <= bytes)

@@ -2,12 +2,12 @@
 
 use crate::pair_or_return;
 use crate::support::net::Host;
-use crate::support::{SOON, meet, only_shard, pattern, receive, round, send};
-use datagram::Datagrams;
+use crate::support::{SOON, end, meet, only_shard, pattern, receive, round, send};
+use datagram::{Datagrams, SocketId, Train};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketType, ipproto, recv, sendto, socket, sockopt};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use xdp::{Attachment, Mode, Refusal};
 
 const PORT: u16 = 4433;
@@ -149,7 +149,22 @@ fn an_interface_that_goes_down_and_comes_up() {
     let mut a = only_shard(&first, &Mode::ALL, &[here]);
     let mut b = only_shard(&second, &Mode::ALL, &[there]);
     meet(&mut a, &mut b, there);
+    let begin = Instant::now();
+    while a.counters().left == 0 {
+        send(&mut a, there, None, 5, b"frame");
+        assert!(begin.elapsed() < SOON, "{:?}", a.counters());
+        std::thread::sleep(Duration::from_millis(2));
+    }
     first.ip("link set wire down");
+    // More than there are frames, within a round.
+    for _ in 0..100 {
+        let mut buffer = a.buffer();
+        buffer.extend_from_slice(&[1; 3_200]);
+        a.transmit(Train { socket: SocketId(0), to: there, from: None, ecn: None, segment_bytes: 100 }, buffer);
+    }
+    end(&mut a);
+    assert!(!a.end_round(), "no round is to follow at once, as none would help");
+    assert!(a.room() > 0, "what can go another way waits for no frame: {:?}", a.counters());
     for _ in 0..100 {
         send(&mut a, there, None, 100, &[1; 3_200]);
     }
