@@ -15,6 +15,7 @@ const UNSAFE_ROOMS: &[&str] = &[
     "dataplane/src/io/",
     "datagram/src/udp/calls.rs",
     "xdp/src/bpf.rs",
+    "xdp/src/channels.rs",
     "xdp/src/memory.rs",
     "dpdk-link/src/queue/shim.rs",
     "bench/src/peers/aws_lc.rs",

@@ -1,12 +1,12 @@
 //! Whether an interface could be bypassed, as far as that can be seen without touching it: attaching a program stops some cards
 //! for a moment.
 
+use crate::channels;
 use crate::netlink::Netlink;
 use crate::queue::{Frames, frames_bytes, mtu_max};
 use crate::refusal::{Capability, Refusal, Step};
 use rustix::process::{Resource, getrlimit};
 use rustix::thread::{CapabilitySet, capabilities};
-use std::fs;
 
 /// Finds the first thing for which so many queues of the interface would be refused to this process.
 pub fn check(name: &str, queues: u32, frames: Frames) -> Result<(), Refusal> {
@@ -20,7 +20,7 @@ pub fn check(name: &str, queues: u32, frames: Frames) -> Result<(), Refusal> {
         return Err(Refusal::Mtu { name, mtu: interface.mtu, mtu_max: mtu_max() });
     };
     // Where nothing tells how many there are, nothing is found.
-    let there = receive_queues(&name).unwrap_or(queues);
+    let there = channels::receiving(&name).unwrap_or(queues);
     if there < queues {
         return Err(Refusal::NoQueue { name, queue: there });
     }
@@ -34,10 +34,4 @@ pub fn check(name: &str, queues: u32, frames: Frames) -> Result<(), Refusal> {
         Some(_) => Err(Refusal::LockedMemory { wanted_bytes, limit_bytes }),
         None => Ok(()),
     }
-}
-
-fn receive_queues(name: &str) -> Option<u32> {
-    let folder = fs::read_dir(format!("/sys/class/net/{name}/queues")).ok()?;
-    let is_receiving = |entry: &fs::DirEntry| entry.file_name().to_str().is_some_and(|name| name.starts_with("rx-"));
-    u32::try_from(folder.flatten().filter(is_receiving).count()).ok()
 }

@@ -12,6 +12,7 @@
 //! | `attachment` | the program at its interface, and which sockets it picks for |
 //! | `bypass` | the datagram half of a shard |
 //! | `check` | whether an interface could be bypassed, without touching it |
+//! | `channels` | how many queues an interface has |
 //! | `queue` | one queue of the interface: frames, and the four rings between us and the kernel |
 //! | `neighbours` | to which address of Ethernet a datagram goes |
 //! | [`netlink`] | what the kernel knows of interfaces, addresses, routes and neighbours |
@@ -24,6 +25,7 @@
 mod attachment;
 mod bpf;
 mod bypass;
+mod channels;
 mod check;
 mod memory;
 mod neighbours;
@@ -33,7 +35,7 @@ mod queue;
 mod refusal;
 
 pub use attachment::{Attachment, Mode};
-pub use check::check;
 pub use bypass::{Bypass, Counters, Lane};
+pub use check::check;
 pub use queue::{Frames, Queue, QueueCounters};
 pub use refusal::{Capability, Refusal, Step};
