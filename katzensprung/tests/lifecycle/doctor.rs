@@ -111,6 +111,23 @@ fn what_is_wrong_with_a_node_is_found_at_once() {
 }
 
 #[test]
+fn whether_datagrams_can_go_past_the_kernel_is_looked_at_where_they_are_to() {
+    let site = Site::new(LONG);
+    let config = site.folder.config().display().to_string();
+    let own = fs::read_to_string(site.folder.own_config()).expect("the file");
+    let (_, looks) = doctor(&site, &["-f", &config, "--offline"]);
+    assert!(!looks.iter().any(|(what, _, _)| what == "datagrams"), "{looks:#?}");
+    let nowhere = "there is no network interface \"nowhere\"";
+    for (interface, part) in [("lo", "lo has no addresses of Ethernet"), ("nowhere", nowhere)] {
+        let text = format!("{own}datagrams = \"xdp\"\ninterface = \"{interface}\"\n");
+        fs::write(site.folder.own_config(), text).expect("ours");
+        let (_, looks) = doctor(&site, &["-f", &config, "--offline"]);
+        has(&looks, "datagrams", "warning", part);
+        has(&looks, "datagrams", "warning", "the kernel's sockets will carry them");
+    }
+}
+
+#[test]
 fn what_answers_and_is_no_node_is_told() {
     let site = Site::new(LONG);
     let config = site.folder.config().display().to_string();
