@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `bad_input` | what an operator can get wrong: exit status 1, one clear line, nothing overwritten |
 //! | `bench` | `bench node` in every role: every packet is accounted for; `bench scale` without the host; `bench plan` |
+//! | `bypass` | datagrams past the kernel, in network namespaces |
 //! | `commands` | what the subcommands do when all is well |
 //! | `dirauth` | directory authorities: three that agree, and what their operators can get wrong |
 //! | `genconfig` | where it cannot go on: all of a network's files, or none |
@@ -24,6 +25,7 @@
 
 mod bad_input;
 mod bench;
+mod bypass;
 mod commands;
 mod dirauth;
 mod genconfig;

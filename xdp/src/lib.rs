@@ -33,7 +33,7 @@ mod queue;
 mod refusal;
 
 pub use attachment::{Attachment, Mode};
-pub use check::check;
 pub use bypass::{Bypass, Counters, Lane};
+pub use check::check;
 pub use queue::{Frames, Queue, QueueCounters};
 pub use refusal::{Capability, Refusal, Step};

@@ -230,6 +230,11 @@ pub trait Io {
         transport == Transport::Tcp
     }
 
+    /// What was counted past the kernel; none where datagrams do not go there.
+    fn lane(&self) -> Option<xdp::Counters> {
+        None
+    }
+
     /// Whether a connection that was just accepted may go to another shard. One over QUIC may not: its shard has the socket to
     /// which the peer's datagrams come.
     fn can_hand_over(&self, _conn: ConnId) -> bool {

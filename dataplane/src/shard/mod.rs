@@ -11,6 +11,7 @@
 //! | `mail` | the mailboxes of a gateway's clients that have their home here |
 //! | `steps` | who waits for a KEM operation |
 //! | `packets` | slots, opened packets, the unwrapper, the wheel |
+//! | `lane` | datagrams past the kernel, in the books |
 //! | `wishes` | what operators want of it meanwhile |
 //! | `table`, `deadlines` | connections by their names; when to look at which link |
 //!
@@ -22,6 +23,7 @@ mod context;
 mod deadlines;
 mod epoch_view;
 pub(crate) mod incoming;
+mod lane;
 mod mail;
 mod outgoing;
 mod packets;
@@ -48,6 +50,7 @@ use interplane::poison::ShardInFlight;
 use interplane::requests::ShardEnd;
 use interplane::ring::EventWriter;
 use interplane::{Counter, ShardCounters};
+use lane::LaneCounts;
 use outgoing::OutgoingLinks;
 use packets::Packets;
 use pki::neighbours::Role;
@@ -105,6 +108,7 @@ pub struct Shard {
     packets: Packets,
     /// Of a gateway only.
     mail: Option<Mail>,
+    lane: LaneCounts,
     wishes: Wishes,
     reauthenticate_at: Instant,
     rounds_to_gauges: u32,
@@ -138,6 +142,7 @@ impl Shard {
             steps: Steps::default(),
             packets: Packets::new(&context, in_flight, plugins, loops)?,
             mail: (facts.role == Role::Gateway).then(|| Mail::new(facts)),
+            lane: LaneCounts::default(),
             wishes: Wishes::default(),
             reauthenticate_at: now + facts.live.reauth_interval.get(),
             rounds_to_gauges: 0,
@@ -366,6 +371,7 @@ impl Shard {
         self.packets.update_gauges(context);
         self.incoming.update_gauges(context);
         self.outgoing.update_gauges(context, io);
+        self.lane.enter(&context.account, io);
         if let Some(mail) = &mut self.mail {
             mail.update_gauges(&context.account);
         }

@@ -2,7 +2,7 @@
 
 use super::label::{
     AcceptFailure, AdmissionRefusal, Destination, DialFailure, Direction, DocumentRefusal, HandshakeState, KeyEpoch,
-    Letter, LinkEnd, Origin, Outcome, PacketStage, PeerClass, PeerRefusal, Queue, Request,
+    LaneEvent, Letter, LinkEnd, Origin, Outcome, PacketStage, PeerClass, PeerRefusal, Queue, Request,
 };
 use super::registry::{Family, Kind};
 use crate::reason::DropReason;
@@ -78,6 +78,7 @@ labelled! {
     admission_refused(AdmissionRefusal) AdmissionRefused,
     peer_validation_failure(PeerRefusal) PeerValidationFailures,
     dial_failure(DialFailure) DialFailures,
+    lane_event(LaneEvent) LaneEvents,
 }
 
 impl Counter {

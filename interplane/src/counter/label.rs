@@ -160,6 +160,16 @@ labels! {
         Client "client" "A client of this gateway.",
     }
 
+    /// What became of datagrams past the kernel.
+    LaneEvent "event" {
+        Arrived "arrived" "A datagram has come in a frame.",
+        Left "left" "A datagram has left in a frame.",
+        Kernel "kernel" "A train went through the kernel's sockets: to a neighbour not known yet, or by another interface.",
+        Refused "refused" "A frame was no datagram for this shard.",
+        Dropped "dropped" "The kernel had a frame for this shard and no room for it.",
+        NoFrame "no_frame" "A datagram found no frame to leave in.",
+    }
+
     /// What became of a message in a gateway's spool.
     Letter "event" {
         Stored "stored" "It was taken.",

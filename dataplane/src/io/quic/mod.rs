@@ -320,6 +320,10 @@ impl<B: Io + Datagrams> Io for QuicIo<B> {
         }
     }
 
+    fn lane(&self) -> Option<xdp::Counters> {
+        self.backend.lane()
+    }
+
     fn can_hand_over(&self, conn: ConnId) -> bool {
         handle_of(conn).is_none() && self.backend.can_hand_over(plain(conn))
     }
