@@ -12,6 +12,7 @@
 //! | `lifecycle` | start, stop, crashes of either process, and what the authority sees of them |
 //! | `limits` | what a host may refuse |
 //! | `migrate` | configuration files of older releases |
+//! | `over_quic` | a node whose links go over QUIC: floods of strangers, and datagrams that are lost, late, doubled, damaged |
 //! | `package` | what packages hold; the Debian package installed, upgraded, removed |
 //! | `ping` | what a user of `ping` can get wrong, and what is said where there is no network |
 //! | `secrets` | where private keys lie in the memory of both processes |
@@ -33,6 +34,7 @@ mod hosts;
 mod lifecycle;
 mod limits;
 mod migrate;
+mod over_quic;
 mod package;
 mod ping;
 mod profiling;

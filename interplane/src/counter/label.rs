@@ -147,7 +147,10 @@ labels! {
         NoLongerValid "no_longer_valid" "The documents no longer allow it.",
         PeerClosed "peer_closed" "The peer closed it.",
         Idle "idle" "The peer was silent for too long.",
-        Protocol "protocol" "The peer broke the protocol.",
+        Frame "frame" "A frame did not open: its bytes were damaged or lost on the way, or are not the peer's.",
+        Command "command" "A frame held nothing that is a command of this session.",
+        Unexpected "unexpected" "The peer sent a command that it has no business to send, or spoke where it has nothing to say.",
+        Stalled "stalled" "The peer took nothing of what was sent for too long.",
         Failed "failed" "The connection broke.",
         Shutdown "shutdown" "This node is stopping.",
     }

@@ -29,6 +29,9 @@ use std::time::Duration;
 
 /// Bytes of datagrams that are handled in one round: 2.5 us for 1.4 kB, so about a millisecond.
 const ROUND_BYTES_MAX: usize = 512 << 10;
+/// As how many bytes a shorter datagram counts: it costs nearly as much. Counted as they are, a flood of short ones would
+/// take a second of one round.
+const DATAGRAM_BYTES_MIN: usize = 1 << 10;
 
 /// TCP as `B` does it, QUIC over the datagrams that `B` moves.
 pub struct QuicIo<B> {
@@ -156,7 +159,8 @@ where
         let now = self.backend.now();
         let Some(train) = self.backend.next_train() else { return false };
         let Arrived { socket, from, to, ecn, at, segment_bytes, bytes } = train;
-        quic.bytes_left = quic.bytes_left.saturating_sub(bytes.len().max(1));
+        let datagrams = bytes.len().div_ceil(segment_bytes.max(1)).max(1);
+        quic.bytes_left = quic.bytes_left.saturating_sub(bytes.len().max(datagrams * DATAGRAM_BYTES_MIN));
         if let Some(port) = quic.ports.get(socket.0 as usize).copied() {
             let ecn = ecn.map_or(0, |ecn| ecn as u8);
             quic.endpoint.handle(quic::Arrived { port, from, to, ecn, at, segment_bytes, bytes }, now);
