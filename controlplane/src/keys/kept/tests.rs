@@ -335,7 +335,7 @@ fn an_unsealing_that_was_interrupted_is_gone_on_with() {
     File::open(&key_file).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
     assert!(matches!(unseal(&folder, x25519(), &seal(1)), Err(KeptError::Both { .. })));
     // And another key.
-    fs::write(&key_file, [b"KMK1\0", &key(x25519(), 77)[..]].concat()).unwrap();
+    fs::write(&key_file, [&b"KMK1\0"[..], &key(x25519(), 77)[..]].concat()).unwrap();
     assert!(matches!(unseal(&folder, x25519(), &seal(1)), Err(KeptError::Both { .. })));
     assert!(folder.join("sealed-1000.bin").exists());
 }
