@@ -11,6 +11,7 @@
 //! | `mail` | the mailboxes of a gateway's clients that have their home here |
 //! | `steps` | who waits for a KEM operation |
 //! | `packets` | slots, opened packets, the unwrapper, the wheel |
+//! | `arrivals` | what has been entered in the books of those who come over QUIC |
 //! | `wishes` | what operators want of it meanwhile |
 //! | `table`, `deadlines` | connections by their names; when to look at which link |
 //!
@@ -18,6 +19,7 @@
 //! read per link, one batch, one handshake step, what `EXPIRIES_MAX` packets and twice `EVENTS_MAX` events have to send,
 //! and before each piece of the batch what `EXPIRIES_MAX` packets and `EVENTS_WITHIN_MAX` events have.
 
+mod arrivals;
 mod context;
 mod deadlines;
 mod epoch_view;
@@ -39,6 +41,7 @@ use crate::link::outgoing::{Peer, Waiter};
 use crate::random::ShardRandom;
 use crate::shared::Shared;
 use crate::time::Instant;
+use arrivals::Arrivals;
 use context::{Context, Round};
 use incoming::IncomingLinks;
 use incoming::desk::Desk;
@@ -105,6 +108,7 @@ pub struct Shard {
     packets: Packets,
     /// Of a gateway only.
     mail: Option<Mail>,
+    arrivals: Arrivals,
     wishes: Wishes,
     reauthenticate_at: Instant,
     rounds_to_gauges: u32,
@@ -138,6 +142,7 @@ impl Shard {
             steps: Steps::default(),
             packets: Packets::new(&context, in_flight, plugins, loops)?,
             mail: (facts.role == Role::Gateway).then(|| Mail::new(facts)),
+            arrivals: Arrivals::default(),
             wishes: Wishes::default(),
             reauthenticate_at: now + facts.live.reauth_interval.get(),
             rounds_to_gauges: 0,
@@ -366,6 +371,7 @@ impl Shard {
         self.packets.update_gauges(context);
         self.incoming.update_gauges(context);
         self.outgoing.update_gauges(context, io);
+        self.arrivals.enter(&context.account, io);
         if let Some(mail) = &mut self.mail {
             mail.update_gauges(&context.account);
         }

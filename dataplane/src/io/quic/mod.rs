@@ -95,11 +95,6 @@ where
         &mut self.backend
     }
 
-    /// What became of strangers and of connections over QUIC.
-    pub fn counts(&self) -> quic::Counts {
-        self.quic.as_ref().map(|quic| quic.endpoint.counts()).unwrap_or_default()
-    }
-
     /// Connections over QUIC, those that are being closed included.
     #[cfg(test)]
     pub fn quic_connections(&self) -> usize {
@@ -318,6 +313,14 @@ impl<B: Io + Datagrams> Io for QuicIo<B> {
             Transport::Tcp => self.backend.carries(transport),
             Transport::Quic => self.common.is_some(),
         }
+    }
+
+    fn transport(&self, conn: ConnId) -> Transport {
+        if handle_of(conn).is_some() { Transport::Quic } else { Transport::Tcp }
+    }
+
+    fn quic(&self) -> Option<&Endpoint> {
+        self.quic.as_ref().map(|quic| &quic.endpoint)
     }
 
     fn can_hand_over(&self, conn: ConnId) -> bool {
