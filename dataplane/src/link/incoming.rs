@@ -2,7 +2,7 @@
 
 use super::carry::{self, Progress};
 use super::client::{Client, KEEP_ALIVE, Library};
-use super::outgoing::ms;
+use super::outgoing::{carrier, ms};
 use super::tally::Tally;
 use crate::account::Account;
 use crate::io::{ConnId, Io};
@@ -226,6 +226,7 @@ impl Up {
             node: self.peer.additional_data.as_slice().try_into().ok()?,
             direction: Direction::Incoming,
             shard: u16::try_from(shard).unwrap_or(u16::MAX),
+            transport: Some(carrier(io, conn)),
             state: LinkState::Up,
             may_send: *may_send,
             state_ms: ms(now.since(self.since)),

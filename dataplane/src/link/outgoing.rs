@@ -10,7 +10,7 @@ mod patience;
 mod report;
 
 pub use dial::{Judge, Pushed, Waiter};
-pub(super) use report::ms;
+pub(super) use report::{carrier, ms};
 
 use super::carry;
 use super::tally::Tally;

@@ -173,6 +173,19 @@ labels! {
         NoFrame "no_frame" "A datagram found no frame to leave in.",
     }
 
+    /// What became of who came over QUIC, or of a datagram of one who is not known yet.
+    QuicArrival "outcome" {
+        Accepted "accepted" "A connection: the peer has opened its stream.",
+        Retried "retried" "A newcomer was asked to show that it can be reached where it says (Retry), as many were unfinished.",
+        Refused "refused" "A newcomer was refused, as there are as many connections as there may be.",
+        Ignored "ignored" "A first datagram was ignored, as too many waited, or it had waited for too long.",
+        Skipped "skipped" "A datagram of a handshake was not looked at, as there were too many at once.",
+        Failed "failed" "A handshake failed, or took too long.",
+        Silent "silent" "A peer did not open its stream in time.",
+        Displaced "displaced" "An unfinished connection made room for a newer one.",
+        Unanswered "unanswered" "An answer to a stranger found no room.",
+    }
+
     /// What became of a message in a gateway's spool.
     Letter "event" {
         Stored "stored" "It was taken.",

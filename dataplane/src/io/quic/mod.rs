@@ -98,11 +98,6 @@ where
         &mut self.backend
     }
 
-    /// What became of strangers and of connections over QUIC.
-    pub fn counts(&self) -> quic::Counts {
-        self.quic.as_ref().map(|quic| quic.endpoint.counts()).unwrap_or_default()
-    }
-
     /// Connections over QUIC, those that are being closed included.
     #[cfg(test)]
     pub fn quic_connections(&self) -> usize {
@@ -326,6 +321,14 @@ impl<B: Io + Datagrams> Io for QuicIo<B> {
 
     fn lane(&self) -> Option<xdp::Counters> {
         self.backend.lane()
+    }
+
+    fn transport(&self, conn: ConnId) -> Transport {
+        if handle_of(conn).is_some() { Transport::Quic } else { Transport::Tcp }
+    }
+
+    fn quic(&self) -> Option<&Endpoint> {
+        self.quic.as_ref().map(|quic| &quic.endpoint)
     }
 
     fn can_hand_over(&self, conn: ConnId) -> bool {
