@@ -9,6 +9,7 @@ mod files;
 mod tests;
 
 pub use data_dir::{DataDir, LOCK_FILE_NAME};
+pub use files::is_credential;
 
 use crate::finding::{Finding, Severity};
 use crate::schemes::{KemScheme, SignatureScheme};
@@ -147,6 +148,10 @@ fn io_remedy(path: &Path, error: &io::Error) -> String {
     let remedy = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; free some space and start again",
         io::ErrorKind::PermissionDenied => return permission_remedy(path),
+        io::ErrorKind::NotFound if files::is_credential(path) => {
+            "; it is a link to a credential, which is there while a unit runs that loads it: start the unit, and see that it \
+             has LoadCredentialEncrypted= for it (docs/operating/security.md)"
+        }
         io::ErrorKind::NotFound => "; check that the folder above exists",
         io::ErrorKind::ReadOnlyFilesystem => "; mount it writable",
         io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename | io::ErrorKind::InvalidInput => {
@@ -206,6 +211,10 @@ pub fn look(dir: &Path, identity: SignatureScheme, link: KemScheme) -> Result<()
 }
 
 fn look_at(files: &PairFiles, scheme: &dyn PairScheme) -> Result<(), KeyError> {
+    // Nobody but the unit sees it.
+    if files::is_credential(&files.private) && !files.private.exists() {
+        return Ok(());
+    }
     match (files::exists(&files.private)?, files::exists(&files.public)?) {
         (false, false) => Ok(()),
         (false, true) => Err(files.private_is_missing()),

@@ -11,9 +11,11 @@ mod tests;
 
 use crypto_simd::random::Random;
 use crypto_simd::symmetric::{ChaChaPoly, blake2b_256_keyed};
+use rustix::fs::OFlags;
 use secret_memory::within;
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -77,7 +79,9 @@ impl SealKey {
 
     fn in_folder(folder: &Path) -> Result<Option<Self>, SealError> {
         let path = folder.join(CREDENTIAL);
-        let file = match File::open(&path) {
+        // A pipe would never end.
+        let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
+        let file = match OpenOptions::new().read(true).custom_flags(nonblocking).open(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             file => file.map_err(|error| SealError::Read { path: path.clone(), error })?,
         };

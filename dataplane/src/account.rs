@@ -4,15 +4,15 @@
 //! moment between two rounds. Every packet ends in exactly one of [`Account::sent`], [`Account::dropped`] and a
 //! delivery; [`Shard::held`](crate::shard::Shard::held) counts the rest where they are.
 
+use crate::link::counted;
 use crate::time::Instant;
-use interplane::counter::{
-    AcceptFailure, Destination, Direction, HandshakeState, LinkEnd, Outcome, PacketStage, PeerRefusal,
-};
+use interplane::counter::{AcceptFailure, Destination, Direction, HandshakeState, Outcome, PacketStage, PeerRefusal};
 use interplane::event::{Detail, Event, Peer};
 use interplane::ring::EventWriter;
 use interplane::{Counter, DropReason, Histogram, ShardCounters};
 use std::net::SocketAddr;
 use std::time::Duration;
+use wire::link::End;
 
 /// Between two log events about single packets, which peers can cause at will.
 const PACKET_EVENT_INTERVAL: Duration = Duration::from_secs(1);
@@ -144,11 +144,15 @@ impl Account {
         }
     }
 
-    /// An established link ended; without a peer a client's.
-    pub fn link_down(&mut self, direction: Direction, peer: Option<Peer>, end: LinkEnd) {
-        self.count(Counter::link_ended(end));
-        if let Some(peer) = peer {
-            self.tell(Event::LinkDown { direction, peer, end, detail: Detail::default() });
+    /// An established link ended; without a peer a client's, of which the log is told only what it did wrong, and not who
+    /// it was.
+    pub fn link_down(&mut self, direction: Direction, peer: Option<Peer>, end: End) {
+        let counted = counted(end);
+        self.count(Counter::link_ended(counted));
+        let is_fault = matches!(end, End::Frame(_) | End::Command(_) | End::Unexpected(_));
+        if let Some(peer) = peer.or(is_fault.then(|| self::peer(None, None))) {
+            let detail = if is_fault { Detail::new(end) } else { Detail::default() };
+            self.tell(Event::LinkDown { direction, peer, end: counted, detail });
         }
     }
 

@@ -169,6 +169,7 @@ fn rolls() -> Vec<Vec<u8>> {
         node: [7; 32],
         direction: Direction::Outgoing,
         shard: 1,
+        transport: Some(Transport::Quic),
         state: LinkState::Up,
         may_send: true,
         state_ms: 5,

@@ -15,7 +15,7 @@ pub use account::Account;
 pub use handle::{Counter, Histogram};
 pub use label::{
     AcceptFailure, AdmissionRefusal, Destination, DialFailure, Dimension, Direction, DocumentRefusal, HandshakeState,
-    KeyEpoch, Letter, LinkEnd, Origin, Outcome, PacketStage, PeerClass, PeerRefusal, Queue, Request,
+    KeyEpoch, LaneEvent, Letter, LinkEnd, Origin, Outcome, PacketStage, PeerClass, PeerRefusal, Queue, QuicArrival, Request,
 };
 pub use registry::{CELLS, Family, Kind};
 

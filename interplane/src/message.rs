@@ -10,7 +10,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 /// Version of messages and of all layouts in shared memory; planes of different versions do not work together.
-pub const VERSION: u32 = 6;
+pub const VERSION: u32 = 7;
 /// Most tags that are refused as poison.
 pub const REFUSED_TAGS_MAX: usize = 2048;
 
@@ -78,6 +78,16 @@ pub enum Transport {
     Tcp,
     /// QUIC over UDP.
     Quic,
+}
+
+impl Transport {
+    /// The stable name: the scheme of its addresses.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Quic => "quic",
+        }
+    }
 }
 
 /// What a control plane can be refused.

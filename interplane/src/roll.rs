@@ -6,6 +6,7 @@ mod tests;
 
 use crate::counter::Direction;
 use crate::memory::{self, MemoryError, SealedMemory};
+use crate::message::Transport;
 use pki::NodeId;
 use rustix::fd::{AsFd, OwnedFd};
 use serde::{Deserialize, Serialize};
@@ -66,6 +67,8 @@ pub struct LinkReport {
     pub direction: Direction,
     /// The shard that has it.
     pub shard: u16,
+    /// What carries it; none while there is no connection.
+    pub transport: Option<Transport>,
     /// How far it is.
     pub state: LinkState,
     /// Whether packets may pass, by the documents.

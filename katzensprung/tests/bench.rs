@@ -1,6 +1,7 @@
 //! `bench node` in every role, with a load that any host can bear: every packet is accounted for. How fast is nobody's
 //! matter here. `bench scale` without the host: nothing in it is real time. `bench plan` of what `bench node` said.
 
+use crate::bypass;
 use crate::support::program::{finish, finish_within, program, run};
 use serde_json::Value;
 use std::os::unix::process::CommandExt;
@@ -87,6 +88,25 @@ fn a_gateway_that_knows_its_users_serves_them() {
     assert_eq!(to_clients["account"]["delivered"], to_clients["packets_sent"], "{report}");
     assert_eq!(report["users"], "users in a file, their mail in a file");
     assert!(report["new_clients"]["made"].as_u64().unwrap() > 0, "{report}");
+}
+
+/// In two network namespaces with a cable between them: each packet goes as frames through the node's end of it.
+#[test]
+fn a_mix_sends_and_receives_past_the_kernel() {
+    if !bypass::is_possible() {
+        return;
+    }
+    let Some(report) = measure(&["--transport", "quic", "--io", "xdp"]) else { return };
+    is_accounted_for(&report, "through");
+    assert_eq!(report["transport"], "quic", "{report}");
+    let frames = &report["frames"];
+    for way in ["arrived", "left"] {
+        assert!(
+            frames[way].as_u64() > report["packets_sent"].as_u64(),
+            "more than one datagram for a packet: {report}"
+        );
+    }
+    assert!(frames["kernel"].as_u64() < report["packets_sent"].as_u64().map(|sent| sent / 10), "{report}");
 }
 
 #[test]

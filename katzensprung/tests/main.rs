@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `bad_input` | what an operator can get wrong: exit status 1, one clear line, nothing overwritten |
 //! | `bench` | `bench node` in every role: every packet is accounted for; `bench scale` without the host; `bench plan` |
+//! | `bypass` | datagrams past the kernel, in network namespaces |
 //! | `commands` | what the subcommands do when all is well |
 //! | `dirauth` | directory authorities: three that agree, and what their operators can get wrong |
 //! | `genconfig` | where it cannot go on: all of a network's files, or none |
@@ -11,6 +12,7 @@
 //! | `lifecycle` | start, stop, crashes of either process, and what the authority sees of them |
 //! | `limits` | what a host may refuse |
 //! | `migrate` | configuration files of older releases |
+//! | `over_quic` | a node whose links go over QUIC: floods of strangers, and datagrams that are lost, late, doubled, damaged |
 //! | `package` | what packages hold; the Debian package installed, upgraded, removed |
 //! | `ping` | what a user of `ping` can get wrong, and what is said where there is no network |
 //! | `secrets` | where private keys lie in the memory of both processes |
@@ -24,6 +26,7 @@
 
 mod bad_input;
 mod bench;
+mod bypass;
 mod commands;
 mod dirauth;
 mod genconfig;
@@ -31,6 +34,7 @@ mod hosts;
 mod lifecycle;
 mod limits;
 mod migrate;
+mod over_quic;
 mod package;
 mod ping;
 mod profiling;

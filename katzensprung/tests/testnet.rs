@@ -1,5 +1,6 @@
 //! `testnet` and `genconfig`: whole networks of real processes.
 
+mod carriers;
 mod ends;
 
 use crate::support::program::{Outcome, finish, finish_within, program, run};

@@ -39,6 +39,37 @@ pub struct NodeAccount {
     pub lost_in_restart: u64,
 }
 
+/// What the node says of its datagrams past the kernel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Frames {
+    /// Datagrams that came in frames.
+    pub arrived: u64,
+    /// Datagrams that left in frames.
+    pub left: u64,
+    /// Trains of datagrams that left through the kernel.
+    pub kernel: u64,
+    /// Frames that were lost for want of room, in either direction.
+    pub lost: u64,
+}
+
+impl Frames {
+    /// Reads them from a text in the Prometheus format; none where all are 0.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut frames = Self::default();
+        for (name, labels, value) in samples(text) {
+            let sum = match (name, label(labels, "event")) {
+                ("katzensprung_xdp_datagrams_total", Some("arrived")) => &mut frames.arrived,
+                ("katzensprung_xdp_datagrams_total", Some("left")) => &mut frames.left,
+                ("katzensprung_xdp_datagrams_total", Some("kernel")) => &mut frames.kernel,
+                ("katzensprung_xdp_datagrams_total", Some("dropped" | "no_frame")) => &mut frames.lost,
+                _ => continue,
+            };
+            *sum += value as u64;
+        }
+        (frames != Self::default()).then_some(frames)
+    }
+}
+
 impl NodeAccount {
     /// Reads the account from the node's metrics.
     pub fn scrape(address: SocketAddr) -> Result<Self, String> {

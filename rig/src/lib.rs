@@ -8,7 +8,7 @@
 //! | `link` | established links with large buffers |
 //! | `peers` | the fake mixes before and behind the node, and its clients |
 //! | `ready` | which of the links have something |
-//! | `relay` | the rig's end of QUIC |
+//! | [`relay`] | the rig's end of QUIC |
 //! | [`mill`] | valid, unique packets, made in advance |
 //! | [`floor`] | what one core does with the cryptography alone |
 //! | `supply`, `mills` | packets that were made before, or are made while others are sent |
@@ -22,7 +22,7 @@
 //! | `soak` | a long run under load |
 //! | `idle` | many clients that do nothing |
 //! | [`probe`] | clock and width of the core: is there a neighbour on it? |
-//! | `process`, `account` | the node's processes, their CPU time, the node's own account |
+//! | `process`, [`account`] | the node's processes, their CPU time, the node's own account |
 //! | [`plugin`] | a plugin that echoes |
 //! | `null_node` | a node without work: the rig's own ceiling |
 //! | `plan` | how many packets, how long an epoch, and that all phases fit into the life of the node's key |
@@ -38,7 +38,7 @@
 //! so ([`Failure::NoFigure`]) and blames nobody.
 #![forbid(unsafe_code)]
 
-mod account;
+pub mod account;
 mod calls;
 mod check;
 mod cpu;
@@ -61,7 +61,7 @@ pub mod plugin;
 pub mod probe;
 mod process;
 mod ready;
-mod relay;
+pub mod relay;
 mod report;
 mod site;
 mod soak;

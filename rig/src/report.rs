@@ -6,7 +6,7 @@ mod tests;
 mod text;
 
 use super::Options;
-use super::account::NodeAccount;
+use super::account::{Frames, NodeAccount};
 use super::calls::Answers;
 use super::check::Wrong;
 use super::cpu::CpuTime;
@@ -88,6 +88,8 @@ pub struct Report {
     pub account: NodeAccount,
     /// Where its time went, if it says so.
     pub stages: Vec<Stage>,
+    /// Datagrams past the kernel, if they go there.
+    pub frames: Option<Frames>,
     /// The most that the node forwards, from a bounded number of packets inside it: the median of the turns.
     pub packets_per_second: f64,
     /// For how long that was measured, in all turns.

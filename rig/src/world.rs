@@ -1,6 +1,6 @@
 //! A node at work and everything around it.
 
-use super::account::{self, NodeAccount};
+use super::account::{self, Frames, NodeAccount};
 use super::calls::{Caller, Calls};
 use super::drive::Drive;
 use super::mill::{Pool, Purpose};
@@ -143,7 +143,9 @@ impl World {
         report.account =
             settled_account(&self.node, |account| account.is_balanced(checker.sent(), checker.received(), exit))?;
         report.account_balanced = report.account.is_balanced(checker.sent(), checker.received(), exit);
-        report.stages = stages::parse(&account::metrics(self.node.metrics)?);
+        let metrics = account::metrics(self.node.metrics)?;
+        report.stages = stages::parse(&metrics);
+        report.frames = Frames::parse(&metrics);
         if !options.only_capacity {
             say(format_args!("measuring the node with nothing to do"));
             report.idle_node_cpu_share = self.node.data_plane_share(IDLE)?;

@@ -126,7 +126,8 @@ pub(crate) fn once_gone<T>(mut attempt: impl FnMut() -> Result<T, Errno>) -> Res
     let begin = Instant::now();
     loop {
         match attempt() {
-            Err(Errno::BUSY) if begin.elapsed() < GONE_AFTER => thread::sleep(Duration::from_millis(20)),
+            // In the other mode a program that is about to go is "there already".
+            Err(Errno::BUSY | Errno::EXIST) if begin.elapsed() < GONE_AFTER => thread::sleep(Duration::from_millis(20)),
             other => return other,
         }
     }

@@ -88,6 +88,19 @@ impl DataDir {
         }
     }
 
+    /// Keeps nodes away from a folder for as long as what is given lives, whoever owns it; makes and changes nothing there.
+    pub fn keep_out(path: &Path) -> Result<Option<File>, KeyError> {
+        let directory = match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(|source| KeyError::Io { path: path.into(), done: "opened", source })?,
+        };
+        match directory.try_lock() {
+            Ok(()) => Ok(Some(directory)),
+            Err(TryLockError::WouldBlock) => Err(KeyError::Locked { path: path.into(), holder: holder(path) }),
+            Err(TryLockError::Error(source)) => Err(KeyError::Io { path: path.into(), done: "locked", source }),
+        }
+    }
+
     /// The user to whom it belongs.
     pub fn owner(&self) -> u32 {
         self.owner

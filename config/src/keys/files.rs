@@ -25,6 +25,14 @@ pub fn exists(path: &Path) -> Result<bool, KeyError> {
     }
 }
 
+/// Where systemd puts what a unit loads as credentials, for as long as the unit runs.
+const CREDENTIALS: &str = "/run/credentials";
+
+/// Whether it is a link to a credential of a unit: sealed on the disk, and open to the unit alone.
+pub fn is_credential(path: &Path) -> bool {
+    fs::read_link(path).is_ok_and(|target| target.starts_with(CREDENTIALS))
+}
+
 /// The bytes of a regular file. A device or pipe under that name could hold the start up for ever.
 pub fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
@@ -53,6 +61,10 @@ pub struct Access {
 
 /// Who may use a file.
 pub fn access(path: &Path) -> Result<Access, KeyError> {
+    // Its list of those who may read it looks like an open mode.
+    if is_credential(path) {
+        return Ok(Access { stranger: None, open_mode: None });
+    }
     let metadata = fs::metadata(path).map_err(failed(path, "read"))?;
     let (owner, mode) = (metadata.uid(), metadata.permissions().mode() & 0o7777);
     Ok(Access {

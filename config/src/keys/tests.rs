@@ -355,3 +355,41 @@ fn a_name_that_is_taken_is_never_replaced() {
     assert!(matches!(files::write_new(&to, b"x"), Err(KeyError::Io { .. })));
     assert_eq!(fs::read_to_string(&to).expect("read"), "old");
 }
+
+/// What systemd opens for a unit (`LoadCredentialEncrypted=`) is seen by the unit alone.
+#[test]
+fn a_private_key_may_be_a_link_to_a_credential_of_the_unit() {
+    let parent = parent();
+    let dir = open(&parent);
+    identity(&dir, ed25519(), &mut random()).expect("made");
+    link(&dir, xwing(), &mut random()).expect("made");
+    let private = dir.path().join("identity.private.pem");
+    fs::remove_file(&private).expect("removed");
+    symlink("/run/credentials/katzensprung-is-not-there/identity", &private).expect("linked");
+    assert!(look(dir.path(), ed25519(), xwing()).is_ok(), "others do not see it");
+    let error = identity(&dir, ed25519(), &mut random()).expect_err("no other key is made").to_string();
+    assert!(error.contains("start the unit") && error.contains("LoadCredentialEncrypted="), "{error}");
+    assert!(files::exists(&private).is_ok_and(|there| there));
+    // Any other link that leads nowhere is a mistake.
+    fs::remove_file(&private).expect("removed");
+    symlink("/nowhere/identity", &private).expect("linked");
+    let error = look(dir.path(), ed25519(), xwing()).expect_err("refused").to_string();
+    assert!(error.contains("cannot be opened") && !error.contains("unit"), "{error}");
+}
+
+#[test]
+fn nodes_are_kept_out_of_a_folder_without_a_trace() {
+    let parent = parent();
+    let path = parent.path().join("data");
+    assert!(DataDir::keep_out(&path).expect("nobody is there").is_none() && !path.exists());
+    fs::create_dir(&path).expect("made");
+    fs::set_permissions(&path, Permissions::from_mode(0o700)).expect("mode set");
+    let kept_out = DataDir::keep_out(&path).expect("nobody is there");
+    assert!(kept_out.is_some() && fs::read_dir(&path).expect("a folder").next().is_none());
+    assert!(matches!(DataDir::open(&path), Err(KeyError::Locked { .. })));
+    drop(kept_out);
+    let node = DataDir::open(&path).expect("free");
+    assert!(matches!(DataDir::keep_out(&path), Err(KeyError::Locked { .. })));
+    drop(node);
+    assert!(DataDir::keep_out(&path).is_ok());
+}

@@ -69,6 +69,10 @@ fn the_unit_s_credential_is_the_key() {
         assert!(error.contains(&format!("has {bytes} bytes")) && error.contains(CREDENTIAL), "{error}");
     }
     std::fs::remove_file(&file).unwrap();
+    // Nobody writes to it.
+    assert!(std::process::Command::new("mkfifo").arg(&file).status().unwrap().success());
+    assert!(SealKey::in_folder(folder.path()).unwrap_err().to_string().contains("has 0 bytes"));
+    std::fs::remove_file(&file).unwrap();
     std::fs::create_dir(&file).unwrap();
     assert!(matches!(SealKey::in_folder(folder.path()), Err(SealError::Read { .. })));
 }

@@ -5,7 +5,7 @@ use crate::finding::{Finding, Findings, Place, Severity};
 use crate::program::Program;
 use crate::reader::{Reader, Strictness};
 use crate::schemes::{kem_scheme, signature_scheme};
-use crate::server::own::{self, OwnConfig};
+use crate::server::own::{self, OwnConfig, Seal};
 use crate::server::raw;
 use crate::server::removed;
 use std::fs::File;
@@ -111,6 +111,7 @@ pub fn parse(sources: &Sources, strictness: Strictness) -> Result<Loaded, Vec<Fi
         let own = own::parse(text, &mut findings);
         if let Some(config) = &mut main {
             override_shutdown(&mut config.shutdown, &own, &mut findings);
+            check_seal(&config.shutdown, &own, &mut findings);
             config.own = own;
         }
         listed.extend(findings.into_sorted());
@@ -133,6 +134,15 @@ fn override_shutdown(shutdown: &mut Shutdown, own: &OwnConfig, findings: &mut Fi
         (Some(true), _) => *shutdown = Shutdown::WithdrawFirst,
         (Some(false), Shutdown::WithdrawFirst) => *shutdown = Shutdown::Immediate,
         (Some(false) | None, _) => {}
+    }
+}
+
+/// What no stop keeps cannot be sealed.
+fn check_seal(shutdown: &Shutdown, own: &OwnConfig, findings: &mut Findings) {
+    if own.keys.seal != Seal::Off && !matches!(shutdown, Shutdown::PersistMixKeys(_)) {
+        let problem = "has no effect: no stop keeps mix keys (Server.PersistMixKeysOnShutdown)";
+        let remedy = "set Server.PersistMixKeysOnShutdown = true, or remove it";
+        findings.warning("without-effect", &Place::absent("keys.seal"), problem, remedy);
     }
 }
 

@@ -8,7 +8,7 @@ use crate::address::{
 use crate::finding::{Findings, Place};
 use crate::reader::At;
 use crate::server::raw;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// Where the node listens and what it advertises.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -221,6 +221,16 @@ fn check_advertised(advertised: &[At<Address>], raw: &raw::Server, findings: &mu
         if address.port == 0 {
             let problem = format!("'{address}' is advertised with port 0, which nobody can reach");
             findings.warning("port-zero", &at.place, problem, "set a fixed port");
+        }
+        let is_nobody = |ip: &IpAddr| ip.is_multicast() || *ip == IpAddr::V4(Ipv4Addr::BROADCAST);
+        if matches!(&address.host, Host::Ip(ip) if is_nobody(ip)) {
+            let problem = format!("'{address}' is advertised, which is no host's address");
+            findings.warning(
+                "advertised-group",
+                &at.place,
+                problem,
+                "write the address at which others reach this host",
+            );
         }
         if matches!(&address.host, Host::Ip(ip) if ip.is_unspecified()) {
             let problem = format!("'{address}' is advertised, which nobody can reach");

@@ -168,6 +168,12 @@ fn our_own_file_beside_it() {
     let persists = main_file().replace("PersistMixKeysOnShutdown = false", "PersistMixKeysOnShutdown = true");
     let findings = with_own(&persists, "[controlplane]\nshutdown_withdraw = true").expect_err("exclusive");
     assert_eq!((findings[0].code, findings[0].file.as_path()), ("exclusive", Path::new("/etc/katzensprung.toml")));
+    // Keys that nothing keeps would be sealed by nothing, and an operator who relies on it would not know.
+    let is_warned = |main: &str| {
+        let findings = with_own(main, "[keys]\nseal = \"systemd\"").expect("good").findings;
+        findings.iter().any(|finding| (finding.code, finding.key.as_str()) == ("without-effect", "keys.seal"))
+    };
+    assert!(is_warned(&main_file()) && !is_warned(&persists));
     let findings = with_own("[Server]\n", "[dataplane]\nshard = 2").expect_err("both are bad");
     assert!(findings.iter().any(|finding| finding.file == Path::new("/etc/katzensprung.toml")));
     assert!(findings.iter().any(|finding| finding.file == Path::new("/etc/katzenpost.toml")));

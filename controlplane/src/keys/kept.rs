@@ -179,7 +179,7 @@ fn keep_one(folder: &Path, scheme: Scheme, epoch: u64, private: &[u8], set: &Own
         // The set first: a key must never be there alone. What is sealed goes when all is there.
         fs::rename(&set_draft, &set_file)?;
         fs::rename(&key_draft, &key_file)?;
-        remove_if_there(&sealed_file(folder, epoch))
+        remove_sealed(folder, epoch)
     };
     write().map_err(|error| {
         for file in [&key_draft, &set_draft, &key_file, &set_file] {
@@ -212,6 +212,16 @@ fn keep_sealed(
     })
 }
 
+/// Removes what is sealed of an epoch whose clear key is there: on the disk first, or a power cut could leave neither.
+fn remove_sealed(folder: &Path, epoch: u64) -> std::io::Result<()> {
+    let sealed = sealed_file(folder, epoch);
+    if sealed.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    File::open(folder)?.sync_all()?;
+    remove_if_there(&sealed)
+}
+
 fn remove_if_there(path: &Path) -> std::io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
@@ -220,7 +230,7 @@ fn remove_if_there(path: &Path) -> std::io::Result<()> {
 }
 
 /// Writes what is sealed as the reference reads it. Gives the epochs; at a failure those before it are unsealed, and the others
-/// as they were.
+/// as they were. One that was interrupted is gone on with.
 pub fn unseal(folder: &Path, scheme: Scheme, seal: &SealKey) -> Result<Vec<u64>, KeptError> {
     match check_own(folder) {
         Err(KeptError::Os { error, .. }) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -230,15 +240,26 @@ pub fn unseal(folder: &Path, scheme: Scheme, seal: &SealKey) -> Result<Vec<u64>,
     let mut epochs: Vec<_> = list(folder)?.into_iter().filter(|(kind, ..)| *kind == SEALED_PREFIX).collect();
     epochs.sort_unstable();
     for (_, epoch, sealed) in &epochs {
+        let (private, set) = sealed::read(sealed, scheme, *epoch, Some(seal))?;
         let clear = key_file(folder, *epoch);
-        if clear.symlink_metadata().is_ok() {
+        if clear.symlink_metadata().is_err() {
+            keep_one(folder, scheme, *epoch, &private, &set)?;
+        } else if is_unsealed(folder, scheme, *epoch, &private) {
+            remove_sealed(folder, *epoch).map_err(os("remove", sealed))?;
+        } else {
             return Err(KeptError::Both { clear, sealed: sealed.clone() });
         }
-        let (private, set) = sealed::read(sealed, scheme, *epoch, Some(seal))?;
-        keep_one(folder, scheme, *epoch, &private, &set)?;
     }
     sync(folder)?;
     Ok(epochs.into_iter().map(|(_, epoch, _)| epoch).collect())
+}
+
+/// Whether the clear files of an epoch are those of that key as [`keep_one`] left them: nobody has used or written it since.
+fn is_unsealed(folder: &Path, scheme: Scheme, epoch: u64, private: &[u8]) -> bool {
+    let file = key_file(folder, epoch);
+    let mark = || mark_of(&file, &public_key(scheme, private)?).ok();
+    let is_the_key = read_key(&file, scheme).is_ok_and(|clear| **clear == *private);
+    is_the_key && mark().is_some_and(|mark| matches!(read_set(&set_file(folder, epoch), epoch, &mark), Ok(Some(_))))
 }
 
 /// What a set says of its key: the file as it was written, so that one that somebody has written since is another.
@@ -292,8 +313,15 @@ fn list(folder: &Path) -> Result<Vec<(&'static str, u64, PathBuf)>, KeptError> {
     Ok(files)
 }
 
-/// Looks what a stop has left for the epochs around `now`; of other epochs nothing stays. What is sealed is opened with `seal`.
-pub fn look(folder: &Path, scheme: Scheme, now: Epoch, seal: Option<&SealKey>) -> Result<Kept, KeptError> {
+/// Looks what a stop has left for the epochs around `now`; of other epochs nothing stays. What is sealed is opened with `seal`;
+/// it may stay closed where the key of its epoch is `held` already, with all that it has seen.
+pub fn look(
+    folder: &Path,
+    scheme: Scheme,
+    now: Epoch,
+    seal: Option<&SealKey>,
+    held: &[u64],
+) -> Result<Kept, KeptError> {
     let mut kept = Kept { folder: folder.into(), ..Kept::default() };
     match check_own(folder) {
         Ok(()) => clear(folder)?,
@@ -317,8 +345,18 @@ pub fn look(folder: &Path, scheme: Scheme, now: Epoch, seal: Option<&SealKey>) -
     epochs.dedup();
     let mut bare = Vec::new();
     for epoch in epochs {
-        if look_at_one(epoch, scheme, seal, &mut kept)? == Found::Bare {
-            bare.push(epoch);
+        match look_at_one(epoch, scheme, seal, &mut kept) {
+            Ok(Found::Bare) => bare.push(epoch),
+            Ok(Found::Whole | Found::Nothing) => {}
+            Err(KeptError::Unsealable(_) | KeptError::Sealed { .. }) if held.contains(&epoch) => {
+                let closed = sealed_file(folder, epoch);
+                kept.findings.push(format!(
+                    "removed {}, which cannot be opened: the service manager has kept the key of epoch {epoch} too",
+                    closed.display()
+                ));
+                kept.files.push(closed);
+            }
+            Err(error) => return Err(error),
         }
     }
     if let Some(last) = bare.last() {

@@ -28,9 +28,11 @@ pub fn unseal_kept(folder: &Path, config: &ServerConfig, seal: &SealKey) -> Resu
 
 /// The key with which keys are sealed and unsealed; an error where the configuration wants one that is not there.
 pub(super) fn seal_key(config: &ServerConfig) -> Result<Option<SealKey>, SealError> {
-    match (SealKey::of_unit()?, config.own.keys.seal) {
-        (None, Seal::Systemd) => Err(SealError::Missing),
-        (key, _) => Ok(key),
+    match (SealKey::of_unit(), config.own.keys.seal) {
+        (Ok(None), Seal::Systemd) => Err(SealError::Missing),
+        // Others' credentials in a folder that cannot be read are nothing to who seals nothing.
+        (Err(_), Seal::Off) => Ok(None),
+        (key, _) => key,
     }
 }
 
@@ -40,10 +42,11 @@ impl Node {
         kept_folder(&self.config, &self.identity.public)
     }
 
-    /// The keys that an earlier node has left. They stay where they are until they are consumed.
-    pub(super) fn kept_keys(&self, scheme: Scheme) -> Result<Kept, KeptError> {
+    /// The keys that an earlier node has left. They stay where they are until they are consumed. Of the epochs that are held
+    /// the node has keys already.
+    pub(super) fn kept_keys(&self, scheme: Scheme, held: &[u64]) -> Result<Kept, KeptError> {
         let Some(folder) = self.kept_folder() else { return Ok(Kept::default()) };
-        let kept = kept::look(&folder, scheme, epoch_time(&self.clock).epoch, self.seal.as_ref())?;
+        let kept = kept::look(&folder, scheme, epoch_time(&self.clock).epoch, self.seal.as_ref(), held)?;
         for finding in &kept.findings {
             self.log.warning(MODULE, finding);
         }

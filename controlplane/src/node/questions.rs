@@ -7,6 +7,7 @@ use crate::directory::Nodes;
 use crate::keys::EPOCHS_PER_DESCRIPTOR;
 use interplane::counter::Direction;
 use interplane::loops::SegmentCount;
+use interplane::message::Transport;
 use interplane::replay::Fill;
 use interplane::roll::{LinkReport, Passed, Roll};
 use pki::{Epoch, EpochTime, NodeId};
@@ -35,6 +36,7 @@ fn peer(link: &LinkReport, name: Option<String>) -> Value {
         "name": name,
         "direction": link.direction.label(),
         "shard": link.shard,
+        "transport": link.transport.map(Transport::name),
         "state": link.state.name(),
         "state_ms": link.state_ms,
         "may_send": link.may_send,

@@ -61,7 +61,7 @@ impl Node {
             inheritance.listeners = listeners;
         }
         mix_keys.adopt(std::mem::take(&mut inheritance.mix_keys)).map_err(bad_key)?;
-        let mut in_files = self.kept_keys(scheme)?;
+        let mut in_files = self.kept_keys(scheme, &mix_keys.epochs())?;
         inheritance.add_sets(std::mem::take(&mut in_files.replay_sets), replaced.is_none());
         mix_keys.adopt(std::mem::take(&mut in_files.mix_keys)).map_err(bad_key)?;
         let listeners = listen::bind_all(&wanted, std::mem::take(&mut inheritance.listeners))?;

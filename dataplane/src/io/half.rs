@@ -110,6 +110,13 @@ impl<B: Io + Datagrams> Io for Half<B> {
         self.kernel_ref().carries(transport)
     }
 
+    fn lane(&self) -> Option<xdp::Counters> {
+        match self {
+            Self::Kernel(_) => None,
+            Self::Xdp(bypass) => Some(bypass.counters()),
+        }
+    }
+
     fn can_hand_over(&self, conn: ConnId) -> bool {
         self.kernel_ref().can_hand_over(conn)
     }

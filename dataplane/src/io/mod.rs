@@ -230,6 +230,21 @@ pub trait Io {
         transport == Transport::Tcp
     }
 
+    /// What was counted past the kernel; none where datagrams do not go there.
+    fn lane(&self) -> Option<xdp::Counters> {
+        None
+    }
+
+    /// What carries a connection.
+    fn transport(&self, _conn: ConnId) -> Transport {
+        Transport::Tcp
+    }
+
+    /// The connections over QUIC, for what they count; none where there is no QUIC.
+    fn quic(&self) -> Option<&::quic::Endpoint> {
+        None
+    }
+
     /// Whether a connection that was just accepted may go to another shard. One over QUIC may not: its shard has the socket to
     /// which the peer's datagrams come.
     fn can_hand_over(&self, _conn: ConnId) -> bool {

@@ -6,14 +6,14 @@ use crate::shared::Directory;
 use crate::time::Instant;
 use gateway::{Download, Letter, Push, Rate, Request, Requests, TokenBucket, UserId, refusal_code};
 use interplane::Counter;
-use interplane::counter::{DocumentRefusal, LinkEnd};
+use interplane::counter::DocumentRefusal;
 use interplane::setup::ClientRate;
 use interplane::snapshot::EncodedDocument;
 use pki::Epoch;
 use std::sync::Arc;
 use std::time::Duration;
 use wire::command::codes;
-use wire::link::SendError;
+use wire::link::{End, SendError};
 use wire::{Command, Link, consensus2};
 
 /// Clients drop a gateway that is silent for 15 s (server.md 5.2). With this one of [`wire::link`]'s waits, which differ
@@ -112,7 +112,7 @@ impl Client {
     }
 
     /// Seals what is to be said, as far as there is room; true if a document in one piece is among it.
-    pub fn speak(&mut self, link: &mut Link, library: &Library<'_>, now: Instant) -> Result<bool, LinkEnd> {
+    pub fn speak(&mut self, link: &mut Link, library: &Library<'_>, now: Instant) -> Result<bool, End> {
         let began_before = self.download_until.is_some();
         let is_sent_whole = self.speak_all(link, library, now)?;
         let is_taking = self.requests.download.is_some() || (began_before || is_sent_whole) && !link.is_flushed();
@@ -120,7 +120,7 @@ impl Client {
         Ok(is_sent_whole)
     }
 
-    fn speak_all(&mut self, link: &mut Link, library: &Library<'_>, now: Instant) -> Result<bool, LinkEnd> {
+    fn speak_all(&mut self, link: &mut Link, library: &Library<'_>, now: Instant) -> Result<bool, End> {
         // Never more than one step beyond what fits, so a client that takes nothing costs no time either.
         loop {
             let has_spoken = if self.push.has_message() {
@@ -141,7 +141,7 @@ impl Client {
         }
     }
 
-    fn speak_mail(&mut self, link: &mut Link, now: Instant) -> Result<bool, LinkEnd> {
+    fn speak_mail(&mut self, link: &mut Link, now: Instant) -> Result<bool, End> {
         let Some(letter) = self.push.peek() else { return Ok(true) };
         let command = Command::Message { sequence: 0, surb_id: &letter.surb_id, payload: &letter.payload };
         if !link.has_room(link.commands().encoded_len(&command)) {
@@ -152,7 +152,7 @@ impl Client {
         send(link, &Command::Message { sequence, surb_id: &letter.surb_id, payload: &letter.payload })
     }
 
-    fn speak_chunk(&mut self, link: &mut Link) -> Result<bool, LinkEnd> {
+    fn speak_chunk(&mut self, link: &mut Link) -> Result<bool, End> {
         let Some(download) = &mut self.requests.download else { return Ok(true) };
         let document = find(&download.source, download.epoch);
         let Some((payload, total)) =
@@ -171,13 +171,7 @@ impl Client {
         send(link, &command)
     }
 
-    fn begin_chunks(
-        &mut self,
-        link: &mut Link,
-        library: &Library<'_>,
-        epoch: u64,
-        now: Instant,
-    ) -> Result<bool, LinkEnd> {
+    fn begin_chunks(&mut self, link: &mut Link, library: &Library<'_>, epoch: u64, now: Instant) -> Result<bool, End> {
         let is_held = find(library.directory, epoch).is_some();
         if is_held && self.requests.may_take(now) {
             let source = Arc::clone(library.directory);
@@ -199,13 +193,7 @@ impl Client {
     }
 
     /// In one piece, of whatever size: there is nothing else on its way to this client.
-    fn speak_whole(
-        &mut self,
-        link: &mut Link,
-        library: &Library<'_>,
-        epoch: u64,
-        now: Instant,
-    ) -> Result<bool, LinkEnd> {
+    fn speak_whole(&mut self, link: &mut Link, library: &Library<'_>, epoch: u64, now: Instant) -> Result<bool, End> {
         let refused = |refusal| {
             library.account.count(Counter::document_refused(refusal));
             (codes::consensus::NOT_FOUND, &[][..])
@@ -235,11 +223,11 @@ fn find(directory: &Directory, epoch: u64) -> Option<&EncodedDocument> {
 }
 
 /// What cannot be sealed cannot be skipped either: the client would wait for it.
-fn send(link: &mut Link, command: &Command<'_>) -> Result<bool, LinkEnd> {
+fn send(link: &mut Link, command: &Command<'_>) -> Result<bool, End> {
     match link.send(command) {
         Ok(()) => Ok(true),
         Err(SendError::Full) => Ok(false),
-        Err(_) => Err(LinkEnd::Failed),
+        Err(_) => Err(End::Failed),
     }
 }
 

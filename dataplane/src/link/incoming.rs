@@ -2,8 +2,7 @@
 
 use super::carry::{self, Progress};
 use super::client::{Client, KEEP_ALIVE, Library};
-use super::counted;
-use super::outgoing::ms;
+use super::outgoing::{carrier, ms};
 use super::tally::Tally;
 use crate::account::Account;
 use crate::io::{ConnId, Io};
@@ -18,14 +17,14 @@ use crate::time::Instant;
 use crypto_simd::random::Random;
 use crypto_simd::schemes::KemDecapsulationKey;
 use gateway::Request;
-use interplane::counter::{Direction, LinkEnd, Request as RequestLabel};
+use interplane::counter::{Direction, Request as RequestLabel};
 use interplane::roll::{LinkReport, LinkState};
 use interplane::{Counter, DropReason};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use wire::command::{COMMAND_HEADER_BYTES, Verdict};
-use wire::link::{Due, Frame, Input};
-use wire::{Acceptor, Command, CommandId, CommandSet, Link, PeerCredentials, Role};
+use wire::link::{Due, End, Frame, Input};
+use wire::{Acceptor, Command, CommandError, CommandId, CommandSet, Link, PeerCredentials, Role};
 
 /// A connection from a peer.
 pub struct Incoming {
@@ -125,7 +124,7 @@ enum Wish {
     /// To take a packet, or the reason why it is dropped.
     Packet(Result<Sender, DropReason>),
     Nothing,
-    Close(LinkEnd),
+    Close(End),
 }
 
 impl Handshaking {
@@ -227,6 +226,7 @@ impl Up {
             node: self.peer.additional_data.as_slice().try_into().ok()?,
             direction: Direction::Incoming,
             shard: u16::try_from(shard).unwrap_or(u16::MAX),
+            transport: Some(carrier(io, conn)),
             state: LinkState::Up,
             may_send: *may_send,
             state_ms: ms(now.since(self.since)),
@@ -252,7 +252,7 @@ impl Up {
     }
 
     /// Seals what a client is to be told, and hands over what waits to be sent.
-    pub fn flush(&mut self, io: &mut impl Io, conn: ConnId, library: &Library<'_>) -> Result<(), LinkEnd> {
+    pub fn flush(&mut self, io: &mut impl Io, conn: ConnId, library: &Library<'_>) -> Result<(), End> {
         let now = io.now();
         self.is_sent_whole &= !self.link.is_flushed();
         if let Class::Client(client) = &mut self.class {
@@ -265,9 +265,9 @@ impl Up {
     }
 
     /// A buffer comes back, of which the connection took so much; the reason if that ends the link.
-    pub fn handle_sent(&mut self, buffer: Vec<u8>, taken: usize) -> Option<LinkEnd> {
+    pub fn handle_sent(&mut self, buffer: Vec<u8>, taken: usize) -> Option<End> {
         self.link.handle_sent(buffer, taken);
-        self.link.ended().map(counted)
+        self.link.ended()
     }
 
     /// Bytes of a frame that are here already.
@@ -298,15 +298,15 @@ impl Up {
         conn: ConnId,
         now: Instant,
         random: &mut dyn Random,
-    ) -> Option<LinkEnd> {
+    ) -> Option<End> {
         if self.client().is_some_and(|client| client.next_timeout() <= now) {
-            return Some(LinkEnd::Idle);
+            return Some(End::Silent);
         }
-        carry::time_out(&mut self.link, io, conn, now, random).map(counted)
+        carry::time_out(&mut self.link, io, conn, now, random)
     }
 
     /// Opens all whole frames in what is held and in `bytes`; the link holds the rest. An error ends the link.
-    pub fn consume(&mut self, mut bytes: &mut [u8], intake: &mut Intake<'_>) -> Result<(), LinkEnd> {
+    pub fn consume(&mut self, mut bytes: &mut [u8], intake: &mut Intake<'_>) -> Result<(), End> {
         loop {
             match self.link.handle_input(intake.now, &mut bytes) {
                 Input::Nothing => return Ok(()),
@@ -318,14 +318,14 @@ impl Up {
                 }
                 Input::Event => {
                     while self.link.poll_event().is_some() {}
-                    self.link.ended().map_or(Ok(()), |end| Err(counted(end)))?;
+                    self.link.ended().map_or(Ok(()), Err)?;
                 }
             }
         }
     }
 }
 
-fn open_frame(frame: Frame<'_>, class: &mut Class, intake: &mut Intake<'_>) -> Result<(), LinkEnd> {
+fn open_frame(frame: Frame<'_>, class: &mut Class, intake: &mut Intake<'_>) -> Result<(), End> {
     let packet_command_bytes = COMMAND_HEADER_BYTES + intake.packet_bytes;
     let slot = if frame.command_bytes() == packet_command_bytes { intake.slots.take() } else { None };
     match slot {
@@ -335,15 +335,10 @@ fn open_frame(frame: Frame<'_>, class: &mut Class, intake: &mut Intake<'_>) -> R
 }
 
 /// The usual way: the frame has the size of those that carry packets.
-fn open_in_slot(
-    frame: Frame<'_>,
-    mut slot: Box<Slot>,
-    class: &mut Class,
-    intake: &mut Intake<'_>,
-) -> Result<(), LinkEnd> {
+fn open_in_slot(frame: Frame<'_>, mut slot: Box<Slot>, class: &mut Class, intake: &mut Intake<'_>) -> Result<(), End> {
     let wish = match frame.open_in(slot.command_mut()) {
         Ok(()) => wish(slot.command_mut(), class, intake),
-        Err(_) => Wish::Close(LinkEnd::Protocol),
+        Err(error) => Wish::Close(error.into()),
     };
     match wish {
         Wish::Packet(Ok(sender)) => {
@@ -372,10 +367,10 @@ fn open_in_slot(
 }
 
 /// Commands of other sizes, and packets for which there is no slot after all.
-fn open_in_place(frame: Frame<'_>, class: &mut Class, intake: &mut Intake<'_>) -> Result<(), LinkEnd> {
+fn open_in_place(frame: Frame<'_>, class: &mut Class, intake: &mut Intake<'_>) -> Result<(), End> {
     let wish = match frame.open() {
         Ok(command) => wish(command, class, intake),
-        Err(_) => Wish::Close(LinkEnd::Protocol),
+        Err(error) => Wish::Close(error.into()),
     };
     match wish {
         Wish::Packet(taken) => {
@@ -392,15 +387,18 @@ fn open_in_place(frame: Frame<'_>, class: &mut Class, intake: &mut Intake<'_>) -
 fn wish(command: &[u8], class: &mut Class, intake: &Intake<'_>) -> Wish {
     let command = match intake.commands.parse(command) {
         Ok(command) => command,
-        Err(_) => return Wish::Close(LinkEnd::Protocol),
+        Err(error) => return Wish::Close(error.into()),
     };
     if !matches!(class, Class::Node { may_send: false, .. }) {
         intake.account.count(Counter::request(request(command.id())));
     }
     match command {
-        Command::SendPacket { packet } if packet.len() != intake.packet_bytes => return Wish::Close(LinkEnd::Protocol),
+        Command::SendPacket { packet } if packet.len() != intake.packet_bytes => {
+            let (id, bytes) = (CommandId::SendPacket, packet.len());
+            return Wish::Close(CommandError::BodyLength { id, bytes }.into());
+        }
         Command::Disconnect if !matches!(class, Class::Node { may_send: false, .. }) => {
-            return Wish::Close(LinkEnd::PeerClosed);
+            return Wish::Close(End::PeerClosed);
         }
         _ => {}
     }
@@ -422,7 +420,7 @@ fn wish_of_node(command: &Command<'_>, may_send: bool) -> Wish {
         _ if !may_send => Wish::Nothing,
         other => match Acceptor::NodeIncoming.verdict(other.id()) {
             Verdict::Accept | Verdict::Ignore => Wish::Nothing,
-            Verdict::Close => Wish::Close(LinkEnd::Protocol),
+            Verdict::Close => Wish::Close(End::Unexpected(other.id())),
         },
     }
 }
@@ -445,7 +443,7 @@ fn wish_of_client(command: &Command<'_>, client: &mut Client, now: Instant) -> W
             Wish::Nothing
         }
         // SendRetrievePacket too: no client has used it since messages are pushed (server.md 5.5).
-        _ => Wish::Close(LinkEnd::Protocol),
+        ref other => Wish::Close(End::Unexpected(other.id())),
     }
 }
 

@@ -10,10 +10,10 @@ mod patience;
 mod report;
 
 pub use dial::{Judge, Pushed, Waiter};
-pub(super) use report::ms;
+pub(super) use report::{carrier, ms};
 
+use super::carry;
 use super::tally::Tally;
-use super::{carry, counted};
 use crate::account::{self, Account};
 use crate::io::{ConnId, ConnectFailure, Io, Received, Target};
 use crate::packet::pool::Slot;
@@ -21,7 +21,7 @@ use crate::packet::slots::Slots;
 use crate::random::ShardRandom;
 use crate::shared::{DestinationId, Facts};
 use crate::time::Instant;
-use interplane::counter::{Direction, LinkEnd, PacketStage};
+use interplane::counter::{Direction, PacketStage};
 use interplane::event::Peer as EventPeer;
 use interplane::{Counter, DropReason};
 use patience::Patience;
@@ -212,7 +212,7 @@ impl Peer {
         with.account.spent(PacketStage::Send, with.io.now().since(start), 0);
         // What did not fit before may now.
         if !sealed || !self.seal_queue(with) {
-            self.lose(LinkEnd::Failed, with);
+            self.lose(End::Failed, with);
         }
     }
 
@@ -279,9 +279,9 @@ impl Peer {
         }
         let end = match with.io.recv(*conn, 1) {
             Received::WouldBlock => return,
-            Received::Bytes { .. } => LinkEnd::Protocol,
-            Received::Closed => LinkEnd::PeerClosed,
-            Received::Failed => LinkEnd::Failed,
+            Received::Bytes { .. } => End::Talked,
+            Received::Closed => End::PeerClosed,
+            Received::Failed => End::Failed,
         };
         self.lose(end, with);
     }
@@ -318,12 +318,12 @@ impl Peer {
     fn end<I: Io>(&mut self, end: End, with: &mut Surroundings<'_, I>) {
         match end {
             End::Handshake(failure) => self.handshake_failed(failure, with),
-            other => self.lose(counted(other), with),
+            other => self.lose(other, with),
         }
     }
 
     /// Ends the link, or whatever there is of it, and plans the next dial.
-    pub fn lose<I: Io>(&mut self, end: LinkEnd, with: &mut Surroundings<'_, I>) {
+    pub fn lose<I: Io>(&mut self, end: End, with: &mut Surroundings<'_, I>) {
         self.close(end, with);
         let lived = with.now.since(self.dialled_at);
         // The next dial begins with the newest descriptor.
@@ -334,7 +334,7 @@ impl Peer {
 
     /// The destination has left the directory: closes, and drops what waits.
     pub fn remove<I: Io>(mut self, with: &mut Surroundings<'_, I>) {
-        self.close(LinkEnd::NoLongerValid, with);
+        self.close(End::NoLongerValid, with);
         self.drop_queue(DropReason::OutgoingLinkClosed, with);
     }
 
@@ -343,7 +343,7 @@ impl Peer {
         if self.is_up() {
             with.account.count(Counter::CONNECTIONS_CANCELLED);
         }
-        self.close(LinkEnd::Shutdown, with);
+        self.close(End::Shutdown, with);
         self.drop_queue(DropReason::Shutdown, with);
     }
 
@@ -355,7 +355,7 @@ impl Peer {
         }
     }
 
-    fn close<I: Io>(&mut self, end: LinkEnd, with: &mut Surroundings<'_, I>) {
+    fn close<I: Io>(&mut self, end: End, with: &mut Surroundings<'_, I>) {
         if self.is_up() || self.has_been_up() {
             let peer = self.event_peer();
             with.account.link_down(Direction::Outgoing, Some(peer), end);

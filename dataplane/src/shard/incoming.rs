@@ -20,7 +20,7 @@ use crate::shared::sessions::Seat;
 use crate::time::Instant;
 use desk::{Answer, Desk, Kept};
 use interplane::Counter;
-use interplane::counter::{AdmissionRefusal, Direction, LinkEnd, PeerClass};
+use interplane::counter::{AdmissionRefusal, Direction, PeerClass};
 use interplane::event::{Event as LogEvent, Peer as EventPeer};
 use pki::neighbours::Role;
 use pki::policy::IncomingPeer;
@@ -329,12 +329,12 @@ impl IncomingLinks {
 
     fn obey(&mut self, context: &mut Context, io: &mut impl Io, order: Order) {
         match order {
-            Order::Replace(conn) => self.close(context, io, conn, LinkEnd::Replaced),
+            Order::Replace(conn) => self.close(context, io, conn, End::Replaced),
             // It may be a link in the meantime.
             Order::Evict(conn, limit) if self.links.get(conn).is_some_and(Link::is_unfinished) => {
                 context.account.count(Counter::admission_refused(limit));
                 context.account.tell(LogEvent::AdmissionRefused { reason: limit });
-                self.close(context, io, conn, LinkEnd::Protocol);
+                self.close(context, io, conn, End::Replaced);
             }
             Order::Evict(..) => {}
         }
@@ -347,8 +347,8 @@ impl IncomingLinks {
         }
     }
 
-    /// Ends a connection, whatever it is.
-    fn close(&mut self, context: &mut Context, io: &mut impl Io, conn: ConnId, end: LinkEnd) {
+    /// Ends a connection, whatever it is. Why an unfinished one ends is counted by who ends it.
+    fn close(&mut self, context: &mut Context, io: &mut impl Io, conn: ConnId, end: End) {
         let Some(link) = self.links.remove(conn) else { return };
         self.deadlines.remove(conn.index);
         if let Some(question) = link.standing.asked {
@@ -382,7 +382,7 @@ impl IncomingLinks {
             let took = context.now.since(handshake.started_at);
             context.account.handshake_failed(Direction::Incoming, &failure, peer, took);
         }
-        self.close(context, round.io, conn, LinkEnd::Protocol);
+        self.close(context, round.io, conn, end);
     }
 
     /// Begins to ask the policy about every link; [`IncomingLinks::keep_house`] goes on with it.
@@ -433,7 +433,7 @@ impl IncomingLinks {
             (Class::Node { .. }, IncomingPeer::Rejected(_) | IncomingPeer::Client) => {
                 let peer = account::peer(Some(&up.peer.additional_data), Some(link.incoming.address));
                 round.context.account.peer_refused(peer);
-                self.close(round.context, round.io, conn, LinkEnd::NoLongerValid);
+                self.close(round.context, round.io, conn, End::NoLongerValid);
             }
             (Class::Client(client), IncomingPeer::Client | IncomingPeer::Rejected(_)) => {
                 client.set_rate(clients::rate(round), round.context.now);
@@ -470,7 +470,7 @@ impl IncomingLinks {
     pub fn shut_down(&mut self, context: &mut Context, io: &mut impl Io) {
         for place in 0..self.links.places() {
             if let Some((conn, _)) = self.links.at(place) {
-                self.close(context, io, conn, LinkEnd::Shutdown);
+                self.close(context, io, conn, End::Shutdown);
             }
         }
     }

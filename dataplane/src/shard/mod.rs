@@ -11,6 +11,8 @@
 //! | `mail` | the mailboxes of a gateway's clients that have their home here |
 //! | `steps` | who waits for a KEM operation |
 //! | `packets` | slots, opened packets, the unwrapper, the wheel |
+//! | `lane` | datagrams past the kernel, in the books |
+//! | `arrivals` | what has been entered in the books of those who come over QUIC |
 //! | `wishes` | what operators want of it meanwhile |
 //! | `table`, `deadlines` | connections by their names; when to look at which link |
 //!
@@ -18,10 +20,12 @@
 //! read per link, one batch, one handshake step, what `EXPIRIES_MAX` packets and twice `EVENTS_MAX` events have to send,
 //! and before each piece of the batch what `EXPIRIES_MAX` packets and `EVENTS_WITHIN_MAX` events have.
 
+mod arrivals;
 mod context;
 mod deadlines;
 mod epoch_view;
 pub(crate) mod incoming;
+mod lane;
 mod mail;
 mod outgoing;
 mod packets;
@@ -39,6 +43,7 @@ use crate::link::outgoing::{Peer, Waiter};
 use crate::random::ShardRandom;
 use crate::shared::Shared;
 use crate::time::Instant;
+use arrivals::Arrivals;
 use context::{Context, Round};
 use incoming::IncomingLinks;
 use incoming::desk::Desk;
@@ -48,6 +53,7 @@ use interplane::poison::ShardInFlight;
 use interplane::requests::ShardEnd;
 use interplane::ring::EventWriter;
 use interplane::{Counter, ShardCounters};
+use lane::LaneCounts;
 use outgoing::OutgoingLinks;
 use packets::Packets;
 use pki::neighbours::Role;
@@ -105,6 +111,8 @@ pub struct Shard {
     packets: Packets,
     /// Of a gateway only.
     mail: Option<Mail>,
+    lane: LaneCounts,
+    arrivals: Arrivals,
     wishes: Wishes,
     reauthenticate_at: Instant,
     rounds_to_gauges: u32,
@@ -138,6 +146,8 @@ impl Shard {
             steps: Steps::default(),
             packets: Packets::new(&context, in_flight, plugins, loops)?,
             mail: (facts.role == Role::Gateway).then(|| Mail::new(facts)),
+            lane: LaneCounts::default(),
+            arrivals: Arrivals::default(),
             wishes: Wishes::default(),
             reauthenticate_at: now + facts.live.reauth_interval.get(),
             rounds_to_gauges: 0,
@@ -366,6 +376,8 @@ impl Shard {
         self.packets.update_gauges(context);
         self.incoming.update_gauges(context);
         self.outgoing.update_gauges(context, io);
+        self.lane.enter(&context.account, io);
+        self.arrivals.enter(&context.account, io);
         if let Some(mail) = &mut self.mail {
             mail.update_gauges(&context.account);
         }

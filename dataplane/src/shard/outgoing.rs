@@ -9,10 +9,11 @@ use crate::link::outgoing::{Judge, Peer, Pushed, Surroundings, Waiter};
 use crate::packet::pool::Slot;
 use crate::packet::route::Arrival;
 use crate::shared::DestinationId;
-use interplane::counter::{LinkEnd, PeerClass, Queue};
+use interplane::counter::{PeerClass, Queue};
 use interplane::{Counter, DropReason};
 use std::collections::VecDeque;
 use std::time::Duration;
+use wire::link::End;
 
 /// Between two looks at the deadlines of one link.
 const LEAST_INTERVAL: Duration = Duration::from_millis(1);
@@ -129,7 +130,7 @@ impl OutgoingLinks {
             let node = self.with_peer(id, round, |peer, judge, with| {
                 let verdict = peer.verdict(judge);
                 if peer.is_up() && !verdict.valid {
-                    peer.lose(LinkEnd::NoLongerValid, with);
+                    peer.lose(End::NoLongerValid, with);
                 }
                 peer.set_may_send(verdict.may_send);
                 peer.node

@@ -192,7 +192,6 @@ fn strangers_are_disconnected() {
         return;
     }
     let directory = tempfile::tempdir_in("/tmp").expect("a directory can be made");
-    let path = directory.path().join(SOCKET_NAME);
     let open = |path: &Path, mode| rustix::fs::chmod(path, Mode::from_raw_mode(mode)).expect("own files can be opened");
     open(directory.path(), 0o755);
     // The test binary may lie where others cannot read it.
@@ -206,6 +205,8 @@ fn strangers_are_disconnected() {
         command.spawn().expect("the test binary starts")
     };
     for (trusted, refused) in [(Trusted::default(), true), (Trusted { uid: Some(STRANGER) }, false)] {
+        // Another one each time: a process that another test is just starting may still hold the listener of the last time.
+        let path = directory.path().join(format!("{SOCKET_NAME}.{refused}"));
         let listener = ChannelListener::bind(&path, trusted).expect("the path is free");
         // Even a socket that anybody may open is of no use to a stranger.
         open(&path, 0o666);

@@ -2,7 +2,7 @@
 
 use super::label::{
     AcceptFailure, AdmissionRefusal, Destination, DialFailure, Direction, DocumentRefusal, HandshakeState, KeyEpoch,
-    Letter, LinkEnd, Origin, Outcome, PacketStage, PeerClass, PeerRefusal, Queue, Request,
+    LaneEvent, Letter, LinkEnd, Origin, Outcome, PacketStage, PeerClass, PeerRefusal, Queue, QuicArrival, Request,
 };
 use super::registry::{Family, Kind};
 use crate::reason::DropReason;
@@ -38,6 +38,7 @@ plain! {
     CONNECTIONS_CANCELLED ConnectionsCancelled,
     REFUSED_NO_PKI_DOC RefusedNoPkiDoc,
     LINKS_SLOW LinksSlow,
+    QUIC_CONNECTIONS QuicConnections,
     KAETZCHEN_REQUESTS KaetzchenRequests,
     LETTERS_WAITING LettersWaiting,
     SPOOL_BYTES SpoolBytes,
@@ -78,6 +79,8 @@ labelled! {
     admission_refused(AdmissionRefusal) AdmissionRefused,
     peer_validation_failure(PeerRefusal) PeerValidationFailures,
     dial_failure(DialFailure) DialFailures,
+    lane_event(LaneEvent) LaneEvents,
+    quic_arrival(QuicArrival) QuicArrivals,
 }
 
 impl Counter {

@@ -147,7 +147,10 @@ labels! {
         NoLongerValid "no_longer_valid" "The documents no longer allow it.",
         PeerClosed "peer_closed" "The peer closed it.",
         Idle "idle" "The peer was silent for too long.",
-        Protocol "protocol" "The peer broke the protocol.",
+        Frame "frame" "A frame did not open: its bytes were damaged or lost on the way, or are not the peer's.",
+        Command "command" "A frame held nothing that is a command of this session.",
+        Unexpected "unexpected" "The peer sent a command that it has no business to send, or spoke where it has nothing to say.",
+        Stalled "stalled" "The peer took nothing of what was sent for too long.",
         Failed "failed" "The connection broke.",
         Shutdown "shutdown" "This node is stopping.",
     }
@@ -158,6 +161,29 @@ labels! {
         Incoming "incoming" "A node that sends packets here.",
         Outgoing "outgoing" "A node that packets are sent to.",
         Client "client" "A client of this gateway.",
+    }
+
+    /// What became of datagrams past the kernel.
+    LaneEvent "event" {
+        Arrived "arrived" "A datagram has come in a frame.",
+        Left "left" "A datagram has left in a frame.",
+        Kernel "kernel" "A train went through the kernel's sockets: to a neighbour not known yet, or by another interface.",
+        Refused "refused" "A frame was no datagram for this shard.",
+        Dropped "dropped" "The kernel had a frame for this shard and no room for it.",
+        NoFrame "no_frame" "A datagram found no frame to leave in.",
+    }
+
+    /// What became of who came over QUIC, or of a datagram of one who is not known yet.
+    QuicArrival "outcome" {
+        Accepted "accepted" "A connection: the peer has opened its stream.",
+        Retried "retried" "A newcomer was asked to show that it can be reached where it says (Retry), as many were unfinished.",
+        Refused "refused" "A newcomer was refused, as there are as many connections as there may be.",
+        Ignored "ignored" "A first datagram was ignored, as too many waited, or it had waited for too long.",
+        Skipped "skipped" "A datagram of a handshake was not looked at, as there were too many at once.",
+        Failed "failed" "A handshake failed, or took too long.",
+        Silent "silent" "A peer did not open its stream in time.",
+        Displaced "displaced" "An unfinished connection made room for a newer one.",
+        Unanswered "unanswered" "An answer to a stranger found no room.",
     }
 
     /// What became of a message in a gateway's spool.

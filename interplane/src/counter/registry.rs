@@ -2,7 +2,7 @@
 
 use super::label::{
     AcceptFailure, AdmissionRefusal, Destination, DialFailure, Dimension, Direction, DocumentRefusal, HandshakeState,
-    KeyEpoch, Letter, LinkEnd, Origin, Outcome, PacketStage, PeerClass, PeerRefusal, Queue, Request,
+    KeyEpoch, LaneEvent, Letter, LinkEnd, Origin, Outcome, PacketStage, PeerClass, PeerRefusal, Queue, QuicArrival, Request,
 };
 use crate::reason::DropReason;
 
@@ -164,6 +164,12 @@ families! {
     PeerValidationFailures, "katzenpost_incoming_peer_validation_failures_total", Kind::Counter,
         [PeerRefusal::DIMENSION],
         "Peers refused by their identity, at the handshake or later.";
+    LaneEvents, "katzensprung_xdp_datagrams_total", Kind::Counter, [LaneEvent::DIMENSION],
+        "Datagrams past the kernel (AF_XDP), and trains of them that went through it all the same.";
+    QuicArrivals, "katzensprung_quic_arrivals_total", Kind::Counter, [QuicArrival::DIMENSION],
+        "What became of those who came over QUIC, and of datagrams of strangers.";
+    QuicConnections, "katzensprung_quic_connections", Kind::Gauge, [],
+        "Connections over QUIC in both directions, those that are being made or closed included.";
     DialFailures, "katzenpost_outgoing_dial_failures_total", Kind::Counter, [DialFailure::DIMENSION],
         "Dials that failed.";
 

@@ -5,6 +5,7 @@ fn report() -> LinkReport {
         node: [7; 32],
         direction: Direction::Outgoing,
         shard: 1,
+        transport: Some(Transport::Quic),
         state: LinkState::Up,
         may_send: true,
         state_ms: 5,
@@ -20,7 +21,10 @@ fn report() -> LinkReport {
 
 #[test]
 fn a_roll_comes_back_out_of_its_memory() {
-    let roll = Roll(vec![report(), LinkReport { state: LinkState::Waiting, last_packet_ms: None, ..report() }]);
+    let roll = Roll(vec![
+        report(),
+        LinkReport { state: LinkState::Waiting, transport: None, last_packet_ms: None, ..report() },
+    ]);
     let file = roll.to_file().unwrap();
     assert_eq!(Roll::open(&file).unwrap(), roll);
     assert!(Roll::open(memory::seal(NAME, &[0xff; 9]).unwrap()).is_err());

@@ -2,7 +2,7 @@
 
 mod credential;
 
-use config::keys::{IDENTITY_PUBLIC_FILE, read_public_key};
+use config::keys::{DataDir, IDENTITY_PUBLIC_FILE, read_public_key};
 use config::sealing::{SealError, SealKey};
 use config::server::Shutdown;
 use config::{ServerConfig, Strictness};
@@ -54,6 +54,8 @@ fn unseal(arguments: &Unseal) -> Result<(), String> {
             .and_then(|key| key.ok_or(SealError::Missing))
             .map_err(|error| format!("{error}; or name the file of the credential with --credential, as root"))?,
     };
+    // A node that starts or stops meanwhile would lose keys, or go on with them twice.
+    let _no_node = DataDir::keep_out(&config.data_dir).map_err(|error| error.to_string())?;
     become_owner(&folder)?;
     let epochs = unseal_kept(&folder, &config, &key)?;
     let folder = folder.display();

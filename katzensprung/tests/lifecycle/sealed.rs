@@ -90,9 +90,10 @@ fn counts(folder: &Path) -> [usize; 3] {
 
 /// A start that fails, and says why.
 fn refused(site: &Site, variables: &[(&str, &str)], parts: &[&str]) {
+    let before = site.output().len();
     let mut node = site.start_node_with(variables);
     assert_eq!(node.wait().code(), Some(1), "{}", site.output());
-    let output = site.output();
+    let output = site.output().split_off(before);
     assert!(parts.iter().all(|part| output.contains(part)), "{parts:?}: {output}");
     assert!(site.data_plane().is_none());
 }
@@ -115,7 +116,12 @@ fn kept_keys_are_of_use_on_their_machine_alone() {
     refused(&site, &theirs.variables(), &["sealed-", "was sealed with another credential"]);
     set_seal(&site, "off");
     refused(&site, &[], &["is sealed, and this process was given no credential", "remove the file"]);
+    // No folder of credentials, which is nobody's matter while nothing is sealed.
+    let bad = [("CREDENTIALS_DIRECTORY", site.folder.path().join("katzenpost.toml"))];
+    let bad = bad.each_ref().map(|(name, path)| (*name, path.to_str().unwrap()));
+    refused(&site, &bad, &["is sealed, and this process was given no credential"]);
     set_seal(&site, "systemd");
+    refused(&site, &bad, &["cannot read the credential", "Not a directory"]);
     assert_eq!(counts(&folder), [4, 0, 0]);
 
     let mut node = site.start_node_with(&ours.variables());
@@ -140,15 +146,16 @@ fn sealed_keys_are_unsealed_for_the_reference() {
     let _authority = site.start_authority();
     let mut node = site.start_node_with(&ours.variables());
     site.wait_for_document();
-    node.stop();
-    assert_eq!(counts(&folder), [4, 0, 0]);
-
     let unseal = |change: &dyn Fn(&mut Command)| -> Outcome {
         let mut command = program();
         command.args(["keys", "unseal", "-f"]).arg(site.folder.config()).arg("--credential").arg(&ours.credential);
         change(command.env("SYSTEMD_CREDENTIAL_SECRET", &ours.secret));
         finish(&mut command)
     };
+    unseal(&|_| {}).refused(&["is in use by another node (process "]);
+    node.stop();
+    assert_eq!(counts(&folder), [4, 0, 0]);
+
     let file = ours.credential.to_str().unwrap();
     // Another machine's key, and a key of another machine.
     unseal(&|command| {
@@ -165,6 +172,11 @@ fn sealed_keys_are_unsealed_for_the_reference() {
     fs::write(&ours.credential, &good[..good.len() / 2]).unwrap();
     unseal(&|_| {}).refused(&[file, "systemd-creds ended with exit status"]);
     fs::write(&ours.credential, good).unwrap();
+
+    // A file with a name like an option's.
+    let mut option = program();
+    option.args(["keys", "unseal", "-f"]).arg(site.folder.config()).arg("--credential=--help");
+    finish(&mut option).refused(&["cannot open --help: systemd-creds ended with exit status"]);
 
     // A tool that hangs, one that says too much, one that says nothing, and none.
     let tools = site.folder.path().join("tools");

@@ -32,5 +32,7 @@ cd root
 mkdir -p run/old
 pivot_root . run/old
 umount -l /run/old || true
+# As a first process does outside of containers: a unit's credentials are mounted elsewhere, and come here.
+mount --make-rshared /
 exec env -i container=namespace PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --system --unit=test.target \
     --log-level=notice --log-target=console --show-status=0

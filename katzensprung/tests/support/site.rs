@@ -19,7 +19,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 use testnet::members::Member;
-use testnet::network::{Network, SIGNATURE_SCHEME, WIRE_KEM, clock_starting_at};
+use testnet::network::{Network, QUIC, SIGNATURE_SCHEME, WIRE_KEM, clock_starting_at};
 use testnet::session::unix_now;
 use wire::PeerCredentials;
 
@@ -40,27 +40,40 @@ pub struct Site {
 impl Site {
     /// One node before the node, one behind it, and epochs of at least `period`. The node has its keys.
     pub fn new(period: Duration) -> Self {
-        Self::in_role(period, Role::Mix)
+        Self::in_role(period, Role::Mix, None)
+    }
+
+    /// The same with the node over TCP and QUIC, and the node behind over QUIC alone, at that address; gives the node's
+    /// address over QUIC too.
+    pub fn over_quic(period: Duration, behind: SocketAddr) -> (Self, SocketAddr) {
+        let site = Self::in_role(period, Role::Mix, Some(behind));
+        let (tcp, over_quic) = (site.folder.address, free_address());
+        site.folder.edit(&format!("[\"tcp://{tcp}\"]"), &format!("[\"tcp://{tcp}\", \"quic://{over_quic}\"]"));
+        (site, over_quic)
     }
 
     /// The same with the node as the network's gateway.
     pub fn of_gateway(period: Duration) -> Self {
-        Self::in_role(period, Role::Gateway)
+        Self::in_role(period, Role::Gateway, None)
     }
 
     /// The same with the node as the network's service node, with a section of its services.
     pub fn of_service_node(period: Duration, services: &str) -> Self {
-        let site = Self::in_role(period, Role::Service);
+        let site = Self::in_role(period, Role::Service, None);
         site.folder.edit("[Management]", &format!("{services}\n[Management]"));
         site
     }
 
-    fn in_role(period: Duration, role: Role) -> Self {
+    fn in_role(period: Duration, role: Role, behind_over_quic: Option<SocketAddr>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a listener");
         let address = listener.local_addr().expect("an address");
         let clock = clock_starting_at(unix_now(), period).expect("a clock");
-        let mut network = Network::new(geometry(), clock, 0.001, 1, &[address]).expect("a network");
+        let listed = behind_over_quic.unwrap_or(address);
+        let mut network = Network::new(geometry(), clock, 0.001, 1, &[listed]).expect("a network");
         network.role = role;
+        if behind_over_quic.is_some() {
+            network.downstream[0].scheme = QUIC;
+        }
         let keys = AuthorityKeys {
             identity: network.authority.public_key().to_vec(),
             link: network.authority_identity.link_key.public_key().to_vec(),
@@ -131,8 +144,19 @@ impl Site {
     /// Links both neighbours to the node.
     #[track_caller]
     pub fn link(&self) -> Traffic {
+        self.link_at(self.folder.address)
+    }
+
+    /// The same with the node before at another address of the node, or on a way to it.
+    #[track_caller]
+    pub fn link_at(&self, address: SocketAddr) -> Traffic {
         let listener = self.listener.try_clone().expect("a listener");
-        Traffic::new(self.network.clone(), self.credentials.clone(), self.folder.address, listener)
+        Traffic::new(self.network.clone(), self.credentials.clone(), address, listener)
+    }
+
+    /// Where connections of the node end, whatever is on their way to the node behind.
+    pub fn behind(&self) -> SocketAddr {
+        self.listener.local_addr().expect("an address")
     }
 
     /// Lets the node behind take little at a time; only before it is dialled.

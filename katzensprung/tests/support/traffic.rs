@@ -33,6 +33,11 @@ impl Packet {
         &self.before
     }
 
+    /// As it comes out.
+    pub fn behind(&self) -> &[u8] {
+        &self.behind
+    }
+
     /// What the node knows the packet by, in hexadecimal.
     #[cfg(debug_assertions)]
     pub fn tag(&self) -> String {
@@ -123,6 +128,11 @@ impl Traffic {
         for Packet { before, .. } in packets {
             self.upstream.send(&Command::SendPacket { packet: before }).expect("the node reads");
         }
+    }
+
+    /// How many links the node has made to the node behind since the last call.
+    pub fn new_links(&self) -> usize {
+        self.linked.try_iter().count()
     }
 
     /// Sends the node one packet of another kind.

@@ -178,8 +178,18 @@ fn a_soak_says_what_was_lost_and_what_processes_hold() {
     command(&["start"]).succeeded();
     command(&["wait"]).succeeded();
     let told = command(&["soak", "--for", "6s", "--report", report.to_str().unwrap()]).succeeded();
-    command(&["stop"]).succeeded();
     assert_eq!(fs::read_to_string(&report).unwrap(), told);
+    // Who could send nothing has lost nothing, and has shown nothing.
+    for name in ["auth1", "auth2", "auth3"] {
+        let pid: i32 = fs::read_to_string(folder.join(name).join("katzensprung.lock")).unwrap().trim().parse().unwrap();
+        kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+    }
+    let silent = command(&["soak", "--for", "1s"]);
+    assert!(
+        silent.status.code() == Some(1) && silent.stdout.contains("in 1 of 1 rounds nothing could be sent"),
+        "{silent:?}"
+    );
+    command(&["stop"]).succeeded();
     assert!(told.contains(" pings answered, ") && told.contains("mix1 (data plane): "), "{told}");
     assert!(told.contains(" descriptors at most") && !told.contains("PROBLEM"), "{told}");
     nobody_is_left(&folder);

@@ -3,7 +3,7 @@
 use crate::command::{CommandError, CommandId};
 use crate::error::{FrameError, HandshakeError};
 
-/// Why a link ended. The last three are for whoever owns the link to give.
+/// Why a link ended. [`End::Talked`] and the last three are for whoever owns the link to give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum End {
     /// It never was one: the handshake failed, finalization included.
@@ -30,6 +30,9 @@ pub enum End {
     /// A command that this end does not take from this peer.
     #[error("the peer sent {0:?}, which has no place here")]
     Unexpected(CommandId),
+    /// Bytes on a link on which the peer has nothing to say.
+    #[error("the peer spoke on a link on which it has nothing to say")]
+    Talked,
     /// The documents no longer allow it.
     #[error("the peer is no longer valid")]
     NoLongerValid,
@@ -46,9 +49,13 @@ impl End {
     pub fn label(&self) -> &'static str {
         match self {
             Self::PeerClosed => "peer_closed",
-            Self::Failed | Self::Stalled => "failed",
+            Self::Failed => "failed",
+            Self::Stalled => "stalled",
             Self::Silent => "idle",
-            Self::Handshake(_) | Self::Frame(_) | Self::Command(_) | Self::Unexpected(_) => "protocol",
+            Self::Handshake(_) => "handshake",
+            Self::Frame(_) => "frame",
+            Self::Command(_) => "command",
+            Self::Unexpected(_) | Self::Talked => "unexpected",
             Self::NoLongerValid => "no_longer_valid",
             Self::Replaced => "replaced",
             Self::Shutdown => "shutdown",

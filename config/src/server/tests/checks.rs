@@ -161,6 +161,14 @@ fn addresses() {
             ),
             (advertised, "[\"tcp://192.0.2.1:0\"]", "port-zero", "Server.Addresses[0]", "port 0"),
             (advertised, "[\"tcp://0.0.0.0:1\"]", "address-unspecified", "Server.Addresses[0]", "nobody can reach"),
+            (advertised, "[\"quic://224.0.0.1:1\"]", "advertised-group", "Server.Addresses[0]", "no host's address"),
+            (
+                advertised,
+                "[\"tcp://255.255.255.255:1\"]",
+                "advertised-group",
+                "Server.Addresses[0]",
+                "no host's address",
+            ),
             ("Addresses = [\"tcp://192.0.2.1:30014\"]", "", "address-guessed", "Server.Addresses", "203.0.113.9:3219"),
         ],
     );

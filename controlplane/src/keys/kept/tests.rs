@@ -41,7 +41,7 @@ fn left(scheme: Scheme, epochs: &[u64]) -> (PrivateMixKeys, BTreeMap<Epoch, Owne
 
 /// What is there, and not any more.
 fn taken(folder: &Path, scheme: Scheme) -> Kept {
-    let kept = look(folder, scheme, NOW, None).unwrap();
+    let kept = look(folder, scheme, NOW, None, &[]).unwrap();
     kept.consume().unwrap();
     kept
 }
@@ -69,7 +69,10 @@ fn keys_come_back_once_with_what_was_seen() {
         }
         assert_eq!(taken.replay_sets.len(), 3);
         assert!(names(&folder).is_empty());
-        assert!(look(&folder, scheme, NOW, None).unwrap().mix_keys.is_empty(), "a crash must not bring a key back");
+        assert!(
+            look(&folder, scheme, NOW, None, &[]).unwrap().mix_keys.is_empty(),
+            "a crash must not bring a key back"
+        );
     }
 }
 
@@ -120,7 +123,7 @@ fn what_is_no_key_stops_the_start_and_stays() {
     ] {
         let root = kept(x25519(), &[1000]);
         fs::write(path(&root), content).unwrap();
-        let error = look(&root.path().join("keys"), x25519(), NOW, None).err().expect(reason).to_string();
+        let error = look(&root.path().join("keys"), x25519(), NOW, None, &[]).err().expect(reason).to_string();
         assert!(error.contains(reason) && error.contains("mixkey-1000.bin"), "{error}");
         assert!(path(&root).exists());
     }
@@ -145,12 +148,12 @@ fn a_damaged_file_costs_no_other_key() {
     let folder = root.path().join("keys");
     let before = names(&folder).len();
     fs::write(folder.join("mixkey-1002.bin"), "KM").unwrap();
-    assert!(matches!(look(&folder, x25519(), NOW, None), Err(KeptError::Truncated(_))));
+    assert!(matches!(look(&folder, x25519(), NOW, None, &[]), Err(KeptError::Truncated(_))));
     assert_eq!(names(&folder).len(), before);
     // A pipe would keep the start waiting, whoever has put it there.
     fs::remove_file(folder.join("mixkey-1002.bin")).unwrap();
     assert!(std::process::Command::new("mkfifo").arg(folder.join("mixkey-1002.bin")).status().unwrap().success());
-    assert!(matches!(look(&folder, x25519(), NOW, None), Err(KeptError::Os { .. })));
+    assert!(matches!(look(&folder, x25519(), NOW, None, &[]), Err(KeptError::Os { .. })));
     fs::remove_file(folder.join("mixkey-1002.bin")).unwrap();
     fs::create_dir(folder.join("mixkey-1.bin")).unwrap();
     fs::write(folder.join("mixkey-01001.bin"), "KM").unwrap();
@@ -199,8 +202,8 @@ fn a_folder_that_others_may_write_is_not_used() {
     // A file where the folder should be, or what is in a folder of somebody else, is no reason not to start.
     let file = root.path().join("file");
     fs::write(&file, "").unwrap();
-    assert!(look(&file, x25519(), NOW, None).unwrap().findings[0].contains("not this user's alone"));
-    assert!(look(&root.path().join("nothing"), x25519(), NOW, None).unwrap().mix_keys.is_empty());
+    assert!(look(&file, x25519(), NOW, None, &[]).unwrap().findings[0].contains("not this user's alone"));
+    assert!(look(&root.path().join("nothing"), x25519(), NOW, None, &[]).unwrap().mix_keys.is_empty());
 }
 
 #[test]
@@ -240,7 +243,7 @@ fn sealed_keys_come_back_once_with_what_was_seen_and_are_not_to_be_seen_meanwhil
         let bytes = fs::read(folder.join("sealed-1000.bin")).unwrap();
         let private = key(scheme, 1000_u64 as u8);
         assert!(!bytes.windows(private.len()).any(|bytes| *bytes == **private));
-        let kept = look(&folder, scheme, NOW, Some(&seal(1))).unwrap();
+        let kept = look(&folder, scheme, NOW, Some(&seal(1)), &[]).unwrap();
         kept.consume().unwrap();
         assert!(kept.findings.is_empty() && names(&folder).is_empty(), "{:?}", kept.findings);
         let expected: PrivateMixKeys = [999, 1000, 1003].map(|epoch| (epoch, key(scheme, epoch as u8))).into();
@@ -258,7 +261,7 @@ fn what_cannot_be_unsealed_stops_the_start_and_stays() {
     let folder = root.path().join("keys");
     let refused = |seal: Option<&SealKey>, parts: &[&str]| {
         let before = names(&folder);
-        let error = look(&folder, x25519(), NOW, seal).err().expect("an error").to_string();
+        let error = look(&folder, x25519(), NOW, seal, &[]).err().expect("an error").to_string();
         assert!(parts.iter().all(|part| error.contains(part)), "{error}");
         assert_eq!(names(&folder), before);
     };
@@ -274,9 +277,9 @@ fn what_cannot_be_unsealed_stops_the_start_and_stays() {
     fs::copy(folder.join("sealed-1000.bin"), &file).unwrap();
     refused(Some(&seal(1)), &["sealed-1001.bin was sealed"]);
     fs::write(&file, good).unwrap();
-    assert_eq!(look(&folder, x25519(), NOW, Some(&seal(1))).unwrap().mix_keys.len(), 2);
+    assert_eq!(look(&folder, x25519(), NOW, Some(&seal(1)), &[]).unwrap().mix_keys.len(), 2);
     // Of other epochs nothing stays, whether it can be opened or not.
-    assert!(look(&folder, x25519(), Epoch(2000), None).unwrap().mix_keys.is_empty());
+    assert!(look(&folder, x25519(), Epoch(2000), None, &[]).unwrap().mix_keys.is_empty());
     assert!(names(&folder).is_empty());
 }
 
@@ -293,6 +296,48 @@ fn unsealed_keys_are_the_references_with_our_sets() {
     let taken = taken(&folder, x25519());
     assert!(taken.findings.is_empty(), "{:?}", taken.findings);
     assert_eq!((taken.mix_keys.len(), taken.replay_sets.len()), (2, 2));
+}
+
+/// A credential that was changed between a stop and a start costs nothing that the service manager has as well.
+#[test]
+fn what_cannot_be_unsealed_is_no_loss_where_it_is_held_already() {
+    let root = kept_sealed(x25519(), &[1000, 1001]);
+    let folder = root.path().join("keys");
+    let error = look(&folder, x25519(), NOW, Some(&seal(2)), &[1000]).err().expect("an error").to_string();
+    assert!(error.contains("sealed-1001.bin"), "{error}");
+    for seal in [Some(seal(2)), None] {
+        let kept = look(&folder, x25519(), NOW, seal.as_ref(), &[1000, 1001]).unwrap();
+        assert!(kept.mix_keys.is_empty() && kept.replay_sets.is_empty());
+        assert!(kept.findings.len() == 2 && kept.findings[1].contains("has kept the key of epoch 1001 too"));
+        assert_eq!(names(&folder).len(), 2, "not before all is well");
+    }
+    look(&folder, x25519(), NOW, Some(&seal(2)), &[1000, 1001]).unwrap().consume().unwrap();
+    assert!(names(&folder).is_empty());
+}
+
+/// Killed when the clear files were there, and the sealed one still.
+#[test]
+fn an_unsealing_that_was_interrupted_is_gone_on_with() {
+    let root = kept_sealed(x25519(), &[1000, 1001]);
+    let folder = root.path().join("keys");
+    let sealed = fs::read(folder.join("sealed-1000.bin")).unwrap();
+    unseal(&folder, x25519(), &seal(1)).unwrap();
+    fs::write(folder.join("sealed-1000.bin"), &sealed).unwrap();
+    assert_eq!(unseal(&folder, x25519(), &seal(1)).unwrap(), [1000]);
+    let clear = ["mixkey-1000.bin", "mixkey-1001.bin", "replays-1000.bin", "replays-1001.bin"];
+    assert_eq!(names(&folder), clear);
+    // The same key, written since by who keeps no sets: nobody can say what it has seen.
+    fs::write(folder.join("sealed-1000.bin"), &sealed).unwrap();
+    let key_file = folder.join("mixkey-1000.bin");
+    let content = fs::read(&key_file).unwrap();
+    fs::remove_file(&key_file).unwrap();
+    fs::write(&key_file, content).unwrap();
+    File::open(&key_file).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+    assert!(matches!(unseal(&folder, x25519(), &seal(1)), Err(KeptError::Both { .. })));
+    // And another key.
+    fs::write(&key_file, [&b"KMK1\0"[..], &key(x25519(), 77)[..]].concat()).unwrap();
+    assert!(matches!(unseal(&folder, x25519(), &seal(1)), Err(KeptError::Both { .. })));
+    assert!(folder.join("sealed-1000.bin").exists());
 }
 
 /// The reference takes no notice of what is sealed, makes keys of its own, and leaves those.

@@ -18,6 +18,7 @@ fn link(node: u8, direction: Direction, too_late: u64) -> LinkReport {
         node: [node; 32],
         direction,
         shard: 0,
+        transport: (direction == Direction::Outgoing).then_some(Transport::Quic),
         state: LinkState::Up,
         may_send: true,
         state_ms: 5,
@@ -42,17 +43,17 @@ fn peers_have_names_and_those_that_are_not_there_are_told_of() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|peer| (&peer["node"], &peer["name"], &peer["direction"], &peer["state"], &peer["slow"]))
-        .map(|(node, name, direction, state, slow)| {
-            format!("{node} {name} {direction} {state} {slow}").replace('"', "")
+        .map(|peer| {
+            ["node", "name", "direction", "transport", "state", "slow"].map(|key| peer[key].to_string()).join(" ")
         })
+        .map(|line| line.replace('"', ""))
         .collect();
     assert_eq!(
         said,
         [
-            "0101010101010101 mix1 outgoing up true",
-            "0202020202020202 null incoming up false",
-            "0303030303030303 mix3 incoming absent null"
+            "0101010101010101 mix1 outgoing quic up true",
+            "0202020202020202 null incoming null up false",
+            "0303030303030303 mix3 incoming null absent null"
         ]
     );
 }

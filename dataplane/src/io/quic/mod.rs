@@ -29,6 +29,9 @@ use std::time::Duration;
 
 /// Bytes of datagrams that are handled in one round: 2.5 us for 1.4 kB, so about a millisecond.
 const ROUND_BYTES_MAX: usize = 512 << 10;
+/// As how many bytes a shorter datagram counts: it costs nearly as much. Counted as they are, a flood of short ones would
+/// take a second of one round.
+const DATAGRAM_BYTES_MIN: usize = 1 << 10;
 
 /// TCP as `B` does it, QUIC over the datagrams that `B` moves.
 pub struct QuicIo<B> {
@@ -95,11 +98,6 @@ where
         &mut self.backend
     }
 
-    /// What became of strangers and of connections over QUIC.
-    pub fn counts(&self) -> quic::Counts {
-        self.quic.as_ref().map(|quic| quic.endpoint.counts()).unwrap_or_default()
-    }
-
     /// Connections over QUIC, those that are being closed included.
     #[cfg(test)]
     pub fn quic_connections(&self) -> usize {
@@ -156,7 +154,8 @@ where
         let now = self.backend.now();
         let Some(train) = self.backend.next_train() else { return false };
         let Arrived { socket, from, to, ecn, at, segment_bytes, bytes } = train;
-        quic.bytes_left = quic.bytes_left.saturating_sub(bytes.len().max(1));
+        let datagrams = bytes.len().div_ceil(segment_bytes.max(1)).max(1);
+        quic.bytes_left = quic.bytes_left.saturating_sub(bytes.len().max(datagrams * DATAGRAM_BYTES_MIN));
         if let Some(port) = quic.ports.get(socket.0 as usize).copied() {
             let ecn = ecn.map_or(0, |ecn| ecn as u8);
             quic.endpoint.handle(quic::Arrived { port, from, to, ecn, at, segment_bytes, bytes }, now);
@@ -318,6 +317,18 @@ impl<B: Io + Datagrams> Io for QuicIo<B> {
             Transport::Tcp => self.backend.carries(transport),
             Transport::Quic => self.common.is_some(),
         }
+    }
+
+    fn lane(&self) -> Option<xdp::Counters> {
+        self.backend.lane()
+    }
+
+    fn transport(&self, conn: ConnId) -> Transport {
+        if handle_of(conn).is_some() { Transport::Quic } else { Transport::Tcp }
+    }
+
+    fn quic(&self) -> Option<&Endpoint> {
+        self.quic.as_ref().map(|quic| &quic.endpoint)
     }
 
     fn can_hand_over(&self, conn: ConnId) -> bool {

@@ -1,7 +1,7 @@
 //! What is said of a link when people ask.
 
 use super::{Peer, Stage};
-use crate::io::Io;
+use crate::io::{ConnId, Io, Transport};
 use crate::time::Instant;
 use interplane::counter::Direction;
 use interplane::roll::{LinkReport, LinkState, is_slow};
@@ -20,6 +20,7 @@ impl Peer {
             node: self.node,
             direction: Direction::Outgoing,
             shard: u16::try_from(shard).unwrap_or(u16::MAX),
+            transport: self.conn().map(|conn| carrier(io, conn)),
             state,
             may_send: self.may_send,
             state_ms: ms(now.since(self.since)),
@@ -41,6 +42,14 @@ impl Peer {
     /// How long the connection has taken nothing of what is under way.
     fn stalled(&self, io: &impl Io, now: Instant) -> Option<Duration> {
         io.sending(self.conn()?).map(|sending| now.since(sending.progress_at))
+    }
+}
+
+/// What carries a connection, as reports have it.
+pub(in crate::link) fn carrier(io: &impl Io, conn: ConnId) -> interplane::message::Transport {
+    match io.transport(conn) {
+        Transport::Tcp => interplane::message::Transport::Tcp,
+        Transport::Quic => interplane::message::Transport::Quic,
     }
 }
 

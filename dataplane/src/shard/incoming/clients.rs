@@ -8,10 +8,11 @@ use crate::shard::context::{Context, Round};
 use crate::shared::Errand;
 use crate::shared::sessions::Seat;
 use gateway::{Letter, UserId};
-use interplane::counter::{LinkEnd, PeerRefusal};
+use interplane::counter::PeerRefusal;
 use pki::policy::{IncomingPeer, Verdict};
 use std::sync::Arc;
 use wire::PeerCredentials;
+use wire::link::End;
 
 /// Documents in one piece that are on their way at a time: each is held in memory until its client has taken it.
 const WHOLE_DOCUMENTS_MAX: u32 = 32;
@@ -58,7 +59,7 @@ impl IncomingLinks {
             Errand::Letter { conn, letter } => self.offer(round, conn, letter),
             Errand::NameTaken { conn } if self.links.get(conn).is_some() => {
                 round.context.account.client_refused(PeerRefusal::NameTaken);
-                self.close(round.context, round.io, conn, LinkEnd::NoLongerValid);
+                self.close(round.context, round.io, conn, End::NoLongerValid);
             }
             // Asked of the homes of mailboxes.
             _ => {}

@@ -6,7 +6,8 @@ use crate::link::incoming::{Intake, Stage};
 use crate::packet::pool::Source;
 use crate::shard::context::Round;
 use interplane::Counter;
-use interplane::counter::{LinkEnd, PacketStage};
+use interplane::counter::PacketStage;
+use wire::link::End;
 
 /// What came of reading one link.
 enum Read {
@@ -15,7 +16,7 @@ enum Read {
     /// Nothing more until the next event.
     Drained,
     /// The link has ended.
-    Ended(LinkEnd),
+    Ended(End),
 }
 
 impl IncomingLinks {
@@ -66,8 +67,8 @@ impl IncomingLinks {
         let (bytes, at) = match round.io.recv(conn, most) {
             Received::Bytes { bytes, at } => (bytes, at),
             Received::WouldBlock => return Some(Read::Drained),
-            Received::Closed => return Some(Read::Ended(LinkEnd::PeerClosed)),
-            Received::Failed => return Some(Read::Ended(LinkEnd::Failed)),
+            Received::Closed => return Some(Read::Ended(End::PeerClosed)),
+            Received::Failed => return Some(Read::Ended(End::Failed)),
         };
         context.now = context.now.max(at);
         context.account.add(Counter::BYTES_RECEIVED, bytes.len() as u64);

@@ -8,9 +8,9 @@ use crate::link::incoming::{Class, Stage};
 use crate::shard::context::Round;
 use crate::shared::Errand;
 use gateway::Verdict;
-use interplane::counter::{LinkEnd, PeerRefusal};
+use interplane::counter::PeerRefusal;
 use std::mem;
-use wire::link::Due;
+use wire::link::{Due, End};
 
 /// Links that are looked at in one round.
 const LOOKED_AT_MAX: usize = 1024;
@@ -93,7 +93,7 @@ impl IncomingLinks {
             Stage::Handshaking(..) => {}
             Stage::Up(up) if verdict == Verdict::Refused && up.is_client() => {
                 round.context.account.client_refused(refusal(verdict));
-                self.close(round.context, round.io, conn, LinkEnd::NoLongerValid);
+                self.close(round.context, round.io, conn, End::NoLongerValid);
             }
             Stage::Up(up) => {
                 if up.has_proof() && standing.verdict != Some(Verdict::OnTrust) && !standing.is_announced {

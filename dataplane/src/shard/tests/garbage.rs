@@ -60,7 +60,8 @@ fn end_after(what: Send) -> (Net, HostId, u64) {
     assert!(!net.peer(downstream[0]).received.is_empty(), "the packet before was good");
     assert_eq!(net.account().difference(), 0);
     net.check_slots();
-    let ended = net.total(Counter::link_ended(LinkEnd::Protocol));
+    let faults = [LinkEnd::Frame, LinkEnd::Command, LinkEnd::Unexpected];
+    let ended = faults.iter().map(|fault| net.total(Counter::link_ended(*fault))).sum();
     (net, upstream, ended)
 }
 

@@ -150,7 +150,7 @@ fn whatever_a_downstream_peer_says_ends_the_link() {
     let (mut net, _, downstream) = connected(1);
     net.peer(downstream[0]).to_send.push_back(Send::Plain(vec![0; 6]));
     net.run_for(Duration::from_millis(10));
-    assert_eq!(ended(&net, LinkEnd::Protocol), 1);
+    assert_eq!(ended(&net, LinkEnd::Unexpected), 1);
     // It did not live long, so the next dial comes later.
     net.run_for(Duration::from_secs(10));
     assert_eq!(net.peer(downstream[0]).established, 1);
@@ -223,7 +223,7 @@ fn a_stalled_peer_costs_the_others_nothing() {
     // the buffer that is under way and in the one behind it.
     assert!(net.account().held <= 128, "{:?}", net.account());
     net.run_for(Duration::from_secs(65));
-    assert_eq!(ended(&net, LinkEnd::Failed), 1, "after a minute without progress");
+    assert_eq!(ended(&net, LinkEnd::Stalled), 1, "after a minute without progress");
     assert_eq!(net.account().held, 0);
     net.check_slots();
 }

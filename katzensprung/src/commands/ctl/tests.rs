@@ -43,11 +43,11 @@ fn an_answer_of_another_shape_is_no_panic() {
 #[test]
 fn slow_and_absent_peers_are_seen() {
     let answer = json!({ "epoch": 9, "peers": [
-        { "node": "aa", "name": "mix7", "direction": "outgoing", "state": "up", "state_ms": 61_000, "may_send": true,
+        { "node": "aa", "name": "mix7", "direction": "outgoing", "transport": "quic", "state": "up", "state_ms": 61_000, "may_send": true,
           "slow": true, "last_packet_ms": 1_500, "queued": 5, "sealed": 2, "stalled_ms": 40, "failures": 0,
           "all": { "packets": 900, "too_late": 40, "dropped": 1 },
           "lately": { "packets": 90, "too_late": 10, "dropped": 0 } },
-        { "node": "bb", "name": null, "direction": "outgoing", "state": "waiting", "state_ms": 10, "may_send": false,
+        { "node": "bb", "name": null, "direction": "outgoing", "transport": null, "state": "waiting", "state_ms": 10, "may_send": false,
           "slow": false, "last_packet_ms": null, "queued": 0, "sealed": 0, "failures": 3,
           "all": { "packets": 0, "too_late": 0, "dropped": 0 }, "lately": {} },
         { "node": "cc", "name": "mix3", "direction": "incoming", "state": "absent" },
@@ -56,9 +56,9 @@ fn slow_and_absent_peers_are_seen() {
     let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(
         lines[1].join(" "),
-        "mix7 outgoing up 61 s 1.5 s ago 7 900 40 1 SLOW: 10 of 100 packets of the last minute were too late"
+        "mix7 outgoing quic up 61 s 1.5 s ago 7 900 40 1 SLOW: 10 of 100 packets of the last minute were too late"
     );
-    assert_eq!(lines[2].join(" "), "bb outgoing waiting 0.0 s none 0 0 0 0 3 dials or handshakes have failed");
+    assert_eq!(lines[2].join(" "), "bb outgoing - waiting 0.0 s none 0 0 0 0 3 dials or handshakes have failed");
     assert_eq!(lines[3].join(" "), "mix3 incoming absent");
 }
 

@@ -83,7 +83,7 @@ fn number(value: &Value, path: &str) -> u64 {
 
 /// PEERS.
 pub fn peers(answer: &Value) -> String {
-    let head = ["node", "way", "state", "for", "last packet", "waiting", "passed", "too late", "dropped", ""];
+    let head = ["node", "way", "over", "state", "for", "last packet", "waiting", "passed", "too late", "dropped", ""];
     let rows = list(answer, "peers").map(|peer| {
         let waits = number(peer, "/queued").saturating_add(number(peer, "/sealed"));
         let (packets, late) = (number(peer, "/all/packets"), number(peer, "/all/too_late"));
@@ -94,6 +94,7 @@ pub fn peers(answer: &Value) -> String {
         vec![
             name_of(peer, "/name", "/node"),
             word(peer, "/direction"),
+            or_nothing(peer.get("transport").and_then(Value::as_str).map_or("-".into(), printable)),
             word(peer, "/state"),
             or_nothing(short_time(number(peer, "/state_ms"))),
             or_nothing(last),

@@ -84,6 +84,11 @@ fn key_files(data_dir: &Path) -> Vec<Look> {
     let mut looks = Vec::new();
     for name in ["identity.private.pem", "link.private.pem"] {
         let path = data_dir.join(name);
+        if keys::is_credential(&path) {
+            let seen = format!("{} is a credential of the unit", path.display());
+            looks.push(Look::new(WHAT, Verdict::Well, seen));
+            continue;
+        }
         let Ok(metadata) = path.metadata() else {
             let seen = format!("{} is not there: a start, or `server -g`, makes it", path.display());
             looks.push(Look::new(WHAT, Verdict::Unusual, seen));

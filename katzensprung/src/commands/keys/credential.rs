@@ -21,7 +21,7 @@ const COMPLAINT_BYTES_MAX: usize = 500;
 pub fn open(file: &Path) -> Result<SealKey, String> {
     let name = format!("--name={CREDENTIAL}");
     let mut child = Command::new(TOOL)
-        .args(["decrypt", &name])
+        .args(["decrypt", &name, "--"])
         .arg(file)
         .arg("-")
         .stdin(Stdio::null())

@@ -42,7 +42,7 @@ fn time(text: &str) -> Result<Duration, String> {
     parse_go_duration(text).map_err(|error| error.to_string())
 }
 
-/// Pings until the time is over; fails if one was lost.
+/// Pings until the time is over; fails if one was lost, or could not be sent.
 pub async fn soak(soak: &Soak) -> Result<ExitCode, String> {
     let mut network = soak.at.open()?;
     network.refuse_stopped()?;
@@ -97,6 +97,9 @@ struct Account {
     begun: Instant,
     sent: u64,
     answered: u64,
+    rounds: u64,
+    /// Those in which nothing could be sent at all.
+    silent: u64,
     /// By node and reason.
     drops: BTreeMap<(String, String), u64>,
     /// What each process held at first and at most.
@@ -119,6 +122,8 @@ impl Account {
             begun: Instant::now(),
             sent: 0,
             answered: 0,
+            rounds: 0,
+            silent: 0,
             drops: BTreeMap::new(),
             held: BTreeMap::new(),
             logs: logs.collect(),
@@ -128,8 +133,10 @@ impl Account {
 
     /// Pings for about so long, then says what came of it.
     async fn round(&mut self, network: &mut Network, until: Instant) -> Result<(), String> {
+        self.rounds += 1;
         let before = Watcher::new(network)?.look(network).await;
         let Some(consensus) = &before.consensus else {
+            self.silent += 1;
             return self.say(&format!("there is no document of epoch {}", before.now.epoch));
         };
         let seconds = (until - Instant::now()).as_secs_f64();
@@ -137,7 +144,10 @@ impl Account {
         let report = ping_and_read(network, None, before, count.max(1.0) as u64, &mut |_| {}).await;
         match report {
             Ok(report) => self.tell(network, &report),
-            Err(error) => self.say(&error),
+            Err(error) => {
+                self.silent += 1;
+                self.say(&error)
+            }
         }
     }
 
@@ -188,7 +198,11 @@ impl Account {
     }
 
     fn close(mut self) -> Result<ExitCode, String> {
-        self.say(&format!("{} of {} pings answered", self.answered, self.sent))?;
+        let silent = match self.silent {
+            0 => String::new(),
+            silent => format!("; in {silent} of {} rounds nothing could be sent", self.rounds),
+        };
+        self.say(&format!("{} of {} pings answered{silent}", self.answered, self.sent))?;
         let drops: Vec<String> =
             self.drops.iter().map(|((node, reason), count)| format!("  {node} dropped {count} ({reason})")).collect();
         let held: Vec<String> = self
@@ -197,7 +211,11 @@ impl Account {
             .map(|(name, (first, most))| format!("  {name}: {first} at first; {most} at most"))
             .collect();
         drops.iter().chain(&held).try_for_each(|line| self.say(line))?;
-        Ok(if self.answered == self.sent && self.sent > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(if self.answered == self.sent && self.sent > 0 && self.silent == 0 {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
     }
 
     fn say(&mut self, line: &str) -> Result<(), String> {

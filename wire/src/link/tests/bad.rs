@@ -80,7 +80,7 @@ fn a_rejected_peer_gets_no_answer() {
         side.heed(now);
         assert_eq!(failure(side), (HandshakeState::PeerAuthentication, HandshakeReason::Rejected));
         assert!(side.line.is_empty());
-        assert_eq!(side.end().map(|end| end.label()), Some("protocol"));
+        assert_eq!(side.end().map(|end| end.label()), Some("handshake"));
         side.take_turn(now);
         side.drive(now, &mut [1; 100]);
         assert!(side.line.is_empty() && !side.link.is_up(), "an end is final");

@@ -8,7 +8,8 @@ use crate::shard::tests::nodes::{self, DOWNSTREAM, EPOCH, OWN, UPSTREAM, address
 use crate::shard::tests::peers::FakePeer;
 use crate::shard::{Next, Shard};
 use crate::time::Instant;
-use interplane::counter::{Account, Counters};
+use interplane::Counter;
+use interplane::counter::{Account, Counters, QuicArrival};
 use interplane::snapshot::Snapshot;
 use quic::Common;
 use std::collections::BTreeMap;
@@ -153,21 +154,14 @@ impl Net {
         account(&self.counters, &self.simulation)
     }
 
-    /// Connections over QUIC of the node, and what became of strangers.
-    pub fn quic(&mut self) -> (usize, quic::Counts) {
-        let mut found = (0, quic::Counts::default());
-        self.simulation.for_each(|actor, io| {
-            if matches!(actor, Actor::Shard(_)) {
-                let counts = io.counts();
-                found.0 += io.quic_connections();
-                found.1.accepted += counts.accepted;
-                found.1.retried += counts.retried;
-                found.1.skipped += counts.skipped;
-                found.1.silent += counts.silent;
-                found.1.failed += counts.failed;
-            }
-        });
-        found
+    /// Connections over QUIC of the node.
+    pub fn connections(&self) -> u64 {
+        self.counters.total(Counter::QUIC_CONNECTIONS)
+    }
+
+    /// What became of so many of those who came over QUIC.
+    pub fn arrivals(&self, what: QuicArrival) -> u64 {
+        self.counters.total(Counter::quic_arrival(what))
     }
 }
 

@@ -6,6 +6,7 @@ use crate::io::sim::Network;
 use crate::io::{ConnId, Event, Io as _, Received, Target};
 use crate::shard::Next;
 use crate::time::Instant;
+use datagram::Datagrams as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -173,4 +174,21 @@ fn a_sleep_ends_when_quic_has_something_to_do() {
         Next::ParkUntil(at) => assert!(at > now && at.since(now) <= Duration::from_secs(11), "{at:?}"),
         Next::Busy => panic!("there is nothing to do"),
     }
+}
+
+/// Counted by their bytes, so many would be handled that everything else waits for a second.
+#[test]
+fn short_datagrams_count_as_what_they_cost() {
+    let mut pair = Pair::new();
+    for number in 0..5000_u16 {
+        pair.network.inject(address(9), address(2), vec![0x40, number as u8]);
+    }
+    pair.network.advance_to(pair.network.now() + Duration::from_secs(1));
+    assert_eq!(pair.listener.next_event(), None);
+    assert_eq!(pair.listener.end_round(Next::ParkUntil(Instant::NEVER)), Next::Busy, "there is more to hear");
+    let mut left = 0;
+    while pair.listener.backend().next_train().is_some() {
+        left += 1;
+    }
+    assert!((4000..5000).contains(&left), "{left} of 5000 are left");
 }

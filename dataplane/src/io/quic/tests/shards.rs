@@ -5,7 +5,7 @@ use crate::io::Transport;
 use crate::io::sim::HostId;
 use crate::shard::tests::nodes::{DOWNSTREAM, Mint, Order, UPSTREAM};
 use interplane::Counter;
-use interplane::counter::LinkEnd;
+use interplane::counter::{LinkEnd, QuicArrival};
 use std::time::Duration;
 
 /// A node of so many shards with all of its links over `over`.
@@ -47,8 +47,7 @@ fn packets_pass_over_quic_and_the_account_balances() {
         send_packets(&mut net, &upstream, &downstream, 50);
         let account = net.account();
         assert_eq!((account.received, account.sent, account.held, account.dropped), (450, 450, 0, 0), "{account:?}");
-        let (connections, counts) = net.quic();
-        assert_eq!((connections, counts.accepted), (6, 3));
+        assert_eq!((net.connections(), net.arrivals(QuicArrival::Accepted)), (6, 3));
     }
 }
 
@@ -80,7 +79,7 @@ fn tcp_and_quic_live_side_by_side() {
     send_packets(&mut net, &upstream, &downstream, 30);
     let account = net.account();
     assert_eq!((account.received, account.sent, account.dropped), (270, 270, 0), "{account:?}");
-    assert_eq!(net.quic().0, 3, "one to downstream, two from upstream");
+    assert_eq!(net.connections(), 3, "one to downstream, two from upstream");
 }
 
 #[test]

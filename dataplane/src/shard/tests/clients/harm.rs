@@ -4,6 +4,7 @@ use super::*;
 use crate::io::sim::Path;
 use crate::shard::tests::peers::Send;
 use interplane::counter::{AdmissionRefusal, Letter, LinkEnd};
+use interplane::event::{Event, Peer as EventPeer};
 
 /// A packet each 100 ms on the mean, so a token each 90.9 ms.
 const LAMBDA: f64 = 0.01;
@@ -77,20 +78,29 @@ fn a_new_rate_counts_from_the_next_check_on() {
 #[test]
 fn what_a_client_may_not_say_ends_its_link_alone() {
     let packet = Mint::new(1).packet(Order::to(DOWNSTREAM[0], 5));
-    let garbage: [(&str, Send); 6] = [
-        ("an old client", plain(&Command::RetrieveMessage { sequence: 0 })),
-        ("an older one", plain(&Command::SendRetrievePacket { packet: &packet })),
-        ("a packet of another size", plain(&Command::SendPacket { packet: &packet[1..] })),
-        ("a server's command", plain(&Command::Consensus { error_code: 0, payload: &[] })),
-        ("no command", Send::Plain(vec![77; 50])),
-        ("no frame", Send::Raw(vec![7; 5000])),
+    let garbage: [(&str, Send, LinkEnd); 6] = [
+        ("an old client", plain(&Command::RetrieveMessage { sequence: 0 }), LinkEnd::Unexpected),
+        ("an older one", plain(&Command::SendRetrievePacket { packet: &packet }), LinkEnd::Unexpected),
+        ("a packet of another size", plain(&Command::SendPacket { packet: &packet[1..] }), LinkEnd::Command),
+        ("a server's command", plain(&Command::Consensus { error_code: 0, payload: &[] }), LinkEnd::Unexpected),
+        ("no command", Send::Plain(vec![77; 50]), LinkEnd::Command),
+        ("no frame", Send::Raw(vec![7; 5000]), LinkEnd::Frame),
     ];
-    for (what, send) in garbage {
+    for (what, send, end) in garbage {
         let mut gateway = Gateway::new(plan(1, 0.0), 2);
         gateway.net.peer(gateway.clients[0]).to_send.push_back(send);
         gateway.net.run_for(Duration::from_millis(100));
         assert!(!gateway.net.peer(gateway.clients[0]).is_up(), "{what}");
-        assert_eq!(gateway.net.total(Counter::link_ended(LinkEnd::Protocol)), 1, "{what}");
+        assert_eq!(gateway.net.total(Counter::link_ended(end)), 1, "{what}");
+        // The log is told what it did, and not who it was.
+        let mut told = Vec::new();
+        gateway.net.events.reader().drain(|_, event| {
+            if let Event::LinkDown { peer, end, detail, .. } = event {
+                assert_ne!(detail.to_string(), "", "{what}");
+                told.push((peer, end));
+            }
+        });
+        assert_eq!(told, [(EventPeer::default(), end)], "{what}");
         gateway.reply(&mut Mint::new(2), name(CLIENT + 1), 1);
         gateway.net.run_for(Duration::from_millis(100));
         assert_eq!(gateway.messages(1), [(1, 1)], "{what}");
