@@ -40,12 +40,20 @@ pub const HANDSHAKES_PER_ROUND: u32 = 4;
 /// Datagrams with long headers, those of handshakes, that are looked at in one round. To derive keys for one costs 10 us.
 pub const LONG_HEADERS_PER_ROUND: u32 = 64;
 
+/// Connections whose timers are looked at in one round, 5 to 10 us each. After a host has stood still all are due at once.
+pub const TIMEOUTS_PER_ROUND: usize = 128;
+
 /// Answers without a connection that wait to be sent: Retry, refusals, stateless resets.
 pub const ANSWERS_MAX: usize = 64;
 
 /// How long a connection that was closed here waits for what it has sent to be acknowledged. The reference's authorities wait
 /// 100 ms without asking, its nodes do not wait.
 pub const LINGER: Duration = Duration::from_secs(2);
+
+/// How long a connection that has said goodbye is still known, so that it can say so again to who has not heard it. QUIC says
+/// three times as long as an answer may take (RFC 9000, 10.2), and how long that is the peer decides: by when it acknowledges,
+/// and by what it says of its delays. Minutes would be places that nobody else gets.
+pub const GOODBYE: Duration = Duration::from_secs(3);
 
 /// Sockets from which peers of one family of addresses are dialled. A second one is needed only where a connection to the same
 /// address is still being closed.

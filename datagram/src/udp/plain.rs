@@ -15,6 +15,8 @@ use wire::Instant;
 
 /// Trains that may wait for room in their sockets.
 const WAITING_MAX: usize = 64;
+/// Datagrams without anything in them that one look passes over: whoever sends them without end gets no more of it.
+const EMPTY_MAX: usize = 64;
 /// The longest train that a kernel makes.
 const RECEIVE_BYTES: usize = 64 << 10;
 
@@ -138,16 +140,14 @@ impl Datagrams for PlainSockets {
     }
 
     fn next_train(&mut self) -> Option<Arrived<'_>> {
-        let (socket, put, look, said, from) = loop {
+        let (socket, put, look, said, from) = (0..EMPTY_MAX).find_map(|_| {
             let (socket, put, look) = self.receive()?;
             let place = self.place.as_deref()?;
-            let from = place.name.get(..put.name).and_then(control::read_name);
             // Empty ones, and those of no address, are nothing.
-            if let (Some(from), 1..) = (from, put.bytes) {
-                let said = control::read(place.control.0.get(..put.control).unwrap_or_default());
-                break (socket, put, look, said, from);
-            }
-        };
+            let from = place.name.get(..put.name).and_then(control::read_name).filter(|_| put.bytes > 0)?;
+            let said = control::read(place.control.0.get(..put.control).unwrap_or_default());
+            Some((socket, put, look, said, from))
+        })?;
         let bytes = self.place.as_deref_mut()?.bytes.get_mut(..put.bytes)?;
         let segment_bytes = said.segment_bytes.filter(|size| *size > 0).unwrap_or(put.bytes);
         let at = look.arrived_at(said.time);

@@ -58,8 +58,11 @@ pub enum Stage {
         /// When the wait is over.
         until: Instant,
     },
-    /// It only waits for the library to forget it.
-    Closed,
+    /// It only waits to be forgotten.
+    Closed {
+        /// When it is, if the library has not done so before.
+        until: Instant,
+    },
 }
 
 /// How a connection was lost.
@@ -165,21 +168,24 @@ impl Conn {
             Some(stream) if may_finish && self.inner.send_stream(stream).finish().is_ok() => {
                 self.stage = Stage::Lingering { until: now + limits::LINGER };
             }
-            _ => self.end_now(at, b""),
+            _ => self.end_now(now, at, b""),
         }
     }
 
     /// Says goodbye, without waiting for anything.
-    pub fn end_now(&mut self, at: time::Instant, reason: &'static [u8]) {
+    pub fn end_now(&mut self, now: Instant, at: time::Instant, reason: &'static [u8]) {
         self.inner.close(at, profile::END_CODE, Bytes::from_static(reason));
-        self.stage = Stage::Closed;
+        self.stage = Stage::Closed { until: now + limits::GOODBYE };
     }
 
     /// When the stage is over.
     fn over_at(&self) -> Instant {
         match self.stage {
-            Stage::Shaking { until } | Stage::Silent { until } | Stage::Lingering { until } => until,
-            Stage::Dialling | Stage::Open | Stage::Closed => Instant::NEVER,
+            Stage::Shaking { until }
+            | Stage::Silent { until }
+            | Stage::Lingering { until }
+            | Stage::Closed { until } => until,
+            Stage::Dialling | Stage::Open => Instant::NEVER,
         }
     }
 }
@@ -249,7 +255,7 @@ impl Endpoint {
         let Some(conn) = self.conn(index) else { return };
         match event {
             quinn_proto::Event::Connected => self.shaken(index, now),
-            quinn_proto::Event::ConnectionLost { reason } => self.lost(index, &reason),
+            quinn_proto::Event::ConnectionLost { reason } => self.lost(index, &reason, now),
             quinn_proto::Event::Stream(StreamEvent::Opened { dir: Dir::Bi }) => self.opened(index),
             quinn_proto::Event::Stream(StreamEvent::Readable { id }) if conn.stream == Some(id) => {
                 self.wake_reader(index, handle);
@@ -259,7 +265,7 @@ impl Endpoint {
             {
                 let at = self.clock.library(now);
                 if let Some(conn) = self.conn(index) {
-                    conn.end_now(at, b"");
+                    conn.end_now(now, at, b"");
                 }
                 self.list_to_send(index);
             }
@@ -323,8 +329,9 @@ impl Endpoint {
         self.events.push_back(Event::Accepted { conn: conn_handle, peer });
     }
 
-    fn lost(&mut self, index: u32, reason: &ConnectionError) {
+    fn lost(&mut self, index: u32, reason: &ConnectionError, now: Instant) {
         let handle = self.handle_of(index);
+        let closed = Stage::Closed { until: now + limits::GOODBYE };
         let Some(conn) = self.conn(index) else { return };
         let is_end =
             matches!(reason, ConnectionError::ApplicationClosed(close) if close.error_code == profile::END_CODE);
@@ -341,17 +348,19 @@ impl Endpoint {
                 self.wake_writer(index, handle);
             }
             Stage::Shaking { .. } | Stage::Silent { .. } => {
-                conn.stage = Stage::Closed;
+                conn.stage = closed;
                 self.newcomers.finished();
                 self.counts.failed += 1;
             }
-            Stage::Lingering { .. } | Stage::Closed => conn.stage = Stage::Closed,
+            Stage::Lingering { .. } => conn.stage = closed,
+            Stage::Closed { .. } => {}
         }
     }
 
-    /// Looks at the connections whose deadlines have come.
+    /// Looks at the connections whose deadlines have come, some of them in each round.
     pub(super) fn handle_timeouts(&mut self, now: Instant) {
-        while let Some(index) = self.deadlines.pop_due(now) {
+        for _ in 0..limits::TIMEOUTS_PER_ROUND {
+            let Some(index) = self.deadlines.pop_due(now) else { return };
             let at = self.clock.library(now);
             let Some(conn) = self.conn(index) else { continue };
             conn.entered_at = Instant::NEVER;
@@ -381,11 +390,12 @@ impl Endpoint {
                 return self.forget(index);
             }
             Stage::Silent { .. } => {
-                conn.end_now(at, profile::NO_STREAM);
+                conn.end_now(now, at, profile::NO_STREAM);
                 self.counts.silent += 1;
                 self.newcomers.finished();
             }
-            _ => conn.end_now(at, b""),
+            Stage::Closed { .. } => return self.forget(index),
+            Stage::Lingering { .. } | Stage::Dialling | Stage::Open => conn.end_now(now, at, b""),
         }
         self.list_to_send(index);
         self.settle(index, now);
@@ -410,7 +420,7 @@ impl Endpoint {
     pub(super) fn displace(&mut self, index: u32, now: Instant) {
         let at = self.clock.library(now);
         let Some(conn) = self.conn(index) else { return };
-        conn.end_now(at, profile::NO_STREAM);
+        conn.end_now(now, at, profile::NO_STREAM);
         let port = PortId(conn.port as u32);
         let mut bytes = Vec::new();
         if let Some(transmit) = conn.inner.poll_transmit(at, 1, &mut bytes) {

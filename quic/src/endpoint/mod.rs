@@ -29,20 +29,20 @@ use arrival::Newcomers;
 use connection::{Conn, Stage};
 use deadlines::Deadlines;
 use departure::Answer;
-use quinn_proto::{ClientConfig, EndpointConfig, ServerConfig, Side};
+use quinn_proto::{ClientConfig, ServerConfig, Side};
 use std::collections::{HashSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use wire::Instant;
 
-/// What all endpoints of a process have in common: one certificate, one key for stateless resets.
+/// What all endpoints of a process have in common: one certificate. Keys of stateless resets they have not: who does not know a
+/// connection answers with what makes its peer forget it, and a copy of one of its datagrams, sent to another socket, would
+/// have that said about a connection that lives (RFC 9000, 21.11).
 #[derive(Clone)]
 pub struct Common {
     server: Arc<ServerConfig>,
     crowded_server: Arc<ServerConfig>,
     client: ClientConfig,
-    listener: Arc<EndpointConfig>,
-    dialler: Arc<EndpointConfig>,
 }
 
 impl Common {
@@ -56,8 +56,6 @@ impl Common {
             server: Arc::new(server),
             crowded_server: Arc::new(crowded_server),
             client: profile::client_config()?,
-            listener: Arc::new(profile::endpoint_config(Side::Server)),
-            dialler: Arc::new(profile::endpoint_config(Side::Client)),
         })
     }
 }
@@ -272,12 +270,10 @@ impl Endpoint {
 
     /// One more socket.
     pub fn add_port(&mut self, is_listener: bool, is_ipv6: bool) -> PortId {
-        let (config, server) = if is_listener {
-            (&self.common.listener, Some(Arc::clone(&self.common.server)))
-        } else {
-            (&self.common.dialler, None)
-        };
-        let endpoint = quinn_proto::Endpoint::new(Arc::clone(config), server, true, None);
+        let side = if is_listener { Side::Server } else { Side::Client };
+        let server = is_listener.then(|| Arc::clone(&self.common.server));
+        let config = Arc::new(profile::endpoint_config(side));
+        let endpoint = quinn_proto::Endpoint::new(config, server, true, None);
         self.ports.push(Port { endpoint, is_listener, is_ipv6, places: Vec::new(), dialled: HashSet::new() });
         PortId(self.ports.len() as u32 - 1)
     }

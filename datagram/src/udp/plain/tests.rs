@@ -97,3 +97,17 @@ fn a_full_socket_is_counted_and_what_it_holds_still_comes() {
     sender.transmit(train(to, 1000), vec![8; 1000]);
     assert_eq!(received(&mut receiver).0, vec![8; 1000]);
 }
+
+/// Whoever sends them faster than they can be read would hold the shard for ever.
+#[test]
+fn a_look_passes_over_some_empty_datagrams_and_the_next_goes_on() {
+    let (_, mut receiver, to) = pair();
+    let stranger = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let send = |bytes: &[u8]| assert_eq!(stranger.send_to(bytes, to).expect("sent"), bytes.len());
+    (0..3 * EMPTY_MAX / 2).for_each(|_| send(b""));
+    send(b"x");
+    receiver.note_readable(SocketId(0));
+    assert!(receiver.next_train().is_none(), "it goes on as long as they come");
+    assert!(receiver.may_have_more(), "nobody would look again");
+    assert_eq!(receiver.next_train().map(|arrived| arrived.bytes.to_vec()), Some(b"x".to_vec()));
+}

@@ -2,7 +2,7 @@
 
 use super::pair::{DIALLER, LISTENER, Pair, address};
 use crate::limits;
-use crate::{ConnectFailure, Endpoint, Event, Handle, Read, Wrote};
+use crate::{Arrived, ConnectFailure, Endpoint, Event, Handle, PortId, Read, Wrote};
 use std::time::Duration;
 
 /// Nobody knows of any connection.
@@ -122,17 +122,83 @@ fn a_listener_that_is_full_refuses() {
 }
 
 #[test]
-fn a_peer_that_was_killed_resets_what_it_does_not_know() {
+fn what_was_forgotten_is_reset_when_its_peer_speaks() {
     let mut pair = Pair::new();
-    let (ours, _) = pair.connected(b"a");
-    // Another endpoint with the same key in its place, as after a restart of one shard.
-    pair.ends[LISTENER].endpoint = Endpoint::new(super::pair::common(), pair.now);
-    pair.ends[LISTENER].endpoint.add_port(true, false);
+    let (ours, theirs) = pair.connected(b"a");
+    pair.ends[LISTENER].endpoint.forget(theirs.index);
     pair.write_all(DIALLER, ours, &[1; 1000]);
     assert_eq!(pair.read_all(DIALLER, ours).1, Read::WouldBlock);
     pair.run(Duration::from_secs(2));
     assert_eq!(pair.take_events(DIALLER), [Event::Readable { conn: ours }]);
     assert_eq!(pair.read_all(DIALLER, ours).1, Read::Failed);
+}
+
+/// Another shard, or another socket of this one, knows nothing of the connection. What it says to somebody who sends it a copy of a
+/// datagram must not be what ends the connection: whoever is on the way could end all of them.
+#[test]
+fn what_another_socket_says_of_a_copied_datagram_ends_nothing() {
+    for is_same_shard in [false, true] {
+        let mut pair = Pair::new();
+        let (ours, theirs) = pair.connected(b"a");
+        pair.read_all(LISTENER, theirs);
+        pair.write_all(DIALLER, ours, &[1; 200]);
+        pair.send(DIALLER);
+        let copy = pair.overhear();
+        let (now, from) = (pair.now, address(9, 9));
+        let mut other = Endpoint::new(super::pair::common(), now);
+        let asked = if is_same_shard { &mut pair.ends[LISTENER].endpoint } else { &mut other };
+        let port = asked.add_port(true, false);
+        asked.handle(Arrived { port, from, to: None, ecn: 0, at: now, segment_bytes: 0, bytes: &copy }, now);
+        let mut answer = Vec::new();
+        let departure = asked.poll_transmit(now, 1, false, &mut answer).expect("it says that it does not know it");
+        assert_eq!((departure.port, departure.to), (port, from));
+        let forged = Arrived {
+            port: PortId(0),
+            from: Pair::target(),
+            to: None,
+            ecn: 0,
+            at: now,
+            segment_bytes: 0,
+            bytes: &answer,
+        };
+        pair.ends[DIALLER].endpoint.handle(forged, now);
+        pair.run(Duration::from_millis(100));
+        assert_eq!(pair.read_all(DIALLER, ours).1, Read::WouldBlock, "it is lost");
+        assert_eq!(pair.read_all(LISTENER, theirs), (vec![1; 200], Read::WouldBlock));
+    }
+}
+
+/// How long a goodbye takes by QUIC's rules, the peer decides: with acknowledgements that come late, minutes.
+#[test]
+fn a_slow_peer_keeps_no_place_after_the_end() {
+    let mut pair = Pair::new();
+    pair.latency = Duration::from_millis(1500);
+    let dialled = pair.dial();
+    pair.run(Duration::from_secs(6));
+    assert_eq!(pair.take_events(DIALLER), [Event::Connected { conn: dialled }]);
+    pair.write_all(DIALLER, dialled, b"a");
+    pair.run(Duration::from_secs(6));
+    let [Event::Accepted { conn, .. }] = pair.take_events(LISTENER)[..] else { panic!("it is not accepted") };
+    pair.close(LISTENER, conn);
+    pair.run(limits::LINGER + limits::GOODBYE + Duration::from_millis(100));
+    assert_eq!(pair.ends[LISTENER].endpoint.connections(), 0);
+}
+
+#[test]
+fn deadlines_that_come_all_at_once_are_shared_out_among_rounds() {
+    let mut pair = Pair::new();
+    pair.is_cut = true;
+    let dials = limits::TIMEOUTS_PER_ROUND + 10;
+    (0..dials).for_each(|_| pair.dial_from_elsewhere());
+    pair.round();
+    pair.now += Duration::from_millis(400);
+    let endpoint = &mut pair.ends[DIALLER].endpoint;
+    endpoint.begin_round(pair.now);
+    assert!(endpoint.next_timeout() <= pair.now, "all of them in one round");
+    endpoint.begin_round(pair.now);
+    assert!(endpoint.next_timeout() > pair.now, "they are due again at once");
+    pair.run(Duration::from_secs(40));
+    assert_eq!(pair.take_events(DIALLER).len(), dials, "each of them is told of");
 }
 
 #[test]

@@ -45,6 +45,8 @@ pub struct Pair {
     pub ends: [End; 2],
     /// Nothing gets through.
     pub is_cut: bool,
+    /// How long everything is under way.
+    pub latency: Duration,
     under_way: VecDeque<Train>,
 }
 
@@ -56,7 +58,8 @@ impl Pair {
         let now = Instant(1_000_000_000);
         let end =
             |number| End { endpoint: Endpoint::new(common(), now), number, events: Vec::new(), trains: Vec::new() };
-        let mut pair = Self { now, ends: [end(1), end(2)], is_cut: false, under_way: VecDeque::new() };
+        let mut pair =
+            Self { now, ends: [end(1), end(2)], is_cut: false, latency: LATENCY, under_way: VecDeque::new() };
         pair.ends[LISTENER].endpoint.add_port(true, false);
         pair
     }
@@ -127,8 +130,13 @@ impl Pair {
         // A dialler's sockets have ports from 1000 on.
         let from = if at == DIALLER { address(1, 1000 + port.0 as u16) } else { Self::target() };
         let port = if at == DIALLER { PortId(0) } else { PortId(u32::from(to.port()) - 1000) };
-        let train = Train { at: self.now + LATENCY, to: 1 - at, from, port, ecn, segment_bytes, bytes };
+        let train = Train { at: self.now + self.latency, to: 1 - at, from, port, ecn, segment_bytes, bytes };
         self.under_way.push_back(train);
+    }
+
+    /// What was sent last and has not arrived.
+    pub fn overhear(&self) -> Vec<u8> {
+        self.under_way.back().expect("something is under way").bytes.clone()
     }
 
     /// Goes on for a time.
