@@ -103,7 +103,7 @@ impl Backend for Fabric {
         mut round: impl FnMut(&mut QuicIo<EpollIo>) -> Option<Next> + 'static,
     ) -> Result<(), DriverError> {
         let failed = |what: &'static str| move |errno: Errno| DriverError::os(shard, what, &errno.into());
-        let quic = self.quic.clone();
+        let quic = self.quic.as_ref().map(|common| common.of_shard(shard));
         let io = EpollIo::new(shard, self, listeners).map_err(failed("make its epoll instance"))?;
         let mut io = QuicIo::new(io, quic);
         while let Some(next) = round(&mut io) {

@@ -118,7 +118,7 @@ impl Backend for Fabric {
         listeners: Vec<OwnedFd>,
         mut round: impl FnMut(&mut QuicIo<UringIo>) -> Option<Next> + 'static,
     ) -> Result<(), DriverError> {
-        let quic = self.quic.clone();
+        let quic = self.quic.as_ref().map(|common| common.of_shard(shard));
         let mut io = QuicIo::new(UringIo::new(shard, self, listeners)?, quic);
         while let Some(next) = round(&mut io) {
             let next = io.end_round(next);
