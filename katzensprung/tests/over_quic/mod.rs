@@ -13,7 +13,7 @@ use rig::account::{NodeAccount, label, metrics, samples};
 use rig::relay::{Doors, Relay};
 use rustix::process::Pid;
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
