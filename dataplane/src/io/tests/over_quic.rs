@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::io::Transport;
+use crate::io::half::Lanes;
 use datagram::udp::{bind, local_address};
 use quic::Common;
 use std::net::{Ipv4Addr, Ipv6Addr, UdpSocket};
@@ -28,7 +29,7 @@ fn echo(backend: Backend, address: std::net::IpAddr) -> Option<(Rig, SocketAddr)
     let task =
         Echo { shard: 0, boards: Arc::clone(&boards), connections: HashMap::new(), readable: Vec::new(), dealt: 0 };
     let listeners = vec![streams.into(), listener];
-    let driver = choice.with_quic(common()).spawn(clock, vec![Plan { cpu: None, listeners, task }]).expect("a thread");
+    let driver = choice.with_quic(common(), Lanes::default()).spawn(clock, vec![Plan { cpu: None, listeners, task }]).expect("a thread");
     driver.wait_until_ready(Duration::from_secs(20)).expect("a shard that polls");
     Some((Rig { boards, driver: Some(driver), address: over_tcp }, over_quic))
 }
@@ -147,7 +148,7 @@ impl Calls {
             rounds: rounds.clone(),
             ending: ending.clone(),
         };
-        let driver = choice.with_quic(common()).spawn(clock, vec![Plan { cpu: None, listeners: Vec::new(), task }]);
+        let driver = choice.with_quic(common(), Lanes::default()).spawn(clock, vec![Plan { cpu: None, listeners: Vec::new(), task }]);
         Self { driver: Some(driver.expect("a thread")), outcomes, rounds, ending }
     }
 

@@ -3,6 +3,7 @@
 use super::*;
 use crate::io::driver::{Backend, Clock, Driver, Plan, Task, Wakes};
 use crate::io::epoll;
+use crate::io::half::Half;
 use crate::io::quic::QuicIo;
 use crate::shard::tests::net::setup;
 use crate::shard::{Instruments, Next, Shard};
@@ -31,7 +32,7 @@ impl Wakes for Forgetful {
 }
 
 impl Backend for Forgetful {
-    type Io = QuicIo<epoll::EpollIo>;
+    type Io = QuicIo<Half<epoll::EpollIo>>;
 
     fn run(
         self: Arc<Self>,
@@ -39,7 +40,7 @@ impl Backend for Forgetful {
         listeners: Vec<OwnedFd>,
         mut round: impl FnMut(&mut Self::Io) -> Option<Next> + 'static,
     ) -> Result<(), DriverError> {
-        let forget = move |io: &mut QuicIo<epoll::EpollIo>| {
+        let forget = move |io: &mut QuicIo<Half<epoll::EpollIo>>| {
             round(io).map(|next| match next {
                 Next::ParkUntil(_) => Next::ParkUntil(Instant::NEVER),
                 Next::Busy => Next::Busy,
