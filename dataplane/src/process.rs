@@ -112,6 +112,7 @@ struct Work {
     shared: Arc<Shared>,
     counters: Counters,
     driver: Driver,
+    quic: Common,
     guard: Guard,
     /// What plugins answer, and the bell that says so.
     answers: Option<(PluginRings, Bell)>,
@@ -121,6 +122,10 @@ struct Work {
     held: Held,
     serial: u64,
     announcements: Announcements,
+}
+
+fn common_of_quic() -> Result<Common, ProcessError> {
+    Common::new().map_err(|error| ProcessError::Key { what: "certificate for QUIC", reason: error.to_string() })
 }
 
 impl Work {
@@ -142,11 +147,9 @@ impl Work {
         }
         let clock = Clock::start();
         let (backend, refusal) = Choice::make(setup.machine.backend, shards, clock)?;
-        let quic = Common::new();
-        let quic =
-            quic.map_err(|error| ProcessError::Key { what: "certificate for QUIC", reason: error.to_string() })?;
+        let quic = common_of_quic()?;
         let (lanes, told) = lanes::open(&setup.machine, &backend);
-        let backend = backend.with_quic(quic, Lanes::new(lanes));
+        let backend = backend.with_quic(quic.clone(), Lanes::new(lanes));
         let mut shared = Shared::new(facts, refused);
         if setup.sends_decoys {
             let mut recipient = [0; sphinx::RECIPIENT_ID_BYTES];
@@ -186,6 +189,7 @@ impl Work {
             shared,
             counters,
             driver,
+            quic,
             guard,
             answers: plugins.map(|(rings, _, answers)| (rings, answers)),
             fills: Fills::default(),
@@ -231,6 +235,9 @@ impl Work {
         let mut incoming = Held::new(attachments);
         let secrets = Secrets::open(incoming.get(&Descriptor::Secrets)?)?;
         let refused = |what, error: &dyn std::fmt::Display| ProcessError::Key { what, reason: error.to_string() };
+        // Peers learn from the next data plane, which has the same key, that this one was killed.
+        let outlive = self.quic.outlive(secrets.link_private_key.expose());
+        outlive.map_err(|error| refused("key for resets of QUIC", &error))?;
         let facts = self.shared.facts();
         let link_key = match &self.keys.link_key {
             Some(key) => key.clone(),

@@ -46,6 +46,13 @@ pub const TIMEOUTS_PER_ROUND: usize = 128;
 /// Answers without a connection that wait to be sent: Retry, refusals, stateless resets.
 pub const ANSWERS_MAX: usize = 64;
 
+/// How long a peer that was dialled, and written to, may be silent. It acknowledges within 26 ms; what is late by seconds is of no
+/// use to anybody, and a new connection costs two round trips.
+pub const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How much longer, from when that was noticed: a host that has stood still finds the answers only then.
+pub const DOUBT: Duration = Duration::from_secs(1);
+
 /// How long a connection that was closed here waits for what it has sent to be acknowledged. The reference's authorities wait
 /// 100 ms without asking, its nodes do not wait.
 pub const LINGER: Duration = Duration::from_secs(2);

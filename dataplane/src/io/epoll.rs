@@ -113,7 +113,8 @@ impl Backend for Fabric {
         mut round: impl FnMut(&mut QuicIo<Half<EpollIo>>) -> Option<Next> + 'static,
     ) -> Result<(), DriverError> {
         let failed = |what: &'static str| move |errno: Errno| DriverError::os(shard, what, &errno.into());
-        let (quic, lane, clock) = (self.quic.clone(), self.lanes.take(shard), self.clock);
+        let quic = self.quic.as_ref().map(|common| common.of_shard(shard));
+        let (lane, clock) = (self.lanes.take(shard), self.clock);
         let io = EpollIo::new(shard, self, listeners).map_err(failed("make its epoll instance"))?;
         let mut half = Half::new(io, lane, clock);
         half.wait_for_frames().map_err(failed("wait for frames past the kernel"))?;

@@ -121,7 +121,7 @@ impl Backend for Fabric {
         let executor = builder.make().map_err(|error| refused(error.to_string()))?;
         executor.run(async move {
             let (datagrams, listeners) = datagram::udp::set_apart(listeners);
-            let quic = self.quic.clone();
+            let quic = self.quic.as_ref().map(|common| common.of_shard(shard));
             let io = GlommioIo::new(shard, self, datagrams);
             let io = io.map_err(|error| DriverError::os(shard, "use a socket for datagrams", &error))?;
             for listener in listeners {

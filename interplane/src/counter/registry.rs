@@ -2,7 +2,8 @@
 
 use super::label::{
     AcceptFailure, AdmissionRefusal, Destination, DialFailure, Dimension, Direction, DocumentRefusal, HandshakeState,
-    KeyEpoch, LaneEvent, Letter, LinkEnd, Origin, Outcome, PacketStage, PeerClass, PeerRefusal, Queue, QuicArrival, Request,
+    KeyEpoch, LaneEvent, Letter, LinkEnd, Origin, Outcome, PacketStage, PeerClass, PeerRefusal, Queue, QuicArrival,
+    Request,
 };
 use crate::reason::DropReason;
 

@@ -13,7 +13,7 @@ use rig::account::{NodeAccount, label, metrics, samples};
 use rig::relay::{Doors, Relay};
 use rustix::process::Pid;
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -68,7 +68,7 @@ struct World {
 
 impl World {
     fn new(backend: &str, is_bad: bool) -> Self {
-        let doors = Doors::open(1).expect("sockets");
+        let doors = Doors::open(Ipv4Addr::LOCALHOST.into(), 1).expect("sockets");
         let (behind, fronts) = (doors.behind()[0], [Weather::front(), Weather::front()]);
         let [before_front, behind_front] = fronts;
         let listed = if is_bad { behind_front.local_addr().expect("an address") } else { behind };

@@ -100,7 +100,7 @@ impl Endpoint {
             DatagramEvent::ConnectionEvent(number, event) => {
                 let index = port.places.get(number.0).copied().flatten()?;
                 let conn = self.conn(index)?;
-                conn.arrived_at = conn.arrived_at.max(arrived.at);
+                conn.heard(arrived.at);
                 conn.inner.handle_event(event);
                 Some(index)
             }

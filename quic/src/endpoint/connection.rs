@@ -34,6 +34,23 @@ pub struct Conn {
     is_read: bool,
     waits_to_read: bool,
     waits_to_write: bool,
+    patience: Patience,
+}
+
+/// How long this end waits for a sign of a peer that it has dialled and written to. QUIC's own limit is 30 s: a peer that was
+/// killed answers nothing, and the kernel in its place nothing either, as it does over TCP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Patience {
+    /// Such a peer waits for us as long as it likes.
+    Endless,
+    /// Nothing was asked since the last sign.
+    Asleep,
+    /// Something was written that has not left.
+    Written,
+    /// Something has left; until then.
+    Waits(Instant),
+    /// That is over: until then it may turn out that this end has stood still, and that answers lie in its socket.
+    Doubts(Instant),
 }
 
 /// How far a connection is.
@@ -76,6 +93,7 @@ enum End {
 
 impl Conn {
     fn new(inner: Connection, port: usize, number: ConnectionHandle, serial: u64, stage: Stage) -> Self {
+        let patience = if stage == Stage::Dialling { Patience::Asleep } else { Patience::Endless };
         Self {
             inner,
             port,
@@ -91,6 +109,7 @@ impl Conn {
             is_read: false,
             waits_to_read: false,
             waits_to_write: false,
+            patience,
         }
     }
 
@@ -152,12 +171,32 @@ impl Conn {
             return Wrote::WouldBlock;
         };
         match self.inner.send_stream(stream).write(bytes) {
-            Ok(count) if count > 0 => Wrote::Bytes(count),
+            Ok(count) if count > 0 => {
+                if self.patience == Patience::Asleep {
+                    self.patience = Patience::Written;
+                }
+                Wrote::Bytes(count)
+            }
             Ok(_) | Err(quinn_proto::WriteError::Blocked) => {
                 self.waits_to_write = true;
                 Wrote::WouldBlock
             }
             Err(_) => Wrote::Failed,
+        }
+    }
+
+    /// Something has arrived.
+    pub fn heard(&mut self, at: Instant) {
+        self.arrived_at = self.arrived_at.max(at);
+        if self.patience != Patience::Endless {
+            self.patience = Patience::Asleep;
+        }
+    }
+
+    /// Something has left.
+    pub fn said(&mut self, now: Instant) {
+        if self.patience == Patience::Written {
+            self.patience = Patience::Waits(now + limits::PATIENCE);
         }
     }
 
@@ -185,7 +224,11 @@ impl Conn {
             | Stage::Silent { until }
             | Stage::Lingering { until }
             | Stage::Closed { until } => until,
-            Stage::Dialling | Stage::Open => Instant::NEVER,
+            Stage::Open => match self.patience {
+                Patience::Waits(until) | Patience::Doubts(until) => until,
+                Patience::Endless | Patience::Asleep | Patience::Written => Instant::NEVER,
+            },
+            Stage::Dialling => Instant::NEVER,
         }
     }
 }
@@ -395,10 +438,26 @@ impl Endpoint {
                 self.newcomers.finished();
             }
             Stage::Closed { .. } => return self.forget(index),
-            Stage::Lingering { .. } | Stage::Dialling | Stage::Open => conn.end_now(now, at, b""),
+            Stage::Open => self.lose_patience(index, now),
+            Stage::Lingering { .. } | Stage::Dialling => conn.end_now(now, at, b""),
         }
         self.list_to_send(index);
         self.settle(index, now);
+    }
+
+    /// The peer has not answered in time.
+    fn lose_patience(&mut self, index: u32, now: Instant) {
+        let (handle, at) = (self.handle_of(index), self.clock.library(now));
+        let Some(conn) = self.conn(index) else { return };
+        if matches!(conn.patience, Patience::Waits(_)) {
+            conn.patience = Patience::Doubts(now + limits::DOUBT);
+            return;
+        }
+        conn.patience = Patience::Endless;
+        conn.inner.close(at, profile::END_CODE, Bytes::new());
+        conn.end.get_or_insert(End::Failed);
+        self.wake_reader(index, handle);
+        self.wake_writer(index, handle);
     }
 
     /// Ends a connection without a word. The shard knows nothing of it.

@@ -73,6 +73,7 @@ impl Endpoint {
         let port = PortId(conn.port as u32);
         let fit = datagram_limit(conn.inner.current_mtu());
         let transmit = conn.inner.poll_transmit(at, segments_max.min(fit).max(1), buffer)?;
+        conn.said(now);
         self.list_to_send(index);
         Some(departure(port, &transmit))
     }

@@ -6,6 +6,7 @@
 //! | `departure` | trains of datagrams, answers to strangers |
 //! | `connection` | one connection from the dial to its end |
 //! | `deadlines` | when to look at which |
+//! | `resets` | what a peer learns from who does not know its connection |
 //!
 //! A round is: [`Endpoint::begin_round`], [`Endpoint::handle`] for what has arrived, [`Endpoint::next_event`], reads and
 //! writes, [`Endpoint::poll_transmit`] until it gives none. [`Endpoint::next_timeout`] says when the next one is due.
@@ -19,6 +20,7 @@ mod arrival;
 mod connection;
 mod deadlines;
 mod departure;
+mod resets;
 #[cfg(test)]
 mod tests;
 
@@ -30,19 +32,19 @@ use connection::{Conn, Stage};
 use deadlines::Deadlines;
 use departure::Answer;
 use quinn_proto::{ClientConfig, ServerConfig, Side};
+use resets::Resets;
 use std::collections::{HashSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use wire::Instant;
 
-/// What all endpoints of a process have in common: one certificate. Keys of stateless resets they have not: who does not know a
-/// connection answers with what makes its peer forget it, and a copy of one of its datagrams, sent to another socket, would
-/// have that said about a connection that lives (RFC 9000, 21.11).
+/// What all endpoints of a process have in common: one certificate, one secret for stateless resets.
 #[derive(Clone)]
 pub struct Common {
     server: Arc<ServerConfig>,
     crowded_server: Arc<ServerConfig>,
     client: ClientConfig,
+    resets: Resets,
 }
 
 impl Common {
@@ -56,7 +58,20 @@ impl Common {
             server: Arc::new(server),
             crowded_server: Arc::new(crowded_server),
             client: profile::client_config()?,
+            resets: Resets::new()?,
         })
+    }
+
+    /// The same for the endpoint of a shard, the one of its number in the process. What is said of resets is of such endpoints: others
+    /// have keys of their own.
+    pub fn of_shard(&self, shard: usize) -> Self {
+        Self { resets: self.resets.of_shard(shard as u32), ..self.clone() }
+    }
+
+    /// Peers of this process learn from the next one that knows `secret`, at their next datagram, that it was killed: if the
+    /// shard and the order of its sockets are the same. The first secret counts.
+    pub fn outlive(&self, secret: &[u8]) -> Result<(), ProfileError> {
+        self.resets.outlive(secret)
     }
 }
 
@@ -272,8 +287,11 @@ impl Endpoint {
     pub fn add_port(&mut self, is_listener: bool, is_ipv6: bool) -> PortId {
         let side = if is_listener { Side::Server } else { Side::Client };
         let server = is_listener.then(|| Arc::clone(&self.common.server));
-        let config = Arc::new(profile::endpoint_config(side));
-        let endpoint = quinn_proto::Endpoint::new(config, server, true, None);
+        let mut config = profile::endpoint_config(side);
+        if let Some(key) = self.common.resets.of_port(self.ports.len() as u32) {
+            config.reset_key(key);
+        }
+        let endpoint = quinn_proto::Endpoint::new(Arc::new(config), server, true, None);
         self.ports.push(Port { endpoint, is_listener, is_ipv6, places: Vec::new(), dialled: HashSet::new() });
         PortId(self.ports.len() as u32 - 1)
     }

@@ -126,7 +126,8 @@ impl Backend for Fabric {
         listeners: Vec<OwnedFd>,
         mut round: impl FnMut(&mut QuicIo<Half<UringIo>>) -> Option<Next> + 'static,
     ) -> Result<(), DriverError> {
-        let (quic, lane, clock) = (self.quic.clone(), self.lanes.take(shard), self.clock);
+        let quic = self.quic.as_ref().map(|common| common.of_shard(shard));
+        let (lane, clock) = (self.lanes.take(shard), self.clock);
         let mut half = Half::new(UringIo::new(shard, self, listeners)?, lane, clock);
         let frames = half.frames().map(|socket| socket.as_raw_fd());
         half.kernel().frames = frames;

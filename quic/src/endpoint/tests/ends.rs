@@ -1,8 +1,9 @@
 //! How connections end, and what is left of them: nothing.
 
+use super::super::resets::Resets;
 use super::pair::{DIALLER, LISTENER, Pair, address};
 use crate::limits;
-use crate::{Arrived, ConnectFailure, Endpoint, Event, Handle, PortId, Read, Wrote};
+use crate::{Arrived, Common, ConnectFailure, Endpoint, Event, Handle, PortId, Read, Wrote};
 use std::time::Duration;
 
 /// Nobody knows of any connection.
@@ -137,15 +138,17 @@ fn what_was_forgotten_is_reset_when_its_peer_speaks() {
 /// datagram must not be what ends the connection: whoever is on the way could end all of them.
 #[test]
 fn what_another_socket_says_of_a_copied_datagram_ends_nothing() {
-    for is_same_shard in [false, true] {
+    for (is_same_shard, has_shards) in [(false, false), (true, false), (false, true), (true, true)] {
         let mut pair = Pair::new();
+        let common = |shard| if has_shards { super::pair::common().of_shard(shard) } else { super::pair::common() };
+        pair.listen_with(common(1));
         let (ours, theirs) = pair.connected(b"a");
         pair.read_all(LISTENER, theirs);
         pair.write_all(DIALLER, ours, &[1; 200]);
         pair.send(DIALLER);
         let copy = pair.overhear();
         let (now, from) = (pair.now, address(9, 9));
-        let mut other = Endpoint::new(super::pair::common(), now);
+        let mut other = Endpoint::new(common(2), now);
         let asked = if is_same_shard { &mut pair.ends[LISTENER].endpoint } else { &mut other };
         let port = asked.add_port(true, false);
         asked.handle(Arrived { port, from, to: None, ecn: 0, at: now, segment_bytes: 0, bytes: &copy }, now);
@@ -166,6 +169,68 @@ fn what_another_socket_says_of_a_copied_datagram_ends_nothing() {
         assert_eq!(pair.read_all(DIALLER, ours).1, Read::WouldBlock, "it is lost");
         assert_eq!(pair.read_all(LISTENER, theirs), (vec![1; 200], Read::WouldBlock));
     }
+}
+
+/// A process that was killed is followed by another one, of the same node.
+#[test]
+fn who_takes_the_place_of_a_killed_process_ends_its_connections_at_once() {
+    let secret = [7; 32];
+    for (next_secret, next_shard, is_ended) in [([7; 32], 3, true), ([8; 32], 3, false), ([7; 32], 2, false)] {
+        let mut pair = Pair::new();
+        let killed = Common { resets: Resets::new().unwrap(), ..super::pair::common() }.of_shard(3);
+        killed.outlive(&secret).unwrap();
+        killed.outlive(&[9; 32]).expect("it does not count");
+        pair.listen_with(killed);
+        let (ours, _) = pair.connected(b"a");
+        let next = Common { resets: Resets::new().unwrap(), ..super::pair::common() }.of_shard(next_shard);
+        pair.listen_with(next.clone());
+        pair.write_all(DIALLER, ours, &[1; 1000]);
+        assert_eq!(pair.read_all(DIALLER, ours).1, Read::WouldBlock);
+        pair.run(Duration::from_millis(100));
+        assert_eq!(pair.read_all(DIALLER, ours).1, Read::WouldBlock, "its secret is not known yet");
+        next.outlive(&next_secret).unwrap();
+        pair.run(Duration::from_secs(1));
+        let end = if is_ended { Read::Failed } else { Read::WouldBlock };
+        assert_eq!(pair.read_all(DIALLER, ours).1, end, "{next_secret:?}, {next_shard}");
+    }
+}
+
+#[test]
+fn a_peer_that_was_dialled_and_does_not_answer_is_given_up() {
+    let mut pair = Pair::new();
+    let (ours, theirs) = pair.connected(b"a");
+    pair.read_all(LISTENER, theirs);
+    assert_eq!(pair.read_all(DIALLER, ours).1, Read::WouldBlock);
+    assert_eq!(pair.read_all(LISTENER, theirs).1, Read::WouldBlock);
+    pair.run(Duration::from_secs(60));
+    assert_eq!(pair.take_events(DIALLER), [], "nobody has asked anything");
+    pair.is_cut = true;
+    pair.write_all(LISTENER, theirs, b"unheard");
+    pair.write_all(DIALLER, ours, b"unheard");
+    pair.run(limits::PATIENCE);
+    assert_eq!(pair.take_events(DIALLER), []);
+    pair.run(limits::DOUBT + Duration::from_millis(500));
+    assert_eq!(pair.take_events(DIALLER), [Event::Readable { conn: ours }]);
+    assert_eq!(pair.read_all(DIALLER, ours), (Vec::new(), Read::Failed));
+    assert_eq!(pair.ends[DIALLER].endpoint.write(ours, b"x"), Wrote::Failed);
+    pair.close(DIALLER, ours);
+    pair.run(Duration::from_secs(5));
+    assert_eq!(pair.ends[DIALLER].endpoint.connections(), 0);
+    assert_eq!(pair.take_events(LISTENER), [], "who was dialled waits longer");
+}
+
+#[test]
+fn answers_that_a_host_finds_after_it_has_stood_still_count() {
+    let mut pair = Pair::new();
+    let (ours, theirs) = pair.connected(b"a");
+    for _ in 0..3 {
+        pair.write_all(DIALLER, ours, &[1; 100]);
+        pair.send(DIALLER);
+        pair.now += Duration::from_secs(15);
+        pair.run(Duration::from_secs(5));
+        assert_eq!(pair.read_all(DIALLER, ours).1, Read::WouldBlock, "it is given up");
+    }
+    assert_eq!(pair.read_all(LISTENER, theirs).0.len(), 301);
 }
 
 /// How long a goodbye takes by QUIC's rules, the peer decides: with acknowledgements that come late, minutes.

@@ -64,6 +64,12 @@ impl Pair {
         pair
     }
 
+    /// Another process takes the listener's place, and knows nothing.
+    pub fn listen_with(&mut self, common: Common) {
+        self.ends[LISTENER].endpoint = Endpoint::new(common, self.now);
+        self.ends[LISTENER].endpoint.add_port(true, false);
+    }
+
     /// Where the listener is.
     pub fn target() -> SocketAddr {
         address(2, 443)

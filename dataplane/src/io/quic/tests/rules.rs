@@ -181,7 +181,10 @@ fn a_sleep_ends_when_quic_has_something_to_do() {
 fn short_datagrams_count_as_what_they_cost() {
     let mut pair = Pair::new();
     for number in 0..5000_u16 {
-        pair.network.inject(address(9), address(2), vec![0x40, number as u8]);
+        // Each from another sender, so that no train is made of them.
+        let [high, low] = number.to_be_bytes();
+        let from = SocketAddr::from(([10, 1, high, low], 9));
+        pair.network.inject(from, address(2), vec![0x40, low]);
     }
     pair.network.advance_to(pair.network.now() + Duration::from_secs(1));
     assert_eq!(pair.listener.next_event(), None);
