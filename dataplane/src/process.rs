@@ -124,6 +124,17 @@ struct Work {
     announcements: Announcements,
 }
 
+/// What the shards have in common.
+fn shared_by_all(facts: Facts, refused: Vec<[u8; 32]>, sends_decoys: bool) -> Shared {
+    let shared = Shared::new(facts, refused);
+    if !sends_decoys {
+        return shared;
+    }
+    let mut recipient = [0; sphinx::RECIPIENT_ID_BYTES];
+    OsRandom.fill(&mut recipient);
+    shared.with_decoys(recipient)
+}
+
 fn common_of_quic() -> Result<Common, ProcessError> {
     Common::new().map_err(|error| ProcessError::Key { what: "certificate for QUIC", reason: error.to_string() })
 }
@@ -150,13 +161,7 @@ impl Work {
         let quic = common_of_quic()?;
         let (lanes, told) = lanes::open(&setup.machine, &backend);
         let backend = backend.with_quic(quic.clone(), Lanes::new(lanes));
-        let mut shared = Shared::new(facts, refused);
-        if setup.sends_decoys {
-            let mut recipient = [0; sphinx::RECIPIENT_ID_BYTES];
-            OsRandom.fill(&mut recipient);
-            shared = shared.with_decoys(recipient);
-        }
-        let shared = Arc::new(shared);
+        let shared = Arc::new(shared_by_all(facts, refused, setup.sends_decoys));
         let ending = Arc::new(AtomicBool::new(false));
         let mut listeners = listeners::deal(held.listeners()?, shards)?;
         let mut plans = Vec::new();

@@ -23,6 +23,8 @@ const PEERS: Quota = Quota { lines: 300, window: Duration::from_secs(60) };
 const STRANGERS: Quota = Quota { lines: 5, window: Duration::from_secs(5) };
 /// What is worth knowing once in a while.
 const SELDOM: Quota = Quota { lines: 1, window: Duration::from_secs(60) };
+/// Of what each data plane says of itself: one that comes back within a minute says it again.
+const STARTS: Quota = Quota { lines: 10, window: Duration::from_secs(60) };
 
 /// Writes events to the log until the future is dropped.
 pub async fn drain(rings: EventRings, log: Log) -> Infallible {
@@ -84,8 +86,8 @@ fn kind(event: &Event) -> (&'static str, Quota) {
         Event::ReplaySetFull { .. } => ("replay set full", PEERS),
         Event::SlotsTooFew { .. } => ("slots too few", SELDOM),
         Event::BackendChosen { .. } => ("backend chosen", SELDOM),
-        Event::DatagramsChosen { .. } => ("datagrams chosen", SELDOM),
-        Event::DatagramsRefused { .. } => ("datagrams refused", SELDOM),
+        Event::DatagramsChosen { .. } => ("datagrams chosen", STARTS),
+        Event::DatagramsRefused { .. } => ("datagrams refused", STARTS),
         Event::ShardEnded { .. } => ("shard ended", SELDOM),
     }
 }

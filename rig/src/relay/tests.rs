@@ -2,7 +2,7 @@
 
 use super::Doors;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::time::Duration;
 
 const BYTES: usize = 3 << 20;

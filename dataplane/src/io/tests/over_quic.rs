@@ -29,7 +29,10 @@ fn echo(backend: Backend, address: std::net::IpAddr) -> Option<(Rig, SocketAddr)
     let task =
         Echo { shard: 0, boards: Arc::clone(&boards), connections: HashMap::new(), readable: Vec::new(), dealt: 0 };
     let listeners = vec![streams.into(), listener];
-    let driver = choice.with_quic(common(), Lanes::default()).spawn(clock, vec![Plan { cpu: None, listeners, task }]).expect("a thread");
+    let driver = choice
+        .with_quic(common(), Lanes::default())
+        .spawn(clock, vec![Plan { cpu: None, listeners, task }])
+        .expect("a thread");
     driver.wait_until_ready(Duration::from_secs(20)).expect("a shard that polls");
     Some((Rig { boards, driver: Some(driver), address: over_tcp }, over_quic))
 }
@@ -148,7 +151,9 @@ impl Calls {
             rounds: rounds.clone(),
             ending: ending.clone(),
         };
-        let driver = choice.with_quic(common(), Lanes::default()).spawn(clock, vec![Plan { cpu: None, listeners: Vec::new(), task }]);
+        let driver = choice
+            .with_quic(common(), Lanes::default())
+            .spawn(clock, vec![Plan { cpu: None, listeners: Vec::new(), task }]);
         Self { driver: Some(driver.expect("a thread")), outcomes, rounds, ending }
     }
 
