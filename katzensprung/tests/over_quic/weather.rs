@@ -177,7 +177,7 @@ impl Way {
     }
 
     fn happens(&mut self) -> bool {
-        self.roll() % ONE_OF == 0
+        self.roll().is_multiple_of(ONE_OF)
     }
 
     /// A number as good as any.
