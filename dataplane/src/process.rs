@@ -26,6 +26,7 @@ use announce::{Announcements, KeysToAnnounce, Numbered, RollToAnnounce};
 use attach::Process;
 use crypto_simd::cpu::{Level, level};
 use crypto_simd::random::{OsRandom, Random};
+use crypto_simd::symmetric::blake2::blake2b_256_keyed;
 use fills::Fills;
 use guard::Guard;
 use held::Held;
@@ -60,6 +61,9 @@ const READY_LIMIT: Duration = Duration::from_secs(5);
 
 /// Pause between two looks at a data plane that drains.
 const DRAIN_PAUSE: Duration = Duration::from_millis(5);
+
+/// Keeps what resets of QUIC follow from apart from all else that is made of the link key.
+const RESETS: &[u8] = b"katzensprung: stateless resets";
 
 /// Why a data plane ends, or refuses a message.
 #[derive(Debug, thiserror::Error)]
@@ -241,7 +245,9 @@ impl Work {
         let secrets = Secrets::open(incoming.get(&Descriptor::Secrets)?)?;
         let refused = |what, error: &dyn std::fmt::Display| ProcessError::Key { what, reason: error.to_string() };
         // Peers learn from the next data plane, which has the same key, that this one was killed.
-        let outlive = self.quic.outlive(secrets.link_private_key.expose());
+        // What makes the tokens keeps copies where it likes, so that it gets a hash of the key alone.
+        let lasting = within(|| blake2b_256_keyed(RESETS, &[secrets.link_private_key.expose()]));
+        let outlive = self.quic.outlive(&lasting);
         outlive.map_err(|error| refused("key for resets of QUIC", &error))?;
         let facts = self.shared.facts();
         let link_key = match &self.keys.link_key {

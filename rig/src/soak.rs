@@ -160,7 +160,7 @@ impl Soaking<'_> {
         let node_cpu = || world.node.data_plane_cpu().unwrap_or_default();
         let mut minute: Option<(Phase, f64)> = None;
         loop {
-            let left = MINUTE - minute.as_ref().map_or(Duration::ZERO, |(phase, _)| phase.duration);
+            let left = MINUTE.saturating_sub(minute.as_ref().map_or(Duration::ZERO, |(phase, _)| phase.duration));
             if left <= TICK {
                 break minute.ok_or_else(|| Failure::Failed("a minute without load".into()));
             }
