@@ -30,7 +30,6 @@ const LONG_FUNCTIONS: &[(&str, &str)] =
 
 /// Public items that only tests read, each with its reason. A path without a name stands for all of its items.
 const UNREAD: &[(&str, &str)] = &[
-    ("dpdk-link/src/queue.rs: Dpdk", "the data plane does not choose it yet; its tests run it over rings and taps"),
     ("dataplane/src/delay/planted.rs", "leaks that tests plant in the wheel: no other build has the file"),
     ("config/src/manual.rs: markdown", "a test writes docs/reference/config.md with it"),
     ("allocations/", "the allocator that counts is there for tests"),
