@@ -248,6 +248,12 @@ impl Outgoing {
         self.sealer.seal(&mut self.buffer[start..]).map_err(|error| error.to_string())
     }
 
+    /// Seals behind what waits that the link lives.
+    pub fn push_heartbeat(&mut self, set: &CommandSet) -> Result<(), String> {
+        let sealed = self.sealer.seal_command(set, &Command::NoOp, &mut self.buffer);
+        sealed.map_err(|error| error.to_string())
+    }
+
     /// Writes what the connection takes. Gives whether it took anything.
     pub fn flush(&mut self) -> Result<bool, String> {
         let before = self.written;

@@ -12,9 +12,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use testnet::network::Network;
 use testnet::session::{Identity, Session};
-use wire::{PeerCredentials, Role};
+use wire::{CommandSet, PeerCredentials, Role};
 
-/// Where a forwarder puts packets: the node behind, the delay, the bytes.
+/// Where a forwarder puts packets: the node behind, the delay, the bytes; none are a heartbeat.
 pub type Emit<'a> = dyn FnMut(usize, Duration, &[u8]) + 'a;
 
 /// Decides what becomes of a packet from the node before with that number.
@@ -78,6 +78,7 @@ struct Running {
     downstream: Vec<Outgoing>,
     forward: Forward,
     delayed: Delayed,
+    commands: CommandSet,
 }
 
 /// When it is due, its place among those due then, the node behind, the bytes.
@@ -120,11 +121,12 @@ impl Running {
             downstream,
             forward,
             delayed: Delayed::default(),
+            commands: config.command_set(),
         })
     }
 
     fn round(&mut self) -> Result<(), String> {
-        let Self { upstream, downstream, forward, delayed } = self;
+        let Self { upstream, downstream, forward, delayed, commands } = self;
         let mut progress = false;
         for (number, link) in upstream.iter_mut().enumerate() {
             // The rig hangs up when it is done.
@@ -146,7 +148,8 @@ impl Running {
             }
         }
         while let Some((to, packet)) = delayed.pop_due(Instant::now()) {
-            downstream.get_mut(to).map_or(Ok(()), |link| link.push(&packet))?;
+            let Some(link) = downstream.get_mut(to) else { continue };
+            if packet.is_empty() { link.push_heartbeat(commands) } else { link.push(&packet) }?;
         }
         for link in downstream.iter_mut() {
             // As above: a rig that is done reads no more.

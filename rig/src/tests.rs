@@ -7,7 +7,7 @@ use super::floor::Floor;
 use super::mill::{Delays, Pool, Purpose};
 use super::mills::Mills;
 use super::null_node::{Forward, NullNode, pass_on};
-use super::peers::{self, Ends};
+use super::peers::{self, Ends, Links};
 use super::plan::geometry;
 use super::supply::{Next, Stream, Supply};
 use super::traffic::Traffic;
@@ -18,7 +18,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc::channel;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use testnet::network;
 use testnet::network::Network;
 
@@ -37,21 +37,27 @@ fn test_network() -> (Arc<Network>, Vec<TcpListener>) {
     (Arc::new(network), listeners)
 }
 
+/// Links to and from the node, and the packets sealed for them.
+fn connected(network: &Arc<Network>, listeners: Vec<TcpListener>, node: &NullNode, mut pool: Pool) -> (Supply, Links) {
+    let limit = Duration::from_secs(5);
+    let links = peers::connect(network, listeners, &node.credentials, node.address, Ends::Mixes, limit);
+    let mut links = links.expect("links");
+    pool.seal(&mut links.sealers, None).expect("frames");
+    (Supply::of(pool), links)
+}
+
 /// What the rig finds about a node that forwards like that: wrong and lost packets.
 fn examine(
     network: Arc<Network>,
     listeners: Vec<TcpListener>,
-    mut pool: Pool,
+    pool: Pool,
     forward: Forward,
     load: Load,
 ) -> (Wrong, u64) {
     let node = NullNode::start(network.clone(), forward, None).expect("a node");
-    let limit = Duration::from_secs(5);
-    let links = peers::connect(&network, listeners, &node.credentials, node.address, Ends::Mixes, limit);
-    let mut links = links.expect("links");
-    pool.seal(&mut links.sealers, None).expect("frames");
     let count = pool.count() as u64;
-    let mut drive = Drive::new(Supply::of(pool), links).expect("an epoll descriptor");
+    let (supply, links) = connected(&network, listeners, &node, pool);
+    let mut drive = Drive::new(supply, links).expect("an epoll descriptor");
     let phase = drive.run(load, usize::MAX, Duration::ZERO, Duration::from_secs(5), CpuTime::default, || ());
     assert!(phase.is_ok() && drive.checker().sent() == count);
     let result = (drive.checker().wrong(), drive.checker().lost());
@@ -115,6 +121,30 @@ fn a_mix_that_loses_or_repeats_is_found_out() {
     assert_eq!(examine_mix(WINDOW, |count, _, _, _| usize::from(count != 100)), (Wrong::default(), 1));
     let twice = Wrong { duplicate: 1, ..Wrong::default() };
     assert_eq!(examine_mix(WINDOW, |count, _, _, _| 1 + usize::from(count == 100)), (twice, 0));
+}
+
+/// The rig waits for what is missing as long as packets come, not as long as links live: a client's hears something every
+/// few seconds, for ever.
+#[test]
+fn what_is_lost_is_not_waited_for_because_of_heartbeats() {
+    const HEARTBEATS: Duration = Duration::from_secs(600);
+    let (network, listeners) = test_network();
+    let (pool, count) = (Pool::random(&network.geometry, LINKS, 10), 10);
+    let forward: Forward = Box::new(move |link, _, emit| {
+        for tenths in 1..HEARTBEATS.as_secs() * 10 {
+            emit(link, Duration::from_millis(tenths * 100), &[]);
+        }
+    });
+    let node = NullNode::start(network.clone(), forward, None).expect("a node");
+    let (supply, links) = connected(&network, listeners, &node, pool);
+    let mut drive = Drive::new(supply, links).expect("an epoll descriptor");
+    drive.set_quiet_limit(Duration::from_millis(500));
+    let started = Instant::now();
+    let phase = drive.run(WINDOW, usize::MAX, Duration::ZERO, Duration::from_secs(5), CpuTime::default, || ());
+    assert!(phase.is_ok() && started.elapsed() < HEARTBEATS / 2);
+    assert_eq!((drive.checker().sent(), drive.checker().lost()), (count, count));
+    drop(drive);
+    node.stop().expect("the node is well");
 }
 
 #[test]
